@@ -1,0 +1,42 @@
+# What CI runs. `make demo` and `make test` need Python 3.11 or later and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench torture clean
+
+demo: $(VENV)/installed
+	$(BIN)/calando compare digits
+
+test: check
+	CALANDO_CHROMIUM=$$(sh tools/chromium.sh) $(BIN)/python -m pytest -n 2 -q -m "not torture"
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/digits.py
+
+torture: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -m torture --timeout 3600
+
+# constraints.txt pins what these targets install; torch first, so that nothing pulls another build of it.
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) calando-studies

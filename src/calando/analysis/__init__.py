@@ -1,0 +1,41 @@
+"""Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
+
+from calando.analysis.choose import final_runs, log_grid, settle_rate
+from calando.analysis.paired import paired_interval, paired_p
+from calando.analysis.results import (
+    Comparison,
+    RateBand,
+    RateChoice,
+    Spread,
+    StrategyResult,
+    StudySummary,
+    Trial,
+    Verdict,
+)
+from calando.analysis.sensitivity import rate_band
+from calando.analysis.summary import summarize, to_json
+from calando.analysis.target import has_fixed_rate, steps_to_target, target_of
+from calando.analysis.verdicts import against_best
+
+__all__ = [
+    "Comparison",
+    "RateBand",
+    "RateChoice",
+    "Spread",
+    "StrategyResult",
+    "StudySummary",
+    "Trial",
+    "Verdict",
+    "against_best",
+    "final_runs",
+    "has_fixed_rate",
+    "log_grid",
+    "paired_interval",
+    "paired_p",
+    "rate_band",
+    "settle_rate",
+    "steps_to_target",
+    "summarize",
+    "target_of",
+    "to_json",
+]

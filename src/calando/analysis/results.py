@@ -1,0 +1,171 @@
+"""What a study concluded, as plain values: what tables, figures, JSON and the page are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from calando.records.record import Outcome
+from calando.records.spec import RunSpec, StudySpec
+
+__all__ = ["Comparison", "RateBand", "RateChoice", "Spread", "StrategyResult", "StudySummary", "Trial", "Verdict"]
+
+Verdict = Literal["better", "worse", "cannot distinguish"]
+Edge = Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Some numbers, their mean and sample standard deviation (nan where n = 1)."""
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+
+    @property
+    def n(self) -> int:
+        """How many numbers."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class RateChoice:
+    """How far the choice of one strategy's rate has come.
+
+    Args:
+        trials: the runs asked for so far, ascending in rate.
+        pending: those without a record yet.
+        lr: the settled rate; None while a trial is pending.
+        extended: the edge at which the grid got its one more point, if it did.
+        at_edge: the settled rate is still the outermost one tried: the best may lie beyond.
+    """
+
+    trials: tuple[RunSpec, ...]
+    pending: tuple[RunSpec, ...]
+    lr: float | None
+    extended: Edge | None = None
+    at_edge: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One rate tried at the first seed: what validation said."""
+
+    lr: float
+    score: float
+    loss: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class RateBand:
+    """The rates that do nearly as well as the best one tried.
+
+    Args:
+        low, high: its ends.
+        decades: its width, log10(high / low).
+        open_low, open_high: whether the band runs over that edge of the grid: it is at least this wide.
+    """
+
+    low: float
+    high: float
+    decades: float
+    open_low: bool
+    open_high: bool
+
+
+@dataclass(frozen=True)
+class StrategyResult:
+    """One row of the answer.
+
+    Args:
+        name: the strategy's.
+        text: the pipe text with the settled rate: paste it to run it again.
+        lr: the settled rate; None while trials are pending.
+        chosen: whether the rate was chosen by trials (else it was given).
+        trials: ascending in rate.
+        note: what the reader must know about the choice ("grid extended to 3.2", "best rate on the edge"), or "".
+        validation: end-of-run validation scores of final runs that did not choose the rate where seeds allow.
+        validation_chose: True where only the run that chose the rate was there to report.
+        test: test scores of all final runs, in seed order; None before they are read.
+        steps_to_target: by seed, in order; None where the target was not reached; empty while there is no target.
+        diverged, died: how many of all runs of this strategy, trials included.
+        steps_trials, steps_final: updates spent; a run used by both counts as a trial.
+        seconds: training and evaluation time spent on all of them.
+        seeds_done: final runs with a record, however they ended.
+        band: rates within one point of the best trial; None without trials, or where all of them failed.
+    """
+
+    name: str
+    text: str
+    lr: float | None
+    chosen: bool
+    trials: tuple[Trial, ...]
+    note: str
+    validation: Spread | None
+    validation_chose: bool
+    test: Spread | None
+    steps_to_target: tuple[int | None, ...]
+    diverged: int
+    died: int
+    steps_trials: int
+    steps_final: int
+    seconds: float
+    seeds_done: int
+    band: RateBand | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One strategy against the best one, on test scores paired seed by seed.
+
+    Args:
+        strategy, best: names.
+        n: paired seeds.
+        difference: mean of (strategy - best), in score.
+        low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
+            better or worse.
+        level: its confidence, corrected for the number of comparisons.
+        p: Holm-adjusted p-value.
+        verdict: of `strategy` against `best`.
+        text: the verdict in a sentence.
+    """
+
+    strategy: str
+    best: str
+    n: int
+    difference: float
+    low: float
+    high: float
+    level: float
+    p: float
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """The answer, as far as the runs done allow.
+
+    Args:
+        spec: the question.
+        complete: whether every run and every test look is there.
+        results: best first (by mean test score; before tests are read, by validation).
+        best: name of the first; None before any final run is there.
+        comparisons: one for each other strategy, in the order of `results`; empty where n < 2.
+        target: the validation score counted to, or None.
+        target_source: "given", or "best fixed-rate score".
+        headline: the verdict in one or two sentences.
+        runs_done, runs_known: records there, and asked for so far.
+    """
+
+    spec: StudySpec
+    complete: bool
+    results: tuple[StrategyResult, ...]
+    best: str | None
+    comparisons: tuple[Comparison, ...]
+    target: float | None
+    target_source: str
+    headline: str
+    runs_done: int
+    runs_known: int

@@ -1,0 +1,180 @@
+"""The answer to a study, at any stage of its progress: records in, plain values out.
+
+score of a final run      its own; chance where it diverged
+validation                mean over the final runs that did not choose the rate: seeds 1 … n-1 where it was chosen
+                          and one of them is done, else what there is
+best                      highest mean test score, once every test score is there; before that, highest validation
+updates spent             each run once; a trial that is also the final run of seed 0 counts as a trial
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from calando.analysis.choose import final_runs, settle_rate
+from calando.analysis.headline import headline
+from calando.analysis.results import Comparison, RateChoice, Spread, StrategyResult, StudySummary, Trial
+from calando.analysis.sensitivity import rate_band
+from calando.analysis.target import steps_to_target, target_of
+from calando.analysis.verdicts import against_best
+from calando.records.record import RunRecord, TestScore
+from calando.records.spec import RunSpec, StrategySpec, StudySpec
+
+__all__ = ["summarize", "to_json"]
+
+
+def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudySummary:
+    """What the records say so far; no run at all, half of them or every one.
+
+    Args:
+        runs: records by `RunSpec.digest()`; those of other studies are passed over.
+        tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
+    """
+    target, source = target_of(study, runs)
+    results = [_result(study, strategy, runs, tests, target) for strategy in study.strategies]
+    asked = {run.digest() for strategy in study.strategies for run in _runs_of(study, strategy, runs)}
+    done = asked & runs.keys()
+    complete = all(result.test is not None for result in results)
+    ranked = sorted(results, key=lambda result: _rank(result, by_test=complete))
+    begun = any(result.seeds_done for result in results)
+    best = ranked[0].name if begun else None
+    comparisons: tuple[Comparison, ...] = ()
+    if complete and study.seeds >= 2:
+        assert best is not None
+        scores = {result.name: result.test.values for result in ranked if result.test is not None}
+        # Where every final run diverged no test score was read; nothing is then known of the resolution.
+        coarsest = max((1 / tests[digest].n for digest in asked & tests.keys()), default=1.0)
+        comparisons = against_best(best, scores, resolution=coarsest)
+    finals = [run.digest() for strategy in study.strategies for run in final_runs(study, strategy, runs)]
+    return StudySummary(
+        spec=study,
+        complete=complete,
+        results=tuple(ranked),
+        best=best,
+        comparisons=comparisons,
+        target=target,
+        target_source=source,
+        headline=headline(
+            ranked,
+            comparisons,
+            complete=complete,
+            failed=complete and all(runs[digest].outcome != "finished" for digest in finals),
+            best=best,
+            done=len(done),
+            known=len(asked),
+        ),
+        runs_done=len(done),
+        runs_known=len(asked),
+    )
+
+
+def to_json(summary: StudySummary) -> dict[str, Any]:
+    """The summary as what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
+    plain = _plain(summary)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _result(
+    study: StudySpec,
+    strategy: StrategySpec,
+    runs: Mapping[str, RunRecord],
+    tests: Mapping[str, TestScore],
+    target: float | None,
+) -> StrategyResult:
+    choice = settle_rate(study, strategy, runs)
+    finals = {run.seed: runs[run.digest()] for run in final_runs(study, strategy, runs) if run.digest() in runs}
+    spent = {run.digest(): runs[run.digest()] for run in _runs_of(study, strategy, runs) if run.digest() in runs}
+    tried = {run.digest() for run in choice.trials}
+    trials = tuple(_trial(runs[run.digest()]) for run in choice.trials if run.digest() in runs)
+
+    chosen = strategy.lr is None
+    unbiased = [record.score for seed, record in finals.items() if seed > 0 or not chosen]
+    return StrategyResult(
+        name=strategy.name,
+        text=(strategy if choice.lr is None else strategy.at_rate(choice.lr)).text,
+        lr=choice.lr,
+        chosen=chosen,
+        trials=trials,
+        note=_note(choice, trials),
+        validation=_spread(unbiased or [record.score for record in finals.values()]),
+        validation_chose=bool(finals) and not unbiased,
+        test=_test(list(finals.values()), tests) if len(finals) == study.seeds else None,
+        steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
+        diverged=sum(record.outcome == "diverged" for record in spent.values()),
+        died=sum(record.outcome == "died" for record in spent.values()),
+        steps_trials=sum(record.steps_done for digest, record in spent.items() if digest in tried),
+        steps_final=sum(record.steps_done for digest, record in spent.items() if digest not in tried),
+        seconds=sum(record.seconds for record in spent.values()),
+        seeds_done=len(finals),
+        band=rate_band(trials),
+    )
+
+
+def _runs_of(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRecord]) -> tuple[RunSpec, ...]:
+    """Trials and final runs asked for so far; the run that chose the rate is in both."""
+    return settle_rate(study, strategy, runs).trials + final_runs(study, strategy, runs)
+
+
+def _trial(record: RunRecord) -> Trial:
+    return Trial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
+
+
+def _test(finals: Sequence[RunRecord], tests: Mapping[str, TestScore]) -> Spread | None:
+    scores = []
+    for record in finals:
+        look = tests.get(record.spec.digest())
+        if record.outcome == "diverged":
+            scores.append(record.chance)
+        elif look is None:
+            return None
+        else:
+            scores.append(look.score)
+    return _spread(scores)
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    if not values:
+        return None
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return Spread(values=tuple(values), mean=float(np.mean(values)), sd=sd)
+
+
+def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
+    """Sort key, best first: test mean (ties: validation), or validation alone; those without a score last."""
+    validation = -result.validation.mean if result.validation is not None else math.inf
+    return (-result.test.mean if by_test and result.test is not None else 0.0), validation
+
+
+def _note(choice: RateChoice, trials: Sequence[Trial]) -> str:
+    notes = []
+    if choice.extended is not None:
+        added = choice.trials[0 if choice.extended == "low" else -1].lr
+        notes.append(f"grid extended to {added:g}")
+    if choice.lr is not None and trials:
+        if all(trial.outcome != "finished" for trial in trials):
+            notes.append("every trial diverged or died")
+        if len(trials) == 1:
+            notes.append("only one rate tried")
+        elif choice.at_edge:
+            notes.append("best rate on the edge")
+    return "; ".join(notes)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value):
+        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {**plain, "n": value.n} if isinstance(value, Spread) else plain
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,65 @@
+"""Steps to target: how soon a run first reaches a validation score.
+
+    steps(run, target) = min { e.step : e an evaluation of the run, e.score >= target }
+
+The target, unless given, is the best score of a fixed rate: what you would have without any policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from calando.analysis.choose import final_runs
+from calando.records.record import RunRecord
+from calando.records.spec import StrategySpec, StudySpec
+
+__all__ = ["has_fixed_rate", "steps_to_target", "target_of"]
+
+# "constant", "constant()", "constant(0.5)": one piece, not part of a composition.
+_CONSTANT = re.compile(r"\s*constant\s*(\([^()]*\))?\s*")
+
+
+def steps_to_target(record: RunRecord, target: float) -> int | None:
+    """Updates done at the first evaluation whose validation score is at least `target`; None if there is none.
+
+    Exact to the evaluation cadence. A run that reached the target and diverged later did reach it.
+    """
+    return next((look.step for look in record.evaluations if look.score >= target), None)
+
+
+def has_fixed_rate(strategy: StrategySpec) -> bool:
+    """Whether the base rate stays as it is: no schedule of "lr", or a constant one, and no controller.
+
+    >>> has_fixed_rate(StrategySpec(name="a", method="adamw")), has_fixed_rate(
+    ...     StrategySpec(name="c", method="sgd", schedules={"lr": "cosine(1, 0)"})
+    ... )
+    (True, False)
+    """
+    text = strategy.schedules.get("lr")
+    return not strategy.controllers and (text is None or _CONSTANT.fullmatch(text) is not None)
+
+
+def target_of(study: StudySpec, runs: Mapping[str, RunRecord]) -> tuple[float | None, str]:
+    """The validation score that is counted to, and where it comes from.
+
+    Not given, it is the best over the strategies of a fixed rate of: the validation score at the end, mean over the
+    seeds of its final runs. It is known once all of those runs are done, so that it never moves. A diverged run
+    counts as chance in its mean; a strategy of which no final run finished gives no target.
+    """
+    if study.target is not None:
+        return study.target, "given"
+    fixed = [strategy for strategy in study.strategies if has_fixed_rate(strategy)]
+    if not fixed:
+        return None, "none: no fixed-rate strategy"
+    ends = []
+    for strategy in fixed:
+        finals = [runs.get(run.digest()) for run in final_runs(study, strategy, runs)]
+        records = [record for record in finals if record is not None]
+        if not records or len(records) < len(finals):
+            return None, "best fixed-rate score, not known yet"
+        if any(record.outcome == "finished" for record in records):
+            ends.append(float(np.mean([record.score for record in records])))
+    return (max(ends), "best fixed-rate score") if ends else (None, "none: no fixed-rate run finished")

@@ -1,0 +1,129 @@
+"""`calando compare`: which of these strategies is best on this workload?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calando.cli.options import (
+    Accumulate,
+    AsJson,
+    Augment,
+    BatchSize,
+    ClipNorm,
+    DataDir,
+    Device,
+    Epochs,
+    LabelSmoothing,
+    Model,
+    Precision,
+    Rate,
+    Steps,
+    Threads,
+    TrainLimit,
+    WorkloadName,
+    workload_spec,
+)
+
+__all__ = ["compare"]
+
+
+def compare(
+    workload: WorkloadName,
+    strategies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STRATEGY]...",
+            help="preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
+        ),
+    ] = None,
+    model: Model = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 3,
+    rates: Annotated[int, typer.Option(help="rate trials of each strategy")] = 5,
+    span: Annotated[float | None, typer.Option(help="highest over lowest rate of the trial grid")] = None,
+    lr: Rate = None,
+    target: Annotated[float | None, typer.Option(help="validation score whose first reaching is counted")] = None,
+    batch_size: BatchSize = None,
+    augment: Augment = None,
+    label_smoothing: LabelSmoothing = 0.0,
+    clip_norm: ClipNorm = None,
+    accumulate: Accumulate = 1,
+    train_limit: TrainLimit = None,
+    data: DataDir = None,
+    study: Annotated[Path | None, typer.Option(help="study folder; else calando-studies/NAME-DIGEST")] = None,
+    executor: Annotated[str, typer.Option(help="process, or inline for debugging")] = "process",
+    workers: Annotated[int | None, typer.Option(help="worker processes; else one a core")] = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Compare strategies fairly: equal rate trials, paired seeds, intervals, cost.
+
+    Stopped by Ctrl-C or anything else, the same command goes on where it stood.
+
+    \b
+    calando compare digits
+    calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
+    calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
+    """
+    from calando.cli.live import following
+    from calando.engine.ask import Budget, Machine, ask_study
+    from calando.engine.coordinator import conduct, executor_named
+    from calando.optim import DEFAULT_STRATEGIES
+
+    kind = executor_named(executor)
+    machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
+    asked = ask_study(
+        workload_spec(
+            workload,
+            model=model,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            accumulate=accumulate,
+            train_limit=train_limit,
+        ),
+        strategies or list(DEFAULT_STRATEGIES),
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=machine,
+        seeds=seeds,
+        rates=rates,
+        span=span,
+        lr=lr,
+        target=target,
+        data_dir=data,
+    )
+    folder = study or Path("calando-studies") / f"{_file_name(workload)}-{asked.study.digest()[:8]}"
+    try:
+        with following(asked.study, folder, quiet=as_json) as listen:
+            conduct(
+                folder,
+                asked.study,
+                asked.workload,
+                data_dir=data,
+                given=asked.given,
+                executor=kind,
+                workers=machine.count_workers(asked.study.lane.device),
+                listen=listen,
+            )
+    except KeyboardInterrupt:
+        print(f"stopped; nothing is lost: the same command goes on ({folder})", file=sys.stderr)
+        raise typer.Exit(130) from None
+    from calando.cli.report import present
+
+    present(folder, as_json=as_json, command=shlex.join(["calando", *sys.argv[1:]]))
+
+
+def _file_name(workload: str) -> str:
+    return (
+        "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in workload)[-40:].strip("-.")
+        or "study"
+    )

@@ -1,0 +1,124 @@
+"""The live display of a study: runs done, running and queued; each worker's step, rate and loss; time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from calando.engine.coordinator import Status
+from calando.engine.plan import Look
+from calando.records import StudySpec
+
+if TYPE_CHECKING:
+    from calando.engine.executors.base import Progress
+
+__all__ = ["following"]
+
+PLAIN_SECONDS = 10.0
+Listen = Callable[[Status], None]
+
+
+@contextmanager
+def following(study: StudySpec, folder: Path, *, quiet: bool) -> Iterator[Listen]:
+    """Yield a listener that draws on standard error: live on a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    clock = _Clock()
+    if quiet:
+        yield lambda status: None
+        return
+    names = ", ".join(strategy.name for strategy in study.strategies)
+    workload = study.workload
+    console.print(
+        f"[bold]{workload.data}[/bold] with {workload.model}, batch {workload.batch_size}, {study.steps} steps a run, "
+        f"{len(study.strategies)} strategies, {study.seeds} paired seeds",
+        highlight=False,
+    )
+    console.print(Text(f"{names}", style="dim"))
+    console.print(Text(f"study folder: {folder}", style="dim"))
+    if not console.is_terminal:
+        yield _plain(clock)
+        return
+    told: list[str] = []
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+
+        def listen(status: Status) -> None:
+            for note in status.notes[len(told) :]:
+                told.append(note)
+                live.console.print(Text(note, style="yellow"))
+            live.update(_picture(status, study, clock))
+
+        yield listen
+
+
+class _Clock:
+    """Time left, from the updates made since the first look."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.left = 0
+
+    def remaining(self, status: Status) -> str:
+        now = time.monotonic()
+        if self.began is None:
+            self.began, self.left = now, status.steps_left
+        made = self.left - status.steps_left
+        if made <= 0 or now - self.began < 1:
+            return "reckoning"
+        seconds = round(status.steps_left * (now - self.began) / made)
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+def _plain(clock: _Clock) -> Listen:
+    last = 0.0
+
+    def listen(status: Status) -> None:
+        nonlocal last
+        if time.monotonic() - last > PLAIN_SECONDS:
+            last = time.monotonic()
+            print(_counts(status, clock), file=sys.stderr, flush=True)
+
+    return listen
+
+
+def _counts(status: Status, clock: _Clock) -> str:
+    if status.looks:
+        return f"reading the test part with the final weights: {status.looks} to go"
+    running = len(status.running)
+    return (
+        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued, "
+        f"time left {clock.remaining(status)}"
+    )
+
+
+def _picture(status: Status, study: StudySpec, clock: _Clock) -> RenderableType:
+    total = max(1, status.expected * study.steps)
+    grid = Table.grid(padding=(0, 2))
+    for _ in range(5):
+        grid.add_column(no_wrap=True)
+    for slot, progress in sorted(status.running.items()):
+        grid.add_row(*_row(slot, progress, study))
+    bar = ProgressBar(total=total, completed=max(0, total - status.steps_left))
+    return Group(bar, Text(_counts(status, clock)), grid)
+
+
+def _row(slot: int, progress: Progress, study: StudySpec) -> tuple[str, str, str, str, str]:
+    spec = progress.job.spec
+    what = "test look" if isinstance(progress.job, Look) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
+    return (
+        f"worker {slot + 1}",
+        what,
+        f"step {progress.step}/{study.steps}",
+        f"rate {progress.lr:.3g}",
+        f"loss {progress.loss:.3f}",
+    )

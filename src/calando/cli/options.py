@@ -1,0 +1,91 @@
+"""Options that several verbs share, said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from calando.records import WorkloadSpec
+
+__all__ = [
+    "Accumulate",
+    "AsJson",
+    "Augment",
+    "BatchSize",
+    "ClipNorm",
+    "DataDir",
+    "Device",
+    "Epochs",
+    "LabelSmoothing",
+    "Model",
+    "Precision",
+    "Rate",
+    "Steps",
+    "Threads",
+    "TrainLimit",
+    "WorkloadName",
+    "workload_spec",
+]
+
+_WORKLOAD, _MACHINE = "Workload", "Machine"
+
+WorkloadName = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable"),
+]
+BatchSize = Annotated[int | None, typer.Option(help="samples per update")]
+Augment = Annotated[str | None, typer.Option(help="none, or parts joined by +: crop(4)+flip+cutout(8)")]
+LabelSmoothing = Annotated[float, typer.Option(help="of the cross-entropy, in [0, 1)")]
+ClipNorm = Annotated[float | None, typer.Option(help="largest gradient norm")]
+Accumulate = Annotated[int, typer.Option(help="micro-batches per update")]
+TrainLimit = Annotated[int | None, typer.Option(help="use only this many training samples")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", help="folder where data sets lie; else $CALANDO_DATA, the cache …")
+]
+Epochs = Annotated[float | None, typer.Option(help="length of each run in passes over the data")]
+Steps = Annotated[int | None, typer.Option(help="length of each run in updates, instead of --epochs")]
+Rate = Annotated[float | None, typer.Option("--lr", help="base rate, where the strategy leaves it open")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16")]
+Threads = Annotated[int, typer.Option(help="threads of each worker")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
+
+
+def workload_spec(
+    name: str,
+    *,
+    model: str | None,
+    batch_size: int | None,
+    augment: str | None,
+    label_smoothing: float,
+    clip_norm: float | None,
+    accumulate: int,
+    train_limit: int | None,
+) -> WorkloadSpec:
+    """The workload the user named, defaults of its data set filled in.
+
+    Raises:
+        UsageError: an unknown name or a value outside its range.
+    """
+    from calando.workloads.registry import resolve
+
+    return resolve(
+        name,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )

@@ -1,0 +1,67 @@
+"""`calando show` and `calando report`: read a study, without training anything (and without torch)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calando.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from calando.analysis import StudySummary
+
+__all__ = ["present", "report", "show"]
+
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="study folder, as `calando compare` names it")]
+
+
+def show(study: Study, as_json: AsJson = False) -> None:
+    """Show what a study has concluded so far."""
+    _tables(_read(study), as_json=as_json)
+
+
+def report(study: Study) -> None:
+    """Write a study's report.html and figures (PNG and SVG) anew."""
+    typer.echo(_write(study, command=""))
+
+
+def present(folder: Path, *, as_json: bool, command: str) -> None:
+    """The end of `calando compare`: the tables, and the path of the report."""
+    path = _write(folder, command=command)
+    _tables(_read(folder), as_json=as_json)
+    if not as_json:
+        typer.echo(f"report: {path}")
+
+
+def _read(folder: Path) -> StudySummary:
+    from calando.analysis import summarize
+    from calando.records import Store
+
+    with Store.open(folder, read_only=True) as store:
+        return summarize(store.study, store.runs(), store.tests())
+
+
+def _write(folder: Path, *, command: str) -> Path:
+    from calando.analysis import summarize
+    from calando.records import Store
+    from calando.report import write_report
+
+    with Store.open(folder, read_only=True) as store:
+        runs, tests = store.runs(), store.tests()
+        summary = summarize(store.study, runs, tests)
+        return write_report(folder, summary, runs, tests, fingerprint=store.fingerprint, command=command)
+
+
+def _tables(summary: StudySummary, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from calando.analysis import to_json
+    from calando.report import study_tables
+
+    if as_json:
+        typer.echo(json.dumps(to_json(summary), indent=2))
+        return
+    Console().print(study_tables(summary))

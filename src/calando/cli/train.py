@@ -1,0 +1,240 @@
+"""`calando train`: one run of one strategy, its rate and loss drawn live, its weights written."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calando.cli.options import (
+    Accumulate,
+    AsJson,
+    Augment,
+    BatchSize,
+    ClipNorm,
+    DataDir,
+    Device,
+    Epochs,
+    LabelSmoothing,
+    Model,
+    Precision,
+    Rate,
+    Steps,
+    TrainLimit,
+    WorkloadName,
+    workload_spec,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from calando.engine.executors.base import Outcome
+    from calando.records import RunRecord, RunSpec, TestScore
+    from calando.workloads.workload import Workload
+
+__all__ = ["train"]
+
+PLAIN_SECONDS = 10.0
+
+
+def train(
+    workload: WorkloadName,
+    strategy: Annotated[str, typer.Argument(metavar="STRATEGY", help="a preset's name, a .toml file or pipe text")],
+    out: Annotated[Path | None, typer.Option(help="folder for the run; else calando-runs/STRATEGY-DIGEST")] = None,
+    model: Model = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option(help="of initial weights, data order and augmentation")] = 0,
+    lr: Rate = None,
+    batch_size: BatchSize = None,
+    augment: Augment = None,
+    label_smoothing: LabelSmoothing = 0.0,
+    clip_norm: ClipNorm = None,
+    accumulate: Accumulate = 1,
+    train_limit: TrainLimit = None,
+    data: DataDir = None,
+    threads: Annotated[int | None, typer.Option(help="else one a core")] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train once, drawing rate and loss; stopped by anything, the same command goes on.
+
+    A rate left open is the method's usual one; `calando compare` chooses better.
+
+    \b
+    calando train digits "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)" --epochs 20
+    """
+    from calando.engine.ask import Budget, Machine, ask_run
+
+    cores = len(os.sched_getaffinity(0))
+    machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
+    spec, loaded = ask_run(
+        workload_spec(
+            workload,
+            model=model,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            accumulate=accumulate,
+            train_limit=train_limit,
+        ),
+        strategy,
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=machine,
+        seed=seed,
+        lr=lr,
+        data_dir=data,
+    )
+    folder = out or Path("calando-runs") / f"{spec.strategy.name.replace('/', '-')}-{spec.digest()[:8]}"
+    _refuse_another(folder, spec)
+    record, test = _run(spec, loaded, folder, quiet=as_json)
+    _present(folder, record, test, as_json=as_json)
+
+
+def _refuse_another(folder: Path, spec: RunSpec) -> None:
+    from calando.errors import CorruptFile, UsageError
+    from calando.records.files import write_atomically
+
+    path = folder / "spec.json"
+    if not path.exists():
+        write_atomically(path, spec.model_dump_json(indent=2).encode())
+        return
+    try:
+        theirs = type(spec).model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
+    if theirs.digest() != spec.digest():
+        raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")
+
+
+def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tuple[RunRecord, TestScore]:
+    from calando.engine.executors.base import Failed, Finished
+    from calando.engine.plan import Look, Train
+    from calando.engine.work import failure, perform
+    from calando.records import RunRecord, TestScore
+
+    def result(outcome: Outcome) -> RunRecord | TestScore:
+        if isinstance(outcome, Failed):
+            raise failure(outcome)
+        if not isinstance(outcome, Finished):
+            print(f"stopped; nothing is lost: the same command goes on ({folder})", file=sys.stderr)
+            raise typer.Exit(130)
+        return outcome.result
+
+    with _Drawing(spec, quiet=quiet) as drawing:
+        record = result(perform(Train(spec), workload, folder, report=drawing.report))
+    assert isinstance(record, RunRecord)
+    look = Look(spec, diverged=record.outcome == "diverged")
+    test = result(perform(look, workload, folder, report=lambda *_: False))
+    assert isinstance(test, TestScore)
+    return record, test
+
+
+class _Drawing:
+    """Rate and loss in the terminal while training; a line now and then where there is none.
+
+    Ctrl-C is kept back to the next report, so that the run is put away between two updates.
+    """
+
+    def __init__(self, spec: RunSpec, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.spec, self.quiet = spec, quiet
+        self.console = Console(stderr=True)
+        live = self.console.is_terminal and not quiet
+        self.live = Live(console=self.console, refresh_per_second=4, transient=True) if live else None
+        self.steps: list[int] = []
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+        self.began = self.told = time.monotonic()
+        self.interrupted = False
+
+    def __enter__(self) -> _Drawing:
+        import signal
+
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.signal(signal.SIGINT, self._before)
+        if self.live is not None:
+            self.live.stop()
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+
+    def report(self, step: int, lr: float, loss: float) -> bool:
+        """Take one report; True once Ctrl-C was pressed."""
+        self.steps.append(step)
+        self.rates.append(lr)
+        self.losses.append(loss)
+        if self.live is not None:
+            self.live.update(self._picture())
+        elif not self.quiet and time.monotonic() - self.told > PLAIN_SECONDS:
+            self.told = time.monotonic()
+            print(self._line(), file=sys.stderr, flush=True)
+        return self.interrupted
+
+    def _line(self) -> str:
+        made = self.steps[-1] - self.steps[0]
+        left = (self.spec.steps - self.steps[-1]) * (time.monotonic() - self.began) / made if made else 0.0
+        at = f"step {self.steps[-1]}/{self.spec.steps}"
+        return f"{at}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  time left {left:.0f} s"
+
+    def _picture(self) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        from calando.cli.draw import draw
+
+        def text(label: str, values: list[float]) -> Text:
+            return Text.from_ansi(draw({label: (self.steps, values)}, height=10, y_label=label))
+
+        return Group(
+            Text(f"{self.spec.strategy.text}"), text("rate", self.rates), text("loss", self.losses), Text(self._line())
+        )
+
+
+def _present(folder: Path, record: RunRecord, test: TestScore, *, as_json: bool) -> None:
+    from calando.engine.plan import Train
+    from calando.engine.work import checkpoint_folder
+    from calando.report import save, training_figure
+    from calando.training.checkpoint import export_weights
+
+    weights, picture = folder / "weights.safetensors", folder / "training.png"
+    export_weights(checkpoint_folder(folder, Train(record.spec)), weights)
+    save(training_figure(record), picture)
+    if as_json:
+        facts = {
+            "strategy": record.spec.strategy.text,
+            "outcome": record.outcome,
+            "steps_done": record.steps_done,
+            "validation_score": record.score,
+            "test_score": test.score,
+            "test_n": test.n,
+            "seconds": record.seconds,
+            "events": [f"step {event.step}: {event.text}" for event in record.events],
+            "weights": str(weights),
+            "figure": str(picture),
+        }
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    for event in record.events:
+        typer.echo(f"step {event.step}: {event.text}")
+    typer.echo(
+        f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
+        f"validation {record.score:.2%}, test {test.score:.2%} ({test.n} samples, 1 seed)"
+    )
+    typer.echo(f"weights: {weights}\nfigure: {picture}")

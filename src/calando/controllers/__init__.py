@@ -1,0 +1,7 @@
+"""Controllers: what the rate should be in answer to what training does."""
+
+from calando.controllers.base import Action, Controller, Observation, State
+from calando.controllers.divergence import Divergence
+from calando.controllers.plateau import Plateau
+
+__all__ = ["Action", "Controller", "Divergence", "Observation", "Plateau", "State"]

@@ -1,0 +1,210 @@
+"""From what a user says to a complete question: names looked up, defaults filled in, everything checked.
+
+All that can be wrong is found here, before a study folder exists or a worker starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calando.analysis import log_grid
+from calando.errors import UsageError
+from calando.optim import bind_strategy, find_method, read_strategy
+from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.training.lane import choose_lane
+from calando.workloads.order import steps_per_epoch
+from calando.workloads.registry import default_epochs, load, resolve
+from calando.workloads.workload import Workload
+
+__all__ = ["Asked", "Budget", "Machine", "ask_run", "ask_study", "read_strategies", "read_workload"]
+
+MOST_EVALUATIONS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where runs are made. None: decided by the machine.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32" or "bf16".
+        threads: of each worker.
+        workers: processes; None: one a core, divided by `threads`, or one on a GPU.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    workers: int | None = None
+
+    def count_workers(self, device: str) -> int:
+        """How many worker processes to start.
+
+        Raises:
+            UsageError: fewer than one asked for.
+        """
+        if self.workers is not None:
+            if self.workers < 1:
+                raise UsageError(f"workers must be at least 1, got {self.workers}")
+            return self.workers
+        return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // self.threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long a run is. At most one of the two; neither: the workload's usual number of epochs."""
+
+    epochs: float | None = None
+    steps: int | None = None
+
+    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> int:
+        """The horizon in steps.
+
+        Raises:
+            UsageError: both given, or a length that is not above zero.
+        """
+        if self.epochs is not None and self.steps is not None:
+            raise UsageError("give --epochs or --steps, not both")
+        if self.steps is not None:
+            if self.steps < 1:
+                raise UsageError(f"steps must be at least 1, got {self.steps}")
+            return self.steps
+        epochs = default_epochs(spec) if self.epochs is None else self.epochs
+        if not 0 < epochs < 1e6:
+            raise UsageError(f"epochs must be above 0 and below a million, got {epochs}")
+        return max(1, round(epochs * per_epoch))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A complete question and the workload, loaded; `given`: it is the user's own object."""
+
+    study: StudySpec
+    workload: Workload
+    given: bool
+
+
+def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
+    """A workload as spec and as loaded data; True where it is the user's own object."""
+    if isinstance(workload, WorkloadSpec):
+        spec = resolve(workload)
+        loaded = load(spec, data_dir=data_dir)
+        return loaded.spec, loaded, False
+    return workload.spec, workload, True
+
+
+def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | None) -> tuple[StrategySpec, ...]:
+    """Strategies by name, file, text or value; `lr` settles the rate of those that leave it open."""
+    if lr is not None and not 0 < lr < float("inf"):
+        raise UsageError(f"lr must be a positive finite number, got {lr}")
+    read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
+    return tuple(strategy.at_rate(lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
+
+
+def ask_study(
+    workload: WorkloadSpec | Workload,
+    strategies: Sequence[str | StrategySpec],
+    *,
+    budget: Budget,
+    machine: Machine,
+    seeds: int = 3,
+    rates: int = 5,
+    span: float | None = None,
+    lr: float | None = None,
+    target: float | None = None,
+    data_dir: Path | None = None,
+) -> Asked:
+    """A whole study.
+
+    Args:
+        rates: trials a strategy; its grid is centred on the method's usual rate.
+        span: ratio of a grid's highest to its lowest rate; None: the method's own.
+        lr: one rate for every strategy that leaves its own open: no trials.
+        target: validation score in (0, 1].
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    specs = read_strategies(strategies, lr=lr)
+    for name, value in (("seeds", seeds), ("rates", rates)):
+        if value < 1:
+            raise UsageError(f"{name} must be at least 1, got {value}")
+    if target is not None and not 0 < target <= 1:
+        raise UsageError(f"target must be a validation score in (0, 1], got {target}")
+    if span is not None and not 1 < span < 1e12:
+        raise UsageError(f"span must be above 1 (highest over lowest rate of a grid), got {span}")
+    grids = {}
+    for strategy in specs:
+        method = find_method(strategy.method)
+        if strategy.lr is None:
+            grids[strategy.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
+    spec, loaded, given = read_workload(workload, data_dir=data_dir)
+    per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
+    for strategy in specs:
+        bind_strategy(strategy, steps=steps, steps_per_epoch=per_epoch)
+    study = StudySpec(
+        workload=spec,
+        strategies=specs,
+        rate_grids=grids,
+        seeds=seeds,
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        evaluate_every=evaluate_every,
+        target=target,
+        lane=_lane(machine, loaded),
+    )
+    return Asked(study=study, workload=loaded, given=given)
+
+
+def ask_run(
+    workload: WorkloadSpec | Workload,
+    strategy: str | StrategySpec,
+    *,
+    budget: Budget,
+    machine: Machine,
+    seed: int = 0,
+    lr: float | None = None,
+    data_dir: Path | None = None,
+) -> tuple[RunSpec, Workload]:
+    """A single run; a rate left open becomes the method's usual one.
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    (read,) = read_strategies([strategy], lr=lr)
+    settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
+    if seed < 0:
+        raise UsageError(f"seed must be at least 0, got {seed}")
+    spec, loaded, _ = read_workload(workload, data_dir=data_dir)
+    per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
+    bind_strategy(settled, steps=steps, steps_per_epoch=per_epoch)
+    run = RunSpec(
+        workload=spec,
+        strategy=settled,
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        evaluate_every=evaluate_every,
+        seed=seed,
+        lane=_lane(machine, loaded),
+    )
+    return run, loaded
+
+
+def _lengths(spec: WorkloadSpec, workload: Workload, budget: Budget) -> tuple[int, int, int]:
+    per_epoch = steps_per_epoch(len(workload.train), spec.batch_size)
+    steps = budget.settle(spec, per_epoch=per_epoch)
+    return per_epoch, steps, min(steps, max(per_epoch, -(-steps // MOST_EVALUATIONS)))
+
+
+def _lane(machine: Machine, workload: Workload) -> Lane:
+    if machine.threads < 1:
+        raise UsageError(f"threads must be at least 1, got {machine.threads}")
+    return choose_lane(
+        device=machine.device,
+        precision=machine.precision,
+        threads=machine.threads,
+        image_size=max(workload.train.shape[1:]),
+    )

@@ -1,0 +1,100 @@
+"""`calando.compare`: the whole of `calando compare` as a function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calando.engine.ask import Budget, Machine, ask_study
+from calando.engine.coordinator import conduct, executor_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from calando.analysis import StudySummary
+    from calando.engine.coordinator import Status
+    from calando.records import StrategySpec
+    from calando.workloads.workload import Workload
+
+__all__ = ["compare"]
+
+
+def compare(
+    workload: str | Workload,
+    *strategies: str | StrategySpec,
+    folder: Path | str,
+    model: str | None = None,
+    batch_size: int | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    seeds: int = 3,
+    rates: int = 5,
+    span: float | None = None,
+    lr: float | None = None,
+    target: float | None = None,
+    data_dir: Path | str | None = None,
+    executor: str = "process",
+    workers: int | None = None,
+    threads: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    listen: Callable[[Status], None] | None = None,
+) -> StudySummary:
+    """Compare strategies fairly and return the answer; called again, it goes on where it stood.
+
+    Args:
+        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; with worker
+            processes the object must pickle, and a script must guard its entry with `if __name__ == "__main__":`.
+        strategies: preset names, TOML paths, pipe texts or values; none: the default set.
+        folder: the study's; a `report.html` is written there by `calando report FOLDER`.
+        model, batch_size: of a named workload only; your own object has them already.
+        epochs, steps: length of each run; at most one of the two.
+        seeds: paired runs of each strategy at its rate.
+        rates, span: trials of each strategy, and the ratio of the highest to the lowest.
+        lr: one base rate for all strategies that leave theirs open: no trials.
+        target: validation score in (0, 1] whose first reaching is counted in steps.
+        executor: "process" or "inline".
+        listen: called with the status as it changes.
+
+    Raises:
+        UsageError: anything that cannot be; found before training where it can be.
+        StudyStopped: a worker died too often, or the disk is full.
+
+    Example:
+        >>> import tempfile, calando
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     answer = calando.compare(
+        ...         "digits", "fixed", "cosine", folder=folder, steps=20, seeds=2, lr=0.1, executor="inline"
+        ...     )
+        >>> [comparison.n for comparison in answer.comparisons]
+        [2]
+    """
+    from calando.optim import DEFAULT_STRATEGIES
+    from calando.workloads.registry import resolve
+
+    kind = executor_named(executor)
+    machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
+    where = None if data_dir is None else Path(data_dir)
+    spec = resolve(workload, model=model, batch_size=batch_size) if isinstance(workload, str) else workload
+    asked = ask_study(
+        spec,
+        strategies or DEFAULT_STRATEGIES,
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=machine,
+        seeds=seeds,
+        rates=rates,
+        span=span,
+        lr=lr,
+        target=target,
+        data_dir=where,
+    )
+    return conduct(
+        Path(folder),
+        asked.study,
+        asked.workload,
+        data_dir=where,
+        given=asked.given,
+        executor=kind,
+        workers=machine.count_workers(asked.study.lane.device),
+        listen=listen,
+    )

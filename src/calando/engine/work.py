@@ -1,0 +1,100 @@
+"""Doing one job, wherever it runs: the only place where the engine touches training."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from calando.engine.executors.base import Failed, Finished, Outcome, Stopped
+from calando.engine.plan import Job, Look
+from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError
+from calando.records import TestScore
+from calando.training.checkpoint import drop_checkpoint, load_weights
+from calando.training.evaluate import evaluate
+from calando.training.lane import holding_lane
+from calando.training.loop import Interrupted, execute
+from calando.training.state import TrainState, start
+from calando.workloads.workload import Workload
+
+__all__ = ["checkpoint_folder", "failure", "perform"]
+
+PROGRESS_SECONDS = 0.1
+
+Report = Callable[[int, float, float], bool]
+
+
+def checkpoint_folder(study_folder: Path, job: Job) -> Path:
+    """Where the checkpoint of a job's run lives."""
+    return study_folder / "checkpoints" / job.spec.digest()
+
+
+def perform(job: Job, workload: Workload, study_folder: Path, *, report: Report) -> Outcome:
+    """Do a job.
+
+    Args:
+        report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
+    """
+    folder = checkpoint_folder(study_folder, job)
+    try:
+        if isinstance(job, Look):
+            return Finished(job, _look(job, workload, folder))
+        watch = _Watch(report)
+        try:
+            record = execute(job.spec, workload, folder=folder, keep=True, watch=watch)
+        except CorruptFile:
+            # A damaged checkpoint costs its run's time, never its result.
+            drop_checkpoint(folder)
+            record = execute(job.spec, workload, folder=folder, keep=True, watch=watch)
+        return Finished(job, record)
+    except Interrupted:
+        return Stopped(job)
+    except DiskFull as error:
+        return Failed(job, "disk", str(error))
+    except UsageError as error:
+        return Failed(job, "user", str(error))
+    except Exception as error:  # the user's network, loss or data set may raise anything
+        log = study_folder / "error.log"
+        log.write_text(traceback.format_exc())
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {text[0] if text else 'no message'}"
+        return Failed(job, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")
+
+
+def failure(outcome: Failed) -> CalandoError:
+    """The exception that a failed job stands for."""
+    return DiskFull(outcome.message) if outcome.fault == "disk" else UsageError(outcome.message)
+
+
+class _Watch:
+    """Thins the loop's per-update calls to a report every `PROGRESS_SECONDS`."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.next = 0.0
+
+    def __call__(self, state: TrainState) -> bool:
+        now = time.monotonic()
+        if now < self.next:
+            return False
+        self.next = now + PROGRESS_SECONDS
+        last = max(state.step - 1, 0)
+        return self.report(state.step, float(state.rates[last]), float(state.losses[last]))
+
+
+def _look(job: Look, workload: Workload, folder: Path) -> TestScore:
+    if job.diverged:
+        return TestScore(score=1 / workload.classes, loss=math.inf, n=len(workload.test))
+    with holding_lane(job.spec.lane):
+        state = start(job.spec, workload)
+        try:
+            load_weights(state.network, folder)
+        except CorruptFile:
+            # Lost or damaged weights are trained again: the same spec gives the same bits.
+            drop_checkpoint(folder)
+            execute(job.spec, workload, folder=folder, keep=True)
+            load_weights(state.network, folder)
+        loss, score = evaluate(state.network, workload, workload.test, lane=job.spec.lane)
+    return TestScore(score=score, loss=loss, n=len(workload.test))

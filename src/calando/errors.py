@@ -1,0 +1,89 @@
+"""The exceptions of calando.
+
+    CalandoError
+    ├── UsageError (a ValueError)   the user's mistake: one line, exit status 2
+    │   ├── UnknownName             a name no registry holds; suggests the nearest
+    │   ├── ScheduleTextError       a text that does not parse; points at the character
+    │   ├── DataError               a data set that cannot be read or used
+    │   └── CorruptFile             a checkpoint or store that is damaged or not ours
+    └── StudyStopped                the world's fault: exit status 1, the same command goes on
+        ├── WorkerLost              a worker process died, more often than is forgiven
+        └── DiskFull                nothing more can be written
+
+A message is one line: it names the thing, what came, the range or choices allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CalandoError",
+    "CorruptFile",
+    "DataError",
+    "DiskFull",
+    "ScheduleTextError",
+    "StudyStopped",
+    "UnknownName",
+    "UsageError",
+    "WorkerLost",
+]
+
+
+class CalandoError(Exception):
+    """Every error that calando raises on purpose."""
+
+
+class UsageError(CalandoError, ValueError):
+    """The user asked for something that cannot be; the message says what to do."""
+
+
+class UnknownName(UsageError):
+    """A name that is not among the choices.
+
+    >>> print(UnknownName("strategy", "cosin", ["cosine", "step"]))
+    unknown strategy 'cosin'; did you mean 'cosine'? choices: cosine, step
+    """
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str], *, hint: str = "") -> None:
+        known = sorted(choices)
+        near = difflib.get_close_matches(name, known, n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else ";"
+        tail = f"; {hint}" if hint else ""
+        super().__init__(f"unknown {kind} {name!r}{guess} choices: {', '.join(known)}{tail}")
+
+
+class ScheduleTextError(UsageError):
+    """A schedule or strategy text that does not parse, with the place marked.
+
+    >>> print(ScheduleTextError("expected ')'", "cosine(1, 0", 11))
+    expected ')' at character 12 of 'cosine(1, 0' -> here: cosine(1, 0<!>
+    """
+
+    def __init__(self, problem: str, text: str, position: int) -> None:
+        self.problem, self.text, self.position = problem, text, position
+        start, stop = max(0, position - 40), position + 20
+        place = f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}".replace("\n", " ")
+        shown = text if len(text) <= 60 else text[:57] + "…"
+        super().__init__(f"{problem} at character {position + 1} of {shown!r} -> here: {place}")
+
+
+class DataError(UsageError):
+    """A data set that cannot be read or used; the message names the file and the remedy."""
+
+
+class CorruptFile(UsageError):
+    """A checkpoint or store that is damaged, truncated or was not written by calando."""
+
+
+class StudyStopped(CalandoError):
+    """The study could not go on; what was finished is safe and the same command continues."""
+
+
+class WorkerLost(StudyStopped):
+    """A worker process died (killed, out of memory) more often than is forgiven."""
+
+
+class DiskFull(StudyStopped):
+    """The disk took no more; what was finished is intact."""

@@ -1,0 +1,1 @@
+"""calando in other people's training loops."""

@@ -1,0 +1,109 @@
+"""A method: an optimizer with what it needs to know about rates. Importing this needs no torch.
+
+Every method says where its usual rate lies (for convolutional networks), so that `lr=auto` has a grid to
+search, and which options it takes with their ranges, so that a typing error is found before training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calando.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+__all__ = ["Flag", "Method", "Number", "Pair"]
+
+Value = bool | int | float | str | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in [low, high), or (low, high) where `open_low`."""
+
+    default: float
+    low: float = 0.0
+    high: float = math.inf
+    open_low: bool = False
+
+    def check(self, name: str, value: Value) -> float:
+        """The number, if it is in range."""
+        wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+        if isinstance(value, bool | str | tuple):
+            raise UsageError(f"{name} must be {wanted}, got {value!r}")
+        if not (self.low < value if self.open_low else self.low <= value) or not value < self.high:
+            raise UsageError(f"{name} must be {wanted}, got {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers in [0, 1): exponential averages' coefficients."""
+
+    default: tuple[float, float]
+
+    def check(self, name: str, value: Value) -> tuple[float, float]:
+        """The pair, if both are in range."""
+        if not isinstance(value, tuple) or len(value) != 2 or not all(0 <= item < 1 for item in value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise UsageError(f"{name} must be two numbers in [0, 1) like [0.9, 0.999], got {shown!r}")
+        return value[0], value[1]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    default: bool
+
+    def check(self, name: str, value: Value) -> bool:
+        """The flag, if it is one."""
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} must be true or false, got {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry of the registry.
+
+    Args:
+        name: as written in a strategy text.
+        summary: one line.
+        usual_rate: centre of the trial grid.
+        rate_span: ratio of the grid's highest to its lowest rate.
+        decay: what is known about decaying its rate.
+        options: the hyper-parameters it takes beside `lr`, with defaults and ranges.
+        build: (parameter groups, lr, options) -> torch optimizer.
+        source: paper or project.
+    """
+
+    name: str
+    summary: str
+    usual_rate: float
+    rate_span: float
+    decay: str
+    options: Mapping[str, Number | Pair | Flag]
+    build: Callable[[list[dict[str, Any]], float, dict[str, Any]], Optimizer]
+    source: str
+
+    def settle(self, given: Mapping[str, Value]) -> dict[str, Any]:
+        """All options: the given ones checked, the others at their defaults.
+
+        Raises:
+            UnknownName: an option the method does not take.
+            UsageError: a value outside its range.
+        """
+        for name in given:
+            if name not in self.options:
+                raise UnknownName(f"option of {self.name}", name, ["lr", *self.options])
+        settled: dict[str, Any] = {}
+        for name, option in self.options.items():
+            settled[name] = option.check(f"{self.name}: {name}", given[name]) if name in given else option.default
+        if settled.get("nesterov") and not settled["momentum"] > 0:
+            raise UsageError(f"{self.name}: nesterov=true needs momentum above 0, got momentum={settled['momentum']}")
+        return settled

@@ -1,0 +1,107 @@
+"""torch.optim's own methods, with its defaults.
+
+Where torch has a fused kernel for the device it is used: one pass over the parameters, and on small
+networks the update is a good part of a step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calando.optim.methods.base import Flag, Method, Number, Pair
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+__all__ = ["TORCH_METHODS"]
+
+_MOMENTUM = Number(0.0, high=1.0)
+_WEIGHT_DECAY = Number(0.0)
+_BETAS = Pair((0.9, 0.999))
+_EPS = Number(1e-8, open_low=True)
+
+
+def _sgd(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+    import torch
+
+    return torch.optim.SGD(groups, lr=lr, fused=True, **options)
+
+
+def _adagrad(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+    import torch
+
+    return torch.optim.Adagrad(groups, lr=lr, **options)
+
+
+def _rmsprop(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+    import torch
+
+    return torch.optim.RMSprop(groups, lr=lr, **options)
+
+
+def _adam(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+    import torch
+
+    return torch.optim.Adam(groups, lr=lr, fused=True, **options)
+
+
+def _adamw(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+    import torch
+
+    return torch.optim.AdamW(groups, lr=lr, fused=True, **options)
+
+
+TORCH_METHODS = (
+    Method(
+        name="sgd",
+        summary="stochastic gradient descent, optionally with (Nesterov) momentum",
+        usual_rate=0.1,
+        rate_span=100.0,
+        decay="gains much from decay",
+        options={"momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": _WEIGHT_DECAY},
+        build=_sgd,
+        source="Robbins & Monro 1951; Sutskever et al. 2013 (momentum)",
+    ),
+    Method(
+        name="adagrad",
+        summary="per-parameter rates from the sum of squared gradients; decays by itself as 1/sqrt(t)",
+        usual_rate=0.01,
+        rate_span=100.0,
+        decay="decays by itself",
+        options={"weight_decay": _WEIGHT_DECAY, "eps": Number(1e-10, open_low=True)},
+        build=_adagrad,
+        source="Duchi, Hazan & Singer 2011",
+    ),
+    Method(
+        name="rmsprop",
+        summary="per-parameter rates from a running mean of squared gradients",
+        usual_rate=0.001,
+        rate_span=100.0,
+        decay="gains from decay",
+        options={
+            "alpha": Number(0.99, high=1.0), "momentum": _MOMENTUM, "weight_decay": _WEIGHT_DECAY, "eps": _EPS,
+        },
+        build=_rmsprop,
+        source="Tieleman & Hinton 2012",
+    ),
+    Method(
+        name="adam",
+        summary="running means of gradients and of their squares; weight decay enters the gradient",
+        usual_rate=0.001,
+        rate_span=100.0,
+        decay="gains from decay",
+        options={"betas": _BETAS, "eps": _EPS, "weight_decay": _WEIGHT_DECAY},
+        build=_adam,
+        source="Kingma & Ba 2015",
+    ),
+    Method(
+        name="adamw",
+        summary="Adam with decoupled weight decay",
+        usual_rate=0.001,
+        rate_span=100.0,
+        decay="gains from decay",
+        options={"betas": _BETAS, "eps": _EPS, "weight_decay": Number(0.01)},
+        build=_adamw,
+        source="Loshchilov & Hutter 2019",
+    ),
+)  # fmt: skip

@@ -1,0 +1,19 @@
+"""Records: what to run, what came out, and the store that keeps both. The waist of the house."""
+
+from calando.records.record import Evaluation, Event, Outcome, RunRecord, TestScore
+from calando.records.spec import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.store import Store
+
+__all__ = [
+    "Evaluation",
+    "Event",
+    "Lane",
+    "Outcome",
+    "RunRecord",
+    "RunSpec",
+    "Store",
+    "StrategySpec",
+    "StudySpec",
+    "TestScore",
+    "WorkloadSpec",
+]

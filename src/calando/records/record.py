@@ -1,0 +1,99 @@
+"""What came out of a run: a value that needs neither torch nor the model to be read.
+
+Outcomes:
+    finished    the horizon was reached
+    diverged    a loss was not finite; the run stopped there. Its score counts as chance
+    died        the horizon was reached, but the training loss ends at chance level (log of the number of
+                classes): networks without normalisation die rather than explode
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from calando.records.spec import RunSpec
+
+__all__ = ["Evaluation", "Event", "Outcome", "RunRecord", "TestScore"]
+
+Outcome = Literal["finished", "diverged", "died"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One look at the validation part, after `step` updates.
+
+    Args:
+        step: updates done before it.
+        loss: mean cross-entropy (no label smoothing); may be non-finite.
+        score: share of samples classified rightly, in [0, 1].
+    """
+
+    step: int
+    loss: float
+    score: float
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """The one look at the test part, from the final weights, once every training of the study is done.
+
+    Args:
+        score: share of samples classified rightly, in [0, 1]; chance where the run diverged.
+        loss: mean cross-entropy; infinite where the run diverged.
+        n: test samples; the score's resolution is 1 / n.
+    """
+
+    score: float
+    loss: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a controller or the loop did at a step: kind and a sentence."""
+
+    step: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What one run gave.
+
+    Args:
+        spec: what was run; `spec.digest()` is the key.
+        outcome: see the top of this page.
+        steps_done: updates made; fewer than `spec.steps` only where the run diverged.
+        losses: float32[steps_done], the training loss of each update (label smoothing included).
+        rates: float64[steps_done], the rate of each update (first parameter group).
+        evaluations: ascending in step; the last is at `steps_done` unless diverged.
+        chance: score of guessing, 1 / number of classes.
+        events: what controllers and the loop did.
+        seconds: training and evaluation wall-clock; differs between equal runs.
+        host: machine, torch version: the pedigree.
+    """
+
+    spec: RunSpec
+    outcome: Outcome
+    steps_done: int
+    losses: np.ndarray
+    rates: np.ndarray
+    evaluations: tuple[Evaluation, ...]
+    chance: float
+    events: tuple[Event, ...] = ()
+    seconds: float = 0.0
+    host: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """Validation score at the end; chance where the run diverged."""
+        return self.chance if self.outcome == "diverged" else self.evaluations[-1].score
+
+    @property
+    def loss(self) -> float:
+        """Validation loss at the end; infinite where the run diverged."""
+        return float("inf") if self.outcome == "diverged" else self.evaluations[-1].loss

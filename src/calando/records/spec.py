@@ -1,0 +1,211 @@
+"""What to run: immutable, validated, JSON in and out; equal specs have equal digests.
+
+    StudySpec ──┬── WorkloadSpec      model + data + augmentation + loss + batch size
+                ├── StrategySpec …    method + hyper-parameters + schedules + controllers
+                └── Lane              what decides the bits: device, precision, threads, layout
+    RunSpec   = (WorkloadSpec, StrategySpec with its rate settled, steps, seed, Lane)
+
+The digest is the first 16 hexadecimal digits of the SHA-256 of the canonical JSON. Where data lies on
+this machine is not part of a spec: it does not change the result (the data's fingerprint is kept by
+the store instead).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from calando.errors import UsageError
+
+__all__ = ["Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
+
+Option = bool | int | float | str | tuple[float, ...]
+
+
+def _finite(value: Option) -> Option:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"a hyper-parameter must be finite, got {value}")
+    return value
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, no unknown fields, hashed by content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that name this spec's content."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class Lane(Spec):
+    """What decides the bits of a run beside its spec.
+
+    >>> Lane().device
+    'cpu'
+    """
+
+    device: str = "cpu"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    threads: PositiveInt = 1
+    channels_last: bool = False
+    deterministic: bool = True
+
+
+class WorkloadSpec(Spec):
+    """Model + data + augmentation + loss + batch size.
+
+    Args:
+        data: a registered name ("digits"), "folder:PATH", "parquet:PATH", "npz:PATH" or "module:callable".
+        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME" or "module:callable".
+        batch_size: samples per update (all micro-batches together).
+        accumulate: micro-batches per update; the batch is cut into this many equal parts.
+        augment: "none", or parts joined by "+": "crop(4)+flip+cutout(8)".
+        label_smoothing: of the cross-entropy, in [0, 1).
+        clip_norm: largest global gradient norm, or None.
+        validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
+        train_limit: use only this many training samples (after the validation part is cut), or None.
+    """
+
+    data: str
+    model: str = "cnn"
+    batch_size: PositiveInt = 128
+    accumulate: PositiveInt = 1
+    augment: str = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    train_limit: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise UsageError(f"accumulate={self.accumulate} must divide batch_size={self.batch_size}")
+        return self
+
+
+class StrategySpec(Spec):
+    """Method + hyper-parameters + schedules + controllers: the thing compared.
+
+    Args:
+        name: what tables and figures call it.
+        method: a registered method ("sgd", "adamw").
+        lr: base rate; None means "auto": chosen by trials.
+        options: the method's other hyper-parameters, as given.
+        schedules: hyper-parameter name -> schedule text; each is a multiplier of the base value.
+        controllers: controller texts, in order.
+    """
+
+    name: str
+    method: str
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    options: dict[str, Annotated[Option, AfterValidator(_finite)]] = {}
+    schedules: dict[str, str] = {}
+    controllers: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The pipe text that builds this strategy.
+
+        >>> StrategySpec(name="x", method="sgd", lr=0.1, schedules={"lr": "cosine(1, 0)"}).text
+        'sgd(lr=0.1) | cosine(1, 0)'
+        """
+        lr = "auto" if self.lr is None else repr(self.lr)
+        options = "".join(f", {key}={_show(value)}" for key, value in self.options.items())
+        parts = [f"{self.method}(lr={lr}{options})"]
+        parts += [text if key == "lr" else f"{key}: {text}" for key, text in self.schedules.items()]
+        return " | ".join([*parts, *self.controllers])
+
+    def at_rate(self, lr: float) -> StrategySpec:
+        """The same strategy with its base rate settled."""
+        return self.model_copy(update={"lr": lr})
+
+
+def _show(value: Option) -> str:
+    return str(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+class RunSpec(Spec):
+    """One (workload, strategy, horizon, seed) on one lane; the key of a run record.
+
+    Args:
+        steps: the horizon, in updates.
+        steps_per_epoch: updates in one pass over the training part.
+        evaluate_every: updates between evaluations on the validation part; the last update is always evaluated.
+    """
+
+    workload: WorkloadSpec
+    strategy: StrategySpec
+    steps: PositiveInt
+    steps_per_epoch: PositiveInt
+    evaluate_every: PositiveInt
+    seed: Annotated[int, Field(ge=0)]
+    lane: Lane = Lane()
+
+    @model_validator(mode="after")
+    def _rate_is_settled(self) -> Self:
+        assert self.strategy.lr is not None, "a run needs a settled rate"
+        return self
+
+    @property
+    def lr(self) -> float:
+        """The base rate."""
+        assert self.strategy.lr is not None
+        return self.strategy.lr
+
+    def digest(self) -> str:
+        """As for every spec, but blind to the strategy's name: equal training is one run."""
+        return super(
+            RunSpec, self.model_copy(update={"strategy": self.strategy.model_copy(update={"name": ""})})
+        ).digest()
+
+
+class StudySpec(Spec):
+    """A question: which of these strategies is best on this workload?
+
+    Args:
+        strategies: at least one; names are distinct.
+        rate_grids: strategy name -> the ascending trial rates, for strategies whose rate is chosen; where the
+            best trial lies on an edge of its grid, one more point is tried, at the same ratio.
+        seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
+        target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
+    """
+
+    workload: WorkloadSpec
+    strategies: tuple[StrategySpec, ...]
+    rate_grids: dict[str, tuple[float, ...]]
+    seeds: PositiveInt
+    steps: PositiveInt
+    steps_per_epoch: PositiveInt
+    evaluate_every: PositiveInt
+    target: Annotated[float, Field(gt=0, le=1)] | None = None
+    lane: Lane = Lane()
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        names = [strategy.name for strategy in self.strategies]
+        if not names:
+            raise UsageError("a study needs at least one strategy; see `calando strategies`")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"strategy {twice[0]!r} is given twice; give each a name of its own")
+        assert all((s.lr is None) == (s.name in self.rate_grids) for s in self.strategies)
+        return self
+
+    def strategy(self, name: str) -> StrategySpec:
+        """The strategy of that name."""
+        return next(strategy for strategy in self.strategies if strategy.name == name)
+
+    def run(self, strategy: StrategySpec, *, seed: int) -> RunSpec:
+        """The run of one strategy, its rate settled, at one seed."""
+        return RunSpec(
+            workload=self.workload,
+            strategy=strategy,
+            steps=self.steps,
+            steps_per_epoch=self.steps_per_epoch,
+            evaluate_every=self.evaluate_every,
+            seed=seed,
+            lane=self.lane,
+        )

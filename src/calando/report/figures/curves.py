@@ -1,0 +1,229 @@
+"""Lines against steps: rates, training loss, validation score, and bare schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calando.report.figures.score_axis import ScoreAxis
+from calando.report.figures.theme import (
+    PICKED,
+    Row,
+    colour,
+    dash,
+    data,
+    faded,
+    finished,
+    picked,
+    powers_of_ten,
+    steps_axis,
+    weight,
+)
+from calando.report.palette import Look, looks
+from calando.report.series import Band, End, thinned
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["ALL_BANDS", "Line", "loss_figure", "rate_figure", "schedule_figure", "score_figure"]
+
+Line = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
+
+# A rate that decays to nothing would stretch a log axis without end; below this share of the smallest peak it stops.
+# (Values are cut rather than clipped: a clip path a line costs twenty times the rest of a PNG.)
+FLOOR_SHARE = 1e-2
+# More bands than this on top of each other show nothing but mud.
+ALL_BANDS = 5
+
+
+def rate_figure(
+    curves: Mapping[str, Line], *, best: str | None, horizon: int, styles: Mapping[str, Look], title: str, subtitle: str
+) -> alt.Chart | alt.LayerChart:
+    """The rate at each step on a log axis, one line a strategy, best first.
+
+    Args:
+        curves: strategy name -> (steps, rates), in the order of the legend; each with a positive rate.
+        best: whose line is drawn strongest.
+        horizon: where the axis ends.
+        styles: a look for each name.
+    """
+    peaks = [float(max(rates)) for _, rates in curves.values()]
+    floor = FLOOR_SHARE * min(peaks)
+    rows: list[Row] = []
+    for name, (steps, rates) in curves.items():
+        drawn = np.maximum(np.asarray(rates, dtype=np.float64), floor)
+        rows += [{"strategy": name, "step": int(steps[at]), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
+    y = _log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
+    chart = _lines(rows, list(curves), styles, y=y, best=best, horizon=horizon)
+    return finished(chart, title=title, subtitle=subtitle)
+
+
+def schedule_figure(
+    curves: Mapping[str, Line],
+    *,
+    title: str = "The schedules",
+    y_title: str = "multiplier of the base rate",
+    log: bool = False,
+) -> alt.Chart | alt.LayerChart:
+    """Schedules, each sampled at every step, before anything is trained.
+
+    Args:
+        curves: name -> (steps, values), all finite; at least one.
+        log: a logarithmic axis; values that are not positive are left out.
+
+    >>> schedule_figure({"linear": ([0, 1, 2], [1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
+    'The schedules'
+    """
+    import altair as alt
+
+    rows: list[Row] = []
+    for name, (steps, values) in curves.items():
+        drawn = np.asarray(values, dtype=np.float64)
+        kept = np.flatnonzero(drawn > 0) if log else np.arange(len(drawn))
+        if len(kept):
+            chosen = kept[thinned(np.log(drawn[kept]) if log else drawn[kept])]
+            rows += [{"strategy": name, "step": int(steps[at]), "rate": float(drawn[at])} for at in chosen]
+    sizes = [row["rate"] for row in rows]
+    if log and sizes:
+        y = _log_y("rate", low=min(sizes), high=max(sizes) * 1.1, title=y_title)
+    else:
+        y = alt.Y("rate:Q", title=y_title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6, format="~g"))
+    horizon = max(len(steps) for steps, _ in curves.values())
+    chart = _lines(rows, list(curves), looks(curves), y=y, best=None, horizon=horizon)
+    return finished(chart, title=title, subtitle=f"over {horizon:,} steps")
+
+
+def loss_figure(
+    bands: Mapping[str, Band],
+    *,
+    ended: Mapping[str, Sequence[End]],
+    best: str | None,
+    horizon: int,
+    styles: Mapping[str, Look],
+    title: str,
+    subtitle: str,
+) -> alt.Chart | alt.LayerChart:
+    """Smoothed training loss: mean over seeds, band from smallest to largest, a cross where a run diverged.
+
+    The axis is logarithmic where losses span more than a factor of twenty.
+    """
+    import altair as alt
+
+    rows = [row for name, band in bands.items() for row in _band_rows(name, band)]
+    low, high = min(row["low"] for row in rows), max(row["mean"] for row in rows)
+    log = low > 0 and high > 20 * low
+    # A spike of one seed must not flatten everybody else's curve: the axis ends a little above the highest mean.
+    top = high * 1.15 if high > 0 else 1.0
+    rows = [row | {"high": min(row["high"], top)} for row in rows]
+
+    def y(field: str) -> alt.Y:
+        if log:
+            return _log_y(field, low=low, high=top, title="training loss, smoothed")
+        scale = alt.Scale(domain=[min(low, 0.0), top], nice=False)
+        return alt.Y(f"{field}:Q", title="training loss, smoothed", scale=scale, axis=alt.Axis(tickCount=6))
+
+    crosses: list[Row] = [
+        {"strategy": name, "step": end.step, "mean": min(end.loss, top), "seed": end.seed}
+        for name, those in ended.items()
+        for end in those
+    ]
+    chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon)
+    return finished(chart, title=title, subtitle=subtitle)
+
+
+def score_figure(
+    bands: Mapping[str, Band],
+    *,
+    best: str | None,
+    horizon: int,
+    styles: Mapping[str, Look],
+    title: str,
+    subtitle: str,
+) -> alt.Chart | alt.LayerChart:
+    """Validation score: mean over seeds, band from smallest to largest."""
+    axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)])
+    rows = [
+        row | {key: axis.place(row[key]) for key in ("mean", "low", "high")}
+        for name, band in bands.items()
+        for row in _band_rows(name, band)
+    ]
+
+    def y(field: str) -> alt.Y:
+        return axis.y(field, title="validation score")
+
+    chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon)
+    return finished(chart, title=title, subtitle=subtitle)
+
+
+def _band_rows(name: str, band: Band) -> list[Row]:
+    return [
+        {"strategy": name, "step": int(step), "mean": float(mean), "low": float(low), "high": float(high)}
+        for step, mean, low, high in zip(band.steps, band.mean, band.low, band.high, strict=True)
+    ]
+
+
+def _log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
+    import altair as alt
+
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
+
+
+def _lines(
+    rows: Sequence[Row],
+    names: Sequence[str],
+    styles: Mapping[str, Look],
+    *,
+    y: alt.Y,
+    best: str | None,
+    horizon: int,
+) -> alt.Chart:
+    import altair as alt
+
+    chosen = picked()
+    return (
+        alt.Chart(data(rows))
+        .mark_line(strokeJoin="round")
+        .encode(
+            x=steps_axis(horizon), y=y, color=colour(names, styles), strokeDash=dash(names, styles),
+            strokeWidth=weight(best), strokeOpacity=faded(chosen), tooltip=alt.Tooltip("strategy:N"),
+        )
+        .add_params(chosen)
+    )  # fmt: skip
+
+
+def _banded(
+    rows: Sequence[Row],
+    crosses: Sequence[Row],
+    names: Sequence[str],
+    styles: Mapping[str, Look],
+    *,
+    y: Callable[[str], alt.Y],
+    best: str | None,
+    horizon: int,
+) -> alt.LayerChart:
+    """Lines and bands. Where there are many strategies, only the best one's band and those picked are shown."""
+    import altair as alt
+
+    chosen = picked()
+    x = steps_axis(horizon)
+    alone = alt.selection_point(name=PICKED, fields=["strategy"], bind="legend", empty=False)
+    resting = alt.value(0.14) if len(names) <= ALL_BANDS else alt.value(0)
+    shown = alt.when(alone).then(alt.value(0.22)).when(alt.datum.strategy == best).then(alt.value(0.16)).otherwise(resting)
+    area = alt.Chart(data(rows)).mark_area().encode(
+        x=x, y=y("low"), y2="high:Q", color=colour(names, styles, key=False), fillOpacity=shown
+    )  # fmt: skip
+    line = alt.Chart(data(rows)).mark_line(strokeJoin="round").encode(
+        x=x, y=y("mean"), color=colour(names, styles), strokeDash=dash(names, styles),
+        strokeWidth=weight(best), strokeOpacity=faded(chosen), tooltip=alt.Tooltip("strategy:N"),
+    )  # fmt: skip
+    layers = [area, line.add_params(chosen)]
+    if crosses:
+        said = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
+        marks = alt.Chart(data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
+        layers.append(
+            marks.encode(x=x, y=y("mean"), color=colour(names, styles, key=False), opacity=faded(chosen), tooltip=said)
+        )
+    return alt.layer(*layers)

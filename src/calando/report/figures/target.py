@@ -1,0 +1,50 @@
+"""Steps to the target: a dot for each seed, and a cross at the end of the axis where it was never reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from calando.report.figures.theme import data, finished, rows_axis
+from calando.report.palette import Look
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["target_figure"]
+
+
+def target_figure(
+    reached: Mapping[str, Sequence[int | None]],
+    *,
+    horizon: int,
+    styles: Mapping[str, Look],
+    title: str,
+    subtitle: str,
+) -> alt.Chart | alt.LayerChart:
+    """One row a strategy, in the order given.
+
+    Args:
+        reached: strategy name -> for each seed the step at which the target was reached, or None.
+        horizon: steps of a run; the axis ends there.
+        styles: a look for each name.
+    """
+    import altair as alt
+
+    rows = [
+        {"strategy": name, "seed": seed, "step": horizon if step is None else step, "reached": step is not None}
+        for name, steps in reached.items()
+        for seed, step in enumerate(steps)
+    ]
+    names = [name for name in reached if reached[name]]
+    colours = alt.Scale(domain=names, range=[styles[name].colour for name in names])
+    base = alt.Chart(data(rows)).encode(
+        x=alt.X("step:Q", title="step (updates) at which the target was reached", scale=alt.Scale(domain=[0, horizon], nice=False), axis=alt.Axis(tickCount=8)),
+        yOffset=alt.YOffset("seed:O", scale=alt.Scale(paddingOuter=0.6)),
+        y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis()),
+        color=alt.Color("strategy:N", scale=colours, legend=None),
+        tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q"), alt.Tooltip("reached:N")],
+    )
+    dots = base.transform_filter("datum.reached").mark_point(filled=True, size=85, opacity=0.75)
+    crosses = base.transform_filter("!datum.reached").mark_point(shape="cross", angle=45, filled=True, size=70, opacity=0.75)
+    return finished(alt.layer(dots, crosses), title=title, subtitle=subtitle, height=max(70, 26 * len(names)))

@@ -1,0 +1,98 @@
+"""How numbers are written, the same in tables, figures and the page.
+
+Scores are percentages with two decimals, differences are percentage points with a sign, and a mean
+never comes without its spread and n: "98.61 ± 0.21 (3)".
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from calando.analysis.results import Comparison, Spread, StrategyResult
+
+__all__ = ["ABSENT", "count", "difference", "duration", "interval", "percent", "rate", "spread", "target_steps"]
+
+ABSENT = "–"
+
+
+def percent(score: float) -> str:
+    """A score in [0, 1] as a percentage.
+
+    >>> percent(0.98611)
+    '98.61'
+    """
+    return f"{100 * score:.2f}"
+
+
+def spread(values: Spread | None) -> str:
+    """Mean ± sample standard deviation (n), in percent.
+
+    >>> spread(Spread((0.98, 0.99), 0.985, 0.00707))
+    '98.50 ± 0.71 (2)'
+    >>> spread(Spread((0.98,), 0.98, float("nan")))
+    '98.00 (1)'
+    """
+    if values is None:
+        return ABSENT
+    if math.isnan(values.sd):
+        return f"{percent(values.mean)} ({values.n})"
+    return f"{percent(values.mean)} ± {percent(values.sd)} ({values.n})"
+
+
+def rate(lr: float | None) -> str:
+    """Three significant digits.
+
+    >>> rate(0.0316227)
+    '0.0316'
+    """
+    return ABSENT if lr is None else f"{lr:.3g}"
+
+
+def difference(value: float) -> str:
+    """A difference of scores in percentage points, signed.
+
+    >>> difference(-0.0042)
+    '-0.42'
+    """
+    return f"{100 * value:+.2f}"
+
+
+def interval(comparison: Comparison) -> str:
+    """The interval of a difference: "[-0.91, +0.07]"."""
+    return f"[{difference(comparison.low)}, {difference(comparison.high)}]"
+
+
+def target_steps(result: StrategyResult) -> str:
+    """Median over the seeds that reached the target, and how many of them did.
+
+    The median over all seeds would be a guess where some never arrived; the share says so instead.
+    """
+    reached = [steps for steps in result.steps_to_target if steps is not None]
+    if not result.steps_to_target:
+        return ABSENT
+    of = f"({len(reached)}/{len(result.steps_to_target)})"
+    return f"{statistics.median_low(reached)} {of}" if reached else f"never {of}"
+
+
+def count(value: int) -> str:
+    """Thousands apart.
+
+    >>> count(12600)
+    '12,600'
+    """
+    return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(42.42), duration(200), duration(9000)
+    ('42.4 s', '3 min 20 s', '2 h 30 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

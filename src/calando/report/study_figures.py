@@ -1,0 +1,195 @@
+"""The figures of a study: what each shows, how to read it, and what it rests on.
+
+    rates, loss, score, sensitivity, differences, cost, target
+
+A figure that has nothing to show yet has no chart and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calando.analysis.results import StudySummary
+from calando.records.record import RunRecord
+from calando.report import figures
+from calando.report.numbers import count, duration, percent
+from calando.report.palette import Look, looks
+from calando.report.series import ends, final_runs, loss_band, score_band
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["Figure", "study_figures"]
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One figure of a study.
+
+    Args:
+        name: of its files.
+        title: a sentence that says what is seen.
+        reading: a sentence that says how to read it.
+        pedigree: n, seeds, and what a spread means.
+        chart: None where there is nothing to draw; `reading` then says why.
+    """
+
+    name: str
+    title: str
+    reading: str
+    pedigree: str
+    chart: alt.Chart | alt.LayerChart | None
+
+
+def study_figures(summary: StudySummary, runs: Mapping[str, RunRecord]) -> tuple[Figure, ...]:
+    """All figures of a study, in the order of the page."""
+    finals = {name: records for name, records in final_runs(summary, runs).items() if records}
+    return (
+        _rates(summary, finals),
+        _loss(summary, finals),
+        _score(summary, finals),
+        _sensitivity(summary),
+        _differences(summary),
+        _cost(summary),
+        _target(summary),
+    )
+
+
+Finals = Mapping[str, Sequence[RunRecord]]
+NONE_YET = "Nothing to draw yet: no run at a chosen rate is finished."
+
+
+def _styles(summary: StudySummary) -> dict[str, Look]:
+    return looks(strategy.name for strategy in summary.spec.strategies)
+
+
+def _rates(summary: StudySummary, finals: Finals) -> Figure:
+    title = "The rate each strategy trained at"
+    # The longest run shows most of the plan; controllers may have moved the rate differently in each.
+    longest = {name: max(records, key=lambda record: record.steps_done) for name, records in finals.items()}
+    curves = {
+        name: (np.arange(record.steps_done), record.rates)
+        for name, record in longest.items()
+        if record.steps_done and record.rates.max() > 0
+    }
+    if not curves:
+        return Figure("rates", title, NONE_YET, "", None)
+    seeds = sorted({record.spec.seed for record in longest.values()})
+    pedigree = (
+        f"one run each (seed {_listed(seeds)}), the rate as written to the optimizer; below a hundredth of the "
+        "lowest peak it is drawn on the bottom line"
+    )
+    chart = figures.rate_figure(curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
+    reading = "Read it from left to right: each line is the rate of one strategy's every update, on a logarithmic axis."
+    return Figure("rates", title, reading, pedigree, chart)
+
+
+def _loss(summary: StudySummary, finals: Finals) -> Figure:
+    title = "How the training loss fell"
+    half = max(1, summary.spec.steps // 50)
+    bands = {name: band for name, records in finals.items() if (band := loss_band(records, half=half))}
+    if not bands:
+        return Figure("loss", title, NONE_YET, "", None)
+    ended = {name: ends(finals[name], half=half) for name in bands}
+    crosses = sum(len(those) for those in ended.values())
+    pedigree = f"{_seeds(finals)}; moving mean over {2 * half + 1} steps; line: mean, band: smallest to largest over seeds"
+    if crosses:
+        pedigree += f"; crosses: {crosses} diverged {'run' if crosses == 1 else 'runs'}, left out from there on"
+    chart = figures.loss_figure(bands, ended=ended, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
+    reading = "Lower is better; a strategy that ends low here but not in the next figure has learnt the training set by heart."
+    return Figure("loss", title, reading, pedigree, chart)
+
+
+def _score(summary: StudySummary, finals: Finals) -> Figure:
+    title = "How the validation score rose"
+    bands = {name: band for name, records in finals.items() if (band := score_band(records))}
+    if not bands:
+        return Figure("score", title, NONE_YET, "", None)
+    pedigree = f"{_seeds(finals)}; line: mean, band: smallest to largest over seeds; a diverged run counts as chance"
+    chart = figures.score_figure(bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
+    reading = "Higher is better; where bands overlap, the seeds alone could have made the order."
+    return Figure("score", title, reading, pedigree, chart)
+
+
+def _sensitivity(summary: StudySummary) -> Figure:
+    title = "How much the choice of the rate matters"
+    trials = {result.name: result.trials for result in summary.results if result.trials}
+    if not trials:
+        why = "No rate was chosen by trials: each strategy's was given." if summary.complete else "No rate trial is finished yet."
+        return Figure("sensitivity", title, why, "", None)
+    n = sum(len(those) for those in trials.values())
+    pedigree = f"{n} trials, one run each at seed 0 (no spread); ring: the chosen rate; cross at the bottom: diverged"
+    chart = figures.sensitivity_figure(
+        trials,
+        chosen={result.name: result.lr for result in summary.results},
+        best=summary.best,
+        styles=_styles(summary),
+        title=title,
+        subtitle=pedigree,
+    )
+    reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate has to be found."
+    return Figure("sensitivity", title, reading, pedigree, chart)
+
+
+def _differences(summary: StudySummary) -> Figure:
+    title = f"Differences to {summary.best}" if summary.best else "Differences to the best"
+    if not summary.comparisons:
+        if len(summary.spec.strategies) == 1:
+            why = "There is one strategy: nothing to compare it with."
+        elif summary.spec.seeds == 1:
+            why = "One seed says nothing about spread, so no interval can be given; use --seeds 2 or more."
+        else:
+            why = "Test scores are read once every run is finished; the comparison is made then."
+        return Figure("differences", title, why, "", None)
+    levels = sorted({one.level for one in summary.comparisons})
+    n = sorted({one.n for one in summary.comparisons})
+    shown = f"{levels[0]:.4g}" if len(levels) == 1 else f"{levels[0]:.4g} to {levels[-1]:.4g}"
+    pedigree = (
+        f"mean of test-score differences paired seed by seed, n = {_listed(n)}; "
+        f"intervals at level {shown}, corrected for {len(summary.comparisons)} comparisons (Holm)"
+    )
+    chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
+    reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
+    return Figure("differences", title, reading, pedigree, chart)
+
+
+def _cost(summary: StudySummary) -> Figure:
+    title = "What each strategy cost"
+    if not any(result.steps_trials + result.steps_final for result in summary.results):
+        return Figure("cost", title, "Nothing was spent yet.", "", None)
+    spent = sum(result.steps_trials + result.steps_final for result in summary.results)
+    seconds = sum(result.seconds for result in summary.results)
+    pedigree = f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation in all"
+    chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
+    reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."
+    return Figure("cost", title, reading, pedigree, chart)
+
+
+def _target(summary: StudySummary) -> Figure:
+    title = "How soon each strategy was good enough"
+    reached = {result.name: result.steps_to_target for result in summary.results if result.steps_to_target}
+    if summary.target is None or not reached:
+        why = "There is no target yet: none was given, and no fixed-rate score is there to take instead."
+        return Figure("target", title, why, "", None)
+    title = f"Steps to {percent(summary.target)}% on validation"
+    n = sum(len(steps) for steps in reached.values())
+    pedigree = f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; looked at every "
+    pedigree += f"{summary.spec.evaluate_every} steps"
+    chart = figures.target_figure(
+        reached, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
+    )
+    reading = "Further left is sooner; a cross at the right end is a run that never got there."
+    return Figure("target", title, reading, pedigree, chart)
+
+
+def _seeds(finals: Finals) -> str:
+    return f"n = {_listed(sorted({len(records) for records in finals.values()}))} runs each, at seeds 0, 1, …"
+
+
+def _listed(values: Sequence[int]) -> str:
+    """1 or 1–3: one number, or the range."""
+    return str(values[0]) if values[0] == values[-1] else f"{values[0]}–{values[-1]}"

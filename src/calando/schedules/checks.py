@@ -1,0 +1,143 @@
+"""Arguments at the door: checked, made plain Python, and spelled back as the text that is read again.
+
+    checked_number(name, 1)  -> 1.0      spell_number(1.0) -> "1"
+    checked_count(name, 30)  -> 30       quote(value)      -> "30" (cut short, safe to print)
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
+
+from calando.errors import UsageError
+
+__all__ = [
+    "DEEPEST_NESTING",
+    "LONGEST_TEXT",
+    "MOST_PARTS",
+    "BadArgument",
+    "checked_choice",
+    "checked_count",
+    "checked_number",
+    "did_you_mean",
+    "quote",
+    "signature_text",
+    "spell_number",
+]
+
+QUOTED_LENGTH = 60
+
+# What may be built is what may be read back: the same limits hold for a text and for a value.
+LONGEST_TEXT = 100_000
+DEEPEST_NESTING = 50
+MOST_PARTS = 1000
+
+
+class BadArgument(UsageError):
+    """An argument of a schedule that cannot be; `argument` names it, so a text error can point at it.
+
+    >>> print(BadArgument("end", "must be a finite number", "soon"))
+    end must be a finite number, got 'soon'
+    """
+
+    def __init__(self, argument: str, problem: str, value: object) -> None:
+        self.argument = argument
+        super().__init__(f"{argument} {problem}, got {quote(value)}")
+
+
+def quote(value: object) -> str:
+    """`value` as it is shown in a message: its repr on one line, at most 60 characters.
+
+    >>> quote("cosine")
+    "'cosine'"
+    """
+    try:
+        shown = repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
+        shown = "an integer of thousands of digits"
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"
+
+
+def checked_number(name: str, value: object, *, above: float = -math.inf) -> float:
+    """`value` as a finite float above a bound.
+
+    Raises:
+        BadArgument: not a number (a bool is none), not finite, or not above the bound.
+
+    >>> checked_number("factor", 1, above=0)
+    1.0
+    """
+    wanted = "must be a finite number" if above == -math.inf else f"must be a finite number above {spell_number(above)}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise BadArgument(name, wanted, value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise BadArgument(name, wanted, value) from None
+    if not (math.isfinite(number) and number > above):
+        raise BadArgument(name, wanted, value)
+    return number + 0.0  # -0.0 becomes 0.0, so that equal values are spelled alike
+
+
+def checked_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """`value` as one of the names in `choices`.
+
+    Raises:
+        BadArgument: it is none of them; the nearest is suggested.
+
+    >>> checked_choice("shape", "linear", ["cosine", "linear"])
+    'linear'
+    """
+    known = sorted(choices)
+    if not isinstance(value, str) or value not in known:
+        raise BadArgument(name, f"must be one of {', '.join(known)}{did_you_mean(value, known)}", value)
+    return value
+
+
+def did_you_mean(value: object, choices: Sequence[str]) -> str:
+    """A suggestion for a message, or nothing where no choice is near.
+
+    >>> did_you_mean("cosin", ["cosine", "step"])
+    "; did you mean 'cosine'?"
+    """
+    # names are short; difflib takes quadratic time, and the text may be hostile
+    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) and len(value) <= 60 else []
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def checked_count(name: str, value: object, *, most: int) -> int:
+    """`value` as a whole number from 1 to `most`.
+
+    Raises:
+        BadArgument: not a whole number (a bool is none), or out of range.
+
+    >>> checked_count("total_steps", 100, most=1000)
+    100
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+        raise BadArgument(name, f"must be a whole number from 1 to {most}", value)
+    return int(value)
+
+
+def spell_number(value: float) -> str:
+    """The shortest text that reads back as exactly this float.
+
+    >>> spell_number(1.0), spell_number(0.1), spell_number(4e-6)
+    ('1', '0.1', '4e-06')
+    """
+    return repr(float(value)).removesuffix(".0")
+
+
+def signature_text(name: str, function: Callable[..., object]) -> str:
+    """A function's call with its arguments and defaults, without their types.
+
+    >>> signature_text("count", checked_count)
+    'count(name, value, *, most)'
+    """
+    signature = inspect.signature(function)
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    return f"{name}{signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)}"

@@ -1,0 +1,197 @@
+"""Combinators: one schedule after another, and the product of schedules.
+
+    Then     (a >> b)(t) = a(t) for t < |a|,  b(t - |a|) after
+    Times    (a * b)(t)  = a(t) * b(t)
+
+Both flatten: `(a >> b) >> c`, `a >> (b >> c)` and `Then((a, b, c))` are equal, so nesting cannot change a
+number. Shares such as "5%" are of the whole horizon however deep they stand.
+
+At most one part of a chain may have no length of its own; it takes what the others leave. In a chain,
+a product is as long as the longest of its parts that say how long they are, unless one of them stretches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+from typing import final
+
+import numpy as np
+
+from calando.errors import UsageError
+from calando.schedules.base import SEAM, Array, Bound, Extent, Schedule, quote_schedule
+from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, spell_number
+from calando.schedules.ramp import Constant
+from calando.schedules.span import Horizon, spell_steps
+
+__all__ = ["Then", "Times"]
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Then(Schedule):
+    """One schedule after another; write `a >> b`.
+
+    Raises:
+        UsageError: two parts have no length of their own, or the chain is larger than the limits.
+
+    >>> from calando.schedules import constant, linear
+    >>> (constant(1) >> linear(1, 0, over="2 steps")).bind(4).sample()
+    array([1. , 1. , 1. , 0.5])
+    """
+
+    chain: tuple[Schedule, ...]
+
+    def __post_init__(self) -> None:
+        chain = tuple(
+            part for item in self.chain for part in (item.chain if isinstance(item, Then) else (item,))
+        )
+        assert len(chain) > 1, "a chain of one is that one"
+        object.__setattr__(self, "chain", chain)
+        open_ended = [quote_schedule(part) for part in chain if part.extent is not Extent.FIXED]
+        if len(open_ended) > 1:
+            raise UsageError(
+                f"only one part of a chain may take what is left, but {open_ended[0]} and {open_ended[1]} both do; "
+                "give all but one a length, such as over='10%'"
+            )
+        _check_limits(self)
+
+    @property
+    def extent(self) -> Extent:
+        return next((part.extent for part in self.chain if part.extent is not Extent.FIXED), Extent.FIXED)
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.chain
+
+    def length(self, horizon: Horizon) -> float:
+        return sum(part.length(horizon) for part in self.chain)
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        lengths = [part.length(horizon) if part.extent is Extent.FIXED else None for part in self.chain]
+        left = room - sum(length for length in lengths if length is not None)
+        if left < -SEAM / 2:
+            raise UsageError(
+                f"the parts of {quote_schedule(self)} take {spell_steps(room - left)} of {spell_steps(room)}: "
+                f"{spell_steps(-left)} too many; shorten a part's over= or train longer"
+            )
+        if abs(left) <= SEAM and None not in lengths:
+            lengths[-1] = None  # full up to rounding is full: the last part ends where the room does
+        starts = list(accumulate(_starts(lengths, room), max))  # in order, however they were rounded
+        ends = [*starts[1:], room if None in lengths else starts[-1] + (lengths[-1] or 0.0)]
+        placed = (
+            part.place(horizon, end - start) for part, start, end in zip(self.chain, starts, ends, strict=True)
+        )
+        return BoundThen(tuple(placed), tuple(starts[1:]))
+
+    def __str__(self) -> str:
+        return " >> ".join(str(part) for part in self.chain)
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Times(Schedule):
+    """The product of schedules, side by side; write `a * b` or `a * 0.5`.
+
+    >>> from calando.schedules import linear, step
+    >>> (linear(0, 1, over="50%") * step(every="75%", factor=0.1)).bind(4).sample()
+    array([0. , 0.5, 1. , 0.1])
+    """
+
+    factors: tuple[Schedule, ...]
+
+    def __post_init__(self) -> None:
+        factors = tuple(
+            part for item in self.factors for part in (item.factors if isinstance(item, Times) else (item,))
+        )
+        assert len(factors) > 1, "a product of one is that one"
+        object.__setattr__(self, "factors", factors)
+        _check_limits(self)
+
+    @property
+    def extent(self) -> Extent:
+        extents = {part.extent for part in self.factors}
+        return next(kind for kind in (Extent.STRETCHED, Extent.FIXED, Extent.ENDLESS) if kind in extents)
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.factors
+
+    def length(self, horizon: Horizon) -> float:
+        return max(part.length(horizon) for part in self.factors if part.extent is Extent.FIXED)
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        return BoundTimes(tuple(part.place(horizon, room) for part in self.factors))
+
+    def __str__(self) -> str:
+        # a bare number after the first factor reads better, and reads back as the same constant
+        words = [f"({part})" if isinstance(part, Then) else str(part) for part in self.factors]
+        for index, part in enumerate(self.factors):
+            if index and isinstance(part, Constant) and part.over is None:
+                words[index] = spell_number(part.value)
+        return " * ".join(words)
+
+
+def _starts(lengths: list[float | None], room: float) -> list[float]:
+    """Where each part starts; parts after the one without a length are counted back from the end."""
+    if None not in lengths:
+        return list(accumulate((length or 0.0 for length in lengths[:-1]), initial=0.0))
+    rest = lengths.index(None)
+    before = list(accumulate((length or 0.0 for length in lengths[:rest]), initial=0.0))
+    after = list(accumulate((-(length or 0.0) for length in reversed(lengths[rest + 1 :])), initial=room))
+    return before + after[:0:-1]
+
+
+def _check_limits(schedule: Schedule) -> None:
+    depth, parts, level = 0, 1, [schedule]
+    while level:
+        level = [part for item in level for part in item.parts]
+        depth, parts = depth + 1, parts + len(level)
+        if depth > DEEPEST_NESTING or parts > MOST_PARTS:
+            raise UsageError(
+                f"a schedule may be nested {DEEPEST_NESTING} deep and have {MOST_PARTS} parts; this one has more; "
+                "write it with fewer parts"
+            )
+    if (length := len(str(schedule))) > LONGEST_TEXT:
+        raise UsageError(
+            f"a schedule's text may have {LONGEST_TEXT} characters; this one has {length}; write it with fewer parts"
+        )
+
+
+@final
+@dataclass(frozen=True)
+class BoundThen(Bound):
+    """Parts one after another; `starts` has the start of each but the first, which starts at 0."""
+
+    parts: tuple[Bound, ...]
+    starts: tuple[float, ...]
+
+    def __call__(self, steps: Array) -> Array:
+        which = np.searchsorted(np.array(self.starts), steps + SEAM, side="right")
+        values = np.empty_like(steps)
+        for index, (part, start) in enumerate(zip(self.parts, (0.0, *self.starts), strict=True)):
+            here = which == index
+            if here.any():
+                values[here] = part(np.maximum(steps[here] - start, 0.0))
+        return values
+
+    def seams(self) -> tuple[float, ...]:
+        starts = (0.0, *self.starts)
+        inner = [start + seam for part, start in zip(self.parts, starts, strict=True) for seam in part.seams()]
+        return (*self.starts, *inner)
+
+
+@final
+@dataclass(frozen=True)
+class BoundTimes(Bound):
+    """The product of `parts`, from left to right."""
+
+    parts: tuple[Bound, ...]
+
+    def __call__(self, steps: Array) -> Array:
+        return reduce(np.multiply, (part(steps) for part in self.parts))
+
+    def seams(self) -> tuple[float, ...]:
+        return tuple(seam for part in self.parts for seam in part.seams())
+

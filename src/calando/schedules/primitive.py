@@ -1,0 +1,86 @@
+"""What the primitives share: how much room one takes, and how it is spelled.
+
+    room taken  =  over, in steps        if the primitive has an `over`
+                   all the room given    otherwise
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from calando.errors import UsageError
+from calando.schedules.base import SEAM, Extent, Schedule, quote_schedule
+from calando.schedules.checks import spell_number
+from calando.schedules.span import Horizon, Span, spell_steps
+
+__all__ = ["Primitive", "spell_call", "spell_list"]
+
+
+@dataclass(frozen=True, repr=False)
+class Primitive(Schedule):
+    """A schedule that is not made of others.
+
+    Attributes:
+        over: how long it is, or None.
+        extent_without_over: how it takes up steps where `over` is None.
+    """
+
+    over: Span | None = field(default=None, kw_only=True)
+    extent_without_over: ClassVar[Extent]
+
+    @property
+    def extent(self) -> Extent:
+        return self.extent_without_over if self.over is None else Extent.FIXED
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return ()
+
+    def length(self, horizon: Horizon) -> float:
+        assert self.over is not None, "only a FIXED schedule is asked how long it is"
+        return horizon.steps(self.over)
+
+    def room_taken(self, horizon: Horizon, room: float) -> float:
+        """The steps this primitive takes of the `room` it is given.
+
+        Raises:
+            UsageError: `over` is longer than the room, or nothing is left for a part that takes what is left.
+        """
+        wanted = room if self.over is None else horizon.steps(self.over)
+        if abs(wanted - room) <= SEAM:
+            wanted = room  # equal up to rounding is equal: the part ends exactly where the next begins
+        if wanted > room:
+            raise UsageError(
+                f"{quote_schedule(self)} takes {spell_steps(wanted)} of {spell_steps(room)}: "
+                f"{spell_steps(wanted - room)} too many; shorten its over= or train longer"
+            )
+        if room <= SEAM and self.extent is Extent.STRETCHED:
+            raise UsageError(
+                f"nothing is left of {spell_steps(horizon.total_steps)} for {quote_schedule(self)}; "
+                "shorten the other parts or train longer"
+            )
+        return wanted
+
+
+def spell_call(name: str, *arguments: float, over: Span | None, **named: str) -> str:
+    """The text of the call that builds a primitive; `over` is left out where there is none.
+
+    Every other argument is written out, defaults too: a text keeps its meaning if a default ever changes.
+
+    >>> spell_call("polynomial", 1, 0, power="2", over=Span(5, "%"))
+    "polynomial(1, 0, power=2, over='5%')"
+    """
+    words = [spell_number(value) for value in arguments]
+    words += [f"{key}={text}" for key, text in named.items()]
+    words += [] if over is None else [f"over='{over}'"]
+    return f"{name}({', '.join(words)})"
+
+
+def spell_list(spans: tuple[Span, ...]) -> str:
+    """Spans as a list in a schedule's text.
+
+    >>> spell_list((Span(50, "%"), Span(1, "steps")))
+    "['50%', '1 step']"
+    """
+    return f"[{', '.join(repr(str(span)) for span in spans)}]"

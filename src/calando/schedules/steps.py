@@ -1,0 +1,116 @@
+"""Steps: values that drop at once.
+
+    Step         v(t) = factor ^ floor(t / every)
+    MultiStep    v(t) = factor ^ (number of milestones reached by t)
+
+Spans are counted from where the schedule begins, and shares are of the whole horizon: after a warmup of 5%,
+a milestone at 50% is at 55% of the run. To count from the start of the run, multiply instead of chaining:
+`linear(0, 1, over='5%') * multistep(at=['50%'], factor=0.1)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, final
+
+import numpy as np
+
+from calando.errors import UsageError
+from calando.schedules.base import SEAM, Array, Bound, Extent
+from calando.schedules.checks import BadArgument, checked_number, spell_number
+from calando.schedules.primitive import Primitive, spell_call, spell_list
+from calando.schedules.span import Horizon, Span, spell_steps
+
+__all__ = ["MOST_MILESTONES", "MultiStep", "Step"]
+
+MOST_MILESTONES = 1000
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Step(Primitive):
+    """Times `factor` after each `every`.
+
+    >>> Step(Span.parse("50%"), 0.1).bind(4).sample()
+    array([1. , 1. , 0.1, 0.1])
+    """
+
+    every: Span
+    factor: float
+    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", checked_number("factor", self.factor, above=0))
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        return BoundStep(horizon.steps(self.every), self.factor, self.room_taken(horizon, room))
+
+    def __str__(self) -> str:
+        return spell_call("step", over=self.over, every=f"'{self.every}'", factor=spell_number(self.factor))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class MultiStep(Primitive):
+    """Times `factor` at each milestone in `at`.
+
+    >>> MultiStep((Span.parse("50%"), Span.parse("75%")), 0.1).bind(4).sample()
+    array([1.  , 1.  , 0.1 , 0.01])
+    """
+
+    at: tuple[Span, ...]
+    factor: float
+    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.at) <= MOST_MILESTONES:
+            raise BadArgument("at", f"must hold 1 to {MOST_MILESTONES} milestones", len(self.at))
+        object.__setattr__(self, "factor", checked_number("factor", self.factor, above=0))
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        milestones = tuple(horizon.steps(span) for span in self.at)
+        for (earlier, later), (before, after) in zip(pairwise(self.at), pairwise(milestones), strict=True):
+            if after <= before:
+                raise UsageError(
+                    f"milestones must increase: '{later}' ({spell_steps(after)}) comes after "
+                    f"'{earlier}' ({spell_steps(before)}) in at={spell_list(self.at)}"
+                )
+        return BoundMultiStep(milestones, self.factor, self.room_taken(horizon, room))
+
+    def __str__(self) -> str:
+        return spell_call("multistep", over=self.over, at=spell_list(self.at), factor=spell_number(self.factor))
+
+
+@final
+@dataclass(frozen=True)
+class BoundStep(Bound):
+    """Times `factor` after each `every` steps, for `length` steps."""
+
+    every: float
+    factor: float
+    length: float
+
+    def __call__(self, steps: Array) -> Array:
+        taken = np.floor((np.minimum(steps, self.length) + SEAM) / self.every)
+        return np.power(self.factor, taken)
+
+    def seams(self) -> tuple[float, ...]:
+        return ()
+
+
+@final
+@dataclass(frozen=True)
+class BoundMultiStep(Bound):
+    """Times `factor` at each of the increasing `milestones`, for `length` steps."""
+
+    milestones: tuple[float, ...]
+    factor: float
+    length: float
+
+    def __call__(self, steps: Array) -> Array:
+        reached = np.searchsorted(np.array(self.milestones), np.minimum(steps, self.length) + SEAM, side="right")
+        return np.power(self.factor, reached.astype(np.float64))
+
+    def seams(self) -> tuple[float, ...]:
+        return ()

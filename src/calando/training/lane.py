@@ -1,0 +1,105 @@
+"""Lanes: what decides the bits of a run beside its spec, chosen once and held while it trains.
+
+The rule behind "auto" is fixed, so that equal machines choose equally (measured, see docs/LOG.md):
+    CUDA                                 bf16 autocast, channels_last
+    CPU with bf16 dot products, images   bf16 autocast, contiguous
+    of 28 pixels or more
+    any other CPU                        fp32; channels_last for images of 28 pixels or more
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calando.errors import UsageError
+from calando.records import Lane
+
+__all__ = ["choose_lane", "describe_host", "holding_lane", "seed_step"]
+
+LARGE_IMAGE = 28
+
+
+def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int = 1, image_size: int) -> Lane:
+    """The lane for images of `image_size` pixels a side.
+
+    Raises:
+        UsageError: a device or precision this machine does not have.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; use --device cpu")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise UsageError(f"precision must be auto, fp32 or bf16, got {precision!r}")
+    large = image_size >= LARGE_IMAGE
+    if precision == "auto":
+        helps = device.startswith("cuda") or (large and _cpu_multiplies_bf16())
+        precision = "bf16" if helps else "fp32"
+    layout = device.startswith("cuda") or (large and precision == "fp32")
+    return Lane(
+        device=device, precision="bf16" if precision == "bf16" else "fp32", threads=threads, channels_last=layout
+    )
+
+
+@contextmanager
+def holding_lane(lane: Lane) -> Iterator[None]:
+    """Set torch up for a lane, and put everything back: threads, determinism, and the generators' states."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        torch.set_num_threads(lane.threads)
+        torch.use_deterministic_algorithms(lane.deterministic, warn_only=True)
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, lane.deterministic
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Make every global generator a function of (seed, step), so that dropout and users' transforms resume to the bit.
+
+    Step -1 seeds the initial weights.
+    """
+    mixed = int(np.random.SeedSequence([seed, step + 1]).generate_state(1, np.uint64)[0])
+    torch.manual_seed(mixed)
+    np.random.seed(mixed & 0xFFFFFFFF)
+    random.seed(mixed)
+
+
+def describe_host(lane: Lane) -> dict[str, str]:
+    """The pedigree of a run: what it was trained on and with."""
+    name = torch.cuda.get_device_name(lane.device) if lane.device.startswith("cuda") else _cpu_name()
+    return {"machine": name, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _cpu_flags() -> str:
+    info = Path("/proc/cpuinfo")
+    return info.read_text() if info.is_file() else ""
+
+
+def _cpu_multiplies_bf16() -> bool:
+    return "avx512_bf16" in _cpu_flags()
+
+
+def _cpu_name() -> str:
+    for line in _cpu_flags().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

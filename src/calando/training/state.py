@@ -1,0 +1,85 @@
+"""The whole state of a run between two updates: everything `loop.advance` reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from calando.controllers import Controller, Divergence
+from calando.controllers.base import State as ControllerState
+from calando.optim.driver import Driver
+from calando.optim.groups import split_by_decay
+from calando.optim.methods import find_method
+from calando.optim.strategies import bind_strategy
+from calando.records import Evaluation, Event, RunSpec
+from calando.training.lane import seed_step
+from calando.workloads.workload import Workload
+
+__all__ = ["TrainState", "start"]
+
+
+@dataclass
+class TrainState:
+    """A run in progress.
+
+    Args:
+        step: updates made so far; the next update is number `step`.
+        losses, rates: [spec.steps], filled up to `step`.
+        controller_states, multipliers: one for each controller.
+        stopped: why the run ended before its horizon, or None.
+        seconds: time spent so far, over all sessions.
+    """
+
+    spec: RunSpec
+    network: nn.Module
+    optimizer: Optimizer
+    driver: Driver
+    controllers: tuple[Controller, ...]
+    controller_states: list[ControllerState]
+    multipliers: list[float]
+    losses: np.ndarray
+    rates: np.ndarray
+    step: int = 0
+    evaluations: list[Evaluation] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    stopped: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def seen(self) -> int:
+        """Losses computed so far: the one that ended a diverged run was seen, though no update followed."""
+        return self.step + (self.stopped is not None)
+
+
+def start(spec: RunSpec, workload: Workload) -> TrainState:
+    """The state before the first update: initial weights are a function of the seed alone.
+
+    Call it under `holding_lane`, which puts the global generators back.
+    """
+    seed_step(spec.seed, -1)
+    network = workload.build()
+    layout = torch.channels_last if spec.lane.channels_last else torch.contiguous_format
+    network = network.to(device=spec.lane.device, memory_format=layout)
+    network.train()
+    method = find_method(spec.strategy.method)
+    options: dict[str, Any] = method.settle(spec.strategy.options)
+    groups = split_by_decay(network, weight_decay=options["weight_decay"])
+    optimizer = method.build(groups, spec.lr, options)
+    curves, asked_for = bind_strategy(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
+    controllers = (Divergence(), *asked_for)
+    return TrainState(
+        spec=spec,
+        network=network,
+        optimizer=optimizer,
+        driver=Driver(optimizer, curves=curves),
+        controllers=controllers,
+        controller_states=[controller.initial() for controller in controllers],
+        multipliers=[1.0] * len(controllers),
+        losses=np.zeros(spec.steps, np.float32),
+        rates=np.zeros(spec.steps, np.float64),
+    )

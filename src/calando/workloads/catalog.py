@@ -1,0 +1,172 @@
+"""What can be trained on and with: names, defaults and one-line descriptions; needs no torch.
+
+    data       digits | fashion-mnist | cifar10 | folder:PATH | parquet:PATH | npz:PATH | MODULE:CALLABLE
+    networks   cnn | resnet{6n+2} | plain{6n+2} | wrn-{6n+4}-{width} | timm:NAME | torchvision:NAME | MODULE:CALLABLE
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from calando.errors import UnknownName, UsageError
+
+__all__ = [
+    "DATA",
+    "DATA_FORMS",
+    "NETWORKS",
+    "OWN_NETWORK",
+    "DataEntry",
+    "check_data",
+    "check_network",
+    "data_entry",
+    "is_callable_text",
+    "network_depth",
+]
+
+OWN_NETWORK = "own"
+"""The network's name where a MODULE:CALLABLE workload brings its own."""
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """A data set (or a form of naming one) and what is used where nothing else is asked for.
+
+    Args:
+        name: what the command line calls it.
+        description: one line.
+        model: network.
+        batch_size: samples per update.
+        augment: augmentation text.
+        epochs: passes over the training part of one run of a comparison.
+    """
+
+    name: str
+    description: str
+    model: str
+    batch_size: int
+    augment: str
+    epochs: int
+
+
+DATA = {
+    entry.name: entry
+    for entry in (
+        DataEntry("digits", "1,797 handwritten digits, 8x8 grey; embedded (scikit-learn)", "cnn", 64, "crop(1)", 15),
+        DataEntry("fashion-mnist", "70,000 articles of clothing, 28x28 grey (Zalando)", "cnn", 128, "crop(2)+flip", 5),
+        DataEntry("cifar10", "60,000 photographs, 32x32 colour, 10 classes", "resnet8", 128, "crop(4)+flip", 5),
+    )
+}
+
+DATA_FORMS = {
+    "folder": DataEntry("folder:PATH", "images in one folder a class", "resnet8", 64, "none", 10),
+    "parquet": DataEntry("parquet:PATH", "an image data set of the Hugging Face hub", "resnet8", 64, "none", 10),
+    "npz": DataEntry("npz:PATH", "arrays x_train, y_train, x_test, y_test", "resnet8", 64, "none", 10),
+    "callable": DataEntry("MODULE:CALLABLE", "your own: a function that returns calando.workload(…)", "own", 64, "none", 10),
+}
+
+NETWORKS = {
+    "cnn": "two convolutions with batch norm, then a linear layer",
+    "resnet8 … resnet110": "residual networks in the CIFAR form, depth 6n+2 (He et al., 2015)",
+    "plain8 … plain110": "the same without shortcuts",
+    "wrn-16-4, wrn-28-10 …": "wide residual networks, wrn-DEPTH-WIDTH, depth 6n+4; -drop0.3 adds dropout",
+    "timm:NAME": "any network of timm, where it is installed",
+    "torchvision:NAME": "any network of torchvision, where it is installed",
+    "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module",
+}
+
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_RESNET = re.compile(r"(?:resnet|plain)(\d{1,4})")
+_WRN = re.compile(r"wrn-(\d{1,4})-(\d{1,3})(?:-drop(0?\.\d{1,6}))?")
+_EXAMPLES = ("cnn", "resnet8", "resnet20", "resnet56", "resnet110", "plain8", "plain20", "wrn-16-4", "wrn-28-10")
+
+
+def is_callable_text(text: str) -> bool:
+    """Whether the text has the form MODULE:CALLABLE.
+
+    >>> is_callable_text("my_project.tasks:workload"), is_callable_text("folder:photos")
+    (True, False)
+    """
+    return text.partition(":")[0] not in {*DATA_FORMS, "timm", "torchvision"} and bool(_CALLABLE.fullmatch(text))
+
+
+def data_entry(data: str) -> DataEntry:
+    """The entry of a data text.
+
+    >>> data_entry("digits").model
+    'cnn'
+    >>> data_entry("folder:photos").batch_size
+    64
+
+    Raises:
+        UnknownName: no data set or form of that name.
+        UsageError: a form without its path.
+    """
+    if data in DATA:
+        return DATA[data]
+    if is_callable_text(data):
+        return DATA_FORMS["callable"]
+    form, colon, rest = data.partition(":")
+    if colon and form in DATA_FORMS and form != "callable":
+        if not rest:
+            raise UsageError(f"{data!r} names no path; write {DATA_FORMS[form].name}, e.g. {form}:data/flowers")
+        return DATA_FORMS[form]
+    raise UnknownName("workload", data, [*DATA, *(entry.name for entry in DATA_FORMS.values())])
+
+
+def check_data(data: str) -> str:
+    """The same text, if it names data.
+
+    Raises:
+        UnknownName, UsageError: as `data_entry`.
+    """
+    data_entry(data)
+    return data
+
+
+def network_depth(name: str) -> int | None:
+    """Number n of blocks per stage in "resnet{6n+2}", "plain{6n+2}" or "wrn-{6n+4}-K"; None for other names.
+
+    >>> network_depth("resnet20"), network_depth("wrn-28-10"), network_depth("cnn")
+    (3, 4, None)
+
+    Raises:
+        UsageError: a depth that is not of that form; the message says the nearest ones.
+    """
+    if found := _RESNET.fullmatch(name):
+        return _blocks(name, int(found[1]), 2)
+    if found := _WRN.fullmatch(name):
+        if int(found[2]) < 1:
+            raise UsageError(f"network {name!r}: the width must be at least 1, e.g. wrn-16-4")
+        return _blocks(name, int(found[1]), 4)
+    return None
+
+
+def _blocks(name: str, depth: int, rest: int) -> int:
+    n, left = divmod(depth - rest, 6)
+    if left or n < 1:
+        below, above = 6 * max(n, 1) + rest, 6 * max(n + 1, 1) + rest
+        near = f"{below}" if below == above else f"{below} or {above}"
+        raise UsageError(f"network {name!r}: the depth must be 6n+{rest} with n >= 1; the nearest is {near}")
+    return n
+
+
+def check_network(name: str) -> str:
+    """The same text, if it names a network. Whether timm, torchvision or your module holds it is seen when it is built.
+
+    >>> check_network("resnet20")
+    'resnet20'
+
+    Raises:
+        UnknownName: no network of that name; lists the patterns.
+        UsageError: a depth that does not exist, or a form without a name.
+    """
+    form, colon, rest = name.partition(":")
+    if colon and form in {"timm", "torchvision"}:
+        if not rest:
+            raise UsageError(f"{name!r} names no network; write {form}:NAME, e.g. {form}:resnet18")
+        return name
+    if name == "cnn" or is_callable_text(name) or network_depth(name) is not None:
+        return name
+    patterns = [pattern for pattern in NETWORKS if pattern != "cnn"]
+    raise UnknownName("network", name, _EXAMPLES, hint=f"patterns: {'; '.join(patterns)}")

@@ -1,0 +1,100 @@
+"""What every reader returns: uint8 (or float) images and int64 labels, as NumPy arrays.
+
+    images  [N, C, H, W]    labels  int64[N]
+
+A reader finds no fault with the labels' values; `checks.py` does, for all of them alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.workloads.split import TEST_FRACTION, hold_out
+from calando.workloads.streams import Purpose
+
+__all__ = ["ArrayData", "Part", "as_images", "as_labels", "with_test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images with their labels.
+
+    Args:
+        images: uint8 or float32 [N, C, H, W]; may be mapped from a file.
+        labels: int64[N].
+        origin: what to call it in an error: the file's name.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    origin: str
+
+    def take(self, rows: np.ndarray) -> Part:
+        """The samples at these positions."""
+        return Part(self.images[rows], self.labels[rows], self.origin)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayData:
+    """A data set as read: the part to train on (validation not yet cut), the part to test on, the classes' names."""
+
+    train: Part
+    test: Part
+    class_names: tuple[str, ...] | None = None
+
+
+def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None) -> ArrayData:
+    """A data set that comes without a test part: one fifth is cut off by the rule of `split.py`.
+
+    Raises:
+        DataError: a class with a single sample.
+    """
+    kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+    return ArrayData(whole.take(kept), whole.take(held), class_names)
+
+
+def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
+    """Images in the order [N, C, H, W], as uint8 or float32.
+
+    [N, H, W] is grey. Channels may come last: where the last axis has 1 or 3 entries and the second has not.
+
+    >>> as_images(np.zeros((5, 8, 8, 3), np.uint8), origin="x").shape
+    (5, 3, 8, 8)
+
+    Raises:
+        DataError: another number of axes, an empty image, or a type that is neither 8-bit nor floating point.
+    """
+    if array.ndim == 4 and array.shape[3] in (1, 3) and array.shape[1] not in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    elif array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        raise DataError(f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}")
+    if array.dtype == np.uint8:
+        return array
+    if np.issubdtype(array.dtype, np.floating):
+        return array.astype(np.float32, copy=False)
+    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; convert them, e.g. x.astype('uint8')")
+
+
+def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
+    """int64[N] from any integer type, or from floats that are whole; [N, 1] is flattened.
+
+    >>> as_labels(np.array([[1.0], [0.0]]), origin="y")
+    array([1, 0])
+
+    Raises:
+        DataError: another number of axes, or values that are not whole numbers.
+    """
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{origin}: labels must be one class number a sample, got an array of shape {array.shape}")
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
+        return array.astype(np.int64)
+    raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {array.dtype}")

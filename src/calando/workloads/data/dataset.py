@@ -1,0 +1,205 @@
+"""Samples read one by one from a map-style torch.utils.data.Dataset.
+
+A sample is (image, label) or {"image": …, "label": …}. An image is a PIL image, or a tensor or array [C, H, W] or
+[H, W], uint8 or floating point. The data set is read through once when it is taken in: every image must have one shape,
+finite values and a whole-numbered label; what is seen then gives the mean and standard deviation of any part of it.
+
+The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
+of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from calando.errors import DataError
+from calando.workloads.data.source import Moments
+
+__all__ = ["DatasetSource", "MapDataset"]
+
+
+class MapDataset(Protocol):
+    """What is asked of a Dataset: a length, and samples by position."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int, /) -> object:
+        """One sample."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8)."""
+
+    shape: tuple[int, int, int]
+    dtype: torch.dtype
+    labels: torch.Tensor
+    sums: np.ndarray
+    squares: np.ndarray
+
+
+class DatasetSource:
+    """A Dataset as a source.
+
+    >>> dataset = [(torch.full((1, 2, 2), float(i)), i % 2) for i in range(4)]
+    >>> source = DatasetSource(dataset, origin="mine")
+    >>> source.shape, source.labels.tolist(), source.moments().mean
+    ((1, 2, 2), [0, 1, 0, 1], (1.5,))
+
+    Args:
+        dataset: map-style: `len(dataset)` and `dataset[i]`.
+        origin: what to call it in an error.
+
+    Raises:
+        DataError: no length, no samples, or a sample that cannot be used; names its position.
+    """
+
+    def __init__(self, dataset: MapDataset, *, origin: str) -> None:
+        self._dataset = dataset
+        self.origin = origin
+        with _seeded_and_restored():
+            self._scan = _scan(dataset, origin=origin)
+        self._rows = torch.arange(len(self._scan.labels))
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """int64[N]."""
+        return self._scan.labels[self._rows]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self._scan.shape
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Reads the samples in the order of `rows`.
+
+        Raises:
+            DataError: a sample's shape or type differs from the first's.
+        """
+        images = []
+        for place in self._rows[rows].tolist():
+            image, _ = _sample(self._dataset, place, origin=self.origin)
+            _same(image, self._scan.shape, self._scan.dtype, origin=f"{self.origin}, sample {place}")
+            images.append(image)
+        return torch.stack(images)
+
+    def take(self, rows: torch.Tensor) -> DatasetSource:
+        """Shares the Dataset and what the first look gave."""
+        part = object.__new__(DatasetSource)
+        part._dataset, part.origin, part._scan, part._rows = self._dataset, self.origin, self._scan, self._rows[rows]
+        return part
+
+    def moments(self) -> Moments:
+        """From the sums that the first look kept of each sample."""
+        rows = self._rows.numpy()
+        mean = self._scan.sums[rows].mean(0)
+        variance = self._scan.squares[rows].mean(0) - mean**2
+        return Moments(tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist()))
+
+    def first_not_finite(self) -> int | None:
+        """As the first look found them."""
+        bad = np.flatnonzero(~np.isfinite(self._scan.sums[self._rows.numpy()]).all(1))
+        return int(bad[0]) if len(bad) else None
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 of all labels and of the first, middle and last sample: reading all of them may take minutes."""
+        digest = hashlib.sha256(f"{self._scan.dtype} {len(self)} {self.shape}".encode())
+        digest.update(self.labels.numpy())
+        with _seeded_and_restored():
+            digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy())
+        return digest.digest()
+
+
+def _scan(dataset: MapDataset, *, origin: str) -> _Scan:
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise DataError(f"{origin}: a data set must have a length and be indexed by position (map-style), got {type(dataset).__name__}")
+    if len(dataset) == 0:
+        raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
+    first, _ = _sample(dataset, 0, origin=origin)
+    shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
+    labels = torch.empty(len(dataset), dtype=torch.int64)
+    sums, squares = np.empty((2, len(dataset), shape[0]))
+    for place in range(len(dataset)):
+        image, labels[place] = _sample(dataset, place, origin=origin)
+        _same(image, shape, dtype, origin=f"{origin}, sample {place}")
+        pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
+        sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
+    return _Scan(shape, dtype, labels, sums, squares)
+
+
+def _sample(dataset: MapDataset, place: int, *, origin: str) -> tuple[torch.Tensor, int]:
+    name = f"{origin}, sample {place}"
+    try:
+        sample = dataset[place]
+    except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
+        raise DataError(f"{name}: cannot be read: {error}") from error
+    if isinstance(sample, Mapping) and "image" in sample and "label" in sample:
+        image, label = sample["image"], sample["label"]
+    elif isinstance(sample, Sequence) and len(sample) == 2:
+        image, label = sample
+    else:
+        raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
+    return _image(image, name=name), _label(label, name=name)
+
+
+def _image(image: object, *, name: str) -> torch.Tensor:
+    if isinstance(image, torch.Tensor):
+        tensor = image.detach().cpu()
+    else:
+        array = np.asarray(image)
+        if array.dtype == object or array.dtype.kind not in "uf":
+            raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {type(image).__name__}")
+        pil_colour = array.ndim == 3 and not isinstance(image, np.ndarray)
+        tensor = torch.from_numpy(np.array(array.transpose(2, 0, 1) if pil_colour else array))
+    tensor = tensor[None] if tensor.ndim == 2 else tensor
+    if tensor.ndim != 3 or 0 in tensor.shape:
+        raise DataError(f"{name}: the image must have the axes [C, H, W] or [H, W], got {tuple(tensor.shape)}")
+    if tensor.dtype == torch.uint8:
+        return tensor
+    if tensor.is_floating_point():
+        return tensor.to(torch.float32)
+    raise DataError(f"{name}: the image must be uint8 or floating point, got {tensor.dtype}")
+
+
+def _label(label: object, *, name: str) -> int:
+    value = np.asarray(label)
+    if value.size == 1 and value.dtype.kind in "biuf" and float(value.item()).is_integer():
+        return int(value.item())
+    raise DataError(f"{name}: the label must be a whole number 0 … classes-1, got {label!r}")
+
+
+def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, *, origin: str) -> None:
+    if tuple(image.shape) != shape or image.dtype != dtype:
+        raise DataError(
+            f"{origin}: the image is {image.dtype} {tuple(image.shape)}, the first is {dtype} {shape}; "
+            "all must be alike: resize or convert them in the data set's transform"
+        )
+
+
+@contextmanager
+def _seeded_and_restored() -> Iterator[None]:
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(0)
+    np.random.seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed would also touch the user's GPU generators
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

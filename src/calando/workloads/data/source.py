@@ -1,0 +1,156 @@
+"""Where training reads samples from: all in memory, or one by one from a Dataset.
+
+    source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
+    source.take(rows)   ->  a source of those samples only; copies nothing
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from calando.errors import DataError
+
+__all__ = ["Moments", "Source", "TensorSource"]
+
+_CHUNK = 512  # samples looked at together: some MB, so that a scan stays in cache and takes no memory
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of each channel, in the unit the network sees before normalisation: x / 255 for uint8."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Source(Protocol):
+    """Samples that can be read in any order."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """int64[N]."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every sample."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """What to call it in an error: a file's name, or "test"."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of samples, N."""
+        ...
+
+    def fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        """A new tensor [len(rows), C, H, W] of the samples at these positions (int64); uint8 or float32."""
+        ...
+
+    def take(self, rows: torch.Tensor) -> Source:
+        """The samples at these positions as a source of their own."""
+        ...
+
+    def moments(self) -> Moments:
+        """Exact mean and standard deviation per channel, over all samples."""
+        ...
+
+    def first_not_finite(self) -> int | None:
+        """Position of the first sample with a NaN or infinity."""
+        ...
+
+    def fingerprint(self) -> bytes:
+        """Names the content: equal for equal samples and labels."""
+        ...
+
+
+class TensorSource:
+    """Images held in memory (or mapped from a file), read through a list of rows.
+
+    >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    >>> source = TensorSource(images, torch.tensor([0, 1, 0, 1]), origin="zeros")
+    >>> len(source.take(torch.tensor([1, 3]))), source.shape
+    (2, (1, 8, 8))
+
+    Args:
+        images: uint8 or float32 [M, C, H, W]; never written to.
+        labels: int64[M].
+        origin: what to call it in an error.
+        rows: int64[N], which of them this source holds; all where None.
+    """
+
+    def __init__(
+        self, images: torch.Tensor, labels: torch.Tensor, *, origin: str, rows: torch.Tensor | None = None
+    ) -> None:
+        assert images.ndim == 4 and images.dtype in (torch.uint8, torch.float32) and labels.dtype == torch.int64
+        if len(images) != len(labels):
+            raise DataError(f"{origin}: {len(images)} images but {len(labels)} labels; there must be one label an image")
+        self._images, self._all_labels = images, labels
+        self._rows = torch.arange(len(images)) if rows is None else rows
+        self.labels = labels if rows is None else labels[rows]
+        self.shape: tuple[int, int, int] = (images.shape[1], images.shape[2], images.shape[3])
+        self.origin = origin
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Advanced indexing copies: what comes back may be changed."""
+        return self._images.index_select(0, self._rows[rows])
+
+    def take(self, rows: torch.Tensor) -> TensorSource:
+        """Shares the images."""
+        return TensorSource(self._images, self._all_labels, origin=self.origin, rows=self._rows[rows])
+
+    def first_not_finite(self) -> int | None:
+        """Integers are always finite."""
+        if self._images.dtype == torch.uint8:
+            return None
+        for start in range(0, len(self), _CHUNK):
+            good = torch.isfinite(self._chunk(start)).flatten(1).all(1)
+            if not good.all():
+                return start + int(good.logical_not().nonzero()[0])
+        return None
+
+    def moments(self) -> Moments:
+        """Exact for uint8 (counts of the 256 values); in float64 else."""
+        if self._images.dtype == torch.uint8:
+            return self._integer_moments()
+        channels = self.shape[0]
+        total, squares, count = np.zeros(channels), np.zeros(channels), 0
+        shift = self._chunk(0).double().mean((0, 2, 3)).numpy()  # keeps the difference of squares from cancelling
+        for start in range(0, len(self), _CHUNK):
+            values = self._chunk(start).double().transpose(0, 1).flatten(1).numpy() - shift[:, None]
+            total, squares, count = total + values.sum(1), squares + np.square(values).sum(1), count + values.shape[1]
+        mean = total / count
+        return Moments(tuple((mean + shift).tolist()), tuple(np.sqrt(np.maximum(squares / count - mean**2, 0)).tolist()))
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 of labels and images: 1 to 2 GB/s."""
+        digest = hashlib.sha256(f"{self._images.dtype} {len(self)} {self.shape}".encode())
+        digest.update(self.labels.contiguous().numpy())
+        for start in range(0, len(self), _CHUNK):
+            digest.update(self._chunk(start).numpy())
+        return digest.digest()
+
+    def _integer_moments(self) -> Moments:
+        counts = np.zeros((self.shape[0], 256), dtype=np.int64)
+        for start in range(0, len(self), _CHUNK):
+            chunk = self._chunk(start).numpy()
+            for channel, row in enumerate(counts):
+                row += np.bincount(chunk[:, channel].ravel(), minlength=256)
+        levels = np.arange(256)
+        n = counts.sum(1)
+        mean = (counts * levels).sum(1) / n
+        variance = (counts * (levels - mean[:, None]) ** 2).sum(1) / n
+        return Moments(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
+
+    def _chunk(self, start: int) -> torch.Tensor:
+        return self._images.index_select(0, self._rows[start : start + _CHUNK])

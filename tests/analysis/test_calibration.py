@@ -1,0 +1,100 @@
+"""The comparison is calibrated: simulated studies whose truth is known, and controls that must fail."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from calando.analysis.calibration import (
+    NOISES,
+    ROUNDED,
+    SCALE,
+    bootstrap_misses,
+    false_alarms,
+    false_alarms_uncorrected,
+    found,
+    interval_misses,
+    rounded,
+)
+from calando.analysis.paired import paired_interval, paired_p
+
+STUDIES = 4000
+# Nominal rate and the binomial 99.9% bound of a simulated rate: 6.1% of 4000 studies.
+AT_MOST = 0.05 + 3.09 * math.sqrt(0.05 * 0.95 / STUDIES)
+SHAPES = [(k, n) for k in (2, 3, 6, 14) for n in (2, 3, 5, 10)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20260101)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_equal_strategies_are_told_apart_at_most_at_the_nominal_rate(noise, rng):
+    rates = {(k, n): false_alarms(SCALE * NOISES[noise](rng, (STUDIES, k, n))) for k, n in SHAPES}
+    assert max(rates.values()) <= AT_MOST, rates
+
+
+@pytest.mark.parametrize("scores", ROUNDED)
+def test_rounded_scores_of_equal_strategies(scores, rng):
+    sd, images = ROUNDED[scores]
+    rates = {
+        (k, n): false_alarms(rounded(rng, (STUDIES, k, n), sd=sd, images=images), resolution=1 / images)
+        for k, n in SHAPES
+    }
+    assert max(rates.values()) <= AT_MOST, rates
+
+
+@pytest.mark.parametrize("n", range(2, 11))
+def test_one_pair_at_every_number_of_seeds(n, rng):
+    """Differences of two equal strategies: false verdicts at most, coverage at least nominal."""
+    for draw in NOISES.values():
+        pair = SCALE * draw(rng, (STUDIES, 2, n))
+        low, high = paired_interval(pair[:, 0] - pair[:, 1], resolution=0.0)
+        assert ((low > 0) | (high < 0)).mean() <= AT_MOST
+
+
+def test_normal_noise_uses_the_whole_allowance(rng):
+    """Calibrated, not merely cautious: with normal noise about 5% it is, for any number of strategies."""
+    for k, n in SHAPES:
+        assert 0.035 <= false_alarms(SCALE * rng.standard_normal((STUDIES, k, n))) <= AT_MOST
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+@pytest.mark.parametrize("gaps", [(0, 0, 0.5, 1, 2, 4, 8), (0, 0, 0, 3, 3, 3), (0, 0, 50, 100), (0, 0.2, 0.4)])
+def test_some_strategies_truly_worse(n, gaps, rng):
+    """Intervals hold the truth at their level, and no strategy is called worse than a best that is no better."""
+    truth = -SCALE * np.array(gaps)
+    scores = truth[:, None] + SCALE * rng.standard_normal((STUDIES, len(gaps), n))
+    assert interval_misses(scores, truth)[0] <= AT_MOST
+    equal_to_best = scores[:, : gaps.count(0)]
+    assert gaps.count(0) < 2 or false_alarms(equal_to_best) <= AT_MOST
+
+
+def test_control_charging_only_the_others_is_too_little(rng):
+    scores = rng.standard_normal((STUDIES, 14, 10))
+    assert false_alarms_uncorrected(scores, factor=13) > 2 * AT_MOST
+
+
+def test_control_charging_all_pairs_is_wasteful_at_few_seeds(rng):
+    scores = rng.standard_normal((STUDIES, 14, 3))
+    assert false_alarms_uncorrected(scores, factor=14 * 13 / 2) < 0.025
+
+
+def test_control_without_the_floor_rounding_makes_false_verdicts(rng):
+    scores = rounded(rng, (STUDIES, 2, 2), sd=0.003, images=360)
+    assert false_alarms(scores, resolution=0.0) > 2 * AT_MOST
+
+
+def test_control_a_bootstrap_of_three_seeds_is_not_calibrated(rng):
+    differences = rng.standard_normal((2000, 3))
+    assert bootstrap_misses(differences, rng=rng) > 0.2
+    assert (paired_p(differences, resolution=0.0) <= 0.05).mean() <= 0.05 + 3.09 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_a_large_difference_is_found(rng):
+    assert found(5, strategies=2, seeds=5, studies=1000, rng=rng) > 0.99
+    assert found(5, strategies=5, seeds=5, studies=1000, rng=rng) > 0.95
+    assert found(5, strategies=14, seeds=7, studies=1000, rng=rng) > 0.95
