@@ -49,7 +49,7 @@ def make_record(spec: RunSpec, verdict: float | str, *, loss: float | None = Non
     diverged = verdict == "diverged"
     score = CHANCE if isinstance(verdict, str) else verdict
     done = spec.steps // 2 if diverged else spec.steps
-    looks = [step for step in range(spec.evaluate_every, done + 1, spec.evaluate_every)]
+    looks = range(spec.evaluate_every, done + 1, spec.evaluate_every)
     end = (1 - score) if loss is None else loss
     return RunRecord(
         spec=spec,
@@ -57,7 +57,7 @@ def make_record(spec: RunSpec, verdict: float | str, *, loss: float | None = Non
         steps_done=done,
         losses=np.zeros(done, np.float32),
         rates=np.full(done, spec.lr),
-        evaluations=tuple(Evaluation(step=step, loss=end, score=score * step / STEPS) for step in looks),
+        evaluations=tuple(Evaluation(step=step, loss=end, score=score * (step / STEPS)) for step in looks),
         chance=CHANCE,
         seconds=1.0,
     )

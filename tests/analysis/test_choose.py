@@ -114,6 +114,11 @@ def test_ties_go_to_the_lower_loss_then_to_the_lower_rate(fake):
     assert settle(fake, scores, grid=grid, losses={0.1: math.nan, 1.0: 5.0}).lr == 1.0
 
 
+def test_where_all_failed_one_that_ran_through_says_more_than_one_that_diverged(fake):
+    choice = settle(fake, {0.01: "died", 0.1: "died", 1.0: "diverged"}, losses={0.01: 2.303, 0.1: 2.301})
+    assert choice.lr == 0.1
+
+
 @pytest.mark.parametrize("failure", ["diverged", "died"])
 def test_a_failed_trial_wins_only_where_all_failed(fake, failure):
     assert settle(fake, {0.01: failure, 0.1: 0.05, 1.0: failure}).lr == 0.1

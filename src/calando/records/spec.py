@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from calando.errors import UsageError
 
@@ -35,6 +35,22 @@ class Spec(BaseModel):
     """Base of all specs: frozen, no unknown fields, hashed by content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        """Validate.
+
+        Raises:
+            UsageError: the first thing wrong, in one line.
+        """
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            cause = first.get("ctx", {}).get("error")
+            if isinstance(cause, UsageError):
+                raise cause from error
+            name = ".".join(str(part) for part in first["loc"])
+            raise UsageError(f"{name}: {first['msg'].lower()}, got {first['input']!r}") from error
 
     def digest(self) -> str:
         """16 hexadecimal digits that name this spec's content."""

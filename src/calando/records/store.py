@@ -99,9 +99,8 @@ class Store:
                 connection = sqlite3.connect(path, timeout=30)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA foreign_keys = ON")
-            problems = connection.execute("PRAGMA quick_check").fetchone()[0]
-            if problems != "ok":
-                raise CorruptFile(f"{path} is damaged ({problems}); restore a copy or remove the study folder")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise CorruptFile(f"{path} fails SQLite's own check; restore a copy or remove the study folder")
             store = cls(folder, connection)
             schema = store._meta("schema")
         if schema != str(SCHEMA_VERSION):

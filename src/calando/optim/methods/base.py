@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flag", "Method", "Number", "Pair"]
 
-Value = bool | int | float | str | tuple[float, ...]
+Value = bool | int | float | str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Number:
     def check(self, name: str, value: Value) -> float:
         """The number, if it is in range."""
         wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
-        if isinstance(value, bool | str | tuple):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(f"{name} must be {wanted}, got {value!r}")
         if not (self.low < value if self.open_low else self.low <= value) or not value < self.high:
             raise UsageError(f"{name} must be {wanted}, got {value!r}")

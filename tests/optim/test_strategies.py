@@ -1,0 +1,126 @@
+"""Strategies from text: what is printed reads back equal, and what is wrong is named."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calando.errors import ScheduleTextError, UsageError
+from calando.optim import DEFAULT_STRATEGIES, METHODS, PRESETS, bind_strategy, parse_strategy, read_strategy
+from calando.records import StrategySpec
+
+SCHEDULES = ["cosine(1, 0)", "linear(0, 1, over='5%') >> cosine(1, 0)", "step(every='34%', factor=0.1)", "wsd()"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_read_bind_and_leave_their_rate_open(name):
+    strategy = read_strategy(name)
+    assert strategy.name == name
+    assert strategy.lr is None
+    curves, _ = bind_strategy(strategy, steps=1000, steps_per_epoch=100)
+    assert max(curves["lr"].sample()) == pytest.approx(1, abs=1e-2)
+
+
+def test_families_are_true_to_their_names():
+    for name, preset in PRESETS.items():
+        strategy = read_strategy(name)
+        falls = "lr" in strategy.schedules or bool(strategy.controllers)
+        if preset.family == "adaptive":
+            assert strategy.method != "sgd"
+            assert falls == name.endswith("-cosine")
+        else:
+            assert strategy.method == "sgd"
+            assert falls == (preset.family == "decayed")
+    assert set(DEFAULT_STRATEGIES) <= set(PRESETS)
+
+
+@given(
+    st.sampled_from(sorted(METHODS)),
+    st.floats(1e-6, 10),
+    st.one_of(st.none(), st.sampled_from(SCHEDULES)),
+    st.floats(0, 0.1),
+    st.booleans(),
+)
+def test_printed_text_reads_back_equal(method, lr, schedule, weight_decay, plateau):
+    text = f"name = {method}(lr={lr!r}, weight_decay={weight_decay!r})"
+    text += f" | {schedule}" if schedule else ""
+    text += " | plateau(factor=0.5, patience='3 epochs')" if plateau else ""
+    strategy = parse_strategy(text)
+    assert strategy.lr == lr
+    assert parse_strategy(strategy.text, name=strategy.name) == strategy
+    assert StrategySpec.model_validate_json(strategy.model_dump_json()) == strategy
+
+
+def test_other_hyper_parameters_carry_schedules():
+    strategy = parse_strategy("adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0)")
+    curves, _ = bind_strategy(strategy, steps=10, steps_per_epoch=1)
+    assert curves["weight_decay"](5) == 0.5
+
+
+def test_a_toml_file_says_the_same_as_text(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'method = "sgd"\nlr = 0.1\noptions = { momentum = 0.9 }\nschedules = { lr = "cosine(1,0)" }\n'
+        "controllers = [\"plateau(patience='1 epoch')\"]\n"
+    )
+    text = "mine = sgd(lr=0.1, momentum=0.9) | cosine(1, 0) | plateau(patience='1 epoch')"
+    assert read_strategy(str(path)) == parse_strategy(text)
+    path.write_text('strategy = "adam | linear(1, 0)"')
+    assert read_strategy(str(path)).method == "adam"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("cosin", "did you mean 'cosine'"),
+        ("sgdd(lr=0.1)", "unknown method 'sgdd'; did you mean 'sgd'"),
+        ("sgd(lr=0.1, momentun=0.9)", "did you mean 'momentum'"),
+        ("sgd(lr=0.1, momentum=1.5)", r"momentum must be a number in \[0, 1\)"),
+        ("sgd(lr=0)", "lr must be a positive finite number"),
+        ("sgd(lr=-1)", "lr must be a positive finite number"),
+        ("sgd(lr=1e999)", "too large|lr must be|finite"),
+        ("sgd(lr=0.1, nesterov=true)", "needs momentum"),
+        ("adam(betas=[0.9])", "two numbers"),
+        ("adam(lr=none)", "lr must be"),
+        ("adam(eps=none)", "eps must be"),
+        ("sgd(lr=0.1) | cosine(1, 0", "<!>"),
+        ("sgd(lr=0.1) | cosine(1, 0) | linear(1, 0)", "second schedule for lr"),
+        ("sgd(lr=0.1) | momentun: linear(1, 0)", "momentun"),
+        ("sgd(lr=0.1) | plateau(0.1)", "plateau"),
+        ("sgd(lr=0.1) | plateau(facto=0.1)", "did you mean 'factor'"),
+        ("sgd(lr=0.1) | plateau(factor=2)", "factor must be in"),
+        ("sgd(lr=0.1) | plateau(patience='two')", "span"),
+        ("missing.toml", "cannot be read"),
+        ("", "."),
+        ("|", "."),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(text, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        read_strategy(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_errors_point_into_the_whole_text():
+    text = "mine = sgd(lr=0.1) | linear(0, 1) >> cosin(1, 0)"
+    with pytest.raises(ScheduleTextError) as caught:
+        read_strategy(text)
+    assert caught.value.position == text.index("cosin")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["lr = 0.1", "method = 1", 'method = "sgd"\nlr = -1', 'method = "sgd"\nrate = 1', "x = [", 'method="sgd"\noptions=3'],
+)
+def test_wrong_toml_is_refused(tmp_path, body):
+    path = tmp_path / "s.toml"
+    path.write_text(body)
+    with pytest.raises(UsageError):
+        read_strategy(str(path))
+
+
+@given(st.text(max_size=60))
+def test_only_our_errors_come_out(text):
+    try:
+        read_strategy(text)
+    except UsageError as error:
+        assert str(error)
