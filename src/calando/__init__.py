@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from calando.integrations.torch_scheduler import LRScheduler
     from calando.optim import parse_strategy
     from calando.schedules import parse
-    from calando.workloads.workload import Workload, workload
+    from calando.workloads.custom import workload
+    from calando.workloads.workload import Workload
 
 __all__ = [
     "CalandoError",
@@ -42,7 +43,7 @@ _HOMES = {
     "compare": "calando.engine.compare",
     "parse": "calando.schedules",
     "parse_strategy": "calando.optim",
-    "workload": "calando.workloads.workload",
+    "workload": "calando.workloads.custom",
 }
 
 

@@ -174,6 +174,15 @@ def test_nothing_told_apart_names_the_fastest(fake):
     assert summary.target_source == "given"
 
 
+def test_many_names_are_counted(fake):
+    names = ["best", "also", *(f"far{i}" for i in range(8))]
+    study = fake.study(*(fake.strategy(name, lr=0.1) for name in names), seeds=3)
+    base = dict.fromkeys(names, 0.5) | {"best": 0.950, "also": 0.949}
+    summary = finished(fake, study, lambda run: 0.9, lambda run: base[name_of(study, run)] + 0.004 * (run.seed % 2))
+    # "best" and "also" differ by one thousandth at every seed: no more than rounding could make.
+    assert "It beats 8 others; it cannot be told from also at n = 3." in summary.headline
+
+
 def test_a_strategy_alone(fake):
     study = fake.study(fake.strategy("fixed", lr=0.1), seeds=2)
     summary = finished(fake, study, lambda run: 0.9, lambda run: 0.9)

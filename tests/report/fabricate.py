@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
+from calando.analysis.choose import final_runs, settle_rate
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 
@@ -145,20 +146,19 @@ def fabricate(
         bad = bool(limits) and spec.lr >= limits[0]
         return runs.setdefault(spec.digest(), make_record(spec, diverge_at=spec.steps // 6 if bad else None))
 
-    trials = [study.run(one.at_rate(lr), seed=0) for one in study.strategies for lr in study.rate_grids.get(one.name, ())]
-    for spec in trials[:until]:
-        do(spec)
-    if until is not None and until < len(trials):
-        return runs, tests
-    finals = [
-        study.run(strategy.at_rate(chosen_rate(study, strategy, runs)), seed=seed)
-        for strategy in study.strategies
-        for seed in range(study.seeds)
-    ]
-    for spec in finals:
-        if until is not None and len(runs) >= until:
-            return runs, tests
-        do(spec)
+    finals = []
+    for strategy in study.strategies:
+        while pending := settle_rate(study, strategy, runs).pending:
+            for spec in pending:
+                do(spec)
+                if until is not None and len(runs) >= until:
+                    return runs, tests
+    for strategy in study.strategies:
+        for spec in final_runs(study, strategy, runs):
+            do(spec)
+            finals.append(spec)
+            if until is not None and len(runs) >= until:
+                return runs, tests
     for spec in finals:
         record = runs[spec.digest()]
         rng = np.random.default_rng(zlib.crc32(spec.digest().encode()))
@@ -169,10 +169,3 @@ def fabricate(
         )
     return runs, tests
 
-
-def chosen_rate(study: StudySpec, strategy: StrategySpec, runs: dict[str, RunRecord]) -> float:
-    """The trial rate of the best validation score, the smaller loss deciding ties."""
-    if strategy.lr is not None:
-        return strategy.lr
-    trials = [runs[study.run(strategy.at_rate(lr), seed=0).digest()] for lr in study.rate_grids[strategy.name]]
-    return max(trials, key=lambda record: (record.score, -record.loss)).spec.lr

@@ -38,8 +38,9 @@ def _uneven(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
     return np.asarray(spread * rng.standard_normal(shape))
 
 
-def _rare_divergence(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
-    return np.where(rng.random(shape) < 0.02, -850.0, rng.standard_normal(shape))
+def _diverging(share: float) -> Draw:
+    """Normal scores, of which a share falls to chance: 85 points below, in units of `SCALE`."""
+    return lambda rng, shape: np.where(rng.random(shape) < share, -850.0, rng.standard_normal(shape))
 
 
 SCALE = 0.001
@@ -51,7 +52,7 @@ NOISES: dict[str, Draw] = {
     "Laplace": lambda rng, shape: rng.laplace(size=shape),
     "skewed (negative exponential)": lambda rng, shape: -rng.exponential(size=shape),
     "normal, each strategy its own spread (1 to 10)": _uneven,
-    "normal, 2% of runs diverge to chance": _rare_divergence,
+    "normal, 2% of runs diverge to chance": _diverging(0.02),
 }
 """Noise of one run's score, shapes [studies, strategies, seeds]; times `SCALE` they are scores."""
 
@@ -160,6 +161,15 @@ def _main() -> None:
         for name, (sd, images) in ROUNDED.items():
             drawn = (rounded(rng, (studies, k, n), sd=sd, images=images) for n in seeds)
             row(name, [false_alarms(scores, resolution=1 / images) for scores in drawn])
+
+    head(f"False verdicts (%) without the floor, 5 equal strategies, {studies} studies", "scores")
+    for name, (sd, images) in ROUNDED.items():
+        row(name, [false_alarms(rounded(rng, (studies, 5, n), sd=sd, images=images)) for n in seeds])
+
+    head(f"False verdicts (%) where divergence is not rare, 5 equal strategies, {studies} studies", "runs that diverge")
+    for share in (0.01, 0.05, 0.1, 0.2):
+        draw = _diverging(share)
+        row(f"{share:.0%}", [false_alarms(SCALE * draw(rng, (studies, 5, n))) for n in seeds])
 
     head(
         f"False verdicts (%) by what is charged for picking the best, normal noise, {studies} studies",

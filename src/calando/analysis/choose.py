@@ -63,7 +63,7 @@ def settle_rate(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, Run
     """How far the choice of this strategy's rate has come, given the records there are.
 
     A trial that diverged or died wins only where all did. A tie in score goes to the lower validation loss, a
-    tie in both to the lower rate, also on an edge: so where the whole grid failed alike, the lowest rate wins
+    tie in both to the lower rate, also on an edge: so where the whole grid diverged, the lowest rate wins
     and the one more point is tried below it. A grid of a single rate has no ratio and is never extended; its
     winner is on the edge.
 

@@ -97,4 +97,6 @@ def _with_spread(result: StrategyResult) -> str:
 
 
 def _join(names: Sequence[str]) -> str:
+    if len(names) > 6:
+        return f"{len(names)} others"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -51,7 +51,7 @@ def compare(
     target: Annotated[float | None, typer.Option(help="validation score whose first reaching is counted")] = None,
     batch_size: BatchSize = None,
     augment: Augment = None,
-    label_smoothing: LabelSmoothing = 0.0,
+    label_smoothing: LabelSmoothing = None,
     clip_norm: ClipNorm = None,
     accumulate: Accumulate = 1,
     train_limit: TrainLimit = None,

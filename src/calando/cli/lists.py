@@ -48,14 +48,21 @@ def strategies(as_json: AsJson = False) -> None:
 
 def workloads(as_json: AsJson = False) -> None:
     """List data sets and networks."""
-    from calando.workloads.catalog import DATA_SETS, NETWORKS
+    from calando.workloads.catalog import DATA, DATA_FORMS, NETWORKS
 
+    entries = [*DATA.values(), *DATA_FORMS.values()]
     if as_json:
-        listed = {"data": [asdict(entry) for entry in DATA_SETS], "networks": [asdict(entry) for entry in NETWORKS]}
-        typer.echo(json.dumps(listed, indent=2))
+        typer.echo(json.dumps({"data": [asdict(entry) for entry in entries], "networks": NETWORKS}, indent=2))
         return
-    _table("Data", ("name", "what it is"), [(entry.name, entry.summary) for entry in DATA_SETS])
-    _table("Networks (--model)", ("name", "what it is"), [(entry.name, entry.summary) for entry in NETWORKS])
+    _table(
+        "Data",
+        ("name", "what it is", "by default"),
+        [
+            (e.name, e.description, f"{e.model}, batch {e.batch_size}, augment {e.augment}, {e.epochs} epochs")
+            for e in entries
+        ],
+    )
+    _table("Networks (--model)", ("name", "what it is"), list(NETWORKS.items()))
 
 
 def schedules(as_json: AsJson = False) -> None:

@@ -45,7 +45,7 @@ Model = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(help="samples per update")]
 Augment = Annotated[str | None, typer.Option(help="none, or parts joined by +: crop(4)+flip+cutout(8)")]
-LabelSmoothing = Annotated[float, typer.Option(help="of the cross-entropy, in [0, 1)")]
+LabelSmoothing = Annotated[float | None, typer.Option(help="of the cross-entropy, in [0, 1)")]
 ClipNorm = Annotated[float | None, typer.Option(help="largest gradient norm")]
 Accumulate = Annotated[int, typer.Option(help="micro-batches per update")]
 TrainLimit = Annotated[int | None, typer.Option(help="use only this many training samples")]
@@ -67,7 +67,7 @@ def workload_spec(
     model: str | None,
     batch_size: int | None,
     augment: str | None,
-    label_smoothing: float,
+    label_smoothing: float | None,
     clip_norm: float | None,
     accumulate: int,
     train_limit: int | None,

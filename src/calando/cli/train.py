@@ -53,7 +53,7 @@ def train(
     lr: Rate = None,
     batch_size: BatchSize = None,
     augment: Augment = None,
-    label_smoothing: LabelSmoothing = 0.0,
+    label_smoothing: LabelSmoothing = None,
     clip_norm: ClipNorm = None,
     accumulate: Accumulate = 1,
     train_limit: TrainLimit = None,

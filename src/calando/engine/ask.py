@@ -16,12 +16,13 @@ from calando.optim import bind_strategy, find_method, read_strategy
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
-from calando.workloads.registry import default_epochs, load, resolve
-from calando.workloads.workload import Workload
+from calando.workloads.registry import default_epochs, load
+from calando.workloads.workload import CrossEntropy, Workload
 
 __all__ = ["Asked", "Budget", "Machine", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
 MOST_EVALUATIONS = 20
+GIVEN, GIVEN_EPOCHS = "python:", 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ class Budget:
             if self.steps < 1:
                 raise UsageError(f"steps must be at least 1, got {self.steps}")
             return self.steps
-        epochs = default_epochs(spec) if self.epochs is None else self.epochs
+        usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
+        epochs = usual if self.epochs is None else self.epochs
         if not 0 < epochs < 1e6:
             raise UsageError(f"epochs must be above 0 and below a million, got {epochs}")
         return max(1, round(epochs * per_epoch))
@@ -90,10 +92,16 @@ class Asked:
 def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
     """A workload as spec and as loaded data; True where it is the user's own object."""
     if isinstance(workload, WorkloadSpec):
-        spec = resolve(workload)
-        loaded = load(spec, data_dir=data_dir)
-        return loaded.spec, loaded, False
-    return workload.spec, workload, True
+        return workload, load(workload, data_dir=data_dir), False
+    smoothing = workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
+    spec = WorkloadSpec(
+        data=f"{GIVEN}{workload.name}",
+        model=workload.build.name,
+        batch_size=workload.batch_size,
+        augment=str(workload.augment),
+        label_smoothing=smoothing,
+    )
+    return spec, workload, True
 
 
 def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | None) -> tuple[StrategySpec, ...]:

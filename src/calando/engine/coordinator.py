@@ -200,7 +200,7 @@ class _Conductor:
                 self.status.notes.append(f"a worker was lost ({reason}); its run goes on in another")
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
-                        f"the worker of {outcome.job.spec.strategy.name} was lost {self.losses[digest]} times ({reason}); "
+                        f"{outcome.job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
                         "try fewer --workers or a smaller --batch-size, then run the same command again"
                     )
             case Stopped():

@@ -15,9 +15,7 @@ from calando.errors import UsageError
 from calando.records.files import write_atomically
 
 if TYPE_CHECKING:
-    import altair as alt
-
-    AnyChart = alt.Chart | alt.LayerChart | alt.VConcatChart
+    from calando.report.figures.theme import AnyChart
 
 __all__ = ["bundle_js", "png", "save", "spec", "svg"]
 
@@ -38,7 +36,7 @@ def save(chart: AnyChart, path: Path) -> None:
     if suffix == ".json":
         made = json.dumps(spec(chart), indent=1, allow_nan=False).encode()
     elif suffix == ".html":
-        from calando.report.page import figure_page
+        from calando.report.html import figure_page
 
         made = figure_page(spec(chart)).encode()
     else:
@@ -75,7 +73,7 @@ def bundle_js() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script (0.9 MB, takes 2 s), which sets `window.vegaEmbed`."""
     import vl_convert
 
-    script: str = vl_convert.javascript_bundle(vl_version=_vega_lite())
+    script: str = vl_convert.javascript_bundle(None, _vega_lite())
     return script
 
 

@@ -1,9 +1,9 @@
 """From records to the few plain numbers a figure needs.
 
-    thinned(y)       the fewest points whose straight lines stay within a tolerance of y (greedy
-                     Douglas–Peucker), at most `limit`: corners of a schedule survive, plateaus cost two
-    smoothed(y)_t    mean of the finite y in [t - w, t + w]
-    Band             over seeds, at each step: mean, smallest, largest, n
+thinned(y)       the fewest points whose straight lines stay within a tolerance of y (greedy
+                 Douglas–Peucker), at most `limit`: corners of a schedule survive, plateaus cost two
+smoothed(y)_t    mean of the finite y in [t - w, t + w]
+Band             over seeds, at each step: mean, smallest, largest, n
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calando.analysis.choose import final_runs
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 
-__all__ = ["Band", "End", "ends", "final_runs", "loss_band", "score_band", "smoothed", "thinned"]
+__all__ = ["Band", "End", "ends", "final_records", "loss_band", "score_band", "smoothed", "thinned"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +47,14 @@ class End:
     loss: float
 
 
-def final_runs(summary: StudySummary, runs: Mapping[str, RunRecord]) -> dict[str, tuple[RunRecord, ...]]:
-    """The records of each strategy at its chosen rate, in seed order; best strategy first."""
+def final_records(summary: StudySummary, runs: Mapping[str, RunRecord]) -> dict[str, tuple[RunRecord, ...]]:
+    """The records of each strategy at its chosen rate, in seed order; best strategy first, those without left out."""
     spec = summary.spec
-    found: dict[str, tuple[RunRecord, ...]] = {}
+    found = {}
     for result in summary.results:
-        if result.lr is None:
-            found[result.name] = ()
-            continue
-        strategy = spec.strategy(result.name).at_rate(result.lr)
-        digests = [spec.run(strategy, seed=seed).digest() for seed in range(spec.seeds)]
-        found[result.name] = tuple(runs[digest] for digest in digests if digest in runs)
+        digests = [run.digest() for run in final_runs(spec, spec.strategy(result.name), runs)]
+        if records := tuple(runs[digest] for digest in digests if digest in runs):
+            found[result.name] = records
     return found
 
 

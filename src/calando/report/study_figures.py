@@ -7,7 +7,7 @@ A figure that has nothing to show yet has no chart and says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,12 @@ from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.numbers import count, duration, percent
 from calando.report.palette import Look, looks
-from calando.report.series import ends, final_runs, loss_band, score_band
+from calando.report.series import ends, final_records, loss_band, score_band
 
 if TYPE_CHECKING:
     import altair as alt
+
+    from calando.report.figures.theme import AnyChart
 
 __all__ = ["Figure", "study_figures"]
 
@@ -42,12 +44,12 @@ class Figure:
     title: str
     reading: str
     pedigree: str
-    chart: alt.Chart | alt.LayerChart | None
+    chart: AnyChart | None
 
 
 def study_figures(summary: StudySummary, runs: Mapping[str, RunRecord]) -> tuple[Figure, ...]:
     """All figures of a study, in the order of the page."""
-    finals = {name: records for name, records in final_runs(summary, runs).items() if records}
+    finals = final_records(summary, runs)
     return (
         _rates(summary, finals),
         _loss(summary, finals),
@@ -78,13 +80,15 @@ def _rates(summary: StudySummary, finals: Finals) -> Figure:
     }
     if not curves:
         return Figure("rates", title, NONE_YET, "", None)
-    seeds = sorted({record.spec.seed for record in longest.values()})
     pedigree = (
-        f"one run each (seed {_listed(seeds)}), the rate as written to the optimizer; below a hundredth of the "
+        f"one run each ({_seeds(longest.values())}), the rate as written to the optimizer; below a hundredth of the "
         "lowest peak it is drawn on the bottom line"
     )
-    chart = figures.rate_figure(curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
+    chart = figures.rate_figure(
+        curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
+    )
     reading = "Read it from left to right: each line is the rate of one strategy's every update, on a logarithmic axis."
+    reading += _together(curves)
     return Figure("rates", title, reading, pedigree, chart)
 
 
@@ -96,11 +100,19 @@ def _loss(summary: StudySummary, finals: Finals) -> Figure:
         return Figure("loss", title, NONE_YET, "", None)
     ended = {name: ends(finals[name], half=half) for name in bands}
     crosses = sum(len(those) for those in ended.values())
-    pedigree = f"{_seeds(finals)}; moving mean over {2 * half + 1} steps; line: mean, band: smallest to largest over seeds"
+    pedigree = f"{_spread(finals)}; moving mean over {2 * half + 1} steps"
     if crosses:
         pedigree += f"; crosses: {crosses} diverged {'run' if crosses == 1 else 'runs'}, left out from there on"
-    chart = figures.loss_figure(bands, ended=ended, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
-    reading = "Lower is better; a strategy that ends low here but not in the next figure has learnt the training set by heart."
+    chart = figures.loss_figure(
+        bands,
+        ended=ended,
+        best=summary.best,
+        horizon=summary.spec.steps,
+        styles=_styles(summary),
+        title=title,
+        subtitle=pedigree,
+    )
+    reading = "Lower is better; one that ends low here but not in the next figure has learnt the training set by heart."
     return Figure("loss", title, reading, pedigree, chart)
 
 
@@ -109,9 +121,13 @@ def _score(summary: StudySummary, finals: Finals) -> Figure:
     bands = {name: band for name, records in finals.items() if (band := score_band(records))}
     if not bands:
         return Figure("score", title, NONE_YET, "", None)
-    pedigree = f"{_seeds(finals)}; line: mean, band: smallest to largest over seeds; a diverged run counts as chance"
-    chart = figures.score_figure(bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree)
-    reading = "Higher is better; where bands overlap, the seeds alone could have made the order."
+    pedigree = f"{_spread(finals)}; a diverged run counts as chance"
+    chart = figures.score_figure(
+        bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
+    )
+    reading = "Higher is better; the band is how far the seeds alone move it."
+    if summary.spec.seeds == 1:
+        reading = "Higher is better; with one seed, nothing says how much of a difference is luck."
     return Figure("score", title, reading, pedigree, chart)
 
 
@@ -119,7 +135,11 @@ def _sensitivity(summary: StudySummary) -> Figure:
     title = "How much the choice of the rate matters"
     trials = {result.name: result.trials for result in summary.results if result.trials}
     if not trials:
-        why = "No rate was chosen by trials: each strategy's was given." if summary.complete else "No rate trial is finished yet."
+        why = (
+            "No rate was chosen by trials: each strategy's was given."
+            if summary.complete
+            else "No rate trial is finished yet."
+        )
         return Figure("sensitivity", title, why, "", None)
     n = sum(len(those) for those in trials.values())
     pedigree = f"{n} trials, one run each at seed 0 (no spread); ring: the chosen rate; cross at the bottom: diverged"
@@ -136,7 +156,7 @@ def _sensitivity(summary: StudySummary) -> Figure:
 
 
 def _differences(summary: StudySummary) -> Figure:
-    title = f"Differences to {summary.best}" if summary.best else "Differences to the best"
+    title = f"Differences to {summary.best}" if summary.comparisons else "Differences to the best"
     if not summary.comparisons:
         if len(summary.spec.strategies) == 1:
             why = "There is one strategy: nothing to compare it with."
@@ -147,10 +167,10 @@ def _differences(summary: StudySummary) -> Figure:
         return Figure("differences", title, why, "", None)
     levels = sorted({one.level for one in summary.comparisons})
     n = sorted({one.n for one in summary.comparisons})
-    shown = f"{levels[0]:.4g}" if len(levels) == 1 else f"{levels[0]:.4g} to {levels[-1]:.4g}"
+    shown = " to ".join(f"{100 * level:.4g}%" for level in sorted({levels[0], levels[-1]}))
     pedigree = (
         f"mean of test-score differences paired seed by seed, n = {_listed(n)}; "
-        f"intervals at level {shown}, corrected for {len(summary.comparisons)} comparisons (Holm)"
+        f"{shown} intervals, corrected for {len(summary.comparisons)} comparisons (Holm)"
     )
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
@@ -163,7 +183,9 @@ def _cost(summary: StudySummary) -> Figure:
         return Figure("cost", title, "Nothing was spent yet.", "", None)
     spent = sum(result.steps_trials + result.steps_final for result in summary.results)
     seconds = sum(result.seconds for result in summary.results)
-    pedigree = f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation in all"
+    pedigree = (
+        f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation"
+    )
     chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
     reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."
     return Figure("cost", title, reading, pedigree, chart)
@@ -177,7 +199,9 @@ def _target(summary: StudySummary) -> Figure:
         return Figure("target", title, why, "", None)
     title = f"Steps to {percent(summary.target)}% on validation"
     n = sum(len(steps) for steps in reached.values())
-    pedigree = f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; looked at every "
+    pedigree = (
+        f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; looked at every "
+    )
     pedigree += f"{summary.spec.evaluate_every} steps"
     chart = figures.target_figure(
         reached, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
@@ -186,8 +210,30 @@ def _target(summary: StudySummary) -> Figure:
     return Figure("target", title, reading, pedigree, chart)
 
 
-def _seeds(finals: Finals) -> str:
-    return f"n = {_listed(sorted({len(records) for records in finals.values()}))} runs each, at seeds 0, 1, …"
+def _spread(finals: Finals) -> str:
+    """How many runs a line stands for, and what its band is."""
+    n = sorted({len(records) for records in finals.values()})
+    seeds = _seeds(record for records in finals.values() for record in records)
+    if n[-1] == 1:
+        return f"n = 1 ({seeds}), so no spread"
+    whose = "" if len(finals) <= figures.ALL_BANDS else " (of the best; in the page also of those picked in the legend)"
+    return f"n = {_listed(n)} ({seeds}); line: mean; band{whose}: smallest to largest"
+
+
+def _seeds(records: Iterable[RunRecord]) -> str:
+    seeds = sorted({record.spec.seed for record in records})
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(seeds)}"
+
+
+def _together(curves: Mapping[str, figures.Line]) -> str:
+    """A sentence on the strategies whose rates are the same throughout; "" where none are."""
+    same: dict[bytes, list[str]] = {}
+    for name, (_, rates) in curves.items():
+        same.setdefault(np.asarray(rates, dtype=np.float64).tobytes(), []).append(name)
+    sentences = [
+        f" {', '.join(names[:-1])} and {names[-1]} lie on one line." for names in same.values() if len(names) > 1
+    ]
+    return "".join(sentences)
 
 
 def _listed(values: Sequence[int]) -> str:

@@ -40,6 +40,9 @@ Array = NDArray[np.float64]
 # computed from shares must not be missed by a rounding error.
 SEAM = 1e-6
 
+BLOCK = 1024  # steps worked out at once for a training loop
+CHUNK = 16384  # steps worked out at once for a long array, so that intermediate values stay in the cache
+
 
 class Extent(enum.Enum):
     """How a schedule takes up steps; see the top of this file."""
@@ -59,6 +62,10 @@ class Bound(ABC):
     @abstractmethod
     def seams(self) -> tuple[float, ...]:
         """Where one part hands over to the next, in steps since this part began."""
+
+    @abstractmethod
+    def unreached(self) -> tuple[float, ...]:
+        """Where values were to drop at once but this part is over, in steps since it began."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,6 +193,8 @@ class Curve:
     total_steps: int
     steps_per_epoch: int | None = None
     _bound: Bound = field(init=False, repr=False, compare=False)
+    # the block of steps asked for last: a training loop asks for one step after the other
+    _block: dict[int, list[float]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         horizon = Horizon(self.total_steps, self.steps_per_epoch)
@@ -205,15 +214,16 @@ class Curve:
         Raises:
             UsageError: a step is negative or not a number.
         """
-        if isinstance(t, (int, float, np.integer, np.floating)) and not isinstance(t, bool):
-            if not t >= 0:
-                raise UsageError(f"a step must be 0 or more, got {quote(t)}")
-            return float(self._values(np.array([min(t, self.total_steps)], dtype=np.float64))[0])
+        if isinstance(t, (int, np.integer)) and not isinstance(t, bool) and t >= 0:
+            return self._at(int(t))
+        if isinstance(t, (float, np.floating)) and t >= 0:
+            return float(self._values(np.array([t], dtype=np.float64))[0])
         steps = np.asarray(t)
         if steps.dtype.kind not in "iuf" and steps.size:
             raise UsageError(f"steps must be numbers, got {quote(t)}")
-        if not (steps >= 0).all():
-            raise UsageError(f"a step must be 0 or more, got {quote(steps[~(steps >= 0)].ravel()[0].item())}")
+        early = ~(steps >= 0)
+        if early.any():
+            raise UsageError(f"a step must be 0 or more, got {quote(steps[early][0].item())}")
         return self._values(steps.astype(np.float64).ravel()).reshape(steps.shape)
 
     def sample(self) -> Array:
@@ -234,7 +244,31 @@ class Curve:
         """
         return tuple(sorted(set(self._bound.seams())))
 
+    def unreached(self) -> tuple[float, ...]:
+        """Milestones that come too late to be reached, in steps, sorted.
+
+        >>> from calando.schedules import multistep
+        >>> multistep(at=["50%", "2000 steps"], factor=0.1).bind(1000).unreached()
+        (2000.0,)
+        """
+        return tuple(sorted(set(self._bound.unreached())))
+
+    def _at(self, step: int) -> float:
+        number, place = divmod(min(step, self.total_steps), BLOCK)
+        values = self._block.get(number)
+        if values is None:
+            values = self._values(np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.float64)).tolist()
+            self._block.clear()
+            self._block[number] = values
+        return values[place]
+
     def _values(self, steps: Array) -> Array:
+        steps = np.minimum(steps, float(self.total_steps))
         # what overflows or divides by zero is a value like any other here; `lint` reports it
         with np.errstate(all="ignore"):
-            return self._bound(np.minimum(steps, float(self.total_steps)))
+            if steps.size <= CHUNK:
+                return self._bound(steps)
+            return np.concatenate([self._bound(steps[i : i + CHUNK]) for i in range(0, steps.size, CHUNK)])
+
+    def __reduce__(self) -> tuple[type[Curve], tuple[Schedule, int, int | None]]:
+        return Curve, (self.schedule, self.total_steps, self.steps_per_epoch)

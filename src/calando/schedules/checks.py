@@ -1,7 +1,7 @@
 """Arguments at the door: checked, made plain Python, and spelled back as the text that is read again.
 
-    checked_number(name, 1)  -> 1.0      spell_number(1.0) -> "1"
-    checked_count(name, 30)  -> 30       quote(value)      -> "30" (cut short, safe to print)
+checked_number(name, 1)  -> 1.0      spell_number(1.0) -> "1"
+checked_count(name, 30)  -> 30       quote(value)      -> "30" (cut short, safe to print)
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class BadArgument(UsageError):
     end must be a finite number, got 'soon'
     """
 
-    def __init__(self, argument: str, problem: str, value: object) -> None:
+    def __init__(self, argument: str, problem: str, value: object, *, hint: str = "") -> None:
         self.argument = argument
-        super().__init__(f"{argument} {problem}, got {quote(value)}")
+        super().__init__(f"{argument} {problem}, got {quote(value)}{hint}")
 
 
 def quote(value: object) -> str:
@@ -94,7 +94,7 @@ def checked_choice(name: str, value: object, choices: Iterable[str]) -> str:
     """
     known = sorted(choices)
     if not isinstance(value, str) or value not in known:
-        raise BadArgument(name, f"must be one of {', '.join(known)}{did_you_mean(value, known)}", value)
+        raise BadArgument(name, f"must be one of {', '.join(known)}", value, hint=did_you_mean(value, known))
     return value
 
 
@@ -118,7 +118,7 @@ def checked_count(name: str, value: object, *, most: int) -> int:
     >>> checked_count("total_steps", 100, most=1000)
     100
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
         raise BadArgument(name, f"must be a whole number from 1 to {most}", value)
     return int(value)
 

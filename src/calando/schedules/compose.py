@@ -6,8 +6,9 @@
 Both flatten: `(a >> b) >> c`, `a >> (b >> c)` and `Then((a, b, c))` are equal, so nesting cannot change a
 number. Shares such as "5%" are of the whole horizon however deep they stand.
 
-At most one part of a chain may have no length of its own; it takes what the others leave. In a chain,
-a product is as long as the longest of its parts that say how long they are, unless one of them stretches.
+At most one part of a chain may have no length of its own; it takes what the others leave. Within a chain a
+product stretches if a factor does, and else is as long as the longest of its factors that say how long they
+are: `linear(0, 1, over='5%') * 0.5 >> cosine(0.5, 0)` warms up for 5%.
 """
 
 from __future__ import annotations
@@ -44,9 +45,7 @@ class Then(Schedule):
     chain: tuple[Schedule, ...]
 
     def __post_init__(self) -> None:
-        chain = tuple(
-            part for item in self.chain for part in (item.chain if isinstance(item, Then) else (item,))
-        )
+        chain = tuple(part for item in self.chain for part in (item.chain if isinstance(item, Then) else (item,)))
         assert len(chain) > 1, "a chain of one is that one"
         object.__setattr__(self, "chain", chain)
         open_ended = [quote_schedule(part) for part in chain if part.extent is not Extent.FIXED]
@@ -59,7 +58,9 @@ class Then(Schedule):
 
     @property
     def extent(self) -> Extent:
-        return next((part.extent for part in self.chain if part.extent is not Extent.FIXED), Extent.FIXED)
+        if self.chain[-1].extent is Extent.ENDLESS:
+            return Extent.ENDLESS
+        return Extent.FIXED if all(part.extent is Extent.FIXED for part in self.chain) else Extent.STRETCHED
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
@@ -80,9 +81,7 @@ class Then(Schedule):
             lengths[-1] = None  # full up to rounding is full: the last part ends where the room does
         starts = list(accumulate(_starts(lengths, room), max))  # in order, however they were rounded
         ends = [*starts[1:], room if None in lengths else starts[-1] + (lengths[-1] or 0.0)]
-        placed = (
-            part.place(horizon, end - start) for part, start, end in zip(self.chain, starts, ends, strict=True)
-        )
+        placed = (part.place(horizon, end - start) for part, start, end in zip(self.chain, starts, ends, strict=True))
         return BoundThen(tuple(placed), tuple(starts[1:]))
 
     def __str__(self) -> str:
@@ -177,9 +176,15 @@ class BoundThen(Bound):
         return values
 
     def seams(self) -> tuple[float, ...]:
+        return (*self.starts, *self._moved([part.seams() for part in self.parts]))
+
+    def unreached(self) -> tuple[float, ...]:
+        return self._moved([part.unreached() for part in self.parts])
+
+    def _moved(self, places: list[tuple[float, ...]]) -> tuple[float, ...]:
+        """Places since each part began, as places since the chain began."""
         starts = (0.0, *self.starts)
-        inner = [start + seam for part, start in zip(self.parts, starts, strict=True) for seam in part.seams()]
-        return (*self.starts, *inner)
+        return tuple(start + place for start, inner in zip(starts, places, strict=True) for place in inner)
 
 
 @final
@@ -195,3 +200,5 @@ class BoundTimes(Bound):
     def seams(self) -> tuple[float, ...]:
         return tuple(seam for part in self.parts for seam in part.seams())
 
+    def unreached(self) -> tuple[float, ...]:
+        return tuple(place for part in self.parts for place in part.unreached())

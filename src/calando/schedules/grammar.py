@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeVar, final
+from typing import TypeVar, final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.schedules.checks import (
@@ -56,9 +56,15 @@ _CLOSING = {"(": ")", "[": "]"}
 @final
 @dataclass(frozen=True)
 class Token:
-    """A word of a text: its kind, its characters, and where it begins in the piece that is read."""
+    """A word of a text.
 
-    kind: Literal["number", "string", "name", "mark", "end"]
+    Args:
+        kind: "number", "string", "name", "mark" or "end".
+        text: its characters.
+        start: where it begins in the piece that is read.
+    """
+
+    kind: str
     text: str
     start: int
 
@@ -128,8 +134,10 @@ class Call:
         try:
             return function(*self.args, **self.kwargs)
         except BadArgument as error:
-            given = {**dict(zip(placed, range(len(self.args)))), **{name: name for name in self.kwargs}}
-            raise self.error(str(error), value=given.get(error.argument)) from None
+            wrong: int | str | None = error.argument
+            if wrong in placed[: len(self.args)]:
+                wrong = placed.index(error.argument)
+            raise self.error(str(error), value=wrong if wrong in self.positions else None) from None
         except UsageError as error:
             raise self.error(str(error)) from None
 
@@ -264,9 +272,8 @@ class Reader:
             hint = "; a length with a unit goes in quotes: '5%'" if character == "%" else ""
             raise self.error(f"unexpected {quote(character)}{hint}", start)
         self._position = match.end()
-        kind = match.lastgroup
-        assert kind in ("number", "string", "name", "mark"), kind
-        return Token(kind, match.group(), start)
+        assert match.lastgroup is not None, "each branch of the pattern has a name"
+        return Token(match.lastgroup, match.group(), start)
 
 
 def parse_call(text: str, *, offset: int = 0, whole: str | None = None) -> Call:
@@ -302,7 +309,9 @@ def split_pipe(text: str) -> list[tuple[str, int]]:
     [('sgd(lr=0.1)', 0), ('cosine(1, 0)', 14)]
     """
     if len(text) > LONGEST_TEXT:
-        raise ScheduleTextError(f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", text, LONGEST_TEXT)
+        raise ScheduleTextError(
+            f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", text, LONGEST_TEXT
+        )
     cuts, open_brackets, quote_start = [-1], list[int](), -1
     for index, character in enumerate(text):
         if quote_start >= 0:
@@ -329,4 +338,4 @@ def split_pipe(text: str) -> list[tuple[str, int]]:
 
 
 def _word(text: str) -> Value:
-    return _WORDS[text] if text in _WORDS else text
+    return _WORDS.get(text, text)

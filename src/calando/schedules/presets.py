@@ -216,7 +216,7 @@ def one_cycle(*, warmup: Length = "30%", start: float = 0.04, end: float = 4e-6)
 
     Multiplies the greatest rate. torch's OneCycleLR(max_lr, total_steps=N, pct_start=p) counts N - 1
     intervals and peaks one step early: it is this with warmup = p * N - 1 steps, bound to N - 1 steps.
-    It divides by zero where p * N is 1, and turns rates negative below; this does neither.
+    It divides by zero where p * N is 1, and climbs again past its end; this does neither.
 
     Args:
         warmup: how long the rise is.

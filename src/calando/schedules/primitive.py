@@ -1,7 +1,7 @@
 """What the primitives share: how much room one takes, and how it is spelled.
 
-    room taken  =  over, in steps        if the primitive has an `over`
-                   all the room given    otherwise
+room taken  =  over, in steps        if the primitive has an `over`
+               all the room given    otherwise
 """
 
 from __future__ import annotations

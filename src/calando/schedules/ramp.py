@@ -66,8 +66,8 @@ class Ramp(Primitive):
         for name in ("start", "end"):
             value = checked_number(name, getattr(self, name))
             if self.shape.needs_positive and value <= 0:
-                hint = f"must be above 0 for {self.shape.name}, whose steps are ratios (end near zero with 0.001, say)"
-                raise BadArgument(name, hint, value)
+                problem = f"must be above 0 for {self.shape.name}"
+                raise BadArgument(name, problem, getattr(self, name), hint="; use a small number such as 0.001")
             object.__setattr__(self, name, value)
 
     def place(self, horizon: Horizon, room: float) -> Bound:
@@ -90,6 +90,9 @@ class BoundConstant(Bound):
     def seams(self) -> tuple[float, ...]:
         return ()
 
+    def unreached(self) -> tuple[float, ...]:
+        return ()
+
 
 @final
 @dataclass(frozen=True)
@@ -110,4 +113,7 @@ class BoundRamp(Bound):
         return np.where(steps >= self.length, self.end, values)
 
     def seams(self) -> tuple[float, ...]:
+        return ()
+
+    def unreached(self) -> tuple[float, ...]:
         return ()

@@ -3,16 +3,20 @@
 Each is given the part done, p = t / L, and the part left, q = 1 - p, both in [0, 1]. Having q beside p
 keeps full relative precision where a rate comes close to zero: 1 - p would have lost its digits there.
 
-    linear            start * q            + end * p
-    cosine            start * sin²(π/2 q)  + end * sin²(π/2 p)        since (1 + cos πp) / 2 = sin²(π/2 q)
-    polynomial        start * q^k          + end * (1 - q^k)
-    one_minus_sqrt    start * (1 - √p)     + end * √p
-    exponential       start^q              * end^p                    both above zero
+    linear            start * q                  + end * p
+    cosine            start * (1 + cos πp) / 2   + end * (1 - cos πp) / 2
+    polynomial        start * q^k                + end * (1 - q^k)
+    one_minus_sqrt    start * (1 - √p)           + end * √p
+    exponential       start^q                    * end^p                  both above zero
+
+The weights in a row add up to one, so one of them is enough: that of the value further from zero, which
+leaves nothing to cancel. (1 + cos πp) / 2 cancels too where it nears zero, and is written sin²(π/2 q).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar, final
 
@@ -45,33 +49,42 @@ class Shape(ABC):
         return {item.name: spell_number(getattr(self, item.name)) for item in fields(self)}
 
 
+def _between(start: float, end: float, fall: Callable[[], Array], rise: Callable[[], Array]) -> Array:
+    """start * fall + end * rise, for weights that add up to one."""
+    if abs(start) >= abs(end):
+        return end + (start - end) * fall()
+    return start + (end - start) * rise()
+
+
 @final
 @dataclass(frozen=True)
 class Linear(Shape):
-    """start * q + end * p"""
+    """In a straight line."""
 
     name: ClassVar[str] = "linear"
 
     def between(self, start: float, end: float, p: Array, q: Array) -> Array:
-        return start * q + end * p
+        return _between(start, end, lambda: q, lambda: p)
 
 
 @final
 @dataclass(frozen=True)
 class Cosine(Shape):
-    """start * (1 + cos πp) / 2 + end * (1 - cos πp) / 2, written without the cancellation."""
+    """Along half a cosine wave."""
 
     name: ClassVar[str] = "cosine"
 
     def between(self, start: float, end: float, p: Array, q: Array) -> Array:
         quarter_turn = np.pi / 2
-        return start * np.square(np.sin(quarter_turn * q)) + end * np.square(np.sin(quarter_turn * p))
+        return _between(
+            start, end, lambda: np.square(np.sin(quarter_turn * q)), lambda: np.square(np.sin(quarter_turn * p))
+        )
 
 
 @final
 @dataclass(frozen=True)
 class Polynomial(Shape):
-    """end + (start - end) * (1 - p)^power, with power above zero."""
+    """By a power, above zero, of the part that is left."""
 
     power: float
     name: ClassVar[str] = "polynomial"
@@ -81,30 +94,29 @@ class Polynomial(Shape):
 
     def between(self, start: float, end: float, p: Array, q: Array) -> Array:
         # 1 - q^k, precise for small p as well
-        risen = -np.expm1(self.power * np.log1p(-p))
-        return start * np.power(q, self.power) + end * risen
+        return _between(start, end, lambda: np.power(q, self.power), lambda: -np.expm1(self.power * np.log1p(-p)))
 
 
 @final
 @dataclass(frozen=True)
 class OneMinusSqrt(Shape):
-    """start * (1 - √p) + end * √p; not a polynomial of power 1/2, which is √(1 - p)."""
+    """By the square root of the part done; a polynomial of power 1/2 is another thing, √(1 - p)."""
 
     name: ClassVar[str] = "one_minus_sqrt"
 
     def between(self, start: float, end: float, p: Array, q: Array) -> Array:
-        root = np.sqrt(p)
         # 1 - √p = (1 - p) / (1 + √p)
-        return start * (q / (1 + root)) + end * root
+        return _between(start, end, lambda: q / (1 + np.sqrt(p)), lambda: np.sqrt(p))
 
 
 @final
 @dataclass(frozen=True)
 class Exponential(Shape):
-    """start^(1 - p) * end^p: the same ratio from each step to the next."""
+    """By the same ratio from each step to the next."""
 
     name: ClassVar[str] = "exponential"
     needs_positive: ClassVar[bool] = True
 
     def between(self, start: float, end: float, p: Array, q: Array) -> Array:
-        return np.power(start, q) * np.power(end, p)
+        values: Array = np.power(start, q) * np.power(end, p)
+        return values

@@ -1,8 +1,8 @@
 """Spans: lengths with a unit, and the horizon that turns them into steps.
 
-    "5%"        share of the horizon     5 / 100 * total_steps
-    "2 epochs"  passes over the data     2 * steps_per_epoch
-    "500 steps" optimizer updates        500            (a plain integer, 500, says the same)
+"5%"        share of the horizon     5 / 100 * total_steps
+"2 epochs"  passes over the data     2 * steps_per_epoch
+"500 steps" optimizer updates        500            (a plain integer, 500, says the same)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_HORIZON = 10**9
 
 _SPAN = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*(%|epochs?|steps?)\s*")
 _LONGEST_TEXT = 100
-_FORMS = "write a share of the run such as '5%', or '2 epochs', or '500 steps', or a whole number of steps"
+_FORMS = "must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps"
 
 
 @final
@@ -67,10 +67,10 @@ class Span:
         if isinstance(text, Integral) and not isinstance(text, bool):
             return cls(checked_number(name, text, above=0), "steps")
         if not isinstance(text, str):
-            raise BadArgument(name, f"is not a span ({_FORMS})", text)
+            raise BadArgument(name, _FORMS, text)
         match = _SPAN.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
         if match is None:
-            raise BadArgument(name, f"is not a span ({_FORMS})", text)
+            raise BadArgument(name, _FORMS, text)
         unit: Unit = "%" if match[2] == "%" else "epochs" if match[2].startswith("epoch") else "steps"
         return cls(checked_number(name, float(match[1]), above=0), unit)
 
@@ -98,7 +98,9 @@ class Span:
         try:
             return float(steps)
         except OverflowError:
-            raise UsageError(f"'{self}' is more steps than can be counted; the longest run is {LONGEST_HORIZON}") from None
+            raise UsageError(
+                f"'{self}' is more steps than can be counted; the longest run is {LONGEST_HORIZON}"
+            ) from None
 
     def __str__(self) -> str:
         value = spell_number(self.value)

@@ -73,8 +73,8 @@ class MultiStep(Primitive):
         for (earlier, later), (before, after) in zip(pairwise(self.at), pairwise(milestones), strict=True):
             if after <= before:
                 raise UsageError(
-                    f"milestones must increase: '{later}' ({spell_steps(after)}) comes after "
-                    f"'{earlier}' ({spell_steps(before)}) in at={spell_list(self.at)}"
+                    f"milestones must increase: '{earlier}' ({spell_steps(before)}) is not before "
+                    f"'{later}' ({spell_steps(after)}) in at={spell_list(self.at)}"
                 )
         return BoundMultiStep(milestones, self.factor, self.room_taken(horizon, room))
 
@@ -98,6 +98,9 @@ class BoundStep(Bound):
     def seams(self) -> tuple[float, ...]:
         return ()
 
+    def unreached(self) -> tuple[float, ...]:
+        return (self.every,) if self.every >= self.length else ()
+
 
 @final
 @dataclass(frozen=True)
@@ -114,3 +117,6 @@ class BoundMultiStep(Bound):
 
     def seams(self) -> tuple[float, ...]:
         return ()
+
+    def unreached(self) -> tuple[float, ...]:
+        return tuple(milestone for milestone in self.milestones if milestone >= self.length)

@@ -90,7 +90,8 @@ def from_json(text: str) -> Schedule:
 
 
 def _chain(reader: Reader) -> Schedule:
-    parts, starts = [], []
+    parts: list[Schedule] = []
+    starts: list[int] = []
     while True:
         starts.append(reader.token.start)
         parts.append(_product(reader))
@@ -110,7 +111,8 @@ def _chain(reader: Reader) -> Schedule:
 
 
 def _product(reader: Reader) -> Schedule:
-    start, factors = reader.token.start, []
+    start = reader.token.start
+    factors: list[Schedule] = []
     while True:
         if len(factors) > MOST_PARTS:
             raise reader.error(f"more than {MOST_PARTS} parts")
@@ -144,5 +146,3 @@ def _build(call: Call) -> Schedule:
         guess = did_you_mean(call.name, list(SCHEDULES)) or ";"
         raise call.error(f"unknown schedule {quote(call.name)}{guess} choices: {', '.join(SCHEDULES)}")
     return call.apply(make)
-
-

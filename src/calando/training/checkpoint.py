@@ -1,7 +1,8 @@
 """Checkpoints: the whole state of a run, as safetensors beside JSON; no pickle.
 
-    FOLDER/tensors-STEP-….safetensors    parameters, buffers, optimizer state
-    FOLDER/state.json                    everything else, and the SHA-256 of the tensors
+    FOLDER/tensors-STEP-….safetensors    parameters, buffers, optimizer state, losses and rates so far
+    FOLDER/state.json                    everything else with the SHA-256 of the tensors, as a JSON string beside
+                                         its own SHA-256
 
 The tensors are written first, then `state.json` is renamed into place: that rename is the moment the new
 checkpoint exists. Killed before it, the old one stands; killed after it, a left-over tensors file is swept
@@ -46,6 +47,8 @@ def save_checkpoint(state: TrainState, folder: Path) -> None:
                 tensors[f"optimizer.{index}.{key}"] = value
             else:
                 plain.setdefault(str(index), {})[key] = value
+    tensors["trace.losses"] = torch.from_numpy(state.losses[: state.seen])
+    tensors["trace.rates"] = torch.from_numpy(state.rates[: state.seen])
     groups = [{k: _plain(v) for k, v in group.items()} for group in optimizer["param_groups"]]
     # Cloned and contiguous: safetensors takes neither tied weights nor other memory layouts.
     data = safetensors.torch.save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
@@ -60,14 +63,14 @@ def save_checkpoint(state: TrainState, folder: Path) -> None:
         "optimizer": {"plain": plain, "groups": groups},
         "controller_states": state.controller_states,
         "multipliers": state.multipliers,
-        "losses": [float(value) for value in state.losses[: state.seen]],
-        "rates": [float(value) for value in state.rates[: state.seen]],
         "evaluations": [asdict(evaluation) for evaluation in state.evaluations],
         "events": [asdict(event) for event in state.events],
         "seconds": state.seconds,
     }
     write_atomically(folder / name, data)
-    write_atomically(folder / "state.json", json.dumps(document).encode())
+    text = json.dumps(document)
+    sealed = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "state": text})
+    write_atomically(folder / "state.json", sealed.encode())
     for path in folder.glob("tensors-*"):
         if path.name != name:
             path.unlink(missing_ok=True)
@@ -126,12 +129,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
     remedy = f"remove {str(folder)!r} to train this run anew"
     try:
-        document = json.loads(path.read_bytes())
+        sealed = json.loads(path.read_bytes())
+        if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:
+            raise CorruptFile(f"checkpoint {str(path)!r} fails its checksum; {remedy}")
+        document = json.loads(sealed["state"])
         data = (folder / str(document["tensors"])).read_bytes()
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
             raise CorruptFile(f"checkpoint {str(folder / document['tensors'])!r} fails its checksum; {remedy}")
         return document, safetensors.torch.load(data)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         if isinstance(error, CorruptFile):
             raise
         with noticing_full_disk(path):
@@ -154,8 +160,8 @@ def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, tor
             # Fused kernels walk memory: a buffer must have its parameter's layout, which the file does not keep.
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-    seen = len(document["losses"])
-    state.losses[:seen], state.rates[:seen] = document["losses"], document["rates"]
+    seen = len(tensors["trace.losses"])
+    state.losses[:seen], state.rates[:seen] = tensors["trace.losses"].numpy(), tensors["trace.rates"].numpy()
     state.step = int(document["step"])
     state.controller_states = [dict(entry) for entry in document["controller_states"]]
     state.multipliers = [float(value) for value in document["multipliers"]]

@@ -1,7 +1,7 @@
 """What can be trained on and with: names, defaults and one-line descriptions; needs no torch.
 
-    data       digits | fashion-mnist | cifar10 | folder:PATH | parquet:PATH | npz:PATH | MODULE:CALLABLE
-    networks   cnn | resnet{6n+2} | plain{6n+2} | wrn-{6n+4}-{width} | timm:NAME | torchvision:NAME | MODULE:CALLABLE
+data       digits | fashion-mnist | cifar10 | folder:PATH | parquet:PATH | npz:PATH | MODULE:CALLABLE
+networks   cnn | resnet{6n+2} | plain{6n+2} | wrn-{6n+4}-{width} | timm:NAME | torchvision:NAME | MODULE:CALLABLE
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DataEntry:
 DATA = {
     entry.name: entry
     for entry in (
-        DataEntry("digits", "1,797 handwritten digits, 8x8 grey; embedded (scikit-learn)", "cnn", 64, "crop(1)", 15),
+        DataEntry("digits", "1,797 handwritten digits, 8x8 grey; embedded (scikit-learn)", "cnn", 64, "none", 15),
         DataEntry("fashion-mnist", "70,000 articles of clothing, 28x28 grey (Zalando)", "cnn", 128, "crop(2)+flip", 5),
         DataEntry("cifar10", "60,000 photographs, 32x32 colour, 10 classes", "resnet8", 128, "crop(4)+flip", 5),
     )
@@ -62,7 +62,9 @@ DATA_FORMS = {
     "folder": DataEntry("folder:PATH", "images in one folder a class", "resnet8", 64, "none", 10),
     "parquet": DataEntry("parquet:PATH", "an image data set of the Hugging Face hub", "resnet8", 64, "none", 10),
     "npz": DataEntry("npz:PATH", "arrays x_train, y_train, x_test, y_test", "resnet8", 64, "none", 10),
-    "callable": DataEntry("MODULE:CALLABLE", "your own: a function that returns calando.workload(…)", "own", 64, "none", 10),
+    "callable": DataEntry(
+        "MODULE:CALLABLE", "your own: a function that returns calando.workload(…)", "own", 64, "none", 10
+    ),
 }
 
 NETWORKS = {

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from calando.analysis.results import StrategyResult
 from calando.report.figures.theme import data, finished, rows_axis
 from calando.report.numbers import count, duration
 from calando.report.palette import COLOURS
 
-if TYPE_CHECKING:
-    import altair as alt
-
 __all__ = ["cost_figure"]
 
-_KINDS = {"rate trials": "#9db7dd", "final runs": COLOURS[0]}
+_KINDS = {"rate trials": "#7a9fd6", "final runs": COLOURS[0]}
 
 
-def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str) -> alt.Chart | alt.LayerChart:
+def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str) -> AnyChart:
     """Stacked bars of updates, one row a strategy, in the order given (at least one)."""
-    import altair as alt
-
     rows = [
         {
             "strategy": result.name,
@@ -39,9 +33,15 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
         alt.Chart(data(rows))
         .mark_bar(cornerRadius=2, height={"band": 0.62})
         .encode(
-            x=alt.X("sum(steps):Q", title="updates (steps) spent", axis=alt.Axis(format="~s", tickCount=7)),
+            x=alt.X(
+                "sum(steps):Q",
+                title="updates (steps) spent",
+                axis=alt.Axis(labelExpr="format(datum.value, ',')", tickCount=alt.ExprRef("ceil(width / 100)")),
+            ),
             y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis()),
-            color=alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom", symbolType="square")),
+            color=alt.Color(
+                "kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom", symbolType="square")
+            ),
             order="order:Q",
             tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("said:N", title="spent")],
         )

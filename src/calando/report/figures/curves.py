@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,21 +10,19 @@ from calando.report.figures.score_axis import ScoreAxis
 from calando.report.figures.theme import (
     PICKED,
     Row,
-    colour,
     dash,
     data,
     faded,
+    fill,
     finished,
     picked,
     powers_of_ten,
     steps_axis,
+    stroke,
     weight,
 )
 from calando.report.palette import Look, looks
 from calando.report.series import Band, End, thinned
-
-if TYPE_CHECKING:
-    import altair as alt
 
 __all__ = ["ALL_BANDS", "Line", "loss_figure", "rate_figure", "schedule_figure", "score_figure"]
 
@@ -40,7 +37,7 @@ ALL_BANDS = 5
 
 def rate_figure(
     curves: Mapping[str, Line], *, best: str | None, horizon: int, styles: Mapping[str, Look], title: str, subtitle: str
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """The rate at each step on a log axis, one line a strategy, best first.
 
     Args:
@@ -50,14 +47,15 @@ def rate_figure(
         styles: a look for each name.
     """
     peaks = [float(max(rates)) for _, rates in curves.values()]
-    floor = FLOOR_SHARE * min(peaks)
+    lowest = min(float(min(rates)) for _, rates in curves.values())
+    floor = min(max(FLOOR_SHARE * min(peaks), lowest), min(peaks) / 10)
     rows: list[Row] = []
     for name, (steps, rates) in curves.items():
         drawn = np.maximum(np.asarray(rates, dtype=np.float64), floor)
         rows += [{"strategy": name, "step": int(steps[at]), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
     y = _log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
     chart = _lines(rows, list(curves), styles, y=y, best=best, horizon=horizon)
-    return finished(chart, title=title, subtitle=subtitle)
+    return finished(chart, title=title, subtitle=subtitle, names=list(curves))
 
 
 def schedule_figure(
@@ -66,7 +64,7 @@ def schedule_figure(
     title: str = "The schedules",
     y_title: str = "multiplier of the base rate",
     log: bool = False,
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """Schedules, each sampled at every step, before anything is trained.
 
     Args:
@@ -76,8 +74,6 @@ def schedule_figure(
     >>> schedule_figure({"linear": ([0, 1, 2], [1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
     'The schedules'
     """
-    import altair as alt
-
     rows: list[Row] = []
     for name, (steps, values) in curves.items():
         drawn = np.asarray(values, dtype=np.float64)
@@ -89,10 +85,10 @@ def schedule_figure(
     if log and sizes:
         y = _log_y("rate", low=min(sizes), high=max(sizes) * 1.1, title=y_title)
     else:
-        y = alt.Y("rate:Q", title=y_title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6, format="~g"))
+        y = alt.Y("rate:Q", title=y_title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6, format="~r"))
     horizon = max(len(steps) for steps, _ in curves.values())
     chart = _lines(rows, list(curves), looks(curves), y=y, best=None, horizon=horizon)
-    return finished(chart, title=title, subtitle=f"over {horizon:,} steps")
+    return finished(chart, title=title, subtitle=f"over {horizon:,} steps", names=list(curves))
 
 
 def loss_figure(
@@ -104,13 +100,11 @@ def loss_figure(
     styles: Mapping[str, Look],
     title: str,
     subtitle: str,
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """Smoothed training loss: mean over seeds, band from smallest to largest, a cross where a run diverged.
 
     The axis is logarithmic where losses span more than a factor of twenty.
     """
-    import altair as alt
-
     rows = [row for name, band in bands.items() for row in _band_rows(name, band)]
     low, high = min(row["low"] for row in rows), max(row["mean"] for row in rows)
     log = low > 0 and high > 20 * low
@@ -130,7 +124,7 @@ def loss_figure(
         for end in those
     ]
     chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon)
-    return finished(chart, title=title, subtitle=subtitle)
+    return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def score_figure(
@@ -141,7 +135,7 @@ def score_figure(
     styles: Mapping[str, Look],
     title: str,
     subtitle: str,
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """Validation score: mean over seeds, band from smallest to largest."""
     axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)])
     rows = [
@@ -154,7 +148,7 @@ def score_figure(
         return axis.y(field, title="validation score")
 
     chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon)
-    return finished(chart, title=title, subtitle=subtitle)
+    return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def _band_rows(name: str, band: Band) -> list[Row]:
@@ -165,8 +159,6 @@ def _band_rows(name: str, band: Band) -> list[Row]:
 
 
 def _log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
-    import altair as alt
-
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
 
@@ -180,14 +172,12 @@ def _lines(
     best: str | None,
     horizon: int,
 ) -> alt.Chart:
-    import altair as alt
-
     chosen = picked()
     return (
         alt.Chart(data(rows))
         .mark_line(strokeJoin="round")
         .encode(
-            x=steps_axis(horizon), y=y, color=colour(names, styles), strokeDash=dash(names, styles),
+            x=steps_axis(horizon), y=y, stroke=stroke(names, styles), strokeDash=dash(names, styles),
             strokeWidth=weight(best), strokeOpacity=faded(chosen), tooltip=alt.Tooltip("strategy:N"),
         )
         .add_params(chosen)
@@ -203,27 +193,25 @@ def _banded(
     y: Callable[[str], alt.Y],
     best: str | None,
     horizon: int,
-) -> alt.LayerChart:
+) -> AnyChart:
     """Lines and bands. Where there are many strategies, only the best one's band and those picked are shown."""
-    import altair as alt
-
     chosen = picked()
     x = steps_axis(horizon)
     alone = alt.selection_point(name=PICKED, fields=["strategy"], bind="legend", empty=False)
     resting = alt.value(0.14) if len(names) <= ALL_BANDS else alt.value(0)
-    shown = alt.when(alone).then(alt.value(0.22)).when(alt.datum.strategy == best).then(alt.value(0.16)).otherwise(resting)
+    shown = (
+        alt.when(alone).then(alt.value(0.22)).when(alt.datum.strategy == best).then(alt.value(0.16)).otherwise(resting)
+    )
     area = alt.Chart(data(rows)).mark_area().encode(
-        x=x, y=y("low"), y2="high:Q", color=colour(names, styles, key=False), fillOpacity=shown
+        x=x, y=y("low"), y2="high:Q", fill=fill(names, styles), fillOpacity=shown
     )  # fmt: skip
     line = alt.Chart(data(rows)).mark_line(strokeJoin="round").encode(
-        x=x, y=y("mean"), color=colour(names, styles), strokeDash=dash(names, styles),
+        x=x, y=y("mean"), stroke=stroke(names, styles), strokeDash=dash(names, styles),
         strokeWidth=weight(best), strokeOpacity=faded(chosen), tooltip=alt.Tooltip("strategy:N"),
     )  # fmt: skip
     layers = [area, line.add_params(chosen)]
     if crosses:
         said = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
         marks = alt.Chart(data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
-        layers.append(
-            marks.encode(x=x, y=y("mean"), color=colour(names, styles, key=False), opacity=faded(chosen), tooltip=said)
-        )
+        layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=said))
     return alt.layer(*layers)

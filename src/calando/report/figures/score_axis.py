@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import altair as alt
 
 __all__ = ["ScoreAxis"]
 
@@ -59,8 +55,6 @@ class ScoreAxis:
 
     def y(self, field: str, *, title: str) -> alt.Y:
         """The encoding of that field."""
-        import altair as alt
-
         if not self.logarithmic:
             scale = alt.Scale(zero=False, nice=True, padding=8)
             return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~%", tickCount=6))

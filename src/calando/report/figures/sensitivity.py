@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from calando.analysis.results import Trial
 from calando.report.figures.score_axis import ScoreAxis
-from calando.report.figures.theme import Row, colour, dash, data, faded, finished, picked, powers_of_ten, weight
+from calando.report.figures.theme import Row, dash, data, faded, fill, finished, picked, powers_of_ten, stroke, weight
 from calando.report.palette import Look
-
-if TYPE_CHECKING:
-    import altair as alt
 
 __all__ = ["sensitivity_figure"]
 
@@ -24,7 +20,7 @@ def sensitivity_figure(
     styles: Mapping[str, Look],
     title: str,
     subtitle: str,
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """Trials at the first seed: a ring round the chosen rate, a cross at the bottom where a trial diverged.
 
     Args:
@@ -33,8 +29,6 @@ def sensitivity_figure(
         best: whose line is drawn strongest.
         styles: a look for each name.
     """
-    import altair as alt
-
     axis = ScoreAxis.of([trial.score for those in trials.values() for trial in those])
     rows: list[Row] = []
     for name, those in trials.items():
@@ -64,21 +58,23 @@ def sensitivity_figure(
     rate = alt.X("lr:Q", title="base learning rate", scale=scale, axis=powers_of_ten(low, high))
 
     def part(kinds: Sequence[str]) -> alt.Chart:
-        return alt.Chart(data([row for row in rows if row["kind"] in kinds])).encode(
-            x=rate, y=axis.y("y", title="validation score"), color=colour(names, styles, key=False)
-        )
+        rows_of = [row for row in rows if row["kind"] in kinds]
+        return alt.Chart(data(rows_of)).encode(x=rate, y=axis.y("y", title="validation score"))
 
-    layers: list[alt.Chart] = [
-        part(["tried", "chosen", "diverged"])
-        .mark_line(strokeJoin="round")
-        .encode(
-            color=colour(names, styles), strokeDash=dash(names, styles), strokeWidth=weight(best),
+    kinds = {row["kind"] for row in rows}
+    line = part(("tried", "chosen", "diverged")).mark_line(strokeJoin="round")
+    layers = [
+        line.encode(
+            stroke=stroke(names, styles), strokeDash=dash(names, styles), strokeWidth=weight(best),
             strokeOpacity=faded(selection), tooltip=alt.Tooltip("strategy:N"),
-        )
-        .add_params(selection),
-        part(["tried"]).mark_point(filled=True, size=30).encode(opacity=faded(selection), tooltip=said),
-        part(["chosen"]).mark_point(filled=False, size=150, strokeWidth=2.4).encode(opacity=faded(selection), tooltip=said),
-        part(["chosen"]).mark_point(filled=True, size=45).encode(opacity=faded(selection), tooltip=said),
-        part(["diverged"]).mark_point(shape="cross", angle=45, size=90, filled=True).encode(opacity=faded(selection), tooltip=said),
-    ]
-    return finished(alt.layer(*layers), title=title, subtitle=subtitle)
+        ).add_params(selection)
+    ]  # fmt: skip
+    filled = {"fill": fill(names, styles), "opacity": faded(selection), "tooltip": said}
+    if kinds & {"tried", "chosen"}:
+        layers.append(part(("tried", "chosen")).mark_point(filled=True, size=34).encode(**filled))
+    if "chosen" in kinds:
+        ring = part(("chosen",)).mark_point(filled=False, size=150, strokeWidth=2.4)
+        layers.append(ring.encode(stroke=stroke(names, styles), opacity=faded(selection), tooltip=said))
+    if "diverged" in kinds:
+        layers.append(part(("diverged",)).mark_point(shape="cross", angle=45, size=90, filled=True).encode(**filled))
+    return finished(alt.layer(*layers), title=title, subtitle=subtitle, names=names)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from calando.report.figures.theme import data, finished, rows_axis
 from calando.report.palette import Look
-
-if TYPE_CHECKING:
-    import altair as alt
 
 __all__ = ["target_figure"]
 
@@ -21,7 +17,7 @@ def target_figure(
     styles: Mapping[str, Look],
     title: str,
     subtitle: str,
-) -> alt.Chart | alt.LayerChart:
+) -> AnyChart:
     """One row a strategy, in the order given.
 
     Args:
@@ -29,8 +25,6 @@ def target_figure(
         horizon: steps of a run; the axis ends there.
         styles: a look for each name.
     """
-    import altair as alt
-
     rows = [
         {"strategy": name, "seed": seed, "step": horizon if step is None else step, "reached": step is not None}
         for name, steps in reached.items()
@@ -39,12 +33,19 @@ def target_figure(
     names = [name for name in reached if reached[name]]
     colours = alt.Scale(domain=names, range=[styles[name].colour for name in names])
     base = alt.Chart(data(rows)).encode(
-        x=alt.X("step:Q", title="step (updates) at which the target was reached", scale=alt.Scale(domain=[0, horizon], nice=False), axis=alt.Axis(tickCount=8)),
-        yOffset=alt.YOffset("seed:O", scale=alt.Scale(paddingOuter=0.6)),
-        y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis()),
+        x=alt.X(
+            "step:Q",
+            title="step (updates) at which the target was reached",
+            scale=alt.Scale(domain=[0, horizon], nice=False),
+            axis=alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)")),
+        ),
+        yOffset=alt.YOffset("seed:O", scale=alt.Scale(paddingOuter=1)),
+        y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis(grid=True)),
         color=alt.Color("strategy:N", scale=colours, legend=None),
         tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q"), alt.Tooltip("reached:N")],
     )
     dots = base.transform_filter("datum.reached").mark_point(filled=True, size=85, opacity=0.75)
-    crosses = base.transform_filter("!datum.reached").mark_point(shape="cross", angle=45, filled=True, size=70, opacity=0.75)
+    crosses = base.transform_filter("!datum.reached").mark_point(
+        shape="cross", angle=45, filled=True, size=70, opacity=0.75
+    )
     return finished(alt.layer(dots, crosses), title=title, subtitle=subtitle, height=max(70, 26 * len(names)))

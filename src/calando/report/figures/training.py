@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,43 +12,40 @@ from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
 
-if TYPE_CHECKING:
-    import altair as alt
-
 __all__ = ["training_figure"]
 
 
-def training_figure(record: RunRecord) -> alt.VConcatChart:
+def training_figure(record: RunRecord) -> AnyChart:
     """Rate, loss (each step pale, smoothed strong; validation as dots) and validation score, one above the other.
 
     Works for a run of any outcome with at least one update done.
     """
-    import altair as alt
-
     spec = record.spec
-    end = {"finished": "", "died": "; its loss ended at chance", "diverged": f"; diverged after step {record.steps_done:,}"}
+    end = {
+        "finished": "",
+        "died": "; its loss ended at chance",
+        "diverged": f"; diverged after step {record.steps_done:,}",
+    }
     return styled(
         alt.vconcat(*_panels(record), spacing=18),
         title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.data}{end[record.outcome]}",
-        subtitle=f"{spec.workload.model}, batch {spec.workload.batch_size}, base rate {rate(spec.lr)}, {spec.steps:,} steps, "
-        f"seed {spec.seed} (n = 1); validation {percent(record.score)}% at the end; run {spec.digest()}",
+        subtitle=f"{spec.workload.model}, batch {spec.workload.batch_size}, base rate {rate(spec.lr)}, "
+        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}% at the end; run {spec.digest()}",
     )
 
 
-def _panels(record: RunRecord) -> list[alt.Chart | alt.LayerChart]:
+def _panels(record: RunRecord) -> list[AnyChart]:
     """The rate, the loss, and the score where there was a look at it."""
-    import altair as alt
-
     horizon = record.spec.steps
     rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in thinned(record.rates)]
     line = alt.Chart(data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(
-        x=_x(horizon, title=None), y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format="~g", tickCount=4))
+        x=_x(horizon, title=None), y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format="~r", tickCount=4))
     )  # fmt: skip
     events: list[Row] = [{"step": event.step, "kind": event.kind, "text": event.text} for event in record.events]
     marks = alt.Chart(data(events)).mark_rule(color=COLOURS[1], strokeWidth=1.5, strokeDash=[3, 3]).encode(
         x=_x(horizon, title=None), tooltip=["step:Q", "kind:N", "text:N"]
     )  # fmt: skip
-    panels: list[alt.Chart | alt.LayerChart] = [alt.layer(line, marks) if events else line, _loss_panel(record)]
+    panels: list[AnyChart] = [alt.layer(line, marks) if events else line, _loss_panel(record)]
     if record.evaluations:
         axis = ScoreAxis.of([look.score for look in record.evaluations])
         scores: list[Row] = [{"step": look.step, "y": axis.place(look.score)} for look in record.evaluations]
@@ -58,12 +54,12 @@ def _panels(record: RunRecord) -> list[alt.Chart | alt.LayerChart]:
             .mark_line(color=COLOURS[2], strokeWidth=2, point=alt.OverlayMarkDef(color=COLOURS[2], size=28))
             .encode(x=_x(horizon, title="step (updates)"), y=axis.y("y", title="validation score"))
         )
-    return [panel.properties(width=WIDTH, height=height) for panel, height in zip(panels, (110, 220, 150), strict=False)]
+    return [
+        panel.properties(width=WIDTH, height=height) for panel, height in zip(panels, (110, 220, 150), strict=False)
+    ]
 
 
-def _loss_panel(record: RunRecord) -> alt.LayerChart:
-    import altair as alt
-
+def _loss_panel(record: RunRecord) -> AnyChart:
     horizon = record.spec.steps
     at = np.unique(np.linspace(0, record.steps_done - 1, 800).round().astype(np.int64))
     calm = smoothed(record.losses, half=max(1, horizon // 100))
@@ -80,18 +76,24 @@ def _loss_panel(record: RunRecord) -> alt.LayerChart:
         if np.isfinite(look.loss)
     ]
     known = [row["loss"] for row in rows]
-    log = bool(known) and min(known) > 0 and max(known) > 20 * min(row["loss"] for row in rows if row["kind"] != "each step")
+    log = (
+        bool(known)
+        and min(known) > 0
+        and max(known) > 20 * min(row["loss"] for row in rows if row["kind"] != "each step")
+    )
     y = alt.Y(
         "loss:Q",
         title="loss",
         scale=alt.Scale(type="log" if log else "linear", nice=not log, zero=False),
-        axis=alt.Axis(format="~g", tickCount=5),
+        axis=alt.Axis(format="~r", tickCount=5),
     )
     scale = alt.Scale(domain=kinds, range=["#a9c0e6", COLOURS[0], COLOURS[2]])
     base = alt.Chart(data(rows)).encode(
         x=_x(horizon, title=None),
         y=y,
-        color=alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="top-right", offset=4, symbolOpacity=1)),
+        color=alt.Color(
+            "kind:N", scale=scale, legend=alt.Legend(title=None, orient="top-right", offset=4, symbolOpacity=1)
+        ),
     )
     layers = [
         base.transform_filter("datum.kind == 'each step'").mark_line(strokeWidth=0.8),
@@ -106,7 +108,5 @@ def _loss_panel(record: RunRecord) -> alt.LayerChart:
 
 def _x(horizon: int, *, title: str | None) -> alt.X:
     """The step axis, as long as the run was planned, labelled under the lowest panel only."""
-    import altair as alt
-
     axis = alt.Axis(grid=False, labels=title is not None, tickCount=8)
     return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, horizon], nice=False), axis=axis)

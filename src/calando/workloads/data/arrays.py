@@ -72,12 +72,16 @@ def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
     elif array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4 or 0 in array.shape[1:]:
-        raise DataError(f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}")
+        raise DataError(
+            f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}"
+        )
     if array.dtype == np.uint8:
         return array
     if np.issubdtype(array.dtype, np.floating):
         return array.astype(np.float32, copy=False)
-    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; convert them, e.g. x.astype('uint8')")
+    raise DataError(
+        f"{origin}: images must be uint8 or floating point, got {array.dtype}; convert them, e.g. x.astype('uint8')"
+    )
 
 
 def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:

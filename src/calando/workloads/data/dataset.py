@@ -119,15 +119,18 @@ class DatasetSource:
     def fingerprint(self) -> bytes:
         """SHA-256 of all labels and of the first, middle and last sample: reading all of them may take minutes."""
         digest = hashlib.sha256(f"{self._scan.dtype} {len(self)} {self.shape}".encode())
-        digest.update(self.labels.numpy())
+        digest.update(self.labels.numpy().tobytes())
         with _seeded_and_restored():
-            digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy())
+            digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy().data)
         return digest.digest()
 
 
 def _scan(dataset: MapDataset, *, origin: str) -> _Scan:
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-        raise DataError(f"{origin}: a data set must have a length and be indexed by position (map-style), got {type(dataset).__name__}")
+        raise DataError(
+            f"{origin}: a data set must have a length and be indexed by position (map-style), "
+            f"got {type(dataset).__name__}"
+        )
     if len(dataset) == 0:
         raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
     first, _ = _sample(dataset, 0, origin=origin)
@@ -153,7 +156,9 @@ def _sample(dataset: MapDataset, place: int, *, origin: str) -> tuple[torch.Tens
     elif isinstance(sample, Sequence) and len(sample) == 2:
         image, label = sample
     else:
-        raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
+        raise DataError(
+            f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}"
+        )
     return _image(image, name=name), _label(label, name=name)
 
 
@@ -163,7 +168,9 @@ def _image(image: object, *, name: str) -> torch.Tensor:
     else:
         array = np.asarray(image)
         if array.dtype == object or array.dtype.kind not in "uf":
-            raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {type(image).__name__}")
+            raise DataError(
+                f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {type(image).__name__}"
+            )
         pil_colour = array.ndim == 3 and not isinstance(image, np.ndarray)
         tensor = torch.from_numpy(np.array(array.transpose(2, 0, 1) if pil_colour else array))
     tensor = tensor[None] if tensor.ndim == 2 else tensor

@@ -1,6 +1,6 @@
 """The IDX format of MNIST and Fashion-MNIST, plain or gzip-compressed.
 
-    bytes 0-1: zero   byte 2: type (8 = uint8)   byte 3: number of axes   then each axis as big-endian uint32   then data
+    2 bytes 0, 1 byte type (8 = uint8), 1 byte number of axes, then each axis as big-endian uint32, then the data
 
 Source: Y. LeCun, C. Cortes, "The MNIST database"; H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747.
 """
@@ -62,21 +62,28 @@ def read_idx(path: Path) -> np.ndarray:
     """
     content = _content(path)
     if len(content) < _HEADER_BYTES or content[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path}: not an IDX file of unsigned bytes (begins with {content[:4].hex(' ')}); fetch it again")
+        raise DataError(
+            f"{path}: not an IDX file of unsigned bytes (begins with {content[:4].hex(' ')}); fetch it again"
+        )
     axes = content[3]
     start = _HEADER_BYTES + 4 * axes
     if len(content) < start:
         raise DataError(f"{path}: ends within its header; fetch it again")
     shape = struct.unpack(f">{axes}I", content[_HEADER_BYTES:start])
     if len(content) - start != math.prod(shape):
-        raise DataError(f"{path}: holds {len(content) - start} bytes of data where its header says {math.prod(shape)}; fetch it again")
+        raise DataError(
+            f"{path}: holds {len(content) - start} bytes of data where its header says {math.prod(shape)}; "
+            "fetch it again"
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()
 
 
 def _part(images_path: Path, labels_path: Path) -> Part:
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise DataError(f"{images_path}: {images.shape} images do not fit the {labels.shape} labels of {labels_path.name}")
+        raise DataError(
+            f"{images_path}: {images.shape} images do not fit the {labels.shape} labels of {labels_path.name}"
+        )
     return Part(images[:, None], labels.astype(np.int64), str(images_path))
 
 

@@ -36,7 +36,8 @@ def read_npz(path: Path) -> ArrayData:
     if all(name in arrays for name in _WHOLE_NAMES):
         return with_test(_part(arrays["images"], arrays["labels"], str(path)))
     raise DataError(
-        f"{path}: must hold x_train, y_train, x_test, y_test, or images, labels; it holds {', '.join(arrays) or 'nothing'}"
+        f"{path}: must hold x_train, y_train, x_test, y_test, or images, labels; "
+        f"it holds {', '.join(arrays) or 'nothing'}"
     )
 
 
@@ -73,4 +74,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise DataError(f"{path}: not an archive that can be read ({' '.join(str(error).split())}); write it again") from error
+        raise DataError(
+            f"{path}: not an archive that can be read ({' '.join(str(error).split())}); write it again"
+        ) from error

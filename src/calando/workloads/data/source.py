@@ -1,7 +1,7 @@
 """Where training reads samples from: all in memory, or one by one from a Dataset.
 
-    source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
-    source.take(rows)   ->  a source of those samples only; copies nothing
+source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
+source.take(rows)   ->  a source of those samples only; copies nothing
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK = 512  # samples looked at together: some MB, so that a scan stays in cac
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation of each channel, in the unit the network sees before normalisation: x / 255 for uint8."""
+    """Mean and standard deviation of each channel, in the unit of x / 255 for uint8."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -89,9 +89,13 @@ class TensorSource:
     def __init__(
         self, images: torch.Tensor, labels: torch.Tensor, *, origin: str, rows: torch.Tensor | None = None
     ) -> None:
-        assert images.ndim == 4 and images.dtype in (torch.uint8, torch.float32) and labels.dtype == torch.int64
+        assert images.ndim == 4
+        assert images.dtype in (torch.uint8, torch.float32)
+        assert labels.dtype == torch.int64
         if len(images) != len(labels):
-            raise DataError(f"{origin}: {len(images)} images but {len(labels)} labels; there must be one label an image")
+            raise DataError(
+                f"{origin}: {len(images)} images but {len(labels)} labels; there must be one label an image"
+            )
         self._images, self._all_labels = images, labels
         self._rows = torch.arange(len(images)) if rows is None else rows
         self.labels = labels if rows is None else labels[rows]
@@ -130,14 +134,16 @@ class TensorSource:
             values = self._chunk(start).double().transpose(0, 1).flatten(1).numpy() - shift[:, None]
             total, squares, count = total + values.sum(1), squares + np.square(values).sum(1), count + values.shape[1]
         mean = total / count
-        return Moments(tuple((mean + shift).tolist()), tuple(np.sqrt(np.maximum(squares / count - mean**2, 0)).tolist()))
+        return Moments(
+            tuple((mean + shift).tolist()), tuple(np.sqrt(np.maximum(squares / count - mean**2, 0)).tolist())
+        )
 
     def fingerprint(self) -> bytes:
         """SHA-256 of labels and images: 1 to 2 GB/s."""
         digest = hashlib.sha256(f"{self._images.dtype} {len(self)} {self.shape}".encode())
-        digest.update(self.labels.contiguous().numpy())
+        digest.update(self.labels.numpy().tobytes())
         for start in range(0, len(self), _CHUNK):
-            digest.update(self._chunk(start).numpy())
+            digest.update(self._chunk(start).numpy().data)
         return digest.digest()
 
     def _integer_moments(self) -> Moments:

@@ -1,0 +1,179 @@
+"""The page of a study: the verdict, the table, the figures, and what made each number.
+
+`report.html` is one file that opens with no network: it holds the drawing script once, the figures as
+Vega-Lite specifications, and its own style. A content security policy admits only the scripts whose hashes it
+lists, so that neither a strategy's name nor anything else in the data can run or fetch anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from calando.analysis.results import StudySummary
+from calando.records.files import write_atomically
+from calando.records.record import RunRecord, TestScore
+from calando.report import render
+from calando.report.study_figures import Figure, study_figures
+from calando.report.view import study_view
+
+__all__ = ["figure_page", "for_page", "json_for_script", "study_page", "write_report"]
+
+Form = Literal["png", "svg"]
+
+
+def write_report(
+    folder: Path,
+    summary: StudySummary,
+    runs: Mapping[str, RunRecord],
+    tests: Mapping[str, TestScore],
+    *,
+    fingerprint: str,
+    command: str,
+    figures: Sequence[Form] = ("png", "svg"),
+) -> Path:
+    """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
+
+    Works at any stage of a study: what is missing is said.
+
+    Args:
+        folder: the study's.
+        summary, runs, tests: what `analysis.summary.summarize` gave, and what it was given.
+        fingerprint: of the data.
+        command: what makes this study again.
+        figures: the forms to write beside the page.
+
+    Raises:
+        DiskFull: no space; files are whole or as they were.
+    """
+    drawn = study_figures(summary, runs)
+    specs = {figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None}
+    page = study_page(
+        summary,
+        runs,
+        tests,
+        fingerprint=fingerprint,
+        command=command,
+        drawn=drawn,
+        specs=specs,
+        script=render.bundle_js(),
+    )
+    for name, spec in specs.items():
+        if figures:
+            svg = render.svg(spec)
+        for form in figures:
+            write_atomically(folder / "figures" / f"{name}.{form}", svg.encode() if form == "svg" else render.png(svg))
+    path = folder / "report.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def study_page(
+    summary: StudySummary,
+    runs: Mapping[str, RunRecord],
+    tests: Mapping[str, TestScore],
+    *,
+    fingerprint: str,
+    command: str,
+    drawn: Sequence[Figure],
+    specs: Mapping[str, dict[str, Any]],
+    script: str | None = None,
+) -> str:
+    """The page as text.
+
+    Args:
+        summary, runs, tests, fingerprint, command: as for `write_report`.
+        drawn: the study's figures.
+        specs: figure name -> its Vega-Lite specification, for those that have a chart.
+        script: the drawing script to put into the page; None for the live page, which loads it from its server.
+    """
+    page = study_view(summary, runs, tests)
+    charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
+    own = _text("page.js")
+    return _render(
+        "report.html.j2",
+        page=page,
+        figures=drawn,
+        charts=charts,
+        fingerprint=fingerprint,
+        command=command,
+        live=script is None,
+        style=_text("style.css"),
+        bundle=script,
+        script=own,
+        live_script=_text("live.js") if script is None else "",
+        policy=_policy([own, script] if script else []),
+    )
+
+
+def figure_page(spec: dict[str, Any]) -> str:
+    """One chart as a page that opens with no network."""
+    script, own = render.bundle_js(), _text("page.js")
+    title = spec.get("title", {})
+    return _render(
+        "figure.html.j2",
+        title=title.get("text", "A figure"),
+        pedigree=" ".join(title.get("subtitle", [])),
+        chart=json_for_script(for_page(spec)),
+        style=_text("style.css"),
+        bundle=script,
+        script=own,
+        policy=_policy([own, script]),
+    )
+
+
+def for_page(spec: dict[str, Any]) -> dict[str, Any]:
+    """A specification for the page: as wide as its place, on the page's ground, its title left to the page."""
+    fitted = {key: value for key, value in spec.items() if key != "title"}
+    fitted["config"] = {**spec.get("config", {}), "background": "transparent", "padding": 4}
+    if "vconcat" not in fitted:
+        fitted["width"] = "container"
+        fitted["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return fitted
+
+
+def json_for_script(value: object) -> str:
+    """JSON that may stand inside <script>: nothing in it ends the element, whatever the strings hold.
+
+    >>> json_for_script({"name": "</script><b>"})
+    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """The content security policy of a file; the drawing script compiles its expressions, hence 'unsafe-eval'."""
+    if not scripts:
+        return ""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _render(template: str, /, **values: Any) -> str:
+    return str(_templates().get_template(template).render(values))
+
+
+@functools.cache
+def _text(name: str) -> str:
+    """A file beside the templates, as it is."""
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _templates() -> Any:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

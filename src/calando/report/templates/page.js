@@ -1,0 +1,80 @@
+// Draws the figures, and lets a strategy picked in one legend, or in the table, stand out in all of them.
+"use strict";
+(() => {
+  const PICKED = "picked", STORE = "picked_store";
+  const views = [];
+  let picks = [];
+
+  const same = (a, b) => a.length === b.length && a.every((name, i) => name === b[i]);
+
+  function pick(names, from) {
+    if (same(names, picks)) return;
+    picks = names;
+    for (const button of document.querySelectorAll("button.pick")) {
+      button.setAttribute("aria-pressed", String(names.includes(button.dataset.strategy)));
+    }
+    const fields = [{ type: "E", field: "strategy" }];
+    for (const view of views) {
+      if (view !== from) view.data(STORE, names.map((name) => ({ unit: "", fields, values: [name] }))).runAsync();
+    }
+  }
+
+  function linked(view) {
+    const sets = view.getState({ data: (name) => name === STORE, signals: () => false }).data || {};
+    if (!(STORE in sets)) return;
+    views.push(view);
+    view.addDataListener(STORE, (_, rows) => pick(rows.map((row) => row.values[0]), view));
+  }
+
+  // As many legend columns as fit beside the axis labels; 0 where the legend lists no strategies.
+  function columns(spec, place) {
+    const width = (spec.usermeta || {}).legend_column;
+    return width ? Math.max(1, Math.floor((place.clientWidth - 80) / width)) : 0;
+  }
+
+  async function draw(holder) {
+    const source = document.querySelector(`script[data-chart="${holder.dataset.figure}"]`);
+    const place = holder.querySelector(".chart");
+    try {
+      const spec = JSON.parse(source.textContent);
+      const fitting = columns(spec, place);
+      if (fitting) spec.config.legend.columns = fitting;
+      const actions = { export: true, source: false, compiled: false, editor: false };
+      const made = await vegaEmbed(place, spec, { renderer: "svg", actions, downloadFileName: holder.dataset.figure });
+      linked(made.view);
+      return () => columns(spec, place) !== fitting;
+    } catch (error) {
+      place.textContent = `This figure could not be drawn: ${error.message}`;
+      console.error(error);
+      return () => false;
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.pick");
+    if (!button) return;
+    const name = button.dataset.strategy;
+    const others = event.shiftKey ? picks.filter((one) => one !== name) : [];
+    pick(picks.includes(name) ? others : [...others, name], null);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") pick([], null);
+  });
+
+  async function drawAll() {
+    for (const view of views.splice(0)) view.finalize();
+    picks = [];
+    const outgrown = [];
+    for (const holder of document.querySelectorAll("figure[data-figure]")) outgrown.push(await draw(holder));
+    document.documentElement.dataset.drawn = "all";
+    return outgrown;
+  }
+
+  let drawn = drawAll(), waiting = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      if ((await drawn).some((outgrown) => outgrown())) drawn = drawAll();
+    }, 250);
+  });
+})();

@@ -1,0 +1,258 @@
+"""What the page says, as plain values and words: everything the template needs and no logic left to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from calando.analysis.choose import final_runs
+from calando.analysis.results import Comparison, StrategyResult, StudySummary
+from calando.records.record import RunRecord, TestScore
+from calando.report.numbers import (
+    ABSENT,
+    count,
+    difference,
+    duration,
+    interval,
+    percent,
+    rate,
+    spread,
+    target_steps,
+)
+from calando.report.palette import Look, looks
+
+__all__ = ["RunRow", "StrategyRow", "StudyView", "study_view"]
+
+
+@dataclass(frozen=True)
+class StrategyRow:
+    """One row of the table, as it is written."""
+
+    name: str
+    look: Look
+    text: str
+    best: bool
+    rate: str
+    mark: str
+    validation: str
+    validation_mark: str
+    test: str
+    difference: str
+    interval: str
+    verdict: str
+    verdict_text: str
+    target: str
+    failed: str
+    steps: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run, as it is written."""
+
+    digest: str
+    strategy: str
+    rate: str
+    seed: int
+    role: str
+    outcome: str
+    steps: str
+    validation: str
+    test: str
+    seconds: str
+    host: str
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """The page's words.
+
+    Args:
+        question: what was compared, and how.
+        use: the text of the strategy to use; "" where there is none to recommend yet.
+        missing: what is not there yet; empty where the study is complete.
+        progress: runs done of those known, in percent.
+        notes: footnotes, in the order of their marks.
+        spec_json: the study's spec, indented.
+        cost: what all of it took.
+        target: the score counted to, and where it comes from; "" where there is none.
+    """
+
+    title: str
+    headline: str
+    question: str
+    complete: bool
+    missing: tuple[str, ...]
+    progress: int
+    use: str
+    rows: tuple[StrategyRow, ...]
+    notes: tuple[tuple[str, str], ...]
+    runs: tuple[RunRow, ...]
+    spec_json: str
+    digest: str
+    lane: str
+    cost: str
+    target: str
+
+
+def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudyView:
+    """Put a study into words."""
+    spec = summary.spec
+    notes = [(_mark(place), f"{one.name}: {one.note}.") for place, one in enumerate(_noted(summary))]
+    if any(result.validation_chose for result in summary.results):
+        notes.append(("*", "this validation score is of the very run that chose the rate, so it is a little too good."))
+    spent = sum(result.steps_trials + result.steps_final for result in summary.results)
+    seconds = sum(result.seconds for result in summary.results)
+    return StudyView(
+        title=f"{spec.workload.model} on {spec.workload.data}",
+        headline=summary.headline,
+        question=_question(summary),
+        complete=summary.complete,
+        missing=_missing(summary),
+        progress=100 * summary.runs_done // max(1, summary.runs_known),
+        use=_use(summary, runs),
+        rows=_rows(summary),
+        notes=tuple(notes),
+        runs=_runs(summary, runs, tests),
+        spec_json=spec.model_dump_json(indent=2),
+        digest=spec.digest(),
+        lane=f"{spec.lane.device}, {spec.lane.precision}, {spec.lane.threads} thread(s) a run"
+        f"{', deterministic kernels' if spec.lane.deterministic else ''}",
+        target="" if summary.target is None else f"{percent(summary.target)}% on validation ({summary.target_source})",
+        cost=f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation",
+    )
+
+
+def _mark(place: int) -> str:
+    return str(place + 1)
+
+
+def _noted(summary: StudySummary) -> list[StrategyResult]:
+    return [result for result in summary.results if result.note]
+
+
+def _question(summary: StudySummary) -> str:
+    spec, load = summary.spec, summary.spec.workload
+    epochs = spec.steps / spec.steps_per_epoch
+    parts = [
+        f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
+        f"{load.model} on {load.data}",
+        f"batch {load.batch_size}",
+        f"{count(spec.steps)} steps ({epochs:.3g} epochs)",
+        "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
+    ]
+    if load.augment != "none":
+        parts.append(f"augmented by {load.augment}")
+    return " · ".join(parts)
+
+
+def _missing(summary: StudySummary) -> tuple[str, ...]:
+    if summary.complete:
+        return ()
+    said = []
+    unsettled = [result.name for result in summary.results if result.lr is None]
+    if unsettled:
+        said.append(f"the rate is still being chosen for {', '.join(unsettled)}")
+    short = [
+        result.name for result in summary.results if result.lr is not None and result.seeds_done < summary.spec.seeds
+    ]
+    if short:
+        said.append(f"seeds are still to run for {', '.join(short)}")
+    said.append("test scores are read once, when every run is done")
+    return tuple(said)
+
+
+def _use(summary: StudySummary, runs: Mapping[str, RunRecord]) -> str:
+    """The best strategy's text, once a run of it at its rate held out to the end and the study is complete."""
+    first, spec = summary.results[0], summary.spec
+    if not summary.complete:
+        return ""
+    strategy = spec.strategy(first.name)
+    ends = [runs[run.digest()].outcome for run in final_runs(spec, strategy, runs) if run.digest() in runs]
+    return first.text if "finished" in ends else ""
+
+
+def _rows(summary: StudySummary) -> tuple[StrategyRow, ...]:
+    styles = looks(strategy.name for strategy in summary.spec.strategies)
+    against = {one.strategy: one for one in summary.comparisons}
+    # "best" is said only where every other strategy is worse beyond doubt.
+    sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
+    first = "best" if sure else "highest" if len(summary.results) > 1 else ABSENT
+    marks = {result.name: _mark(place) for place, result in enumerate(_noted(summary))}
+    return tuple(
+        _row(
+            result,
+            against.get(result.name),
+            look=styles[result.name],
+            best=result.name == summary.best and summary.complete,
+            first=first,
+            mark=marks.get(result.name, ""),
+        )
+        for result in summary.results
+    )
+
+
+def _row(
+    result: StrategyResult, against: Comparison | None, *, look: Look, best: bool, first: str, mark: str
+) -> StrategyRow:
+    return StrategyRow(
+        name=result.name,
+        look=look,
+        text=result.text,
+        best=best,
+        rate=rate(result.lr),
+        mark=mark,
+        validation=spread(result.validation),
+        validation_mark="*" if result.validation_chose else "",
+        test=spread(result.test),
+        difference=_minus(difference(against.difference)) if against else ABSENT,
+        interval=_minus(interval(against)) if against else "",
+        verdict=against.verdict if against else first if best else ABSENT,
+        verdict_text=against.text if against else "",
+        target=target_steps(result),
+        failed=f"{result.diverged} / {result.died}",
+        steps=f"{count(result.steps_trials)} + {count(result.steps_final)}",
+    )
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _runs(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> tuple[RunRow, ...]:
+    order = {result.name: place for place, result in enumerate(summary.results)}
+    settled = {result.name: result.lr for result in summary.results}
+    tried = {result.name: {trial.lr for trial in result.trials} for result in summary.results}
+
+    def role(record: RunRecord) -> str:
+        name, seed = record.spec.strategy.name, record.spec.seed
+        roles = ["trial"] if seed == 0 and record.spec.lr in tried.get(name, ()) else []
+        if record.spec.lr == settled.get(name):
+            roles.append("final")
+        return " + ".join(roles) or "other"
+
+    ordered = sorted(
+        runs.items(),
+        key=lambda item: (
+            order.get(item[1].spec.strategy.name, len(order)),
+            item[1].spec.strategy.name,
+            item[1].spec.lr,
+            item[1].spec.seed,
+        ),
+    )
+    return tuple(
+        RunRow(
+            digest=digest,
+            strategy=record.spec.strategy.name,
+            rate=rate(record.spec.lr),
+            seed=record.spec.seed,
+            role=role(record),
+            outcome=record.outcome,
+            steps=count(record.steps_done),
+            validation=percent(record.score),
+            test=percent(tests[digest].score) if digest in tests else ABSENT,
+            seconds=f"{record.seconds:.1f}",
+            host=", ".join(f"{key} {value}" for key, value in record.host.items()),
+        )
+        for digest, record in ordered
+    )

@@ -1,0 +1,130 @@
+"""Parts as they came -> a checked Workload.
+
+training set --(no test part given)--> one fifth is the test part
+             --(no validation part given)--> validation_fraction is the validation part
+             --(train_limit)--> a stratified part of what is left is trained on
+mean and std are those of what is trained on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from calando.errors import UsageError
+from calando.workloads.augment import parse_augment
+from calando.workloads.checks import check_moments, check_parts, count_classes
+from calando.workloads.data.source import Moments, Source
+from calando.workloads.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
+from calando.workloads.order import steps_per_epoch
+from calando.workloads.split import TEST_FRACTION, hold_out, take_stratified
+from calando.workloads.streams import Purpose
+from calando.workloads.workload import Loss, Workload
+
+__all__ = ["assemble", "limited", "network_factory", "normalisation"]
+
+
+def assemble(
+    train: Source,
+    *,
+    validation: Source | None,
+    test: Source | None,
+    model: str | Callable[..., object],
+    name: str,
+    batch_size: int,
+    augment: str,
+    loss: Loss,
+    validation_fraction: float,
+    train_limit: int | None,
+    classes: int | None,
+    class_names: tuple[str, ...] | None,
+) -> Workload:
+    """Cut, check and put together; the arguments are those of `custom.workload`.
+
+    Raises:
+        DataError: data that cannot be trained on.
+        UsageError: a network or augmentation that does not fit the data.
+    """
+    count = count_classes(train, names=class_names, classes=classes)
+    if class_names is not None and len(class_names) != count:
+        raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+    if test is None:
+        train, test = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+    if validation is None:
+        train, validation = _cut(
+            train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part"
+        )
+    train = limited(train, train_limit)
+    check_parts([train, validation, test], classes=count)
+    steps_per_epoch(len(train), batch_size)
+    moments = normalisation(train)
+    channels, height, width = train.shape
+    augmentation = parse_augment(augment)
+    augmentation.check_fits(height, width)
+    return Workload(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=count,
+        class_names=class_names or tuple(map(str, range(count))),
+        mean=moments.mean,
+        std=moments.std,
+        build=network_factory(model, in_channels=channels, classes=count, image_size=(height, width)),
+        augment=augmentation,
+        batch_size=batch_size,
+        loss=loss,
+    )
+
+
+def network_factory(
+    model: str | Callable[..., object], *, in_channels: int, classes: int, image_size: tuple[int, int]
+) -> NetworkFactory:
+    """The factory of a network's name, or of a class or function that builds one; built once to see that it fits.
+
+    Raises:
+        UnknownName: no network of that name.
+        UsageError: an instance instead of a class, or a network that does not fit the data.
+    """
+    factory: NetworkFactory
+    if isinstance(model, str):
+        factory = NamedNetwork(model, in_channels, classes, image_size)
+    elif isinstance(model, torch.nn.Module) or not callable(model):
+        raise UsageError(
+            f"model must be a class or function that builds the network anew for each run, got a "
+            f"{type(model).__name__}; write model=MyNet, or model=lambda: MyNet(width=64)"
+        )
+    else:
+        factory = OwnNetwork(
+            model, getattr(model, "__qualname__", type(model).__name__), in_channels, classes, image_size
+        )
+    check_network_fits(factory, in_channels=in_channels, classes=classes)
+    return factory
+
+
+def limited(train: Source, train_limit: int | None) -> Source:
+    """A stratified, fixed part of at most `train_limit` samples; all where None.
+
+    Raises:
+        DataError: fewer than there are classes.
+    """
+    if train_limit is None or train_limit >= len(train):
+        return train
+    return train.take(torch.from_numpy(take_stratified(train.labels.numpy(), count=train_limit)))
+
+
+def normalisation(train: Source) -> Moments:
+    """Mean and standard deviation of what is trained on; a channel that is constant is shifted only (std 1).
+
+    Raises:
+        DataError: every channel is constant.
+    """
+    moments = train.moments()
+    check_moments(moments, origin=train.origin)
+    return Moments(moments.mean, tuple(std if std > 0 else 1.0 for std in moments.std))
+
+
+def _cut(source: Source, *, fraction: float, purpose: Purpose, what: str) -> tuple[Source, Source]:
+    kept, held = hold_out(source.labels.numpy(), fraction=fraction, purpose=purpose, what=what)
+    return source.take(torch.from_numpy(kept)), source.take(torch.from_numpy(held))

@@ -1,0 +1,77 @@
+"""What data must satisfy before a step is trained on them.
+
+At least two classes, numbered 0 … classes-1, each with a training sample; labels of every part in that range; images of
+one shape and kind in every part; every value finite; pixels that are not all equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from calando.errors import DataError
+from calando.workloads.data.source import Moments, Source
+
+__all__ = ["check_moments", "check_parts", "count_classes"]
+
+
+def count_classes(train: Source, *, names: Sequence[str] | None = None, classes: int | None = None) -> int:
+    """Number of classes of the training set: as told by `classes` or the names, else the largest label plus one.
+
+    Raises:
+        DataError: no samples, one class, a label out of range, or a class without a sample.
+    """
+    if len(train) == 0:
+        raise DataError(f"{train.origin}: holds no samples; give at least two of each class")
+    low, high = int(train.labels.min()), int(train.labels.max())
+    told = classes if classes is not None else len(names) if names else None
+    count = high + 1 if told is None else told
+    if low < 0 or high >= count:
+        raise DataError(
+            f"{train.origin}: labels must be 0 … {max(count, 1) - 1}, got {low if low < 0 else high}; "
+            "number the classes from 0"
+        )
+    if count < 2:
+        raise DataError(f"{train.origin}: holds a single class, so there is nothing to tell apart; give at least two")
+    present = torch.bincount(train.labels, minlength=count)
+    if (missing := (present == 0).nonzero().flatten()).numel():
+        shown = ", ".join(str(int(label)) for label in missing[:5]) + (" …" if len(missing) > 5 else "")
+        raise DataError(
+            f"{train.origin}: no training sample of class {shown} of {count}; number the classes 0, 1, 2 … without gaps"
+        )
+    return count
+
+
+def check_parts(parts: Sequence[Source], *, classes: int) -> None:
+    """Every part fits the first, has labels in range and finite values.
+
+    Raises:
+        DataError: naming the part, the sample, and what to do.
+    """
+    for part in parts:
+        if len(part) == 0:
+            raise DataError(f"{part.origin}: holds no samples; give at least one")
+        if part.shape != parts[0].shape:
+            raise DataError(
+                f"{part.origin}: images are {part.shape}, those of {parts[0].origin} {parts[0].shape}; make them alike"
+            )
+        outside = ((part.labels < 0) | (part.labels >= classes)).nonzero().flatten()
+        if outside.numel():
+            place = int(outside[0])
+            raise DataError(
+                f"{part.origin}: sample {place} has label {int(part.labels[place])}, but the training part's classes "
+                f"are 0 … {classes - 1}; correct or remove it"
+            )
+        if (bad := part.first_not_finite()) is not None:
+            raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+
+
+def check_moments(moments: Moments, *, origin: str) -> None:
+    """Some channel varies.
+
+    Raises:
+        DataError: all pixels of every channel are equal.
+    """
+    if not any(std > 0 for std in moments.std):
+        raise DataError(f"{origin}: every pixel of every image is the same; look at how the images were written")

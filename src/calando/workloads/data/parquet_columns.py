@@ -1,0 +1,106 @@
+"""The image and label columns of parquet files, with every fault told as a DataError that names the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from calando.errors import DataError
+
+__all__ = ["read_images", "read_labels"]
+
+_IMAGE_NAMES = ("image", "img")
+_LABEL_NAMES = ("label", "labels", "fine_label", "target")
+
+
+def read_labels(files: Sequence[Path]) -> tuple[list[Any], tuple[str, ...] | None]:
+    """The labels as they are written, and the class names where the metadata of a file tell them.
+
+    Raises:
+        DataError: missing, damaged, without an image or label column, or a row without a label.
+    """
+    import pyarrow.parquet
+
+    labels: list[Any] = []
+    names = None
+    for file in files:
+        with _reading(file):
+            schema = pyarrow.parquet.read_schema(file)
+            _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
+            name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
+            column = pyarrow.parquet.read_table(file, columns=[name], use_threads=False).column(name).to_pylist()
+        if None in column:
+            raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
+        labels += column
+        names = names or _class_names(schema.metadata or {}, name)
+    return labels, names
+
+
+def read_images(files: Sequence[Path]) -> Any:
+    """The encoded images: a pyarrow ChunkedArray of large_binary.
+
+    Raises:
+        DataError: missing, damaged, or without encoded images inside the file.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    chunks = []
+    for file in files:
+        with _reading(file):
+            name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
+            table = pyarrow.parquet.read_table(file, columns=[name], use_threads=False)
+            chunks += _encoded(table.column(name), file=file).chunks
+    return pyarrow.chunked_array(chunks, pyarrow.large_binary())
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: there is no such file") from error
+    except (pyarrow.ArrowException, OSError, MemoryError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{file}: not a parquet file that can be read ({reason}); fetch it again") from error
+
+
+def _column(present: Sequence[str], known: Sequence[str], *, kind: str, file: Path) -> str:
+    for name in known:
+        if name in present:
+            return name
+    raise DataError(f"{file}: has no {kind} column ({' or '.join(known)}); its columns are {', '.join(present)}")
+
+
+def _encoded(column: Any, *, file: Path) -> Any:
+    import pyarrow
+    import pyarrow.compute
+
+    remedy = "save it with the images embedded"
+    if pyarrow.types.is_struct(column.type):
+        if column.type.get_field_index("bytes") < 0:
+            raise DataError(f"{file}: its images are not stored inside it (no field 'bytes'); {remedy}")
+        column = pyarrow.compute.struct_field(column, "bytes")
+    if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+        raise DataError(f"{file}: the image column must hold encoded images as bytes, got {column.type}; {remedy}")
+    if column.null_count:
+        raise DataError(f"{file}: {column.null_count} of {len(column)} images have no bytes; {remedy}")
+    return column.cast(pyarrow.large_binary())
+
+
+def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
+    """From the hub's own metadata, or a plain list "classes"; what else is there is passed over: names only decorate."""
+    try:
+        if b"huggingface" in metadata:
+            features = json.loads(metadata[b"huggingface"])["info"]["features"]
+            return tuple(str(name) for name in features[label]["names"])
+        return tuple(metadata[b"classes"].decode().split(",")) if b"classes" in metadata else None
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,163 @@
+"""A reader of pickles that admits only dicts, lists, text, bytes, whole numbers and arrays of bytes.
+
+A pickle is a program; `pickle.load` runs whatever it names. Here it is first read as a list of instructions, of which
+only those that such data need are let through, and the four names that an array is written with are answered by
+stand-ins of our own: no function that the file names is ever looked up.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+from collections.abc import Callable
+
+import numpy as np
+
+from calando.errors import DataError
+
+__all__ = ["load_arrays"]
+
+_ADMITTED = frozenset(
+    (
+        *("PROTO", "FRAME", "MARK", "STOP", "POP", "POP_MARK"),
+        *("PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "MEMOIZE"),
+        *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS"),
+        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+        *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+        *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
+    )
+)
+_MEMO = frozenset(("PUT", "LONG_BINPUT"))
+
+
+class _Type:
+    """Stands in for numpy.dtype."""
+
+    def __init__(self, code: object, *_: object) -> None:
+        if code not in ("u1", b"u1"):
+            raise pickle.UnpicklingError("holds an array whose type is not unsigned bytes")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and alignment mean nothing for single bytes."""
+
+
+class _Array:
+    """Stands in for numpy.ndarray: keeps its shape, memory order and bytes."""
+
+    value: np.ndarray | None = None
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise pickle.UnpicklingError("holds an array of unknown form")
+        _, shape, kind, fortran, content = state
+        if isinstance(content, str):
+            content = content.encode("latin1")
+        sizes = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
+        if (
+            not sizes
+            or not isinstance(kind, _Type)
+            or not isinstance(content, bytes)
+            or math.prod(shape) != len(content)
+        ):
+            raise pickle.UnpicklingError("holds an array whose bytes do not fit its shape")
+        flat = np.frombuffer(content, dtype=np.uint8)
+        self.value = flat.reshape(shape, order="F" if fortran else "C")
+
+
+class _Function:
+    """Stands in for a function; has no attributes that a pickle could set."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[tuple[object, ...]], object]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: object) -> object:
+        return self._call(arguments)
+
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError("tries to change a function")
+
+
+def _array(_: tuple[object, ...]) -> _Array:
+    return _Array()
+
+
+def _bytes(arguments: tuple[object, ...]) -> bytes:
+    if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
+        raise pickle.UnpicklingError("holds text in an unknown encoding")
+    return arguments[0].encode("latin1")
+
+
+_NAMES: dict[tuple[str, str], object] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Function(_array),
+    ("numpy._core.multiarray", "_reconstruct"): _Function(_array),
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _Function(_bytes),
+}
+
+
+class _Reader(pickle.Unpickler):
+    """Looks names up in our own list and nowhere else."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        """A stand-in.
+
+        Raises:
+            pickle.UnpicklingError: any other name.
+        """
+        if (module_name, global_name) not in _NAMES:
+            raise pickle.UnpicklingError(f"names {module_name}.{global_name}, which such data do not need")
+        return _NAMES[module_name, global_name]
+
+
+def load_arrays(content: bytes, *, origin: str) -> dict[str, object]:
+    """The dict that the pickle holds, its keys as text and its arrays as uint8.
+
+    >>> load_arrays(pickle.dumps({"labels": [1, 2], b"name": "x"}), origin="batch")
+    {'labels': [1, 2], 'name': 'x'}
+    >>> load_arrays(pickle.dumps({"run": print}), origin="batch")
+    Traceback (most recent call last):
+    ...
+    calando.errors.DataError: batch: names builtins.print, which such data do not need; it is damaged or not trustworthy
+
+    Raises:
+        DataError: damaged, or anything else than the data above.
+    """
+    try:
+        _check_instructions(content)
+        data = _Reader(io.BytesIO(content), encoding="latin1").load()
+        if not isinstance(data, dict):
+            raise pickle.UnpicklingError("does not hold a dict")
+        return {_text(key): value.value if isinstance(value, _Array) else value for key, value in data.items()}
+    except (
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise DataError(f"{origin}: {' '.join(str(error).split())[:160]}; it is damaged or not trustworthy") from error
+
+
+def _text(key: object) -> str:
+    if not isinstance(key, str | bytes):
+        raise pickle.UnpicklingError("holds a dict whose keys are not text")
+    return key.decode("latin1") if isinstance(key, bytes) else key
+
+
+def _check_instructions(content: bytes) -> None:
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name not in _ADMITTED:
+            raise pickle.UnpicklingError(f"uses the instruction {opcode.name}, which such data do not need")
+        if opcode.name in _MEMO and isinstance(argument, int) and argument > len(content):
+            raise pickle.UnpicklingError("numbers its parts beyond its own length")  # would reserve memory for them

@@ -1,0 +1,55 @@
+"""`cnn`: two convolutions and a linear layer, for small grey or colour images.
+
+    [conv 3x3 (32) - max pool 2x2 - batch norm - ReLU] - [conv 3x3 (64) - max pool 2x2 - batch norm - ReLU] - linear
+
+Pooling before the norm changes nothing in what can be said and makes norm and ReLU four times cheaper. With 8x8 grey
+images and 10 classes: 21,482 parameters; with 28x28: 50,186; works from 4x4 upwards.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from calando.errors import UsageError
+
+__all__ = ["cnn"]
+
+_WIDTHS = (32, 64)
+_SMALLEST = 4
+
+
+def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Module:
+    """Build the network; torch's default initialisation.
+
+    >>> import torch
+    >>> net = cnn(in_channels=1, classes=10, image_size=(8, 8))
+    >>> sum(p.numel() for p in net.parameters()), tuple(net(torch.zeros(2, 1, 8, 8)).shape)
+    (21482, (2, 10))
+
+    Args:
+        in_channels: of the images.
+        classes: number of outputs.
+        image_size: (height, width); the linear layer's size follows from it.
+
+    Raises:
+        UsageError: images smaller than 4x4.
+    """
+    height, width = image_size
+    if min(image_size) < _SMALLEST:
+        raise UsageError(f"network 'cnn' needs images of at least {_SMALLEST}x{_SMALLEST}, these are {width}x{height}")
+    first, second = _WIDTHS
+    return nn.Sequential(
+        *_stage(in_channels, first),
+        *_stage(first, second),
+        nn.Flatten(),
+        nn.Linear(second * (height // 4) * (width // 4), classes),
+    )
+
+
+def _stage(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),  # the norm has a bias of its own
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

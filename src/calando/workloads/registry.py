@@ -1,0 +1,188 @@
+"""Names -> WorkloadSpec -> Workload.
+
+resolve("digits")     fills in the defaults of that data set; needs no torch, except for your own MODULE:CALLABLE
+load(spec)            reads the data, makes every check, and puts the workload together
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calando.errors import UsageError
+from calando.records.spec import WorkloadSpec
+from calando.workloads.augment import parse_augment
+from calando.workloads.catalog import OWN_NETWORK, check_network, data_entry, is_callable_text
+from calando.workloads.options import check_options
+from calando.workloads.user_code import call_user, import_callable
+
+if TYPE_CHECKING:
+    from calando.workloads.workload import Workload
+
+__all__ = ["default_epochs", "load", "resolve"]
+
+_VALIDATION_FRACTION = 0.1
+
+
+def default_epochs(data: str) -> int:
+    """Passes over the training part of one run of a comparison, where nothing else is asked for.
+
+    >>> default_epochs("cifar10")
+    5
+
+    Raises:
+        UnknownName: no data set or form of that name.
+    """
+    return data_entry(data).epochs
+
+
+def resolve(
+    data: str,
+    *,
+    model: str | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    validation_fraction: float | None = None,
+    train_limit: int | None = None,
+) -> WorkloadSpec:
+    """The spec of a workload; what is None is the data set's default, or what your own workload says.
+
+    >>> resolve("digits", batch_size=32).model
+    'cnn'
+
+    Args:
+        data: a data text, see `catalog`.
+        model: a network's name, see `catalog`.
+        batch_size, accumulate, augment, label_smoothing, clip_norm, validation_fraction, train_limit: see WorkloadSpec.
+
+    Raises:
+        UnknownName: no data, network or augmentation of that name.
+        UsageError: an option out of its range.
+    """
+    entry = data_entry(data)
+    own = _call(data) if is_callable_text(data) else None
+    batch_size = batch_size if batch_size is not None else entry.batch_size if own is None else own.batch_size
+    if label_smoothing is None:
+        label_smoothing = 0.0 if own is None else _smoothing(own)
+    if own is not None and validation_fraction is not None:
+        raise UsageError(f"{data!r} cuts its own validation part; set validation_fraction in calando.workload(…) there")
+    validation_fraction = _VALIDATION_FRACTION if validation_fraction is None else validation_fraction
+    check_options(
+        batch_size=batch_size,
+        accumulate=accumulate,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        validation_fraction=validation_fraction,
+        train_limit=train_limit,
+    )
+    return WorkloadSpec(
+        data=data,
+        model=entry.model if model is None else _checked_model(model, own=own is not None),
+        batch_size=batch_size,
+        accumulate=accumulate,
+        augment=str(
+            parse_augment(augment if augment is not None else entry.augment if own is None else str(own.augment))
+        ),
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        validation_fraction=validation_fraction,
+        train_limit=train_limit,
+    )
+
+
+def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
+    """The workload of a spec: data read and checked, network built once to see that it fits.
+
+    >>> digits = load(resolve("digits"))
+    >>> digits.classes, digits.shape
+    (10, (1, 8, 8))
+
+    Args:
+        spec: from `resolve`.
+        data_dir: where named data are looked for first (--data).
+
+    Raises:
+        UnknownName: no data set or network of that name.
+        DataError: data not found, damaged, or not to be trained on.
+        UsageError: anything else that does not fit.
+    """
+    if is_callable_text(spec.data):
+        return _own(spec)
+    import torch
+
+    from calando.workloads.assemble import assemble
+    from calando.workloads.data.open import open_data
+    from calando.workloads.data.source import TensorSource
+    from calando.workloads.workload import CrossEntropy
+
+    check_network(spec.model)
+    data = open_data(spec.data, data_dir=data_dir)
+    train, test = (
+        TensorSource(torch.from_numpy(part.images), torch.from_numpy(part.labels), origin=part.origin)
+        for part in (data.train, data.test)
+    )
+    return assemble(
+        train,
+        validation=None,
+        test=test,
+        model=spec.model,
+        name=spec.data,
+        batch_size=spec.batch_size,
+        augment=spec.augment,
+        loss=CrossEntropy(spec.label_smoothing),
+        validation_fraction=spec.validation_fraction,
+        train_limit=spec.train_limit,
+        classes=None,
+        class_names=data.class_names,
+    )
+
+
+def _own(spec: WorkloadSpec) -> Workload:
+    """The user's workload, with what the spec asks for otherwise changed."""
+    from calando.workloads.assemble import limited, network_factory, normalisation
+    from calando.workloads.order import steps_per_epoch
+    from calando.workloads.workload import CrossEntropy
+
+    made = _call(spec.data)
+    channels, height, width = made.shape
+    augment = parse_augment(spec.augment)
+    augment.check_fits(height, width)
+    train = limited(made.train, spec.train_limit)
+    steps_per_epoch(len(train), spec.batch_size)
+    changed = replace(made, name=spec.data, train=train, augment=augment, batch_size=spec.batch_size)
+    if len(train) < len(made.train):
+        moments = normalisation(train)
+        changed = replace(changed, mean=moments.mean, std=moments.std)
+    if spec.label_smoothing != _smoothing(made):
+        if not isinstance(made.loss, CrossEntropy):
+            raise UsageError(
+                f"{spec.data!r} has a loss of its own; label smoothing belongs to the cross-entropy: leave it out"
+            )
+        changed = replace(changed, loss=CrossEntropy(spec.label_smoothing))
+    if spec.model != OWN_NETWORK:
+        factory = network_factory(spec.model, in_channels=channels, classes=made.classes, image_size=(height, width))
+        changed = replace(changed, build=factory)
+    return changed
+
+
+def _call(data: str) -> Workload:
+    from calando.workloads.workload import Workload
+
+    made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+    if not isinstance(made, Workload):
+        raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
+    return made
+
+
+def _smoothing(workload: Workload) -> float:
+    from calando.workloads.workload import CrossEntropy
+
+    return workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
+
+
+def _checked_model(model: str, *, own: bool) -> str:
+    return model if own and model == OWN_NETWORK else check_network(model)

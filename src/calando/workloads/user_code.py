@@ -1,0 +1,67 @@
+"""MODULE:CALLABLE -> what it names, imported from sys.path."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable
+
+from calando.errors import CalandoError, UsageError
+
+__all__ = ["call_user", "import_callable"]
+
+
+def import_callable(text: str) -> Callable[..., object]:
+    """The callable that the text names.
+
+    >>> import_callable("collections:Counter").__name__
+    'Counter'
+
+    Raises:
+        UsageError: the module cannot be imported, or holds no such callable; names it and the reason.
+    """
+    module_name, _, path = text.partition(":")
+    try:
+        found: object = importlib.import_module(module_name)
+    except Exception as error:  # the user's module may raise anything; its own error is told in one line
+        raise UsageError(f"cannot import {module_name!r} of {text!r}: {_told(error)}") from error
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(_public(module_name))}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise UsageError(f"{text!r} is a {type(found).__name__}, which cannot be called; name a function or class")
+    return found
+
+
+def call_user(function: Callable[..., object], *, name: str, offered: dict[str, object]) -> object:
+    """Call the user's function with those of the offered arguments that it names.
+
+    >>> call_user(lambda *, classes: classes + 1, name="f", offered={"classes": 10, "in_channels": 3})
+    11
+
+    Raises:
+        UsageError: it raised; names it and the reason. Our own errors pass as they are.
+    """
+    try:
+        wanted = set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # built-in callables may have no signature
+        wanted = set()
+    try:
+        return function(**{key: value for key, value in offered.items() if key in wanted})
+    except CalandoError:
+        raise
+    except Exception as error:  # as above
+        raise UsageError(f"{name} failed: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+def _public(module_name: str) -> list[str]:
+    module = importlib.import_module(module_name)
+    return sorted(name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name)))[:12]

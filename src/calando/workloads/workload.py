@@ -1,0 +1,122 @@
+"""What is trained: model + data + augmentation + loss + batch size.
+
+    batch(step, seed) = normalise(augment(images of batch_indices(seed, step)))
+    normalise(raw)    = (raw / 255 - mean) / std  for uint8,   (raw - mean) / std  for floats;  per channel
+
+Both are pure functions: which samples, in which order and how augmented depends on (seed, step) alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+import torch.nn.functional as F
+
+from calando.workloads.augment import Augment
+from calando.workloads.data.source import Source
+from calando.workloads.nets.factory import NetworkFactory
+from calando.workloads.order import batch_indices, steps_per_epoch
+
+__all__ = ["CrossEntropy", "Loss", "Workload"]
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(outputs [N, classes], targets int64[N]) -> scalar: the mean over the batch."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Mean cross-entropy with label smoothing: targets are (1 - s) one-hot + s / classes.
+
+    >>> round(CrossEntropy()(torch.zeros(2, 10), torch.tensor([3, 4])).item(), 4)
+    2.3026
+
+    Args:
+        label_smoothing: s, in [0, 1).
+    """
+
+    label_smoothing: float = 0.0
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """Made by `registry.load` or `calando.workload`, which check what is put together.
+
+    Args:
+        name: what it is called in tables.
+        train, validation, test: the three parts; labels are 0 … classes-1.
+        classes: number of classes.
+        class_names: for display; one a class.
+        mean, std: per channel of the training part, in the unit of x / 255 for uint8; std 1 where constant.
+        build: makes a new network; the caller seeds torch's generator.
+        augment: applied to training batches.
+        batch_size: samples per update.
+        loss: (outputs, targets) -> scalar.
+    """
+
+    name: str
+    train: Source
+    validation: Source
+    test: Source
+    classes: int
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    build: NetworkFactory
+    augment: Augment
+    batch_size: int
+    loss: Loss
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return self.train.shape
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one pass over the training part; a last batch that is not full is dropped."""
+        return steps_per_epoch(len(self.train), self.batch_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name the data: labels and images of the three parts.
+
+        Of a Dataset, which may be slow to read: all labels and the first, middle and last image.
+        """
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            digest.update(part.fingerprint())
+        return digest.hexdigest()[:16]
+
+    def batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What update `step` trains on: float32 [batch_size, C, H, W] and int64 [batch_size]."""
+        raw, targets = self.raw_batch(step, seed=seed)
+        return self.normalise(raw), targets
+
+    def raw_batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same before normalisation: where that is done on a GPU, uint8 is a quarter of the bytes."""
+        rows = batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
+        raw = self.train.fetch(rows)
+        if self.augment.parts:
+            raw = torch.from_numpy(self.augment(raw.numpy(), seed=seed, step=step))
+        return raw, self.train.labels[rows]
+
+    def normalise(self, raw: torch.Tensor) -> torch.Tensor:
+        """float32 [N, C, H, W] of mean 0 and standard deviation 1 over the training part; on the device of `raw`."""
+        scale, shift = _affine(self.mean, self.std, 255 if raw.dtype == torch.uint8 else 1, raw.device)
+        return raw.to(torch.float32, copy=True).mul_(scale).add_(shift)
+
+
+@lru_cache(maxsize=16)
+def _affine(
+    mean: tuple[float, ...], std: tuple[float, ...], unit: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    scale = [1 / (unit * s) for s in std]
+    shift = [-m / s for m, s in zip(mean, std, strict=True)]
+    return torch.tensor(scale, device=device)[:, None, None], torch.tensor(shift, device=device)[:, None, None]

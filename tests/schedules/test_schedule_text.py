@@ -1,0 +1,247 @@
+"""Texts: what they mean, where an error points, and that nothing but our own errors ever comes out."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from calando.errors import ScheduleTextError, UsageError
+from calando.schedules import (
+    SCHEDULES,
+    constant,
+    cosine,
+    describe,
+    from_json,
+    linear,
+    multistep,
+    one_cycle,
+    parse,
+    polynomial,
+    step,
+    to_json,
+    wsd,
+)
+from calando.schedules.shapes import Shape
+
+TEXTS = [
+    "linear(0, 1, over='5%') >> cosine(1, 0)",
+    "step(every='30 epochs', factor=0.1) * linear(0.1, 1, over=500)",
+    "multistep(at=['50%', \"75%\"], factor=1e-1)",
+    "wsd(warmup='2 epochs', decay='10%', shape=one_minus_sqrt)",
+    "one_cycle",
+    "((constant(1, over=10) >> polynomial(1, 0, power=.5)) * 2) * exponential(1, 0.01)",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("cosine(1, 0)", cosine(1, 0)),
+        (" cosine ( end = 0 ,\n\tstart = 1 , ) ", cosine(1, 0)),
+        ("linear(0, 1, over='5%') >> cosine(1, 0)", linear(0, 1, over="5%") >> cosine(1, 0)),
+        ("linear(-0, +1, over=5)", linear(0, 1, over="5 steps")),
+        ("linear(0, 1, over=none)", linear(0, 1)),
+        ("linear(0, 1, over=5) >> 0.5 * 2", linear(0, 1, over=5) >> constant(0.5) * 2),
+        ("(linear(0, 1, over=5) >> 0.5) * 2", (linear(0, 1, over=5) >> 0.5) * 2),
+        ("linear(0, 1, over=5) >> 0.5", linear(0, 1, over=5) >> 0.5),
+        ("0.5", constant(0.5)),
+        ("one_cycle", one_cycle()),
+        ("wsd()", wsd()),
+        ("polynomial(1, 0)", polynomial(1, 0, power=2)),
+        ("step(every=30, factor=.1)", step(every="30 steps", factor=0.1)),
+        ("multistep(at=(30, '50%'), factor=.1)", multistep(at=[30, "50%"], factor=0.1)),
+    ],
+)
+def test_texts_mean_what_python_means(text, schedule):
+    assert parse(text) == schedule
+
+
+@pytest.mark.parametrize(
+    ("schedule", "text"),
+    [
+        (one_cycle(), "cosine(0.04, 1, over='30%') >> cosine(1, 4e-06)"),
+        (wsd(), "linear(0, 1, over='5%') >> constant(1) >> linear(1, 0, over='20%')"),
+        (polynomial(1, 0), "polynomial(1, 0, power=2)"),
+        (2 * cosine(1, 0) * 3, "constant(2) * cosine(1, 0) * 3"),
+        ((linear(0, 1, over=1) >> 1) * 0.1, "(linear(0, 1, over='1 step') >> constant(1)) * 0.1"),
+        (multistep(at=[5, "50%"], factor=0.1), "multistep(at=['5 steps', '50%'], factor=0.1)"),
+        (step(every="0.5 epochs", factor=0.97, over="80%"), "step(every='0.5 epochs', factor=0.97, over='80%')"),
+    ],
+)
+def test_schedules_are_spelled_one_way(schedule, text):
+    assert str(schedule) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "character", "said"),
+    [
+        ("", 1, "expected a schedule"),
+        ("()", 2, "expected a schedule such as cosine(1, 0), found ')'"),
+        ("cosin(1, 0)", 1, "unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ("linear(0, 1, over=5) >> cosin(1, 0)", 25, "did you mean 'cosine'?"),
+        ("zzz", 1, "choices: constant, cosine"),
+        ("cosine(1, 0", 12, "expected ',' or ')'"),
+        ("cosine(1 0)", 10, "expected ',' or ')', found '0'"),
+        ("cosine(1, 0))", 13, "expected the end, found ')'"),
+        ("cosine(1, 0) cosine", 14, "expected the end"),
+        ("cosine(1, 0) >>", 16, "expected a schedule"),
+        ("cosine(1, 0) > 1", 14, "unexpected '>'"),
+        ("cosine(1, 0, 5)", 14, "too many values without a name; it is cosine(start, end, *, over=None)"),
+        ("cosine(1)", 1, "cosine lacks end"),
+        ("cosine(1, 0, ovr=5)", 14, "did you mean 'over'?"),
+        ("cosine(1, start=0)", 11, "start is given twice"),
+        ("cosine(1, end=0, end=0)", 18, "'end' is given twice"),
+        ("cosine(start=1, 0)", 17, "must come before"),
+        ("cosine(1, 'x')", 11, "end must be a finite number, got 'x'"),
+        ("cosine(1, end=  x)", 17, "end must be a finite number, got 'x'"),
+        ("cosine(1, true)", 11, "end must be a finite number, got True"),
+        ("cosine(1, 1e999)", 11, "too large"),
+        ("cosine(1, 0, over=5%)", 20, "goes in quotes"),
+        ("cosine(1, 0, over=5 epochs)", 19, "goes in quotes: '5 epochs'"),
+        ("cosine(1, 0, over='5')", 19, "over must be a length"),
+        ("cosine(1, 0, over='5)", 19, "quote is never closed"),
+        ("step(every=0, factor=0.1)", 12, "every must be a finite number above 0"),
+        ("multistep(at=[1, '2'], factor=1)", 14, "at must be a length"),
+        ("exponential(1, 0)", 16, "end must be above 0"),
+        ("wsd(shape=liner)", 11, "did you mean 'linear'?"),
+        ("constant(1, over=5) >> cosine(1, 0) >> constant(0)", 40, "only one part of a chain"),
+        ("cosine(1, [0])", 11, "got (0,)"),
+        ("cosine(cosine(1, 0), 0)", 14, "expected ',' or ')', found '('"),
+        ("1 *", 4, "expected a schedule"),
+        ("cosine(1, 0) | 5", 14, "expected the end, found '|'"),
+    ],
+)
+def test_an_error_points_at_the_character(text, character, said):
+    with pytest.raises(ScheduleTextError) as caught:
+        parse(text)
+    assert said in str(caught.value)
+    assert caught.value.position == character - 1
+    # and into the longer text where there is one
+    with pytest.raises(ScheduleTextError) as caught:
+        parse(text, offset=6, whole=f"sgd | {text}")
+    assert caught.value.position == character - 1 + 6
+    assert caught.value.text == f"sgd | {text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1" * 100_001, "at most 100000 are read"),
+        ("(" * 51 + "1" + ")" * 51, "nested more than 50 deep"),
+        ("(" * 90_000, "nested more than 50 deep"),
+        ("step(every=" + "[" * 90_000, "nested more than 50 deep"),
+        ("1" + "*1" * 5000, "more than 1000 parts"),
+        ("(" + "1*" * 900 + "1)*(" + "1*" * 900 + "1)", "1000 parts"),
+        (" >> ".join(["constant(1, over=1)"] * 1001), "more than 1000 parts"),
+        ("multistep(at=[" + "1," * 2000 + "], factor=1)", "at must hold 1 to 1000 milestones"),
+        ("cosine(1, " + "9" * 5000 + ")", "too large"),
+        ("constant(1, over=" + "9" * 5000 + ")", "too large"),
+        ("cosine(1, 0, over='" + "9" * 5000 + " steps')", "must be a length"),
+        ("x" * 90_000, "unknown schedule"),
+    ],
+)
+def test_hostile_texts_are_refused(text, said):
+    with pytest.raises(ScheduleTextError, match=said) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 1000
+
+
+def outcome(text):
+    """What `parse` makes of it: a schedule that reads back equal, or our own error on one line."""
+    try:
+        schedule = parse(text)
+    except UsageError as error:
+        message = str(error)
+    else:
+        message = ""
+    assert "\n" not in message
+    if message:
+        return None
+    assert parse(str(schedule)) == schedule
+    assert from_json(to_json(schedule)) == schedule
+    return schedule
+
+
+arguments = ["start", "end", "over", "power", "every", "factor", "at", "shape", "true", "none"]
+marks = [">>", "*", "(", ")", "[", "]", ",", "=", "|", "'5%'", '"2 epochs"', "'", '"', "%", "é", " ", "\n"]
+words = st.sampled_from([*SCHEDULES, *arguments, *marks, "0", "1", "-1", ".5", "1e-3", "1e999"])
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.one_of(st.text(), st.lists(words, max_size=30).map("".join), st.lists(words, max_size=30).map(" ".join)))
+def test_any_text_gives_a_schedule_or_our_own_error(text):
+    outcome(text)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(
+    st.sampled_from(TEXTS),
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 3), words | st.characters()), max_size=4),
+)
+@example(TEXTS[0], [])
+def test_any_mutated_text_gives_a_schedule_or_our_own_error(text, edits):
+    for place, removed, inserted in edits:
+        text = text[:place] + inserted + text[place + removed :]
+    schedule = outcome(text)
+    assert schedule is not None or edits
+
+
+@pytest.mark.parametrize("bad", [None, 5, b"cosine(1, 0)", ["cosine(1, 0)"]])
+def test_only_strings_are_read(bad):
+    with pytest.raises(UsageError, match="must be a string"):
+        parse(bad)
+    with pytest.raises(UsageError, match="must be a string"):
+        from_json(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "does not parse"),
+        ("[" * 100_000, "does not parse"),
+        ("[]", '"calando": "schedule"'),
+        ("null", '"calando": "schedule"'),
+        ('{"calando": "study", "version": 1}', '"calando": "schedule"'),
+        ('{"calando": "schedule", "version": 2, "text": "cosine(1, 0)"}', "version 2 is not read"),
+        ('{"calando": "schedule", "text": "cosine(1, 0)"}', "version None"),
+        ('{"calando": "schedule", "version": 1}', "expected a schedule"),
+        ('{"calando": "schedule", "version": 1, "text": 5}', "must be a string"),
+        ('{"calando": "schedule", "version": 1, "text": "cosin(1, 0)"}', "did you mean 'cosine'"),
+        (" " * 700_000, "at most"),
+    ],
+)
+def test_json_that_is_not_ours_is_refused(text, said):
+    with pytest.raises(UsageError) as caught:
+        from_json(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None)
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
+    st.sampled_from(["calando", "version", "text"]), inner | st.just("schedule") | st.just(1))))  # fmt: skip
+def test_any_json_gives_a_schedule_or_our_own_error(data):
+    try:
+        from_json(json.dumps(data))
+    except UsageError:
+        return
+
+
+def test_every_name_is_described_and_builds():
+    rows = describe()
+    assert [row.name for row in rows] == sorted(SCHEDULES)
+    for row in rows:
+        assert row.signature.startswith(f"{row.name}(")
+        assert row.summary
+        assert row.formula
+        assert "\n" not in row.summary + row.formula
+
+
+def test_every_shape_has_the_constructor_it_is_spelled_with():
+    names = {shape.name for shape in Shape.__subclasses__()}
+    assert len(names) == len(Shape.__subclasses__()) >= 5
+    for name in names:
+        schedule = SCHEDULES[name](1, 0.5)
+        assert schedule.shape.name == name
+        assert parse(str(schedule)) == schedule
