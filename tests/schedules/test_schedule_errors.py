@@ -139,8 +139,9 @@ def test_only_schedules_and_numbers_combine():
             bad * cosine(1, 0)
         with pytest.raises(TypeError):
             cosine(1, 0, over=5) >> bad
-    with pytest.raises(UsageError):
-        cosine(1, 0) * math.nan
+    for bad in (math.nan, math.inf, 10**400):
+        with pytest.raises(UsageError, match="must be a finite number"):
+            cosine(1, 0) * bad
     assert np.float64(2) * cosine(1, 0) == 2 * cosine(1, 0) == constant(2) * cosine(1, 0)
 
 

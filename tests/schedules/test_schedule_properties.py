@@ -152,7 +152,7 @@ def expected(schedule, t, total, room):
     raise AssertionError(schedule)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(), st.integers(100, 3000), st.data())
 def test_values_are_the_formulas(schedule, total, data):
     steps = data.draw(st.lists(st.integers(0, total + 5), min_size=1, max_size=10))
@@ -161,7 +161,7 @@ def test_values_are_the_formulas(schedule, total, data):
     np.testing.assert_allclose(schedule.bind(total)(steps), wanted, rtol=1e-11, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(), st.integers(100, 3000), st.data())
 def test_a_step_alone_and_in_any_array_agree_to_the_bit(schedule, total, data):
     curve = schedule.bind(total)
@@ -188,7 +188,7 @@ def test_long_arrays_agree_to_the_bit_with_every_way_of_cutting_them():
     assert [curve(t) for t in range(0, 100_000, 997)] == whole[::997].tolist()
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(any_unit=True))
 def test_text_and_json_read_back_equal(schedule):
     text = str(schedule)
@@ -200,7 +200,7 @@ def test_text_and_json_read_back_equal(schedule):
     assert json.loads(to_json(schedule))["version"] == 1
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(any_unit=True))
 def test_the_text_is_python_too(schedule):
     from calando import schedules as names
@@ -208,7 +208,7 @@ def test_the_text_is_python_too(schedule):
     assert eval(str(schedule), {name: getattr(names, name) for name in names.SCHEDULES}) == schedule
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(), st.integers(100, 1500))
 def test_twice_the_horizon_keeps_every_fraction(schedule, total):
     once, twice = schedule.bind(total), schedule.bind(2 * total)
@@ -216,7 +216,7 @@ def test_twice_the_horizon_keeps_every_fraction(schedule, total):
     np.testing.assert_array_equal(once(steps), twice(2 * steps))
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(), st.integers(100, 3000))
 def test_the_end_value_holds_past_the_horizon(schedule, total):
     curve = schedule.bind(total)
@@ -225,7 +225,7 @@ def test_the_end_value_holds_past_the_horizon(schedule, total):
     assert (curve([total, total + 0.5, 2 * total, 1e300]) == end).all()
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(schedules(), st.integers(100, 3000))
 def test_a_curve_survives_copying_and_processes(schedule, total):
     curve = schedule.bind(total, steps_per_epoch=10)
@@ -235,7 +235,7 @@ def test_a_curve_survives_copying_and_processes(schedule, total):
         np.testing.assert_array_equal(again.sample(), curve.sample())
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None)
 @given(st.lists(schedules(), min_size=3, max_size=3))
 def test_nesting_equals_flattening(drawn):
     a, b, c = (constant(1, over="20%") * part for part in drawn)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from calando import schedules
 from calando.errors import ScheduleTextError, UsageError
 from calando.schedules import (
     SCHEDULES,
@@ -245,3 +246,10 @@ def test_every_shape_has_the_constructor_it_is_spelled_with():
         schedule = SCHEDULES[name](1, 0.5)
         assert schedule.shape.name == name
         assert parse(str(schedule)) == schedule
+
+
+def test_the_public_names_are_sorted_and_there():
+    assert list(schedules.__all__) == sorted(schedules.__all__, key=lambda name: (not name.isupper(), name))
+    for name in schedules.__all__:
+        assert getattr(schedules, name) is not None
+    assert set(SCHEDULES) <= set(schedules.__all__)

@@ -1,1 +1,35 @@
-"""What a study says, drawn: tables for the terminal, figures, and the page that holds both."""
+"""What a study says, drawn: tables for the terminal, figures, and the page that holds both.
+
+Names are imported when first used: the figures need altair, the tables do not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calando.report.figures import schedule_figure, training_figure
+    from calando.report.html import write_report
+    from calando.report.render import save
+    from calando.report.tables import study_tables
+
+__all__ = ["save", "schedule_figure", "study_tables", "training_figure", "write_report"]
+
+_HOMES = {
+    "save": "calando.report.render",
+    "schedule_figure": "calando.report.figures",
+    "study_tables": "calando.report.tables",
+    "training_figure": "calando.report.figures",
+    "write_report": "calando.report.html",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'calando.report' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -13,16 +13,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from calando.analysis.results import StudySummary
 from calando.records.files import write_atomically
 from calando.records.record import RunRecord, TestScore
 from calando.report import render
-from calando.report.study_figures import Figure, study_figures
 from calando.report.view import study_view
 
-__all__ = ["figure_page", "for_page", "json_for_script", "study_page", "write_report"]
+if TYPE_CHECKING:
+    from calando.report.study_figures import Figure
+
+__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "study_page", "write_report"]
 
 Form = Literal["png", "svg"]
 
@@ -45,12 +47,14 @@ def write_report(
         folder: the study's.
         summary, runs, tests: what `analysis.summary.summarize` gave, and what it was given.
         fingerprint: of the data.
-        command: what makes this study again.
+        command: what makes this study again; "" where that is not known.
         figures: the forms to write beside the page.
 
     Raises:
         DiskFull: no space; files are whole or as they were.
     """
+    from calando.report.study_figures import study_figures
+
     drawn = study_figures(summary, runs)
     specs = {figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None}
     page = study_page(
@@ -94,7 +98,6 @@ def study_page(
     """
     page = study_view(summary, runs, tests)
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
-    own = _text("page.js")
     return _render(
         "report.html.j2",
         page=page,
@@ -105,15 +108,14 @@ def study_page(
         live=script is None,
         style=_text("style.css"),
         bundle=script,
-        script=own,
-        live_script=_text("live.js") if script is None else "",
-        policy=_policy([own, script] if script else []),
+        script=page_js(),
+        policy=_policy([page_js(), script] if script else []),
     )
 
 
 def figure_page(spec: dict[str, Any]) -> str:
     """One chart as a page that opens with no network."""
-    script, own = render.bundle_js(), _text("page.js")
+    script = render.bundle_js()
     title = spec.get("title", {})
     return _render(
         "figure.html.j2",
@@ -122,9 +124,14 @@ def figure_page(spec: dict[str, Any]) -> str:
         chart=json_for_script(for_page(spec)),
         style=_text("style.css"),
         bundle=script,
-        script=own,
-        policy=_policy([own, script]),
+        script=page_js(),
+        policy=_policy([page_js(), script]),
     )
+
+
+def page_js() -> str:
+    """The page's own script: draws the figures and links their legends."""
+    return _text("page.js")
 
 
 def for_page(spec: dict[str, Any]) -> dict[str, Any]:

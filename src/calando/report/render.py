@@ -73,7 +73,7 @@ def bundle_js() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script (0.9 MB, takes 2 s), which sets `window.vegaEmbed`."""
     import vl_convert
 
-    script: str = vl_convert.javascript_bundle(None, _vega_lite())
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _vega_lite())
     return script
 
 

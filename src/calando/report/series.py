@@ -58,7 +58,7 @@ def final_records(summary: StudySummary, runs: Mapping[str, RunRecord]) -> dict[
     return found
 
 
-def thinned(values: np.ndarray, *, limit: int = 400, tolerance: float = 0.002) -> np.ndarray:
+def thinned(values: np.ndarray, *, limit: int = 400, tolerance: float = 0.0005) -> np.ndarray:
     """Indices of the points to keep, first and last among them; `values` is float[n], n >= 1, finite.
 
     Args:
@@ -122,9 +122,12 @@ def loss_band(records: Sequence[RunRecord], *, half: int, points: int = 160) -> 
 
 def score_band(records: Sequence[RunRecord], *, points: int = 160) -> Band | None:
     """Validation score over seeds; a run that diverged counts as chance from there on, as in the tables."""
-    steps = np.array(sorted({look.step for record in records for look in record.evaluations}), dtype=np.int64)
-    if not len(steps):
+    seen = {look.step for record in records for look in record.evaluations}
+    for spec in {record.spec.steps: record.spec for record in records if record.outcome == "diverged"}.values():
+        seen |= {*range(spec.evaluate_every, spec.steps, spec.evaluate_every), spec.steps}
+    if not seen:
         return None
+    steps = np.array(sorted(seen), dtype=np.int64)
     if len(steps) > points:
         steps = steps[np.unique(np.linspace(0, len(steps) - 1, points).round().astype(np.int64))]
     rows = np.full((len(records), len(steps)), np.nan)

@@ -9,21 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 from calando.report import figures
+from calando.report.figures.theme import AnyChart
 from calando.report.numbers import count, duration, percent
 from calando.report.palette import Look, looks
 from calando.report.series import ends, final_records, loss_band, score_band
-
-if TYPE_CHECKING:
-    import altair as alt
-
-    from calando.report.figures.theme import AnyChart
 
 __all__ = ["Figure", "study_figures"]
 
@@ -168,10 +163,9 @@ def _differences(summary: StudySummary) -> Figure:
     levels = sorted({one.level for one in summary.comparisons})
     n = sorted({one.n for one in summary.comparisons})
     shown = " to ".join(f"{100 * level:.4g}%" for level in sorted({levels[0], levels[-1]}))
-    pedigree = (
-        f"mean of test-score differences paired seed by seed, n = {_listed(n)}; "
-        f"{shown} intervals, corrected for {len(summary.comparisons)} comparisons (Holm)"
-    )
+    pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
+    if len(summary.comparisons) > 1:
+        pedigree += f", corrected for {len(summary.comparisons)} comparisons (Holm)"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
     return Figure("differences", title, reading, pedigree, chart)

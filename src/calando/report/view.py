@@ -101,6 +101,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
     notes = [(_mark(place), f"{one.name}: {one.note}.") for place, one in enumerate(_noted(summary))]
     if any(result.validation_chose for result in summary.results):
         notes.append(("*", "this validation score is of the very run that chose the rate, so it is a little too good."))
+    use = _use(summary, runs)
     spent = sum(result.steps_trials + result.steps_final for result in summary.results)
     seconds = sum(result.seconds for result in summary.results)
     return StudyView(
@@ -110,8 +111,8 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         complete=summary.complete,
         missing=_missing(summary),
         progress=100 * summary.runs_done // max(1, summary.runs_known),
-        use=_use(summary, runs),
-        rows=_rows(summary),
+        use=use,
+        rows=_rows(summary, usable=bool(use)),
         notes=tuple(notes),
         runs=_runs(summary, runs, tests),
         spec_json=spec.model_dump_json(indent=2),
@@ -172,12 +173,12 @@ def _use(summary: StudySummary, runs: Mapping[str, RunRecord]) -> str:
     return first.text if "finished" in ends else ""
 
 
-def _rows(summary: StudySummary) -> tuple[StrategyRow, ...]:
+def _rows(summary: StudySummary, *, usable: bool) -> tuple[StrategyRow, ...]:
     styles = looks(strategy.name for strategy in summary.spec.strategies)
     against = {one.strategy: one for one in summary.comparisons}
     # "best" is said only where every other strategy is worse beyond doubt.
     sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
-    first = "best" if sure else "highest" if len(summary.results) > 1 else ABSENT
+    first = "best" if sure else "highest" if usable and len(summary.results) > 1 else ABSENT
     marks = {result.name: _mark(place) for place, result in enumerate(_noted(summary))}
     return tuple(
         _row(

@@ -9,14 +9,12 @@
 """
 
 from calando.schedules.base import Curve, Schedule
-from calando.schedules.grammar import Call, Value, parse_call, split_pipe
+from calando.schedules.call import Call, Value
+from calando.schedules.grammar import parse_call, split_pipe
 from calando.schedules.lint import Finding, lint
 from calando.schedules.presets import (
-    SCHEDULES,
-    Description,
     constant,
     cosine,
-    describe,
     exponential,
     linear,
     multistep,
@@ -26,6 +24,7 @@ from calando.schedules.presets import (
     step,
     wsd,
 )
+from calando.schedules.registry import SCHEDULES, Description, describe
 from calando.schedules.span import Span
 from calando.schedules.text import from_json, parse, to_json
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calando.errors import UsageError
-from calando.schedules.checks import quote
+from calando.schedules.checks import checked_number, quote
 from calando.schedules.span import Horizon
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _operand(value: object) -> Schedule | None:
         return None
     from calando.schedules.ramp import Constant
 
-    return Constant(float(value))
+    return Constant(checked_number("the number combined with a schedule", value))
 
 
 def quote_schedule(schedule: Schedule) -> str:

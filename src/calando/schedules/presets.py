@@ -7,24 +7,18 @@ as an equal schedule. In the formulas p = min(t / L, 1) is progress through the 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 
 from calando.schedules import shapes
 from calando.schedules.base import Schedule
-from calando.schedules.checks import BadArgument, checked_choice, signature_text
+from calando.schedules.checks import BadArgument, checked_choice
 from calando.schedules.ramp import Constant, Ramp
 from calando.schedules.span import Span
 from calando.schedules.steps import MultiStep, Step
 
 __all__ = [
-    "SCHEDULES",
-    "Description",
     "constant",
     "cosine",
-    "describe",
     "exponential",
     "linear",
     "multistep",
@@ -272,45 +266,3 @@ def _span(name: str, value: Length) -> Span:
 _COOL_DOWNS: Mapping[str, Callable[..., Schedule]] = {
     make.__name__: make for make in (cosine, exponential, linear, one_minus_sqrt, polynomial)
 }
-
-SCHEDULES: Mapping[str, Callable[..., Schedule]] = MappingProxyType(
-    {
-        make.__name__: make
-        for make in (
-            constant, cosine, exponential, linear, multistep, one_cycle, one_minus_sqrt, polynomial, step, wsd
-        )
-    }
-)  # fmt: skip
-"""Name -> constructor, sorted: what a schedule's text may call."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """A schedule as a list shows it.
-
-    Args:
-        name: what a text calls it.
-        signature: the call with its arguments and defaults.
-        summary: one line.
-        formula: the value at update t, or the algebra it stands for.
-    """
-
-    name: str
-    signature: str
-    summary: str
-    formula: str
-
-
-def describe() -> list[Description]:
-    """Every schedule that has a name, sorted by it.
-
-    >>> describe()[1].signature, describe()[1].formula
-    ('cosine(start, end, *, over=None)', 'end + (start - end) * (1 + cos(pi * p)) / 2')
-    """
-    return [_describe(name, make) for name, make in SCHEDULES.items()]
-
-
-def _describe(name: str, make: Callable[..., Schedule]) -> Description:
-    lines = inspect.cleandoc(make.__doc__ or "").splitlines()
-    formula = next(line.removeprefix("Formula: ") for line in lines if line.startswith("Formula: "))
-    return Description(name, signature_text(name, make), lines[0].removesuffix("."), formula)

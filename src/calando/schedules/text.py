@@ -4,7 +4,7 @@
     product = operand { "*" operand }
     operand = call | number | "(" chain ")"     a number stands for constant(number)
 
-Calls are read by `grammar`; the names are those of `presets.SCHEDULES`. The JSON form wraps the text, so
+Calls are read by `grammar`; the names are those of `registry.SCHEDULES`. The JSON form wraps the text, so
 there is one grammar and one set of limits: {"calando": "schedule", "version": 1, "text": "cosine(1, 0)"}.
 """
 
@@ -14,11 +14,12 @@ import json
 
 from calando.errors import UsageError
 from calando.schedules.base import Extent, Schedule
+from calando.schedules.call import Call
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
 from calando.schedules.compose import Then, Times
-from calando.schedules.grammar import Call, Reader
-from calando.schedules.presets import SCHEDULES
+from calando.schedules.grammar import Reader
 from calando.schedules.ramp import Constant
+from calando.schedules.registry import SCHEDULES
 
 __all__ = ["JSON_VERSION", "from_json", "parse", "to_json"]
 

@@ -78,7 +78,10 @@ def seed_step(seed: int, step: int) -> None:
     Step -1 seeds the initial weights.
     """
     mixed = int(np.random.SeedSequence([seed, step + 1]).generate_state(1, np.uint64)[0])
-    torch.manual_seed(mixed)
+    # Not torch.manual_seed: it records a stack trace for CUDA's lazy start, which takes longer than a small step.
+    torch.default_generator.manual_seed(mixed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(mixed)
     np.random.seed(mixed & 0xFFFFFFFF)
     random.seed(mixed)
 

@@ -46,7 +46,7 @@ class Crop:
         pad = self.pixels
         if self.reflect:
             assert pad < min(height, width)
-            padded = batch[:, :, _mirrored(height, pad)][:, :, :, _mirrored(width, pad)]
+            padded = batch.take(_mirrored(height, pad), axis=2).take(_mirrored(width, pad), axis=3)
         else:
             padded = np.zeros((n, channels, height + 2 * pad, width + 2 * pad), dtype=batch.dtype)
             padded[:, :, pad : pad + height, pad : pad + width] = batch

@@ -1,7 +1,9 @@
 """Names -> WorkloadSpec -> Workload.
 
-resolve("digits")     fills in the defaults of that data set; needs no torch, except for your own MODULE:CALLABLE
-load(spec)            reads the data, makes every check, and puts the workload together
+    resolve("digits")     fills in the defaults of that data set
+    load(spec)            reads the data, makes every check, and puts the workload together
+
+Resolving needs no torch, except for your own MODULE:CALLABLE, which says its defaults itself.
 """
 
 from __future__ import annotations
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from calando.workloads.workload import Workload
 
 __all__ = ["default_epochs", "load", "resolve"]
-
-_VALIDATION_FRACTION = 0.1
 
 
 def default_epochs(data: str) -> int:
@@ -63,14 +63,15 @@ def resolve(
         UnknownName: no data, network or augmentation of that name.
         UsageError: an option out of its range.
     """
-    entry = data_entry(data)
-    own = _call(data) if is_callable_text(data) else None
-    batch_size = batch_size if batch_size is not None else entry.batch_size if own is None else own.batch_size
-    if label_smoothing is None:
-        label_smoothing = 0.0 if own is None else _smoothing(own)
-    if own is not None and validation_fraction is not None:
-        raise UsageError(f"{data!r} cuts its own validation part; set validation_fraction in calando.workload(…) there")
-    validation_fraction = _VALIDATION_FRACTION if validation_fraction is None else validation_fraction
+    entry, smoothing = data_entry(data), 0.0
+    if is_callable_text(data):
+        if validation_fraction is not None:
+            raise UsageError(f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there")
+        own = _call(data)
+        entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), _smoothing(own)
+    batch_size = entry.batch_size if batch_size is None else batch_size
+    label_smoothing = smoothing if label_smoothing is None else label_smoothing
+    validation_fraction = entry.validation_fraction if validation_fraction is None else validation_fraction
     check_options(
         batch_size=batch_size,
         accumulate=accumulate,
@@ -81,12 +82,10 @@ def resolve(
     )
     return WorkloadSpec(
         data=data,
-        model=entry.model if model is None else _checked_model(model, own=own is not None),
+        model=entry.model if model is None or model == entry.model else check_network(model),
         batch_size=batch_size,
         accumulate=accumulate,
-        augment=str(
-            parse_augment(augment if augment is not None else entry.augment if own is None else str(own.augment))
-        ),
+        augment=str(parse_augment(entry.augment if augment is None else augment)),
         label_smoothing=label_smoothing,
         clip_norm=clip_norm,
         validation_fraction=validation_fraction,
@@ -182,7 +181,3 @@ def _smoothing(workload: Workload) -> float:
     from calando.workloads.workload import CrossEntropy
 
     return workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
-
-
-def _checked_model(model: str, *, own: bool) -> str:
-    return model if own and model == OWN_NETWORK else check_network(model)

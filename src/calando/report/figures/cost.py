@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import altair as alt
+
 from calando.analysis.results import StrategyResult
-from calando.report.figures.theme import data, finished, rows_axis
+from calando.report.figures.theme import AnyChart, data, finished, rows_axis
 from calando.report.numbers import count, duration
 from calando.report.palette import COLOURS
 

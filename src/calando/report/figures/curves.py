@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import altair as alt
 import numpy as np
 
 from calando.report.figures.score_axis import ScoreAxis
 from calando.report.figures.theme import (
     PICKED,
+    AnyChart,
     Row,
     dash,
     data,
@@ -173,7 +175,7 @@ def _lines(
     horizon: int,
 ) -> alt.Chart:
     chosen = picked()
-    return (
+    lines: alt.Chart = (
         alt.Chart(data(rows))
         .mark_line(strokeJoin="round")
         .encode(
@@ -182,6 +184,7 @@ def _lines(
         )
         .add_params(chosen)
     )  # fmt: skip
+    return lines
 
 
 def _banded(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import altair as alt
+
 __all__ = ["ScoreAxis"]
 
 # Errors worth a tick: 10%, 50%, 80%, 90%, 95%, 98%, 99% …

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import altair as alt
+
 from calando.analysis.results import Trial
 from calando.report.figures.score_axis import ScoreAxis
-from calando.report.figures.theme import Row, dash, data, faded, fill, finished, picked, powers_of_ten, stroke, weight
+from calando.report.figures.theme import (
+    AnyChart,
+    Row,
+    dash,
+    data,
+    faded,
+    fill,
+    finished,
+    picked,
+    powers_of_ten,
+    stroke,
+    weight,
+)
 from calando.report.palette import Look
 
 __all__ = ["sensitivity_figure"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from calando.report.figures.theme import data, finished, rows_axis
+import altair as alt
+
+from calando.report.figures.theme import AnyChart, data, finished, rows_axis
 from calando.report.palette import Look
 
 __all__ = ["target_figure"]

@@ -1,6 +1,6 @@
 """What all figures share: type, sizes, the legend, and how a strategy is told apart.
 
-The charts are plain Altair; altair is imported inside the functions, since it costs half a second.
+The charts are plain Altair, whose import costs half a second: import this room where a figure is wanted, not before.
 A click on a legend entry keeps that strategy and fades the others (shift-click adds one).
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "INK",
     "PICKED",
     "WIDTH",
+    "AnyChart",
     "Row",
     "dash",
     "data",
@@ -149,7 +150,7 @@ def finished(
 
 def styled(chart: AnyChart, *, title: str, subtitle: str, columns: int = 4) -> AnyChart:
     """The same chart, of whatever kind, with a title, its pedigree below it, and the house's type."""
-    return chart.properties(title=alt.Title(text=title, subtitle=textwrap.wrap(subtitle, 128))).configure(
+    made: AnyChart = chart.properties(title=alt.Title(text=title, subtitle=textwrap.wrap(subtitle, 128))).configure(
         font=FONT,
         background="white",
         padding=14,
@@ -166,3 +167,4 @@ def styled(chart: AnyChart, *, title: str, subtitle: str, columns: int = 4) -> A
             labelColor=INK, labelFontSize=12.5, rowPadding=5, columnPadding=14, offset=14, columns=columns
         ),
     )  # fmt: skip
+    return made

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-
+import altair as alt
 import numpy as np
 
 from calando.records.record import RunRecord
 from calando.report.figures.score_axis import ScoreAxis
-from calando.report.figures.theme import WIDTH, Row, data, styled
+from calando.report.figures.theme import WIDTH, AnyChart, Row, data, styled
 from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
@@ -27,10 +27,11 @@ def training_figure(record: RunRecord) -> AnyChart:
         "diverged": f"; diverged after step {record.steps_done:,}",
     }
     return styled(
-        alt.vconcat(*_panels(record), spacing=18),
+        alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
         title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.data}{end[record.outcome]}",
         subtitle=f"{spec.workload.model}, batch {spec.workload.batch_size}, base rate {rate(spec.lr)}, "
-        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}% at the end; run {spec.digest()}",
+        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}% at the end; "
+        f"run {spec.digest()}",
     )
 
 

@@ -1,7 +1,9 @@
 """Where training reads samples from: all in memory, or one by one from a Dataset.
 
-source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
-source.take(rows)   ->  a source of those samples only; copies nothing
+    source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
+    source.take(rows)   ->  a source of those samples only; copies nothing
+
+Positions are int64 tensors.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""A running study in the browser. Needs the extra `calando[web]`."""

@@ -1,0 +1,160 @@
+"""A study as a page that follows it while it runs, on this machine only.
+
+    GET  /                    the page of `calando report`, as far as the study is
+    GET  /api/summary         the summary as JSON; the page asks for it every few seconds
+    GET  /figures/NAME.svg    one figure
+    GET  /static/NAME         the scripts
+    POST /commands/stop       ask the coordinator to stop; the one thing the page may write
+
+The study's store is opened anew for each request, read-only but for the command. Requests under another host
+name than this machine's are refused (no rebinding of names), and so are commands from another origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calando.analysis.summary import summarize, to_json
+from calando.errors import CalandoError, UsageError
+from calando.records.store import Store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+__all__ = ["create_app"]
+
+HOSTS = ("127.0.0.1", "localhost")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(study_folder: Path, *, command: str = "") -> Starlette:
+    """The web application of one study.
+
+    Args:
+        study_folder: holds the store.
+        command: what makes the study again; the page says it where given.
+
+    Raises:
+        UsageError: no study there, or the extra is not installed.
+        CorruptFile: the store cannot be read.
+    """
+    try:
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.routing import Route
+    except ImportError as error:
+        raise UsageError("the live page needs starlette and uvicorn; pip install 'calando[web]'") from error
+
+    Store.open(study_folder, read_only=True).__exit__(None, None, None)
+    pages = _Pages(study_folder, command)
+    return Starlette(
+        routes=[
+            Route("/", pages.study),
+            Route("/api/summary", pages.summary),
+            Route("/figures/{name}.svg", pages.figure),
+            Route("/static/{name}", pages.static),
+            Route("/commands/stop", pages.stop, methods=["POST"]),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)],
+        exception_handlers={CalandoError: _plainly},
+    )
+
+
+class _Pages:
+    """The answers; plain functions of the request and of what the store holds now. Starlette runs them in threads."""
+
+    def __init__(self, folder: Path, command: str) -> None:
+        self._folder, self._command = folder, command
+
+    def study(self, request: Request) -> Response:
+        from starlette.responses import HTMLResponse
+
+        from calando.report import html, render
+        from calando.report.study_figures import study_figures
+
+        with Store.open(self._folder, read_only=True) as store:
+            runs, tests, fingerprint = store.runs(), store.tests(), store.fingerprint
+            summary = summarize(store.study, runs, tests)
+        drawn = study_figures(summary, runs)
+        page = html.study_page(
+            summary,
+            runs,
+            tests,
+            fingerprint=fingerprint,
+            command=self._command,
+            drawn=drawn,
+            specs={figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None},
+        )
+        return HTMLResponse(page, headers=HEADERS)
+
+    def summary(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        with Store.open(self._folder, read_only=True) as store:
+            summary = summarize(store.study, store.runs(), store.tests())
+        return JSONResponse(to_json(summary), headers=HEADERS)
+
+    def figure(self, request: Request) -> Response:
+        from starlette.responses import PlainTextResponse, Response
+
+        from calando.report import render
+        from calando.report.study_figures import study_figures
+
+        with Store.open(self._folder, read_only=True) as store:
+            runs = store.runs()
+            summary = summarize(store.study, runs, store.tests())
+        name = request.path_params["name"]
+        drawn = {figure.name: figure for figure in study_figures(summary, runs)}
+        if name not in drawn:
+            return PlainTextResponse(
+                f"no figure {name!r}; there are {', '.join(drawn)}", status_code=404, headers=HEADERS
+            )
+        chart = drawn[name].chart
+        if chart is None:
+            return PlainTextResponse(drawn[name].reading, status_code=404, headers=HEADERS)
+        return Response(render.svg(render.spec(chart)), media_type="image/svg+xml", headers=HEADERS)
+
+    def static(self, request: Request) -> Response:
+        from starlette.responses import PlainTextResponse, Response
+
+        from calando.report import html, render
+
+        scripts: dict[str, Callable[[], str]] = {
+            "vega.js": render.bundle_js,
+            "page.js": html.page_js,
+            "live.js": lambda: (Path(__file__).parent / "static" / "live.js").read_text(encoding="utf-8"),
+        }
+        name = request.path_params["name"]
+        if name not in scripts:
+            return PlainTextResponse(f"no script {name!r}", status_code=404, headers=HEADERS)
+        # The drawing script is large and does not change while this server runs.
+        caching = {"Cache-Control": "max-age=3600"} if name == "vega.js" else {}
+        return Response(scripts[name](), media_type="text/javascript", headers={**HEADERS, **caching})
+
+    def stop(self, request: Request) -> Response:
+        from starlette.responses import PlainTextResponse
+
+        host = request.headers.get("host", "")
+        if request.headers.get("origin") != f"http://{host}":
+            return PlainTextResponse("commands are taken from this page only", status_code=403, headers=HEADERS)
+        with Store.open(self._folder) as store:
+            store.post_command("stop")
+        return PlainTextResponse("stop", status_code=202, headers=HEADERS)
+
+
+def _plainly(request: Request, error: Exception) -> Response:
+    """Our own errors as the one line they are."""
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(str(error), status_code=503, headers=HEADERS)

@@ -1,0 +1,314 @@
+"""Whole studies, in real worker processes: killed, resumed, interrupted, compared bit by bit."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import calando
+from calando.engine.ask import Budget, Machine, ask_study
+from calando.engine.coordinator import conduct
+from calando.engine.executors.base import Lost, Setup
+from calando.engine.executors.process import ProcessExecutor
+from calando.engine.plan import Look, Train, expected_runs, needed_checkpoints, pending
+from calando.errors import DiskFull, UsageError, WorkerLost
+from calando.records import Store
+from calando.training import checkpoint
+from calando.workloads.registry import resolve
+
+STRATEGIES = ("fixed", "cosine", "adam")
+OPTIONS = {"seeds": 2, "rates": 2, "steps": 24}
+
+
+def ask(*strategies: str, **changes):
+    options = {**OPTIONS, **changes}
+    return ask_study(
+        resolve("digits", batch_size=32),
+        strategies or STRATEGIES,
+        budget=Budget(steps=options.pop("steps")),
+        machine=Machine(device="cpu"),
+        **options,
+    )
+
+
+def contents(folder: Path) -> dict:
+    """Everything in a store that a run decides; wall-clock and machine left out."""
+    with Store.open(folder, read_only=True) as store:
+        runs = {
+            digest: (r.outcome, r.losses.tobytes(), r.rates.tobytes(), r.evaluations, r.events)
+            for digest, r in store.runs().items()
+        }
+        return {"study": store.study, "runs": runs, "tests": store.tests()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The study of this page, made inline and left alone."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "study"
+    asked = ask()
+    summary = conduct(folder, asked.study, asked.workload, executor="inline")
+    return folder, summary
+
+
+def test_a_study_ends_complete_and_keeps_only_useful_checkpoints(undisturbed):
+    folder, summary = undisturbed
+    assert summary.complete
+    assert {result.name for result in summary.results} == set(STRATEGIES)
+    with Store.open(folder, read_only=True) as store:
+        runs, study = store.runs(), store.study
+    assert pending(study, runs=runs, tests=store_tests(folder)) == []
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == needed_checkpoints(study, runs=runs)
+    assert len(store_tests(folder)) == len(STRATEGIES) * OPTIONS["seeds"]
+    for result in summary.results:
+        extended = len(result.trials) - OPTIONS["rates"]
+        assert extended in (0, 1)
+        assert result.steps_trials == OPTIONS["steps"] * len(result.trials)
+        assert result.steps_final == OPTIONS["steps"] * (OPTIONS["seeds"] - 1)
+
+
+def store_tests(folder: Path):
+    with Store.open(folder, read_only=True) as store:
+        return store.tests()
+
+
+def test_the_plan_trains_first_and_reads_the_test_part_once_at_the_end():
+    study = ask().study
+    jobs = pending(study, runs={}, tests={})
+    assert len(jobs) == len(STRATEGIES) * OPTIONS["rates"]
+    assert all(isinstance(job, Train) and job.spec.seed == 0 for job in jobs)
+    assert expected_runs(study) == len(STRATEGIES) * (OPTIONS["rates"] + OPTIONS["seeds"] - 1)
+
+
+def test_worker_processes_give_the_same_bits_as_inline(undisturbed, tmp_path):
+    folder, summary = undisturbed
+    asked = ask()
+    again = conduct(tmp_path / "study", asked.study, asked.workload, executor="process", workers=2)
+    assert contents(tmp_path / "study") == contents(folder)
+    assert again.headline == summary.headline
+    assert [r.test for r in again.results] == [r.test for r in summary.results]
+
+
+def test_killed_workers_are_replaced_and_the_study_ends_with_the_same_bits(undisturbed, tmp_path):
+    """SIGKILL to a worker, several times, at moments when it is training."""
+    asked = ask()
+    killed: set[int] = set()
+
+    def murder(status) -> None:
+        if status.running and len(killed) < 3:
+            for process in children():
+                if process not in killed:
+                    killed.add(process)
+                    os.kill(process, signal.SIGKILL)
+                    return
+
+    conduct(tmp_path / "study", asked.study, asked.workload, executor="process", workers=2, listen=murder)
+    assert len(killed) == 3
+    assert contents(tmp_path / "study") == contents(undisturbed[0])
+
+
+def children() -> list[int]:
+    """Process ids of this process's worker processes, the resource tracker left out."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in listed if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+COMMAND = """
+import sys
+from calando.cli.main import main
+sys.argv = ["calando", "compare", "digits", "fixed", "cosine", "adam", "--seeds", "2", "--rates", "2", "--steps", "24",
+            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--study", sys.argv[1]]
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    return [sys.executable, str(script), str(tmp_path / "study")]
+
+
+def wait_until_training(folder: Path, process: subprocess.Popen, *, runs: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (folder / "study.sqlite").exists():
+            with Store.open(folder, read_only=True) as store:
+                if len(store.runs()) >= runs:
+                    return
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+
+
+def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command):
+    """The coordinator killed outright twice, then Ctrl-C, then left to end: nothing lost, nothing made twice."""
+    folder = tmp_path / "study"
+    for runs, sign in ((1, signal.SIGKILL), (3, signal.SIGKILL), (5, signal.SIGINT)):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        wait_until_training(folder, process, runs=runs)
+        process.send_signal(sign)
+        _, err = process.communicate(timeout=60)
+        if sign == signal.SIGINT and process.returncode != 0:
+            assert process.returncode == 130
+            assert "nothing is lost" in err
+            assert "Traceback" not in err
+        before = contents(folder)["runs"]
+        assert len(before) >= runs
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert "report.html" in ended.stdout
+    assert contents(folder) == contents(undisturbed[0])
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_workers_end_with_their_coordinator(tmp_path, command):
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_until_training(tmp_path / "study", process, runs=1)
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert listed
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and any(alive(int(pid)) for pid in listed):
+        time.sleep(0.1)
+    assert not any(alive(int(pid)) for pid in listed)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_damaged_checkpoints_are_trained_again(undisturbed, tmp_path):
+    """All checkpoints ruined before the test part is read: same scores, from retrained weights."""
+    asked = ask("fixed", "cosine")
+    stop = StopBeforeLooks()
+    with pytest.raises(KeyboardInterrupt):
+        conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=stop)
+    for path in (tmp_path / "study" / "checkpoints").glob("*/tensors-*"):
+        path.write_bytes(b"ruined")
+    conduct(tmp_path / "study", asked.study, asked.workload, executor="inline")
+    expected = contents(undisturbed[0])["tests"]
+    found = contents(tmp_path / "study")["tests"]
+    assert found
+    assert found.items() <= expected.items()
+
+
+class StopBeforeLooks:
+    """A listener that presses Ctrl-C once training is over."""
+
+    def __call__(self, status) -> None:
+        if status.looks:
+            raise KeyboardInterrupt
+
+
+def test_a_finished_study_starts_no_worker(undisturbed, monkeypatch):
+    folder, summary = undisturbed
+    asked = ask()
+    monkeypatch.setattr("calando.engine.coordinator.ProcessExecutor", None)
+    assert conduct(folder, asked.study, asked.workload, executor="process").headline == summary.headline
+
+
+def test_another_question_in_the_same_folder_is_refused(undisturbed):
+    folder, _ = undisturbed
+    asked = ask(seeds=3)
+    with pytest.raises(UsageError, match=r"made by another spec \(differs in: seeds\)"):
+        conduct(folder, asked.study, asked.workload, executor="inline")
+
+
+def test_changed_data_are_refused(tmp_path):
+    images, labels = torch.randint(0, 255, (60, 1, 8, 8), dtype=torch.uint8), torch.arange(60) % 3
+    folder = tmp_path / "study"
+
+    def compare(pixels):
+        mine = calando.workload(train=(pixels, labels), test=(pixels, labels), model="cnn", batch_size=16)
+        return calando.compare(mine, "fixed", folder=folder, lr=0.1, steps=3, seeds=1, executor="inline")
+
+    compare(images)
+    images[0, 0, 0, 0] ^= 1
+    with pytest.raises(UsageError, match="data has changed"):
+        compare(images)
+
+
+def test_a_full_disk_stops_cleanly_with_what_was_finished_intact(tmp_path, monkeypatch):
+    """Space runs out at the third checkpoint; with space again, the study ends as if nothing had been."""
+    asked = ask("fixed", "cosine")
+    write, written = checkpoint.write_atomically, []
+
+    def filling(path, data):
+        written.append(path)
+        if len(written) > 5:
+            raise DiskFull(f"no space left for {path}; free some and run the same command again")
+        write(path, data)
+
+    folder = tmp_path / "study"
+    monkeypatch.setattr(checkpoint, "write_atomically", filling)
+    with pytest.raises(DiskFull, match="no space left"):
+        conduct(folder, asked.study, asked.workload, executor="inline")
+    assert len(contents(folder)["runs"]) == 2
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
+    assert conduct(folder, asked.study, asked.workload, executor="inline").complete
+
+
+def test_a_worker_that_always_dies_is_not_tried_for_ever(tmp_path):
+    images, labels = torch.randint(0, 255, (60, 1, 8, 8), dtype=torch.uint8), torch.arange(60) % 3
+    mine = calando.workload(train=(images, labels), test=(images, labels), model="cnn", batch_size=16)
+    deadly = dataclasses.replace(mine, loss=deadly_loss)
+    with pytest.raises(WorkerLost, match=r"lost its worker 4 times .*SIGKILL"):
+        calando.compare(deadly, "fixed", folder=tmp_path / "study", lr=0.1, steps=3, seeds=1, workers=1)
+
+
+def deadly_loss(outputs, targets):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def failing_loss(outputs, targets):
+    raise RuntimeError("my own mistake\nwith two lines")
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_mistake_in_the_users_code_is_one_line_and_a_log(tmp_path, executor):
+    images, labels = torch.randint(0, 255, (60, 1, 8, 8), dtype=torch.uint8), torch.arange(60) % 3
+    mine = calando.workload(
+        train=(images, labels), test=(images, labels), model="cnn", batch_size=16, loss=failing_loss
+    )
+    folder = tmp_path / "study"
+    with pytest.raises(UsageError, match="RuntimeError: my own mistake; the traceback is in") as caught:
+        calando.compare(mine, "fixed", folder=folder, lr=0.1, steps=3, seeds=1, executor=executor, workers=1)
+    assert "\n" not in str(caught.value)
+    assert "failing_loss" in (folder / "error.log").read_text()
+
+
+def test_an_executor_says_lost_when_its_worker_dies(tmp_path):
+    asked = ask("fixed")
+    study = asked.study
+    setup = Setup(workload=study.workload, given=None, data_dir=None, folder=tmp_path, threads=1)
+    crew = ProcessExecutor(setup, workers=1, on_progress=lambda progress: None)
+    try:
+        (job, *_) = pending(study, runs={}, tests={})
+        crew.submit(job)
+        os.kill(crew.process_ids[0], signal.SIGKILL)
+        (outcome,) = crew.poll(seconds=60)
+        assert outcome == Lost(job, "killed by SIGKILL (out of memory?)")
+        crew.submit(job)
+        outcomes = []
+        while not outcomes:
+            outcomes = crew.poll(seconds=60)
+        assert outcomes[0].result.steps_done == study.steps
+    finally:
+        assert crew.stop() == []
+
+
+def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
+    asked = ask("sgd(lr=1e30)", seeds=2)
+    summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
+    assert summary.results[0].diverged == 2
+    assert summary.results[0].test.values == (0.1, 0.1)
+    assert not isinstance(pending(asked.study, runs={}, tests={})[0], Look)
