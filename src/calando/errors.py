@@ -64,7 +64,7 @@ class ScheduleTextError(UsageError):
     def __init__(self, problem: str, text: str, position: int) -> None:
         self.problem, self.text, self.position = problem, text, position
         start, stop = max(0, position - 40), position + 20
-        place = f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}".replace("\n", " ")
+        place = " ".join(f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}".split())
         shown = text if len(text) <= 60 else text[:57] + "…"
         super().__init__(f"{problem} at character {position + 1} of {shown!r} -> here: {place}")
 

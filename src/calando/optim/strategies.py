@@ -31,8 +31,7 @@ from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.optim.methods import METHODS, find_method
 from calando.optim.presets import PRESETS
 from calando.records import StrategySpec
-from calando.schedules import Curve, Span, parse
-from calando.schedules.grammar import Call, parse_call, split_pipe
+from calando.schedules import Call, Curve, Span, parse, parse_call, split_pipe
 
 __all__ = ["bind_strategy", "parse_strategy", "read_strategy"]
 

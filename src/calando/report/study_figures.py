@@ -68,11 +68,7 @@ def _rates(summary: StudySummary, finals: Finals) -> Figure:
     title = "The rate each strategy trained at"
     # The longest run shows most of the plan; controllers may have moved the rate differently in each.
     longest = {name: max(records, key=lambda record: record.steps_done) for name, records in finals.items()}
-    curves = {
-        name: (np.arange(record.steps_done), record.rates)
-        for name, record in longest.items()
-        if record.steps_done and record.rates.max() > 0
-    }
+    curves = {name: record.rates for name, record in longest.items() if record.steps_done and record.rates.max() > 0}
     if not curves:
         return Figure("rates", title, NONE_YET, "", None)
     pedigree = (
@@ -219,11 +215,11 @@ def _seeds(records: Iterable[RunRecord]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(seeds)}"
 
 
-def _together(curves: Mapping[str, figures.Line]) -> str:
+def _together(curves: Mapping[str, np.ndarray]) -> str:
     """A sentence on the strategies whose rates are the same throughout; "" where none are."""
     same: dict[bytes, list[str]] = {}
-    for name, (_, rates) in curves.items():
-        same.setdefault(np.asarray(rates, dtype=np.float64).tobytes(), []).append(name)
+    for name, rates in curves.items():
+        same.setdefault(rates.tobytes(), []).append(name)
     sentences = [
         f" {', '.join(names[:-1])} and {names[-1]} lie on one line." for names in same.values() if len(names) > 1
     ]

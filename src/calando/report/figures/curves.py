@@ -26,9 +26,7 @@ from calando.report.figures.theme import (
 from calando.report.palette import Look, looks
 from calando.report.series import Band, End, thinned
 
-__all__ = ["ALL_BANDS", "Line", "loss_figure", "rate_figure", "schedule_figure", "score_figure"]
-
-Line = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
+__all__ = ["ALL_BANDS", "loss_figure", "rate_figure", "schedule_figure", "score_figure"]
 
 # A rate that decays to nothing would stretch a log axis without end; below this share of the smallest peak it stops.
 # (Values are cut rather than clipped: a clip path a line costs twenty times the rest of a PNG.)
@@ -38,30 +36,36 @@ ALL_BANDS = 5
 
 
 def rate_figure(
-    curves: Mapping[str, Line], *, best: str | None, horizon: int, styles: Mapping[str, Look], title: str, subtitle: str
+    curves: Mapping[str, np.ndarray],
+    *,
+    best: str | None,
+    horizon: int,
+    styles: Mapping[str, Look],
+    title: str,
+    subtitle: str,
 ) -> AnyChart:
     """The rate at each step on a log axis, one line a strategy, best first.
 
     Args:
-        curves: strategy name -> (steps, rates), in the order of the legend; each with a positive rate.
+        curves: strategy name -> the rates of updates 0, 1, …, in the order of the legend; each with a positive one.
         best: whose line is drawn strongest.
         horizon: where the axis ends.
         styles: a look for each name.
     """
-    peaks = [float(max(rates)) for _, rates in curves.values()]
-    lowest = min(float(min(rates)) for _, rates in curves.values())
+    peaks = [float(rates.max()) for rates in curves.values()]
+    lowest = min(float(rates.min()) for rates in curves.values())
     floor = min(max(FLOOR_SHARE * min(peaks), lowest), min(peaks) / 10)
     rows: list[Row] = []
-    for name, (steps, rates) in curves.items():
-        drawn = np.maximum(np.asarray(rates, dtype=np.float64), floor)
-        rows += [{"strategy": name, "step": int(steps[at]), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
+    for name, rates in curves.items():
+        drawn = np.maximum(rates, floor)
+        rows += [{"strategy": name, "step": int(at), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
     y = _log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
     chart = _lines(rows, list(curves), styles, y=y, best=best, horizon=horizon)
     return finished(chart, title=title, subtitle=subtitle, names=list(curves))
 
 
 def schedule_figure(
-    curves: Mapping[str, Line],
+    curves: Mapping[str, np.ndarray],
     *,
     title: str = "The schedules",
     y_title: str = "multiplier of the base rate",
@@ -70,25 +74,24 @@ def schedule_figure(
     """Schedules, each sampled at every step, before anything is trained.
 
     Args:
-        curves: name -> (steps, values), all finite; at least one.
+        curves: name -> the values of updates 0, 1, …, as `Curve.sample` gives them; at least one, all finite.
         log: a logarithmic axis; values that are not positive are left out.
 
-    >>> schedule_figure({"linear": ([0, 1, 2], [1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
+    >>> schedule_figure({"linear": np.array([1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
     'The schedules'
     """
     rows: list[Row] = []
-    for name, (steps, values) in curves.items():
-        drawn = np.asarray(values, dtype=np.float64)
+    for name, drawn in curves.items():
         kept = np.flatnonzero(drawn > 0) if log else np.arange(len(drawn))
         if len(kept):
             chosen = kept[thinned(np.log(drawn[kept]) if log else drawn[kept])]
-            rows += [{"strategy": name, "step": int(steps[at]), "rate": float(drawn[at])} for at in chosen]
+            rows += [{"strategy": name, "step": int(at), "rate": float(drawn[at])} for at in chosen]
     sizes = [row["rate"] for row in rows]
     if log and sizes:
         y = _log_y("rate", low=min(sizes), high=max(sizes) * 1.1, title=y_title)
     else:
         y = alt.Y("rate:Q", title=y_title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6, format="~r"))
-    horizon = max(len(steps) for steps, _ in curves.values())
+    horizon = max(map(len, curves.values()))
     chart = _lines(rows, list(curves), looks(curves), y=y, best=None, horizon=horizon)
     return finished(chart, title=title, subtitle=f"over {horizon:,} steps", names=list(curves))
 
