@@ -109,7 +109,14 @@ def test_errors_point_into_the_whole_text():
 
 @pytest.mark.parametrize(
     "body",
-    ["lr = 0.1", "method = 1", 'method = "sgd"\nlr = -1', 'method = "sgd"\nrate = 1', "x = [", 'method="sgd"\noptions=3'],
+    [
+        "lr = 0.1",
+        "method = 1",
+        'method = "sgd"\nlr = -1',
+        'method = "sgd"\nrate = 1',
+        "x = [",
+        'method="sgd"\noptions=3',
+    ],
 )
 def test_wrong_toml_is_refused(tmp_path, body):
     path = tmp_path / "s.toml"

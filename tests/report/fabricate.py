@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
 from calando.analysis.choose import final_runs, settle_rate
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
@@ -168,4 +167,3 @@ def fabricate(
             score=CHANCE if failed else min(score, 1.0), loss=math.inf if failed else record.loss, n=TEST_N
         )
     return runs, tests
-

@@ -27,7 +27,12 @@ class Dropping(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(256, 3)
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Flatten(),
+            nn.Linear(256, 3),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -205,7 +210,9 @@ def test_weights_are_exported_under_their_own_names(tmp_path):
     network, fresh = Dropping(), Dropping()
     network.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     load_weights(fresh, tmp_path / "run")
-    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), fresh.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), fresh.state_dict().values(), strict=True)
+    )
 
 
 @settings(max_examples=40)

@@ -24,6 +24,6 @@ def get(
     data: DataDir = None,
 ) -> None:
     """Download a data set; what is there already and whole is not fetched again."""
-    from calando.workloads.data.fetch import get
+    from calando.workloads.fetch import get
 
     typer.echo(get(name, data_dir=data))

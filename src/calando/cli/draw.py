@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["draw"]
 
 COLORS = ("cyan", "orange", "green", "magenta", "blue", "red", "gray")
 
 
-def draw(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, height: int = 20, y_label: str) -> str:
+def draw(curves: Mapping[str, tuple[Sequence[float], ArrayLike]], *, height: int = 20, y_label: str) -> str:
     """Draw label -> (x, y), one colour a curve, as wide as the terminal (at most 100)."""
     import numpy as np
     import plotext

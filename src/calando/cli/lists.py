@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
@@ -25,24 +26,27 @@ def strategies(as_json: AsJson = False) -> None:
         ]  # fmt: skip
         typer.echo(json.dumps({"strategies": presets, "methods": methods}, indent=2))
         return
-    rows = [
-        (f"{name}{'*' if name in DEFAULT_STRATEGIES else ''}", preset.family, preset.summary, preset.text)
-        for name, preset in PRESETS.items()
-    ]
-    _table("Strategies (* compared by default)", ("name", "family", "what it does", "text"), rows)
-    _table(
-        'Methods for strategy texts, as in "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)"',
-        ("method", "usual rate", "trial grid", "options", "what it is"),
+    for family in ("fixed", "decayed", "adaptive"):
+        chosen = [(name, preset) for name, preset in PRESETS.items() if preset.family == family]
+        entries = [
+            (f"{name}{' *' if name in DEFAULT_STRATEGIES else ''}", preset.summary, preset.text)
+            for name, preset in chosen
+        ]
+        _listing(f"{family.capitalize()} strategies", entries)
+    _listing(
+        "Methods",
         [
             (
                 m.name,
-                f"{m.usual_rate:g}",
-                _range(m.usual_rate, m.rate_span),
-                ", ".join(m.options),
                 f"{m.summary}; {m.decay}",
+                f"trial rates {_range(m.usual_rate, m.rate_span)}; {', '.join(m.options)}",
             )
             for m in METHODS.values()
         ],
+    )
+    typer.echo(
+        "* compared by default. Each preset chooses its rate by trials (lr=auto) and decays over the whole run.\n"
+        "Your own: calando compare digits \"mine = sgd(lr=0.1, momentum=0.9) | linear(0.01, 1, over='5%') >> cosine(1, 0)\""
     )
 
 
@@ -54,15 +58,14 @@ def workloads(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"data": [asdict(entry) for entry in entries], "networks": NETWORKS}, indent=2))
         return
-    _table(
+    _listing(
         "Data",
-        ("name", "what it is", "by default"),
         [
             (e.name, e.description, f"{e.model}, batch {e.batch_size}, augment {e.augment}, {e.epochs} epochs")
             for e in entries
         ],
     )
-    _table("Networks (--model)", ("name", "what it is"), list(NETWORKS.items()))
+    _listing("Networks (--model)", [(name, summary, "") for name, summary in NETWORKS.items()])
 
 
 def schedules(as_json: AsJson = False) -> None:
@@ -73,26 +76,29 @@ def schedules(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    _table(
-        "Schedules (joined by >>, multiplied by *)",
-        ("text", "what it does", "formula"),
-        [(entry.signature, entry.summary, entry.formula) for entry in entries],
+    _listing(
+        "Schedules (a >> b: then, a * b: times)",
+        [(entry.name, entry.summary, f"{entry.signature}  =  {entry.formula}") for entry in entries],
     )
+    typer.echo("Spans: '5%' of the run, '2 epochs', '500 steps' or 500. Draw one: calando plot \"cosine(1, 0)\"")
 
 
 def _range(centre: float, span: float) -> str:
     return f"{centre / span**0.5:g} … {centre * span**0.5:g}"
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich import box
+def _listing(title: str, entries: Sequence[tuple[str, str, str]]) -> None:
+    """A heading, then each entry as name and summary, with its detail on a line of its own: fits any width."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*[Text(cell) for cell in row])
-    Console().print(table)
+    grid = Table.grid(padding=(0, 2), pad_edge=True)
+    grid.add_column(no_wrap=True, style="cyan")
+    grid.add_column()
+    for name, summary, detail in entries:
+        grid.add_row(Text(name), Text.assemble(summary, (f"\n{detail}" if detail else "", "dim")))
+    console = Console()
+    console.print(Text(title, style="bold"))
+    console.print(grid)
+    console.print()

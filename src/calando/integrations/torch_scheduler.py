@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from calando.errors import UsageError
@@ -63,11 +64,11 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         self._write()
 
-    def get_last_lr(self) -> list[float]:
-        """Each group's present rate."""
+    def get_last_lr(self) -> list[float | Tensor]:
+        """Each group's present rate, as a float."""
         return list(self._last_lr)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """The rates of update `last_epoch`, from the closed form."""
         return self.get_last_lr()
 

@@ -56,7 +56,10 @@ PRESETS = {
             "up for 30 % of the run, down to almost nothing (Smith 2018)",
         ),
         Preset(
-            "wsd", "decayed", f"{_SGD} | wsd(start=0.01)", "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)"
+            "wsd",
+            "decayed",
+            f"{_SGD} | wsd(start=0.01)",
+            "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)",
         ),
         Preset(
             "plateau",

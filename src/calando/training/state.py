@@ -63,8 +63,11 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
     """
     seed_step(spec.seed, -1)
     network = workload.build()
-    layout = torch.channels_last if spec.lane.channels_last else torch.contiguous_format
-    network = network.to(device=spec.lane.device, memory_format=layout)
+    network = network.to(device=spec.lane.device)
+    if spec.lane.channels_last:
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     network.train()
     method = find_method(spec.strategy.method)
     options: dict[str, Any] = method.settle(spec.strategy.options)

@@ -42,6 +42,7 @@ Row = dict[str, Any]
 
 FONT = "Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 WIDTH, HEIGHT = 760, 340
+LABEL_LIMIT = 340
 PICKED = "picked"
 INK, MUTED, GRID = "#1f2430", "#5b6270", "#e4e7ec"
 
@@ -80,7 +81,6 @@ def legend() -> alt.Legend:
         title=None,
         orient="bottom",
         direction="horizontal",
-        labelLimit=170,
         symbolType="stroke",
         symbolSize=260,
         symbolStrokeWidth=2.5,
@@ -143,7 +143,7 @@ def finished(
         names: what the legend lists, where it lists strategies: as many columns as the longest leaves room for.
             The page counts anew for its own width, for which `usermeta` keeps the width of one.
     """
-    column = 38 + min(170, 6 * max(map(len, names), default=0))
+    column = 38 + min(LABEL_LIMIT, 6 * max(map(len, names), default=0))
     sized = chart.properties(width=WIDTH, height=height, usermeta={"legend_column": column if names else 0})
     return styled(sized, title=title, subtitle=subtitle, columns=max(1, WIDTH // column) if names else 4)
 
@@ -164,7 +164,8 @@ def styled(chart: AnyChart, *, title: str, subtitle: str, columns: int = 4) -> A
             titlePadding=10, gridColor=GRID, domain=False, ticks=False, labelPadding=7,
         ),
         legend=alt.LegendConfig(
-            labelColor=INK, labelFontSize=12.5, rowPadding=5, columnPadding=14, offset=14, columns=columns
+            labelColor=INK, labelFontSize=12.5, rowPadding=5, columnPadding=14, offset=14, columns=columns,
+            labelLimit=LABEL_LIMIT,
         ),
     )  # fmt: skip
     return made

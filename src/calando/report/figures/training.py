@@ -7,7 +7,7 @@ import numpy as np
 
 from calando.records.record import RunRecord
 from calando.report.figures.score_axis import ScoreAxis
-from calando.report.figures.theme import WIDTH, AnyChart, Row, data, styled
+from calando.report.figures.theme import WIDTH, AnyChart, Row, data, powers_of_ten, styled
 from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
@@ -18,9 +18,10 @@ __all__ = ["training_figure"]
 def training_figure(record: RunRecord) -> AnyChart:
     """Rate, loss (each step pale, smoothed strong; validation as dots) and validation score, one above the other.
 
-    Works for a run of any outcome with at least one update done.
+    Works for a run of any outcome, however short.
     """
     spec = record.spec
+    chance = " (chance, since it diverged)" if record.outcome == "diverged" else ""
     end = {
         "finished": "",
         "died": "; its loss ended at chance",
@@ -30,7 +31,7 @@ def training_figure(record: RunRecord) -> AnyChart:
         alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
         title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.data}{end[record.outcome]}",
         subtitle=f"{spec.workload.model}, batch {spec.workload.batch_size}, base rate {rate(spec.lr)}, "
-        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}% at the end; "
+        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}%{chance}; "
         f"run {spec.digest()}",
     )
 
@@ -38,7 +39,7 @@ def training_figure(record: RunRecord) -> AnyChart:
 def _panels(record: RunRecord) -> list[AnyChart]:
     """The rate, the loss, and the score where there was a look at it."""
     horizon = record.spec.steps
-    rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in thinned(record.rates)]
+    rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in _kept(record.rates)]
     line = alt.Chart(data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(
         x=_x(horizon, title=None), y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format="~r", tickCount=4))
     )  # fmt: skip
@@ -60,9 +61,13 @@ def _panels(record: RunRecord) -> list[AnyChart]:
     ]
 
 
+def _kept(rates: np.ndarray) -> np.ndarray:
+    return thinned(rates) if len(rates) else np.array([], dtype=np.int64)
+
+
 def _loss_panel(record: RunRecord) -> AnyChart:
     horizon = record.spec.steps
-    at = np.unique(np.linspace(0, record.steps_done - 1, 800).round().astype(np.int64))
+    at = np.unique(np.linspace(0, max(0, record.steps_done - 1), 800).round().astype(np.int64))[: record.steps_done]
     calm = smoothed(record.losses, half=max(1, horizon // 100))
     kinds = ["each step", "smoothed", "validation"]
     rows: list[Row] = [
@@ -76,18 +81,17 @@ def _loss_panel(record: RunRecord) -> AnyChart:
         for look in record.evaluations
         if np.isfinite(look.loss)
     ]
-    known = [row["loss"] for row in rows]
-    log = (
-        bool(known)
-        and min(known) > 0
-        and max(known) > 20 * min(row["loss"] for row in rows if row["kind"] != "each step")
-    )
-    y = alt.Y(
-        "loss:Q",
-        title="loss",
-        scale=alt.Scale(type="log" if log else "linear", nice=not log, zero=False),
-        axis=alt.Axis(format="~r", tickCount=5),
-    )
+    known = [row["loss"] for row in rows] or [1.0]
+    low, high = min(known), max(known)
+    if low > 0 and high > 20 * low:
+        y = alt.Y(
+            "loss:Q",
+            title="loss",
+            scale=alt.Scale(type="log", domain=[low, high * 1.1], nice=False),
+            axis=powers_of_ten(low, high * 1.1),
+        )
+    else:
+        y = alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
     scale = alt.Scale(domain=kinds, range=["#a9c0e6", COLOURS[0], COLOURS[2]])
     base = alt.Chart(data(rows)).encode(
         x=_x(horizon, title=None),

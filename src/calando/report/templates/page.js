@@ -26,10 +26,13 @@
     view.addDataListener(STORE, (_, rows) => pick(rows.map((row) => row.values[0]), view));
   }
 
-  // As many legend columns as fit beside the axis labels; 0 where the legend lists no strategies.
+  // What is left for a legend beside the axis labels, in pixels.
+  const room = (place) => place.clientWidth - 90;
+
+  // As many legend columns as fit; 0 where the legend lists no strategies.
   function columns(spec, place) {
     const width = (spec.usermeta || {}).legend_column;
-    return width ? Math.max(1, Math.floor((place.clientWidth - 80) / width)) : 0;
+    return width ? Math.max(1, Math.floor(room(place) / width)) : 0;
   }
 
   async function draw(holder) {
@@ -38,7 +41,11 @@
     try {
       const spec = JSON.parse(source.textContent);
       const fitting = columns(spec, place);
-      if (fitting) spec.config.legend.columns = fitting;
+      if (fitting) {
+        spec.config.legend.columns = fitting;
+        spec.config.legend.labelLimit = Math.min(spec.config.legend.labelLimit, room(place) - 40);
+      }
+      for (const part of spec.vconcat || []) part.width = Math.max(200, place.clientWidth - 110);
       const actions = { export: true, source: false, compiled: false, editor: false };
       const made = await vegaEmbed(place, spec, { renderer: "svg", actions, downloadFileName: holder.dataset.figure });
       linked(made.view);

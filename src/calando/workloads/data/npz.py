@@ -47,11 +47,12 @@ def _part(images: np.ndarray, labels: np.ndarray, origin: str) -> Part:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # opened here: np.load leaves it open when it fails
             warnings.simplefilter("ignore")  # a damaged header makes NumPy warn before it fails
-            with np.load(path, allow_pickle=False) as archive:
-                if not isinstance(archive, np.lib.npyio.NpzFile):
-                    raise DataError(f"{path}: is a single array, not an archive; write it with numpy.savez")
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: is a single array, not an archive; write it with numpy.savez")
+            with archive:
                 wanted = [name for name in archive.files if name in {*_SPLIT_NAMES, *_WHOLE_NAMES}]
                 return {name: archive[name] for name in wanted or archive.files}
     except FileNotFoundError as error:

@@ -1,0 +1,79 @@
+"""The terminal's tables fit the terminal and say what the summary says."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from calando.report import study_tables
+from calando.report.numbers import spread
+from calando.report.tables import comparison_lines, headline, study_table, trials_table
+
+
+def printed(what, *, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(what)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_no_line_is_wider_than_the_terminal_and_the_answer_is_whole(study, width):
+    text = printed(study_tables(study.summary), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    table = printed(study_table(study.summary, width=width), width=width).splitlines()
+    rows = table[1 : 1 + len(study.summary.results)]
+    against = {one.strategy: one for one in study.summary.comparisons}
+    for result, row in zip(study.summary.results, rows, strict=True):
+        assert result.name[:19] in row
+        assert spread(result.test) in row
+        if result.name in against:
+            assert against[result.name].verdict in row
+
+
+@pytest.mark.parametrize("width", [10, 40])
+def test_a_terminal_far_too_narrow_is_no_error(study, width):
+    assert printed(study_tables(study.summary), width=width)
+
+
+def test_columns_left_out_are_named(made):
+    summary = made("thirteen").summary
+    wide, narrow = (printed(study_table(summary, width=width), width=width) for width in (200, 80))
+    assert "left out" not in wide
+    gone = " ".join(narrow[narrow.index("left out") :].split()).removeprefix("left out for want of width: ").split(", ")
+    assert all(name in wide.splitlines()[0] for name in ("trial steps", "validation"))
+    assert "trial steps" in gone
+    assert not any(name in narrow.splitlines()[0] for name in gone if name != "%")
+
+
+def test_eighty_columns_keep_rate_test_difference_and_verdict(made):
+    head = printed(study_table(made("thirteen").summary, width=80), width=80).splitlines()[0]
+    assert head.split() == ["strategy", "rate", "test,", "%", "difference", "verdict"]
+
+
+def test_notes_mark_their_strategy(made):
+    text = printed(study_table(made("one fails").summary, width=200), width=200)
+    note = next(result.note for result in made("one fails").summary.results if result.name == "adamw")
+    assert note
+    assert f"(a) adamw: {note}" in text
+    assert next(line for line in text.splitlines() if line.startswith("adamw")).split()[2] == "(a)"
+
+
+def test_best_is_said_only_beyond_doubt(made):
+    assert "highest" in printed(study_table(made("thirteen").summary, width=200), width=200)
+
+
+def test_every_comparison_and_trial_is_there(study):
+    lines = comparison_lines(study.summary)
+    if study.summary.comparisons:
+        assert [line.split(" against ")[0] for line in lines] == [one.strategy for one in study.summary.comparisons]
+    trials = [trial for result in study.summary.results for trial in result.trials]
+    text = printed(trials_table(study.summary, width=90), width=200)
+    assert text.count(": ") - text.splitlines()[0].count(": ") == len(trials)
+    assert text.count("*") == 1 + sum(
+        trial.lr == result.lr for result in study.summary.results for trial in result.trials
+    )
+
+
+def test_the_headline_says_whether_the_study_is_complete(study):
+    text = printed(headline(study.summary), width=100)
+    assert ("─ complete" in text) == study.summary.complete
