@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -312,3 +314,26 @@ def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
     assert summary.results[0].diverged == 2
     assert summary.results[0].test.values == (0.1, 0.1)
     assert not isinstance(pending(asked.study, runs={}, tests={})[0], Look)
+
+
+@pytest.mark.torture
+def test_fifty_random_kills_change_nothing(undisturbed, tmp_path, command):
+    """SIGKILL to the coordinator or a worker, at random moments, until the study ends by itself."""
+    rng = random.Random(0)
+    folder = tmp_path / "study"
+    for _ in range(50):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=rng.uniform(1, 12))
+            shutil.rmtree(folder)
+            continue
+        except subprocess.TimeoutExpired:
+            pass
+        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        victims = [process.pid, *map(int, listed)]
+        os.kill(rng.choice(victims), signal.SIGKILL)
+        time.sleep(rng.uniform(0, 1))
+        process.kill()
+        process.wait()
+    subprocess.run(command, capture_output=True, check=True, timeout=600)
+    assert contents(folder) == contents(undisturbed[0])

@@ -5,7 +5,7 @@ from tests.report.fabricate import NAMES, fabricate, make_study
 
 from calando.analysis.summary import summarize
 
-HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a" * 90, "'\"&{{ 7 * 7 }}[red]")
+HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a" * 90, "'\"&{{ 7 + 7 }}[red]")
 FIVE = ("fixed", "step", "cosine", "one-cycle", "adamw")
 
 STATES = {
@@ -17,7 +17,7 @@ STATES = {
     "finals": lambda: (make_study(FIVE, steps=120), {"until": 30}),
     "alone": lambda: (make_study(("cosine",), seeds=1, steps=120), {}),
     "one seed": lambda: (make_study(FIVE, seeds=1, steps=120), {}),
-    "all diverged": lambda: (make_study(("cosine", "fixed"), seeds=2, steps=120), {"diverging": [("cosine", 0), ("fixed", 0)]}),
+    "all diverged": lambda: (make_study(FIVE[:2], seeds=2, steps=120), {"diverging": [(name, 0.0) for name in FIVE]}),
     "target": lambda: (make_study(("cosine", "adamw"), seeds=2, steps=120, target=0.9), {}),
     "hostile": lambda: (make_study(HOSTILE, seeds=2, steps=120), {}),
     "tiny": lambda: (make_study(("cosine", "step"), seeds=2, steps=1), {}),

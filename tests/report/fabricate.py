@@ -105,7 +105,7 @@ def make_record(spec: RunSpec, *, diverge_at: int | None = None) -> RunRecord:
     if diverge_at is not None:
         losses[-max(1, done // 10) :] *= np.geomspace(1, 1e4, max(1, done // 10))
         losses[-1] = np.inf
-    looks = [step for step in range(spec.evaluate_every, done + 1, spec.evaluate_every)]
+    looks = list(range(spec.evaluate_every, done + 1, spec.evaluate_every))
     if diverge_at is None and (not looks or looks[-1] != done):
         looks.append(done)
     luck = 0.003 * rng.standard_normal()

@@ -1,4 +1,4 @@
-"""Tiny data sets of every format, written into a temporary folder; and the real ones, where they lie beside the project."""
+"""Tiny data sets of every format, written into a temporary folder; and the real ones beside the project."""
 
 import gzip
 import io
@@ -47,9 +47,9 @@ def png() -> Callable[[np.ndarray], bytes]:
     """Encode one image [C, H, W] without loss."""
     from PIL import Image
 
-    def encode(image: np.ndarray, format: str = "PNG") -> bytes:
+    def encode(image: np.ndarray, kind: str = "PNG") -> bytes:
         file = io.BytesIO()
-        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file, format)
+        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file, kind)
         return file.getvalue()
 
     return encode

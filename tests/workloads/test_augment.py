@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from calando.errors import UnknownName, UsageError
 from calando.workloads.augment import Augment, Crop, Cutout, Flip, parse_augment
 
-parts = st.one_of(st.builds(Crop, st.integers(1, 7), st.booleans()), st.just(Flip()), st.builds(Cutout, st.integers(1, 7)))
+parts = st.one_of(
+    st.builds(Crop, st.integers(1, 7), st.booleans()), st.just(Flip()), st.builds(Cutout, st.integers(1, 7))
+)
 augments = st.builds(lambda some: Augment(tuple(some)), st.lists(parts, max_size=4))
 
 
@@ -94,7 +96,9 @@ def test_none_is_the_batch_itself() -> None:
 
 @pytest.mark.parametrize("text", ["crp(4)", "", "crop(4)+", "none+flip", "crop(4)flip", "__import__('os')", "+"])
 def test_unknown_parts_are_refused_with_the_choices(text: str) -> None:
-    with pytest.raises(UnknownName, match=r"unknown augmentation .* choices: crop\(4\), crop\(4, reflect\), cutout\(8\)"):
+    with pytest.raises(
+        UnknownName, match=r"unknown augmentation .* choices: crop\(4\), crop\(4, reflect\), cutout\(8\)"
+    ):
         parse_augment(text)
 
 
@@ -105,7 +109,17 @@ def test_the_nearest_name_is_suggested() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["crop", "crop()", "crop(0)", "crop(-1)", "crop(1.5)", "crop(4, mirror)", "crop(99999)", "flip(2)", "cutout(4, reflect)"],
+    [
+        "crop",
+        "crop()",
+        "crop(0)",
+        "crop(-1)",
+        "crop(1.5)",
+        "crop(4, mirror)",
+        "crop(99999)",
+        "flip(2)",
+        "cutout(4, reflect)",
+    ],
 )
 def test_wrong_arguments_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="augmentation '"):

@@ -42,7 +42,9 @@ def makers(
         return folder / "x.npz", lambda: read_npz(folder / "x.npz")
 
     def parquet(folder: Path, *, struct_column: bool) -> tuple[Path, Callable[[], object]]:
-        path = write_parquet(folder / "x.parquet", images, labels.tolist(), struct_column=struct_column, names=["a", "b"])
+        path = write_parquet(
+            folder / "x.parquet", images, labels.tolist(), struct_column=struct_column, names=["a", "b"]
+        )
         return path, lambda: read_parquet(path)
 
     def binary(folder: Path) -> tuple[Path, Callable[[], object]]:
@@ -80,7 +82,9 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
         return content[: rng.randrange(len(content))]
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 8))):
-        at = rng.choice((rng.randrange(len(data)), rng.randrange(min(len(data), 80)), -rng.randrange(1, min(len(data), 400))))
+        at = rng.choice(
+            (rng.randrange(len(data)), rng.randrange(min(len(data), 80)), -rng.randrange(1, min(len(data), 400)))
+        )
         change = rng.randrange(4)
         if change == 0:
             data[at] = rng.choice((0, 0x7F, 0x80, 0xFF))
@@ -100,16 +104,15 @@ def fuzz(makers: dict[str, Maker], folder: Path, *, rounds: int, seed: int) -> N
         path, read = make(place)
         whole, rng = path.read_bytes(), random.Random(f"{name} {seed}")
         read()
-        refused = 0
+        refused = []
         for _ in range(rounds):
             path.write_bytes(damaged(whole, rng))
             try:
                 read()
             except DataError as error:
-                refused += 1
-                assert "\n" not in str(error)
-                assert str(folder) in str(error)
-        assert refused >= rounds / 10, f"{name}: damage is hardly ever noticed"
+                refused.append(str(error))
+        assert all(str(folder) in told and "\n" not in told for told in refused)
+        assert len(refused) >= rounds / 10, f"{name}: damage is hardly ever noticed"
         shutil.rmtree(place)
 
 
@@ -118,6 +121,6 @@ def test_damage_is_our_own_error(makers: dict[str, Maker], tmp_path: Path) -> No
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("seed", range(1, 21))
+@pytest.mark.parametrize("seed", range(1, 11))
 def test_damage_is_our_own_error_at_length(makers: dict[str, Maker], tmp_path: Path, seed: int) -> None:
     fuzz(makers, tmp_path, rounds=400, seed=seed)

@@ -25,7 +25,8 @@ def test_an_epoch_visits_distinct_samples_and_drops_less_than_a_batch(
     )
     assert visited.dtype == torch.int64
     assert len(visited.unique()) == per_epoch * batch_size > size - batch_size
-    assert 0 <= visited.min() and visited.max() < size
+    assert visited.min() >= 0
+    assert visited.max() < size
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.integers(0, 5))

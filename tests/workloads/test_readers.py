@@ -69,7 +69,9 @@ def test_idx_partner_missing_or_unfit(tmp_path: Path, samples: Samples, write_id
 def test_npz_with_parts(tmp_path: Path, samples: Samples, channels_last: bool) -> None:
     images, labels = samples(20, channels=3)
     written = images.transpose(0, 2, 3, 1) if channels_last else images
-    np.savez_compressed(tmp_path / "x.npz", x_train=written, y_train=labels[:, None], x_test=written[:4], y_test=labels[:4])
+    np.savez_compressed(
+        tmp_path / "x.npz", x_train=written, y_train=labels[:, None], x_test=written[:4], y_test=labels[:4]
+    )
     data = read_npz(tmp_path / "x.npz")
     assert_same(data.train.images, data.train.labels, images, labels)
     assert_same(data.test.images, data.test.labels, images[:4], labels[:4])
@@ -170,7 +172,11 @@ def test_parquet_faults(tmp_path: Path, samples: Samples, write_parquet: Write) 
     for name, table, told in (
         ("columns", {"audio": [b"x"], "label": [0]}, "has no image column .*; its columns are audio, label"),
         ("unlabelled", {"image": [b"x"]}, "has no label column"),
-        ("empty", {"image": pyarrow.array([], pyarrow.binary()), "label": pyarrow.array([], pyarrow.int64())}, "no samples"),
+        (
+            "empty",
+            {"image": pyarrow.array([], pyarrow.binary()), "label": pyarrow.array([], pyarrow.int64())},
+            "no samples",
+        ),
         ("null", {"image": [b"x", None], "label": [0, 1]}, "1 of 2 images have no bytes"),
         ("nolabel", {"image": [b"x", b"y"], "label": [0, None]}, "row 1 has no label"),
         ("outside", {"image": [{"path": "a.png"}], "label": [0]}, "not stored inside"),
@@ -201,9 +207,7 @@ def test_cifar_binary(tmp_path: Path, samples: Samples, write_cifar_binary: Writ
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_cifar_pickled(
-    tmp_path: Path, samples: Samples, write_cifar_pickled: Write, protocol: int, order: str
-) -> None:
+def test_cifar_pickled(tmp_path: Path, samples: Samples, write_cifar_pickled: Write, protocol: int, order: str) -> None:
     images, labels = samples(10, channels=3, size=32, classes=10)
     laid_out = np.array(images, order=order)
     data = read_pickled(write_cifar_pickled(tmp_path, laid_out, labels, protocol=protocol))

@@ -44,7 +44,7 @@ def compare(
     model: Model = None,
     epochs: Epochs = None,
     steps: Steps = None,
-    seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 3,
+    seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 5,
     rates: Annotated[int, typer.Option(help="rate trials of each strategy")] = 5,
     span: Annotated[float | None, typer.Option(help="highest over lowest rate of the trial grid")] = None,
     lr: Rate = None,

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from calando.analysis import log_grid
 from calando.errors import UsageError
 from calando.optim import bind_strategy, find_method, read_strategy
@@ -22,6 +24,7 @@ from calando.workloads.workload import CrossEntropy, Workload
 __all__ = ["Asked", "Budget", "Machine", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
 MOST_EVALUATIONS = 20
+MOST_STEPS, MOST_SEEDS, MOST_RATES = 10_000_000, 1000, 100
 GIVEN, GIVEN_EPOCHS = "python:", 10
 
 
@@ -70,13 +73,13 @@ class Budget:
         if self.epochs is not None and self.steps is not None:
             raise UsageError("give --epochs or --steps, not both")
         if self.steps is not None:
-            if self.steps < 1:
-                raise UsageError(f"steps must be at least 1, got {self.steps}")
+            if not 1 <= self.steps <= MOST_STEPS:
+                raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {self.steps}")
             return self.steps
         usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
         epochs = usual if self.epochs is None else self.epochs
-        if not 0 < epochs < 1e6:
-            raise UsageError(f"epochs must be above 0 and below a million, got {epochs}")
+        if not 0 < epochs <= MOST_STEPS / per_epoch:
+            raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
         return max(1, round(epochs * per_epoch))
 
 
@@ -118,7 +121,7 @@ def ask_study(
     *,
     budget: Budget,
     machine: Machine,
-    seeds: int = 3,
+    seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
     lr: float | None = None,
@@ -137,9 +140,9 @@ def ask_study(
         UsageError: anything that cannot be.
     """
     specs = read_strategies(strategies, lr=lr)
-    for name, value in (("seeds", seeds), ("rates", rates)):
-        if value < 1:
-            raise UsageError(f"{name} must be at least 1, got {value}")
+    for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
+        if not 1 <= value <= most:
+            raise UsageError(f"{name} must be from 1 to {most}, got {value}")
     if target is not None and not 0 < target <= 1:
         raise UsageError(f"target must be a validation score in (0, 1], got {target}")
     if span is not None and not 1 < span < 1e12:
@@ -152,7 +155,7 @@ def ask_study(
     spec, loaded, given = read_workload(workload, data_dir=data_dir)
     per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
     for strategy in specs:
-        bind_strategy(strategy, steps=steps, steps_per_epoch=per_epoch)
+        _check_rates(strategy, steps=steps, steps_per_epoch=per_epoch)
     study = StudySpec(
         workload=spec,
         strategies=specs,
@@ -188,7 +191,7 @@ def ask_run(
         raise UsageError(f"seed must be at least 0, got {seed}")
     spec, loaded, _ = read_workload(workload, data_dir=data_dir)
     per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
-    bind_strategy(settled, steps=steps, steps_per_epoch=per_epoch)
+    _check_rates(settled, steps=steps, steps_per_epoch=per_epoch)
     run = RunSpec(
         workload=spec,
         strategy=settled,
@@ -199,6 +202,20 @@ def ask_run(
         lane=_lane(machine, loaded),
     )
     return run, loaded
+
+
+def _check_rates(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> None:
+    curves, _ = bind_strategy(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
+    for key, curve in curves.items():
+        values = curve.sample()
+        if not np.isfinite(values).all() or values.min() < 0:
+            worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
+            raise UsageError(
+                f"strategy {strategy.name!r}: its {key} schedule is {values[worst]:g} at step {worst}; it must be finite "
+                "and not below 0 (draw it with `calando plot`)"
+            )
+        if key == "lr" and values.max() == 0:
+            raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")
 
 
 def _lengths(spec: WorkloadSpec, workload: Workload, budget: Budget) -> tuple[int, int, int]:

@@ -27,7 +27,7 @@ def compare(
     batch_size: int | None = None,
     epochs: float | None = None,
     steps: int | None = None,
-    seeds: int = 3,
+    seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
     lr: float | None = None,

@@ -111,7 +111,7 @@ def _downloaded(download: Download, folder: Path, progress: Progress | None) -> 
     pooch.get_logger().setLevel("WARNING")
     problems = []
     for url in download.urls:
-        fetcher = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False, timeout=30)
+        fetcher = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False, chunk_size=2**16, timeout=30)
         try:
             return Path(
                 pooch.retrieve(url, f"sha256:{download.sha256}", fname=download.name, path=folder, downloader=fetcher)
@@ -152,7 +152,7 @@ class _Bar:
         self._progress, self._seen = progress, 0
 
     def update(self, count: int) -> None:
-        self._seen += count
+        self._seen = min(self._seen + count, self.total)  # pooch counts a last, shorter piece as a whole one
         self._progress(self._seen, self.total)
 
     def reset(self) -> None:

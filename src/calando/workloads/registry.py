@@ -66,7 +66,9 @@ def resolve(
     entry, smoothing = data_entry(data), 0.0
     if is_callable_text(data):
         if validation_fraction is not None:
-            raise UsageError(f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there")
+            raise UsageError(
+                f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there"
+            )
         own = _call(data)
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), _smoothing(own)
     batch_size = entry.batch_size if batch_size is None else batch_size

@@ -13,6 +13,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -82,4 +83,5 @@ def _save(path: Path, images: np.ndarray) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:  # full, read-only or gone: the cache is a convenience
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

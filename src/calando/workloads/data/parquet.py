@@ -78,6 +78,8 @@ def _part(files: Sequence[Path], names: tuple[str, ...] | None) -> tuple[Part, t
 
     def decode() -> np.ndarray:
         encoded = read_images(files)
+        if len(encoded) != len(written):
+            raise DataError(f"{origin}: holds {len(encoded)} images but {len(written)} labels; fetch it again")
         return decode_all(len(encoded), lambda i: encoded[i].as_py(), lambda i: f"{origin}, row {i}")
 
     return Part(cached(files, decode), as_labels(np.array(written), origin=origin), origin), names

@@ -96,7 +96,7 @@ def _encoded(column: Any, *, file: Path) -> Any:
 
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
-    """From the hub's own metadata, or a plain list "classes"; what else is there is passed over: names only decorate."""
+    """From the hub's own metadata, or a plain list "classes"; what else is there is passed over: names decorate."""
     try:
         if b"huggingface" in metadata:
             features = json.loads(metadata[b"huggingface"])["info"]["features"]

@@ -1,0 +1,159 @@
+"""The live page reads the store, follows the study, and writes nothing but a command from its own origin."""
+
+import asyncio
+import sqlite3
+import xml.etree.ElementTree as ET
+
+import httpx
+import pytest
+from tests.report.fabricate import fabricate, make_study
+
+from calando.analysis.summary import summarize, to_json
+from calando.errors import CorruptFile, UsageError
+from calando.records.store import Store
+from calando.web.app import create_app
+
+HOME = "http://127.0.0.1:8321"
+STUDY = make_study(("fixed", "cosine", "<script>alert(1)</script>"), seeds=2, steps=60)
+
+
+def fill(folder, *, until=None):
+    """A store in `folder` with the first runs of the study, or all of them."""
+    runs, tests = fabricate(STUDY, until=until)
+    with Store.create(folder, STUDY, fingerprint="digits 1f2e") as store:
+        for record in runs.values():
+            store.put_run(record)
+        for digest, test in tests.items():
+            store.put_test(digest, test)
+    return runs, tests
+
+
+class Client:
+    """Asks an application as a browser on this machine would."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def ask(self, method, path, headers=None):
+        async def answer():
+            there = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=there, base_url=HOME) as client:
+                return await client.request(method, path, headers=headers)
+
+        return asyncio.run(answer())
+
+    def get(self, path, headers=None):
+        return self.ask("GET", path, headers)
+
+    def post(self, path, headers=None):
+        return self.ask("POST", path, headers)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A study of which seven runs are done, and a client of its page."""
+    fill(tmp_path, until=7)
+    return Client(create_app(tmp_path))
+
+
+def test_the_page_shows_the_study_as_far_as_it_is(begun):
+    answer = begun.get("/")
+    assert answer.status_code == 200
+    assert "Not finished." in answer.text
+    assert 'data-live="running"' in answer.text
+    assert "<script>alert" not in answer.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_every_script_the_page_names_is_served_and_no_other(begun):
+    page = begun.get("/").text
+    for name in ("vega", "page", "live"):
+        assert f'<script src="/static/{name}.js"></script>' in page
+        answer = begun.get(f"/static/{name}.js")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/javascript")
+    assert begun.get("/static/style.css").status_code == 404
+    assert begun.get("/static/..%2fapp.py").status_code == 404
+
+
+def test_the_summary_is_that_of_the_store_and_moves_with_it(tmp_path):
+    fill(tmp_path, until=7)
+    everything, tests = fabricate(STUDY)
+    client = Client(create_app(tmp_path))
+    before = client.get("/api/summary").json()
+    assert (before["complete"], before["runs_done"]) == (False, 7)
+    with Store.open(tmp_path) as store:
+        for record in everything.values():
+            store.put_run(record)
+        for digest, test in tests.items():
+            store.put_test(digest, test)
+    after = client.get("/api/summary").json()
+    assert after == to_json(summarize(STUDY, everything, tests))
+    assert after["complete"]
+    page = client.get("/").text
+    assert 'data-live="done"' in page
+    assert 'id="stop"' not in page
+
+
+def test_figures_are_svg_and_absent_ones_say_why(begun):
+    ET.fromstring(begun.get("/figures/sensitivity.svg").content)
+    absent = begun.get("/figures/differences.svg")
+    assert absent.status_code == 404
+    assert absent.text == "Test scores are read once every run is finished; the comparison is made then."
+    assert "there are rates, loss" in begun.get("/figures/other.svg").text
+
+
+def test_stop_is_written_once_asked_from_the_page(begun, tmp_path):
+    answer = begun.post("/commands/stop", headers={"Origin": HOME})
+    assert answer.status_code == 202
+    with Store.open(tmp_path) as store:
+        assert store.take_commands() == ["stop"]
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", "http://127.0.0.1:9999", "https://127.0.0.1:8321"]
+)
+def test_a_command_from_elsewhere_is_refused(begun, tmp_path, origin):
+    headers = {} if origin is None else {"Origin": origin}
+    assert begun.post("/commands/stop", headers=headers).status_code == 403
+    with Store.open(tmp_path) as store:
+        assert store.take_commands() == []
+
+
+def test_a_rebound_name_is_refused(begun):
+    for path in ("/", "/api/summary"):
+        assert begun.get(path, headers={"Host": "evil.example:8321"}).status_code == 400
+    refused = begun.post("/commands/stop", headers={"Host": "evil.example", "Origin": "http://evil.example"})
+    assert refused.status_code == 400
+
+
+def test_reading_writes_nothing(begun, tmp_path):
+    def content():
+        with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+            return list(connection.iterdump())
+
+    before = content()
+    for path in ("/", "/api/summary", "/figures/cost.svg"):
+        begun.get(path)
+    assert content() == before
+    assert begun.get("/commands/stop").status_code == 405
+
+
+def test_no_study_is_said_at_once(tmp_path):
+    with pytest.raises(UsageError, match="no study"):
+        create_app(tmp_path)
+
+
+def test_a_store_that_breaks_later_is_one_line(tmp_path):
+    fill(tmp_path, until=3)
+    client = Client(create_app(tmp_path))
+    (tmp_path / "study.sqlite").write_bytes(b"no database at all, just bytes" * 200)
+    for extra in tmp_path.glob("study.sqlite-*"):
+        extra.unlink()
+    answer = client.get("/api/summary")
+    assert answer.status_code == 503
+    assert "study.sqlite" in answer.text
+    assert len(answer.text.splitlines()) == 1
+    with pytest.raises(CorruptFile):
+        create_app(tmp_path)
