@@ -26,9 +26,8 @@ def main() -> None:
     for result in answer.results:
         assert result.test is not None
         assert result.lr is not None
-        print(
-            f"{result.name:14} lr {result.lr:<8g} test {result.test.mean:.4f} ± {result.test.sd:.4f} (n={result.test.n})"
-        )
+        test = result.test
+        print(f"{result.name:14} lr {result.lr:<8g} test {test.mean:.4f} ± {test.sd:.4f} (n={test.n})")
     print(answer.headline)
     best = answer.results[0].test
     assert best is not None

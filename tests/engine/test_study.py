@@ -14,10 +14,11 @@ import pytest
 import torch
 
 import calando
-from calando.engine.ask import Budget, Machine, ask_study
+from calando.engine.ask import ask_study
 from calando.engine.coordinator import conduct
 from calando.engine.executors.base import Lost, Setup
 from calando.engine.executors.process import ProcessExecutor
+from calando.engine.limits import Budget, Machine
 from calando.engine.plan import Look, Train, expected_runs, needed_checkpoints, pending
 from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import calando
-from calando.engine.ask import Budget, Machine, ask_run
+from calando.engine.ask import ask_run
+from calando.engine.limits import Budget, Machine
 from calando.training.loop import Interrupted, execute
 
 pytestmark = [

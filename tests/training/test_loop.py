@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
-from calando.engine.ask import Budget, Machine, ask_run
+from calando.engine.ask import ask_run
+from calando.engine.limits import Budget, Machine
 from calando.errors import CorruptFile
 from calando.optim import METHODS
 from calando.training.checkpoint import export_weights, load_weights

@@ -74,8 +74,9 @@ def compare(
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
     from calando.cli.live import following
-    from calando.engine.ask import Budget, Machine, ask_study
+    from calando.engine.ask import ask_study
     from calando.engine.coordinator import conduct, executor_named
+    from calando.engine.limits import Budget, Machine
     from calando.optim import DEFAULT_STRATEGIES
 
     kind = executor_named(executor)

@@ -46,7 +46,7 @@ def strategies(as_json: AsJson = False) -> None:
     )
     typer.echo(
         "* compared by default. Each preset chooses its rate by trials (lr=auto) and decays over the whole run.\n"
-        "Your own: calando compare digits \"mine = sgd(lr=0.1, momentum=0.9) | linear(0.01, 1, over='5%') >> cosine(1, 0)\""
+        "Your own: calando compare digits \"mine = sgd(lr=0.1) | linear(0.01, 1, over='5%') >> cosine(1, 0)\""
     )
 
 

@@ -70,7 +70,8 @@ def train(
     \b
     calando train digits "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)" --epochs 20
     """
-    from calando.engine.ask import Budget, Machine, ask_run
+    from calando.engine.ask import ask_run
+    from calando.engine.limits import Budget, Machine
 
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)

@@ -5,7 +5,6 @@ All that can be wrong is found here, before a study folder exists or a worker st
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,74 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from calando.analysis import log_grid
+from calando.engine.limits import GIVEN, Budget, Machine
 from calando.errors import UsageError
 from calando.optim import bind_strategy, find_method, read_strategy
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
-from calando.workloads.registry import default_epochs, load
+from calando.workloads.registry import load
 from calando.workloads.workload import CrossEntropy, Workload
 
-__all__ = ["Asked", "Budget", "Machine", "ask_run", "ask_study", "read_strategies", "read_workload"]
+__all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
 MOST_EVALUATIONS = 20
-MOST_STEPS, MOST_SEEDS, MOST_RATES = 10_000_000, 1000, 100
-GIVEN, GIVEN_EPOCHS = "python:", 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Where runs are made. None: decided by the machine.
-
-    Args:
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32" or "bf16".
-        threads: of each worker.
-        workers: processes; None: one a core, divided by `threads`, or one on a GPU.
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int = 1
-    workers: int | None = None
-
-    def count_workers(self, device: str) -> int:
-        """How many worker processes to start.
-
-        Raises:
-            UsageError: fewer than one asked for.
-        """
-        if self.workers is not None:
-            if self.workers < 1:
-                raise UsageError(f"workers must be at least 1, got {self.workers}")
-            return self.workers
-        return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // self.threads)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How long a run is. At most one of the two; neither: the workload's usual number of epochs."""
-
-    epochs: float | None = None
-    steps: int | None = None
-
-    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> int:
-        """The horizon in steps.
-
-        Raises:
-            UsageError: both given, or a length that is not above zero.
-        """
-        if self.epochs is not None and self.steps is not None:
-            raise UsageError("give --epochs or --steps, not both")
-        if self.steps is not None:
-            if not 1 <= self.steps <= MOST_STEPS:
-                raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {self.steps}")
-            return self.steps
-        usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
-        epochs = usual if self.epochs is None else self.epochs
-        if not 0 < epochs <= MOST_STEPS / per_epoch:
-            raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
-        return max(1, round(epochs * per_epoch))
+MOST_SEEDS, MOST_RATES = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -211,8 +155,8 @@ def _check_rates(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) ->
         if not np.isfinite(values).all() or values.min() < 0:
             worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
             raise UsageError(
-                f"strategy {strategy.name!r}: its {key} schedule is {values[worst]:g} at step {worst}; it must be finite "
-                "and not below 0 (draw it with `calando plot`)"
+                f"strategy {strategy.name!r}: its {key} schedule is {values[worst]:g} at step {worst}; "
+                "it must be finite and not below 0 (draw it with `calando plot`)"
             )
         if key == "lr" and values.max() == 0:
             raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")

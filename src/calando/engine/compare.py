@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calando.engine.ask import Budget, Machine, ask_study
+from calando.engine.ask import ask_study
 from calando.engine.coordinator import conduct, executor_named
+from calando.engine.limits import Budget, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
