@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import calando
 from calando.errors import UsageError
-from calando.workloads.nets import build_network
+from calando.workloads.nets.factory import NamedNetwork
 from calando.workloads.registry import load, resolve
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)
@@ -63,7 +63,7 @@ def plain(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np
             for seed in SEEDS:
                 torch.manual_seed(seed)
                 random.seed(seed)
-                network = build_network("resnet8", channels=3, classes=10, image_size=32)
+                network = NamedNetwork("resnet8", in_channels=3, classes=10, image_size=(32, 32))()
                 optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
                 loader = DataLoader(Images(*train, train=True), batch_size=BATCH, shuffle=True, drop_last=True)
                 step = 0

@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 FIGURES = ("rates", "loss", "score", "sensitivity", "differences", "cost", "target")
-HOSTILE = ("</script><img src=x onerror=alert(1)>", "cosine", "adamw")
+HOSTILE = ("</script><img src=x onerror=alert(1)>", "1", 'a, "b"')
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it, or name one in $CALANDO_CHROMIUM"),
@@ -129,6 +129,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, report, dark):
                 "all => all.filter(one => one.getBoundingClientRect().right > 390).length",
             )
             assert over == 0
+        rows = visit.page.eval_on_selector_all("table.results tbody tr", "all => all.map(one => one.offsetHeight)")
+        assert max(rows) < 70
         ink, ground = visit.page.eval_on_selector_all(
             "body, figure svg .role-axis-label text",
             "all => [getComputedStyle(all[1]).fill, getComputedStyle(all[0]).backgroundColor]",
@@ -177,6 +179,7 @@ def test_a_name_that_looks_like_markup_stays_a_name(browser, tmp_path):
         assert visit.asked == [address]
         assert visit.count("img") == 0
         assert HOSTILE[0] in visit.page.locator("table.results").inner_text()
+        assert strong(visit, "rates") == 3
         visit.page.locator("button.pick", has_text="<img").click()
         until(lambda: strong(visit, "rates") == 1)
 

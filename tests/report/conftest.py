@@ -18,6 +18,7 @@ STATES = {
     "alone": lambda: (make_study(("cosine",), seeds=1, steps=120), {}),
     "one seed": lambda: (make_study(FIVE, seeds=1, steps=120), {}),
     "all diverged": lambda: (make_study(FIVE[:2], seeds=2, steps=120), {"diverging": [(name, 0.0) for name in FIVE]}),
+    "clear": lambda: (make_study(("cosine", "adamw"), seeds=4, steps=120), {"diverging": [("adamw", 0.0)]}),
     "target": lambda: (make_study(("cosine", "adamw"), seeds=2, steps=120, target=0.9), {}),
     "hostile": lambda: (make_study(HOSTILE, seeds=2, steps=120), {}),
     "tiny": lambda: (make_study(("cosine", "step"), seeds=2, steps=1), {}),

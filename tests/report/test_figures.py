@@ -1,26 +1,62 @@
 """Every figure of every state of a study draws, and shows what the records hold."""
 
+import csv
 import dataclasses
+import io
 import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.report.fabricate import make_record, make_study
 
 from calando.analysis.results import Comparison
 from calando.records.record import Event
 from calando.report import render
 from calando.report.figures import forest_figure, schedule_figure, training_figure
+from calando.report.figures.theme import data
 from calando.report.palette import looks
 from calando.report.study_figures import study_figures
 
 ORDER = ["rates", "loss", "score", "sensitivity", "differences", "cost", "target"]
 
 
+READ = {"number": float, "string": str, "boolean": lambda text: text == "true"}
+
+
+def sources(spec):
+    """Every data source of a specification, wherever it hangs."""
+    if isinstance(spec, dict):
+        if isinstance(spec.get("data"), dict):
+            yield spec["data"]
+        for key, part in spec.items():
+            if key != "datasets":
+                yield from sources(part)
+    elif isinstance(spec, list):
+        for part in spec:
+            yield from sources(part)
+
+
 def rows(spec):
-    """All data of a specification."""
-    return [row for values in spec["datasets"].values() for row in values]
+    """All data of a specification, each set once, read as the browser reads it."""
+    formats = {source["name"]: source["format"]["parse"] for source in sources(spec)}
+    return [
+        {name: READ[formats[source][name]](value) for name, value in row.items()}
+        for source, text in spec["datasets"].items()
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1), st.floats(-1e9, 1e9))
+def test_data_reads_back_whatever_a_strategy_is_called(names, value):
+    source = data([{"strategy": name, "value": value, "done": True, "n": 3} for name in names])
+    read = list(csv.DictReader(io.StringIO(source.values)))
+    assert [row["strategy"] for row in read] == names
+    assert {row["done"] for row in read} == {"true"}
+    assert all(float(row["value"]) == pytest.approx(value, rel=1e-4) and row["n"] == "3" for row in read)
+    assert source.format.parse == {"strategy": "string", "value": "number", "done": "boolean", "n": "number"}
 
 
 def encodings(spec):
@@ -81,7 +117,7 @@ def test_rates_are_those_of_the_records(made):
         rates = records[run.digest()].rates
         drawn = [(row["step"], row["rate"]) for row in rows(spec) if row["strategy"] == result.name]
         floor = min(row["rate"] for row in rows(spec))
-        assert all(rate == pytest.approx(max(rates[step], floor), rel=1e-4) for step, rate in drawn)
+        assert all(rate == pytest.approx(max(rates[int(step)], floor), rel=1e-4) for step, rate in drawn)
         assert {drawn[0][0], drawn[-1][0]} == {0, len(rates) - 1}
         assert len(drawn) <= 400
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from calando.report import study_tables
 from calando.report.numbers import spread
 from calando.report.tables import comparison_lines, headline, study_table, trials_table
+from calando.report.view import study_view
 
 
 def printed(what, *, width):
@@ -58,8 +59,13 @@ def test_notes_mark_their_strategy(made):
     assert next(line for line in text.splitlines() if line.startswith("adamw")).split()[2] == "(a)"
 
 
-def test_best_is_said_only_beyond_doubt(made):
-    assert "highest" in printed(study_table(made("thirteen").summary, width=200), width=200)
+@pytest.mark.parametrize(("state", "word"), [("clear", "best"), ("one fails", "highest"), ("thirteen", "highest")])
+def test_best_is_said_only_beyond_doubt(made, state, word):
+    summary = made(state).summary
+    row = printed(study_table(summary, width=200), width=200).splitlines()[1].split()
+    assert row[0] == summary.best
+    assert [said for said in ("best", "highest") if said in row] == [word]
+    assert study_view(summary, made(state).runs, made(state).tests).rows[0].verdict == word
 
 
 def test_every_comparison_and_trial_is_there(study):

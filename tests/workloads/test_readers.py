@@ -265,6 +265,19 @@ def test_folder_makes_colour_and_size_common(tmp_path: Path, png: Encode) -> Non
     assert (images == grey).all((1, 2, 3)).sum() == 9
 
 
+def test_more_pixels_than_memory_is_said_before_decoding(
+    tmp_path: Path, samples: Samples, write_folder: Write, png: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = samples(8)
+    folder = write_folder(tmp_path, images, labels)
+    (folder / "cat" / "0000.png").write_bytes(png(np.zeros((1, 64, 64), np.uint8)))  # the first is an outlier
+    monkeypatch.setattr("calando.workloads.data.images._LIMIT_BYTES", 8 * 64)
+    assert read_folder(folder).train.images.shape[1:] == (1, 8, 8)
+    monkeypatch.setattr("calando.workloads.data.images._LIMIT_BYTES", 8 * 64 - 1)
+    with pytest.raises(DataError, match="8 images of 8x8 take more than .* torch.utils.data.Dataset"):
+        read_folder(folder)
+
+
 def test_sixteen_bits_keep_their_upper_half(tmp_path: Path) -> None:
     from PIL import Image
 

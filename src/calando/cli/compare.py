@@ -26,6 +26,7 @@ from calando.cli.options import (
     Threads,
     TrainLimit,
     WorkloadName,
+    file_name,
     workload_spec,
 )
 
@@ -37,7 +38,7 @@ def compare(
     strategies: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STRATEGY]...",
+            metavar="STRATEGY",
             help="preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
         ),
     ] = None,
@@ -64,8 +65,9 @@ def compare(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Compare strategies fairly: equal rate trials, paired seeds, intervals, cost.
+    """Compare strategies and say which one to use.
 
+    Fairly: equal rate trials, paired seeds, calibrated intervals, every cost charged.
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
 
     \b
@@ -102,7 +104,8 @@ def compare(
         target=target,
         data_dir=data,
     )
-    folder = study or Path("calando-studies") / f"{_file_name(workload)}-{asked.study.digest()[:8]}"
+    crew = machine.count_workers(asked.study.lane.device)
+    folder = study or Path("calando-studies") / f"{file_name(workload)}-{asked.study.digest()[:8]}"
     try:
         with following(asked.study, folder, quiet=as_json) as listen:
             conduct(
@@ -112,7 +115,7 @@ def compare(
                 data_dir=data,
                 given=asked.given,
                 executor=kind,
-                workers=machine.count_workers(asked.study.lane.device),
+                workers=crew,
                 listen=listen,
             )
     except KeyboardInterrupt:
@@ -121,10 +124,3 @@ def compare(
     from calando.cli.report import present
 
     present(folder, as_json=as_json, command=shlex.join(["calando", *sys.argv[1:]]))
-
-
-def _file_name(workload: str) -> str:
-    return (
-        "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in workload)[-40:].strip("-.")
-        or "study"
-    )

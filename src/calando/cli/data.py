@@ -23,7 +23,10 @@ def get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="fashion-mnist or cifar10")],
     data: DataDir = None,
 ) -> None:
-    """Download a data set; what is there already and whole is not fetched again."""
+    """Download a data set, checksum-checked.
+
+    What is there already is not fetched again.
+    """
     from calando.workloads.fetch import get
 
     typer.echo(get(name, data_dir=data))

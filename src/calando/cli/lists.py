@@ -14,7 +14,10 @@ __all__ = ["schedules", "strategies", "workloads"]
 
 
 def strategies(as_json: AsJson = False) -> None:
-    """List the strategies known by name, and the methods a strategy text can use."""
+    """List strategies and methods.
+
+    The strategies known by name, and the methods that a strategy text can use.
+    """
     from calando.optim import DEFAULT_STRATEGIES, METHODS, PRESETS
 
     if as_json:
@@ -69,7 +72,10 @@ def workloads(as_json: AsJson = False) -> None:
 
 
 def schedules(as_json: AsJson = False) -> None:
-    """List schedules: what can stand behind the | of a strategy text."""
+    """List schedules and their formulas.
+
+    What can stand behind the | of a strategy text.
+    """
     from calando.schedules import describe
 
     entries = describe()

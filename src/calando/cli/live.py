@@ -30,38 +30,79 @@ Listen = Callable[[Status], None]
 
 @contextmanager
 def following(study: StudySpec, folder: Path, *, quiet: bool) -> Iterator[Listen]:
-    """Yield a listener that draws on standard error: live on a terminal, a line now and then elsewhere."""
+    """Yield a listener that draws on standard error: live on a terminal, a line now and then elsewhere.
+
+    The heading comes with the first status: by then nothing about the folder can be wrong any more, so that an
+    error stands alone.
+    """
     console = Console(stderr=True)
-    clock = _Clock()
     if quiet:
         yield lambda status: None
-        return
-    names = ", ".join(strategy.name for strategy in study.strategies)
-    workload = study.workload
-    console.print(
-        f"[bold]{workload.data}[/bold] with {workload.model}, batch {workload.batch_size}, {study.steps} steps a run, "
-        f"{len(study.strategies)} strategies, {study.seeds} paired seeds",
-        highlight=False,
-    )
-    console.print(Text(f"{names}", style="dim"))
-    console.print(Text(f"study folder: {folder}", style="dim"))
-    if not console.is_terminal:
-        yield _plain(clock)
-        return
+    elif not console.is_terminal:
+        yield _plain(console, study, folder)
+    else:
+        with Live(console=console, refresh_per_second=8, transient=True) as live:
+            yield _live(live, study, folder)
+
+
+def _live(live: Live, study: StudySpec, folder: Path) -> Listen:
+    clock, tell = _Clock(), _teller(live.console, study, folder)
+
+    def listen(status: Status) -> None:
+        tell(status)
+        live.update(_picture(status, study, clock))
+
+    return listen
+
+
+def _plain(console: Console, study: StudySpec, folder: Path) -> Listen:
+    clock, tell = _Clock(), _teller(console, study, folder)
+    last: float | None = None
+
+    def listen(status: Status) -> None:
+        nonlocal last
+        tell(status)
+        if last is None or time.monotonic() - last > PLAIN_SECONDS:
+            last = time.monotonic()
+            print(_counts(status, clock), file=sys.stderr, flush=True)
+
+    return listen
+
+
+def _teller(console: Console, study: StudySpec, folder: Path) -> Listen:
+    """What is said once: the heading, and each note as it comes."""
     told: list[str] = []
-    with Live(console=console, refresh_per_second=8, transient=True) as live:
+    headed = False
 
-        def listen(status: Status) -> None:
-            for note in status.notes[len(told) :]:
-                told.append(note)
-                live.console.print(Text(note, style="yellow"))
-            live.update(_picture(status, study, clock))
+    def tell(status: Status) -> None:
+        nonlocal headed
+        if not headed:
+            headed = True
+            for line in _heading(study, folder):
+                console.print(line)
+        for note in status.notes[len(told) :]:
+            told.append(note)
+            console.print(Text(note, style="yellow"))
 
-        yield listen
+    return tell
+
+
+def _heading(study: StudySpec, folder: Path) -> tuple[Text, ...]:
+    workload, count = study.workload, len(study.strategies)
+    asked = (
+        f" with {workload.model}, batch {workload.batch_size}, {study.steps} steps a run, "
+        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
+    )
+    names = ", ".join(strategy.name for strategy in study.strategies)
+    return (
+        Text.assemble((workload.data, "bold"), asked),
+        Text(names, style="dim"),
+        Text(f"study folder: {folder}", style="dim"),
+    )
 
 
 class _Clock:
-    """Time left, from the updates made since the first look."""
+    """Time left, from the updates made since the first one was reported: workers take a while to start."""
 
     def __init__(self) -> None:
         self.began: float | None = None
@@ -70,6 +111,8 @@ class _Clock:
     def remaining(self, status: Status) -> str:
         now = time.monotonic()
         if self.began is None:
+            if not status.running:
+                return "reckoning"
             self.began, self.left = now, status.steps_left
         made = self.left - status.steps_left
         if made <= 0 or now - self.began < 1:
@@ -77,18 +120,6 @@ class _Clock:
         seconds = round(status.steps_left * (now - self.began) / made)
         hours, minutes = divmod(seconds // 60, 60)
         return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
-
-
-def _plain(clock: _Clock) -> Listen:
-    last = 0.0
-
-    def listen(status: Status) -> None:
-        nonlocal last
-        if time.monotonic() - last > PLAIN_SECONDS:
-            last = time.monotonic()
-            print(_counts(status, clock), file=sys.stderr, flush=True)
-
-    return listen
 
 
 def _counts(status: Status, clock: _Clock) -> str:

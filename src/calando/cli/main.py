@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
+from calando import __version__
 from calando.cli import compare, data, lists, plot, report, serve, train
 from calando.errors import CalandoError, UsageError
 
@@ -34,16 +37,36 @@ app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"calando {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="print the version", callback=_print_version)] = False,
+) -> None:
+    """Hold the options that come before a verb; what is said of `calando` itself stands above."""
+
+
 def main() -> None:
     """Entry point of the `calando` command."""
-    # A console script does not look for modules here by itself, and `my_project.tasks:workload` lives here.
-    sys.path.insert(0, str(Path.cwd()))
     try:
+        # A console script does not look for modules here by itself, and `my_project.tasks:workload` lives here.
+        sys.path.insert(0, str(Path.cwd()))
         app()
     except CalandoError as error:
-        print(f"calando: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
-        # `calando … | head`: the reader has seen enough.
-        sys.stderr.close()
-        sys.exit(0)
+        _end(str(error), status=2 if isinstance(error, UsageError) else 1)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end("no space left on the disk; free some and run the same command again", status=1)
+        path = error.filename2 or error.filename
+        if path is None:
+            raise
+        _end(f"{path}: {error.strerror}; name another path, or change its permissions", status=2)
+
+
+def _end(message: str, *, status: int) -> NoReturn:
+    print(f"calando: {message}", file=sys.stderr)
+    sys.exit(status)

@@ -27,10 +27,9 @@ __all__ = [
     "Threads",
     "TrainLimit",
     "WorkloadName",
+    "file_name",
     "workload_spec",
 ]
-
-_WORKLOAD, _MACHINE = "Workload", "Machine"
 
 WorkloadName = Annotated[
     str,
@@ -89,3 +88,13 @@ def workload_spec(
         accumulate=accumulate,
         train_limit=train_limit,
     )
+
+
+def file_name(text: str) -> str:
+    """The text as part of a folder's name: letters, digits, "-", "_" and "." of its last 40 characters.
+
+    >>> file_name("folder:../my photos/")
+    'folder-..-my-photos'
+    """
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
+    return kept[-40:].strip("-.") or "run"

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calando.cli.options import AsJson
-from calando.errors import UsageError
+from calando.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from calando.schedules import Schedule
 
 __all__ = ["plot"]
 
-SUFFIXES = (".png", ".svg", ".html", ".json")
+MOST_STEPS = 10_000_000
 
 
 def plot(
     schedules: Annotated[
-        list[str], typer.Argument(metavar="SCHEDULE...", help="schedule or strategy texts, or strategies' names")
+        list[str],
+        typer.Argument(metavar="SCHEDULE", help="schedule or strategy texts, strategies' names or .toml files"),
     ],
     steps: Annotated[int, typer.Option(help="horizon in updates")] = 1000,
     steps_per_epoch: Annotated[int | None, typer.Option(help="for spans in epochs")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="write .png, .svg, .html or .json")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw learning-rate schedules (multipliers of the base rate) against the step.
+    """Draw learning-rate schedules.
+
+    Against the step, as multipliers of the base rate: in the terminal, or to a file.
 
     \b
     calando plot cosine one-cycle wsd
@@ -35,33 +40,40 @@ def plot(
     """
     from calando.schedules import lint
 
+    if not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
+    if output is not None and as_json:
+        raise UsageError("give --output or --json, not both; -o FILE.json writes the figure's specification")
     curves = {text: _schedule(text).bind(steps, steps_per_epoch=steps_per_epoch) for text in schedules}
+    findings = [(text, finding) for text, curve in curves.items() for finding in lint(curve)]
+    for text, finding in findings:
+        if finding.name == "not-finite":
+            raise UsageError(f"{text} cannot be drawn: at step {finding.step} {finding.message}; {finding.remedy}")
     values = {text: curve.sample() for text, curve in curves.items()}
     if output is not None:
-        if output.suffix not in SUFFIXES:
-            raise UsageError(f"cannot write {str(output)!r}: the suffix must be one of {', '.join(SUFFIXES)}")
         from calando.report import save, schedule_figure
 
         save(schedule_figure(values), output)
         typer.echo(output)
     elif as_json:
-        import json
-
-        typer.echo(json.dumps({text: [float(value) for value in array] for text, array in values.items()}))
+        typer.echo(json.dumps({text: array.tolist() for text, array in values.items()}))
     else:
         from calando.cli.draw import draw
 
         typer.echo(draw({text: (range(steps), array) for text, array in values.items()}, y_label="rate / base rate"))
-    for text, curve in curves.items():
-        for finding in lint(curve):
-            typer.echo(f"{text}: {finding.name} at step {finding.step}: {finding.message}; {finding.remedy}", err=True)
+    for text, finding in findings:
+        typer.echo(f"{text}: {finding.name} at step {finding.step}: {finding.message}; {finding.remedy}", err=True)
 
 
 def _schedule(text: str) -> Schedule:
-    from calando.optim import PRESETS, parse_strategy
-    from calando.schedules import parse
+    """The rate's schedule of a strategy, or a schedule itself; a name that is both is the strategy's."""
+    from calando.optim import METHODS, PRESETS, read_strategy
+    from calando.schedules import SCHEDULES, parse
 
-    if text in PRESETS or "|" in text:
-        strategy = parse_strategy(PRESETS[text].text if text in PRESETS else text)
-        return parse(strategy.schedules.get("lr", "constant(1)"))
+    head = re.match(r"[\w.-]*", text.strip())
+    assert head is not None, "the pattern matches the empty text"
+    if text in PRESETS or head[0] in METHODS or "|" in text or text.endswith(".toml"):
+        return parse(read_strategy(text).schedules.get("lr", "constant(1)"))
+    if text and head[0] == text and text not in SCHEDULES:
+        raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
     return parse(text)

@@ -24,7 +24,10 @@ def show(study: Study, as_json: AsJson = False) -> None:
 
 
 def report(study: Study) -> None:
-    """Write a study's report.html and figures (PNG and SVG) anew."""
+    """Write a study's report.html and figures anew.
+
+    The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
+    """
     typer.echo(_write(study, command=""))
 
 

@@ -27,6 +27,7 @@ from calando.cli.options import (
     Steps,
     TrainLimit,
     WorkloadName,
+    file_name,
     workload_spec,
 )
 
@@ -63,8 +64,9 @@ def train(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train once, drawing rate and loss; stopped by anything, the same command goes on.
+    """Train once, drawing rate and loss live.
 
+    Stopped by Ctrl-C or anything else, the same command goes on where it stood.
     A rate left open is the method's usual one; `calando compare` chooses better.
 
     \b
@@ -72,6 +74,7 @@ def train(
     """
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
+    from calando.records.store import sole_coordinator
 
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
@@ -93,26 +96,32 @@ def train(
         lr=lr,
         data_dir=data,
     )
-    folder = out or Path("calando-runs") / f"{spec.strategy.name.replace('/', '-')}-{spec.digest()[:8]}"
-    _refuse_another(folder, spec)
-    record, test = _run(spec, loaded, folder, quiet=as_json)
-    _present(folder, record, test, as_json=as_json)
+    folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}-{spec.digest()[:8]}"
+    with sole_coordinator(folder):
+        _refuse_another(folder, spec, data=loaded.fingerprint)
+        record, test = _run(spec, loaded, folder, quiet=as_json)
+        _present(folder, record, test, as_json=as_json)
 
 
-def _refuse_another(folder: Path, spec: RunSpec) -> None:
+def _refuse_another(folder: Path, spec: RunSpec, *, data: str) -> None:
+    """Say in the folder what is run in it, on which data; or see that it is the same."""
     from calando.errors import CorruptFile, UsageError
     from calando.records.files import write_atomically
 
     path = folder / "spec.json"
     if not path.exists():
-        write_atomically(path, spec.model_dump_json(indent=2).encode())
+        said = {"spec": spec.model_dump(mode="json"), "data": data}
+        write_atomically(path, json.dumps(said, indent=2).encode())
         return
     try:
-        theirs = type(spec).model_validate_json(path.read_bytes())
-    except ValueError as error:
+        said = json.loads(path.read_bytes())
+        theirs, trained_on = type(spec).model_validate(said["spec"]), said["data"]
+    except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
     if theirs.digest() != spec.digest():
         raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")
+    if trained_on != data:
+        raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another --out")
 
 
 def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tuple[RunRecord, TestScore]:
@@ -174,6 +183,9 @@ class _Drawing:
             self.live.stop()
 
     def _interrupt(self, *_: object) -> None:
+        if self.interrupted:
+            # Asked twice: the next report is too far off (a slow step, a long evaluation).
+            raise KeyboardInterrupt
         self.interrupted = True
 
     def report(self, step: int, lr: float, loss: float) -> bool:
@@ -190,9 +202,10 @@ class _Drawing:
 
     def _line(self) -> str:
         made = self.steps[-1] - self.steps[0]
-        left = (self.spec.steps - self.steps[-1]) * (time.monotonic() - self.began) / made if made else 0.0
+        left = (self.spec.steps - self.steps[-1]) * (time.monotonic() - self.began) / made if made else None
         at = f"step {self.steps[-1]}/{self.spec.steps}"
-        return f"{at}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  time left {left:.0f} s"
+        told = "reckoning" if left is None else f"{left:.0f} s"
+        return f"{at}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  time left {told}"
 
     def _picture(self) -> Group:
         from rich.console import Group

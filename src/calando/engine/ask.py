@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.analysis import log_grid
-from calando.engine.limits import GIVEN, Budget, Machine
+from calando.engine.limits import GIVEN, MOST_THREADS, Budget, Machine
 from calando.errors import UsageError
 from calando.optim import bind_strategy, find_method, read_strategy
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
@@ -24,7 +24,7 @@ from calando.workloads.workload import CrossEntropy, Workload
 __all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
 MOST_EVALUATIONS = 20
-MOST_SEEDS, MOST_RATES = 1000, 100
+MOST_SEEDS, MOST_RATES, LARGEST_SEED = 1000, 100, 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,23 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | Non
     if lr is not None and not 0 < lr < float("inf"):
         raise UsageError(f"lr must be a positive finite number, got {lr}")
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
+    for place, strategy in enumerate(read):
+        _check_name(strategy, read[:place])
     return tuple(strategy.at_rate(lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
+
+
+def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
+    name = strategy.name
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"a strategy's name must be one line that can be seen, got {name!r}")
+    for other in before:
+        if strategy == other:
+            raise UsageError(f"strategy {name!r} is given twice; leave one out")
+        if name == other.name:
+            raise UsageError(
+                f"two strategies are called {name!r}: {other.text}, and {strategy.text}; "
+                f'give one a name of its own, as in "mine = {strategy.text}"'
+            )
 
 
 def ask_study(
@@ -90,7 +106,7 @@ def ask_study(
     if target is not None and not 0 < target <= 1:
         raise UsageError(f"target must be a validation score in (0, 1], got {target}")
     if span is not None and not 1 < span < 1e12:
-        raise UsageError(f"span must be above 1 (highest over lowest rate of a grid), got {span}")
+        raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
     grids = {}
     for strategy in specs:
         method = find_method(strategy.method)
@@ -131,8 +147,8 @@ def ask_run(
     """
     (read,) = read_strategies([strategy], lr=lr)
     settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
-    if seed < 0:
-        raise UsageError(f"seed must be at least 0, got {seed}")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
     spec, loaded, _ = read_workload(workload, data_dir=data_dir)
     per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
     _check_rates(settled, steps=steps, steps_per_epoch=per_epoch)
@@ -169,8 +185,8 @@ def _lengths(spec: WorkloadSpec, workload: Workload, budget: Budget) -> tuple[in
 
 
 def _lane(machine: Machine, workload: Workload) -> Lane:
-    if machine.threads < 1:
-        raise UsageError(f"threads must be at least 1, got {machine.threads}")
+    if not 1 <= machine.threads <= MOST_THREADS:
+        raise UsageError(f"threads must be from 1 to {MOST_THREADS}, got {machine.threads}")
     return choose_lane(
         device=machine.device,
         precision=machine.precision,

@@ -9,9 +9,9 @@ from calando.errors import UsageError
 from calando.records import WorkloadSpec
 from calando.workloads.registry import default_epochs
 
-__all__ = ["GIVEN", "Budget", "Machine"]
+__all__ = ["GIVEN", "MOST_THREADS", "Budget", "Machine"]
 
-MOST_STEPS = 10_000_000
+MOST_STEPS, MOST_WORKERS, MOST_THREADS = 10_000_000, 1024, 1024
 # How a spec names the user's own object, and the length of its runs where nothing is said.
 GIVEN, GIVEN_EPOCHS = "python:", 10
 
@@ -36,11 +36,11 @@ class Machine:
         """How many worker processes to start.
 
         Raises:
-            UsageError: fewer than one asked for.
+            UsageError: fewer than one asked for, or absurdly many.
         """
         if self.workers is not None:
-            if self.workers < 1:
-                raise UsageError(f"workers must be at least 1, got {self.workers}")
+            if not 1 <= self.workers <= MOST_WORKERS:
+                raise UsageError(f"workers must be from 1 to {MOST_WORKERS}, got {self.workers}")
             return self.workers
         return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // self.threads)
 
@@ -68,4 +68,7 @@ class Budget:
         epochs = usual if self.epochs is None else self.epochs
         if not 0 < epochs <= MOST_STEPS / per_epoch:
             raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
-        return max(1, round(epochs * per_epoch))
+        steps = round(epochs * per_epoch)
+        if steps < 1:
+            raise UsageError(f"epochs must give at least one update ({per_epoch} make an epoch), got {epochs}")
+        return steps

@@ -67,7 +67,7 @@ class Lane(Spec):
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
     threads: PositiveInt = 1
-    channels_last: bool = False
+    channels_last: bool = True
     deterministic: bool = True
 
 
@@ -76,7 +76,8 @@ class WorkloadSpec(Spec):
 
     Args:
         data: a registered name ("digits"), "folder:PATH", "parquet:PATH", "npz:PATH" or "module:callable".
-        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME" or "module:callable".
+        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME", "module:callable", or "own", what a
+            "module:callable" workload brings.
         batch_size: samples per update (all micro-batches together).
         accumulate: micro-batches per update; the batch is cut into this many equal parts.
         augment: "none", or parts joined by "+": "crop(4)+flip+cutout(8)".

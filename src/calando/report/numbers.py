@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 
 from calando.analysis.results import Comparison, Spread, StrategyResult
 
-__all__ = ["ABSENT", "count", "difference", "duration", "interval", "percent", "rate", "spread", "target_steps"]
+__all__ = [
+    "ABSENT",
+    "count",
+    "difference",
+    "duration",
+    "first_word",
+    "interval",
+    "percent",
+    "rate",
+    "spread",
+    "target_steps",
+]
 
 ABSENT = "–"
 
@@ -73,6 +85,12 @@ def target_steps(result: StrategyResult) -> str:
         return ABSENT
     of = f"({len(reached)}/{len(result.steps_to_target)})"
     return f"{statistics.median_low(reached)} {of}" if reached else f"never {of}"
+
+
+def first_word(comparisons: Sequence[Comparison]) -> str:
+    """What the first row is called: "best" is said only where every other strategy is worse beyond doubt."""
+    sure = bool(comparisons) and all(one.verdict == "worse" for one in comparisons)
+    return "best" if sure else "highest"
 
 
 def count(value: int) -> str:

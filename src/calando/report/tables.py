@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import Comparison, StrategyResult, StudySummary, Trial
-from calando.report.numbers import ABSENT, count, difference, interval, percent, rate, spread, target_steps
+from calando.report.numbers import ABSENT, count, difference, first_word, interval, percent, rate, spread, target_steps
 
 __all__ = ["StudyTables", "comparison_lines", "headline", "study_table", "study_tables", "trials_table"]
 
@@ -130,7 +130,7 @@ def _columns(summary: StudySummary) -> list[_Column]:
     def verdict(result: StrategyResult, against: Comparison | None) -> str:
         if against is not None:
             return against.verdict
-        return _first(summary) if result.name == summary.best else ABSENT
+        return first_word(summary.comparisons) if result.name == summary.best else ABSENT
 
     columns = [
         _Column("strategy", lambda one, _: _shortened(one.name), 0, right=False),
@@ -153,11 +153,6 @@ def _columns(summary: StudySummary) -> list[_Column]:
         _Column("trial steps", lambda one, _: count(one.steps_trials), 11),
         _Column("final steps", lambda one, _: count(one.steps_final), 10),
     ]
-
-
-def _first(summary: StudySummary) -> str:
-    """ "best" is said only where every other strategy is worse beyond doubt."""
-    return "best" if all(one.verdict == "worse" for one in summary.comparisons) else "highest"
 
 
 def _shortened(name: str) -> str:

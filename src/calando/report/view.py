@@ -13,6 +13,7 @@ from calando.report.numbers import (
     count,
     difference,
     duration,
+    first_word,
     interval,
     percent,
     rate,
@@ -20,8 +21,9 @@ from calando.report.numbers import (
     target_steps,
 )
 from calando.report.palette import Look, looks
+from calando.report.run_rows import RunRow, run_rows
 
-__all__ = ["RunRow", "StrategyRow", "StudyView", "study_view"]
+__all__ = ["StrategyRow", "StudyView", "study_view"]
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,6 @@ class StrategyRow:
     target: str
     failed: str
     steps: str
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run, as it is written."""
-
-    digest: str
-    strategy: str
-    rate: str
-    seed: int
-    role: str
-    outcome: str
-    steps: str
-    validation: str
-    test: str
-    seconds: str
-    host: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +99,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         use=use,
         rows=_rows(summary, usable=bool(use)),
         notes=tuple(notes),
-        runs=_runs(summary, runs, tests),
+        runs=run_rows(summary, runs, tests),
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
         lane=f"{spec.lane.device}, {spec.lane.precision}, {spec.lane.threads} thread(s) a run"
@@ -176,9 +161,7 @@ def _use(summary: StudySummary, runs: Mapping[str, RunRecord]) -> str:
 def _rows(summary: StudySummary, *, usable: bool) -> tuple[StrategyRow, ...]:
     styles = looks(strategy.name for strategy in summary.spec.strategies)
     against = {one.strategy: one for one in summary.comparisons}
-    # "best" is said only where every other strategy is worse beyond doubt.
-    sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
-    first = "best" if sure else "highest" if usable and len(summary.results) > 1 else ABSENT
+    first = first_word(summary.comparisons) if usable and len(summary.results) > 1 else ABSENT
     marks = {result.name: _mark(place) for place, result in enumerate(_noted(summary))}
     return tuple(
         _row(
@@ -218,42 +201,3 @@ def _row(
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
-
-
-def _runs(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> tuple[RunRow, ...]:
-    order = {result.name: place for place, result in enumerate(summary.results)}
-    settled = {result.name: result.lr for result in summary.results}
-    tried = {result.name: {trial.lr for trial in result.trials} for result in summary.results}
-
-    def role(record: RunRecord) -> str:
-        name, seed = record.spec.strategy.name, record.spec.seed
-        roles = ["trial"] if seed == 0 and record.spec.lr in tried.get(name, ()) else []
-        if record.spec.lr == settled.get(name):
-            roles.append("final")
-        return " + ".join(roles) or "other"
-
-    ordered = sorted(
-        runs.items(),
-        key=lambda item: (
-            order.get(item[1].spec.strategy.name, len(order)),
-            item[1].spec.strategy.name,
-            item[1].spec.lr,
-            item[1].spec.seed,
-        ),
-    )
-    return tuple(
-        RunRow(
-            digest=digest,
-            strategy=record.spec.strategy.name,
-            rate=rate(record.spec.lr),
-            seed=record.spec.seed,
-            role=role(record),
-            outcome=record.outcome,
-            steps=count(record.steps_done),
-            validation=percent(record.score),
-            test=percent(tests[digest].score) if digest in tests else ABSENT,
-            seconds=f"{record.seconds:.1f}",
-            host=", ".join(f"{key} {value}" for key, value in record.host.items()),
-        )
-        for digest, record in ordered
-    )

@@ -1,10 +1,10 @@
 """Lanes: what decides the bits of a run beside its spec, chosen once and held while it trains.
 
 The rule behind "auto" is fixed, so that equal machines choose equally (measured, see docs/LOG.md):
-    CUDA                                 bf16 autocast, channels_last
-    CPU with bf16 dot products, images   bf16 autocast, contiguous
-    of 28 pixels or more
-    any other CPU                        fp32; channels_last for images of 28 pixels or more
+    CUDA                                                      bf16 autocast
+    CPU with bf16 dot products, images of 28 pixels or more   bf16 autocast
+    any other                                                 fp32
+and channels_last everywhere: never slower here, and pooling and fp32 convolutions gain much.
 """
 
 from __future__ import annotations
@@ -40,14 +40,10 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
         raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; use --device cpu")
     if precision not in ("auto", "fp32", "bf16"):
         raise UsageError(f"precision must be auto, fp32 or bf16, got {precision!r}")
-    large = image_size >= LARGE_IMAGE
     if precision == "auto":
-        helps = device.startswith("cuda") or (large and _cpu_multiplies_bf16())
+        helps = device.startswith("cuda") or (image_size >= LARGE_IMAGE and _cpu_multiplies_bf16())
         precision = "bf16" if helps else "fp32"
-    layout = device.startswith("cuda") or (large and precision == "fp32")
-    return Lane(
-        device=device, precision="bf16" if precision == "bf16" else "fp32", threads=threads, channels_last=layout
-    )
+    return Lane(device=device, precision="bf16" if precision == "bf16" else "fp32", threads=threads, channels_last=True)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ A click on a legend entry keeps that strategy and fades the others (shift-click 
 
 from __future__ import annotations
 
+import csv
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,12 +50,28 @@ INK, MUTED, GRID = "#1f2430", "#5b6270", "#e4e7ec"
 
 
 def data(rows: Sequence[Row]) -> alt.InlineData:
-    """Rows as inline data, floats cut to five significant digits: pages stay small."""
-    return alt.InlineData(values=[{key: _short(value) for key, value in row.items()} for row in rows])
+    """Rows as inline CSV, floats cut to five significant digits.
+
+    As CSV rather than objects, since altair checks and copies every object several times: a report takes a second less,
+    and is a third smaller. The kinds of the columns are those of the first row: a strategy called "1" stays a text.
+
+    >>> data([{"strategy": "a, b", "step": 1, "rate": 1 / 3, "done": True}]).values
+    'strategy,step,rate,done\\n"a, b",1,0.33333,true\\n'
+    """
+    kinds = {bool: "boolean", int: "number", float: "number", str: "string"}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(rows[0]) if rows else []
+    writer.writerow(names)
+    writer.writerows([_cell(row[name]) for name in names] for row in rows)
+    parse = {name: kinds[type(rows[0][name])] for name in names}
+    return alt.InlineData(values=text.getvalue(), format=alt.CsvDataFormat(type="csv", parse=parse))
 
 
-def _short(value: Any) -> Any:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
+def _cell(value: str | float) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def picked() -> alt.Parameter:

@@ -69,6 +69,8 @@ def _decode(
     """uint8 [count, C, H, W]; None where `strict` and an image would have to be resized or lose its colour."""
     channels = 1 if form.grey else 3
     if count * channels * form.height * form.width > _LIMIT_BYTES:
+        if strict:
+            return None  # the first may be an outlier
         raise DataError(
             f"{count} images of {form.width}x{form.height} take more than {_LIMIT_BYTES >> 30} GiB of memory; "
             "resize them, or hand over a torch.utils.data.Dataset, which is read sample by sample"

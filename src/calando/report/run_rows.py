@@ -1,0 +1,74 @@
+"""Every run of a study as it is written: what was run, what for, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from calando.analysis.choose import final_runs, settle_rate
+from calando.analysis.results import StudySummary
+from calando.records.record import RunRecord, TestScore
+from calando.report.numbers import ABSENT, count, percent, rate
+
+__all__ = ["RunRow", "run_rows"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run; `strategy` names all it stands for, since equal training is one run; `role`: trial, final or both."""
+
+    digest: str
+    strategy: str
+    rate: str
+    seed: int
+    role: str
+    outcome: str
+    steps: str
+    validation: str
+    test: str
+    seconds: str
+    host: str
+
+
+def run_rows(
+    summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]
+) -> tuple[RunRow, ...]:
+    """The study's runs that have a record: by strategy, best first, then by rate and seed."""
+    users: dict[str, dict[str, None]] = {}
+    roles: dict[str, dict[str, None]] = {}
+    for result in summary.results:
+        strategy = summary.spec.strategy(result.name)
+        asked = {
+            "trial": settle_rate(summary.spec, strategy, runs).trials,
+            "final": final_runs(summary.spec, strategy, runs),
+        }
+        for role, those in asked.items():
+            for run in those:
+                users.setdefault(run.digest(), {})[result.name] = None
+                roles.setdefault(run.digest(), {})[role] = None
+    first = {result.name: place for place, result in enumerate(summary.results)}
+    there = sorted(
+        (digest for digest in users if digest in runs),
+        key=lambda digest: (first[next(iter(users[digest]))], runs[digest].spec.lr, runs[digest].spec.seed),
+    )
+    return tuple(
+        _row(digest, runs[digest], tests.get(digest), users=users[digest], roles=roles[digest]) for digest in there
+    )
+
+
+def _row(
+    digest: str, record: RunRecord, test: TestScore | None, *, users: Mapping[str, None], roles: Mapping[str, None]
+) -> RunRow:
+    return RunRow(
+        digest=digest,
+        strategy=", ".join(users),
+        rate=rate(record.spec.lr),
+        seed=record.spec.seed,
+        role=" + ".join(roles),
+        outcome=record.outcome,
+        steps=count(record.steps_done),
+        validation=percent(record.score),
+        test=percent(test.score) if test else ABSENT,
+        seconds=f"{record.seconds:.1f}",
+        host=", ".join(f"{key} {value}" for key, value in record.host.items()),
+    )
