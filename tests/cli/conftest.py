@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import calando as package
 from calando.cli.main import main
 
 
@@ -81,3 +82,13 @@ def refused(calando: Command) -> Command:
         return ended
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study of two strategies at two seeds, finished; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    package.compare(
+        "digits", "fixed", "cosine", folder=folder, steps=20, batch_size=32, seeds=2, rates=2, executor="inline"
+    )
+    return folder

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calando.engine.ask import read_strategies
+from calando.errors import UsageError
+from calando.optim import parse_strategy
 
 D = ("compare", "digits")
 INLINE = ("--executor", "inline", "--steps", "2", "--seeds", "1", "--rates", "1")
@@ -177,14 +183,36 @@ def test_a_strategy_file_that_is_no_text_or_no_file(refused, tmp_path):
     assert "cannot be read: Is a directory" in refused(*D, "d.toml").err
 
 
-def test_texts_with_one_automatic_name_are_told_how_to_be_named(refused, calando):
+def test_texts_with_one_automatic_name_are_told_how_to_be_named(refused):
     """What the message advises works as it stands."""
     texts = "sgd(lr=0.1) | cosine(1, 0)", "sgd(lr=0.1) | cosine(1, 0.1)"
     ended = refused(*D, *texts)
     advice = re.search(r'as in "(mine = .*)"$', ended.err.strip())
     assert advice, ended.err
     assert "two strategies are called 'sgd|cosine'" in ended.err
-    assert calando(*D, texts[0], advice[1], *INLINE, "--json").status == 0
+    assert [one.name for one in read_strategies([texts[0], advice[1]], lr=None)] == ["sgd|cosine", "mine"]
+
+
+METHOD = st.sampled_from(["sgd(lr=0.1)", "sgd(lr=0.1, momentum=0.9)", "sgd", "adam", "adam(lr=0.001)"])
+SCHEDULE = st.sampled_from(
+    ["", " | cosine(1, 0)", " | cosine(1, 0.1)", " | linear(0, 1, over='5%') >> cosine(1, 0)",
+     " | step(every='30%', factor=0.1)",
+     " | linear(0, 1, over='9%') >> cosine(1, 0)", " | plateau(factor=0.2)", " | plateau(factor=0.3)",
+     " | weight_decay: linear(1, 0)", " | cosine(1, 0) | weight_decay: linear(1, 0)"]
+)  # fmt: skip
+TEXT = st.tuples(METHOD, SCHEDULE).map("".join)
+
+
+@given(TEXT, TEXT)
+def test_two_different_texts_never_share_a_name(first, second):
+    """Either the automatic names differ, or the user is asked for one; never do two strategies become one."""
+    apart = parse_strategy(first), parse_strategy(second)
+    if apart[0].name != apart[1].name:
+        assert read_strategies([first, second], lr=None) == apart
+        return
+    advice = "is given twice; leave one out" if apart[0] == apart[1] else "give one a name of its own"
+    with pytest.raises(UsageError, match=advice):
+        read_strategies([first, second], lr=None)
 
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)

@@ -75,6 +75,17 @@ def compare(
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
+    # Before the imports that need torch: a name mistyped is said at once.
+    spec = workload_spec(
+        workload,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
     from calando.cli.live import following
     from calando.engine.ask import ask_study
     from calando.engine.coordinator import conduct, executor_named
@@ -84,16 +95,7 @@ def compare(
     kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
     asked = ask_study(
-        workload_spec(
-            workload,
-            model=model,
-            batch_size=batch_size,
-            augment=augment,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-            accumulate=accumulate,
-            train_limit=train_limit,
-        ),
+        spec,
         strategies or list(DEFAULT_STRATEGIES),
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
@@ -116,6 +118,7 @@ def compare(
                 given=asked.given,
                 executor=kind,
                 workers=crew,
+                command=shlex.join(["calando", *sys.argv[1:]]),
                 listen=listen,
             )
     except KeyboardInterrupt:
@@ -123,4 +126,4 @@ def compare(
         raise typer.Exit(130) from None
     from calando.cli.report import present
 
-    present(folder, as_json=as_json, command=shlex.join(["calando", *sys.argv[1:]]))
+    present(folder, as_json=as_json)

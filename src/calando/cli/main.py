@@ -55,7 +55,7 @@ def main() -> None:
     try:
         # A console script does not look for modules here by itself, and `my_project.tasks:workload` lives here.
         sys.path.insert(0, str(Path.cwd()))
-        app()
+        app(prog_name="calando")
     except CalandoError as error:
         _end(str(error), status=2 if isinstance(error, UsageError) else 1)
     except OSError as error:

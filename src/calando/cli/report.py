@@ -28,12 +28,12 @@ def report(study: Study) -> None:
 
     The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
     """
-    typer.echo(_write(study, command=""))
+    typer.echo(_write(study))
 
 
-def present(folder: Path, *, as_json: bool, command: str) -> None:
+def present(folder: Path, *, as_json: bool) -> None:
     """The end of `calando compare`: the tables, and the path of the report."""
-    path = _write(folder, command=command)
+    path = _write(folder)
     _tables(_read(folder), as_json=as_json)
     if not as_json:
         typer.echo(f"report: {path}")
@@ -47,7 +47,7 @@ def _read(folder: Path) -> StudySummary:
         return summarize(store.study, store.runs(), store.tests())
 
 
-def _write(folder: Path, *, command: str) -> Path:
+def _write(folder: Path) -> Path:
     from calando.analysis import summarize
     from calando.records import Store
     from calando.report import write_report
@@ -55,7 +55,7 @@ def _write(folder: Path, *, command: str) -> Path:
     with Store.open(folder, read_only=True) as store:
         runs, tests = store.runs(), store.tests()
         summary = summarize(store.study, runs, tests)
-        return write_report(folder, summary, runs, tests, fingerprint=store.fingerprint, command=command)
+        return write_report(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
 
 
 def _tables(summary: StudySummary, *, as_json: bool) -> None:

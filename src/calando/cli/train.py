@@ -72,6 +72,17 @@ def train(
     \b
     calando train digits "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)" --epochs 20
     """
+    # Before the imports that need torch: a name mistyped is said at once.
+    asked = workload_spec(
+        workload,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
     from calando.records.store import sole_coordinator
@@ -79,16 +90,7 @@ def train(
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
     spec, loaded = ask_run(
-        workload_spec(
-            workload,
-            model=model,
-            batch_size=batch_size,
-            augment=augment,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-            accumulate=accumulate,
-            train_limit=train_limit,
-        ),
+        asked,
         strategy,
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,

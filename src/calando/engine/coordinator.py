@@ -77,6 +77,7 @@ def conduct(
     given: bool = False,
     executor: ExecutorName = "process",
     workers: int = 1,
+    command: str = "",
     listen: Callable[[Status], None] | None = None,
 ) -> StudySummary:
     """Make whatever `study` still needs in `folder`, and say what it concluded.
@@ -86,6 +87,7 @@ def conduct(
         workload: already loaded, in this process.
         data_dir: for workers that load it themselves.
         given: the workload is the user's own object: it is sent to the workers as it is.
+        command: the command line, kept with a new study for its report.
         listen: called after every change with the status.
 
     Raises:
@@ -93,7 +95,7 @@ def conduct(
         StudyStopped: a worker died too often, or the disk is full, or the page asked to stop.
         KeyboardInterrupt: after running jobs were put away.
     """
-    with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint) as store:
+    with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint, command) as store:
         conductor = _Conductor(folder, study, store, listen)
         if not conductor.complete:
             setup = Setup(
@@ -215,9 +217,9 @@ class _Conductor:
                 drop_checkpoint(checkpoint_folder(self.folder, Train(record.spec)))
 
 
-def _open_or_create(folder: Path, study: StudySpec, fingerprint: str) -> Store:
+def _open_or_create(folder: Path, study: StudySpec, fingerprint: str, command: str) -> Store:
     if not (folder / "study.sqlite").exists():
-        return Store.create(folder, study, fingerprint=fingerprint)
+        return Store.create(folder, study, fingerprint=fingerprint, command=command)
     store = Store.open(folder)
     if store.study.digest() != study.digest():
         theirs, ours = store.study.model_dump(), study.model_dump()

@@ -1,6 +1,6 @@
 """The study folder's memory: one SQLite file, written by the coordinator alone.
 
-    STUDY/study.sqlite      meta      study spec, data fingerprint, schema version
+    STUDY/study.sqlite      meta      study spec, data fingerprint, command line, schema version
                             runs      one row a finished run: spec, outcome, traces
                             tests     one row a test look
                             commands  what the web page asked for; the one table it may append to
@@ -67,7 +67,7 @@ class Store:
         self._connection = connection
 
     @classmethod
-    def create(cls, folder: Path, study: StudySpec, *, fingerprint: str) -> Store:
+    def create(cls, folder: Path, study: StudySpec, *, fingerprint: str, command: str = "") -> Store:
         """Start a study in `folder`, which must not hold one."""
         path = folder / FILE_NAME
         assert not path.exists()
@@ -77,6 +77,7 @@ class Store:
         fresh = folder / f".{FILE_NAME}.new"
         fresh.unlink(missing_ok=True)
         meta = {"schema": str(SCHEMA_VERSION), "study": study.model_dump_json(), "fingerprint": fingerprint}
+        meta["command"] = command
         with _speaking_plainly(path):
             connection = sqlite3.connect(fresh)
             with connection:
@@ -125,6 +126,12 @@ class Store:
     def fingerprint(self) -> str:
         """Fingerprint of the data the study was started on."""
         return self._meta("fingerprint")
+
+    @property
+    def command(self) -> str:
+        """The command line that started the study, or "" where Python did."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'command'").fetchone()
+        return "" if row is None else str(row[0])
 
     def runs(self) -> dict[str, RunRecord]:
         """Every finished run, by digest."""

@@ -37,12 +37,11 @@ HEADERS = {
 }
 
 
-def create_app(study_folder: Path, *, command: str = "") -> Starlette:
+def create_app(study_folder: Path) -> Starlette:
     """The web application of one study.
 
     Args:
         study_folder: holds the store.
-        command: what makes the study again; the page says it where given.
 
     Raises:
         UsageError: no study there, or the extra is not installed.
@@ -57,7 +56,7 @@ def create_app(study_folder: Path, *, command: str = "") -> Starlette:
         raise UsageError("the live page needs starlette and uvicorn; pip install 'calando[web]'") from error
 
     Store.open(study_folder, read_only=True).__exit__(None, None, None)
-    pages = _Pages(study_folder, command)
+    pages = _Pages(study_folder)
     return Starlette(
         routes=[
             Route("/", pages.study),
@@ -74,8 +73,8 @@ def create_app(study_folder: Path, *, command: str = "") -> Starlette:
 class _Pages:
     """The answers; plain functions of the request and of what the store holds now. Starlette runs them in threads."""
 
-    def __init__(self, folder: Path, command: str) -> None:
-        self._folder, self._command = folder, command
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def study(self, request: Request) -> Response:
         from starlette.responses import HTMLResponse
@@ -84,7 +83,7 @@ class _Pages:
         from calando.report.study_figures import study_figures
 
         with Store.open(self._folder, read_only=True) as store:
-            runs, tests, fingerprint = store.runs(), store.tests(), store.fingerprint
+            runs, tests, fingerprint, command = store.runs(), store.tests(), store.fingerprint, store.command
             summary = summarize(store.study, runs, tests)
         drawn = study_figures(summary, runs)
         page = html.study_page(
@@ -92,7 +91,7 @@ class _Pages:
             runs,
             tests,
             fingerprint=fingerprint,
-            command=self._command,
+            command=command,
             drawn=drawn,
             specs={figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None},
         )

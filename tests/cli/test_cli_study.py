@@ -1,0 +1,190 @@
+"""`compare`, `show` and `report` on real, small studies."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from calando.cli.live import following
+from calando.engine.coordinator import Status
+from calando.engine.executors.base import Progress
+from calando.engine.plan import Look, Train
+from calando.records import Store
+
+D = ("compare", "digits")
+SMALL = ("--executor", "inline", "--steps", "6", "--batch-size", "32", "--seeds", "2", "--rates", "1")
+
+
+@pytest.fixture
+def copied_study(finished_study, tmp_path):
+    """The finished study, for a test that changes it."""
+    return shutil.copytree(finished_study, tmp_path / "study")
+
+
+def test_compare_ends_with_the_tables_and_the_report(calando, tmp_path):
+    ended = calando(*D, "fixed", "sgd(lr=0.05) | linear(1, 0)", *SMALL)
+    assert ended.status == 0
+    path = re.search(r"^report: (calando-studies/digits-[0-9a-f]{8}/report\.html)$", ended.out, re.MULTILINE)
+    assert path
+    assert "<html" in (tmp_path / path[1]).read_text()
+    assert re.search(r"^sgd.linear +0\.05 ", ended.out, re.MULTILINE)
+    assert "digits with cnn, batch 32, 6 steps a run, 2 strategies, 2 paired seeds" in ended.err
+    assert re.search(r"\d of \d runs done, \d running, \d queued, time left", ended.err)
+
+
+def test_compare_json_is_json_and_nothing_else_and_goes_on_where_it_stood(calando):
+    first = calando(*D, "fixed", "cosine", *SMALL, "--json")
+    again = calando(*D, "fixed", "cosine", *SMALL, "--json")
+    assert (first.status, first.err, again.err) == (0, "", "")
+    assert first.json == again.json
+    assert first.json["complete"] is True
+    assert not again.left
+
+
+def test_show_says_the_same_as_compare_said(calando, finished_study):
+    summary = calando("show", finished_study, "--json").json
+    table = calando("show", finished_study).out
+    assert summary["complete"] is True
+    assert [result["name"] for result in summary["results"]] == sorted(
+        ("fixed", "cosine"), key=lambda name: -next(r["test"]["mean"] for r in summary["results"] if r["name"] == name)
+    )
+    headline = " ".join(re.sub("[│─╭╮╰╯]", " ", table.partition("╰")[0]).split())
+    assert summary["headline"] in headline
+    for result in summary["results"]:
+        assert f"{100 * result['test']['mean']:.1f}" in table
+
+
+def test_report_is_written_anew(calando, copied_study):
+    assert not (copied_study / "report.html").exists()
+    ended = calando("report", copied_study)
+    assert (ended.status, ended.out, ended.err) == (0, f"{copied_study}/report.html\n", "")
+    assert {path.suffix for path in (copied_study / "figures").iterdir()} == {".png", ".svg"}
+
+
+def test_a_folder_of_another_study_is_refused_and_stays_as_it_was(refused, calando, copied_study):
+    before = calando("show", copied_study, "--json").json
+    ended = refused(*D, "fixed", *SMALL, "--study", copied_study)
+    assert re.search(r"was made by another spec \(differs in: .*strategies.*\); name another --study", ended.err)
+    assert calando("show", copied_study, "--json").json == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"garbage" * 100,
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:4096] + bytes(len(data) - 4096),
+    ],
+    ids=["no store", "empty", "cut in half", "zeroed"],
+)
+def test_a_damaged_store_is_named_and_stays_as_it_was(refused, copied_study, damage):
+    path = copied_study / "study.sqlite"
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    for arguments in (
+        ("show", copied_study),
+        ("show", copied_study, "--json"),
+        ("report", copied_study),
+        ("serve", copied_study),
+        (*D, "fixed", *SMALL, "--study", copied_study),
+    ):
+        assert "study.sqlite" in refused(*arguments).err
+    assert path.read_bytes() == before
+
+
+def test_a_study_shows_while_it_is_unfinished(calando, copied_study):
+    with Store.open(copied_study) as store:
+        kept = list(store.runs())[:1]
+        store._connection.execute("PRAGMA foreign_keys = OFF")
+        store._connection.execute("DELETE FROM tests")
+        store._connection.execute("DELETE FROM runs WHERE digest != ?", kept)
+        store._connection.commit()
+    assert "there is no verdict yet" in calando("show", copied_study).out
+    assert calando("show", copied_study, "--json").json["complete"] is False
+    assert calando("report", copied_study).status == 0
+
+
+def test_the_command_is_in_the_report(calando, tmp_path):
+    calando(*D, "sgd(lr=0.05) | linear(1, 0)", *SMALL, "--study", "here")
+    said = json.dumps("sgd(lr=0.05) | linear(1, 0)").strip('"')
+    assert f"calando compare digits &#39;{said}&#39; --executor inline" in (tmp_path / "here/report.html").read_text()
+
+
+TASKS = """
+import torch
+import calando
+
+def workload():
+    images = torch.randint(0, 256, (120, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return calando.workload(train=(images, torch.arange(120) % 3), model="cnn", batch_size=16)
+"""
+
+
+def test_a_workload_of_ones_own_runs_in_worker_processes(tmp_path):
+    """As a newcomer runs it: from the folder that holds the module, in a process of its own."""
+    (tmp_path / "own_tasks.py").write_text(TASKS)
+    script = tmp_path / "calando_here.py"
+    script.write_text("from calando.cli.main import main\n\nif __name__ == '__main__':\n    main()\n")
+    command = [sys.executable, script, "compare", "own_tasks:workload", "sgd(lr=0.1)", "cosine"]
+    options = ["--steps", "4", "--seeds", "2", "--rates", "1", "--workers", "2", "--json", "--study", "study"]
+    ended = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    summary = json.loads(ended.stdout)
+    assert summary["complete"] is True
+    assert summary["spec"]["workload"]["data"] == "own_tasks:workload"
+
+
+@pytest.fixture
+def study(finished_study):
+    with Store.open(finished_study, read_only=True) as store:
+        return store.study
+
+
+def statuses(study):
+    """A study under way: nothing yet, one run at step 5 and one lost, then the test looks."""
+    run = study.run(study.strategies[0].at_rate(0.1), seed=1)
+    progress = Progress(slot=0, job=Train(run), step=5, lr=0.0125, loss=1.5)
+    yield Status(expected=6, queued=6, steps_left=6 * study.steps)
+    yield Status(expected=6, done=2, queued=3, running={0: progress}, steps_left=70, notes=["a worker was lost (x)"])
+    look = Progress(slot=1, job=Look(run, diverged=False), step=0, lr=0.0, loss=0.0)
+    yield Status(expected=6, done=6, looks=4, running={1: look}, notes=["a worker was lost (x)", "another note"])
+
+
+def test_the_live_display_says_what_runs(study, tmp_path, capsys, monkeypatch):
+    """On a terminal: runs done, running, queued; each worker's step, rate and loss; time left; notes once."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "140")
+    with following(study, tmp_path / "[bold]/x[/nope]", quiet=False) as listen:
+        for status in statuses(study):
+            listen(status)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "digits with cnn, batch 32, 20 steps a run, 2 strategies, 2 paired seeds" in drawn
+    assert "[bold]/x[/nope]" in drawn.replace("\n", "")
+    assert "reading the test part with the final weights: 4 to go" in drawn
+    assert drawn.count("a worker was lost (x)") == 1
+    assert drawn.count("another note") == 1
+    assert "test look" in drawn
+
+
+def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
+    with following(study, tmp_path, quiet=False) as listen:
+        for status in statuses(study):
+            listen(status)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count("0 of 6 runs done, 0 running, 6 queued, time left reckoning") == 1
+    assert lines.count("a worker was lost (x)") == 1
+    assert lines.count("another note") == 1
+
+
+def test_nothing_is_said_before_the_first_status_nor_when_quiet(study, tmp_path, capsys):
+    with following(study, tmp_path, quiet=False):
+        pass
+    with following(study, tmp_path, quiet=True) as listen:
+        for status in statuses(study):
+            listen(status)
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,160 @@
+"""The verbs that only read and draw: help, lists, plots. None of them needs torch."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import calando as package
+
+VERBS = {
+    "compare": ["--model", "--epochs", "--steps", "--seeds", "--rates", "--span", "--lr", "--target", "--batch-size",
+                "--augment", "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--study",
+                "--executor", "--workers", "--threads", "--device", "--precision", "--json"],
+    "train": ["--out", "--model", "--epochs", "--steps", "--seed", "--lr", "--batch-size", "--augment",
+              "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--threads", "--device",
+              "--precision", "--json"],
+    "show": ["--json"],
+    "report": [],
+    "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],
+    "strategies": ["--json"],
+    "workloads": ["--json"],
+    "schedules": ["--json"],
+    "serve": ["--port"],
+    "data": ["get"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_what_the_verb_does_and_every_option(calando, verb):
+    ended = calando(verb, "--help")
+    assert (ended.status, ended.err, ended.left) == (0, "", frozenset())
+    assert ended.out.startswith(f"Usage: calando {verb}")
+    said = set(re.findall(r"(?<=\s)--[a-z-]+", ended.out.partition("Options:")[2])) - {"--help"}
+    assert said == {option for option in VERBS[verb] if option.startswith("--")}
+    assert all(option in ended.out for option in VERBS[verb])
+
+
+def test_help_lists_every_verb_in_whole_sentences(calando):
+    ended = calando("--help")
+    listed = dict(re.findall(r"^  (\w+)  +(.+)$", ended.out.partition("Commands:")[2], re.MULTILINE))
+    assert listed.keys() == VERBS.keys()
+    assert all(sentence.endswith(".") and not sentence.endswith("...") for sentence in listed.values()), listed
+
+
+def test_version(calando):
+    assert calando("--version").out == f"calando {package.__version__}\n"
+
+
+def test_lists_are_complete_and_the_same_in_json(calando):
+    listed = calando("strategies", "--json").json
+    text = calando("strategies").out
+    for entry in [*listed["strategies"], *listed["methods"]]:
+        assert re.search(rf"^ *{re.escape(entry['name'])}( \*)? ", text, re.MULTILINE), entry["name"]
+    assert {entry["family"] for entry in listed["strategies"]} == {"fixed", "decayed", "adaptive"}
+    assert any(entry["default"] for entry in listed["strategies"])
+    listed = calando("workloads", "--json").json
+    text = calando("workloads").out
+    for name in [*(entry["name"] for entry in listed["data"]), *listed["networks"]]:
+        assert name in text
+    listed = calando("schedules", "--json").json
+    text = calando("schedules").out
+    assert {"cosine", "linear", "step", "wsd"} <= {entry["name"] for entry in listed}
+    assert all(entry["name"] in text for entry in listed)
+
+
+def test_plot_json_holds_the_curve(calando):
+    drawn = calando(
+        "plot", "cosine(1, 0)", "cosine", "sgd(lr=0.1) | cosine(1, 0)", "fixed", "--steps", 8, "--json"
+    ).json
+    expected = [(1 + math.cos(math.pi * t / 8)) / 2 for t in range(8)]
+    for text in ("cosine(1, 0)", "cosine", "sgd(lr=0.1) | cosine(1, 0)"):
+        assert drawn[text] == pytest.approx(expected, abs=1e-12)
+    assert drawn["fixed"] == [1.0] * 8
+
+
+def test_plot_reads_strategy_files(calando, tmp_path):
+    (tmp_path / "mine.toml").write_text('method = "sgd"\nschedules = { lr = "linear(1, 0)" }\n')
+    assert calando("plot", "mine.toml", "--steps", 4, "--json").json == {"mine.toml": [1.0, 0.75, 0.5, 0.25]}
+
+
+def test_plot_says_what_is_suspicious_on_standard_error(calando):
+    ended = calando("plot", "linear(1, -1)", "--steps", 10, "--json")
+    assert ended.json
+    assert re.fullmatch(r"linear\(1, -1\): negative at step 6: .*; raise start or end to 0 or more\n", ended.err)
+
+
+@pytest.mark.parametrize("text", ["cosine", "constant(1)", "constant(0)", "linear(1, -1)", "constant(1e-300)"])
+@pytest.mark.parametrize("steps", [1, 2, 5000])
+def test_plot_draws_in_the_terminal(calando, text, steps):
+    ended = calando("plot", text, "wsd", "--steps", steps)
+    assert ended.status == 0
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert any(0x2801 <= ord(letter) <= 0x28FF for letter in ended.out), "no braille dot is set"
+    assert text[:39] in ended.out
+
+
+def test_plot_draws_within_a_narrow_terminal(calando, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert max(map(len, calando("plot", "cosine", "wsd").out.splitlines())) <= 40
+
+
+def test_plot_writes_every_form(calando, tmp_path):
+    for name in ("a.png", "a.svg", "a.html", "a.json", "a.PNG"):
+        ended = calando("plot", "cosine", "one-cycle", "-o", name)
+        assert (ended.status, ended.out, ended.err, ended.left) == (0, f"{name}\n", "", {name})
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "a.PNG").read_bytes()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
+    assert "<script" in (tmp_path / "a.html").read_text()
+    assert json.loads((tmp_path / "a.json").read_text())["$schema"]
+
+
+SCRIPT = """
+import contextlib, io, sys
+from calando.cli.main import main
+for arguments in {commands!r}:
+    sys.argv = ["calando", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main()
+    assert "torch" not in sys.modules, arguments
+"""
+
+
+def test_reading_and_drawing_need_no_torch(finished_study):
+    commands = [
+        ["--help"], *([verb, "--help"] for verb in VERBS), ["strategies"], ["workloads"], ["schedules"],
+        ["plot", "cosine"], ["plot", "adamw-cosine", "sgd(lr=0.1) | cosine(1, 0)", "--json"],
+        ["show", str(finished_study)], ["show", str(finished_study), "--json"], ["report", str(finished_study)],
+        ["data", "get", "nothing"], ["compare", "digit"],
+    ]  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(commands=commands)], capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`calando schedules --json | head -1`."""
+    command = [sys.executable, "-c", "from calando.cli.main import main; main()", "schedules", "--json"]
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write)
+    assert ended.stderr == ""
+
+
+def test_standard_output_that_is_full_is_one_line():
+    command = [sys.executable, "-c", "from calando.cli.main import main; main()", "schedules", "--json"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("calando: no space left")
+    assert ended.stderr.count("\n") == 1
