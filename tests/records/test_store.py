@@ -115,13 +115,17 @@ def test_a_flipped_byte_is_survived_or_named(tmp_path_factory, place, change):
     data = bytearray(path.read_bytes())
     data[place % len(data)] ^= change
     path.write_bytes(data)
+    message = ""
     try:
         with Store.open(folder) as store:
             assert store.study.digest()
+            assert all(isinstance(text, str) for text in (store.fingerprint, store.command))
+            assert store.tests() == {}
             for digest, record in store.runs().items():
                 assert record.spec.digest() == digest
     except CalandoError as error:
-        assert "\n" not in str(error)
+        message = str(error)
+    assert "\n" not in message
 
 
 def _hold(folder, entered, leave):

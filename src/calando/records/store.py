@@ -26,7 +26,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from pydantic import ValidationError
 
 from calando.errors import CorruptFile, DiskFull, UsageError
 from calando.records.files import noticing_full_disk
@@ -130,8 +129,7 @@ class Store:
     @property
     def command(self) -> str:
         """The command line that started the study, or "" where Python did."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'command'").fetchone()
-        return "" if row is None else str(row[0])
+        return self._meta("command", default="")
 
     def runs(self) -> dict[str, RunRecord]:
         """Every finished run, by digest."""
@@ -171,8 +169,11 @@ class Store:
             self._write("DELETE FROM commands WHERE id <= ?", (asked[-1][0],))
         return [text for _, text in asked]
 
-    def _meta(self, key: str) -> str:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    def _meta(self, key: str, *, default: str | None = None) -> str:
+        with _speaking_plainly(self.folder / FILE_NAME):
+            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None and default is not None:
+            return default
         if row is None:
             raise CorruptFile(f"{self.folder / FILE_NAME} lacks its {key!r}; restore a copy or remove the study folder")
         return str(row[0])
@@ -213,16 +214,24 @@ def _speaking_plainly(path: Path) -> Iterator[None]:
     """SQLite's and pydantic's complaints as ours, naming the file."""
     try:
         yield
+    except CorruptFile:
+        raise
     except sqlite3.OperationalError as error:
         if "full" in str(error):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
-        raise CorruptFile(f"{path} cannot be used ({error}); check its permissions, or restore a copy") from error
+        raise CorruptFile(
+            f"{path} cannot be used ({_one_line(error)}); check its permissions, or restore a copy"
+        ) from error
     except sqlite3.DatabaseError as error:
         raise CorruptFile(
-            f"{path} is damaged or no study ({error}); restore a copy or remove the study folder"
+            f"{path} is damaged or no study ({_one_line(error)}); restore a copy or remove the study folder"
         ) from error
-    except (ValidationError, json.JSONDecodeError, zlib.error, KeyError, TypeError) as error:
+    except (ValueError, zlib.error, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _read_run(row: tuple[object, ...]) -> RunRecord:
