@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -126,6 +126,8 @@ def _counts(status: Status, clock: _Clock) -> str:
     if status.looks:
         return f"reading the test part with the final weights: {status.looks} to go"
     running = len(status.running)
+    if not running and not status.done:
+        return f"starting the workers; {status.expected} runs to make"
     return (
         f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued, "
         f"time left {clock.remaining(status)}"
@@ -134,13 +136,17 @@ def _counts(status: Status, clock: _Clock) -> str:
 
 def _picture(status: Status, study: StudySpec, clock: _Clock) -> RenderableType:
     total = max(1, status.expected * study.steps)
-    grid = Table.grid(padding=(0, 2))
+    workers = Table.grid(padding=(0, 2))
     for _ in range(5):
-        grid.add_column(no_wrap=True)
+        workers.add_column(no_wrap=True)
     for slot, progress in sorted(status.running.items()):
-        grid.add_row(*_row(slot, progress, study))
-    bar = ProgressBar(total=total, completed=max(0, total - status.steps_left))
-    return Group(bar, Text(_counts(status, clock)), grid)
+        workers.add_row(*_row(slot, progress, study))
+    # In a table, since a bar on its own ends no line and what follows it would be cut off.
+    picture = Table.grid(expand=True)
+    picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
+    picture.add_row(Text(_counts(status, clock)))
+    picture.add_row(workers)
+    return picture
 
 
 def _row(slot: int, progress: Progress, study: StudySpec) -> tuple[str, str, str, str, str]:

@@ -34,7 +34,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
     Example:
         >>> import torch, calando
         >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
-        >>> scheduler = calando.LRScheduler(optimizer, "cosine(1, 0)", total_steps=100)
+        >>> scheduler = calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=100)
         >>> for _ in range(50):
         ...     optimizer.step()
         ...     scheduler.step()
@@ -55,14 +55,14 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self.schedule = parse(schedule) if isinstance(schedule, str) else schedule
         curve = self.schedule.bind(total_steps, steps_per_epoch=steps_per_epoch)
         self._driver = Driver(optimizer, curves={"lr": curve})
-        self.base_lrs = list(self._driver.base_rates)
-        self.last_epoch = 0
-        self._write()
+        # Accelerate counts here the calls it holds back while gradients accumulate; nothing of ours depends on it.
+        self._step_count = 1
+        self._go_to(0)
 
     def step(self, epoch: int | None = None) -> None:
         """After each update: the rate of the next one. `epoch` sets the step instead, as torch's does."""
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        self._write()
+        self._step_count += 1
+        self._go_to(self.last_epoch + 1 if epoch is None else epoch)
 
     def get_last_lr(self) -> list[float | Tensor]:
         """Each group's present rate, as a float."""
@@ -73,21 +73,31 @@ class LRScheduler(lr_scheduler.LRScheduler):
         return self.get_last_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        """The step, and the schedule's text so that a mismatch is noticed."""
+        """The step and the base rates, and the schedule's text so that a mismatch is noticed."""
         return {"last_epoch": self.last_epoch, "schedule": str(self.schedule), "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
 
         Raises:
-            UsageError: the state is of another schedule.
+            UsageError: the state is of another schedule, of another number of groups, or not of this scheduler.
         """
-        saved = state_dict["schedule"]
+        if not {"last_epoch", "schedule", "base_lrs"} <= state_dict.keys():
+            raise UsageError(f"not a state of calando's LRScheduler: it holds {', '.join(map(str, state_dict))}")
+        saved, groups = state_dict["schedule"], self.optimizer.param_groups
         if saved != str(self.schedule):
             raise UsageError(f"the state was saved with schedule {saved!r}, this scheduler has {str(self.schedule)!r}")
-        self.last_epoch = int(state_dict["last_epoch"])
-        self._write()
+        if len(state_dict["base_lrs"]) != len(groups):
+            count = len(state_dict["base_lrs"])
+            raise UsageError(f"the state was saved with {count} parameter groups, the optimizer has {len(groups)}")
+        for group, base in zip(groups, state_dict["base_lrs"], strict=True):
+            group["initial_lr"] = float(base)
+        self._driver = Driver(self.optimizer, curves=self._driver.curves)
+        self._go_to(int(state_dict["last_epoch"]))
 
-    def _write(self) -> None:
-        self._driver.write(self.last_epoch)
+    def _go_to(self, step: int) -> None:
+        self._driver.adopt_groups()
+        self._driver.write(step)
+        self.last_epoch = step
+        self.base_lrs = list(self._driver.base_rates)
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]

@@ -1,0 +1,174 @@
+"""`train`: one run, its weights and its figure; stopped and gone on with, to the bit."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from calando.records.store import sole_coordinator
+
+DIGITS = ("train", "digits", "sgd(lr=0.05, momentum=0.9) | cosine(1, 0)", "--batch-size", "32", "--device", "cpu")
+RUN = (*DIGITS, "--threads", "1", "--steps", "240")
+QUICK = (*DIGITS, "--threads", "1", "--steps", "4")
+
+# A progress line at every report, and no figure: what is drawn takes longer than what is trained.
+COMMAND = """
+import sys
+import calando.report
+from calando.cli import train
+from calando.cli.main import main
+train.PLAIN_SECONDS = 0.0
+calando.report.save = lambda chart, path: None
+main()
+"""
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return safetensors.numpy.load_file(folder / "weights.safetensors")
+
+
+def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    return first.keys() == second.keys() and all(
+        first[name].dtype == second[name].dtype and first[name].tobytes() == second[name].tobytes() for name in first
+    )
+
+
+def test_train_writes_weights_and_figure_and_the_same_command_is_done(calando, tmp_path):
+    ended = calando(*QUICK)
+    assert ended.status == 0
+    said = re.fullmatch(
+        r"(?:step 3: .*\n)?(?:finished|died) after 4 of 4 steps in \d+ s: validation [\d.]+%, test [\d.]+% "
+        r"\(359 samples, 1 seed\)\nweights: (calando-runs/sgd-cosine-[0-9a-f]{8})/weights\.safetensors\nfigure: .*\n",
+        ended.out,
+    )
+    assert said, ended.out
+    folder = tmp_path / said[1]
+    assert (folder / "training.png").read_bytes().startswith(b"\x89PNG")
+    first = (folder / "weights.safetensors").read_bytes()
+    again = calando(*QUICK, "--json")
+    assert (again.err, again.left) == ("", frozenset())
+    assert again.json["steps_done"] == 4
+    assert again.json["weights"] == f"{said[1]}/weights.safetensors"
+    assert (folder / "weights.safetensors").read_bytes() == first
+
+
+def test_weights_load_into_the_network(calando, tmp_path):
+    import torch
+
+    from calando.workloads.registry import load, resolve
+
+    calando(*QUICK, "--out", "run")
+    network = load(resolve("digits")).build()
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights(tmp_path / "run").items()})
+
+
+def test_another_spec_in_the_same_folder_is_refused_and_stays_as_it_was(refused, calando, tmp_path):
+    calando(*QUICK, "--out", "run")
+    before = weights(tmp_path / "run")
+    for change in (("--seed", "1"), ("--lr", "0.2"), ("--augment", "crop(1)"), ("--model", "resnet8")):
+        strategy = ("train", "digits", "fixed") if change[0] == "--lr" else QUICK[:3]
+        ended = refused(*strategy, *QUICK[3:], *change, "--out", "run")
+        assert re.search(r"'run' holds a run of another spec \(sgd\(lr=0.05.*\); name another --out", ended.err)
+    assert same(weights(tmp_path / "run"), before)
+
+
+def test_changed_data_in_the_same_folder_are_refused(refused, calando, tmp_path):
+    images, labels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8), np.arange(60) % 3
+    command = ("train", "npz:own.npz", "sgd(lr=0.1)", "--model", "cnn", "--batch-size", "8", "--steps", "2")
+    np.savez(tmp_path / "own.npz", images=images, labels=labels)
+    assert calando(*command, "--threads", "1", "--out", "run").status == 0
+    images[0, 0, 0] ^= 1
+    np.savez(tmp_path / "own.npz", images=images, labels=labels)
+    ended = refused(*command, "--threads", "1", "--out", "run")
+    assert "the data has changed since the run in 'run' was started" in ended.err
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"spec": {}, "data": ""}', '{"spec": 3, "data": ""}'])
+def test_a_damaged_spec_is_named(refused, tmp_path, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/spec.json").write_text(text)
+    (tmp_path / "run/study.lock").write_text("")
+    assert "run/spec.json is damaged" in refused(*QUICK, "--out", "run").err
+    assert (tmp_path / "run/spec.json").read_text() == text
+
+
+def test_a_damaged_checkpoint_costs_time_and_not_the_result(calando, tmp_path):
+    calando(*QUICK, "--out", "run")
+    before = weights(tmp_path / "run")
+    (tensors,) = tmp_path.glob("run/checkpoints/*/tensors-*")
+    for damage in (lambda data: data[:100], lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: b""):
+        tensors.write_bytes(damage(tensors.read_bytes()))
+        assert calando(*QUICK, "--out", "run").status == 0
+        assert same(weights(tmp_path / "run"), before)
+
+
+def test_a_diverged_run_is_an_outcome(calando):
+    ended = calando("train", "digits", "sgd(lr=1e30)", *QUICK[3:], "--json")
+    assert ended.status == 0
+    assert ended.json["outcome"] == "diverged"
+    assert ended.json["steps_done"] < 4
+    assert ended.json["test_score"] == pytest.approx(0.1)
+    assert re.fullmatch(r"step \d: loss is (nan|inf) at step \d", ended.json["events"][0])
+
+
+def test_rate_and_loss_are_drawn_live(calando, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = calando(*QUICK, "--out", "run")
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ended.err)
+    assert "sgd(lr=0.05, momentum=0.9) | cosine(1, 0)" in drawn
+    assert re.search(r"step [1-4]/4 +rate 0\.\d+ +loss \d\.\d{3} +time left", drawn)
+    assert any(0x2801 <= ord(letter) <= 0x28FF for letter in drawn), "no braille dot is set"
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *RUN, "--out", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A runner in the background may have handed down "ignore"; a user's terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def test_stopped_in_the_middle_it_ends_with_the_same_bits(calando, tmp_path, monkeypatch):
+    """Stopped by Ctrl-C, gone on with, killed outright, left to end: the weights of a run that was left alone."""
+    monkeypatch.setattr("calando.report.save", lambda chart, path: None)
+    for sign in (signal.SIGINT, signal.SIGKILL):
+        process = start(tmp_path / "stopped")
+        assert process.stderr is not None
+        at = re.match(r"step (\d+)/240", process.stderr.readline())
+        process.send_signal(sign)
+        _, err = process.communicate(timeout=60)
+        assert at, err
+        assert "Traceback" not in err
+        (state,) = tmp_path.glob("stopped/checkpoints/*/state.json")
+        step = json.loads(json.loads(state.read_text())["state"])["step"]
+        if sign == signal.SIGINT:
+            assert process.returncode == 130
+            assert "stopped; nothing is lost: the same command goes on" in err
+            assert int(at[1]) <= step < 240
+        else:
+            assert 0 < step <= int(at[1]), "it went on from the checkpoint"
+        assert not (tmp_path / "stopped/weights.safetensors").exists()
+    resumed = calando(*RUN, "--out", "stopped", "--json")
+    undisturbed = calando(*RUN, "--out", "undisturbed", "--json")
+    assert resumed.status == undisturbed.status == 0
+    assert same(weights(tmp_path / "stopped"), weights(tmp_path / "undisturbed"))
+    timeless = [{**ended.json, "seconds": 0, "weights": "", "figure": ""} for ended in (resumed, undisturbed)]
+    assert timeless[0] == timeless[1]
+
+
+def test_two_at_once_in_one_folder_are_refused(calando, tmp_path):
+    with sole_coordinator(tmp_path / "run"):
+        ended = calando(*QUICK, "--out", "run")
+    assert (ended.status, ended.out, ended.left) == (2, "", frozenset())
+    assert re.fullmatch(rf"calando: .* is being run by process {os.getpid()}; wait for it or stop it\n", ended.err)
