@@ -32,7 +32,7 @@ def test_compare_ends_with_the_tables_and_the_report(calando, tmp_path):
     assert f"calando compare digits fixed '{text}' --executor inline" in page
     assert re.search(r"^sgd.linear +0\.05 ", ended.out, re.MULTILINE)
     assert "digits with cnn, batch 32, 6 steps a run, 2 strategies, 2 paired seeds" in ended.err
-    assert re.search(r"\d of \d runs done, \d running, \d queued, time left", ended.err)
+    assert "starting the workers; 4 runs to make" in ended.err
 
 
 def test_compare_json_is_json_and_nothing_else_and_goes_on_where_it_stood(calando):
@@ -155,7 +155,7 @@ def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
         for status in statuses(study):
             listen(status)
     lines = capsys.readouterr().err.splitlines()
-    assert lines.count("0 of 6 runs done, 0 running, 6 queued, time left reckoning") == 1
+    assert lines.count("starting the workers; 6 runs to make") == 1
     assert lines.count("a worker was lost (x)") == 1
     assert lines.count("another note") == 1
 

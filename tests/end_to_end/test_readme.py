@@ -1,0 +1,145 @@
+"""What the README and the guides say is done: their files written, their Python run, their commands given.
+
+A block of code whose last line before it names a file (`my_project/tasks.py`) is that file; other Python is run as it
+stands, and so is every `calando …` and `python FILE` line. Only lengths are changed, as `SHORTER` and `SHORT` say.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calando
+from calando.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/concepts.md", "docs/guides/own-workload.md")
+PAGES = (*DOCUMENTS, "docs/guides/statistics.md", "docs/LOG.md", "CHANGELOG.md")
+
+# Put in place of the lengths of commands (`--epochs 5`) and of scripts.
+SHORTER = {
+    "compare": ["--steps", "4", "--seeds", "2", "--rates", "1", "--workers", "1", "--device", "cpu"],
+    "train": ["--steps", "4", "--threads", "1", "--device", "cpu"],
+}
+SHORT = {"epochs=10": "steps=4, seeds=2, rates=1, workers=1, device='cpu'", "range(1000)": "range(10)"}
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"`([\w/]+\.(?:py|toml))`:\s*\Z")
+
+
+def blocks(document: str) -> list[tuple[str, str | None, str]]:
+    """(language, the file it is, the text) of each block."""
+    text = (ROOT / document).read_text()
+    found = []
+    for block in _BLOCK.finditer(text):
+        named = _FILE.search(text[: block.start()])
+        found.append((block[1], named[1] if named else None, block[2]))
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    images = np.random.default_rng(0).integers(0, 256, (120, 16, 16), dtype=np.uint8)
+    np.savez("shapes.npz", images=images, labels=np.arange(120) % 3)
+    ran = 0
+    try:
+        for language, file, text in blocks(document):
+            for long, short in SHORT.items():
+                text = text.replace(long, short)
+            if file is not None:
+                path = Path(file)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            elif language == "python":
+                exec(compile(text, document, "exec"), {"__name__": "__main__"})
+            elif language == "console":
+                for line in text.splitlines():
+                    run(shlex.split(line), monkeypatch, capsys)
+                    ran += 1
+            else:
+                raise AssertionError(f"a block of {language} that nobody checks")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "my_project"]:
+            del sys.modules[name]
+    assert ran
+
+
+def shorter(command: list[str]) -> list[str]:
+    """The command with its length changed."""
+    if command[1] not in SHORTER:
+        return command
+    kept, words = [], iter(command)
+    for word in words:
+        if word in ("--epochs", "--steps"):
+            next(words)
+        else:
+            kept.append(word)
+    # One's own workload runs in a worker process, as it does for a newcomer; the others in this one, to be quick.
+    inline = ["--executor", "inline"] if command[1] == "compare" and "my_project.tasks:workload" not in kept else []
+    return [*kept, *SHORTER[command[1]], *inline]
+
+
+def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run one line; it must succeed and say something."""
+    if command[0] == "python":
+        ended = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=240)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout
+        return
+    assert command[0] == "calando", command
+    monkeypatch.setattr(sys, "argv", shorter(command))
+    status = None
+    try:
+        main()
+    except SystemExit as left:
+        status = left.code
+    said, err = capsys.readouterr()
+    assert not status, (command, err)
+    assert said.strip()
+    if command[1] == "compare":
+        assert re.search(r"^report: .*report\.html$", said, re.MULTILINE), said
+
+
+def test_the_two_commands_of_a_newcomer_are_the_makefiles():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^    make (\w+) ", readme, re.MULTILINE)
+    assert targets == ["demo", "test"]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_every_verb_is_in_the_readme(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["calando", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    verbs = re.findall(r"^  (\w+)  +", capsys.readouterr().out.partition("Commands:")[2], re.MULTILINE)
+    table = (ROOT / "README.md").read_text().partition("## The verbs")[2].partition("\n## ")[0]
+    assert len(verbs) > 5
+    assert all(re.search(rf"`(calando )?{verb}\b", table) for verb in verbs)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.is_file(), f"{page} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_version_is_said_once():
+    assert (
+        re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1] == calando.__version__
+    )
