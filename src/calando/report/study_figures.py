@@ -161,7 +161,7 @@ def _differences(summary: StudySummary) -> Figure:
     shown = " to ".join(f"{100 * level:.4g}%" for level in sorted({levels[0], levels[-1]}))
     pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
     if len(summary.comparisons) > 1:
-        pedigree += f", corrected for {len(summary.comparisons)} comparisons (Holm)"
+        pedigree += f", corrected for picking the best of {len(summary.results)} (Holm)"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
     return Figure("differences", title, reading, pedigree, chart)
