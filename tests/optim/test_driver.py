@@ -79,3 +79,8 @@ def test_a_frozen_network_is_refused():
     network = torch.nn.Linear(2, 2).requires_grad_(False)
     with pytest.raises(UsageError, match="no parameter"):
         split_by_decay(network, weight_decay=0.0)
+
+
+def test_lazy_layers_are_refused():
+    with pytest.raises(UsageError, match="lazy layers"):
+        split_by_decay(torch.nn.LazyLinear(3), weight_decay=0.1)

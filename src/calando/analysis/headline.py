@@ -5,9 +5,8 @@ Scores are in percent with the standard deviation over seeds; differences are le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import median
+from statistics import median_low
 
 from calando.analysis.results import Comparison, StrategyResult
 
@@ -38,7 +37,7 @@ def headline(
     if not complete or first.test is None:
         return _progress(first, best=best, done=done, known=known)
     if failed:
-        return "No verdict: every final run diverged or died at chance level. Try lower rates, or a warmup."
+        return "No verdict: every final run diverged or died at chance level. Try other rates, or a warmup."
     n = first.test.n
     score = f"test {_with_spread(first)}"
     if len(ranked) == 1:
@@ -76,16 +75,21 @@ def _unclear(names: Sequence[str], n: int) -> str:
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:
-    """Which of those that cannot be told apart reached the target soonest, in the median; "" if none stands out."""
+    """Which of those that cannot be told apart reached the target soonest, in the median; "" if none stands out.
+
+    Only strategies that reached it at every seed are ranked: where a seed never arrives, a median is a guess.
+    """
     reached = [
-        (median(math.inf if step is None else step for step in result.steps_to_target), result.name)
+        (median_low(step for step in result.steps_to_target if step is not None), result.name)
         for result in tied
-        if result.steps_to_target
+        if result.steps_to_target and None not in result.steps_to_target
     ]
     steps = sorted(reached)
-    if not steps or math.isinf(steps[0][0]) or (len(steps) > 1 and steps[0][0] == steps[1][0]):
+    if len(steps) < 2 or steps[0][0] == steps[1][0]:
         return ""
-    return f" Of these, {steps[0][1]} reached the target in the fewest steps (median {steps[0][0]:g})."
+    return (
+        f" Of those that reached the target at every seed, {steps[0][1]} did so soonest (median {steps[0][0]} steps)."
+    )
 
 
 def _with_spread(result: StrategyResult) -> str:

@@ -127,7 +127,7 @@ def _counts(status: Status, clock: _Clock) -> str:
         return f"reading the test part with the final weights: {status.looks} to go"
     running = len(status.running)
     if not running and not status.done:
-        return f"starting the workers; {status.expected} runs to make"
+        return f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
     return (
         f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued, "
         f"time left {clock.remaining(status)}"

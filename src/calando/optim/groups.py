@@ -22,15 +22,19 @@ def split_by_decay(network: nn.Module, *, weight_decay: float) -> list[dict[str,
     """Named groups for an optimizer; one group where nothing decays.
 
     Raises:
-        UsageError: no parameter asks for a gradient.
+        UsageError: no parameter asks for a gradient, or one has no shape yet.
 
     >>> import torch
     >>> [(g["name"], len(g["params"])) for g in split_by_decay(torch.nn.Linear(2, 3), weight_decay=0.1)]
     [('decay', 1), ('no_decay', 1)]
     """
+    from torch.nn.parameter import UninitializedParameter
+
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trained:
         raise UsageError("the network has no parameter that asks for a gradient; unfreeze some before training")
+    if any(isinstance(parameter, UninitializedParameter) for parameter in trained):
+        raise UsageError("the network has lazy layers, whose weights depend on the first batch; give their sizes")
     if weight_decay == 0:
         return [{"name": "all", "params": trained}]
     groups = [

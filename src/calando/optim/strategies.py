@@ -35,6 +35,15 @@ from calando.schedules import Call, Curve, Span, parse, parse_call, split_pipe
 
 __all__ = ["bind_strategy", "parse_strategy", "read_strategy"]
 
+_TOML_TYPES: tuple[tuple[str, type, str], ...] = (
+    ("name", str, "text"),
+    ("method", str, "text"),
+    ("strategy", str, "text"),
+    ("options", dict, "a table, as in { momentum = 0.9 }"),
+    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
+    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
+)
+
 _NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
 _KEYED = re.compile(r"\s*([a-z_]+)\s*:\s*")
 
@@ -127,13 +136,24 @@ def _read_toml(path: Path) -> StrategySpec:
     for key in fields:
         if key not in known:
             raise UnknownName(f"key of strategy file {path.name}", key, known)
+    for key, kind, said in _TOML_TYPES:
+        if key in fields and not isinstance(fields[key], kind):
+            raise UsageError(f"strategy file {str(path)!r}: {key} must be {said}, got {fields[key]!r}")
     if "strategy" in fields:
-        return parse_strategy(str(fields["strategy"]), name=str(fields.get("name", path.stem)))
+        if beside := sorted(fields.keys() - {"strategy", "name"}):
+            raise UsageError(
+                f"strategy file {str(path)!r}: {beside[0]} belongs into the strategy's text; only name stands beside it"
+            )
+        return parse_strategy(fields["strategy"], name=fields.get("name", path.stem))
     if "method" not in fields:
         raise UsageError(f'strategy file {str(path)!r} must say method = "…" or strategy = "pipe text"')
     fields.setdefault("name", path.stem)
     if fields.get("lr") == "auto":
         del fields["lr"]
+    if isinstance(fields.get("lr"), bool):
+        raise UsageError(
+            f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
+        )
     try:
         fields["schedules"] = {key: str(parse(str(text))) for key, text in dict(fields.get("schedules", {})).items()}
         fields["controllers"] = tuple(_plateau_text(parse_call(str(c))) for c in list(fields.get("controllers", [])))

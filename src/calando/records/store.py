@@ -92,9 +92,15 @@ class Store:
         path = folder / FILE_NAME
         if not path.is_file():
             raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); `calando compare` makes one")
+        if path.stat().st_size == 0:
+            raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
         with _speaking_plainly(path):
             if read_only:
-                connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+                # On a read-only medium SQLite cannot make the files that write-ahead logging shares between readers.
+                log = path.with_name(f"{FILE_NAME}-wal")
+                settled = not os.access(folder, os.W_OK) and not (log.exists() and log.stat().st_size)
+                mode = "immutable=1" if settled else "mode=ro"
+                connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=30)
             else:
                 connection = sqlite3.connect(path, timeout=30)
                 connection.execute("PRAGMA journal_mode = WAL")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import platform
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +35,14 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.split(":")[0] not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; use --device cpu")
+    if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices, from cuda:0"
+        )
     if precision not in ("auto", "fp32", "bf16"):
         raise UsageError(f"precision must be auto, fp32 or bf16, got {precision!r}")
     if precision == "auto":

@@ -27,7 +27,7 @@ from calando.training.checkpoint import drop_checkpoint, load_checkpoint, save_c
 from calando.training.evaluate import evaluate
 from calando.training.lane import describe_host, holding_lane, seed_step
 from calando.training.state import TrainState, start
-from calando.workloads.workload import Workload
+from calando.workloads.workload import CrossEntropy, Workload
 
 __all__ = ["Interrupted", "advance", "execute"]
 
@@ -154,7 +154,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
     events = list(state.events)
     if state.stopped is not None:
         outcome = "diverged"
-    elif _at_chance(state.losses, classes=workload.classes):
+    elif isinstance(workload.loss, CrossEntropy) and _at_chance(state.losses, classes=workload.classes):
         outcome = "died"
         text = f"the training loss ends at chance level, log({workload.classes}): the network died or never learned"
         events.append(Event(step=state.step - 1, kind="died", text=text))

@@ -48,7 +48,10 @@ class Pair:
 
     def check(self, name: str, value: Value) -> tuple[float, float]:
         """The pair, if both are in range."""
-        if not isinstance(value, tuple) or len(value) != 2 or not all(0 <= item < 1 for item in value):
+        numbers = isinstance(value, tuple) and all(
+            isinstance(v, int | float) and not isinstance(v, bool) for v in value
+        )
+        if not isinstance(value, tuple) or not numbers or len(value) != 2 or not all(0 <= item < 1 for item in value):
             shown = list(value) if isinstance(value, tuple) else value
             raise UsageError(f"{name} must be two numbers in [0, 1) like [0.9, 0.999], got {shown!r}")
         return value[0], value[1]

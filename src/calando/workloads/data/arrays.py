@@ -52,6 +52,9 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None) -> Arr
     Raises:
         DataError: a class with a single sample.
     """
+    if len(whole.images) != len(whole.labels):
+        counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
+        raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
     kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
     return ArrayData(whole.take(kept), whole.take(held), class_names)
 
