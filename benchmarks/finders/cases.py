@@ -1,12 +1,13 @@
 """The twelve workloads that finders are judged on; a third of them is held out while the rule is chosen.
 
 Three data sets, networks with and without normalisation, SGD with momentum, Adam and AdamW, batches of 32 to 512.
-Every case names its strategy without a rate: `strategy(rate)` settles it, `linear(1, 0)` decays it.
+Every case names its strategy without a rate: `strategy(rate)` settles it, `linear(1, 0)` decays it. Five of them are
+trained at a constant rate as well, which is what the recommendation for constant rates rests on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from calando.records import RunSpec
 from calando.workloads.registry import resolve
 from calando.workloads.workload import Workload
 
-__all__ = ["CASES", "Case", "prepare", "settled"]
+__all__ = ["CASES", "CONSTANT_CASES", "Case", "prepare", "settled"]
 
 SGD = "sgd(lr={lr!r}, momentum=0.9, weight_decay=0.0005)"
 ADAM = "adam(lr={lr!r})"
 ADAMW = "adamw(lr={lr!r}, weight_decay=0.05)"
+AT_A_CONSTANT_RATE = "-constant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Case:
         steps: of one run of the table of truth.
         seeds: runs a rate in the table of truth.
         held_out: not looked at while the rule was chosen.
+        schedule: of the rate, in the table of truth.
     """
 
     name: str
@@ -49,10 +52,16 @@ class Case:
     limit: int | None = None
     validation: float = 0.1
     held_out: bool = False
+    schedule: str = "linear(1, 0)"
+
+    @property
+    def curves(self) -> str:
+        """The name of the case whose sweeps are judged: a schedule changes nothing about them."""
+        return self.name.removesuffix(AT_A_CONSTANT_RATE)
 
     def strategy(self, rate: float) -> str:
         """The text of the strategy at a rate."""
-        return f"{self.method.format(lr=rate)} | linear(1, 0)"
+        return f"{self.method.format(lr=rate)} | {self.schedule}"
 
     @property
     def definition(self) -> str:
@@ -94,6 +103,12 @@ CASES = (
     _case("cifar10", "plain8", 128, "sgd", SGD, 120, held_out=True),
     _case("cifar10", "cnn", 512, "adamw", ADAMW, 64, held_out=True),
     _case("cifar10", DEEP, 128, "sgd", SGD, 140),
+)
+
+CONSTANT_CASES = tuple(
+    replace(case, name=case.name + AT_A_CONSTANT_RATE, schedule="constant(1)", seeds=2)
+    for case in CASES
+    if not case.held_out and case.data in ("digits", "fashion-mnist") and case.model != "plain8"
 )
 
 

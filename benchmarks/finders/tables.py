@@ -7,14 +7,15 @@ from rich.console import Console
 from rich.table import Table
 
 from . import curves, truth
-from .cases import CASES, Case
+from .cases import CASES, CONSTANT_CASES, Case
 from .hopeless import HOPELESS, NOISE, noise_curves
 from .peers import PEERS
-from .score import FINDERS, OURS, Landscape, Summary, answers_of, landscape, summary
+from .score import FINDERS, OURS, Landscape, Summary, answers_of, judged, landscape, summary
 
 __all__ = ["show"]
 
 GOALS = {"near": 0.90, "p90": 1.0, "abstained": 0.15, "hopeless": 0.90}
+DIVISORS = (1.0, 1.5, 2.0, 3.0)
 Measured = dict[str, np.ndarray]
 Lands = dict[str, Landscape]
 
@@ -38,8 +39,31 @@ def show() -> None:
         summaries[title] = rows
     _ours_by_case(console, cases, lands, measured)
     _by_case(console, cases, lands, measured)
+    _constant(console, stored, measured)
     hopeless = _hopeless(console, measured)
     _goals(console, summaries, hopeless)
+
+
+def _constant(console: Console, stored: dict[str, dict], measured: Measured) -> None:
+    """What a constant rate costs at the decayed recommendation divided by DIVISORS."""
+    table = _table(
+        "a constant rate: regret in points, mean over seeds, at the rate for a decayed schedule divided by",
+        "workload", "best", "at rate", *(f"{divisor:g}" for divisor in DIVISORS),
+    )  # fmt: skip
+    rows = []
+    for case in CONSTANT_CASES:
+        if case.name in stored and case.curves in measured:
+            land = landscape(stored[case.name])
+            rates = [found.decayed.rate for found, _ in (judged(one.tobytes()) for one in measured[case.curves])]
+            costs = [np.mean([land.regret(rate / divisor) for rate in rates if rate]) for divisor in DIVISORS]
+            rows.append(costs)
+            best = f"{land.scores.max():.1f} %"
+            table.add_row(
+                case.name, best, f"{2.0 ** land.exponents[land.scores.argmax()]:.3g}", *map("{:.2f}".format, costs)
+            )
+    if rows:
+        table.add_row("mean", "", "", *map("{:.2f}".format, np.mean(rows, axis=0)))
+    console.print(table)
 
 
 def _table(title: str, *columns: str) -> Table:

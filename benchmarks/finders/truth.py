@@ -1,4 +1,4 @@
-"""The table of truth: final validation score over rates 2^k, from real runs with linear decay to zero.
+"""The table of truth: final validation score over rates 2^k, from real runs with linear decay to zero, or constant.
 
 For each case the walk begins at its usual rate and goes outward, both ways in turn, until two rates on that side score
 FALLEN below the best so far (or the bounds are met). A run that diverged scores chance. Rates within TOP of the best
@@ -19,7 +19,7 @@ import torch
 from calando.records.files import write_atomically
 from calando.training.loop import execute
 
-from .cases import CASES, Case, settled
+from .cases import CASES, CONSTANT_CASES, Case, settled
 
 __all__ = ["TRUTH", "build", "read", "table"]
 
@@ -45,7 +45,7 @@ def build(data_dir: Path, *, only: str = "") -> None:
     torch.set_num_threads(1)
     whole = read()
     for plan in (_walk, _top):
-        for case in CASES:
+        for case in (*CASES, *CONSTANT_CASES):
             if only in case.name:
                 _measure(case, data_dir, whole, plan)
 
