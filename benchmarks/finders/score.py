@@ -16,10 +16,9 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from calando.analysis.range_rules import RULES
-from calando.analysis.suggest import RangeCurves, Suggestion, suggest
+from calando.analysis.suggest import RULES, RangeCurves, Suggestion, suggest
 from calando.optim.methods import find_method
-from calando.training.range_stops import stop_reason
+from calando.training.range_test.stops import stop_reason
 
 from . import curves, truth
 from .cases import Case

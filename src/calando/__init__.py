@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from calando.optim import parse_strategy
     from calando.optim.groups import layer_groups
     from calando.schedules import parse
-    from calando.training.find import find_lr
+    from calando.training.range_test import find_lr
     from calando.workloads.custom import workload
     from calando.workloads.workload import Workload
 
@@ -48,7 +48,7 @@ _HOMES = {
     "Workload": "calando.workloads.workload",
     "attach": "calando.integrations.attach",
     "compare": "calando.engine.compare",
-    "find_lr": "calando.training.find",
+    "find_lr": "calando.training.range_test",
     "layer_groups": "calando.optim.groups",
     "parse": "calando.schedules",
     "parse_strategy": "calando.optim",

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.analysis.range_rules import RULES
-from calando.analysis.suggest import RangeCurves, suggest
+from calando.analysis.suggest import RULES, RangeCurves, suggest
 from calando.errors import UsageError
 
 RATES = np.geomspace(1e-6, 10, 100)

@@ -18,10 +18,9 @@ from calando.engine.ask import ask_run
 from calando.engine.limits import Budget, Machine
 from calando.errors import UnknownName, UsageError
 from calando.records import WorkloadSpec
-from calando.training.find import Asked
-from calando.training.find_run import find_for_run
-from calando.training.lent_loss import moved
 from calando.training.loop import execute
+from calando.training.range_test import Asked, find_for_run
+from calando.training.range_test.loss import moved
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] * X[:, 1] > 0).long()

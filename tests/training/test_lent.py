@@ -17,7 +17,7 @@ import calando
 from calando.errors import UsageError
 from calando.optim import METHODS
 from calando.optim.groups import split_by_decay
-from calando.training.lent import lending
+from calando.training.range_test.lent import lending
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),

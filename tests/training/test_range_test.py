@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
-from calando.training.found import held
-from calando.training.lent import lending
-from calando.training.lent_loss import LentLoss
-from calando.training.lent_update import LentUpdate
-from calando.training.range_stops import begins_too_high, stop_reason
-from calando.training.range_test import Sweep, measure_curves
+from calando.training.range_test.found import held
+from calando.training.range_test.lent import lending
+from calando.training.range_test.loss import LentLoss
+from calando.training.range_test.measure import Sweep, measure_curves
+from calando.training.range_test.stops import begins_too_high, stop_reason
+from calando.training.range_test.update import LentUpdate
 
 DENSITY = 14  # updates a decade: 100 over seven decades
 SEEDS = st.integers(0, 2**32 - 1)

@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from calando.analysis.suggest import RangeCurves, Rule, Suggestion
-    from calando.training.find import Progress
-    from calando.training.found import Found
+    from calando.training.range_test import Found, Progress
 
-__all__ = ["find"]
+__all__ = ["find", "measuring"]
 
 TEXT_WIDTH = 100
 
@@ -87,8 +86,7 @@ def find(
     )
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
-    from calando.training.find import Asked
-    from calando.training.find_run import find_for_run
+    from calando.training.range_test import Asked, find_for_run
 
     wanted = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     machine = Machine(
@@ -97,7 +95,7 @@ def find(
         threads=len(os.sched_getaffinity(0)) if threads is None else threads,
     )
     spec, loaded = ask_run(asked, strategy, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
-    with _progress(quiet=as_json) as progress:
+    with measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
     if output is not None:
         from calando.report import range_figure, save
@@ -113,7 +111,7 @@ def find(
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Progress | None]:
+def measuring(*, quiet: bool) -> Iterator[Progress | None]:
     """A bar on standard error where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress as Bar

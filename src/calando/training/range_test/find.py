@@ -22,12 +22,12 @@ from calando.errors import UnknownName, UsageError
 from calando.optim.driver import Driver, group_name
 from calando.schedules import constant
 from calando.schedules.span import Horizon
-from calando.training.found import Found, FoundRate, held
-from calando.training.lent import lending
-from calando.training.lent_loss import Forward, LentLoss
-from calando.training.lent_ready import check_lent, device_of, endless, prepare
-from calando.training.lent_update import LentUpdate
-from calando.training.range_test import Sweep, hold_rate, measure_curves
+from calando.training.range_test.found import Found, FoundRate, held
+from calando.training.range_test.lent import lending
+from calando.training.range_test.loss import Forward, LentLoss
+from calando.training.range_test.measure import Sweep, hold_rate, measure_curves
+from calando.training.range_test.ready import check_lent, device_of, endless, prepare
+from calando.training.range_test.update import LentUpdate
 from calando.training.snapshot import Undo
 
 __all__ = ["Asked", "Progress", "find_lr", "find_ranges"]
@@ -106,8 +106,9 @@ def find_lr(
 ) -> Found:
     """Measure the training loss over a rising learning rate, a few times, and say which rate it speaks for.
 
-    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.lent`. It may be
-    called in the middle of training. Under DistributedDataParallel call it on every rank: all get the same answer.
+    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.range_test.lent`.
+    It may be called in the middle of training. Under DistributedDataParallel call it on every rank: all get the same
+    answer.
 
     >>> torch.manual_seed(0); model = nn.Linear(4, 2)
     <torch._C.Generator object at ...>

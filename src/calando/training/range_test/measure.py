@@ -3,7 +3,7 @@
     rate of update i = low * q^i,   q = (high / low)^(1 / (steps - 1))          i = 0, 1, …
 
 Several repeats from the same state over different batches. A repeat goes on past `high`, at the same q, until
-something happens, at most up to `top`; it ends where the loss or a gradient is not finite, or where `range_stops`
+something happens, at most up to `top`; it ends where the loss or a gradient is not finite, or where `stops`
 has seen enough. If the first one shows that what is of interest begins below `low`, it is made again from lower.
 Rates are written by the driver: all groups keep their ratios, or one group's rate rises and the others stay.
 
@@ -24,8 +24,8 @@ from calando.errors import UsageError
 from calando.optim.driver import Driver
 from calando.schedules import Schedule, constant, exponential, per_group
 from calando.schedules.span import Horizon
-from calando.training.lent_update import LentUpdate, Reading
-from calando.training.range_stops import begins_too_high, stop_reason
+from calando.training.range_test.stops import begins_too_high, stop_reason
+from calando.training.range_test.update import LentUpdate, Reading
 
 __all__ = ["Sweep", "hold_rate", "measure_curves"]
 

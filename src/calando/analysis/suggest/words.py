@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from calando.analysis.range_curves import RangeCurves
-from calando.analysis.range_rules import HEAD, Landmarks, capped, smooth
+from calando.analysis.suggest.curves import RangeCurves
+from calando.analysis.suggest.rules import HEAD, Landmarks, capped, smooth
 
 __all__ = ["explain"]
 
@@ -18,7 +18,7 @@ def explain(curves: RangeCurves, *, start: float, top: float, marks: Landmarks, 
     """One paragraph of plain sentences.
 
     Args:
-        start, top: as in `range_rules`.
+        start, top: as in `rules`.
         fell: whether the fall is more than noise; if not, there is little to explain.
     """
     low, high = curves.rates[0], curves.rates[-1]

@@ -25,8 +25,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calando.analysis.range_curves import RangeCurves
-from calando.analysis.range_rules import HEAD, WIDTH, Landmarks, points, smooth
+from calando.analysis.suggest.curves import RangeCurves
+from calando.analysis.suggest.rules import HEAD, WIDTH, Landmarks, points, smooth
 
 __all__ = ["doubts"]
 

@@ -4,7 +4,7 @@
     constant   decayed / CONSTANT
 
 `half` is the rate by which half of the loss's fall is made and `lost` that from which on half of it is lost again:
-`calando.analysis.range_rules`. That this is what is recommended was decided by measurement, `benchmarks/finders.py`;
+`calando.analysis.suggest.rules`. That this is what is recommended was decided by measurement, `benchmarks/finders.py`;
 no factor is fitted: other shares, and other levels than the half, were better on one workload and worse on the next.
 Arrays in, values out; nothing here knows of torch.
 """
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calando.analysis.range_curves import RangeCurves
-from calando.analysis.range_doubts import doubts
-from calando.analysis.range_rules import RULES, Landmarks, Rule, capped, landmarks, smooth, start_of
-from calando.analysis.range_words import explain
+from calando.analysis.suggest.curves import RangeCurves
+from calando.analysis.suggest.doubts import doubts
+from calando.analysis.suggest.rules import RULES, Landmarks, Rule, capped, landmarks, smooth, start_of
+from calando.analysis.suggest.words import explain
 
-__all__ = ["RangeCurves", "Rule", "Smoothed", "Suggestion", "suggest"]
+__all__ = ["Smoothed", "Suggestion", "suggest"]
 
 HIGH_SHARE = 0.5
 CONSTANT = 1.5  # measured on five workloads: 1 to 1.5 cost least, 0.2 to 1 point
@@ -54,7 +54,7 @@ class Suggestion:
         decayed: the peak rate for a schedule that decays to zero or nearly so.
         constant: the rate for training at a constant one.
         reliable: whether to act on it.
-        doubts: why not, a name each (`calando.analysis.range_doubts`), the gravest first; a program may act on them.
+        doubts: why not, a name each (`calando.analysis.suggest.doubts`), the gravest first; a program may act on them.
         reasons: the same in words, in the same order; empty when reliable.
         diverged_at: the rate from which on half or more of what was gained is lost; None: not up to the highest.
         explanation: a paragraph: what too small and too large a rate look like on this curve.

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from calando.records import RunSpec
-from calando.training.find import Asked, Progress, find_ranges
-from calando.training.found import Found
 from calando.training.lane import holding_lane, seed_step
-from calando.training.lent import lending
-from calando.training.lent_loss import LentLoss
-from calando.training.lent_update import LentUpdate
+from calando.training.range_test.find import Asked, Progress, find_ranges
+from calando.training.range_test.found import Found
+from calando.training.range_test.lent import lending
+from calando.training.range_test.loss import LentLoss
+from calando.training.range_test.update import LentUpdate
 from calando.training.state import start
 from calando.workloads.workload import CrossEntropy, Workload
 

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
-from calando.training.lent_loss import LentLoss, moved
+from calando.training.range_test.loss import LentLoss, moved
 
 __all__ = ["LentUpdate", "Reading"]
 
