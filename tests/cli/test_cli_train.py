@@ -66,7 +66,12 @@ def test_weights_load_into_the_network(calando, tmp_path):
 
     calando(*QUICK, "--out", "run")
     network = load(resolve("digits")).build()
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights(tmp_path / "run").items()})
+    stored = weights(tmp_path / "run")
+    report = network.load_state_dict(
+        {name: torch.from_numpy(value.copy()) for name, value in stored.items()}, strict=False
+    )
+    assert (report.missing_keys, report.unexpected_keys) == ([], [])
+    assert same({name: value.numpy() for name, value in network.state_dict().items()}, stored)
 
 
 def test_another_spec_in_the_same_folder_is_refused_and_stays_as_it_was(refused, calando, tmp_path):
@@ -172,3 +177,44 @@ def test_two_at_once_in_one_folder_are_refused(calando, tmp_path):
         ended = calando(*QUICK, "--out", "run")
     assert (ended.status, ended.out, ended.left) == (2, "", frozenset())
     assert re.fullmatch(rf"calando: .* is being run by process {os.getpid()}; wait for it or stop it\n", ended.err)
+
+
+FIND = ("train", "digits", "cosine", "--lr", "find", "--batch-size", "32", "--device", "cpu", "--threads", "1")
+
+
+def test_the_rate_found_is_kept_in_the_folder_and_not_measured_again(calando, tmp_path):
+    ended = calando(*FIND, "--steps", "4", "--out", "run")
+    assert ended.status == 0
+    said = re.match(r"rate ([\d.]+) \[([\d.]+), ([\d.]+)\], found by a range test: (\d+) updates, \d+ s\n", ended.out)
+    assert said, ended.out
+    rate, low, high = map(float, said.groups()[:3])
+    assert low <= rate <= high
+    kept = tmp_path / "run" / "range_test.json"
+    before = kept.stat().st_mtime_ns
+    again = calando(*FIND, "--steps", "4", "--out", "run", "--json")
+    assert kept.stat().st_mtime_ns == before
+    assert again.json["range_test"]["lr"] == rate
+    assert again.json["range_test"]["updates"] == int(said[4])
+    assert f"lr={rate!r}" in again.json["strategy"]
+
+
+def test_a_rate_that_cannot_be_found_is_not_trained_at(calando, tmp_path):
+    assert calando(*FIND, "--steps", "4", "--out", "run").status == 0
+    kept = tmp_path / "run" / "range_test.json"
+    said = json.loads(kept.read_text())
+    said["found"]["doubts"] = ["the loss falls at no rate"]
+    kept.write_text(json.dumps(said))
+    ended = calando(*FIND, "--steps", "4", "--out", "run")
+    assert ended.status == 2
+    assert "found no rate to rely on: the loss falls at no rate (it would say" in ended.err
+    assert "give --lr a number" in ended.err
+    kept.write_text("{}")
+    ended = calando(*FIND, "--steps", "4", "--out", "run")
+    assert ended.status == 2
+    assert "range_test.json is damaged; remove it" in ended.err
+
+
+def test_a_rate_that_is_neither_number_nor_find(calando):
+    ended = calando("train", "digits", "cosine", "--lr", "fnd")
+    assert ended.status == 2
+    assert "--lr must be a positive finite number or find, got 'fnd'" in ended.err

@@ -65,7 +65,7 @@ def test_a_study_ends_complete_and_keeps_only_useful_checkpoints(undisturbed):
     assert {result.name for result in summary.results} == set(STRATEGIES)
     with Store.open(folder, read_only=True) as store:
         runs, study = store.runs(), store.study
-    assert pending(study, runs=runs, tests=store_tests(folder)) == []
+    assert pending(study, runs=runs, tests=store_tests(folder), ranges={}) == []
     assert {path.name for path in (folder / "checkpoints").iterdir()} == needed_checkpoints(study, runs=runs)
     assert len(store_tests(folder)) == len(STRATEGIES) * OPTIONS["seeds"]
     for result in summary.results:
@@ -82,7 +82,7 @@ def store_tests(folder: Path):
 
 def test_the_plan_trains_first_and_reads_the_test_part_once_at_the_end():
     study = ask().study
-    jobs = pending(study, runs={}, tests={})
+    jobs = pending(study, runs={}, tests={}, ranges={})
     assert len(jobs) == len(STRATEGIES) * OPTIONS["rates"]
     assert all(isinstance(job, Train) and job.spec.seed == 0 for job in jobs)
     assert expected_runs(study) == len(STRATEGIES) * (OPTIONS["rates"] + OPTIONS["seeds"] - 1)
@@ -296,7 +296,7 @@ def test_an_executor_says_lost_when_its_worker_dies(tmp_path):
     setup = Setup(workload=study.workload, given=None, data_dir=None, folder=tmp_path, threads=1)
     crew = ProcessExecutor(setup, workers=1, on_progress=lambda progress: None)
     try:
-        (job, *_) = pending(study, runs={}, tests={})
+        (job, *_) = pending(study, runs={}, tests={}, ranges={})
         crew.submit(job)
         os.kill(crew.process_ids[0], signal.SIGKILL)
         (outcome,) = crew.poll(seconds=60)
@@ -315,7 +315,7 @@ def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
     summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
     assert summary.results[0].diverged == 2
     assert summary.results[0].test.values == (0.1, 0.1)
-    assert not isinstance(pending(asked.study, runs={}, tests={})[0], Look)
+    assert not isinstance(pending(asked.study, runs={}, tests={}, ranges={})[0], Look)
 
 
 @pytest.mark.torture

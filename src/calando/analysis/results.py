@@ -90,7 +90,7 @@ class StrategyResult:
         test: test scores of all final runs, in seed order; None before they are read.
         steps_to_target: by seed, in order; None where the target was not reached; empty while there is no target.
         diverged, died: how many of all runs of this strategy, trials included.
-        steps_trials, steps_final: updates spent; a run used by both counts as a trial.
+        steps_trials, steps_final: updates spent; a run used by both counts as a trial, and so does a range test.
         seconds: training and evaluation time spent on all of them.
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
@@ -157,6 +157,7 @@ class StudySummary:
         target_source: "given", or "best fixed-rate score".
         headline: the verdict in one or two sentences.
         runs_done, runs_known: records there, and asked for so far.
+        updates, seconds: spent on all of it, each run and each range test once, whoever shares it.
     """
 
     spec: StudySpec
@@ -169,3 +170,5 @@ class StudySummary:
     headline: str
     runs_done: int
     runs_known: int
+    updates: int
+    seconds: float

@@ -4,7 +4,8 @@ score of a final run      its own; chance where it diverged
 validation                mean over the final runs that did not choose the rate: seeds 1 … n-1 where it was chosen
                           and one of them is done, else what there is
 best                      highest mean test score, once every test score is there; before that, highest validation
-updates spent             each run once; a trial that is also the final run of seed 0 counts as a trial
+updates spent             each run once; a trial that is also the final run of seed 0 counts as a trial; a range test
+                          counts among the trials of every strategy that it was made for, also where they share it
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from calando.analysis.sensitivity import rate_band
 from calando.analysis.target import steps_to_target, target_of
 from calando.analysis.verdicts import against_best
 from calando.records.record import RunRecord, TestScore
-from calando.records.spec import RunSpec, StrategySpec, StudySpec
+from calando.records.spec import Centre, RunSpec, StrategySpec, StudySpec
 
 __all__ = ["summarize", "to_json"]
 
@@ -51,6 +52,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
         coarsest = max((1 / tests[digest].n for digest in asked & tests.keys()), default=1.0)
         comparisons = against_best(best, scores, resolution=coarsest)
+    ranges = _range_tests(study)
     finals = [run.digest() for strategy in study.strategies for run in final_runs(study, strategy, runs)]
     return StudySummary(
         spec=study,
@@ -71,7 +73,15 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         ),
         runs_done=len(done),
         runs_known=len(asked),
+        updates=sum(runs[digest].steps_done for digest in done) + sum(centre.updates for centre in ranges),
+        seconds=sum(runs[digest].seconds for digest in done) + sum(centre.seconds for centre in ranges),
     )
+
+
+def _range_tests(study: StudySpec) -> list[Centre]:
+    """Each range test once: strategies of the same method and options share one."""
+    found = [(study.strategy(name), centre) for name, centre in study.centres.items()]
+    return list({(one.method, str(one.options)): centre for one, centre in found}.values())
 
 
 def to_json(summary: StudySummary) -> dict[str, Any]:
@@ -95,6 +105,7 @@ def _result(
     trials = tuple(_trial(runs[run.digest()]) for run in choice.trials if run.digest() in runs)
 
     chosen = strategy.lr is None
+    centre = study.centres.get(strategy.name)
     unbiased = [record.score for seed, record in finals.items() if seed > 0 or not chosen]
     return StrategyResult(
         name=strategy.name,
@@ -102,16 +113,17 @@ def _result(
         lr=choice.lr,
         chosen=chosen,
         trials=trials,
-        note=_note(choice, trials),
+        note=_note(choice, trials, centre),
         validation=_spread(unbiased or [record.score for record in finals.values()]),
         validation_chose=bool(finals) and not unbiased,
         test=_test(list(finals.values()), tests) if len(finals) == study.seeds else None,
         steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
         diverged=sum(record.outcome == "diverged" for record in spent.values()),
         died=sum(record.outcome == "died" for record in spent.values()),
-        steps_trials=sum(record.steps_done for digest, record in spent.items() if digest in tried),
+        steps_trials=sum(record.steps_done for digest, record in spent.items() if digest in tried)
+        + (0 if centre is None else centre.updates),
         steps_final=sum(record.steps_done for digest, record in spent.items() if digest not in tried),
-        seconds=sum(record.seconds for record in spent.values()),
+        seconds=sum(record.seconds for record in spent.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
         band=rate_band(trials),
     )
@@ -152,8 +164,11 @@ def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
     return (-result.test.mean if by_test and result.test is not None else 0.0), validation
 
 
-def _note(choice: RateChoice, trials: Sequence[Trial]) -> str:
+def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None) -> str:
     notes = []
+    if centre is not None:
+        told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
+        notes.append(f"range test of {centre.updates} updates: {told}")
     if choice.extended is not None:
         added = choice.trials[0 if choice.extended == "low" else -1].lr
         notes.append(f"grid extended to {added:g}")

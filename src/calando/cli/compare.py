@@ -27,6 +27,7 @@ from calando.cli.options import (
     TrainLimit,
     WorkloadName,
     file_name,
+    rate_asked,
     workload_spec,
 )
 
@@ -72,6 +73,7 @@ def compare(
 
     \b
     calando compare digits
+    calando compare digits fixed cosine adamw --lr find --rates 3 --span 10
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
@@ -102,7 +104,7 @@ def compare(
         seeds=seeds,
         rates=rates,
         span=span,
-        lr=lr,
+        lr=rate_asked(lr),
         target=target,
         data_dir=data,
     )

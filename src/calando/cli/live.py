@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.engine.coordinator import Status
-from calando.engine.plan import Look
+from calando.engine.plan import Find, Look
 from calando.records import StudySpec
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class _Clock:
 
 
 def _counts(status: Status, clock: _Clock) -> str:
+    if status.finds:
+        return f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
     if status.looks:
         return f"reading the test part with the final weights: {status.looks} to go"
     running = len(status.running)
@@ -151,6 +153,8 @@ def _picture(status: Status, study: StudySpec, clock: _Clock) -> RenderableType:
 
 def _row(slot: int, progress: Progress, study: StudySpec) -> tuple[str, str, str, str, str]:
     spec = progress.job.spec
+    if isinstance(progress.job, Find):
+        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
     what = "test look" if isinstance(progress.job, Look) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
     return (
         f"worker {slot + 1}",

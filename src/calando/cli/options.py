@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,7 @@ __all__ = [
     "TrainLimit",
     "WorkloadName",
     "file_name",
+    "rate_asked",
     "workload_spec",
 ]
 
@@ -53,7 +54,12 @@ DataDir = Annotated[
 ]
 Epochs = Annotated[float | None, typer.Option(help="length of each run in passes over the data")]
 Steps = Annotated[int | None, typer.Option(help="length of each run in updates, instead of --epochs")]
-Rate = Annotated[float | None, typer.Option("--lr", help="base rate, where the strategy leaves it open")]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--lr", metavar="RATE|find", help="base rate, where the strategy leaves it open; find: by a range test first"
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16")]
 Threads = Annotated[int, typer.Option(help="threads of each worker")]
@@ -88,6 +94,27 @@ def workload_spec(
         accumulate=accumulate,
         train_limit=train_limit,
     )
+
+
+def rate_asked(text: str | None) -> float | Literal["find"] | None:
+    """What `--lr` was given.
+
+    Raises:
+        UsageError: neither a number nor "find".
+
+    >>> rate_asked("0.1"), rate_asked("find"), rate_asked(None)
+    (0.1, 'find', None)
+    """
+    from calando.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "find":
+        return "find"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
 
 
 def file_name(text: str) -> str:

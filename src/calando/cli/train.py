@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calando.cli.found import settle_rate
 from calando.cli.options import (
     Accumulate,
     AsJson,
@@ -28,6 +29,7 @@ from calando.cli.options import (
     TrainLimit,
     WorkloadName,
     file_name,
+    rate_asked,
     workload_spec,
 )
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from calando.engine.executors.base import Outcome
-    from calando.records import RunRecord, RunSpec, TestScore
+    from calando.records import Centre, RangeRecord, RunRecord, RunSpec, TestScore
     from calando.workloads.workload import Workload
 
 __all__ = ["train"]
@@ -67,10 +69,11 @@ def train(
     """Train once, drawing rate and loss live.
 
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
-    A rate left open is the method's usual one; `calando compare` chooses better.
+    A rate left open is the method's usual one; --lr find makes a range test first; `calando compare` chooses best.
 
     \b
     calando train digits "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)" --epochs 20
+    calando train digits cosine --lr find
     """
     # Before the imports that need torch: a name mistyped is said at once.
     asked = workload_spec(
@@ -89,20 +92,27 @@ def train(
 
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
+    rate = rate_asked(lr)
     spec, loaded = ask_run(
         asked,
         strategy,
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
         seed=seed,
-        lr=lr,
+        lr=rate,
         data_dir=data,
     )
-    folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}-{spec.digest()[:8]}"
+    found = "-find" * (rate == "find")
+    folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}{found}-{spec.digest()[:8]}"
     with sole_coordinator(folder):
+        centre = None
+        if found:
+            spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
+            if not as_json:
+                typer.echo(_told(centre))
         _refuse_another(folder, spec, data=loaded.fingerprint)
         record, test = _run(spec, loaded, folder, quiet=as_json)
-        _present(folder, record, test, as_json=as_json)
+        _present(folder, record, test, centre, as_json=as_json)
 
 
 def _refuse_another(folder: Path, spec: RunSpec, *, data: str) -> None:
@@ -132,7 +142,7 @@ def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tup
     from calando.engine.work import failure, perform
     from calando.records import RunRecord, TestScore
 
-    def result(outcome: Outcome) -> RunRecord | TestScore:
+    def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
         if isinstance(outcome, Failed):
             raise failure(outcome)
         if not isinstance(outcome, Finished):
@@ -223,7 +233,14 @@ class _Drawing:
         )
 
 
-def _present(folder: Path, record: RunRecord, test: TestScore, *, as_json: bool) -> None:
+def _told(centre: Centre) -> str:
+    return (
+        f"rate {centre.lr:.3g} [{centre.low:.3g}, {centre.high:.3g}], found by a range test: "
+        f"{centre.updates} updates, {centre.seconds:.0f} s"
+    )
+
+
+def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | None, *, as_json: bool) -> None:
     from calando.engine.plan import Train
     from calando.engine.work import checkpoint_folder
     from calando.report import save, training_figure
@@ -236,6 +253,7 @@ def _present(folder: Path, record: RunRecord, test: TestScore, *, as_json: bool)
         facts = {
             "strategy": record.spec.strategy.text,
             "outcome": record.outcome,
+            "range_test": None if centre is None else centre.model_dump(mode="json"),
             "steps_done": record.steps_done,
             "validation_score": record.score,
             "test_score": test.score,

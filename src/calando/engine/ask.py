@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -51,10 +52,10 @@ def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -
     return spec, workload, True
 
 
-def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | None) -> tuple[StrategySpec, ...]:
+def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str | None) -> tuple[StrategySpec, ...]:
     """Strategies by name, file, text or value; `lr` settles the rate of those that leave it open."""
-    if lr is not None and not 0 < lr < float("inf"):
-        raise UsageError(f"lr must be a positive finite number, got {lr}")
+    if isinstance(lr, str) or (lr is not None and not 0 < lr < float("inf")):
+        raise UsageError(f'lr must be a positive finite number or "find", got {lr!r}')
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
@@ -84,7 +85,7 @@ def ask_study(
     seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
-    lr: float | None = None,
+    lr: float | Literal["find"] | None = None,
     target: float | None = None,
     data_dir: Path | None = None,
 ) -> Asked:
@@ -93,13 +94,15 @@ def ask_study(
     Args:
         rates: trials a strategy; its grid is centred on the method's usual rate.
         span: ratio of a grid's highest to its lowest rate; None: the method's own.
-        lr: one rate for every strategy that leaves its own open: no trials.
+        lr: one rate for every strategy that leaves its own open: no trials; "find": each grid is centred on what a
+            range test finds.
         target: validation score in (0, 1].
 
     Raises:
         UsageError: anything that cannot be.
     """
-    specs = read_strategies(strategies, lr=lr)
+    find = lr == "find"
+    specs = read_strategies(strategies, lr=None if find else lr)
     for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
         if not 1 <= value <= most:
             raise UsageError(f"{name} must be from 1 to {most}, got {value}")
@@ -112,6 +115,10 @@ def ask_study(
         method = find_method(strategy.method)
         if strategy.lr is None:
             grids[strategy.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
+    if find and not grids:
+        raise UsageError(
+            "there is no rate to find: every strategy names its own; leave it out, as in sgd(momentum=0.9)"
+        )
     spec, loaded, given = read_workload(workload, data_dir=data_dir)
     per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
     for strategy in specs:
@@ -120,6 +127,7 @@ def ask_study(
         workload=spec,
         strategies=specs,
         rate_grids=grids,
+        find=find,
         seeds=seeds,
         steps=steps,
         steps_per_epoch=per_epoch,
@@ -137,15 +145,19 @@ def ask_run(
     budget: Budget,
     machine: Machine,
     seed: int = 0,
-    lr: float | None = None,
+    lr: float | Literal["find"] | None = None,
     data_dir: Path | None = None,
 ) -> tuple[RunSpec, Workload]:
-    """A single run; a rate left open becomes the method's usual one.
+    """A single run; a rate left open becomes the method's usual one, to be replaced where `lr` is "find".
 
     Raises:
         UsageError: anything that cannot be.
     """
-    (read,) = read_strategies([strategy], lr=lr)
+    (read,) = read_strategies([strategy], lr=None if lr == "find" else lr)
+    if lr == "find" and read.lr is not None:
+        raise UsageError(
+            f"there is no rate to find: {read.text!r} names its own; leave it out, as in sgd(momentum=0.9)"
+        )
     settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")

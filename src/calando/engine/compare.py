@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from calando.engine.ask import ask_study
 from calando.engine.coordinator import conduct, executor_named
@@ -31,7 +31,7 @@ def compare(
     seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
-    lr: float | None = None,
+    lr: float | Literal["find"] | None = None,
     target: float | None = None,
     data_dir: Path | str | None = None,
     executor: str = "process",
@@ -52,7 +52,8 @@ def compare(
         epochs, steps: length of each run; at most one of the two.
         seeds: paired runs of each strategy at its rate.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
-        lr: one base rate for all strategies that leave theirs open: no trials.
+        lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
+            what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.
         executor: "process" or "inline".
         listen: called with the status as it changes.

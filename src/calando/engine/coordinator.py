@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 from calando.analysis import StudySummary, summarize
+from calando.engine.centre import centre_grids
 from calando.engine.executors.base import Executor, Failed, Finished, Lost, Outcome, Progress, Setup, Stopped
 from calando.engine.executors.inline import InlineExecutor
 from calando.engine.executors.process import ProcessExecutor
-from calando.engine.plan import Job, Look, Train, expected_runs, needed_checkpoints, pending
+from calando.engine.plan import Find, Job, Look, Train, expected_runs, needed_checkpoints, pending
 from calando.engine.work import checkpoint_folder, failure
 from calando.errors import StudyStopped, UnknownName, UsageError, WorkerLost
-from calando.records import RunRecord, Store, StudySpec, TestScore
+from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
 from calando.records.store import sole_coordinator
 from calando.training.checkpoint import drop_checkpoint
 from calando.workloads.workload import Workload
@@ -41,6 +42,7 @@ class Status:
         done, expected: finished runs, and how many there will be (a grid may still be extended by one).
         queued: runs that could start but wait for a worker.
         running: by worker slot, the last report of each.
+        finds: range tests still to make, before training.
         looks: test looks still to make, once training is over.
         steps_left: updates still to make, running ones' shares included.
         notes: sentences for the user: a worker lost, a grid extended.
@@ -50,6 +52,7 @@ class Status:
     done: int = 0
     queued: int = 0
     running: dict[int, Progress] = field(default_factory=dict)
+    finds: int = 0
     looks: int = 0
     steps_left: int = 0
     notes: list[str] = field(default_factory=list)
@@ -96,7 +99,7 @@ def conduct(
         KeyboardInterrupt: after running jobs were put away.
     """
     with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint, command) as store:
-        conductor = _Conductor(folder, study, store, listen)
+        conductor = _Conductor(folder, store, listen)
         if not conductor.complete:
             setup = Setup(
                 workload=study.workload,
@@ -113,21 +116,22 @@ def conduct(
                 workers = max(1, min(workers, conductor.status.expected - conductor.status.done))
                 crew = ProcessExecutor(setup, workers=workers, on_progress=conductor.on_progress)
             conductor.run(crew)
-        return summarize(study, conductor.runs, conductor.tests)
+        return summarize(conductor.study, conductor.runs, conductor.tests)
 
 
 class _Conductor:
     """The coordinator's state while a study runs: a view of the store, and what is in flight."""
 
-    def __init__(self, folder: Path, study: StudySpec, store: Store, listen: Callable[[Status], None] | None) -> None:
-        self.folder, self.study, self.store = folder, study, store
+    def __init__(self, folder: Path, store: Store, listen: Callable[[Status], None] | None) -> None:
+        self.folder, self.study, self.store = folder, store.study, store
+        self.ranges: dict[str, RangeRecord] = store.ranges()
         self.runs: dict[str, RunRecord] = store.runs()
         self.tests: dict[str, TestScore] = store.tests()
         self.in_flight: dict[str, Job] = {}
         self.losses: Counter[str] = Counter()
         self.listen = listen
         self.told = 0.0
-        self.status = Status(expected=expected_runs(study))
+        self.status = Status(expected=expected_runs(self.study))
         self.waiting: list[Job] = []
         self.replan()
 
@@ -136,18 +140,34 @@ class _Conductor:
         return not self.waiting and not self.in_flight
 
     def replan(self) -> None:
-        jobs = pending(self.study, runs=self.runs, tests=self.tests)
+        jobs = pending(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
+        if not jobs and self.study.find and not self.study.centres:
+            self.settle()
+            jobs = pending(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
         self.waiting = [job for job in jobs if job.spec.digest() not in self.in_flight]
         status = self.status
         status.done = len(self.runs)
+        status.finds = sum(isinstance(job, Find) for job in [*self.waiting, *self.in_flight.values()])
         status.queued = sum(isinstance(job, Train) for job in self.waiting)
         status.looks = sum(isinstance(job, Look) for job in self.waiting)
-        in_flight = sum(isinstance(job, Train) for job in self.in_flight.values())
-        status.expected = max(expected_runs(self.study), status.done + status.queued + in_flight)
+        training = sum(isinstance(job, Train) for job in self.in_flight.values())
+        status.expected = max(expected_runs(self.study), status.done + status.queued + training)
         self.reckon()
 
+    def settle(self) -> None:
+        """Move the grids to what the range tests found, for good."""
+        self.study = centre_grids(self.study, self.ranges)
+        self.store.settle(self.study)
+        for name, centre in self.study.centres.items():
+            if centre.lr is None:
+                self.status.notes.append(
+                    f"{name}: the range test is not to be relied on ({'; '.join(centre.doubts)}); usual grid"
+                )
+            else:
+                self.status.notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+
     def reckon(self) -> None:
-        made = sum(progress.step for progress in self.status.running.values())
+        made = sum(one.step for one in self.status.running.values() if not isinstance(one.job, Find))
         self.status.steps_left = (self.status.expected - self.status.done) * self.study.steps - made
 
     def on_progress(self, progress: Progress) -> None:
@@ -192,6 +212,9 @@ class _Conductor:
                 self.store.put_run(record)
                 self.runs[digest] = record
                 self.tidy()
+            case Finished(result=RangeRecord() as found):
+                self.store.put_range(digest, found)
+                self.ranges[digest] = found
             case Finished(result=TestScore() as test):
                 self.store.put_test(digest, test)
                 self.tests[digest] = test
@@ -221,8 +244,8 @@ def _open_or_create(folder: Path, study: StudySpec, fingerprint: str, command: s
     if not (folder / "study.sqlite").exists():
         return Store.create(folder, study, fingerprint=fingerprint, command=command)
     store = Store.open(folder)
-    if store.study.digest() != study.digest():
-        theirs, ours = store.study.model_dump(), study.model_dump()
+    if store.asked.digest() != study.digest():
+        theirs, ours = store.asked.model_dump(), study.model_dump()
         differing = ", ".join(key for key in ours if ours[key] != theirs[key])
         raise UsageError(
             f"study folder {str(folder)!r} was made by another spec (differs in: {differing}); "

@@ -1,5 +1,6 @@
 """The plan: what a study still needs, as a pure function of what it has.
 
+    0. range tests     where the study asks for them: one for each method with its options
     1. rate trials     every strategy whose rate is chosen: its grid at seed 0, and the one point beyond an edge
     2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
     3. test looks      once nothing is left to train: each final run's last weights, once
@@ -13,9 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calando.analysis import final_runs, settle_rate
-from calando.records import RunRecord, RunSpec, StudySpec, TestScore
+from calando.engine.centre import range_runs
+from calando.records import RangeRecord, RunRecord, RunSpec, StudySpec, TestScore
 
-__all__ = ["Job", "Look", "Train", "expected_runs", "needed_checkpoints", "pending"]
+__all__ = ["Find", "Job", "Look", "Train", "expected_runs", "needed_checkpoints", "pending"]
+
+
+@dataclass(frozen=True)
+class Find:
+    """Make the range test for this run."""
+
+    spec: RunSpec
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,19 @@ class Look:
     diverged: bool
 
 
-Job = Train | Look
+Job = Find | Train | Look
 
 
-def pending(study: StudySpec, *, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> list[Job]:
+def pending(
+    study: StudySpec,
+    *,
+    runs: Mapping[str, RunRecord],
+    tests: Mapping[str, TestScore],
+    ranges: Mapping[str, RangeRecord],
+) -> list[Job]:
     """Every job that can be started now and has no result, trials first; empty: the study is complete."""
+    if not study.centres and (asked := range_runs(study)):
+        return [Find(run) for digest, run in asked.items() if digest not in ranges]
     wanted: dict[str, RunSpec] = {}
     choosing = False
     for strategy in study.strategies:

@@ -8,18 +8,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from calando.analysis.suggest import Rule
 from calando.engine.executors.base import Failed, Finished, Outcome, Stopped
-from calando.engine.plan import Job, Look
+from calando.engine.plan import Find, Job, Look
 from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError
-from calando.records import TestScore
+from calando.records import RangeRecord, TestScore
 from calando.training.checkpoint import drop_checkpoint, load_weights
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, execute
+from calando.training.range_test import Found, find_for_run
 from calando.training.state import TrainState, start
 from calando.workloads.workload import Workload
 
-__all__ = ["checkpoint_folder", "failure", "perform"]
+__all__ = ["checkpoint_folder", "failure", "perform", "range_record"]
 
 PROGRESS_SECONDS = 0.1
 
@@ -41,6 +43,8 @@ def perform(job: Job, workload: Workload, study_folder: Path, *, report: Report)
     try:
         if isinstance(job, Look):
             return Finished(job, _look(job, workload, folder))
+        if isinstance(job, Find):
+            return Finished(job, _find(job, workload, report))
         watch = _Watch(report)
         try:
             record = execute(job.spec, workload, folder=folder, keep=True, watch=watch)
@@ -82,6 +86,38 @@ class _Watch:
         self.next = now + PROGRESS_SECONDS
         last = max(state.step - 1, 0)
         return self.report(state.step, float(state.rates[last]), float(state.losses[last]))
+
+
+def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
+    """Nothing of it is put away: it takes seconds, and asked to stop it is made again."""
+    began = time.monotonic()
+    told = began
+
+    def progress(made: int, _: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            if report(made, math.nan, math.nan):
+                raise Interrupted
+
+    found = find_for_run(job.spec, workload, progress=progress)
+    return range_record(found, seconds=time.monotonic() - began)
+
+
+def range_record(found: Found, *, seconds: float) -> RangeRecord:
+    """What is kept of a range test."""
+
+    def told(rule: Rule) -> tuple[float, float, float] | None:
+        return None if rule.rate is None else (rule.rate, rule.low, rule.high)
+
+    said = found.suggestion
+    return RangeRecord(
+        decayed=told(said.decayed),
+        constant=told(said.constant),
+        doubts=said.reasons,
+        updates=found.updates,
+        seconds=seconds,
+    )
 
 
 def _look(job: Look, workload: Workload, folder: Path) -> TestScore:

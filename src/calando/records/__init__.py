@@ -1,14 +1,16 @@
 """Records: what to run, what came out, and the store that keeps both. The waist of the house."""
 
-from calando.records.record import Evaluation, Event, Outcome, RunRecord, TestScore
-from calando.records.spec import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.record import Evaluation, Event, Outcome, RangeRecord, RunRecord, TestScore
+from calando.records.spec import Centre, Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.store import Store
 
 __all__ = [
+    "Centre",
     "Evaluation",
     "Event",
     "Lane",
     "Outcome",
+    "RangeRecord",
     "RunRecord",
     "RunSpec",
     "Store",

@@ -10,13 +10,13 @@ Outcomes:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from calando.records.spec import RunSpec
 
-__all__ = ["Evaluation", "Event", "Outcome", "RunRecord", "TestScore"]
+__all__ = ["Evaluation", "Event", "Outcome", "RangeRecord", "RunRecord", "TestScore", "range_record_of"]
 
 Outcome = Literal["finished", "diverged", "died"]
 
@@ -49,6 +49,35 @@ class TestScore:
     score: float
     loss: float
     n: int
+
+
+@dataclass(frozen=True)
+class RangeRecord:
+    """What a range test of a workload and a method gave.
+
+    Args:
+        decayed: (rate, low, high) for a schedule that decays; None where none can be told.
+        constant: the same for a constant rate.
+        doubts: why not to rely on it, in words; empty: rely on it.
+        updates: made.
+        seconds: wall-clock.
+    """
+
+    decayed: tuple[float, float, float] | None
+    constant: tuple[float, float, float] | None
+    doubts: tuple[str, ...]
+    updates: int
+    seconds: float
+
+
+def range_record_of(fields: dict[str, Any]) -> RangeRecord:
+    """From what JSON keeps of `asdict(record)`.
+
+    Raises:
+        TypeError: a field is missing, or one too many.
+    """
+    read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return RangeRecord(**read)
 
 
 @dataclass(frozen=True)

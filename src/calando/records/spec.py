@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from calando.errors import UsageError
 
-__all__ = ["Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
+__all__ = ["Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
 
 Option = bool | int | float | str | tuple[float, ...]
 
@@ -180,6 +180,24 @@ class RunSpec(Spec):
         ).digest()
 
 
+class Centre(Spec):
+    """Where a range test put the middle of a strategy's rate grid, and what that cost.
+
+    Args:
+        lr: base rate; None: it could not be told, and the grid stays round the method's usual rate.
+        low, high: over the repeats; equal to `lr` where there was one.
+        doubts: why it could not be told.
+        updates, seconds: spent on the range test, which strategies of the same method and options share.
+    """
+
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    low: float | None = None
+    high: float | None = None
+    doubts: tuple[str, ...] = ()
+    updates: int
+    seconds: float
+
+
 class StudySpec(Spec):
     """A question: which of these strategies is best on this workload?
 
@@ -187,6 +205,8 @@ class StudySpec(Spec):
         strategies: at least one; names are distinct.
         rate_grids: strategy name -> the ascending trial rates, for strategies whose rate is chosen; where the
             best trial lies on an edge of its grid, one more point is tried, at the same ratio.
+        find: range tests come first, and each grid is moved so that its middle is what they find.
+        centres: strategy name -> what they found; empty before, or where none was asked for.
         seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
         target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
     """
@@ -194,6 +214,8 @@ class StudySpec(Spec):
     workload: WorkloadSpec
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[str, tuple[float, ...]]
+    find: bool = False
+    centres: dict[str, Centre] = {}
     seeds: PositiveInt
     steps: PositiveInt
     steps_per_epoch: PositiveInt

@@ -1,6 +1,7 @@
 """The study folder's memory: one SQLite file, written by the coordinator alone.
 
-    STUDY/study.sqlite      meta      study spec, data fingerprint, command line, schema version
+    STUDY/study.sqlite      meta      study spec as asked and as settled by range tests, these tests,
+                                      data fingerprint, command line, schema version
                             runs      one row a finished run: spec, outcome, traces
                             tests     one row a test look
                             commands  what the web page asked for; the one table it may append to
@@ -29,13 +30,14 @@ import numpy as np
 
 from calando.errors import CorruptFile, DiskFull, UsageError
 from calando.records.files import noticing_full_disk
-from calando.records.record import Evaluation, Event, RunRecord, TestScore
+from calando.records.record import Evaluation, Event, RangeRecord, RunRecord, TestScore, range_record_of
 from calando.records.spec import RunSpec, StudySpec
 
 __all__ = ["SCHEMA_VERSION", "Store", "sole_coordinator"]
 
 SCHEMA_VERSION = 1
 FILE_NAME = "study.sqlite"
+_RANGE = "range test "
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -122,10 +124,16 @@ class Store:
         self._connection.close()
 
     @property
-    def study(self) -> StudySpec:
-        """The question this study answers."""
+    def asked(self) -> StudySpec:
+        """The question as it was asked."""
         with _speaking_plainly(self.folder / FILE_NAME):
             return StudySpec.model_validate_json(self._meta("study"))
+
+    @property
+    def study(self) -> StudySpec:
+        """The question this study answers: as asked, its grids moved where range tests have settled them."""
+        with _speaking_plainly(self.folder / FILE_NAME):
+            return StudySpec.model_validate_json(self._meta("settled", default=self._meta("study")))
 
     @property
     def fingerprint(self) -> str:
@@ -148,6 +156,20 @@ class Store:
         with _speaking_plainly(self.folder / FILE_NAME):
             rows = self._connection.execute("SELECT digest, score, loss, n FROM tests ORDER BY rowid").fetchall()
             return {digest: TestScore(score=score, loss=loss, n=n) for digest, score, loss, n in rows}
+
+    def ranges(self) -> dict[str, RangeRecord]:
+        """Every range test, by the digest of the run it was made for."""
+        with _speaking_plainly(self.folder / FILE_NAME):
+            rows = self._connection.execute("SELECT key, value FROM meta WHERE key LIKE ?", (f"{_RANGE}%",)).fetchall()
+            return {key.removeprefix(_RANGE): range_record_of(json.loads(value)) for key, value in rows}
+
+    def put_range(self, digest: str, record: RangeRecord) -> None:
+        """Keep a range test; the first stays."""
+        self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", (f"{_RANGE}{digest}", json.dumps(asdict(record))))
+
+    def settle(self, study: StudySpec) -> None:
+        """Keep the study with its grids moved, for good: what was found once stays."""
+        self._write("INSERT OR IGNORE INTO meta VALUES ('settled', ?)", (study.model_dump_json(),))
 
     def put_run(self, record: RunRecord) -> None:
         """Keep a finished run; one that is there already stays as it is."""

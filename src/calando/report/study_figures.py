@@ -169,12 +169,11 @@ def _differences(summary: StudySummary) -> Figure:
 
 def _cost(summary: StudySummary) -> Figure:
     title = "What each strategy cost"
-    if not any(result.steps_trials + result.steps_final for result in summary.results):
+    if not summary.updates:
         return Figure("cost", title, "Nothing was spent yet.", "", None)
-    spent = sum(result.steps_trials + result.steps_final for result in summary.results)
-    seconds = sum(result.seconds for result in summary.results)
     pedigree = (
-        f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation"
+        f"{count(summary.runs_done)} runs, {count(summary.updates)} updates, "
+        f"{duration(summary.seconds)} of training and evaluation"
     )
     chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
     reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."

@@ -87,8 +87,6 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
     if any(result.validation_chose for result in summary.results):
         notes.append(("*", "this validation score is of the very run that chose the rate, so it is a little too good."))
     use = _use(summary, runs)
-    spent = sum(result.steps_trials + result.steps_final for result in summary.results)
-    seconds = sum(result.seconds for result in summary.results)
     return StudyView(
         title=f"{spec.workload.model} on {spec.workload.data}",
         headline=summary.headline,
@@ -105,7 +103,8 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         lane=f"{spec.lane.device}, {spec.lane.precision}, {spec.lane.threads} thread(s) a run"
         f"{', deterministic kernels' if spec.lane.deterministic else ''}",
         target="" if summary.target is None else f"{percent(summary.target)}% on validation ({summary.target_source})",
-        cost=f"{count(summary.runs_done)} runs, {count(spent)} updates, {duration(seconds)} of training and evaluation",
+        cost=f"{count(summary.runs_done)} runs, {count(summary.updates)} updates, "
+        f"{duration(summary.seconds)} of training and evaluation",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from calando.engine.plan import Job
-from calando.records import RunRecord, TestScore, WorkloadSpec
+from calando.records import RangeRecord, RunRecord, TestScore, WorkloadSpec
 
 if TYPE_CHECKING:
     from calando.workloads.workload import Workload
@@ -60,10 +60,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job's result: a record for `Train`, a score for `Look`."""
+    """A job's result: a record for `Train` and for `Find`, a score for `Look`."""
 
     job: Job
-    result: RunRecord | TestScore
+    result: RunRecord | RangeRecord | TestScore
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Range tests before a study: what they are made for, and how they move the grids of trial rates.
+
+    rate      a schedule that decays, or feedback: the peak for a decayed one; else the rate for a constant one
+    centre    rate / highest multiplier of the schedule
+    grid      round the centre, with the span and the count it had
+
+Strategies of the same method and options share a range test. A grid stays round the method's usual rate where the
+range test says that it cannot be relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from calando.analysis import log_grid
+from calando.optim import find_method, strategy_curves
+from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
+
+__all__ = ["centre_grids", "centre_of", "range_run", "range_runs"]
+
+DECAYED = 0.5
+"""A schedule that ends at or below this share of its highest multiplier decays."""
+
+
+def range_run(run: RunSpec) -> RunSpec:
+    """What the range test for a run is made for: its method and options at the usual rate, nothing else of it."""
+    theirs = run.strategy
+    usual = find_method(theirs.method).usual_rate
+    plain = StrategySpec(name=theirs.method, method=theirs.method, lr=usual, options=theirs.options)
+    return run.model_copy(update={"strategy": plain})
+
+
+def range_runs(study: StudySpec) -> dict[str, RunSpec]:
+    """Every range test that a study asks for, by digest; none where it asks for none."""
+    runs = [_range_run(study, strategy) for strategy in study.strategies if strategy.name in study.rate_grids]
+    return {run.digest(): run for run in runs} if study.find else {}
+
+
+def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySpec:
+    """The study with its grids moved to what was found, and what was found beside them.
+
+    Args:
+        ranges: all of `range_runs`, by digest.
+    """
+    grids, centres = {}, {}
+    for name, grid in study.rate_grids.items():
+        strategy = study.strategy(name)
+        found = centre_of(
+            strategy,
+            ranges[_range_run(study, strategy).digest()],
+            steps=study.steps,
+            steps_per_epoch=study.steps_per_epoch,
+        )
+        grids[name] = grid if found.lr is None else log_grid(found.lr, grid[-1] / grid[0], len(grid))
+        centres[name] = found
+    return study.model_copy(update={"rate_grids": grids, "centres": centres})
+
+
+def centre_of(strategy: StrategySpec, found: RangeRecord, *, steps: int, steps_per_epoch: int) -> Centre:
+    """What a range test says of the base rate of a strategy."""
+    curves = strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch)["lr"]
+    highest = max(float(curve.sample().max()) for curve in curves)
+    decays = all(curve(steps - 1) <= DECAYED * highest for curve in curves) or bool(strategy.controllers)
+    said = found.decayed if decays else found.constant
+    if said is None or found.doubts:
+        return Centre(lr=None, doubts=found.doubts, updates=found.updates, seconds=found.seconds)
+    rate, low, high = (float(f"{value / highest:.3g}") for value in said)
+    return Centre(lr=rate, low=low, high=high, updates=found.updates, seconds=found.seconds)
+
+
+def _range_run(study: StudySpec, strategy: StrategySpec) -> RunSpec:
+    usual = find_method(strategy.method).usual_rate
+    return range_run(study.run(strategy.at_rate(usual), seed=0))
