@@ -74,15 +74,16 @@ Finder = Callable[[str, np.ndarray], tuple[float | None, bool, int]]
 
 def _ours(choose: Callable[[Suggestion], float | None]) -> Finder:
     def find(method: str, losses: np.ndarray) -> tuple[float | None, bool, int]:
-        found, steps = judged(losses.tobytes())
+        found, steps = judged(method, losses.tobytes())
         return choose(found), not found.reliable, steps
 
     return find
 
 
 @cache
-def judged(losses: bytes) -> tuple[Suggestion, int]:
+def judged(method: str, losses: bytes) -> tuple[Suggestion, int]:
     """Our judgement of raw sweeps, each ended where our measurement would have ended it; updates made."""
+    usual = find_method(method.partition("(")[0]).usual_rate
     rates = curves.RATES
     rows = np.frombuffer(losses, np.float32).astype(float).reshape(-1, len(rates))
     per_decade = (len(rates) - 1) / np.log10(rates[-1] / rates[0])
@@ -97,7 +98,7 @@ def judged(losses: bytes) -> tuple[Suggestion, int]:
         row[end:] = np.nan
         reasons.append(reason)
         made += end
-    return suggest(RangeCurves.from_arrays(rates, rows, stopped=reasons, chance=CHANCE_LOSS)), made
+    return suggest(RangeCurves.from_arrays(rates, rows, stopped=reasons, chance=CHANCE_LOSS), usual=usual), made
 
 
 def _peer(rule: Peer, *, pooled: bool) -> Finder:

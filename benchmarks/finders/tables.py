@@ -54,7 +54,9 @@ def _constant(console: Console, stored: dict[str, dict], measured: Measured) -> 
     for case in CONSTANT_CASES:
         if case.name in stored and case.curves in measured:
             land = landscape(stored[case.name])
-            rates = [found.decayed.rate for found, _ in (judged(one.tobytes()) for one in measured[case.curves])]
+            rates = [
+                found.decayed.rate for found, _ in (judged(case.method, one.tobytes()) for one in measured[case.curves])
+            ]
             costs = [np.mean([land.regret(rate / divisor) for rate in rates if rate]) for divisor in DIVISORS]
             rows.append(costs)
             best = f"{land.scores.max():.1f} %"

@@ -332,3 +332,27 @@ def test_nothing_follows_a_loss_that_is_not_finite():
     assert np.isnan(curves.losses[1, 5:]).all()
     assert np.isfinite(curves.losses[1, :5]).all()
     assert np.isfinite(losses[1, 6:]).all()  # the caller's own array is as it was
+
+
+@given(seed=SEEDS, usual=st.floats(1e-5, 1e3))
+@settings(max_examples=30)
+def test_the_recommendation_is_half_way_to_the_usual_rate_and_no_further_than_a_factor_of_two(seed, usual):
+    curves = RangeCurves.from_arrays(RATES, network(seed), chance=CHANCE)
+    alone, drawn = suggest(curves), suggest(curves, usual=usual)
+    assert drawn.rules == alone.rules
+    assert drawn.doubts == alone.doubts
+    for before, after in zip(
+        (alone.decayed.rate, alone.constant.rate), (drawn.decayed.rate, drawn.constant.rate), strict=True
+    ):
+        moved = after / before
+        assert 0.5 * (1 - 1e-12) <= moved <= 2 * (1 + 1e-12)
+        if 0.5 < moved < 2:
+            assert math.isclose(moved, math.sqrt(usual / alone.rules["valley"].rate), rel_tol=1e-9)
+    assert drawn.decayed.low <= drawn.decayed.rate <= drawn.decayed.high
+    assert f"the {usual:.2g} that is usual" in drawn.explanation
+
+
+def test_what_is_usual_says_nothing_where_nothing_was_learned():
+    found = suggest(RangeCurves.from_arrays(RATES, np.full(100, 2.3), chance=CHANCE), usual=0.1)
+    assert found.decayed.rate is None
+    assert "usual" not in found.explanation

@@ -45,7 +45,9 @@ def test_json_holds_the_curves_and_the_judgement_and_a_figure_can_be_had_too(cal
     assert rates[-1] <= 20 * 1.0001
     losses = np.array(group["curves"]["losses"], float)
     assert losses.shape == (2, len(rates))
-    again = suggest(RangeCurves.from_arrays(rates, losses, stopped=group["curves"]["stopped"], chance=math.log(10)))
+    again = suggest(
+        RangeCurves.from_arrays(rates, losses, stopped=group["curves"]["stopped"], chance=math.log(10)), usual=0.1
+    )
     assert group["suggestion"]["decayed"]["rate"] == pytest.approx(again.decayed.rate)
     assert group["suggestion"]["reasons"] == list(again.reasons)
     assert ended.left == {"range.json"}

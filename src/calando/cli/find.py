@@ -168,7 +168,7 @@ def drawing(curves: RangeCurves, found: Suggestion) -> str:
         lines["lowest repeat"] = (x[known].tolist(), np.minimum(smoothed.low[known], ceiling))
         lines["highest repeat"] = (x[known].tolist(), np.minimum(smoothed.high[known], ceiling))
     marks = {"for a constant rate": found.constant.rate, "for a decayed schedule": found.decayed.rate}
-    marks |= {name: rule.rate for name, rule in found.rules.items() if name != "valley"}
+    marks |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
     marks["half is lost"] = found.diverged_at
     return draw(
         {label: line for label, line in lines.items() if len(line[0])} or {"no loss": ([0.0, x[-1]], [0.0, 0.0])},

@@ -1,11 +1,14 @@
 """Which learning rate a range test speaks for, and whether it can be trusted.
 
-    decayed    half^(1 - HIGH_SHARE) * lost^HIGH_SHARE: for a schedule that decays to zero or nearly so
+    valley     sqrt(half * lost)
+    decayed    valley * clip(sqrt(usual / valley), 1 / MOST_DRAWN, MOST_DRAWN): for a schedule that decays to zero or
+               nearly so; the valley itself where no rate is usual for the method
     constant   decayed / CONSTANT
 
 `half` is the rate by which half of the loss's fall is made and `lost` that from which on half of it is lost again:
-`calando.analysis.suggest.rules`. That this is what is recommended was decided by measurement, `benchmarks/finders.py`;
-no factor is fitted: other shares, and other levels than the half, were better on one workload and worse on the next.
+`calando.analysis.suggest.rules`. A short sweep is uncertain by a factor of two or three, and so is the rate that a
+method usually takes; the middle between the two is better than each, and where they are far apart the measurement is
+believed. That this is what is recommended was decided by measurement, `benchmarks/finders.py`, docs/LOG.md.
 Arrays in, values out; nothing here knows of torch.
 """
 
@@ -24,8 +27,8 @@ from calando.analysis.suggest.words import explain
 
 __all__ = ["Smoothed", "Suggestion", "suggest"]
 
-HIGH_SHARE = 0.5
-CONSTANT = 1.5  # measured on five workloads: 1 to 1.5 cost least, 0.2 to 1 point
+MOST_DRAWN = 2.0  # unlimited is a little better on the workloads chosen on, and worse where a method is not at home
+CONSTANT = 2.0  # measured on five workloads: 1.5 to 2 cost least, 0.05 to 0.45 points
 NO_FALL = {"flat", "noise", "nothing learned", "diverged at once"}
 
 
@@ -51,7 +54,8 @@ class Suggestion:
 
     Args:
         rules: "steepest", "valley", "minimum / 10", "largest stable" -> what the rule says.
-        decayed: the peak rate for a schedule that decays to zero or nearly so.
+        decayed: the peak rate for a schedule that decays to zero or nearly so; where a usual rate was given, the
+            valley drawn towards it.
         constant: the rate for training at a constant one.
         reliable: whether to act on it.
         doubts: why not, a name each (`calando.analysis.suggest.doubts`), the gravest first; a program may act on them.
@@ -72,10 +76,13 @@ class Suggestion:
     smoothed: Smoothed
 
 
-def suggest(curves: RangeCurves) -> Suggestion:
+def suggest(curves: RangeCurves, *, usual: float | None = None) -> Suggestion:
     """The judgement of one range test.
 
     Where the loss falls, rates are named also if they should not be relied on; where it does not, none is.
+
+    Args:
+        usual: the rate that the method usually takes; None: the measurement stands alone.
 
     >>> rates = np.geomspace(1e-5, 10, 80)
     >>> loss = 2 / (1 + rates / 0.01) + 2 * rates
@@ -98,7 +105,14 @@ def suggest(curves: RangeCurves) -> Suggestion:
     doubted = doubts(curves, start=start, top=top, pooled=pooled, single=single)
     fell = not NO_FALL & doubted.keys()
     marks = [pooled, *single] if fell else [landmarks(rates, np.zeros(len(rates)), 0.0)]
-    decayed = [one.half ** (1 - HIGH_SHARE) * one.lost**HIGH_SHARE for one in marks]
+    valleys = [one.valley for one in marks]
+    decayed = valleys if usual is None else [_drawn(rate, usual) for rate in valleys]
+    explanation = explain(curves, start=start, top=top, marks=pooled, fell=fell)
+    if usual is not None and math.isfinite(decayed[0]):
+        explanation += (
+            f" The curve alone speaks for {valleys[0]:.2g}; the recommendation is drawn half way towards the "
+            f"{usual:.2g} that is usual for the method, by a factor of {MOST_DRAWN:g} at most."
+        )
     return Suggestion(
         rules={name: _rule([one.rules[name] for one in marks]) for name in RULES},
         decayed=_rule(decayed),
@@ -107,9 +121,13 @@ def suggest(curves: RangeCurves) -> Suggestion:
         doubts=tuple(doubted),
         reasons=tuple(doubted.values()),
         diverged_at=marks[0].lost if math.isfinite(marks[0].lost) else None,
-        explanation=explain(curves, start=start, top=top, marks=pooled, fell=fell),
+        explanation=explanation,
         smoothed=_smoothed(curves, start=start, pooled=pooled),
     )
+
+
+def _drawn(rate: float, usual: float) -> float:
+    return rate * min(max(math.sqrt(usual / rate), 1 / MOST_DRAWN), MOST_DRAWN)
 
 
 def _rule(rates: Sequence[float]) -> Rule:

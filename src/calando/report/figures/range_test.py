@@ -95,8 +95,8 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
 def _marks(found: Suggestion) -> dict[str, float]:
     """Name -> the rate of its upright line, in the order of the legend."""
     said: dict[str, float | None] = {"decayed": found.decayed.rate, "constant": found.constant.rate}
-    # the valley's middle is what is recommended for a decayed schedule
-    said |= {name: rule.rate for name, rule in found.rules.items() if name != "valley"}
+    # the valley's middle is what is recommended where nothing is usual
+    said |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
     said["half is lost"] = found.diverged_at
     return {name: rate for name, rate in said.items() if rate is not None}
 

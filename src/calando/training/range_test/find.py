@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
 from calando.optim.driver import Driver, group_name
+from calando.optim.methods import usual_rate_of
 from calando.schedules import constant
 from calando.schedules.span import Horizon
 from calando.training.range_test.found import Found, FoundRate, held
@@ -190,7 +191,8 @@ def find_ranges(
         curves = measure_curves(
             update, batches, start_again, sweep=asked.sweep, repeats=asked.repeats, group=group, tick=tick
         )
-        suggestion, lived = suggest(curves), None
+        usual = usual_rate_of(update.optimizer) if group is None else None
+        suggestion, lived = suggest(curves, usual=usual), None
         if asked.hold and suggestion.decayed.rate is not None:
             rate = suggestion.decayed.rate
             losses = hold_rate(update, batches, rate=rate, steps=asked.hold, group=group, tick=tick)
