@@ -25,11 +25,15 @@ class Observation:
         step: index of the update just made, or, for a non-finite loss, just refused.
         loss: its training loss.
         validation_loss: where an evaluation followed this update; else None.
+        validation_score: as `validation_loss`, in [0, 1].
+        chance: the loss of a network that knows nothing, log(classes); None where the loss is not a cross-entropy.
     """
 
     step: int
     loss: float
     validation_loss: float | None = None
+    validation_score: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,17 @@ class Action:
         multiplier: of the scheduled rate; in force until the next action says otherwise.
         stop: a reason to end the run as diverged, or None.
         event: a sentence for the record, or "".
+        keep: the state after this update is worth coming back to; the loop keeps the last two of these (the first is
+            the state before the first update).
+        rewind: go back to the older of the two kept states, and leave out the batches trained on since. It wins over
+            every `stop`. The controller that asks keeps its own state, all others go back too.
     """
 
     multiplier: float = 1.0
     stop: str | None = None
     event: str = ""
+    keep: bool = False
+    rewind: bool = False
 
 
 class Controller(Protocol):

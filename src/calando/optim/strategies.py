@@ -29,7 +29,6 @@ from pydantic import ValidationError
 from calando.controllers import Controller, Plateau
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.optim.driver import BETAS
-from calando.optim.groups import decay_group_names
 from calando.optim.methods import METHODS, find_method
 from calando.optim.presets import PRESETS
 from calando.records import StrategySpec
@@ -140,7 +139,8 @@ def strategy_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int)
     [1.0, 2.0]
     """
     schedules, _ = bind_strategy(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
-    names = decay_group_names(find_method(strategy.method).settle(strategy.options)["weight_decay"])
+    method = find_method(strategy.method)
+    names = method.groups.names(method.settle(strategy.options))
     for key, schedule in schedules.items():
         for name in schedule.group_names:
             if name not in names:

@@ -29,11 +29,14 @@ class Evaluation:
         step: updates done before it.
         loss: mean cross-entropy (no label smoothing); may be non-finite.
         score: share of samples classified rightly, in [0, 1].
+        raw_loss, raw_score: of the weights that are trained, where those evaluated are an average of them; else None.
     """
 
     step: int
     loss: float
     score: float
+    raw_loss: float | None = None
+    raw_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ class StrategySpec(Spec):
         options: the method's other hyper-parameters, as given.
         schedules: hyper-parameter name -> schedule text; each is a multiplier of the base value.
         controllers: controller texts, in order.
+        average: text of the weight average that is evaluated, "ema(decay=0.999)" or "swa(start='75%')"; "": none.
     """
 
     name: str
@@ -122,6 +123,7 @@ class StrategySpec(Spec):
     options: dict[str, Annotated[Option, AfterValidator(_finite)]] = {}
     schedules: dict[str, str] = {}
     controllers: tuple[str, ...] = ()
+    average: str = ""
 
     @property
     def text(self) -> str:
@@ -134,7 +136,7 @@ class StrategySpec(Spec):
         options = "".join(f", {key}={_show(value)}" for key, value in self.options.items())
         parts = [f"{self.method}(lr={lr}{options})"]
         parts += [text if key == "lr" else f"{key}: {text}" for key, text in self.schedules.items()]
-        return " | ".join([*parts, *self.controllers])
+        return " | ".join([*parts, *self.controllers, *([self.average] if self.average else [])])
 
     def at_rate(self, lr: float) -> StrategySpec:
         """The same strategy with its base rate settled."""
@@ -152,6 +154,7 @@ class RunSpec(Spec):
         steps: the horizon, in updates.
         steps_per_epoch: updates in one pass over the training part.
         evaluate_every: updates between evaluations on the validation part; the last update is always evaluated.
+        skips: (update, batches): from that update on, so many batches of the seed's order are left out.
     """
 
     workload: WorkloadSpec
@@ -161,6 +164,7 @@ class RunSpec(Spec):
     evaluate_every: PositiveInt
     seed: Annotated[int, Field(ge=0)]
     lane: Lane = Lane()
+    skips: tuple[tuple[int, int], ...] = ()
 
     @model_validator(mode="after")
     def _rate_is_settled(self) -> Self:

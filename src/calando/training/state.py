@@ -13,7 +13,6 @@ from torch.optim import Optimizer
 from calando.controllers import Controller, Divergence
 from calando.controllers.base import State as ControllerState
 from calando.optim.driver import Driver
-from calando.optim.groups import split_by_decay
 from calando.optim.methods import find_method
 from calando.optim.strategies import bind_strategy
 from calando.records import Evaluation, Event, RunSpec
@@ -72,8 +71,7 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
     network.train()
     method = find_method(spec.strategy.method)
     options: dict[str, Any] = method.settle(spec.strategy.options)
-    groups = split_by_decay(network, weight_decay=options["weight_decay"])
-    optimizer = method.build(groups, spec.lr, options)
+    optimizer = method.build(method.groups.split(network, options), spec.lr, options)
     schedules, asked_for = bind_strategy(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
     controllers = (Divergence(), *asked_for)
     return TrainState(

@@ -9,14 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UnknownName, UsageError
+from calando.optim.groups import decay_group_names, split_by_decay
 
 if TYPE_CHECKING:
+    from torch import nn
     from torch.optim import Optimizer
 
-__all__ = ["Flag", "Method", "Number", "Pair"]
+__all__ = ["Closure", "Family", "Flag", "Grouping", "Method", "Number", "Pair", "Scheduling"]
+
+Family = Literal["classic", "adaptive", "rate-free"]
+Closure = Literal["none", "loss", "again"]
+Scheduling = Literal["any", "warmup", "none"]
 
 Value = bool | int | float | str | tuple[float, ...] | None
 
@@ -71,28 +77,74 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """How a method divides a network's parameters into named groups.
+
+    Args:
+        names: settled options -> every name that `split` may give.
+        split: (network, settled options) -> groups for the optimizer: "name", "params", and what is the group's own.
+            A group's own rate is "lr_factor" times the method's.
+    """
+
+    names: Callable[[dict[str, Any]], tuple[str, ...]]
+    split: Callable[[nn.Module, dict[str, Any]], list[dict[str, Any]]]
+
+
+BY_DECAY = Grouping(
+    names=lambda options: decay_group_names(options.get("weight_decay", 0.0)),
+    split=lambda network, options: split_by_decay(network, weight_decay=options.get("weight_decay", 0.0)),
+)
+"""Weight decay for matrices and filters, none for biases and normalisation layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One entry of the registry.
 
     Args:
         name: as written in a strategy text.
         summary: one line.
-        usual_rate: centre of the trial grid.
+        family: "classic" (SGD and its like), "adaptive", or "rate-free" (works its step size out by itself).
+        usual_rate: centre of the trial grid for convolutional networks; of a rate-free method, its one rate.
         rate_span: ratio of the grid's highest to its lowest rate.
         decay: what is known about decaying its rate.
         options: the hyper-parameters it takes beside `lr`, with defaults and ranges.
         build: (parameter groups, lr, options) -> torch optimizer.
         source: paper or project.
+        memory: tensors of the parameters' size that it keeps.
+        schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
+        eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
+        closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
+            the loss of this batch; "again": one that works out loss and gradient anew at the weights as they are.
+        package: what must be installed beside torch, or "".
+        groups: how parameters are divided.
     """
 
     name: str
     summary: str
+    family: Family
     usual_rate: float
     rate_span: float
     decay: str
     options: Mapping[str, Number | Pair | Flag]
     build: Callable[[list[dict[str, Any]], float, dict[str, Any]], Optimizer]
     source: str
+    memory: float
+    schedules: Scheduling = "any"
+    eval_mode: bool = False
+    closure: Closure = "none"
+    package: str = ""
+    groups: Grouping = BY_DECAY
+
+    @property
+    def rate_free(self) -> bool:
+        """Whether a rate left open is its usual one, without trials."""
+        return self.family == "rate-free"
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes an update."""
+        return 2 if self.closure == "again" else 1
 
     def settle(self, given: Mapping[str, Value]) -> dict[str, Any]:
         """All options: the given ones checked, the others at their defaults.

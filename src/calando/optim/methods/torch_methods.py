@@ -54,6 +54,8 @@ def _adamw(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> 
 TORCH_METHODS = (
     Method(
         name="sgd",
+        family="classic",
+        memory=1,
         summary="stochastic gradient descent, optionally with (Nesterov) momentum",
         usual_rate=0.1,
         rate_span=100.0,
@@ -64,6 +66,8 @@ TORCH_METHODS = (
     ),
     Method(
         name="adagrad",
+        family="adaptive",
+        memory=1,
         summary="per-parameter rates from the sum of squared gradients; decays by itself as 1/sqrt(t)",
         usual_rate=0.01,
         rate_span=100.0,
@@ -74,6 +78,8 @@ TORCH_METHODS = (
     ),
     Method(
         name="rmsprop",
+        family="adaptive",
+        memory=1,
         summary="per-parameter rates from a running mean of squared gradients",
         usual_rate=0.001,
         rate_span=100.0,
@@ -86,6 +92,8 @@ TORCH_METHODS = (
     ),
     Method(
         name="adam",
+        family="adaptive",
+        memory=2,
         summary="running means of gradients and of their squares; weight decay enters the gradient",
         usual_rate=0.001,
         rate_span=100.0,
@@ -96,6 +104,8 @@ TORCH_METHODS = (
     ),
     Method(
         name="adamw",
+        family="adaptive",
+        memory=2,
         summary="Adam with decoupled weight decay",
         usual_rate=0.001,
         rate_span=100.0,
