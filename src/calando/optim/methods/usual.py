@@ -19,6 +19,7 @@ __all__ = ["usual_rate_of"]
 def usual_rate_of(optimizer: Optimizer) -> float | None:
     """None where nothing is usual: a class that is not registered.
 
+    >>> import torch
     >>> weight = torch.nn.Parameter(torch.zeros(1))
     >>> usual_rate_of(torch.optim.AdamW([weight])), usual_rate_of(torch.optim.SGD([weight], lr=1, momentum=0.5))
     (0.001, 0.5)
