@@ -1,7 +1,7 @@
 """Methods: optimizers with what they need to know about rates. Importing it needs no torch."""
 
-from calando.optim.methods.base import Method
+from calando.optim.methods.base import Closure, Method
 from calando.optim.methods.registry import METHODS, find_method
 from calando.optim.methods.usual import usual_rate_of
 
-__all__ = ["METHODS", "Method", "find_method", "usual_rate_of"]
+__all__ = ["METHODS", "Closure", "Method", "find_method", "usual_rate_of"]

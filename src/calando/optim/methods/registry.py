@@ -2,11 +2,32 @@
 
 from calando.errors import UnknownName
 from calando.optim.methods.base import Method
+from calando.optim.methods.layerwise import LAYERWISE_METHODS
+from calando.optim.methods.muon import MUON_METHODS
+from calando.optim.methods.own_methods import OWN_METHODS
+from calando.optim.methods.polyak import POLYAK_METHODS
+from calando.optim.methods.rate_free import RATE_FREE_METHODS
+from calando.optim.methods.schedule_free import SCHEDULE_FREE_METHODS
+from calando.optim.methods.sharpness import SHARPNESS_METHODS
+from calando.optim.methods.sign import SIGN_METHODS
 from calando.optim.methods.torch_methods import TORCH_METHODS
 
 __all__ = ["METHODS", "find_method"]
 
-METHODS = {method.name: method for method in TORCH_METHODS}
+METHODS = {
+    method.name: method
+    for method in (
+        *TORCH_METHODS,
+        *LAYERWISE_METHODS,
+        *SIGN_METHODS,
+        *SHARPNESS_METHODS,
+        *MUON_METHODS,
+        *SCHEDULE_FREE_METHODS,
+        *RATE_FREE_METHODS,
+        *POLYAK_METHODS,
+        *OWN_METHODS,
+    )
+}
 
 
 def find_method(name: str) -> Method:
