@@ -3,5 +3,6 @@
 from calando.controllers.base import Action, Controller, Observation, State
 from calando.controllers.divergence import Divergence
 from calando.controllers.plateau import Plateau
+from calando.controllers.rollback import Rollback
 
-__all__ = ["Action", "Controller", "Divergence", "Observation", "Plateau", "State"]
+__all__ = ["Action", "Controller", "Divergence", "Observation", "Plateau", "Rollback", "State"]

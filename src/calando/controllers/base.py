@@ -27,6 +27,10 @@ class Observation:
         validation_loss: where an evaluation followed this update; else None.
         validation_score: as `validation_loss`, in [0, 1].
         chance: the loss of a network that knows nothing, log(classes); None where the loss is not a cross-entropy.
+        dead: share of the trained tensors whose gradient is exactly zero, in [0, 1]; None where nobody looked. It
+            need not be looked at after every update: a network that is dead stays dead.
+        slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
+            before and after it; of a quadratic loss, d H d. Where a controller wants them; else None.
     """
 
     step: int
@@ -34,6 +38,9 @@ class Observation:
     validation_loss: float | None = None
     validation_score: float | None = None
     chance: float | None = None
+    dead: float | None = None
+    slope: float | None = None
+    curvature: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,32 @@
-"""Plateau: cut the rate when the validation loss stops falling.
+"""Plateau: cut the rate when a metric stops getting better.
 
-    best   <- min over evaluations of the validation loss, where a fall by less than `threshold` does not count
-    factor is applied each time `patience` steps pass without a new best, counted from the last best or cut
+    best   <- best metric so far, where a gain by less than `threshold` does not count
+    factor is applied each time `patience` steps pass without a new best, counted from the last best, or from the
+    end of the `cooldown` after the last cut
 
-Also known as ReduceLROnPlateau (torch, mode "min", threshold_mode "rel"), but patience is in steps, not in
-calls, and the result is a multiplier, so it composes with any schedule.
+Also known as ReduceLROnPlateau (torch), but patience and cooldown are in steps, not in calls, and the result is a
+multiplier, so it composes with any schedule. With an evaluation after every update, torch's patience of n calls is
+ours of n + 1 steps, and everything else is the same.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from calando.controllers.base import Action, Observation, State
 from calando.errors import UsageError
 
-__all__ = ["Plateau"]
+__all__ = ["METRICS", "Metric", "Plateau", "ThresholdMode"]
+
+Metric = Literal["validation_loss", "validation_score", "training_loss"]
+ThresholdMode = Literal["rel", "abs"]
+
+METRICS: tuple[Metric, ...] = ("validation_loss", "validation_score", "training_loss")
+
+# The training loss of single batches is smoothed over this share of the patience.
+SMOOTHED = 0.25
 
 
 @dataclass(frozen=True)
@@ -25,8 +36,12 @@ class Plateau:
     Args:
         factor: in (0, 1).
         patience: steps, at least 1.
-        threshold: relative fall of the validation loss that counts as progress, in [0, 1).
+        threshold: gain that counts as progress: a share of the best, in [0, 1), or, "abs", a difference, 0 or more.
+        threshold_mode: "rel" or "abs".
+        cooldown: steps after a cut in which nothing is counted, 0 or more.
         floor: smallest multiplier, in [0, 1].
+        metric: "validation_loss"; "validation_score", which is to rise; or "training_loss", of every batch, smoothed
+            as an exponential mean over a quarter of the patience, without bias at the start.
 
     Raises:
         UsageError: a value outside its range.
@@ -46,30 +61,74 @@ class Plateau:
     patience: int = 1
     threshold: float = 1e-4
     floor: float = 0.0
+    threshold_mode: ThresholdMode = "rel"
+    cooldown: int = 0
+    metric: Metric = "validation_loss"
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
             raise UsageError(f"plateau: factor must be in (0, 1), got {self.factor}")
         if self.patience < 1:
             raise UsageError(f"plateau: patience must be at least 1 step, got {self.patience}")
-        if not 0 <= self.threshold < 1:
-            raise UsageError(f"plateau: threshold must be in [0, 1), got {self.threshold}")
+        if self.threshold_mode not in ("rel", "abs"):
+            raise UsageError(f"plateau: threshold_mode must be 'rel' or 'abs', got {self.threshold_mode!r}")
+        if not 0 <= self.threshold < (1 if self.threshold_mode == "rel" else math.inf):
+            wanted = "[0, 1)" if self.threshold_mode == "rel" else "[0, inf)"
+            raise UsageError(f"plateau: threshold must be in {wanted}, got {self.threshold}")
+        if self.cooldown < 0:
+            raise UsageError(f"plateau: cooldown must be 0 steps or more, got {self.cooldown}")
         if not 0 <= self.floor <= 1:
             raise UsageError(f"plateau: floor must be in [0, 1], got {self.floor}")
+        if self.metric not in METRICS:
+            raise UsageError(f"plateau: metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
 
     def initial(self) -> State:
-        """No best yet, full rate."""
-        return {"best": math.inf, "since": 0, "multiplier": 1.0}
+        """No best yet, full rate; `since` is the step from which patience counts."""
+        state: State = {"best": -math.inf if self._rises else math.inf, "since": -1.0, "multiplier": 1.0}
+        if self.metric == "training_loss":
+            state |= {"mean": 0.0, "weight": 0.0}
+        return state
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
-        """Answer only where an evaluation followed the update."""
-        loss, best, multiplier = observation.validation_loss, state["best"], state["multiplier"]
-        if loss is None:
+        """Answer where there is a new value of the metric: after evaluations, or after every update."""
+        state, value = self._measure(state, observation)
+        best, since, multiplier = state["best"], state["since"], state["multiplier"]
+        if value is None:
             return state, Action(multiplier=multiplier)
-        if loss < best * (1 - self.threshold):
-            return {"best": loss, "since": observation.step, "multiplier": multiplier}, Action(multiplier=multiplier)
-        if observation.step - state["since"] < self.patience or multiplier <= self.floor:
+        if self._is_better(value, best):
+            # `since` lies ahead while a cooldown lasts
+            since = max(since, float(observation.step))
+            return {**state, "best": value, "since": since}, Action(multiplier=multiplier)
+        if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
-        event = f"rate multiplied by {self.factor:g}: no progress on validation loss {best:g} for {self.patience} steps"
-        return {"best": best, "since": observation.step, "multiplier": cut}, Action(multiplier=cut, event=event)
+        named = self.metric.replace("_", " ")
+        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {self.patience} steps"
+        since = float(observation.step + self.cooldown)
+        return {**state, "since": since, "multiplier": cut}, Action(multiplier=cut, event=event)
+
+    @property
+    def _rises(self) -> bool:
+        return self.metric == "validation_score"
+
+    def _measure(self, state: State, observation: Observation) -> tuple[State, float | None]:
+        """The metric's new value, if there is one."""
+        if self.metric == "validation_loss":
+            return state, observation.validation_loss
+        if self.metric == "validation_score":
+            return state, observation.validation_score
+        if not math.isfinite(observation.loss):  # no update was made
+            return state, None
+        share = 1 / max(1.0, SMOOTHED * self.patience)
+        mean = (1 - share) * state["mean"] + share * observation.loss
+        weight = (1 - share) * state["weight"] + share
+        return {**state, "mean": mean, "weight": weight}, mean / weight
+
+    def _is_better(self, value: float, best: float) -> bool:
+        up = 1 if self._rises else -1
+        if self.threshold_mode == "abs":
+            bar = best + up * self.threshold
+        else:
+            # A gain is a share of the best's size; torch turns its sign where the best is below zero.
+            bar = best * (1 + (up if best >= 0 else -up) * self.threshold)
+        return value > bar if self._rises else value < bar

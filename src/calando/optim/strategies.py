@@ -1,49 +1,41 @@
 """Strategies from text: a preset's name, a TOML file, or a pipe.
 
-    [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options)
+    [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options) | AVERAGE(options)
 
-    sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)
+    sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0) | rollback() | ema(decay=0.999)
     mine = adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0)
 
-A schedule without a key is the rate's. `lr=auto`, or no lr, means: chosen by trials. The same in TOML:
-
-    name = "mine"
-    method = "sgd"
-    lr = 0.1
-    options = { momentum = 0.9 }
-    schedules = { lr = "cosine(1, 0)" }
-    controllers = ["plateau(factor=0.2, patience='10%')"]
+A schedule without a key is the rate's. `lr=auto` means: chosen by trials. So does no lr, but for methods that work
+their rate out by themselves: those get their usual one.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from calando.controllers import Controller, Plateau
+from calando.controllers import Controller
 from calando.errors import ScheduleTextError, UnknownName, UsageError
-from calando.optim.driver import BETAS
+from calando.optim.averaging import Average
+from calando.optim.controllers_text import AVERAGES, CONTROLLERS, average_of, call_text, called, controller_of
 from calando.optim.methods import METHODS, find_method
 from calando.optim.presets import PRESETS
+from calando.optim.strategy_checks import check_parts, check_rate_curves
+from calando.optim.strategy_file import read_fields
 from calando.records import StrategySpec
-from calando.schedules import Call, Curve, Schedule, Span, parse, parse_call, split_pipe
+from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
+from calando.schedules.checks import did_you_mean
+from calando.schedules.span import Horizon
 
-__all__ = ["bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
+__all__ = ["bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
 
-_TOML_TYPES: tuple[tuple[str, type, str], ...] = (
-    ("name", str, "text"),
-    ("method", str, "text"),
-    ("strategy", str, "text"),
-    ("options", dict, "a table, as in { momentum = 0.9 }"),
-    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
-    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
-)
+# Anything wrong with a part's own numbers shows on a long horizon too.
+_LONG = {"steps": 10**9, "steps_per_epoch": 10**3}
 
 _NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
 _KEYED = re.compile(r"\s*([a-z_][a-z_0-9]*)\s*:\s*")
@@ -89,26 +81,35 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
     lr, options = _method_options(call, text)
     schedules: dict[str, str] = {}
     controllers: list[str] = []
+    average = ""
     for segment, at in segments[1:]:
         place = start + at
-        if segment.strip().startswith("plateau"):
-            controllers.append(_plateau_text(parse_call(segment, offset=place, whole=text)))
+        name_called = called(segment)
+        if name_called in CONTROLLERS:
+            controllers.append(call_text(parse_call(segment, offset=place, whole=text)))
+            continue
+        if name_called in AVERAGES:
+            if average:
+                raise ScheduleTextError(f"a second average beside {average}; keep one", text, place)
+            average = call_text(parse_call(segment, offset=place, whole=text))
             continue
         key, body = "lr", segment
         if keyed := _KEYED.match(segment):
             key, body = keyed[1], segment[keyed.end() :]
         if key in schedules:
             raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
-        schedules[key] = str(parse(body, offset=place + len(segment) - len(body), whole=text))
-    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", body) for body in schedules.values()]])
+        schedules[key] = str(_schedule(body, place + len(segment) - len(body), text))
+    shown = [*schedules.values(), *controllers, *([average] if average else [])]
+    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])
     return _checked(
         {
-            "name": name or (made_up[:30] if schedules or controllers else call.name),
+            "name": name or made_up[:30],
             "method": call.name,
             "lr": lr,
             "options": options,
             "schedules": schedules,
             "controllers": tuple(controllers),
+            "average": average,
         }
     )
 
@@ -125,7 +126,20 @@ def bind_strategy(
     """
     texts = {"lr": "constant(1)", **strategy.schedules}
     schedules = {key: parse(text) for key, text in texts.items()}
-    return schedules, tuple(_bind_plateau(text, steps, steps_per_epoch) for text in strategy.controllers)
+    horizon = Horizon(steps, steps_per_epoch)
+    return schedules, tuple(controller_of(text, horizon) for text in strategy.controllers)
+
+
+def bind_average(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> Average | None:
+    """A strategy's weight average, bound to a horizon; None where it has none.
+
+    Raises:
+        UsageError: it does not fit the horizon.
+
+    >>> bind_average(parse_strategy("sgd | ema(decay=0.99)"), steps=100, steps_per_epoch=10)
+    Average(kind='ema', decay=0.99, start=0, every=1)
+    """
+    return average_of(strategy.average, Horizon(steps, steps_per_epoch)) if strategy.average else None
 
 
 def strategy_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> dict[str, tuple[Curve, ...]]:
@@ -154,45 +168,44 @@ def strategy_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int)
     }
 
 
+def _schedule(body: str, place: int, text: str) -> Schedule:
+    try:
+        return parse(body, offset=place, whole=text)
+    except ScheduleTextError as error:
+        # "platau(...)" was meant for a controller
+        if error.position == place and (guess := did_you_mean(called(body), [*CONTROLLERS, *AVERAGES])):
+            raise ScheduleTextError(f"unknown schedule or controller {called(body)!r}{guess}", text, place) from None
+        raise
+
+
 def _read_toml(path: Path) -> StrategySpec:
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
-    known = ("name", "method", "lr", "options", "schedules", "controllers", "strategy")
-    for key in fields:
-        if key not in known:
-            raise UnknownName(f"key of strategy file {path.name}", key, known)
-    for key, kind, said in _TOML_TYPES:
-        if key in fields and not isinstance(fields[key], kind):
-            raise UsageError(f"strategy file {str(path)!r}: {key} must be {said}, got {fields[key]!r}")
+    fields = read_fields(path)
     if "strategy" in fields:
-        if beside := sorted(fields.keys() - {"strategy", "name"}):
-            raise UsageError(
-                f"strategy file {str(path)!r}: {beside[0]} belongs into the strategy's text; only name stands beside it"
-            )
-        return parse_strategy(fields["strategy"], name=fields.get("name", path.stem))
-    if "method" not in fields:
-        raise UsageError(f'strategy file {str(path)!r} must say method = "…" or strategy = "pipe text"')
-    fields.setdefault("name", path.stem)
-    if fields.get("lr") == "auto":
-        del fields["lr"]
-    if isinstance(fields.get("lr"), bool):
-        raise UsageError(
-            f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
-        )
+        return parse_strategy(fields["strategy"], name=fields["name"])
     try:
-        fields["schedules"] = {key: str(parse(str(text))) for key, text in dict(fields.get("schedules", {})).items()}
-        fields["controllers"] = tuple(_plateau_text(parse_call(str(c))) for c in list(fields.get("controllers", [])))
+        method = find_method(fields["method"])
+        if method.rate_free:
+            fields.setdefault("lr", method.usual_rate)
+        if fields.get("lr") == "auto":
+            del fields["lr"]
+        fields["schedules"] = {key: str(parse(str(text))) for key, text in fields.get("schedules", {}).items()}
+        fields["controllers"] = tuple(_told(str(text), CONTROLLERS) for text in fields.get("controllers", []))
+        if fields.get("average"):
+            fields["average"] = _told(fields["average"], AVERAGES)
         return _checked(fields)
     except (ValueError, TypeError) as error:
         raise UsageError(f"strategy file {str(path)!r}: {error}") from error
 
 
+def _told(text: str, choices: Mapping[str, object]) -> str:
+    call = parse_call(text)
+    if call.name not in choices:
+        raise UnknownName("average" if choices is AVERAGES else "controller", call.name, choices)
+    return call_text(call)
+
+
 def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]]:
-    find_method(call.name)
+    method = find_method(call.name)
     options: dict[str, Any] = dict(call.kwargs)
     if call.args:
         if len(call.args) > 1 or "lr" in options:
@@ -200,7 +213,7 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
                 f"{call.name} takes one positional argument, lr; name the others, as in {call.name}(lr=0.1, …)"
             )
         options["lr"] = call.args[0]
-    lr = options.pop("lr", "auto")
+    lr = options.pop("lr", method.usual_rate if method.rate_free else "auto")
     if lr == "auto":
         return None, options
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not (0 < lr < math.inf):
@@ -210,38 +223,15 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
 
 def _checked(fields: Mapping[str, Any]) -> StrategySpec:
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(fields.get("options", {})).items()}
-    settled = find_method(str(fields["method"])).settle(options)
+    method = find_method(str(fields["method"]))
+    settled = method.settle(options)
     try:
         strategy = StrategySpec(**{**fields, "options": options})
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"strategy {fields['name']!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    betas = list(BETAS)[: len(settled.get("betas", ()))]
-    numbers = ["lr", *[name for name, value in settled.items() if isinstance(value, float)], *betas]
-    for key in strategy.schedules:
-        if key not in numbers:
-            raise UnknownName(f"scheduled hyper-parameter of {strategy.method}", key, numbers)
-    # Anything wrong with a schedule's own numbers shows on a long horizon too.
-    strategy_curves(strategy, steps=10**9, steps_per_epoch=10**3)
-    bind_strategy(strategy, steps=10**9, steps_per_epoch=10**3)
+    check_parts(strategy, method, settled)
+    check_rate_curves(method, strategy_curves(strategy, **_LONG)["lr"])
+    bind_strategy(strategy, **_LONG)
+    bind_average(strategy, **_LONG)
     return strategy
-
-
-def _plateau_text(call: Call) -> str:
-    if call.name != "plateau":
-        raise UnknownName("controller", call.name, ["plateau"])
-    if call.args:
-        raise UsageError("plateau takes named options only, as in plateau(factor=0.2, patience='10%')")
-    for key in call.kwargs:
-        if key not in ("factor", "floor", "patience", "threshold"):
-            raise UnknownName("option of plateau", key, ["factor", "floor", "patience", "threshold"])
-    return f"plateau({', '.join(f'{key}={value!r}' for key, value in call.kwargs.items())})"
-
-
-def _bind_plateau(text: str, steps: int, steps_per_epoch: int) -> Plateau:
-    options: dict[str, Any] = dict(parse_call(text).kwargs)
-    patience = Span.parse(options.pop("patience", "10%")).resolve(steps, steps_per_epoch)
-    for key, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"plateau: {key} must be a number, got {value!r}")
-    return Plateau(patience=max(1, round(patience)), **options)

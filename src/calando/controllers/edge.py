@@ -1,0 +1,101 @@
+"""Edge: a cap on the rate from the curvature along the step, for the first part of a run: an automatic warmup.
+
+    w <- w + η u               the update; u is the method's direction at rate 1
+    slope      = -<∇f(w), u>   of the loss along u, at least 0: how fast it falls
+    curvature  = |<u, ∇²f(w) u>|
+    n, d       exponential averages of slope and curvature, started at their first values
+    η_edge     = sigma n / (d + eps)
+    multiplier = min(1, η_edge / scheduled rate)
+
+Along u the loss is f - η slope + η² curvature / 2: least at η = slope / curvature (sigma = 1), back where it began at
+twice that (sigma = 2), beyond which the step overshoots: the edge of stability. The sharpness falls from its
+first height as training starts, so η_edge rises: a warmup. As a cap it never raises a rate.
+
+Source: Roulet, Agarwala, Grill, Swirszcz, Blondel & Pedregosa 2024, *Stepping on the Edge: Curvature Aware Learning
+Rate Tuners* (CDAT). There η_edge is the rate itself for the whole run: with the full batch best near sigma = 2, and
+ahead of tuned constant rates; with small batches the best sigma is smaller and the gain goes, hence only a cap here.
+The default smoothing is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from calando.controllers.base import State
+from calando.errors import UsageError
+
+__all__ = ["Edge"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The largest stable rate from slopes and curvatures, as a cap.
+
+    Args:
+        until: updates for which it caps, at least 1.
+        sigma: 1 falls fastest by this model, 2 is the edge; in (0, 2].
+        smoothing: coefficient of the averages, in [0, 1); 0 takes the last measurement alone.
+        eps: added to the curvature, above 0.
+
+    Raises:
+        UsageError: a value outside its range.
+
+    The loss 50 w² has curvature 100 everywhere, and descends at rates below 2 / 100:
+
+    >>> edge = Edge(until=100, smoothing=0.0)
+    >>> w, rate = 3.0, 0.1
+    >>> state = edge.measure(edge.initial(), slope=(100 * w) ** 2, curvature=100 * (100 * w) ** 2)
+    >>> round(rate * edge.multiplier(state, step=0, rate=rate), 6)
+    0.02
+    >>> edge.multiplier(state, step=100, rate=rate)
+    1.0
+    """
+
+    until: int
+    sigma: float = 2.0
+    smoothing: float = 0.9
+    eps: float = 1e-12
+
+    def __post_init__(self) -> None:
+        if self.until < 1:
+            raise UsageError(f"edge: until must be at least 1 update, got {self.until}")
+        if not 0 < self.sigma <= 2:
+            raise UsageError(f"edge: sigma must be in (0, 2], got {self.sigma}")
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"edge: smoothing must be in [0, 1), got {self.smoothing}")
+        if not 0 < self.eps < math.inf:
+            raise UsageError(f"edge: eps must be above 0 and finite, got {self.eps}")
+
+    def initial(self) -> State:
+        """Nothing measured."""
+        return {"measured": 0.0, "slope": 0.0, "curvature": 0.0}
+
+    def measure(self, state: State, *, slope: float, curvature: float) -> State:
+        """The averages after a measurement; one that is not finite is passed over.
+
+        Args:
+            state: never changed.
+            slope: -<gradient, u>; below 0, where u climbs, it counts as 0.
+            curvature: <u, Hessian u>; its sign does not count.
+        """
+        if not (math.isfinite(slope) and math.isfinite(curvature)):
+            return state
+        rise, bend = max(0.0, slope), abs(curvature)
+        if state["measured"]:
+            kept = self.smoothing
+            rise = kept * state["slope"] + (1 - kept) * rise
+            bend = kept * state["curvature"] + (1 - kept) * bend
+        return {"measured": state["measured"] + 1.0, "slope": rise, "curvature": bend}
+
+    def multiplier(self, state: State, *, step: int, rate: float) -> float:
+        """The cap for update `step`, in [0, 1]: 1 before anything is measured, and from `until` on.
+
+        Args:
+            state: after the last measurement.
+            step: index of the update.
+            rate: scheduled for it, above 0 or 0.
+        """
+        if not state["measured"] or step >= self.until or rate == 0:
+            return 1.0
+        return min(1.0, self.sigma * state["slope"] / (state["curvature"] + self.eps) / rate)

@@ -1,0 +1,74 @@
+"""Whether the parts of a strategy go together: found before training, said in one line with what to do.
+
+schedules     of a hyper-parameter that the method has; of the rate only where the method bears one
+controllers   one of a kind, and none that cuts the rate of a method that works it out by itself
+average       not of a method that evaluates an average of its own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from calando.errors import UnknownName, UsageError
+from calando.optim.controllers_text import called
+from calando.optim.driver import BETAS
+from calando.optim.methods import Method
+from calando.records import StrategySpec
+from calando.schedules import Curve
+
+__all__ = ["check_parts", "check_rate_curves"]
+
+
+def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, Any]) -> None:
+    """Refuse parts that do not go together, by their names alone.
+
+    Args:
+        settled: the method's options with their defaults.
+
+    Raises:
+        UnknownName: a schedule of what the method does not have.
+        UsageError: parts that contradict each other.
+    """
+    betas = list(BETAS)[: len(settled.get("betas", ()))]
+    numbers = ["lr", *[name for name, value in settled.items() if isinstance(value, float)], *betas]
+    for key in strategy.schedules:
+        if key not in numbers:
+            raise UnknownName(f"scheduled hyper-parameter of {strategy.method}", key, numbers)
+    if "lr" in strategy.schedules and method.schedules == "none":
+        raise UsageError(
+            f"{method.name} works its rate out by itself and takes no schedule of it; "
+            f"leave out {strategy.schedules['lr']!r}"
+        )
+    kinds: dict[str, str] = {}
+    for text in strategy.controllers:
+        kind = called(text)
+        if kind in kinds:
+            raise UsageError(f"two controllers would fight over the rate: {kinds[kind]!r} and {text!r}; leave out one")
+        if kind == "plateau" and method.schedules != "any":
+            raise UsageError(f"{method.name} needs no decay of its rate, and a plateau is one; leave out {text!r}")
+        kinds[kind] = text
+    if strategy.average and method.eval_mode:
+        raise UsageError(f"{method.name} evaluates an average of its weights as it is; leave out {strategy.average!r}")
+
+
+def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
+    """Refuse a rate that falls below its highest value, where the method bears a warmup alone.
+
+    Raises:
+        UsageError: it falls.
+    """
+    if method.schedules != "warmup":
+        return
+    for curve in curves:
+        last = curve.total_steps - 1
+        # places at all scales: a schedule may speak in steps, epochs or shares
+        places = np.unique([*np.linspace(0, last, 1025).round(), *np.geomspace(1, last, 257).round()])
+        values = curve(places)
+        if not values.max() <= values[-1] * (1 + 1e-9):
+            raise UsageError(
+                f"{method.name} needs no decay, and this schedule of its rate ends at {values[-1]:g} of "
+                f"{values.max():g}; keep the warmup alone, as in linear(0, 1, over='5%'), got {str(curve.schedule)!r}"
+            )

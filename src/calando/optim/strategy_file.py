@@ -1,0 +1,66 @@
+"""A strategy's TOML file: its keys and their types, before anybody knows what they mean.
+
+    name = "mine"
+    method = "sgd"
+    lr = 0.1
+    options = { momentum = 0.9 }
+    schedules = { lr = "cosine(1, 0)" }
+    controllers = ["plateau(factor=0.2, patience='10%')", "rollback()"]
+    average = "ema(decay=0.999)"
+
+or, in one, `strategy = "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)"`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from calando.errors import UnknownName, UsageError
+
+__all__ = ["read_fields"]
+
+_TYPES: tuple[tuple[str, type, str], ...] = (
+    ("name", str, "text"),
+    ("method", str, "text"),
+    ("strategy", str, "text"),
+    ("average", str, """text, as in "ema(decay=0.999)\""""),
+    ("options", dict, "a table, as in { momentum = 0.9 }"),
+    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
+    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
+)
+
+_KNOWN = ("name", "method", "lr", "options", "schedules", "controllers", "average", "strategy")
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The keys of a strategy file: "strategy" alone, or "method" and others; always "name", at least the file's.
+
+    Raises:
+        UsageError: the file cannot be read, is not TOML, or has a wrong, missing or second key.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
+    for key in fields:
+        if key not in _KNOWN:
+            raise UnknownName(f"key of strategy file {path.name}", key, _KNOWN)
+    for key, kind, said in _TYPES:
+        if key in fields and not isinstance(fields[key], kind):
+            raise UsageError(f"strategy file {str(path)!r}: {key} must be {said}, got {fields[key]!r}")
+    if "strategy" in fields and (beside := sorted(fields.keys() - {"strategy", "name"})):
+        raise UsageError(
+            f"strategy file {str(path)!r}: {beside[0]} belongs into the strategy's text; only name stands beside it"
+        )
+    if "strategy" not in fields and "method" not in fields:
+        raise UsageError(f'strategy file {str(path)!r} must say method = "…" or strategy = "pipe text"')
+    if isinstance(fields.get("lr"), bool):
+        raise UsageError(
+            f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
+        )
+    fields.setdefault("name", path.stem)
+    return fields
