@@ -1,7 +1,9 @@
 """The store gives back what was put, to the bit, and says so where it cannot."""
 
+import dataclasses
 import multiprocessing
 import os
+import sqlite3
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def a_record(study: StudySpec, *, seed: int = 0, losses=(1.0, float("nan")), out
 def as_tuple(record: RunRecord) -> tuple:
     return (
         record.spec, record.outcome, record.steps_done, record.losses.tobytes(), record.rates.tobytes(),
-        record.evaluations, record.chance, record.events, record.seconds, record.host,
+        record.evaluations, record.chance, record.events, record.seconds, record.host, record.skips, record.undone,
     )  # fmt: skip
 
 
@@ -165,3 +167,35 @@ def test_specs_refuse_what_cannot_be():
         a_study(strategies=())
     with pytest.raises(UsageError, match="must divide"):
         WorkloadSpec(data="digits", batch_size=10, accumulate=3)
+
+
+def to_first_version(folder) -> None:
+    """Make the store what calando's first version wrote."""
+    connection = sqlite3.connect(folder / "study.sqlite")
+    with connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN skips")
+        connection.execute("ALTER TABLE runs DROP COLUMN undone")
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+    connection.close()
+
+
+def test_a_store_of_the_first_version_is_read_and_brought_up_to_date_with_a_copy_beside_it(tmp_path):
+    study = a_study()
+    first, second = a_record(study), a_record(study, seed=1)
+    with Store.create(tmp_path, study, fingerprint="f") as store:
+        store.put_run(first)
+    to_first_version(tmp_path)
+    before = (tmp_path / "study.sqlite").read_bytes()
+    with Store.open(tmp_path, read_only=True) as store:
+        assert as_tuple(store.runs()[first.spec.digest()]) == as_tuple(first)
+    assert (tmp_path / "study.sqlite").read_bytes() == before
+    for _ in range(2):
+        with Store.open(tmp_path) as store:
+            store.put_run(dataclasses.replace(second, skips=((3, 4), (7, 1)), undone=6))
+            found = store.runs()
+        assert as_tuple(found[first.spec.digest()]) == as_tuple(first)
+        assert (found[second.spec.digest()].skips, found[second.spec.digest()].undone) == (((3, 4), (7, 1)), 6)
+    copy = sqlite3.connect(tmp_path / "study.sqlite.v1")
+    assert copy.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("1",)
+    assert copy.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    copy.close()

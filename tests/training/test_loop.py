@@ -7,70 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from tests.training.small_runs import STEPS, Bare, Dropping, a_run, a_workload, bits
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
 from calando.errors import CorruptFile
 from calando.optim import METHODS
 from calando.training.checkpoint import export_weights, load_weights
 from calando.training.lane import choose_lane, holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
-
-STEPS = 12
-
-
-class Dropping(nn.Module):
-    """Batch norm and dropout: what breaks resuming elsewhere."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1),
-            nn.BatchNorm2d(4),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Flatten(),
-            nn.Linear(256, 3),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers(x)
-
-
-class Bare(nn.Module):
-    """No normalisation, so micro-batches add up exactly but for rounding; deep enough to die."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers(x)
-
-
-def a_workload(model=Dropping, *, scale: float = 1.0, batch_size: int = 16, augment: str = "crop(1)+flip"):
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(120) % 3
-    images = torch.randint(0, 60, (120, 1, 8, 8), generator=generator) + 60 * labels[:, None, None, None]
-    images = (images.to(torch.uint8) if scale == 1 else images * scale).clone()
-    return calando.workload(
-        train=(images, labels), test=(images[:30], labels[:30]), model=model, batch_size=batch_size, augment=augment
-    )
-
-
-def a_run(text: str, workload, *, steps: int = STEPS, **changes):
-    spec, _ = ask_run(workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
-    spec = spec.model_copy(update={"evaluate_every": 4})
-    return spec.model_copy(update={"workload": spec.workload.model_copy(update=changes)})
-
-
-def bits(record) -> tuple:
-    return (record.outcome, record.losses.tobytes(), record.rates.tobytes(), record.evaluations, record.events)
 
 
 def stop_after(updates: int):
@@ -83,7 +28,19 @@ def stop_after(updates: int):
     return watch
 
 
-TEXTS = [f"{name}(lr=0.01, weight_decay=0.01) | linear(0, 1, over=3) >> cosine(1, 0)" for name in METHODS]
+SCHEDULES = {
+    "any": " | linear(0, 1, over=3) >> cosine(1, 0)",
+    "warmup": " | linear(0.1, 1, over=3)",
+    "none": "",
+}
+
+
+def typical(method) -> str:
+    decay = ", weight_decay=0.01" if "weight_decay" in method.options else ""
+    return f"{method.name}(lr={method.usual_rate}{decay}){SCHEDULES[method.schedules]}"
+
+
+TEXTS = [typical(method) for method in METHODS.values()]
 TEXTS += [
     "sgd(lr=0.05, momentum=0.9, nesterov=true) | plateau(factor=0.5, patience=1) | momentum: linear(1, 0.5)",
     "rmsprop(lr=0.001, momentum=0.9)",

@@ -73,7 +73,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         ),
         runs_done=len(done),
         runs_known=len(asked),
-        updates=sum(runs[digest].steps_done for digest in done) + sum(centre.updates for centre in ranges),
+        updates=sum(_updates(runs[digest]) for digest in done) + sum(centre.updates for centre in ranges),
         seconds=sum(runs[digest].seconds for digest in done) + sum(centre.seconds for centre in ranges),
     )
 
@@ -120,9 +120,9 @@ def _result(
         steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
         diverged=sum(record.outcome == "diverged" for record in spent.values()),
         died=sum(record.outcome == "died" for record in spent.values()),
-        steps_trials=sum(record.steps_done for digest, record in spent.items() if digest in tried)
+        steps_trials=sum(_updates(record) for digest, record in spent.items() if digest in tried)
         + (0 if centre is None else centre.updates),
-        steps_final=sum(record.steps_done for digest, record in spent.items() if digest not in tried),
+        steps_final=sum(_updates(record) for digest, record in spent.items() if digest not in tried),
         seconds=sum(record.seconds for record in spent.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
         band=rate_band(trials),
@@ -132,6 +132,11 @@ def _result(
 def _runs_of(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRecord]) -> tuple[RunSpec, ...]:
     """Trials and final runs asked for so far; the run that chose the rate is in both."""
     return settle_rate(study, strategy, runs).trials + final_runs(study, strategy, runs)
+
+
+def _updates(record: RunRecord) -> int:
+    """Made in all, those too that a rewind took back."""
+    return record.steps_done + record.undone
 
 
 def _trial(record: RunRecord) -> Trial:

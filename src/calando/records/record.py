@@ -105,6 +105,8 @@ class RunRecord:
         evaluations: ascending in step; the last is at `steps_done` unless diverged.
         chance: score of guessing, 1 / number of classes.
         events: what controllers and the loop did.
+        skips: (update, batches): from that update on, so many batches of the seed's order were left out.
+        undone: updates that were made and taken back by a rewind; charged beside `steps_done`.
         seconds: training and evaluation wall-clock; differs between equal runs.
         host: machine, torch version: the pedigree.
     """
@@ -117,6 +119,8 @@ class RunRecord:
     evaluations: tuple[Evaluation, ...]
     chance: float
     events: tuple[Event, ...] = ()
+    skips: tuple[tuple[int, int], ...] = ()
+    undone: int = 0
     seconds: float = 0.0
     host: dict[str, str] = field(default_factory=dict)
 

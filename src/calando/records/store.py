@@ -35,7 +35,7 @@ from calando.records.spec import RunSpec, StudySpec
 
 __all__ = ["SCHEMA_VERSION", "Store", "sole_coordinator"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "study.sqlite"
 _RANGE = "range test "
 
@@ -44,13 +44,23 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
     digest TEXT PRIMARY KEY, spec TEXT NOT NULL, outcome TEXT NOT NULL, steps_done INTEGER NOT NULL,
     losses BLOB NOT NULL, rates BLOB NOT NULL, evaluations TEXT NOT NULL, chance REAL NOT NULL,
-    events TEXT NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL
+    events TEXT NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL,
+    skips TEXT NOT NULL DEFAULT '[]', undone INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE tests (
     digest TEXT PRIMARY KEY REFERENCES runs (digest), score REAL NOT NULL, loss REAL NOT NULL, n INTEGER NOT NULL
 );
 CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL);
 """
+
+
+# What brings a store of that version to the next one.
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE runs ADD COLUMN skips TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE runs ADD COLUMN undone INTEGER NOT NULL DEFAULT 0",
+    )
+}
 
 
 class Store:
@@ -111,10 +121,12 @@ class Store:
                 raise CorruptFile(f"{path} fails SQLite's own check; restore a copy or remove the study folder")
             store = cls(folder, connection)
             schema = store._meta("schema")
-        if schema != str(SCHEMA_VERSION):
+        if schema not in {str(version) for version in range(1, SCHEMA_VERSION + 1)}:
             raise CorruptFile(
-                f"{path} has schema {schema!r}, this calando reads {SCHEMA_VERSION}; use the one that made it"
+                f"{path} has schema {schema!r}, this calando reads 1 to {SCHEMA_VERSION}; use the one that made it"
             )
+        if not read_only and int(schema) < SCHEMA_VERSION:
+            store._migrate(int(schema))
         return store
 
     def __enter__(self) -> Self:
@@ -178,6 +190,7 @@ class Store:
             _pack(record.losses, "<f4"), _pack(record.rates, "<f8"),
             json.dumps([asdict(evaluation) for evaluation in record.evaluations]), record.chance,
             json.dumps([asdict(event) for event in record.events]), record.seconds, json.dumps(record.host),
+            json.dumps(record.skips), record.undone,
         )  # fmt: skip
         self._write(f"INSERT OR IGNORE INTO runs VALUES ({', '.join('?' * len(row))})", row)
 
@@ -196,6 +209,20 @@ class Store:
         if asked:
             self._write("DELETE FROM commands WHERE id <= ?", (asked[-1][0],))
         return [text for _, text in asked]
+
+    def _migrate(self, version: int) -> None:
+        """Bring an older store to this version; a copy of it as it was stays beside it."""
+        path = self.folder / FILE_NAME
+        with _speaking_plainly(path):
+            with sqlite3.connect(path.with_name(f"{FILE_NAME}.v{version}")) as copy:
+                self._connection.backup(copy)
+            copy.close()
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                for step in range(version, SCHEMA_VERSION):
+                    for statement in _MIGRATIONS[step]:
+                        self._connection.execute(statement)
+                self._connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
 
     def _meta(self, key: str, *, default: str | None = None) -> str:
         with _speaking_plainly(self.folder / FILE_NAME):
@@ -263,7 +290,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _read_run(row: tuple[object, ...]) -> RunRecord:
-    digest, spec, outcome, steps_done, losses, rates, evaluations, chance, events, seconds, host = row
+    # A store of the first version, opened for reading alone, has neither skips nor undone.
+    padded = (*row, "[]", 0)[:13] if len(row) < 13 else row
+    digest, spec, outcome, steps_done, losses, rates, evaluations, chance, events, seconds, host, skips, undone = padded
     run = RunSpec.model_validate_json(str(spec))
     if run.digest() != digest or outcome not in ("finished", "diverged", "died"):
         raise CorruptFile(f"run {digest} in the store does not match its own spec; restore a copy")
@@ -276,6 +305,8 @@ def _read_run(row: tuple[object, ...]) -> RunRecord:
         evaluations=tuple(Evaluation(**entry) for entry in json.loads(str(evaluations))),
         chance=float(str(chance)),
         events=tuple(Event(**entry) for entry in json.loads(str(events))),
+        skips=tuple((int(step), int(count)) for step, count in json.loads(str(skips))),
+        undone=int(str(undone)),
         seconds=float(str(seconds)),
         host=json.loads(str(host)),
     )

@@ -1,6 +1,7 @@
 """Checkpoints: the whole state of a run, as safetensors beside JSON; no pickle.
 
-    FOLDER/tensors-STEP-….safetensors    parameters, buffers, optimizer state, losses and rates so far
+    FOLDER/tensors-STEP-….safetensors    parameters, buffers, optimizer state, average, losses and rates so far; the
+                                         same of the states kept for a rewind; the network as it is evaluated
     FOLDER/state.json                    everything else with the SHA-256 of the tensors, as a JSON string beside
                                          its own SHA-256
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile
-from calando.records import Evaluation, Event
 from calando.records.files import noticing_full_disk, write_atomically
+from calando.training.capture import Capture, capture, of_network, put_back
 from calando.training.state import TrainState
 
 __all__ = ["drop_checkpoint", "export_weights", "load_checkpoint", "load_weights", "save_checkpoint"]
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(state: TrainState, folder: Path) -> None:
@@ -38,18 +38,11 @@ def save_checkpoint(state: TrainState, folder: Path) -> None:
     Raises:
         DiskFull: no space left; the checkpoint that was there is intact.
     """
-    tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
-    optimizer = state.optimizer.state_dict()
-    plain: dict[str, dict[str, Any]] = {}
-    for index, entries in optimizer["state"].items():
-        for key, value in entries.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimizer.{index}.{key}"] = value
-            else:
-                plain.setdefault(str(index), {})[key] = value
-    tensors["trace.losses"] = torch.from_numpy(state.losses[: state.seen])
-    tensors["trace.rates"] = torch.from_numpy(state.rates[: state.seen])
-    groups = [{k: _plain(v) for k, v in group.items()} for group in optimizer["param_groups"]]
+    taken = capture(state)
+    captures = {"": taken, **{f"kept{place}.": one for place, one in enumerate(state.kept)}}
+    tensors = {prefix + name: value for prefix, one in captures.items() for name, value in one.tensors.items()}
+    if state.evaluated is not None:
+        tensors |= {f"evaluated.{name}": value for name, value in state.evaluated.items()}
     # Cloned and contiguous: safetensors takes neither tied weights nor other memory layouts.
     data = safetensors.torch.save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
     digest = hashlib.sha256(data).hexdigest()
@@ -59,13 +52,8 @@ def save_checkpoint(state: TrainState, folder: Path) -> None:
         "run": state.spec.digest(),
         "tensors": name,
         "sha256": digest,
-        "step": state.step,
-        "optimizer": {"plain": plain, "groups": groups},
-        "controller_states": state.controller_states,
-        "multipliers": state.multipliers,
-        "evaluations": [asdict(evaluation) for evaluation in state.evaluations],
-        "events": [asdict(event) for event in state.events],
-        "seconds": state.seconds,
+        "state": taken.document,
+        "kept": [one.document for one in state.kept],
     }
     write_atomically(folder / name, data)
     text = json.dumps(document)
@@ -97,27 +85,29 @@ def load_checkpoint(state: TrainState, folder: Path) -> bool:
 
 
 def load_weights(network: torch.nn.Module, folder: Path) -> None:
-    """The network's part of a checkpoint alone, for a test look.
+    """The network's part of a checkpoint alone, as it is evaluated, for a test look.
 
     Raises:
         CorruptFile: damaged, missing, or of another network.
     """
     _, tensors = _read(folder)
     try:
-        network.load_state_dict(_of_network(tensors))
+        network.load_state_dict(_weights(tensors))
     except RuntimeError as error:
         raise CorruptFile(f"the checkpoint in {str(folder)!r} is of another network; remove it") from error
 
 
 def export_weights(folder: Path, path: Path) -> None:
-    """Write the network's weights from a checkpoint as plain safetensors, under the names of its `state_dict`.
+    """Write the network's weights from a checkpoint, as they are evaluated, as plain safetensors.
+
+    They have the names of its `state_dict`.
 
     Raises:
         CorruptFile: the checkpoint is damaged or missing.
         DiskFull: no space left.
     """
     _, tensors = _read(folder)
-    write_atomically(path, safetensors.torch.save(_of_network(tensors)))
+    write_atomically(path, safetensors.torch.save(_weights(tensors)))
 
 
 def drop_checkpoint(folder: Path) -> None:
@@ -145,36 +135,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    state.network.load_state_dict(_of_network(tensors))
-    saved: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in document["optimizer"]["plain"].items()}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            saved.setdefault(int(index), {})[key] = value
-    groups = [{k: tuple(v) if k == "betas" else v for k, v in g.items()} for g in document["optimizer"]["groups"]]
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    state.optimizer.load_state_dict({"state": saved, "param_groups": groups})
-    for parameter in parameters:
-        entries = state.optimizer.state.get(parameter, {})
-        for key, value in entries.items():
-            # Fused kernels walk memory: a buffer must have its parameter's layout, which the file does not keep.
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-    seen = len(tensors["trace.losses"])
-    state.losses[:seen], state.rates[:seen] = tensors["trace.losses"].numpy(), tensors["trace.rates"].numpy()
-    state.step = int(document["step"])
-    state.controller_states = [dict(entry) for entry in document["controller_states"]]
-    state.multipliers = [float(value) for value in document["multipliers"]]
-    state.evaluations = [Evaluation(**entry) for entry in document["evaluations"]]
-    state.events = [Event(**entry) for entry in document["events"]]
-    stops = [event.text for event in state.events if event.kind == "diverged"]
-    state.stopped = stops[0] if stops else None
-    state.seconds = float(document["seconds"])
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    put_back(state, Capture(tensors, document["state"]))
+    state.kept = [Capture(part(f"kept{place}."), kept) for place, kept in enumerate(document["kept"])]
+    state.evaluated = part("evaluated.") or None
 
 
-def _of_network(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, torch.Tensor) else value
+def _weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The network's state as it is evaluated."""
+    evaluated = {name.removeprefix("evaluated."): v for name, v in tensors.items() if name.startswith("evaluated.")}
+    return evaluated or of_network(tensors)

@@ -2,11 +2,12 @@
 
 Update t, for t = 0, 1, …:
     rates      the driver writes  base * schedule(t) * controllers' multipliers
-    batch      samples and augmentation are functions of (seed, t)
+    batch      samples and augmentation are functions of (seed, t), and of the batches that a rewind left out
     gradient   mean over `accumulate` micro-batches, clipped to `clip_norm`
-    watch      controllers see the loss before the update is applied, so a non-finite one changes no weight
-    update     optimizer.step()
-    evaluate   after every `evaluate_every` updates, and after the last
+    watch      a loss that is not finite changes no weight
+    update     optimizer.step(), with what the method wants of it; the average takes it in
+    evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluated`
+    answer     controllers see the loss and the evaluation; one of them may ask to go back: `calando.training.rewind`
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
-from calando.controllers import Observation
+from calando.controllers import Observation, Rollback
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
 from calando.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
-from calando.training.lane import describe_host, holding_lane, seed_step
+from calando.training.evaluated import evaluated_weights
+from calando.training.lane import describe_host, holding_lane
+from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start
+from calando.training.update import Update
 from calando.workloads.workload import CrossEntropy, Workload
 
 __all__ = ["Interrupted", "advance", "execute"]
@@ -49,41 +50,39 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         until: at most `state.spec.steps`.
         watch: called after each update; True stops between two updates.
     """
-    spec, lane = state.spec, state.spec.lane
-    layout = torch.channels_last if lane.channels_last else torch.contiguous_format
-    device = torch.device(lane.device)
-    cast = torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext()
-    micro = spec.workload.batch_size // spec.workload.accumulate
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    lr_group = state.optimizer.param_groups[0]
+    spec = state.spec
+    chance = math.log(workload.classes) if isinstance(workload.loss, CrossEntropy) else None
+    if not state.kept and any(isinstance(controller, Rollback) for controller in state.controllers):
+        keep(state)
     while state.step < until and state.stopped is None:
         step = state.step
-        seed_step(spec.seed, step)
+        index = batch_index(state, step)
         state.driver.write(step, multiplier=math.prod(state.multipliers))
-        images, labels = workload.batch(step, seed=spec.seed)
-        total = 0.0
-        for part in range(0, spec.workload.batch_size, micro):
-            x = images[part : part + micro].to(device).contiguous(memory_format=layout)
-            y = labels[part : part + micro].to(device)
-            with cast:
-                outputs = state.network(x)
-            loss = workload.loss(outputs.float(), y) / spec.workload.accumulate
-            loss.backward()
-            total += loss.item()
-        if spec.workload.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, spec.workload.clip_norm)
-        state.losses[step], state.rates[step] = total, float(lr_group["lr"])
-        if not math.isfinite(total):
-            _observe(state, Observation(step=step, loss=total))
-            break
-        state.optimizer.step()
-        state.optimizer.zero_grad(set_to_none=True)
+        update = Update(state, workload, index)
+        loss = update.gradient()
+        state.losses[step], state.rates[step] = loss, float(state.optimizer.param_groups[0]["lr"])
+        if not math.isfinite(loss):
+            state.optimizer.zero_grad(set_to_none=True)
+            _observe(state, Observation(step=step, loss=loss, chance=chance))
+            continue
+        update.apply()
         state.step += 1
+        if state.average is not None:
+            state.average.update(step)
         found = None
         if state.step % spec.evaluate_every == 0 or state.step == spec.steps:
-            found = evaluate(state.network, workload, workload.validation, lane=lane)
-            state.evaluations.append(Evaluation(step=state.step, loss=found[0], score=found[1]))
-        _observe(state, Observation(step=step, loss=total, validation_loss=found[0] if found else None))
+            found = _evaluate(state, workload)
+            state.evaluations.append(found)
+        _observe(
+            state,
+            Observation(
+                step=step,
+                loss=loss,
+                validation_loss=found.loss if found else None,
+                validation_score=found.score if found else None,
+                chance=chance,
+            ),
+        )
         if watch is not None and watch(state):
             break
 
@@ -138,15 +137,44 @@ def execute(
         return _record(state, workload)
 
 
+def _evaluate(state: TrainState, workload: Workload) -> Evaluation:
+    """On the validation part; of an average, the weights that are trained as well."""
+    lane, part = state.spec.lane, workload.validation
+    with evaluated_weights(state, workload) as others:
+        loss, score = evaluate(state.network, workload, part, lane=lane)
+        if others and state.step == state.spec.steps:
+            state.evaluated = {name: value.clone() for name, value in state.network.state_dict().items()}
+    if state.average is None or not others:
+        return Evaluation(step=state.step, loss=loss, score=score)
+    raw_loss, raw_score = evaluate(state.network, workload, part, lane=lane)
+    return Evaluation(step=state.step, loss=loss, score=score, raw_loss=raw_loss, raw_score=raw_score)
+
+
 def _observe(state: TrainState, observation: Observation) -> None:
+    """What the controllers answer is done: multipliers, stops, states kept, a rewind."""
+    answers = []
     for index, controller in enumerate(state.controllers):
         state.controller_states[index], action = controller.respond(state.controller_states[index], observation)
-        state.multipliers[index] = action.multiplier
-        if action.stop is not None:
-            state.stopped = action.stop
-            state.events.append(Event(step=observation.step, kind="diverged", text=action.stop))
-        elif action.event:
+        answers.append(action)
+    asked = tuple(index for index, action in enumerate(answers) if action.rewind)
+    for index, action in enumerate(answers):
+        if not asked or index in asked:
+            state.multipliers[index] = action.multiplier
+        if action.event and action.stop is None:
             state.events.append(Event(step=observation.step, kind="controller", text=action.event))
+    if asked:
+        multipliers = [state.multipliers[index] for index in asked]
+        rewind(state, offending=observation.step, asked=asked)
+        for index, multiplier in zip(asked, multipliers, strict=True):
+            state.multipliers[index] = multiplier
+        return
+    stops = [action.stop for action in answers if action.stop is not None]
+    if stops:
+        # The last controller's reason says most: Divergence, which every run carries, comes first.
+        state.stopped = stops[-1]
+        state.events.append(Event(step=observation.step, kind="diverged", text=stops[-1]))
+    if any(action.keep for action in answers):
+        keep(state)
 
 
 def _record(state: TrainState, workload: Workload) -> RunRecord:
@@ -167,6 +195,8 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         evaluations=tuple(state.evaluations),
         chance=1 / workload.classes,
         events=tuple(events),
+        skips=tuple(state.skips),
+        undone=state.undone,
         seconds=state.seconds,
         host=describe_host(state.spec.lane),
     )

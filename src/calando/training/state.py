@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,12 +13,16 @@ from torch.optim import Optimizer
 from calando.controllers import Controller, Divergence
 from calando.controllers.base import State as ControllerState
 from calando.optim.driver import Driver
-from calando.optim.methods import find_method
-from calando.optim.strategies import bind_strategy
+from calando.optim.methods import Method, find_method
+from calando.optim.strategies import bind_average, bind_strategy
 from calando.records import Evaluation, Event, RunSpec
 from calando.schedules.span import Horizon
+from calando.training.average import RunningAverage
 from calando.training.lane import seed_step
 from calando.workloads.workload import Workload
+
+if TYPE_CHECKING:
+    from calando.training.capture import Capture
 
 __all__ = ["TrainState", "start"]
 
@@ -31,11 +35,17 @@ class TrainState:
         step: updates made so far; the next update is number `step`.
         losses, rates: [spec.steps], filled up to `step`.
         controller_states, multipliers: one for each controller.
+        average: of the weights, evaluated instead of them; None: there is none.
+        skips: (update, batches): from that update on, so many batches of the seed's order are left out.
+        undone: updates that a rewind took back.
+        kept: the last states worth coming back to, oldest first.
+        evaluated: the network's state as last evaluated, where that is not what is trained.
         stopped: why the run ended before its horizon, or None.
         seconds: time spent so far, over all sessions.
     """
 
     spec: RunSpec
+    method: Method
     network: nn.Module
     optimizer: Optimizer
     driver: Driver
@@ -47,6 +57,11 @@ class TrainState:
     step: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    average: RunningAverage | None = None
+    skips: list[tuple[int, int]] = field(default_factory=list)
+    undone: int = 0
+    kept: list[Capture] = field(default_factory=list)
+    evaluated: dict[str, torch.Tensor] | None = None
     stopped: str | None = None
     seconds: float = 0.0
 
@@ -72,10 +87,12 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
     method = find_method(spec.strategy.method)
     options: dict[str, Any] = method.settle(spec.strategy.options)
     optimizer = method.build(method.groups.split(network, options), spec.lr, options)
+    average = bind_average(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
     schedules, asked_for = bind_strategy(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
     controllers = (Divergence(), *asked_for)
     return TrainState(
         spec=spec,
+        method=method,
         network=network,
         optimizer=optimizer,
         driver=Driver(optimizer, schedules=schedules, horizon=Horizon(spec.steps, spec.steps_per_epoch)),
@@ -84,4 +101,6 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
         multipliers=[1.0] * len(controllers),
         losses=np.zeros(spec.steps, np.float32),
         rates=np.zeros(spec.steps, np.float64),
+        average=None if average is None else RunningAverage(network, average),
+        skips=list(spec.skips),
     )

@@ -59,6 +59,7 @@ def find_for_run(
             device=device,
             accumulate=parts,
             clip_norm=spec.workload.clip_norm,
+            closure=state.method.closure,
         )
         with lending(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
             return find_ranges(update, batches, start_again, asked=asked or Asked(), progress=progress)

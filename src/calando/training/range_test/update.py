@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.optim.methods import Closure
 from calando.training.range_test.loss import LentLoss, moved
 
 __all__ = ["LentUpdate", "Reading"]
@@ -54,6 +55,8 @@ class LentUpdate:
         clip_norm: largest global norm of the gradient.
         scaler: scales losses in half precision.
         autocast: the type that forward passes are cast to.
+        closure: what the optimizer's `step` is called with, as `Method.closure`; None: nothing, or, where it must have
+            one, a closure whose first call returns the loss that is known, and the next work it out anew.
 
     Raises:
         UsageError: a gradient scaler with an optimizer that evaluates the loss several times an update.
@@ -66,6 +69,7 @@ class LentUpdate:
     clip_norm: float | None = None
     scaler: torch.amp.GradScaler | None = None
     autocast: torch.dtype | None = None
+    closure: Closure | None = None
     _parameters: list[nn.Parameter] = field(init=False)
     _ranks: DistributedDataParallel | None = field(init=False)
     _takes_closure: bool = field(init=False)
@@ -138,14 +142,15 @@ class LentUpdate:
         return Reading(loss / dist.get_world_size(group), finite=bad == 0)
 
     def _step(self, drawn: list[Any], loss: float) -> None:
-        if not self._takes_closure:
+        if self.closure == "none" or (self.closure is None and not self._takes_closure):
             self._apply()
             return
-        known = [loss]  # the gradients are there when they are asked for first
+        # The gradients are there when they are asked for first.
+        known = [] if self.closure == "again" else [loss]
 
         def closure() -> float:
             if known:
-                return known.pop()
+                return known[0] if self.closure == "loss" else known.pop()
             self.optimizer.zero_grad(set_to_none=True)
             return self._gradients(drawn).loss
 

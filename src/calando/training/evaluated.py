@@ -1,0 +1,92 @@
+"""The weights that are evaluated, where they are not the weights that are trained.
+
+    an average of the weights           `calando.training.average`
+    a method with an evaluation mode    `optimizer.eval()`: schedule-free methods, DoG
+
+Statistics of batch normalisation belong to the weights they were gathered with. Those gathered in training are of
+other weights, so they are worked out anew for these: the mean over BATCHES training batches, the first of the seed's
+order, dropout off. What is trained comes back to the bit: `optimizer.train()` alone would round.
+
+Source: Defazio et al. 2024, *The Road Less Scheduled*, section 4 and their repository's notes on batch norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from calando.training.lane import seed_step
+from calando.training.state import TrainState
+from calando.workloads.workload import Workload
+
+__all__ = ["BATCHES", "evaluated_weights", "recalibrate", "statistics_of"]
+
+BATCHES = 20
+
+
+@contextmanager
+def evaluated_weights(state: TrainState, workload: Workload) -> Iterator[bool]:
+    """Meanwhile the network holds what is to be evaluated; afterwards what is trained, to the bit.
+
+    Yields whether these are others than those trained.
+    """
+    averaged = state.average is not None and state.average.count > 0
+    if not averaged and not state.method.eval_mode:
+        yield False
+        return
+    kept = [(value, value.detach().clone()) for value in (*state.network.parameters(), *state.network.buffers())]
+    if state.method.eval_mode:
+        state.optimizer.eval()  # type: ignore[attr-defined]  # what eval_mode says
+    if averaged:
+        assert state.average is not None
+        state.average.put_in()
+    try:
+        recalibrate(state, workload, batches=BATCHES)
+        yield True
+    finally:
+        if state.method.eval_mode:
+            state.optimizer.train()  # type: ignore[attr-defined]
+        with torch.no_grad():
+            for value, before in kept:
+                value.copy_(before)
+
+
+def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The layers that keep running statistics of batches."""
+    layers = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    return [layer for layer in layers if layer.track_running_stats]
+
+
+@torch.no_grad()
+def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
+    """Work the statistics of batch normalisation out anew, for the weights as they are.
+
+    The generators are left as a later update will set them anyway. Without such layers nothing is done.
+    """
+    layers = statistics_of(state.network)
+    if not layers or not batches:
+        return
+    spec, lane = state.spec, state.spec.lane
+    layout = torch.channels_last if lane.channels_last else torch.contiguous_format
+    device = torch.device(lane.device)
+    micro = spec.workload.batch_size // spec.workload.accumulate
+    modes = [(module, module.training) for module in state.network.modules()]
+    momenta = [layer.momentum for layer in layers]
+    state.network.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the mean over all batches
+        layer.train()
+    for index in range(batches):
+        seed_step(spec.seed, index)
+        images, _ = workload.batch(index, seed=spec.seed)
+        for part in images.split(micro):
+            with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
+                state.network(part.to(device).contiguous(memory_format=layout))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    for module, training in modes:
+        module.training = training

@@ -1,0 +1,48 @@
+"""A run that feedback drove, as a run that a plain schedule drives: the same updates to the bit.
+
+    base rate 1, schedule  piecewise(values=[rates as they were], at=[where they changed])
+    no controllers; the batches that were left out are left out again
+
+So what a controller did can be looked at, plotted, and used without it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calando.errors import UsageError
+from calando.optim.strategies import strategy_curves
+from calando.records import RunRecord, RunSpec
+from calando.schedules import constant, piecewise
+
+__all__ = ["replay_of"]
+
+
+def replay_of(record: RunRecord) -> RunSpec:
+    """The spec that gives the same weights, losses and scores as `record`, without its controllers.
+
+    Raises:
+        UsageError: the run ended early, or its parameter groups had schedules of their own.
+
+    Example: `execute(replay_of(record), workload)`.
+    """
+    spec, strategy = record.spec, record.spec.strategy
+    if record.steps_done < spec.steps:
+        raise UsageError(
+            f"the run ended at update {record.steps_done} of {spec.steps}; there is no whole run to replay"
+        )
+    curves = strategy_curves(strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
+    if len(curves["lr"]) > 1:
+        raise UsageError("its parameter groups had schedules of their own; one curve of rates cannot replay them")
+    changes = np.flatnonzero(np.diff(record.rates)) + 1
+    values = record.rates[[0, *changes]].tolist()
+    schedule = piecewise(values=values, at=changes.tolist()) if len(changes) else constant(values[0])
+    plain = strategy.model_copy(
+        update={
+            "name": f"{strategy.name} replayed",
+            "lr": 1.0,
+            "schedules": {**strategy.schedules, "lr": str(schedule)},
+            "controllers": (),
+        }
+    )
+    return spec.model_copy(update={"strategy": plain, "skips": record.skips})

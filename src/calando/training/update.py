@@ -1,0 +1,107 @@
+"""One update of a run: the gradient of its batch, and the method's step with what it wants beside the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import final
+
+import torch
+from torch import nn
+
+from calando.training.evaluated import statistics_of
+from calando.training.lane import seed_step
+from calando.training.state import TrainState
+from calando.workloads.workload import Workload
+
+__all__ = ["Update"]
+
+
+@final
+class Update:
+    """Of a run at its present step; `gradient` first, then `apply` if the loss is finite.
+
+    Args:
+        index: of the batch in the seed's order. What is random in a forward pass depends on it too.
+    """
+
+    def __init__(self, state: TrainState, workload: Workload, index: int) -> None:
+        self._state, self._workload, self._index = state, workload, index
+        seed_step(state.spec.seed, index)
+        self._images, self._labels = workload.batch(index, seed=state.spec.seed)
+        self._loss = 0.0
+
+    def gradient(self) -> float:
+        """Add the gradient to the parameters' `grad`, clipped; the training loss, a mean over the micro-batches."""
+        state, spec, lane = self._state, self._state.spec, self._state.spec.lane
+        layout = torch.channels_last if lane.channels_last else torch.contiguous_format
+        device = torch.device(lane.device)
+        micro = spec.workload.batch_size // spec.workload.accumulate
+        total = 0.0
+        for part in range(0, spec.workload.batch_size, micro):
+            x = self._images[part : part + micro].to(device).contiguous(memory_format=layout)
+            y = self._labels[part : part + micro].to(device)
+            with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
+                outputs = state.network(x)
+            loss = self._workload.loss(outputs.float(), y) / spec.workload.accumulate
+            loss.backward()
+            total += loss.item()
+        if spec.workload.clip_norm is not None:
+            parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, spec.workload.clip_norm)
+        self._loss = total
+        return total
+
+    def apply_measured(self) -> tuple[float, float]:
+        """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`."""
+        parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        before = [(p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
+        loss = self._loss
+        self.apply()
+        self._again()
+        slope = curvature = 0.0
+        for parameter, (weight, gradient) in zip(parameters, before, strict=True):
+            assert parameter.grad is not None
+            moved = (parameter.detach() - weight).double()
+            slope -= float((gradient.double() * moved).sum())
+            curvature += float(((parameter.grad - gradient).double() * moved).sum())
+        self._state.optimizer.zero_grad(set_to_none=True)
+        self._loss = loss
+        return slope, curvature
+
+    def apply(self) -> None:
+        """Make the step, and leave no gradient."""
+        optimizer = self._state.optimizer
+        match self._state.method.closure:
+            case "none":
+                optimizer.step()
+            case "loss":
+                loss = torch.tensor(self._loss, dtype=torch.float64)
+                optimizer.step(lambda: loss)  # type: ignore[arg-type, return-value]  # torch's stub wants a float
+            case "again":
+                optimizer.step(self._again)  # type: ignore[arg-type]
+        optimizer.zero_grad(set_to_none=True)
+
+    def _again(self) -> torch.Tensor:
+        """Loss and gradient anew, at the weights as they are; statistics of batches are those of the first pass."""
+        self._state.optimizer.zero_grad(set_to_none=True)
+        seed_step(self._state.spec.seed, self._index)
+        with torch.enable_grad(), _statistics_held(self._state.network):
+            return torch.tensor(self.gradient(), dtype=torch.float64)
+
+
+@contextmanager
+def _statistics_held(network: nn.Module) -> Iterator[None]:
+    """Batch normalisation uses the batch's statistics, and its running ones stay."""
+    layers = statistics_of(network)
+    for layer in layers:
+        layer.track_running_stats = False
+    kept = [(layer.running_mean, layer.running_var, layer.num_batches_tracked) for layer in layers]
+    for layer in layers:
+        layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for layer, (mean, variance, count) in zip(layers, kept, strict=True):
+            layer.running_mean, layer.running_var, layer.num_batches_tracked = mean, variance, count
+            layer.track_running_stats = True
