@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.errors import UsageError
-from calando.optim import METHODS, Driver
-from calando.optim.groups import split_by_decay
+from calando.optim import Driver
 from calando.schedules import Schedule, function, parse
 from calando.schedules.span import Horizon
 
@@ -151,15 +150,3 @@ def test_a_step_below_zero_is_refused_and_writes_nothing(step):
     with pytest.raises(UsageError, match=f"a step must be 0 or more, got {step}"):
         driver.write(step)
     assert rates(optimizer) == [0.05, 0.0015]
-
-
-@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
-def test_every_method_builds_with_its_defaults_and_moves(method):
-    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
-    options = method.settle({"weight_decay": 0.1})
-    optimizer = method.build(split_by_decay(network, weight_decay=0.1), 0.01, options)
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
-    before = [p.detach().clone() for p in network.parameters()]
-    network(torch.randn(8, 3)).square().sum().backward()
-    optimizer.step()
-    assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))

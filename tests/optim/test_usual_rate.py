@@ -19,7 +19,8 @@ class Own(torch.optim.Adam):
         (torch.optim.SGD, {"momentum": 0.99}, 0.01),
         (torch.optim.Adam, {}, 0.001),
         (torch.optim.AdamW, {}, 0.001),
-        (torch.optim.Adadelta, {}, None),
+        (torch.optim.Adadelta, {}, 1.0),
+        (torch.optim.Rprop, {}, None),
         (Own, {}, None),
     ],
 )

@@ -128,7 +128,9 @@ def test_a_rescued_run_is_resumed_to_the_bit_and_replayed_to_the_bit(tmp_path):
 
 def test_a_plateau_is_replayed_to_the_bit():
     workload = a_workload()
-    record = execute(a_run("adam(lr=0.05) | plateau(factor=0.5, patience=1)", workload, steps=24), workload)
+    record = execute(
+        a_run("adam(lr=0.05) | plateau(factor=0.5, patience=1, threshold=0.9)", workload, steps=24), workload
+    )
     assert len(set(record.rates)) > 1
     again = execute(replay_of(record), workload)
     assert again.losses.tobytes() == record.losses.tobytes()

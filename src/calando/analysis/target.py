@@ -31,7 +31,9 @@ def steps_to_target(record: RunRecord, target: float) -> int | None:
 
 
 def has_fixed_rate(strategy: StrategySpec) -> bool:
-    """Whether the base rate stays as it is: no schedule of "lr", or a constant one, and no controller.
+    """Whether the base rate stays as it is: no schedule of "lr", or a constant one, and no plateau.
+
+    A rollback or an edge is a safeguard; it leaves the rate of a run that goes well.
 
     >>> has_fixed_rate(StrategySpec(name="a", method="adamw")), has_fixed_rate(
     ...     StrategySpec(name="c", method="sgd", schedules={"lr": "cosine(1, 0)"})
@@ -39,7 +41,8 @@ def has_fixed_rate(strategy: StrategySpec) -> bool:
     (True, False)
     """
     text = strategy.schedules.get("lr")
-    return not strategy.controllers and (text is None or _CONSTANT.fullmatch(text) is not None)
+    cut = any(controller.startswith("plateau") for controller in strategy.controllers)
+    return not cut and (text is None or _CONSTANT.fullmatch(text) is not None)
 
 
 def target_of(study: StudySpec, runs: Mapping[str, RunRecord]) -> tuple[float | None, str]:

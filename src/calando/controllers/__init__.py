@@ -2,7 +2,8 @@
 
 from calando.controllers.base import Action, Controller, Observation, State
 from calando.controllers.divergence import Divergence
+from calando.controllers.edge import Edge
 from calando.controllers.plateau import Plateau
 from calando.controllers.rollback import Rollback
 
-__all__ = ["Action", "Controller", "Divergence", "Observation", "Plateau", "Rollback", "State"]
+__all__ = ["Action", "Controller", "Divergence", "Edge", "Observation", "Plateau", "Rollback", "State"]

@@ -24,6 +24,7 @@ class Observation:
     Args:
         step: index of the update just made, or, for a non-finite loss, just refused.
         loss: its training loss.
+        rate: of the first parameter group in it.
         validation_loss: where an evaluation followed this update; else None.
         validation_score: as `validation_loss`, in [0, 1].
         chance: the loss of a network that knows nothing, log(classes); None where the loss is not a cross-entropy.
@@ -35,6 +36,7 @@ class Observation:
 
     step: int
     loss: float
+    rate: float = 0.0
     validation_loss: float | None = None
     validation_score: float | None = None
     chance: float | None = None

@@ -5,7 +5,7 @@
     curvature  = |<u, ∇²f(w) u>|
     n, d       exponential averages of slope and curvature, started at their first values
     η_edge     = sigma n / (d + eps)
-    multiplier = min(1, η_edge / scheduled rate)
+    multiplier = min(1, η_edge / scheduled rate), but at least FIRST; FIRST before the first measurement
 
 Along u the loss is f - η slope + η² curvature / 2: least at η = slope / curvature (sigma = 1), back where it began at
 twice that (sigma = 2), beyond which the step overshoots: the edge of stability. The sharpness falls from its
@@ -22,10 +22,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from calando.controllers.base import State
+from calando.controllers.base import Action, Observation, State
 from calando.errors import UsageError
 
 __all__ = ["Edge"]
+
+FIRST = 0.01
+"""The least multiplier, and that of the updates before anything is measured."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Edge:
         sigma: 1 falls fastest by this model, 2 is the edge; in (0, 2].
         smoothing: coefficient of the averages, in [0, 1); 0 takes the last measurement alone.
         eps: added to the curvature, above 0.
+        every: updates between two measurements, at least 1; each costs a forward and a backward pass.
 
     Raises:
         UsageError: a value outside its range.
@@ -56,6 +60,7 @@ class Edge:
     sigma: float = 2.0
     smoothing: float = 0.9
     eps: float = 1e-12
+    every: int = 5
 
     def __post_init__(self) -> None:
         if self.until < 1:
@@ -66,10 +71,34 @@ class Edge:
             raise UsageError(f"edge: smoothing must be in [0, 1), got {self.smoothing}")
         if not 0 < self.eps < math.inf:
             raise UsageError(f"edge: eps must be above 0 and finite, got {self.eps}")
+        if self.every < 1:
+            raise UsageError(f"edge: every must be at least 1 update, got {self.every}")
 
     def initial(self) -> State:
         """Nothing measured."""
-        return {"measured": 0.0, "slope": 0.0, "curvature": 0.0}
+        return {"measured": 0.0, "slope": 0.0, "curvature": 0.0, "multiplier": FIRST}
+
+    def wants(self, step: int) -> bool:
+        """Whether slope and curvature are to be measured along update `step`."""
+        return step < self.until and step % self.every == 0
+
+    def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
+        """Take in a measurement, and cap the next update; the first updates go at a hundredth of their rate."""
+        rate, mine, following = observation.rate, state["multiplier"], dict(state)
+        if observation.slope is not None and observation.curvature is not None and rate > 0:
+            slope, curvature = observation.slope / rate, observation.curvature / rate**2
+            following = self.measure(state, slope=slope, curvature=curvature)
+        step = observation.step + 1
+        if step >= self.until:
+            capped = 1.0
+        elif following["measured"]:
+            # A cap of nothing could never be measured again.
+            capped = max(FIRST, self.multiplier(following, step=step, rate=rate / mine))
+        else:
+            capped = mine
+        done = mine < 1 <= capped and step >= self.until
+        event = f"the cap of the first {self.until} updates is lifted" if done else ""
+        return {**following, "multiplier": capped}, Action(multiplier=capped, event=event)
 
     def measure(self, state: State, *, slope: float, curvature: float) -> State:
         """The averages after a measurement; one that is not finite is passed over.
@@ -86,7 +115,7 @@ class Edge:
             kept = self.smoothing
             rise = kept * state["slope"] + (1 - kept) * rise
             bend = kept * state["curvature"] + (1 - kept) * bend
-        return {"measured": state["measured"] + 1.0, "slope": rise, "curvature": bend}
+        return {**state, "measured": state["measured"] + 1.0, "slope": rise, "curvature": bend}
 
     def multiplier(self, state: State, *, step: int, rate: float) -> float:
         """The cap for update `step`, in [0, 1]: 1 before anything is measured, and from `until` on.

@@ -1,6 +1,6 @@
 """Range tests before a study: what they are made for, and how they move the grids of trial rates.
 
-    rate      a schedule that decays, or feedback: the peak for a decayed one; else the rate for a constant one
+    rate      a schedule that decays, or a plateau: the peak for a decayed one; else the rate for a constant one
     centre    rate / highest multiplier of the schedule
     grid      round the centre, with the span and the count it had
 
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from calando.analysis import log_grid
 from calando.optim import find_method, strategy_curves
+from calando.optim.controllers_text import called
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
 
 __all__ = ["centre_grids", "centre_of", "range_run", "range_runs"]
@@ -60,7 +61,8 @@ def centre_of(strategy: StrategySpec, found: RangeRecord, *, steps: int, steps_p
     """What a range test says of the base rate of a strategy."""
     curves = strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch)["lr"]
     highest = max(float(curve.sample().max()) for curve in curves)
-    decays = all(curve(steps - 1) <= DECAYED * highest for curve in curves) or bool(strategy.controllers)
+    cut = any(called(text) == "plateau" for text in strategy.controllers)
+    decays = cut or all(curve(steps - 1) <= DECAYED * highest for curve in curves)
     said = found.decayed if decays else found.constant
     if said is None or found.doubts:
         return Centre(lr=None, doubts=found.doubts, updates=found.updates, seconds=found.seconds)

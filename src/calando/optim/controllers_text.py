@@ -3,6 +3,7 @@
     plateau(factor=0.1, patience='10%', threshold=0.0001, threshold_mode='rel', cooldown=0, floor=0,
             metric='validation_loss')
     rollback(factor=0.5, warmup='2%', every='2%', tries=5, patience='10%')
+    edge(until='10%', sigma=1, smoothing=0.9, every=5)
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from calando.controllers import Controller, Plateau, Rollback
+from calando.controllers import Controller, Edge, Plateau, Rollback
 from calando.controllers.spike import WINDOW
 from calando.errors import UnknownName, UsageError
 from calando.optim.averaging import Average
@@ -65,7 +66,18 @@ _ROLLBACK: _Options = {
     "patience": _Length("10%", 2 * WINDOW),
 }
 
-CONTROLLERS: Mapping[str, tuple[Made, _Options]] = {"plateau": (Plateau, _PLATEAU), "rollback": (Rollback, _ROLLBACK)}
+_EDGE: _Options = {
+    "until": _Length("10%", 1),
+    "sigma": _Default(1.0),
+    "smoothing": _Default(0.9),
+    "every": _Default(5),
+}
+
+CONTROLLERS: Mapping[str, tuple[Made, _Options]] = {
+    "edge": (Edge, _EDGE),
+    "plateau": (Plateau, _PLATEAU),
+    "rollback": (Rollback, _ROLLBACK),
+}
 """Name -> what builds it, and its options."""
 
 AVERAGES: Mapping[str, _Options] = {
@@ -75,6 +87,7 @@ AVERAGES: Mapping[str, _Options] = {
 """Name -> its options."""
 
 _EXAMPLES = {
+    "edge": "edge(until='10%')",
     "plateau": "plateau(factor=0.2, patience='10%')",
     "rollback": "rollback(factor=0.5, tries=5)",
     "ema": "ema(decay=0.999)",

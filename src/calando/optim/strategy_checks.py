@@ -42,6 +42,12 @@ def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, An
             f"{method.name} works its rate out by itself and takes no schedule of it; "
             f"leave out {strategy.schedules['lr']!r}"
         )
+    for key in ("momentum", "beta1"):
+        if method.eval_mode and key in strategy.schedules:
+            raise UsageError(
+                f"{method.name} works the weights to evaluate out with its {key}, which must stay; "
+                f"leave out {strategy.schedules[key]!r}"
+            )
     kinds: dict[str, str] = {}
     for text in strategy.controllers:
         kind = called(text)

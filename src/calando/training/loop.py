@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calando.controllers import Observation, Rollback
+from calando.controllers import Edge, Observation, Rollback
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
 from calando.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
@@ -36,6 +36,7 @@ Watch = Callable[[TrainState], bool]
 
 CHANCE_MARGIN = 0.98
 CHECKPOINT_SECONDS = 20.0
+LOOK_EVERY = 8  # updates between two looks for gradients that are exactly zero
 
 
 class Interrupted(Exception):
@@ -52,7 +53,9 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
     """
     spec = state.spec
     chance = math.log(workload.classes) if isinstance(workload.loss, CrossEntropy) else None
-    if not state.kept and any(isinstance(controller, Rollback) for controller in state.controllers):
+    rollbacks = any(isinstance(controller, Rollback) for controller in state.controllers)
+    edges = [controller for controller in state.controllers if isinstance(controller, Edge)]
+    if not state.kept and rollbacks:
         keep(state)
     while state.step < until and state.stopped is None:
         step = state.step
@@ -65,7 +68,13 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             state.optimizer.zero_grad(set_to_none=True)
             _observe(state, Observation(step=step, loss=loss, chance=chance))
             continue
-        update.apply()
+        watched = rollbacks and step % LOOK_EVERY == 0
+        dead = update.dead() if watched else None
+        slope = curvature = None
+        if any(edge.wants(step) for edge in edges):
+            slope, curvature = update.apply_measured()
+        else:
+            update.apply()
         state.step += 1
         if state.average is not None:
             state.average.update(step)
@@ -78,9 +87,13 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             Observation(
                 step=step,
                 loss=loss,
+                rate=float(state.rates[step]),
                 validation_loss=found.loss if found else None,
                 validation_score=found.score if found else None,
                 chance=chance,
+                dead=dead,
+                slope=slope,
+                curvature=curvature,
             ),
         )
         if watch is not None and watch(state):

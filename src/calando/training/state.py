@@ -98,7 +98,7 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
         driver=Driver(optimizer, schedules=schedules, horizon=Horizon(spec.steps, spec.steps_per_epoch)),
         controllers=controllers,
         controller_states=[controller.initial() for controller in controllers],
-        multipliers=[1.0] * len(controllers),
+        multipliers=[float(controller.initial().get("multiplier", 1.0)) for controller in controllers],
         losses=np.zeros(spec.steps, np.float32),
         rates=np.zeros(spec.steps, np.float64),
         average=None if average is None else RunningAverage(network, average),

@@ -52,6 +52,11 @@ class Update:
         self._loss = total
         return total
 
+    def dead(self) -> float:
+        """Share of the trained tensors whose gradient is exactly zero."""
+        parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.requires_grad]
+        return sum(p.grad is None or not bool(p.grad.any()) for p in parameters) / len(parameters)
+
     def apply_measured(self) -> tuple[float, float]:
         """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`."""
         parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.grad is not None]

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
 from calando.optim.driver import Driver, group_name
-from calando.optim.methods import usual_rate_of
+from calando.optim.methods import closure_of, usual_rate_of
 from calando.schedules import constant
 from calando.schedules.span import Horizon
 from calando.training.range_test.found import Found, FoundRate, held
@@ -157,6 +157,7 @@ def find_lr(
         clip_norm=clip_norm,
         scaler=scaler,
         autocast=autocast,
+        closure=closure_of(optimizer),
     )
     with lending(model, optimizer, scaler, loss_fn, forward, source=loader) as put_back:
 

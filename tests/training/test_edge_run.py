@@ -1,0 +1,79 @@
+"""The automatic warmup in a run: what is measured, that it only caps, and that it resumes to the bit."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
+
+from calando.training.lane import holding_lane
+from calando.training.loop import Interrupted, execute
+from calando.training.state import start
+from calando.training.update import Update
+
+
+def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
+    """Against the Hessian-vector product of a small step, in double precision."""
+    workload = a_workload(Bare, augment="none")
+    spec = a_run("sgd(lr=0.0001, momentum=0.9)", workload)
+    with holding_lane(spec.lane):
+        state = start(spec, workload)
+        state.network.double()
+        state.driver.write(0)
+        images, labels = workload.batch(0, seed=spec.seed)
+        update = Update(state, workload, 0)
+        update._images = images.double()
+        before = [p.detach().clone() for p in state.network.parameters()]
+        parameters = list(state.network.parameters())
+        loss = torch.nn.functional.cross_entropy(state.network(images.double()), labels)
+        gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+        update.gradient()
+        slope, curvature = update.apply_measured()
+        moved = [p.detach() - q for p, q in zip(parameters, before, strict=True)]
+        assert slope == pytest.approx(
+            -sum(float((g.detach() * d).sum()) for g, d in zip(gradient, moved, strict=True)), rel=1e-5
+        )
+        assert all(p.grad is None for p in parameters)
+        for p, q in zip(parameters, before, strict=True):
+            p.data.copy_(q)
+        loss = torch.nn.functional.cross_entropy(state.network(images.double()), labels)
+        gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+        along = sum((g * d).sum() for g, d in zip(gradient, moved, strict=True))
+        product = torch.autograd.grad(along, parameters)
+        expected = sum(float((h * d).sum()) for h, d in zip(product, moved, strict=True))
+        assert curvature == pytest.approx(expected, rel=0.02)
+
+
+def test_it_only_caps_and_only_at_first():
+    workload = a_workload()
+    plain = execute(a_run("sgd(lr=0.1) | linear(1, 0.5)", workload, steps=24), workload)
+    capped = execute(
+        a_run("sgd(lr=0.1) | linear(1, 0.5) | edge(until=10, every=2, sigma=0.02)", workload, steps=24), workload
+    )
+    assert (capped.rates <= plain.rates * (1 + 1e-12)).all()
+    assert (capped.rates[:10] < plain.rates[:10]).any()
+    assert np.array_equal(capped.rates[10:], plain.rates[10:])
+    assert capped.rates[0] == pytest.approx(0.01 * plain.rates[0])
+
+
+def test_it_tames_a_rate_that_explodes():
+    workload = a_workload(Bare)
+    assert execute(a_run("sgd(lr=3, momentum=0.9)", workload, steps=30), workload).outcome != "finished"
+    tamed = execute(a_run("sgd(lr=3, momentum=0.9) | edge(until=30, sigma=0.1)", workload, steps=30), workload)
+    assert tamed.outcome == "finished"
+    assert math.isfinite(tamed.loss)
+    assert tamed.rates.max() < 3
+
+
+def test_interrupted_it_ends_with_the_same_bits(tmp_path):
+    workload = a_workload(Dropping)
+    spec = a_run("adam(lr=0.1) | cosine(1, 0) | edge(until=9, every=2)", workload)
+    whole = execute(spec, workload)
+    for _ in range(20):
+        try:
+            pieces = execute(spec, workload, folder=tmp_path, keep=True, watch=lambda state: state.step % 2 == 1)
+            break
+        except Interrupted:
+            continue
+    assert bits(pieces) == bits(whole)
