@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from calando.optim.groups import layer_groups
     from calando.schedules import parse
     from calando.training.range_test import find_lr
+    from calando.training.replay import replay_of
     from calando.workloads.custom import workload
     from calando.workloads.workload import Workload
 
@@ -36,6 +37,7 @@ __all__ = [
     "layer_groups",
     "parse",
     "parse_strategy",
+    "replay_of",
     "workload",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "layer_groups": "calando.optim.groups",
     "parse": "calando.schedules",
     "parse_strategy": "calando.optim",
+    "replay_of": "calando.training.replay",
     "workload": "calando.workloads.custom",
 }
 

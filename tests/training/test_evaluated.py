@@ -152,6 +152,14 @@ def test_an_average_is_evaluated_beside_the_raw_weights():
     assert [e.loss for e in averaged.evaluations] != [e.loss for e in plain.evaluations]
 
 
+def test_the_record_says_how_statistics_were_worked_out():
+    workload = a_workload()
+    (event,) = (e for e in execute(a_run(FREE, workload), workload).events if e.kind == "recalibrated")
+    assert event.text.endswith("from 20 training batches before each of 3 evaluations")
+    plain = execute(a_run("sgd(lr=0.05)", workload), workload)
+    assert not [e for e in plain.events if e.kind == "recalibrated"]
+
+
 def test_before_an_average_has_begun_the_raw_weights_are_evaluated():
     workload = a_workload()
     record = execute(a_run("sgd(lr=0.05) | swa(start=9)", workload), workload)

@@ -357,3 +357,14 @@ def test_what_cannot_come_back_is_refused():
         pass
     with pytest.raises(UsageError, match="lazy"), lending(nn.LazyLinear(2)):
         pass
+
+
+def test_a_method_that_steps_with_a_closure_refuses_a_scaler():
+    net = Net(norm=True, dropout=False)
+    method = METHODS["sam"]
+    options = method.settle({})
+    optimizer = method.build(method.groups.split(net, options), 0.01, options)
+    with pytest.raises(UsageError, match="SAM steps with a closure, which a GradScaler cannot follow"):
+        calando.find_lr(
+            net, optimizer, nn.functional.cross_entropy, [(X, Y)], scaler=torch.amp.GradScaler("cpu"), steps=40
+        )

@@ -113,7 +113,7 @@ def _result(
         lr=choice.lr,
         chosen=chosen,
         trials=trials,
-        note=_note(choice, trials, centre),
+        note=_note(choice, trials, centre, list(finals.values())),
         validation=_spread(unbiased or [record.score for record in finals.values()]),
         validation_chose=bool(finals) and not unbiased,
         test=_test(list(finals.values()), tests) if len(finals) == study.seeds else None,
@@ -169,8 +169,12 @@ def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
     return (-result.test.mean if by_test and result.test is not None else 0.0), validation
 
 
-def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None) -> str:
+def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None, finals: Sequence[RunRecord]) -> str:
     notes = []
+    raw = [record.evaluations[-1].raw_score for record in finals if record.evaluations]
+    known = [score for score in raw if score is not None]
+    if known:
+        notes.append(f"an average of the weights; those trained score {100 * float(np.mean(known)):.2f}% on validation")
     if centre is not None:
         told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
         notes.append(f"range test of {centre.updates} updates: {told}")

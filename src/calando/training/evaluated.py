@@ -22,7 +22,7 @@ from calando.training.lane import seed_step
 from calando.training.state import TrainState
 from calando.workloads.workload import Workload
 
-__all__ = ["BATCHES", "evaluated_weights", "recalibrate", "statistics_of"]
+__all__ = ["BATCHES", "evaluated_weights", "others_evaluated", "recalibrate", "statistics_of"]
 
 BATCHES = 20
 
@@ -33,15 +33,13 @@ def evaluated_weights(state: TrainState, workload: Workload) -> Iterator[bool]:
 
     Yields whether these are others than those trained.
     """
-    averaged = state.average is not None and state.average.count > 0
-    if not averaged and not state.method.eval_mode:
+    if not others_evaluated(state):
         yield False
         return
     kept = [(value, value.detach().clone()) for value in (*state.network.parameters(), *state.network.buffers())]
     if state.method.eval_mode:
         state.optimizer.eval()  # type: ignore[attr-defined]  # what eval_mode says
-    if averaged:
-        assert state.average is not None
+    if state.average is not None and state.average.count:
         state.average.put_in()
     try:
         recalibrate(state, workload, batches=BATCHES)
@@ -52,6 +50,11 @@ def evaluated_weights(state: TrainState, workload: Workload) -> Iterator[bool]:
         with torch.no_grad():
             for value, before in kept:
                 value.copy_(before)
+
+
+def others_evaluated(state: TrainState) -> bool:
+    """Whether the weights to evaluate are others than those trained."""
+    return state.method.eval_mode or (state.average is not None and state.average.count > 0)
 
 
 def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

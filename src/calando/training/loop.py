@@ -23,7 +23,7 @@ from calando.controllers import Edge, Observation, Rollback
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
 from calando.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
-from calando.training.evaluated import evaluated_weights
+from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated, statistics_of
 from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start
@@ -199,6 +199,12 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         outcome = "died"
         text = f"the training loss ends at chance level, log({workload.classes}): the network died or never learned"
         events.append(Event(step=state.step - 1, kind="died", text=text))
+    if state.evaluations and others_evaluated(state) and statistics_of(state.network):
+        text = (
+            f"batch-norm statistics were worked out anew from {BATCHES} training batches before each of "
+            f"{len(state.evaluations)} evaluations"
+        )
+        events.append(Event(step=state.step - 1, kind="recalibrated", text=text))
     return RunRecord(
         spec=state.spec,
         outcome=outcome,

@@ -59,7 +59,7 @@ class LentUpdate:
             one, a closure whose first call returns the loss that is known, and the next work it out anew.
 
     Raises:
-        UsageError: a gradient scaler with an optimizer that evaluates the loss several times an update.
+        UsageError: a gradient scaler with an optimizer that steps with a closure.
     """
 
     loss: LentLoss
@@ -79,9 +79,12 @@ class LentUpdate:
         self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
         wanted = inspect.signature(self.optimizer.step).parameters.get("closure")
         self._takes_closure = wanted is not None and wanted.default is inspect.Parameter.empty
-        if self._takes_closure and self._scaling():
+        wanting = self._takes_closure or self.closure in ("loss", "again")
+        if wanting and self._scaling():
             name = type(self.optimizer).__name__
-            raise UsageError(f"{name} evaluates the loss several times an update, which a GradScaler cannot follow")
+            raise UsageError(
+                f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
+            )
 
     def __call__(self, batches: Iterator[Any]) -> Reading:
         """One update if all is finite, otherwise none.
