@@ -24,7 +24,7 @@ WRONG = [
     (("compare", "digit"), r"unknown workload 'digit'; did you mean 'digits'\? choices: .*cifar10"),
     (("compare", ""), "unknown workload ''; choices:"),
     (("compare", "dïgits ☃"), "did you mean 'digits'"),
-    ((*D, "cosin"), r"unknown strategy 'cosin'; did you mean 'cosine'\? choices: adagrad, .*wsd; or a .toml file"),
+    ((*D, "cosin"), r"unknown strategy 'cosin'; did you mean 'cosine'\? choices: adadelta, .*wsd; or a .toml file"),
     ((*D, ""), "expected a method or a schedule at character 1"),
     ((*D, "☃"), "unexpected '☃' at character 1"),
     ((*D, "bgd(lr=1)"), r"unknown method 'bgd'; did you mean 'sgd'\? .*see `calando strategies`"),
@@ -99,6 +99,13 @@ WRONG = [
     (("plot", "cosine", "--steps", "0"), "--steps must be from 1 to 10000000, got 0"),
     (("plot", "cosine", "--steps", "9" * 30), "--steps must be from 1 to 10000000, got 999"),
     (("plot", "linear(0, 1, over='2 epochs') >> cosine(1, 0)"), "'2 epochs' needs steps_per_epoch"),
+    # families
+    (
+        (*D, "--family", "adaptiv"),
+        r"unknown family 'adaptiv'; did you mean 'adaptive'\? choices: adaptive, all, decayed",
+    ),
+    ((*D, "cosine", "--family", "decayed"), "give strategies or the family 'decayed', not both"),
+    (("strategies", "lio"), r"unknown strategy or method 'lio'; did you mean 'lion'\?"),
     # names given twice
     ((*D, "fixed", "fixed"), "strategy 'fixed' is given twice; leave one out"),
     ((*D, "x = sgd(lr=0.1)", "x = sgd(lr=0.2)"), "two strategies are called 'x'"),

@@ -24,6 +24,7 @@ DOCUMENTS = (
     "docs/guides/finding-a-rate.md",
     "docs/guides/from-torch.md",
     "docs/guides/own-workload.md",
+    "docs/guides/which-method.md",
 )
 PAGES = (*DOCUMENTS, "docs/schedules.md", "docs/guides/statistics.md", "docs/LOG.md", "CHANGELOG.md")
 

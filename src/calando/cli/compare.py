@@ -43,6 +43,13 @@ def compare(
             help="preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
         ),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILY",
+            help="instead of strategies: the presets adaptive, decayed, rate-free or all, beside fixed and cosine",
+        ),
+    ] = None,
     model: Model = None,
     epochs: Epochs = None,
     steps: Steps = None,
@@ -74,10 +81,14 @@ def compare(
     \b
     calando compare digits
     calando compare digits fixed cosine adamw --lr find --rates 3 --span 10
+    calando compare digits --family rate-free
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
+    from calando.optim.presets import choose_strategies
+
     # Before the imports that need torch: a name mistyped is said at once.
+    chosen = choose_strategies(strategies or [], family=family)
     spec = workload_spec(
         workload,
         model=model,
@@ -92,13 +103,12 @@ def compare(
     from calando.engine.ask import ask_study
     from calando.engine.coordinator import conduct, executor_named
     from calando.engine.limits import Budget, Machine
-    from calando.optim import DEFAULT_STRATEGIES
 
     kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
     asked = ask_study(
         spec,
-        strategies or list(DEFAULT_STRATEGIES),
+        chosen,
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
         seeds=seeds,

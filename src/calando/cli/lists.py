@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -13,43 +14,55 @@ from calando.cli.options import AsJson
 __all__ = ["schedules", "strategies", "workloads"]
 
 
-def strategies(as_json: AsJson = False) -> None:
+def strategies(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="one strategy or method, in full")] = None,
+    as_json: AsJson = False,
+) -> None:
     """List strategies and methods.
 
-    The strategies known by name, and the methods that a strategy text can use.
-    """
-    from calando.optim import DEFAULT_STRATEGIES, METHODS, PRESETS
+    The strategies known by name, family by family, and what each method that a strategy text can use needs.
 
-    if as_json:
-        presets = [{**asdict(preset), "default": name in DEFAULT_STRATEGIES} for name, preset in PRESETS.items()]
-        methods = [
-            {"name": m.name, "summary": m.summary, "usual_rate": m.usual_rate, "rate_span": m.rate_span,
-             "decay": m.decay, "options": {k: o.default for k, o in m.options.items()}, "source": m.source}
-            for m in METHODS.values()
-        ]  # fmt: skip
-        typer.echo(json.dumps({"strategies": presets, "methods": methods}, indent=2))
+    \b
+    calando strategies
+    calando strategies lion
+    """
+    from calando.cli.facts import describe, method_facts, part_facts, preset_facts, print_methods
+    from calando.optim import METHODS, PRESETS
+    from calando.optim.presets import DEFAULT_STRATEGIES, FAMILIES
+
+    if name is not None:
+        describe(name, as_json=as_json)
         return
-    for family in ("fixed", "decayed", "adaptive"):
-        chosen = [(name, preset) for name, preset in PRESETS.items() if preset.family == family]
+    parts = part_facts()
+    if as_json:
+        presets = [preset_facts(preset) for preset in PRESETS.values()]
+        methods = [method_facts(method) for method in METHODS.values()]
+        typer.echo(json.dumps({"families": {**FAMILIES}, "strategies": presets, "methods": methods, **parts}, indent=2))
+        return
+    said_once = PRESETS["fixed"].text
+    for family, meaning in FAMILIES.items():
         entries = [
-            (f"{name}{' *' if name in DEFAULT_STRATEGIES else ''}", preset.summary, preset.text)
-            for name, preset in chosen
-        ]
-        _listing(f"{family.capitalize()} strategies", entries)
-    _listing(
-        "Methods",
-        [
             (
-                m.name,
-                f"{m.summary}; {m.decay}",
-                f"trial rates {_range(m.usual_rate, m.rate_span)}; {', '.join(m.options)}",
+                f"{preset.name}{' *' if preset.name in DEFAULT_STRATEGIES else ''}",
+                preset.summary,
+                preset.text if preset.text == said_once else preset.text.replace(said_once, "sgd(…)"),
             )
-            for m in METHODS.values()
-        ],
-    )
+            for preset in PRESETS.values()
+            if preset.family == family
+        ]
+        _listing(f"{family.capitalize()} strategies", entries, meaning=meaning)
+    print_methods(METHODS.values())
+    for kind, entries_of in parts.items():
+        details = [
+            (part, facts["summary"].replace("`", ""), f"{part}({_keywords(facts['options'])})")
+            for part, facts in entries_of.items()
+        ]
+        _listing(kind.capitalize(), details)
     typer.echo(
-        "* compared by default. Each preset chooses its rate by trials (lr=auto) and decays over the whole run.\n"
-        "Your own: calando compare digits \"mine = sgd(lr=0.1) | linear(0.01, 1, over='5%') >> cosine(1, 0)\""
+        "* compared by default. A family: calando compare digits --family rate-free\n"
+        "Presets decay over the whole run and choose their rate by trials (lr=auto).\n"
+        "sgd(…): with the options of fixed. One in full: calando strategies lion\n"
+        'Your own: calando compare digits "mine = sgd(lr=0.1) | cosine(1, 0) | ema()"'
     )
 
 
@@ -93,11 +106,11 @@ def schedules(as_json: AsJson = False) -> None:
     )
 
 
-def _range(centre: float, span: float) -> str:
-    return f"{centre / span**0.5:g} … {centre * span**0.5:g}"
+def _keywords(options: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
-def _listing(title: str, entries: Sequence[tuple[str, str, str]]) -> None:
+def _listing(title: str, entries: Sequence[tuple[str, str, str]], *, meaning: str = "") -> None:
     """A heading, then each entry as name and summary, with its detail on a line of its own: fits any width."""
     from rich.console import Console
     from rich.table import Table
@@ -109,6 +122,6 @@ def _listing(title: str, entries: Sequence[tuple[str, str, str]]) -> None:
     for name, summary, detail in entries:
         grid.add_row(Text(name), Text.assemble(summary, (f"\n{detail}" if detail else "", "dim")))
     console = Console()
-    console.print(Text(title, style="bold"))
+    console.print(Text.assemble((title, "bold"), f": {meaning}" if meaning else ""))
     console.print(grid)
     console.print()

@@ -16,6 +16,7 @@ from calando.analysis import log_grid
 from calando.engine.limits import GIVEN, MOST_THREADS, Budget, Machine
 from calando.errors import UsageError
 from calando.optim import find_method, read_strategy, strategy_curves
+from calando.optim.installed import check_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
@@ -53,12 +54,17 @@ def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -
 
 
 def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str | None) -> tuple[StrategySpec, ...]:
-    """Strategies by name, file, text or value; `lr` settles the rate of those that leave it open."""
+    """Strategies by name, file, text or value; `lr` settles the rate of those that leave it open.
+
+    Raises:
+        UsageError: anything wrong with one, a package that its method needs missing, or a name given twice.
+    """
     if isinstance(lr, str) or (lr is not None and not 0 < lr < float("inf")):
         raise UsageError(f'lr must be a positive finite number or "find", got {lr!r}')
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
+    check_installed(read)
     return tuple(strategy.at_rate(lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
 
 

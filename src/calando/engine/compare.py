@@ -24,6 +24,7 @@ def compare(
     workload: str | Workload,
     *strategies: str | StrategySpec,
     folder: Path | str,
+    family: str | None = None,
     model: str | None = None,
     batch_size: int | None = None,
     epochs: float | None = None,
@@ -46,8 +47,9 @@ def compare(
     Args:
         workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; with worker
             processes the object must pickle, and a script must guard its entry with `if __name__ == "__main__":`.
-        strategies: preset names, TOML paths, pipe texts or values; none: the default set.
+        strategies: preset names, TOML paths, pipe texts or values; none: the default set, or the family.
         folder: the study's; a `report.html` is written there by `calando report FOLDER`.
+        family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, beside "fixed" and "cosine".
         model, batch_size: of a named workload only; your own object has them already.
         epochs, steps: length of each run; at most one of the two.
         seeds: paired runs of each strategy at its rate.
@@ -71,7 +73,7 @@ def compare(
         >>> [comparison.n for comparison in answer.comparisons]
         [2]
     """
-    from calando.optim import DEFAULT_STRATEGIES
+    from calando.optim.presets import choose_strategies
     from calando.workloads.registry import resolve
 
     kind = executor_named(executor)
@@ -80,7 +82,7 @@ def compare(
     spec = resolve(workload, model=model, batch_size=batch_size) if isinstance(workload, str) else workload
     asked = ask_study(
         spec,
-        strategies or DEFAULT_STRATEGIES,
+        choose_strategies(strategies, family=family),
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
         seeds=seeds,

@@ -1,19 +1,39 @@
-"""The strategies known by name, each the pipe text it stands for.
+"""The strategies known by name, each the pipe text it stands for, in four families.
 
-Decayed presets decay over the whole horizon. Adaptive presets keep their base rate constant;
-`adam-cosine` and `adamw-cosine` decay it as well. Every preset chooses its base rate by trials (`lr=auto`).
+    fixed       one rate from the first update to the last
+    decayed     SGD whose rate falls: by a schedule, by feedback, or with an average of weights beside it
+    adaptive    the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights
+    rate-free   no rate to choose: the method works its step size out
+
+Schedules span the whole horizon. A method's own name is the preset with the schedule that its authors train with;
+`adagrad`, `rmsprop`, `adadelta`, `adam` and `adamw` alone keep their rate constant. Every preset chooses its base rate
+by trials (`lr=auto`), but for the rate-free ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DEFAULT_STRATEGIES", "PRESETS", "Family", "Preset"]
+from calando.errors import UnknownName, UsageError
+from calando.records import StrategySpec
 
-Family = Literal["fixed", "decayed", "adaptive"]
+__all__ = ["DEFAULT_STRATEGIES", "FAMILIES", "PRESETS", "YARDSTICKS", "Family", "Preset", "choose_strategies"]
 
-_SGD = "sgd(lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005)"
+Family = Literal["fixed", "decayed", "adaptive", "rate-free"]
+
+FAMILIES: Mapping[Family, str] = {
+    "fixed": "one rate from the first update to the last",
+    "decayed": "SGD whose rate falls: by a schedule, by feedback, or with an average of weights beside it",
+    "adaptive": "the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights",
+    "rate-free": "no rate to choose: the method works its step size out",
+}
+
+_OPTIONS = "lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005"
+_SGD = f"sgd({_OPTIONS})"
+_WARMUP = "linear(0.01, 1, over='5%')"
+_WARMUP_COSINE = f"{_WARMUP} >> cosine(1, 0)"
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ PRESETS = {
         Preset(
             "warmup-cosine",
             "decayed",
-            f"{_SGD} | linear(0.01, 1, over='5%') >> cosine(1, 0)",
+            f"{_SGD} | {_WARMUP_COSINE}",
             "5 % linear warmup, then half a cosine (Goyal et al. 2017)",
         ),
         Preset(
@@ -67,8 +87,34 @@ PRESETS = {
             f"{_SGD} | plateau(factor=0.2, patience='10%')",
             "a fifth whenever the validation loss stops falling; feedback, not a schedule",
         ),
+        Preset(
+            "rollback",
+            "decayed",
+            f"{_SGD} | cosine(1, 0) | rollback()",
+            "half a cosine; after a spike, a death or a nan it goes back and on at half the rate",
+        ),
+        Preset(
+            "ema-cosine",
+            "decayed",
+            f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
+            "half a cosine; evaluated: the exponential average of the weights",
+        ),
+        Preset(
+            "swa",
+            "decayed",
+            f"{_SGD} | constant(1, over='37.5%') >> linear(1, 0.5, over='30%') >> constant(0.5) "
+            "| swa(start='75%', every='1 epoch')",
+            "down to half the rate, then the mean of one state an epoch (Izmailov et al. 2018)",
+        ),
+        Preset(
+            "sam",
+            "decayed",
+            f"sam({_OPTIONS}) | cosine(1, 0)",
+            "cosine, the gradient taken where the loss nearby is highest; two passes an update",
+        ),
         Preset("adagrad", "adaptive", "adagrad(lr=auto)", "rates from the sum of squared gradients"),
         Preset("rmsprop", "adaptive", "rmsprop(lr=auto)", "rates from a running mean of squared gradients"),
+        Preset("adadelta", "adaptive", "adadelta(lr=auto)", "rates from past steps over past gradients"),
         Preset("adam", "adaptive", "adam(lr=auto)", "base rate constant"),
         Preset("adamw", "adaptive", "adamw(lr=auto, weight_decay=0.01)", "base rate constant, decoupled weight decay"),
         Preset("adam-cosine", "adaptive", "adam(lr=auto) | cosine(1, 0)", "base rate decayed by half a cosine"),
@@ -78,9 +124,122 @@ PRESETS = {
             "adamw(lr=auto, weight_decay=0.01) | cosine(1, 0)",
             "base rate decayed by half a cosine, decoupled weight decay",
         ),
+        Preset("nadam", "adaptive", "nadam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam with Nesterov momentum"),
+        Preset("radam", "adaptive", "radam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam that warms itself up"),
+        Preset(
+            "adafactor",
+            "adaptive",
+            "adafactor(lr=auto) | cosine(1, 0)",
+            "steps a fraction of the weights; small memory",
+        ),
+        Preset(
+            "lars",
+            "adaptive",
+            f"lars(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP_COSINE}",
+            "SGD, each layer's step a fraction of its weights; for large batches",
+        ),
+        Preset(
+            "lamb",
+            "adaptive",
+            f"lamb(lr=auto, weight_decay=0.01) | {_WARMUP_COSINE}",
+            "AdamW, each layer's step a fraction of its weights; for large batches",
+        ),
+        Preset(
+            "lion",
+            "adaptive",
+            "lion(lr=auto, weight_decay=0.1) | cosine(1, 0)",
+            "the sign of a running mean of gradients",
+        ),
+        Preset(
+            "muon",
+            "adaptive",
+            "muon(lr=auto, weight_decay=0.01) | cosine(1, 0)",
+            "orthogonal steps in hidden layers, AdamW in the others",
+        ),
+        Preset(
+            "schedule_free_sgd",
+            "adaptive",
+            f"schedule_free_sgd(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP}",
+            "5 % warmup, then constant: an average of weights stands for decay",
+        ),
+        Preset(
+            "schedule_free_adamw",
+            "adaptive",
+            f"schedule_free_adamw(lr=auto, weight_decay=0.01) | {_WARMUP}",
+            "5 % warmup, then constant: an average of weights stands for decay",
+        ),
+        Preset(
+            "schedule_free_radam",
+            "adaptive",
+            "schedule_free_radam(lr=auto, weight_decay=0.01)",
+            "constant, and warms up by itself: an average of weights stands for decay",
+        ),
+        Preset(
+            "momo",
+            "adaptive",
+            "momo(lr=auto, momentum=0.9, weight_decay=0.0005)",
+            "SGD; the rate is a cap, the loss says how long the step is",
+        ),
+        Preset(
+            "momo_adam",
+            "adaptive",
+            "momo_adam(lr=auto, weight_decay=0.001)",
+            "Adam; the rate is a cap, the loss says how long the step is",
+        ),
+        Preset("alig", "adaptive", "alig(lr=auto, momentum=0.9)", "Polyak's step, for losses that can reach zero"),
+        Preset("sgd_hd", "adaptive", f"sgd_hd({_OPTIONS})", "SGD whose rate follows its own gradient"),
+        Preset("adam_hd", "adaptive", "adam_hd(lr=auto)", "Adam whose rate follows its own gradient"),
+        Preset(
+            "prodigy",
+            "rate-free",
+            "prodigy(weight_decay=0.01) | cosine(1, 0)",
+            "Adam that estimates its step size; decayed, as its authors advise",
+        ),
+        Preset(
+            "dadapt_adam",
+            "rate-free",
+            "dadapt_adam(weight_decay=0.01) | cosine(1, 0)",
+            "Adam that estimates its step size, by D-Adaptation",
+        ),
+        Preset(
+            "dadapt_sgd",
+            "rate-free",
+            "dadapt_sgd(momentum=0.9, weight_decay=0.0005) | cosine(1, 0)",
+            "SGD that estimates its step size, by D-Adaptation",
+        ),
+        Preset("dog", "rate-free", "dog(weight_decay=0.0005)", "SGD, its step the distance moved over the gradients"),
+        Preset("ldog", "rate-free", "ldog(weight_decay=0.0005)", "DoG for each tensor by itself"),
     )
 }
 
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
 # every strategy more widens every interval (docs/guides/statistics.md).
 DEFAULT_STRATEGIES = ("fixed", "step", "exponential", "cosine", "one-cycle", "wsd", "adam", "adamw", "adamw-cosine")
+
+# What every family is measured against.
+YARDSTICKS = ("fixed", "cosine")
+
+
+def choose_strategies(
+    given: Sequence[str | StrategySpec], *, family: str | None = None
+) -> tuple[str | StrategySpec, ...]:
+    """What is compared: the given strategies; else those of a family, the yardsticks among them; else the default.
+
+    Args:
+        family: "adaptive", "decayed", "rate-free" or "all".
+
+    Raises:
+        UnknownName: another family.
+        UsageError: a family beside strategies.
+
+    >>> choose_strategies([], family="rate-free")
+    ('fixed', 'cosine', 'prodigy', 'dadapt_adam', 'dadapt_sgd', 'dog', 'ldog')
+    """
+    if family is None:
+        return tuple(given) or DEFAULT_STRATEGIES
+    choices = [name for name in FAMILIES if name != "fixed"]
+    if family not in (*choices, "all"):
+        raise UnknownName("family", family, [*choices, "all"])
+    if given:
+        raise UsageError(f"give strategies or the family {family!r}, not both; the yardsticks are in it by themselves")
+    return tuple(name for name, preset in PRESETS.items() if family in ("all", preset.family) or name in YARDSTICKS)

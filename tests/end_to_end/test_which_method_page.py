@@ -1,0 +1,58 @@
+"""docs/guides/which-method.md says of methods, controllers and averages what the code says of itself."""
+
+import re
+from pathlib import Path
+
+from calando.optim import METHODS, PRESETS, Method
+from calando.optim.controllers_text import AVERAGES, CONTROLLERS
+from calando.training.evaluated import BATCHES
+
+PAGE = (Path(__file__).parents[2] / "docs/guides/which-method.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table's rows under a heading, without their backticks."""
+    section = PAGE.partition(f"{heading}\n")[2].partition("\n#")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip().replace("`", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[1:]]
+
+
+def row(method: Method) -> list[str]:
+    """What the table must say of it."""
+    half = method.rate_span**0.5
+    rate = "its own" if method.rate_free else f"{method.usual_rate / half:g} … {method.usual_rate * half:g}"
+    schedule = method.schedules + (", evaluation mode" if method.eval_mode else "")
+    return [method.name, rate, schedule, str(method.passes), f"{method.memory:g}", method.package or "–"]
+
+
+def test_the_table_is_the_registrys():
+    families = ("classic", "adaptive", "rate-free")
+    known = [method for family in families for method in METHODS.values() if method.family == family]
+    assert len(known) == len(METHODS)
+    assert rows("## What each needs") == [row(method) for method in known]
+
+
+def test_defaults_are_those_of_the_code():
+    _, options = CONTROLLERS["plateau"]
+    cells = " ".join(ours for _, ours, _ in rows("### Plateau"))
+    for name in ("factor", "patience", "cooldown", "floor"):
+        assert f"{name}={options[name].default!r}".removesuffix(".0") in cells, name
+    for metric in ("validation_loss", "validation_score", "training_loss"):
+        assert metric in cells
+    unwrapped = " ".join(PAGE.split())
+    written = {**{name: made[1] for name, made in CONTROLLERS.items()}, **AVERAGES}
+    del written["plateau"]
+    for name, options in written.items():
+        assert f"{name}({', '.join(f'{key}={option.default!r}' for key, option in options.items())})" in unwrapped, name
+    assert f"the mean over {BATCHES} training batches" in unwrapped
+
+
+def test_only_what_exists_is_recommended():
+    section = PAGE.partition("## By what you have\n")[2].partition("\n#")[0]
+    taken = [re.split(r"(?<!\\)\|", line)[2] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert taken
+    for cell in taken:
+        assert "`" in cell
+        for text in re.findall("`([^`]+)`", cell):
+            call = re.fullmatch(r"\\\| (\w+)\(\)", text)
+            assert (call[1] in {**CONTROLLERS, **AVERAGES}) if call else (text in PRESETS), text
