@@ -156,7 +156,7 @@ def test_stopped_in_the_middle_it_ends_with_the_same_bits(calando, tmp_path, mon
         assert at, err
         assert "Traceback" not in err
         (state,) = tmp_path.glob("stopped/checkpoints/*/state.json")
-        step = json.loads(json.loads(state.read_text())["state"])["step"]
+        step = json.loads(json.loads(state.read_text())["state"])["state"]["step"]
         if sign == signal.SIGINT:
             assert process.returncode == 130
             assert "stopped; nothing is lost: the same command goes on" in err

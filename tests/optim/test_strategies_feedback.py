@@ -47,7 +47,7 @@ def test_a_rollback_keeps_and_waits_no_shorter_than_its_statistics():
     assert controllers_of("sgd | rollback()") == (Rollback(warmup=20, every=32, patience=100),)
     assert controllers_of("sgd | rollback()", steps=10**5) == (Rollback(warmup=2000, every=2000, patience=10**4),)
     assert controllers_of("sgd | rollback()", steps=50, steps_per_epoch=10) == (
-        Rollback(warmup=1, every=32, patience=64),
+        Rollback(warmup=1, every=32, patience=32),
     )
 
 

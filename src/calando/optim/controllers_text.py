@@ -7,8 +7,8 @@
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
-Lengths are in any unit. Those of a rollback are at least as long as its statistics need: `every` 32 updates,
-`patience` 64.
+Lengths are in any unit. Those of a rollback are at least as long as its statistics need: `every` and
+`patience` 32 updates.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _ROLLBACK: _Options = {
     "warmup": _Length("2%", 0),
     "every": _Length("2%", WINDOW),
     "tries": _Default(5),
-    "patience": _Length("10%", 2 * WINDOW),
+    "patience": _Length("10%", WINDOW),
 }
 
 _EDGE: _Options = {
