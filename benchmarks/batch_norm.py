@@ -1,0 +1,149 @@
+"""Batch norm under schedule-free methods: their scores against cosine decay, and what recalibration gives.
+
+    python benchmarks/batch_norm.py run [--data ../shared/data]      some 35 minutes of one core
+    python benchmarks/batch_norm.py show
+
+CIFAR-10 (JPEG), ResNet-8, 600 updates of 128 images out of all that are not held out, a warmup of 5 % for everyone.
+Each method is tried at 4 rates with seed 0, then gets all 3 seeds at its best rate; validation score. A schedule-free
+training is evaluated several times from the same weights: with the statistics that training left, which are of other
+weights ("off"), and with those worked out anew on BATCHES batches of training images.
+
+Goal: with recalibration, schedule-free SGD and AdamW end at least level with SGD and AdamW under cosine decay, minus
+0.5 points. `run` goes on where it was stopped; runs are kept in batch_norm.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+from runs import Kept, Task, percent
+
+from calando.optim import find_method, read_strategy
+from calando.training import evaluated
+from calando.training.evaluate import evaluate
+from calando.training.evaluated import evaluated_weights
+from calando.training.lane import holding_lane
+from calando.training.loop import advance
+from calando.training.state import start
+
+KEPT = Kept(Path(__file__).with_suffix(".json"))
+SEEDS = range(3)
+TASK = Task(data="cifar10", model="resnet8", batch=128, steps=600)
+OURS = evaluated.BATCHES
+BATCHES = (0, 5, OURS, 100)
+DECAYED = "linear(0.05, 1, over='5%') >> cosine(1, 0)"
+FLAT = "linear(0.05, 1, over='5%') >> constant(1)"
+STRATEGIES = {
+    "sgd, cosine": (
+        f"sgd(lr={{}}, momentum=0.9, nesterov=true, weight_decay=0.0005) | {DECAYED}",
+        (0.04, 0.1, 0.25, 0.6),
+    ),
+    "schedule-free sgd": (f"schedule_free_sgd(lr={{}}, weight_decay=0.0005) | {FLAT}", (0.4, 1, 2.5, 6)),
+    "adamw, cosine": (f"adamw(lr={{}}, weight_decay=0.05) | {DECAYED}", (0.001, 0.0025, 0.006, 0.015)),
+    "schedule-free adamw": (f"schedule_free_adamw(lr={{}}, weight_decay=0.05) | {FLAT}", (0.001, 0.0025, 0.006, 0.015)),
+}
+AGAINST = {"schedule-free sgd": "sgd, cosine", "schedule-free adamw": "adamw, cosine"}
+GOAL = -0.5
+
+
+def key(name: str, rate: float, seed: int) -> dict[str, Any]:
+    return {"task": str(TASK), "strategy": STRATEGIES[name][0].format(rate), "seed": seed}
+
+
+def train(strategy: str, *, seed: int, data_dir: Path) -> dict[str, Any]:
+    """One training; "score" as the loop gives it, "recalibrated" by number of batches, "training": of the weights y."""
+    spec, workload = TASK.settled(strategy, seed=seed, data_dir=data_dir)
+    with holding_lane(spec.lane):
+        state = start(spec, workload)
+        advance(state, workload, until=spec.steps)
+        if state.stopped is not None:
+            return {"outcome": "diverged", "score": percent(1 / workload.classes)}
+
+        def score() -> float:
+            return percent(evaluate(state.network, workload, workload.validation, lane=spec.lane)[1])
+
+        row = {"outcome": "finished", "score": percent(state.evaluations[-1].score)}
+        if state.method.eval_mode:
+            row["training"] = score()
+            row["recalibrated"] = {}
+            for batches in BATCHES:
+                evaluated.BATCHES = batches
+                with evaluated_weights(state, workload):
+                    row["recalibrated"][str(batches)] = score()
+            evaluated.BATCHES = OURS
+    return row
+
+
+def best_rate(name: str) -> float | None:
+    """By seed 0, once all rates were tried."""
+    rates = STRATEGIES[name][1]
+    found = {rate: KEPT.find(**key(name, rate, SEEDS[0])) for rate in rates}
+    return max(rates, key=lambda rate: found[rate][0]["score"]) if all(found.values()) else None
+
+
+def run(data_dir: Path) -> None:
+    def measure(name: str, rate: float, seed: int) -> None:
+        asked = key(name, rate, seed)
+        KEPT.measured(asked, lambda: train(asked["strategy"], seed=seed, data_dir=data_dir))
+
+    for name, (_, rates) in STRATEGIES.items():
+        for rate in rates:
+            measure(name, rate, SEEDS[0])
+    for name in STRATEGIES:
+        best = best_rate(name)
+        assert best is not None, "all rates were just tried"
+        for seed in SEEDS:
+            measure(name, best, seed)
+
+
+def show() -> None:
+    print(f"{TASK}; validation score in percent, mean [lowest, highest]; {BATCHES} batches of recalibration")
+    means: dict[str, float] = {}
+    for name, (_, rates) in STRATEGIES.items():
+        trials = [
+            found[0]["score"] if (found := KEPT.find(**key(name, rate, SEEDS[0]))) else math.nan for rate in rates
+        ]
+        tried = ", ".join(f"{rate:g}: {score:.2f}" for rate, score in zip(rates, trials, strict=True))
+        print(f"{name:20} trials at seed 0   {tried}")
+        best = best_rate(name)
+        rows = [row for seed in SEEDS for row in KEPT.find(**key(name, best, seed))] if best is not None else []
+        if len(rows) < len(SEEDS):
+            continue
+        edge = ", at the grid's edge" if best in (rates[0], rates[-1]) else ""
+        scores = [row["score"] for row in rows]
+        means[name] = statistics.fmean(scores)
+        print(f"{'':20} {'rate ' + format(best, 'g'):18} {shown(scores)} (n={len(rows)}){edge}")
+        if find_method(read_strategy(STRATEGIES[name][0].format(best)).method).eval_mode:
+            print(f"{'':20} {'weights y':18} {shown([row['training'] for row in rows])}")
+            for batches in map(str, BATCHES):
+                told = "off" if batches == "0" else f"{batches} batches"
+                print(f"{'':20} {told:18} {shown([row['recalibrated'][batches] for row in rows])}")
+    for name, other in AGAINST.items():
+        if name in means and other in means:
+            gained = means[name] - means[other]
+            verdict = "reached" if gained >= GOAL else "MISSED"
+            print(f"{name} - {other}: {gained:+.2f} points (asked: at least {GOAL:g}): {verdict}")
+
+
+def shown(scores: list[float]) -> str:
+    return f"{statistics.fmean(scores):6.2f} [{min(scores):.2f}, {max(scores):.2f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "show"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    if options.what == "run":
+        torch.set_num_threads(1)
+        run(options.data)
+    show()
+
+
+if __name__ == "__main__":
+    main()
