@@ -101,6 +101,18 @@ def test_an_explosion_that_never_recovers_is_seen_after_its_patience():
     assert rollback.patience <= len(actions) <= rollback.patience + 16
 
 
+def test_a_network_that_never_learns_is_given_up_after_its_wait_and_one_that_does_is_not():
+    waiting = Rollback(warmup=10, every=32, tries=3, patience=100, wait=150)
+    noise = np.random.default_rng(0).normal(0, 0.02, UPDATES)
+    actions, _ = ask(waiting, CHANCE + 0.01 + noise)
+    assert "nothing is learned in 150 updates" in actions[-1].event
+    assert 150 <= len(actions) <= 150 + 32
+    late = np.where(np.arange(UPDATES) < 140, CHANCE + 0.01, 0.5 * CHANCE) + noise
+    assert len(ask(waiting, late)[0]) == UPDATES
+    back_again = np.where(np.arange(UPDATES) < 20, 0.7 * CHANCE, CHANCE + 0.01) + noise
+    assert "back at chance level" in ask(waiting, back_again)[0][-1].event
+
+
 @given(st.integers(0, 10**6), st.sampled_from(NOISE))
 @settings(deadline=None, max_examples=40)
 def test_the_same_answers_after_a_round_trip_through_json_at_any_moment(seed, noise):

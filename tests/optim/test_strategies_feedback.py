@@ -38,16 +38,18 @@ def test_lengths_are_bound_in_any_unit():
     assert controllers_of("sgd | plateau(cooldown=0, floor=0.1)") == (Plateau(patience=100, floor=0.1),)
     text = "sgd | rollback(factor=0.3, warmup='1 epoch', every=50, tries=2, patience='20%') | plateau()"
     rollback, plateau = controllers_of(text)
-    assert rollback == Rollback(factor=0.3, warmup=100, every=50, tries=2, patience=200)
+    assert rollback == Rollback(factor=0.3, warmup=100, every=50, tries=2, patience=200, wait=500)
     assert plateau == Plateau(patience=100)
     assert controllers_of("sgd | rollback(warmup=0)")[0].warmup == 0
 
 
 def test_a_rollback_keeps_and_waits_no_shorter_than_its_statistics():
-    assert controllers_of("sgd | rollback()") == (Rollback(warmup=20, every=32, patience=100),)
-    assert controllers_of("sgd | rollback()", steps=10**5) == (Rollback(warmup=2000, every=2000, patience=10**4),)
+    assert controllers_of("sgd | rollback()") == (Rollback(warmup=20, every=32, patience=100, wait=500),)
+    assert controllers_of("sgd | rollback()", steps=10**5) == (
+        Rollback(warmup=2000, every=2000, patience=10**4, wait=5 * 10**4),
+    )
     assert controllers_of("sgd | rollback()", steps=50, steps_per_epoch=10) == (
-        Rollback(warmup=1, every=32, patience=32),
+        Rollback(warmup=1, every=32, patience=32, wait=64),
     )
 
 

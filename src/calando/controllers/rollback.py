@@ -9,7 +9,10 @@ A run went wrong where
     it exploded and never recovered               that median at chance level for `patience` updates, after a loss
                                                   of twice chance and twice the first loss
 
-A network that has not learned yet stands at chance level as well, maybe for half of a run, so that alone is no sign.
+    it never learned                              that median at chance level for `wait` updates from its start on
+
+A network that has not learned yet stands at chance level as well, maybe for half of a run, so that alone is no sign
+before that.
 
 Then
     state   <- the older of the two last states worth keeping (Action.rewind)
@@ -53,6 +56,7 @@ class Rollback:
         every: updates between two states worth coming back to, at least 1.
         tries: how often it goes back before the run ends, at least 1.
         patience: updates for which a run that exploded may stay at chance level, at least 1.
+        wait: updates for which any run may stay at chance level before it has learned, at least 1.
 
     Raises:
         UsageError: a value outside its range.
@@ -73,13 +77,19 @@ class Rollback:
     every: int = 20
     tries: int = 5
     patience: int = 100
+    wait: int = 10_000
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
             raise UsageError(f"rollback: factor must be in (0, 1), got {self.factor}")
         if self.warmup < 0:
             raise UsageError(f"rollback: warmup must be 0 steps or more, got {self.warmup}")
-        for name, value in (("every", self.every), ("tries", self.tries), ("patience", self.patience)):
+        for name, value in (
+            ("every", self.every),
+            ("tries", self.tries),
+            ("patience", self.patience),
+            ("wait", self.wait),
+        ):
             if value < 1:
                 raise UsageError(f"rollback: {name} must be at least 1, got {value}")
 
@@ -130,6 +140,8 @@ class Rollback:
             return f"loss is back at chance level, {usual:.3g}, for {CLUELESS_UPDATES} updates"
         if state["idle"] >= self.patience and state["peak"] > EXPLODED * max(chance, state["start"]):
             return f"loss went up to {state['peak']:.3g} and stays at chance level, {usual:.3g}"
+        if state["idle"] >= self.wait and not state["learned"]:
+            return f"nothing is learned in {self.wait} updates: the loss stays at chance level, {usual:.3g}"
         return ""
 
     def _go_back(self, state: State, why: str) -> tuple[State, Action]:

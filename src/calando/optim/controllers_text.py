@@ -2,13 +2,13 @@
 
     plateau(factor=0.1, patience='10%', threshold=0.0001, threshold_mode='rel', cooldown=0, floor=0,
             metric='validation_loss')
-    rollback(factor=0.5, warmup='2%', every='2%', tries=5, patience='10%')
+    rollback(factor=0.5, warmup='2%', every='2%', tries=5, patience='10%', wait='50%')
     edge(until='10%', sigma=1, smoothing=0.9, every=5)
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
 Lengths are in any unit. Those of a rollback are at least as long as its statistics need: `every` and
-`patience` 32 updates.
+`patience` 32 updates, `wait` 64.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ _ROLLBACK: _Options = {
     "every": _Length("2%", WINDOW),
     "tries": _Default(5),
     "patience": _Length("10%", WINDOW),
+    "wait": _Length("50%", 2 * WINDOW),
 }
 
 _EDGE: _Options = {
