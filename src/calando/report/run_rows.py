@@ -15,7 +15,10 @@ __all__ = ["RunRow", "run_rows"]
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run; `strategy` names all it stands for, since equal training is one run; `role`: trial, final or both."""
+    """One run; `strategy` names all it stands for, since equal training is one run; `role`: trial, final or both.
+
+    `steps`: those of the run, and how many more were taken back. `events`: (step, what happened).
+    """
 
     digest: str
     strategy: str
@@ -28,6 +31,7 @@ class RunRow:
     test: str
     seconds: str
     host: str
+    events: tuple[tuple[str, str], ...]
 
 
 def run_rows(
@@ -66,9 +70,10 @@ def _row(
         seed=record.spec.seed,
         role=" + ".join(roles),
         outcome=record.outcome,
-        steps=count(record.steps_done),
+        steps=count(record.steps_done) + (f" + {count(record.undone)} taken back" if record.undone else ""),
         validation=percent(record.score),
         test=percent(test.score) if test else ABSENT,
         seconds=f"{record.seconds:.1f}",
         host=", ".join(f"{key} {value}" for key, value in record.host.items()),
+        events=tuple((count(event.step), event.text) for event in record.events),
     )
