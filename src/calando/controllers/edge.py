@@ -14,7 +14,7 @@ first height as training starts, so η_edge rises: a warmup. As a cap it never r
 Source: Roulet, Agarwala, Grill, Swirszcz, Blondel & Pedregosa 2024, *Stepping on the Edge: Curvature Aware Learning
 Rate Tuners* (CDAT). There η_edge is the rate itself for the whole run: with the full batch best near sigma = 2, and
 ahead of tuned constant rates; with small batches the best sigma is smaller and the gain goes, hence only a cap here.
-The default smoothing is ours.
+The defaults are from benchmarks/edge.py: half of the least along the step, no averaging, which lags.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Edge:
 
     The loss 50 w² has curvature 100 everywhere, and descends at rates below 2 / 100:
 
-    >>> edge = Edge(until=100, smoothing=0.0)
+    >>> edge = Edge(until=100, sigma=2)
     >>> w, rate = 3.0, 0.1
     >>> state = edge.measure(edge.initial(), slope=(100 * w) ** 2, curvature=100 * (100 * w) ** 2)
     >>> round(rate * edge.multiplier(state, step=0, rate=rate), 6)
@@ -57,10 +57,10 @@ class Edge:
     """
 
     until: int
-    sigma: float = 2.0
-    smoothing: float = 0.9
+    sigma: float = 0.5
+    smoothing: float = 0.0
     eps: float = 1e-12
-    every: int = 5
+    every: int = 2
 
     def __post_init__(self) -> None:
         if self.until < 1:

@@ -3,7 +3,7 @@
     plateau(factor=0.1, patience='10%', threshold=0.0001, threshold_mode='rel', cooldown=0, floor=0,
             metric='validation_loss')
     rollback(factor=0.5, warmup='2%', every='2%', tries=5, patience='10%', wait='50%')
-    edge(until='10%', sigma=1, smoothing=0.9, every=5)
+    edge(until='10%', sigma=0.5, smoothing=0, every=2)
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
@@ -69,9 +69,9 @@ _ROLLBACK: _Options = {
 
 _EDGE: _Options = {
     "until": _Length("10%", 1),
-    "sigma": _Default(1.0),
-    "smoothing": _Default(0.9),
-    "every": _Default(5),
+    "sigma": _Default(0.5),
+    "smoothing": _Default(0.0),
+    "every": _Default(2),
 }
 
 CONTROLLERS: Mapping[str, tuple[Made, _Options]] = {
