@@ -8,8 +8,6 @@ from tests.optim.made_up import assert_equal, assert_same, build, course, evalua
 
 from calando.errors import UsageError
 
-# DoG
-
 
 def reference_dog(vectors, gradients, *, reps_rel, eps, decays, gamma):
     """Of one block of vectors: weights and average."""

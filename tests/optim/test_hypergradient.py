@@ -7,8 +7,6 @@ from tests.optim.made_up import assert_same, course, flat, in_two_groups, train,
 from calando.errors import UsageError
 from calando.optim.methods.own.hypergradient import SGDHD, AdamHD
 
-# Hypergradient descent
-
 
 def reference_sgd_hd(parameters, made_up, *, lr, beta, momentum, nesterov, decays):
     """The paper's additive rule for the rate itself; weights, and the last rate."""

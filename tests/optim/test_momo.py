@@ -6,8 +6,6 @@ from tests.optim.made_up import assert_same, build, course, flat, in_two_groups,
 
 from calando.errors import UsageError
 
-# MoMo
-
 
 def momo_by_bisection(parameters, made_up, *, rates, decays, adam, beta=0.9, beta2=0.999, eps=1e-8, bound=0.0):
     """The multiplier of the model in [0, 1/rho] for which the minimiser's model value meets the bound, by bisection."""

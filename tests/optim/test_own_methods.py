@@ -27,8 +27,6 @@ from calando.optim.methods.own.momo import MoMo, MoMoAdam
 from calando.schedules import linear
 from calando.schedules.span import Horizon
 
-# What holds for all
-
 
 @pytest.fixture(params=list(METHODS))
 def name(request):
