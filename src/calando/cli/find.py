@@ -143,7 +143,8 @@ def _present(found: Found) -> None:
     typer.echo(textwrap.fill(suggestion.explanation, TEXT_WIDTH))
     if found.held is not None:
         typer.echo(f"{len(found.held.losses)} updates at {found.held.rate:.3g}: {found.held.outcome}")
-    typer.echo(f"{found.updates} updates in all, {len(curves.losses)} sweeps")
+    sweeps = len(curves.losses)
+    typer.echo(f"{found.updates} updates in all, {sweeps} sweep{'s' * (sweeps > 1)}")
 
 
 def _told(rule: Rule) -> str:
