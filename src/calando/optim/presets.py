@@ -94,6 +94,12 @@ PRESETS = {
             "half a cosine; after a spike, a death or a nan it goes back and on at half the rate",
         ),
         Preset(
+            "edge",
+            "decayed",
+            f"{_SGD} | cosine(1, 0) | edge(until='100%')",
+            "half a cosine, capped by the curvature along the steps; half a pass an update more",
+        ),
+        Preset(
             "ema-cosine",
             "decayed",
             f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
