@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,16 +38,17 @@ def evaluated_weights(state: TrainState, workload: Workload) -> Iterator[bool]:
         yield False
         return
     kept = [(value, value.detach().clone()) for value in (*state.network.parameters(), *state.network.buffers())]
-    if state.method.eval_mode:
-        state.optimizer.eval()  # type: ignore[attr-defined]  # what eval_mode says
-    if state.average is not None and state.average.count:
-        state.average.put_in()
+    switching: Any = state.optimizer  # has eval() and train() where its method says so
     try:
+        if state.method.eval_mode:
+            switching.eval()
+        if state.average is not None and state.average.count:
+            state.average.put_in()
         recalibrate(state, workload, batches=BATCHES)
         yield True
     finally:
         if state.method.eval_mode:
-            state.optimizer.train()  # type: ignore[attr-defined]
+            switching.train()
         with torch.no_grad():
             for value, before in kept:
                 value.copy_(before)

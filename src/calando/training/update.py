@@ -61,7 +61,6 @@ class Update:
         """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`."""
         parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.grad is not None]
         before = [(p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
-        loss = self._loss
         self.apply()
         self._again()
         slope = curvature = 0.0
@@ -71,7 +70,6 @@ class Update:
             slope -= float((gradient.double() * moved).sum())
             curvature += float(((parameter.grad - gradient).double() * moved).sum())
         self._state.optimizer.zero_grad(set_to_none=True)
-        self._loss = loss
         return slope, curvature
 
     def apply(self) -> None:
@@ -81,18 +79,17 @@ class Update:
             case "none":
                 optimizer.step()
             case "loss":
-                loss = torch.tensor(self._loss, dtype=torch.float64)
-                optimizer.step(lambda: loss)  # type: ignore[arg-type, return-value]  # torch's stub wants a float
+                optimizer.step(lambda: self._loss)
             case "again":
-                optimizer.step(self._again)  # type: ignore[arg-type]
+                optimizer.step(self._again)
         optimizer.zero_grad(set_to_none=True)
 
-    def _again(self) -> torch.Tensor:
+    def _again(self) -> float:
         """Loss and gradient anew, at the weights as they are; statistics of batches are those of the first pass."""
         self._state.optimizer.zero_grad(set_to_none=True)
         seed_step(self._state.spec.seed, self._index)
         with torch.enable_grad(), _statistics_held(self._state.network):
-            return torch.tensor(self.gradient(), dtype=torch.float64)
+            return self.gradient()
 
 
 @contextmanager

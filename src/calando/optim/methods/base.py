@@ -115,7 +115,8 @@ class Method:
         schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
         eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
         closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
-            the loss of this batch; "again": one that works out loss and gradient anew at the weights as they are.
+            the loss of this batch, a number; "again": one that works out loss and gradient anew at the weights as they
+            are.
         package: what must be installed beside torch, or "".
         groups: how parameters are divided.
     """
