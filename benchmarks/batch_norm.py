@@ -14,14 +14,12 @@ Goal: with recalibration, schedule-free SGD and AdamW end at least level with SG
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
-from runs import Kept, Task, percent
+from runs import Kept, Task, percent, run_or_show
 
 from calando.optim import find_method, read_strategy
 from calando.training import evaluated
@@ -134,16 +132,5 @@ def shown(scores: list[float]) -> str:
     return f"{statistics.fmean(scores):6.2f} [{min(scores):.2f}, {max(scores):.2f}]"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "show"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    options = parser.parse_args()
-    if options.what == "run":
-        torch.set_num_threads(1)
-        run(options.data)
-    show()
-
-
 if __name__ == "__main__":
-    main()
+    run_or_show(__doc__, run, show)

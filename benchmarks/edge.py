@@ -9,13 +9,11 @@ Digits, a network with batch norm and one without any normalisation; SGD with mo
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
-from runs import Kept, Task, percent
+from runs import Kept, Task, percent, run_or_show
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SEEDS = range(3)
@@ -66,16 +64,5 @@ def show() -> None:
             print(f"{way:20}" + "".join(f"{cell:>14}" for cell in cells))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "show"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    options = parser.parse_args()
-    if options.what == "run":
-        torch.set_num_threads(1)
-        run(options.data)
-    show()
-
-
 if __name__ == "__main__":
-    main()
+    run_or_show(__doc__, run, show)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from calando.engine.ask import ask_run
 from calando.engine.limits import Budget, Machine
@@ -19,7 +22,7 @@ from calando.training.loop import execute
 from calando.workloads.registry import resolve
 from calando.workloads.workload import Workload
 
-__all__ = ["Kept", "Task", "percent"]
+__all__ = ["Kept", "Task", "percent", "run_or_show"]
 
 Row = dict[str, Any]
 
@@ -102,3 +105,15 @@ class Kept:
 def percent(score: float) -> float:
     """As kept in files: in percent, two digits."""
     return round(100 * score, 2)
+
+
+def run_or_show(description: str | None, run: Callable[[Path], None], show: Callable[[], None]) -> None:
+    """The command line of a benchmark that has no options of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "show"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    if options.what == "run":
+        torch.set_num_threads(1)
+        run(options.data)
+    show()
