@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from calando.cli.live import following
-from calando.engine.coordinator import Status
-from calando.engine.executors.base import Progress
-from calando.engine.plan import Look, Train
+from calando.engine.conductor import Status
+from calando.engine.executors.base import Lease, Progress
+from calando.engine.jobs import Look, Train
 from calando.records import Store
 
 D = ("compare", "digits")
@@ -115,10 +115,10 @@ def study(finished_study):
 def statuses(study):
     """A study under way: nothing yet, one run at step 5 and one lost, then the test looks."""
     run = study.run(study.strategies[0].at_rate(0.1), seed=1)
-    progress = Progress(slot=0, job=Train(run), step=5, lr=0.0125, loss=1.5)
+    progress = Progress(slot=0, lease=Lease(1, Train(run)), step=5, lr=0.0125, loss=1.5)
     yield Status(expected=6, queued=6, steps_left=6 * study.steps)
     yield Status(expected=6, done=2, queued=3, running={0: progress}, steps_left=70, notes=["a worker was lost (x)"])
-    look = Progress(slot=1, job=Look(run, diverged=False), step=0, lr=0.0, loss=0.0)
+    look = Progress(slot=1, lease=Lease(2, Look(run, diverged=False)), step=0, lr=0.0, loss=0.0)
     yield Status(expected=6, done=6, looks=4, running={1: look}, notes=["a worker was lost (x)", "another note"])
 
 

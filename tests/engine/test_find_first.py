@@ -13,7 +13,7 @@ from calando.engine.ask import ask_run, ask_study
 from calando.engine.centre import centre_grids, centre_of, range_run, range_runs
 from calando.engine.coordinator import conduct
 from calando.engine.limits import Budget, Machine
-from calando.engine.plan import Find, Train, pending
+from calando.engine.plan import Plan
 from calando.errors import UsageError
 from calando.optim import parse_strategy
 from calando.records import RangeRecord, Store
@@ -56,13 +56,15 @@ def undisturbed(tmp_path_factory):
 
 def test_range_tests_are_planned_first_and_shared_by_equal_methods():
     study = ask().study
-    jobs = pending(study, runs={}, tests={}, ranges={})
-    assert [job.spec.strategy.method for job in jobs] == ["sgd", "adam"]
-    assert all(isinstance(job, Find) for job in jobs)
+    plan = Plan(study, runs={}, tests={}, ranges={})
+    assert [job.spec.strategy.method for job in plan.finds] == ["sgd", "adam"]
+    assert not plan.wanted
+    assert not plan.trained
     first, second = range_runs(study)
-    assert pending(study, runs={}, tests={}, ranges={first: FOUND}) == [jobs[1]]
-    settled = centre_grids(study, {first: FOUND, second: DOUBTED})
-    assert all(isinstance(job, Train) for job in pending(settled, runs={}, tests={}, ranges={}))
+    assert Plan(study, runs={}, tests={}, ranges={first: FOUND}).finds == [plan.finds[1]]
+    settled = Plan(centre_grids(study, {first: FOUND, second: DOUBTED}), runs={}, tests={}, ranges={})
+    assert not settled.finds
+    assert len(settled.wanted) == 3 * 2
 
 
 def test_grids_are_centred_on_what_a_range_test_of_the_very_run_finds(undisturbed):
@@ -91,6 +93,22 @@ def test_a_range_test_is_charged_to_each_strategy_and_counted_once_in_all(undist
         assert f"range test of {centres[result.name].updates} updates: round " in result.note
     trained = sum(result.steps_trials + result.steps_final for result in summary.results)
     assert summary.updates == trained - centres["fixed"].updates  # cosine has the same one
+
+
+def test_a_method_added_later_gets_its_own_range_test(tmp_path):
+    notes = []
+
+    def listen(status) -> None:
+        notes.extend(note for note in status.notes if note not in notes)
+
+    for names in (("fixed",), ("fixed", "adam")):
+        asked = ask(*names)
+        summary = conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=listen)
+        assert summary.complete
+    assert summary.spec.centres.keys() == {"fixed", "adam"}
+    assert [note.partition(":")[0] for note in notes if "range test" in note] == ["fixed", "adam"]
+    with Store.open(tmp_path / "study", read_only=True) as store:
+        assert len(store.ranges()) == 2
 
 
 def test_a_killed_range_test_is_made_again_and_the_study_ends_the_same(undisturbed, tmp_path):

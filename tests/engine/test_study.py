@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import calando
 from calando.engine.ask import ask_study
 from calando.engine.coordinator import conduct
-from calando.engine.executors.base import Lost, Setup
+from calando.engine.executors.base import Lease, Lost, Setup
 from calando.engine.executors.process import ProcessExecutor
+from calando.engine.jobs import Train
 from calando.engine.limits import Budget, Machine
-from calando.engine.plan import Look, Train, expected_runs, needed_checkpoints, pending
+from calando.engine.plan import Plan
 from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store
 from calando.training import checkpoint
@@ -59,14 +62,16 @@ def undisturbed(tmp_path_factory):
     return folder, summary
 
 
-def test_a_study_ends_complete_and_keeps_only_useful_checkpoints(undisturbed):
+def test_a_study_ends_complete_and_keeps_what_others_may_start_from(undisturbed):
     folder, summary = undisturbed
     assert summary.complete
     assert {result.name for result in summary.results} == set(STRATEGIES)
     with Store.open(folder, read_only=True) as store:
         runs, study = store.runs(), store.study
-    assert pending(study, runs=runs, tests=store_tests(folder), ranges={}) == []
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == needed_checkpoints(study, runs=runs)
+    plan = Plan(study, runs=runs, tests=store_tests(folder), ranges={})
+    assert plan.trained
+    assert not plan.looks()
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == runs.keys()
     assert len(store_tests(folder)) == len(STRATEGIES) * OPTIONS["seeds"]
     for result in summary.results:
         extended = len(result.trials) - OPTIONS["rates"]
@@ -82,10 +87,31 @@ def store_tests(folder: Path):
 
 def test_the_plan_trains_first_and_reads_the_test_part_once_at_the_end():
     study = ask().study
-    jobs = pending(study, runs={}, tests={}, ranges={})
-    assert len(jobs) == len(STRATEGIES) * OPTIONS["rates"]
-    assert all(isinstance(job, Train) and job.spec.seed == 0 for job in jobs)
-    assert expected_runs(study) == len(STRATEGIES) * (OPTIONS["rates"] + OPTIONS["seeds"] - 1)
+    plan = Plan(study, runs={}, tests={}, ranges={})
+    assert len(plan.wanted) == len(STRATEGIES) * OPTIONS["rates"]
+    assert all(one.trial and one.spec.seed == 0 for one in plan.wanted.values())
+    assert not plan.looks()
+    assert plan.expected == len(STRATEGIES) * (OPTIONS["rates"] + OPTIONS["seeds"] - 1)
+
+
+@given(order=st.randoms(use_true_random=False))
+def test_a_plan_told_of_results_one_by_one_is_the_plan_made_anew(undisturbed, order):
+    """Whatever the order in which runs end."""
+    with Store.open(undisturbed[0], read_only=True) as store:
+        study, records, tests = store.study, store.runs(traces=False), store.tests()
+    made = {}
+    plan = Plan(study, runs=made, tests=tests, ranges={})
+    while plan.wanted:
+        digest = order.choice(sorted(plan.wanted))
+        made[digest] = records[digest]
+        news = plan.took(digest)
+        anew = Plan(study, runs=made, tests=tests, ranges={})
+        assert plan.wanted == anew.wanted
+        assert plan.rates == anew.rates
+        assert plan.trained == anew.trained
+        assert all(one.spec.digest() in plan.wanted for one in news)
+    assert made == records
+    assert plan.trained
 
 
 def test_worker_processes_give_the_same_bits_as_inline(undisturbed, tmp_path):
@@ -222,8 +248,8 @@ def test_a_finished_study_starts_no_worker(undisturbed, monkeypatch):
 
 def test_another_question_in_the_same_folder_is_refused(undisturbed):
     folder, _ = undisturbed
-    asked = ask(seeds=3)
-    with pytest.raises(UsageError, match=r"made by another spec \(differs in: seeds\)"):
+    asked = ask(steps=25)
+    with pytest.raises(UsageError, match=r"whose runs have 24 updates, here 25; .* name another --study"):
         conduct(folder, asked.study, asked.workload, executor="inline")
 
 
@@ -246,11 +272,11 @@ def test_a_full_disk_stops_cleanly_with_what_was_finished_intact(tmp_path, monke
     asked = ask("fixed", "cosine")
     write, written = checkpoint.write_atomically, []
 
-    def filling(path, data):
+    def filling(path, data, **options):
         written.append(path)
         if len(written) > 5:
             raise DiskFull(f"no space left for {path}; free some and run the same command again")
-        write(path, data)
+        write(path, data, **options)
 
     folder = tmp_path / "study"
     monkeypatch.setattr(checkpoint, "write_atomically", filling)
@@ -296,12 +322,12 @@ def test_an_executor_says_lost_when_its_worker_dies(tmp_path):
     setup = Setup(workload=study.workload, given=None, data_dir=None, folder=tmp_path, threads=1)
     crew = ProcessExecutor(setup, workers=1, on_progress=lambda progress: None)
     try:
-        (job, *_) = pending(study, runs={}, tests={}, ranges={})
-        crew.submit(job)
+        spec = study.run(study.strategies[0].at_rate(0.1), seed=0)
+        crew.submit(Lease(1, Train(spec)))
         os.kill(crew.process_ids[0], signal.SIGKILL)
         (outcome,) = crew.poll(seconds=60)
-        assert outcome == Lost(job, "killed by SIGKILL (out of memory?)")
-        crew.submit(job)
+        assert outcome == Lost(Lease(1, Train(spec)), "killed by SIGKILL (out of memory?)")
+        crew.submit(Lease(2, Train(spec)))
         outcomes = []
         while not outcomes:
             outcomes = crew.poll(seconds=60)
@@ -315,7 +341,6 @@ def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
     summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
     assert summary.results[0].diverged == 2
     assert summary.results[0].test.values == (0.1, 0.1)
-    assert not isinstance(pending(asked.study, runs={}, tests={}, ranges={})[0], Look)
 
 
 @pytest.mark.torture

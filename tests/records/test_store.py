@@ -1,17 +1,32 @@
 """The store gives back what was put, to the bit, and says so where it cannot."""
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import sqlite3
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.errors import CalandoError, CorruptFile, UsageError
-from calando.records import Evaluation, Event, Lane, RunRecord, Store, StrategySpec, StudySpec, TestScore, WorkloadSpec
+from calando.errors import CorruptFile, UsageError
+from calando.records import (
+    Evaluation,
+    Event,
+    Lane,
+    RangeRecord,
+    RunRecord,
+    Store,
+    StrategySpec,
+    StudySpec,
+    TestScore,
+    WorkloadSpec,
+)
+from calando.records.migrate import create_tables
+from calando.records.rows import RUNS, TESTS, RunReader, insert, meta_row, read_score, run_row, score_row
 from calando.records.store import sole_coordinator
 
 
@@ -40,6 +55,8 @@ def a_record(study: StudySpec, *, seed: int = 0, losses=(1.0, float("nan")), out
         chance=0.1,
         events=(Event(step=1, kind="diverged", text="loss is nan"),),
         seconds=1.5,
+        inherited=1,
+        inherited_seconds=0.25,
         host={"machine": "x"},
     )
 
@@ -48,9 +65,11 @@ def as_tuple(record: RunRecord) -> tuple:
     return (
         record.spec, record.outcome, record.steps_done, record.losses.tobytes(), record.rates.tobytes(),
         record.evaluations, record.chance, record.events, record.seconds, record.host, record.skips, record.undone,
+        record.inherited, record.inherited_seconds,
     )  # fmt: skip
 
 
+@settings(max_examples=30)  # each syncs a file several times
 @given(st.lists(st.floats(width=32), max_size=20))
 def test_a_record_comes_back_to_the_bit(tmp_path_factory, losses):
     study = a_study()
@@ -76,12 +95,117 @@ def test_what_was_put_first_stays(tmp_path):
         assert back.losses.tolist() == [1.0]
 
 
+def test_without_traces_all_else_is_there(tmp_path):
+    study = a_study()
+    with Store.create(tmp_path, study, fingerprint="f") as store:
+        for seed in range(3):
+            store.put_run(a_record(study, seed=seed))
+        whole, light = store.runs(), store.runs(traces=False)
+    assert list(whole) == list(light) == [store_key(study, seed) for seed in range(3)]
+    for digest, record in whole.items():
+        empty = dataclasses.replace(record, losses=np.empty(0, np.float32), rates=np.empty(0))
+        assert as_tuple(light[digest]) == as_tuple(empty)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Evaluation,
+            step=st.integers(0, 2**40), loss=st.floats(), score=st.floats(0, 1),
+            raw_loss=st.none() | st.floats(), raw_score=st.none() | st.floats(0, 1),
+        ),
+        max_size=6,
+    ),
+    st.lists(st.builds(Event, step=st.integers(0, 2**40), kind=st.text(), text=st.text()), max_size=3),
+    st.floats(0, 1e9),
+    st.integers(0, 2**40),
+)  # fmt: skip
+def test_looks_events_and_costs_come_back_to_the_bit(looks, events, seconds, inherited):
+    record = dataclasses.replace(
+        a_record(a_study()), evaluations=tuple(looks), events=tuple(events), seconds=seconds, inherited=inherited
+    )
+    with through_sqlite() as connection:
+        connection.execute(insert("runs", RUNS), run_row(record))
+        back = RunReader().read(connection.execute(f"SELECT {', '.join(RUNS)} FROM runs").fetchone(), None)
+    assert repr(back.evaluations) == repr(record.evaluations)
+    assert (back.events, back.seconds, back.inherited) == (record.events, record.seconds, record.inherited)
+
+
+@given(st.floats(0, 1), st.floats())
+def test_any_test_score_comes_back(score, loss):
+    with through_sqlite() as connection:
+        connection.execute(insert("tests", TESTS), score_row("a" * 16, TestScore(score=score, loss=loss, n=7)))
+        key, back = read_score(connection.execute(f"SELECT {', '.join(TESTS)} FROM tests").fetchone())
+    assert (key, back.score, back.n) == ("a" * 16, score, 7)
+    assert back.loss == loss or math.isnan(back.loss) == math.isnan(loss) is True
+
+
+@contextmanager
+def through_sqlite():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        create_tables(connection)
+        yield connection
+
+
+def test_what_a_run_cost_alone_and_what_was_trained_for_it():
+    record = dataclasses.replace(a_record(a_study()), steps_done=10, undone=4, inherited=6, inherited_seconds=0.5)
+    assert (record.updates, record.updates_spent, record.seconds_spent) == (14, 8, 1.0)
+
+
 def test_a_reader_does_not_block_the_writer(tmp_path):
     study = a_study()
     with Store.create(tmp_path, study, fingerprint="f") as writer, Store.open(tmp_path, read_only=True) as reader:
         assert reader.runs() == {}
         writer.put_run(a_record(study))
         assert len(reader.runs()) == 1
+
+
+def _write(folder, runs):
+    study = a_study(seeds=runs)
+    for seed in range(runs):
+        with Store.open(folder) as store:
+            store.put_run(a_record(study, seed=seed))
+            store.put_test(store_key(study, seed), TestScore(score=0.5, loss=1.0, n=10))
+
+
+def test_reading_never_fails_while_another_process_opens_writes_and_closes(tmp_path):
+    """The log and what readers share come and go with each opening: the worst that a reader can meet."""
+    runs = 60
+    Store.create(tmp_path, a_study(seeds=runs), fingerprint="f").__exit__(None, None, None)
+    process = multiprocessing.get_context("spawn").Process(target=_write, args=(tmp_path, runs))
+    process.start()
+    seen = [0]
+    while process.is_alive() or seen[-1] < runs:
+        assert process.is_alive() or process.exitcode == 0
+        with Store.open(tmp_path, read_only=True) as store:
+            tests, found = store.tests(), store.runs(traces=len(seen) % 2 == 0)
+            assert tests.keys() <= found.keys()
+            seen.append(len(found))
+    process.join()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+
+
+def test_a_writer_that_is_slow_to_commit_does_not_block_reading(tmp_path):
+    study = a_study()
+    with Store.create(tmp_path, study, fingerprint="f") as writer:
+        writer.put_run(a_record(study))
+        with closing(sqlite3.connect(tmp_path / "study.sqlite")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("DELETE FROM traces")
+            with Store.open(tmp_path, read_only=True) as reader:
+                assert len(reader.runs()) == 1
+            other.rollback()
+
+
+def test_a_newer_schema_is_refused_naming_what_is_read(tmp_path):
+    Store.create(tmp_path, a_study(), fingerprint="f").__exit__(None, None, None)
+    with closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection, connection:
+        connection.execute(
+            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "4")[1:], "schema")
+        )
+    with pytest.raises(CorruptFile, match="has schema '4', this calando reads 1 to 3"):
+        Store.open(tmp_path)
 
 
 def test_commands_are_taken_once(tmp_path):
@@ -106,28 +230,97 @@ def test_a_truncated_store_is_named(tmp_path, keep):
         store.runs()
 
 
-@given(st.integers(0, 2**31), st.integers(1, 255))
-def test_a_flipped_byte_is_survived_or_named(tmp_path_factory, place, change):
-    """Whatever a damaged byte does, only our own error comes out, and never another record."""
-    folder = tmp_path_factory.mktemp("flip")
+def a_full_store(folder):
     study = a_study()
-    with Store.create(folder, study, fingerprint="f") as store:
-        store.put_run(a_record(study))
-    path = folder / "study.sqlite"
-    data = bytearray(path.read_bytes())
-    data[place % len(data)] ^= change
+    with Store.create(folder, study, fingerprint="f", command="calando compare digits") as store:
+        for seed in (0, 1):
+            store.put_run(a_record(study, seed=seed, losses=[seed, 2.0], outcome="finished"))
+            store.put_test(store_key(study, seed), TestScore(score=0.5, loss=1.0, n=10))
+        store.settle(a_study(seeds=3))
+        store.put_range("f" * 16, RangeRecord(decayed=None, constant=None, doubts=("flat",), updates=8, seconds=0.5))
+    return folder / "study.sqlite"
+
+
+def store_key(study, seed):
+    return study.run(study.strategies[0], seed=seed).digest()
+
+
+def everything(folder):
+    """All that a store says."""
+    with Store.open(folder, read_only=True) as store:
+        runs = {digest: as_tuple(record) for digest, record in store.runs().items()}
+        return store.asked, store.study, store.fingerprint, store.command, runs, store.tests(), store.ranges()
+
+
+def right_or_named(folder, path, data, right):
+    """Whatever is damaged, only our own error comes out, in a line that names the file; or what was written."""
     path.write_bytes(data)
     message = ""
     try:
-        with Store.open(folder) as store:
-            assert store.study.digest()
-            assert all(isinstance(text, str) for text in (store.fingerprint, store.command))
-            assert store.tests() == {}
-            for digest, record in store.runs().items():
-                assert record.spec.digest() == digest
-    except CalandoError as error:
+        assert everything(folder) == right
+    except CorruptFile as error:
         message = str(error)
+    assert not message or "study.sqlite" in message
     assert "\n" not in message
+    return not message
+
+
+def test_a_flipped_byte_is_named_or_changes_nothing(tmp_path):
+    path = a_full_store(tmp_path)
+    right, whole = everything(tmp_path), path.read_bytes()
+    rng = np.random.default_rng(0)
+    # Much of a small store is empty; half of the flips are where something is written.
+    written = np.flatnonzero(np.frombuffer(whole, np.uint8))
+    named = 0
+    for place in (*rng.choice(written, 150), *rng.integers(len(whole), size=150)):
+        data = bytearray(whole)
+        data[place] ^= int(rng.integers(1, 256))
+        named += not right_or_named(tmp_path, path, data, right)
+    assert named > 50
+
+
+def test_no_byte_of_how_pages_hang_together_loses_a_row_in_silence(tmp_path):
+    """Page headers, cell pointers and the keys of indices: the checks of what is read find what SQLite does not."""
+    path = a_full_store(tmp_path)
+    right, whole = everything(tmp_path), path.read_bytes()
+    found = 0
+    for page in range(0, len(whole), 4096):
+        for place in (*range(page + (100 if page == 0 else 0), page + 20 + (100 if page == 0 else 0)),):
+            for change in (1, 255):
+                data = bytearray(whole)
+                data[place] ^= change
+                found += not right_or_named(tmp_path, path, data, right)
+    assert found > 100
+
+
+def test_a_page_lost_on_the_way_to_the_disk_is_noticed(tmp_path):
+    path = a_full_store(tmp_path)
+    right, whole = everything(tmp_path), path.read_bytes()
+    kept = []
+    for page in range(4096, len(whole), 4096):
+        data = bytearray(whole)
+        data[page : page + 4096] = bytes(4096)
+        kept.append(right_or_named(tmp_path, path, data, right))
+    # The table of commands, its counter and their like say nothing that is asked for.
+    assert sum(kept) <= 2
+
+
+def test_damaged_traces_are_named_where_they_are_read_and_only_there(tmp_path):
+    study = a_study()
+    losses = np.random.default_rng(0).random(20_000)
+    with Store.create(tmp_path, study, fingerprint="f") as store:
+        store.put_run(a_record(study, losses=losses, outcome="finished"))
+    path = tmp_path / "study.sqlite"
+    data = bytearray(path.read_bytes())
+    assert len(data) > 80_000
+    data[len(data) // 2 // 4096 * 4096 + 1000] ^= 1
+    path.write_bytes(data)
+    with Store.open(tmp_path, read_only=True) as store:
+        (record,) = store.runs(traces=False).values()
+        assert (record.steps_done, record.losses.size, record.rates.size) == (20_000, 0, 0)
+        assert (record.losses.dtype, record.rates.dtype) == (np.float32, np.float64)
+        with pytest.raises(CorruptFile, match="traces of run"):
+            store.runs()
 
 
 def _hold(folder, entered, leave):
@@ -167,35 +360,3 @@ def test_specs_refuse_what_cannot_be():
         a_study(strategies=())
     with pytest.raises(UsageError, match="must divide"):
         WorkloadSpec(data="digits", batch_size=10, accumulate=3)
-
-
-def to_first_version(folder) -> None:
-    """Make the store what calando's first version wrote."""
-    connection = sqlite3.connect(folder / "study.sqlite")
-    with connection:
-        connection.execute("ALTER TABLE runs DROP COLUMN skips")
-        connection.execute("ALTER TABLE runs DROP COLUMN undone")
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
-    connection.close()
-
-
-def test_a_store_of_the_first_version_is_read_and_brought_up_to_date_with_a_copy_beside_it(tmp_path):
-    study = a_study()
-    first, second = a_record(study), a_record(study, seed=1)
-    with Store.create(tmp_path, study, fingerprint="f") as store:
-        store.put_run(first)
-    to_first_version(tmp_path)
-    before = (tmp_path / "study.sqlite").read_bytes()
-    with Store.open(tmp_path, read_only=True) as store:
-        assert as_tuple(store.runs()[first.spec.digest()]) == as_tuple(first)
-    assert (tmp_path / "study.sqlite").read_bytes() == before
-    for _ in range(2):
-        with Store.open(tmp_path) as store:
-            store.put_run(dataclasses.replace(second, skips=((3, 4), (7, 1)), undone=6))
-            found = store.runs()
-        assert as_tuple(found[first.spec.digest()]) == as_tuple(first)
-        assert (found[second.spec.digest()].skips, found[second.spec.digest()].undone) == (((3, 4), (7, 1)), 6)
-    copy = sqlite3.connect(tmp_path / "study.sqlite.v1")
-    assert copy.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("1",)
-    assert copy.execute("SELECT count(*) FROM runs").fetchone() == (1,)
-    copy.close()

@@ -59,4 +59,5 @@ def a_run(text: str, workload, *, steps: int = STEPS, **changes):
 
 
 def bits(record) -> tuple:
-    return (record.outcome, record.losses.tobytes(), record.rates.tobytes(), record.evaluations, record.events)
+    # repr: nan equals nan
+    return (record.outcome, record.losses.tobytes(), record.rates.tobytes(), repr(record.evaluations), record.events)

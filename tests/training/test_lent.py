@@ -315,6 +315,15 @@ def test_gradients_come_back_the_same_tensors_with_the_same_bits():
     assert held.numpy().tobytes() == bits
 
 
+@pytest.fixture
+def interruptible():
+    """A shell that started the tests in the background may have told them to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_waits_until_all_is_put_back():
     class Slow(nn.Module):
         """Interrupted while it is put back: its dict is the last thing that is."""

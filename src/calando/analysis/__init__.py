@@ -1,6 +1,6 @@
 """Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
 
-from calando.analysis.choose import final_runs, log_grid, settle_rate
+from calando.analysis.choose import beyond_edges, final_runs, log_grid, settle_rate
 from calando.analysis.paired import paired_interval, paired_p
 from calando.analysis.results import (
     Comparison,
@@ -27,6 +27,7 @@ __all__ = [
     "Trial",
     "Verdict",
     "against_best",
+    "beyond_edges",
     "final_runs",
     "has_fixed_rate",
     "log_grid",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calando.analysis.paired import Floats, paired_interval, paired_p
+from calando.analysis.siblings import siblings
 from calando.analysis.verdicts import ALPHA, charged, step_down
 
 __all__ = [
@@ -197,6 +198,14 @@ def _main() -> None:
     for k in (2, 5, 14):
         for gap in (2.0, 5.0, 10.0):
             row(f"{k}, {gap:g} sd", [found(gap, strategies=k, seeds=n, studies=studies, rng=rng) for n in seeds])
+
+    head(
+        f"False verdicts (%) of runs that share a past, 14 equal strategies, {studies} studies", "families, correlation"
+    )
+    for family in (2, 7):
+        for alike in (0.5, 0.9, 0.99):
+            drawn = (siblings(rng, (studies, 14, n), family=family, correlation=alike) for n in seeds)
+            row(f"{14 // family} of {family}, {alike:g}", [false_alarms(SCALE * scores) for scores in drawn])
 
 
 if __name__ == "__main__":

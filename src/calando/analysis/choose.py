@@ -16,10 +16,11 @@ from itertools import pairwise
 
 from calando.analysis.results import Edge, RateChoice
 from calando.errors import UsageError
+from calando.records.family import RunFamily
 from calando.records.record import RunRecord
 from calando.records.spec import RunSpec, StrategySpec, StudySpec
 
-__all__ = ["final_runs", "log_grid", "settle_rate"]
+__all__ = ["beyond_edges", "final_runs", "log_grid", "settle_rate"]
 
 
 def log_grid(centre: float, span: float, count: int) -> tuple[float, ...]:
@@ -101,7 +102,20 @@ def final_runs(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunR
     Where the rate was chosen, seed 0 is the winning trial itself: equal specs are one run.
     """
     lr = settle_rate(study, strategy, runs).lr
-    return () if lr is None else tuple(study.run(strategy.at_rate(lr), seed=seed) for seed in range(study.seeds))
+    if lr is None:
+        return ()
+    family = RunFamily(study.run(strategy.at_rate(lr), seed=0))
+    return tuple(family.run(seed) for seed in range(study.seeds))
+
+
+def beyond_edges(grid: tuple[float, ...]) -> tuple[float, ...]:
+    """The rates that may still be tried past the edges of an ascending grid.
+
+    >>> beyond_edges((0.01, 0.1, 1.0))
+    (0.001, 10.0)
+    """
+    edges: tuple[Edge, ...] = ("low", "high")
+    return tuple(rate for edge in edges if (rate := _beyond(grid, edge)) is not None)
 
 
 def _best(trials: tuple[RunSpec, ...], runs: Mapping[str, RunRecord]) -> RunSpec:

@@ -90,8 +90,9 @@ class StrategyResult:
         test: test scores of all final runs, in seed order; None before they are read.
         steps_to_target: by seed, in order; None where the target was not reached; empty while there is no target.
         diverged, died: how many of all runs of this strategy, trials included.
-        steps_trials, steps_final: updates spent; a run used by both counts as a trial, and so does a range test.
-        seconds: training and evaluation time spent on all of them.
+        steps_trials, steps_final: updates charged, as if each run had been trained alone; a run used by both counts
+            as a trial, and so does a range test.
+        seconds: training and evaluation time charged for all of them.
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
     """
@@ -157,7 +158,9 @@ class StudySummary:
         target_source: "given", or "best fixed-rate score".
         headline: the verdict in one or two sentences.
         runs_done, runs_known: records there, and asked for so far.
-        updates, seconds: spent on all of it, each run and each range test once, whoever shares it.
+        updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
+            and each range test once, whoever shares it.
+        updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
     """
 
     spec: StudySpec
@@ -172,3 +175,5 @@ class StudySummary:
     runs_known: int
     updates: int
     seconds: float
+    updates_spent: int
+    seconds_spent: float

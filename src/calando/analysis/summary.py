@@ -4,8 +4,9 @@ score of a final run      its own; chance where it diverged
 validation                mean over the final runs that did not choose the rate: seeds 1 … n-1 where it was chosen
                           and one of them is done, else what there is
 best                      highest mean test score, once every test score is there; before that, highest validation
-updates spent             each run once; a trial that is also the final run of seed 0 counts as a trial; a range test
-                          counts among the trials of every strategy that it was made for, also where they share it
+updates charged           what each run costs alone; a trial that is also the final run of seed 0 counts as a trial; a
+                          range test counts among the trials of every strategy that it was made for
+updates spent             each run's own share, once: what it started from was trained for another
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from calando.analysis.choose import final_runs, settle_rate
+from calando.analysis.asked import Asked, asked_for
 from calando.analysis.headline import headline
 from calando.analysis.results import Comparison, RateChoice, Spread, StrategyResult, StudySummary, Trial
 from calando.analysis.sensitivity import rate_band
 from calando.analysis.target import steps_to_target, target_of
 from calando.analysis.verdicts import against_best
 from calando.records.record import RunRecord, TestScore
-from calando.records.spec import Centre, RunSpec, StrategySpec, StudySpec
+from calando.records.spec import Centre, StrategySpec, StudySpec
 
 __all__ = ["summarize", "to_json"]
 
@@ -38,9 +39,13 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
     """
     target, source = target_of(study, runs)
-    results = [_result(study, strategy, runs, tests, target) for strategy in study.strategies]
-    asked = {run.digest() for strategy in study.strategies for run in _runs_of(study, strategy, runs)}
-    done = asked & runs.keys()
+    asked_by = [asked_for(study, strategy, runs) for strategy in study.strategies]
+    results = [
+        _result(study, strategy, asked, runs, tests, target)
+        for strategy, asked in zip(study.strategies, asked_by, strict=True)
+    ]
+    asked = dict.fromkeys(digest for one in asked_by for digest in one.digests)
+    done = [runs[digest] for digest in asked if digest in runs]
     complete = all(result.test is not None for result in results)
     ranked = sorted(results, key=lambda result: _rank(result, by_test=complete))
     begun = any(result.seeds_done for result in results)
@@ -50,10 +55,10 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         assert best is not None
         scores = {result.name: result.test.values for result in ranked if result.test is not None}
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
-        coarsest = max((1 / tests[digest].n for digest in asked & tests.keys()), default=1.0)
+        coarsest = max((1 / tests[digest].n for digest in asked if digest in tests), default=1.0)
         comparisons = against_best(best, scores, resolution=coarsest)
     ranges = _range_tests(study)
-    finals = [run.digest() for strategy in study.strategies for run in final_runs(study, strategy, runs)]
+    finals = [digest for one in asked_by for digest in one.finals]
     return StudySummary(
         spec=study,
         complete=complete,
@@ -73,8 +78,10 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         ),
         runs_done=len(done),
         runs_known=len(asked),
-        updates=sum(_updates(runs[digest]) for digest in done) + sum(centre.updates for centre in ranges),
-        seconds=sum(runs[digest].seconds for digest in done) + sum(centre.seconds for centre in ranges),
+        updates=sum(record.updates for record in done) + sum(centre.updates for centre in ranges),
+        seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
+        updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
+        seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
     )
 
 
@@ -94,19 +101,19 @@ def to_json(summary: StudySummary) -> dict[str, Any]:
 def _result(
     study: StudySpec,
     strategy: StrategySpec,
+    asked: Asked,
     runs: Mapping[str, RunRecord],
     tests: Mapping[str, TestScore],
     target: float | None,
 ) -> StrategyResult:
-    choice = settle_rate(study, strategy, runs)
-    finals = {run.seed: runs[run.digest()] for run in final_runs(study, strategy, runs) if run.digest() in runs}
-    spent = {run.digest(): runs[run.digest()] for run in _runs_of(study, strategy, runs) if run.digest() in runs}
-    tried = {run.digest() for run in choice.trials}
-    trials = tuple(_trial(runs[run.digest()]) for run in choice.trials if run.digest() in runs)
+    choice = asked.choice
+    finals = {digest: runs[digest] for digest in asked.finals if digest in runs}
+    charged = {digest: runs[digest] for digest in asked.digests if digest in runs}
+    trials = tuple(_trial(runs[digest]) for digest in asked.trials if digest in runs)
 
     chosen = strategy.lr is None
     centre = study.centres.get(strategy.name)
-    unbiased = [record.score for seed, record in finals.items() if seed > 0 or not chosen]
+    unbiased = [record.score for record in finals.values() if record.spec.seed > 0 or not chosen]
     return StrategyResult(
         name=strategy.name,
         text=(strategy if choice.lr is None else strategy.at_rate(choice.lr)).text,
@@ -116,37 +123,27 @@ def _result(
         note=_note(choice, trials, centre, list(finals.values())),
         validation=_spread(unbiased or [record.score for record in finals.values()]),
         validation_chose=bool(finals) and not unbiased,
-        test=_test(list(finals.values()), tests) if len(finals) == study.seeds else None,
+        test=_test(finals, tests) if len(finals) == study.seeds else None,
         steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
-        diverged=sum(record.outcome == "diverged" for record in spent.values()),
-        died=sum(record.outcome == "died" for record in spent.values()),
-        steps_trials=sum(_updates(record) for digest, record in spent.items() if digest in tried)
+        diverged=sum(record.outcome == "diverged" for record in charged.values()),
+        died=sum(record.outcome == "died" for record in charged.values()),
+        steps_trials=sum(record.updates for digest, record in charged.items() if digest in asked.trials)
         + (0 if centre is None else centre.updates),
-        steps_final=sum(_updates(record) for digest, record in spent.items() if digest not in tried),
-        seconds=sum(record.seconds for record in spent.values()) + (0.0 if centre is None else centre.seconds),
+        steps_final=sum(record.updates for digest, record in charged.items() if digest not in asked.trials),
+        seconds=sum(record.seconds for record in charged.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
         band=rate_band(trials),
     )
-
-
-def _runs_of(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRecord]) -> tuple[RunSpec, ...]:
-    """Trials and final runs asked for so far; the run that chose the rate is in both."""
-    return settle_rate(study, strategy, runs).trials + final_runs(study, strategy, runs)
-
-
-def _updates(record: RunRecord) -> int:
-    """Made in all, those too that a rewind took back."""
-    return record.steps_done + record.undone
 
 
 def _trial(record: RunRecord) -> Trial:
     return Trial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
 
 
-def _test(finals: Sequence[RunRecord], tests: Mapping[str, TestScore]) -> Spread | None:
+def _test(finals: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> Spread | None:
     scores = []
-    for record in finals:
-        look = tests.get(record.spec.digest())
+    for digest, record in finals.items():
+        look = tests.get(digest)
         if record.outcome == "diverged":
             scores.append(record.chance)
         elif look is None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from calando.analysis.choose import final_runs
+from calando.analysis.asked import asked_for
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
@@ -59,7 +59,7 @@ def target_of(study: StudySpec, runs: Mapping[str, RunRecord]) -> tuple[float | 
         return None, "none: no fixed-rate strategy"
     ends = []
     for strategy in fixed:
-        finals = [runs.get(run.digest()) for run in final_runs(study, strategy, runs)]
+        finals = [runs.get(digest) for digest in asked_for(study, strategy, runs).finals]
         records = [record for record in finals if record is not None]
         if not records or len(records) < len(finals):
             return None, "best fixed-rate score, not known yet"

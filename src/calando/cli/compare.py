@@ -17,19 +17,22 @@ from calando.cli.options import (
     ClipNorm,
     DataDir,
     Device,
-    Epochs,
     LabelSmoothing,
+    Lengths,
     Model,
     Precision,
     Rate,
-    Steps,
+    StepLengths,
     Threads,
     TrainLimit,
     WorkloadName,
+    epochs_asked,
     file_name,
     rate_asked,
+    steps_asked,
     workload_spec,
 )
+from calando.errors import UsageError
 
 __all__ = ["compare"]
 
@@ -51,8 +54,8 @@ def compare(
         ),
     ] = None,
     model: Model = None,
-    epochs: Epochs = None,
-    steps: Steps = None,
+    epochs: Lengths = None,
+    steps: StepLengths = None,
     seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 5,
     rates: Annotated[int, typer.Option(help="rate trials of each strategy")] = 5,
     span: Annotated[float | None, typer.Option(help="highest over lowest rate of the trial grid")] = None,
@@ -66,7 +69,13 @@ def compare(
     train_limit: TrainLimit = None,
     data: DataDir = None,
     study: Annotated[Path | None, typer.Option(help="study folder; else calando-studies/NAME-DIGEST")] = None,
-    executor: Annotated[str, typer.Option(help="process, or inline for debugging")] = "process",
+    keep: Annotated[str, typer.Option(metavar="SIZE", help="what checkpoints to start from may take")] = "5GB",
+    verify_sharing: Annotated[
+        bool, typer.Option("--verify-sharing", help="first train whole runs alone and from forks: the same bits?")
+    ] = False,
+    no_sharing: Annotated[bool, typer.Option("--no-sharing", help="train every run alone")] = False,
+    executor: Annotated[str, typer.Option(help="process; ray for many machines; inline for debugging")] = "process",
+    address: Annotated[str | None, typer.Option(help="of the Ray cluster; else Ray starts on this machine")] = None,
     workers: Annotated[int | None, typer.Option(help="worker processes; else one a core")] = None,
     threads: Threads = 1,
     device: Device = "auto",
@@ -77,11 +86,14 @@ def compare(
 
     Fairly: equal rate trials, paired seeds, calibrated intervals, every cost charged.
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
+    Pasts that runs share are trained once, to the same bits as if each run were trained alone.
+    Given the same --study, more strategies, lengths or seeds are added to what is there.
 
     \b
     calando compare digits
     calando compare digits fixed cosine adamw --lr find --rates 3 --span 10
     calando compare digits --family rate-free
+    calando compare digits fixed cosine --epochs 4,8,20 --study lengths
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
@@ -89,6 +101,7 @@ def compare(
 
     # Before the imports that need torch: a name mistyped is said at once.
     chosen = choose_strategies(strategies or [], family=family)
+    in_epochs, in_steps = epochs_asked(epochs), steps_asked(steps)
     spec = workload_spec(
         workload,
         model=model,
@@ -104,12 +117,14 @@ def compare(
     from calando.engine.coordinator import conduct, executor_named
     from calando.engine.limits import Budget, Machine
 
+    if verify_sharing and no_sharing:
+        raise UsageError("--verify-sharing and --no-sharing contradict each other; give one")
     kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
     asked = ask_study(
         spec,
         chosen,
-        budget=Budget(epochs=epochs, steps=steps),
+        budget=Budget(epochs=in_epochs, steps=in_steps),
         machine=machine,
         seeds=seeds,
         rates=rates,
@@ -129,6 +144,9 @@ def compare(
                 data_dir=data,
                 given=asked.given,
                 executor=kind,
+                address=address,
+                keep=keep,
+                sharing="none" if no_sharing else "verified" if verify_sharing else "checked",
                 workers=crew,
                 command=shlex.join(["calando", *sys.argv[1:]]),
                 listen=listen,

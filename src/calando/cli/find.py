@@ -86,6 +86,7 @@ def find(
     )
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
+    from calando.optim import read_strategy
     from calando.training.range_test import Asked, find_for_run
 
     wanted = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
@@ -94,7 +95,8 @@ def find(
         precision=precision,
         threads=len(os.sched_getaffinity(0)) if threads is None else threads,
     )
-    spec, loaded = ask_run(asked, strategy, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
+    plain = read_strategy(strategy).without_horizon()
+    spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
     with measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
     if output is not None:

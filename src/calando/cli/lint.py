@@ -49,14 +49,15 @@ def lint(
     calando lint mine.toml cosine --steps 10000
     calando lint "linear(1, 0.9)" --of momentum --steps 10000
     """
-    from calando.cli.texts import read_schedules
+    from calando.cli.texts import horizon_of, read_schedules
     from calando.schedules.lint import lint_schedule
 
     horizon = _horizon(steps, epochs, steps_per_epoch)
     found: list[tuple[str, str, list[Finding]]] = []
     for text in dict.fromkeys(schedules):
+        own = horizon_of(text, horizon, steps_per_epoch=steps_per_epoch)
         for key, schedule in _chosen(read_schedules(text, of=of or "lr"), text, of).items():
-            findings = lint_schedule(schedule, horizon, steps_per_epoch=steps_per_epoch, of=key)
+            findings = lint_schedule(schedule, own, steps_per_epoch=steps_per_epoch, of=key)
             found.append((text, key, findings))
     if as_json:
         typer.echo(json.dumps([{"text": t, "of": k, "findings": [asdict(f) for f in fs]} for t, k, fs in found]))

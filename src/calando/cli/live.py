@@ -15,8 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from calando.engine.coordinator import Status
-from calando.engine.plan import Find, Look
+from calando.engine.conductor import Status
+from calando.engine.jobs import Find, Look
+from calando.engine.lengths import expected_updates
 from calando.records import StudySpec
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _teller(console: Console, study: StudySpec, folder: Path) -> Listen:
 def _heading(study: StudySpec, folder: Path) -> tuple[Text, ...]:
     workload, count = study.workload, len(study.strategies)
     asked = (
-        f" with {workload.model}, batch {workload.batch_size}, {study.steps} steps a run, "
+        f" with {workload.model}, batch {workload.batch_size}, {' / '.join(map(str, study.lengths))} steps a run, "
         f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
@@ -137,12 +138,12 @@ def _counts(status: Status, clock: _Clock) -> str:
 
 
 def _picture(status: Status, study: StudySpec, clock: _Clock) -> RenderableType:
-    total = max(1, status.expected * study.steps)
+    total = max(1, expected_updates(study))
     workers = Table.grid(padding=(0, 2))
     for _ in range(5):
         workers.add_column(no_wrap=True)
     for slot, progress in sorted(status.running.items()):
-        workers.add_row(*_row(slot, progress, study))
+        workers.add_row(*_row(slot, progress))
     # In a table, since a bar on its own ends no line and what follows it would be cut off.
     picture = Table.grid(expand=True)
     picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
@@ -151,7 +152,7 @@ def _picture(status: Status, study: StudySpec, clock: _Clock) -> RenderableType:
     return picture
 
 
-def _row(slot: int, progress: Progress, study: StudySpec) -> tuple[str, str, str, str, str]:
+def _row(slot: int, progress: Progress) -> tuple[str, str, str, str, str]:
     spec = progress.job.spec
     if isinstance(progress.job, Find):
         return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
@@ -159,7 +160,7 @@ def _row(slot: int, progress: Progress, study: StudySpec) -> tuple[str, str, str
     return (
         f"worker {slot + 1}",
         what,
-        f"step {progress.step}/{study.steps}",
+        f"step {progress.step}/{spec.steps}",
         f"rate {progress.lr:.3g}",
         f"loss {progress.loss:.3f}",
     )

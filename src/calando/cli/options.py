@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -20,17 +21,23 @@ __all__ = [
     "Device",
     "Epochs",
     "LabelSmoothing",
+    "Lengths",
     "Model",
     "Precision",
     "Rate",
+    "StepLengths",
     "Steps",
     "Threads",
     "TrainLimit",
     "WorkloadName",
+    "epochs_asked",
     "file_name",
     "rate_asked",
+    "steps_asked",
     "workload_spec",
 ]
+
+Number = TypeVar("Number", int, float)
 
 WorkloadName = Annotated[
     str,
@@ -54,6 +61,15 @@ DataDir = Annotated[
 ]
 Epochs = Annotated[float | None, typer.Option(help="length of each run in passes over the data")]
 Steps = Annotated[int | None, typer.Option(help="length of each run in updates, instead of --epochs")]
+Lengths = Annotated[
+    str | None,
+    typer.Option(
+        "--epochs", metavar="N[,N…]", help="length of runs in passes over the data; of several, each strategy at each"
+    ),
+]
+StepLengths = Annotated[
+    str | None, typer.Option("--steps", metavar="N[,N…]", help="length of runs in updates, instead of --epochs")
+]
 Rate = Annotated[
     str | None,
     typer.Option(
@@ -115,6 +131,40 @@ def rate_asked(text: str | None) -> float | Literal["find"] | None:
         return float(text)
     except ValueError:
         raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
+
+
+def epochs_asked(text: str | None) -> tuple[float, ...] | None:
+    """What `--epochs` was given.
+
+    Raises:
+        UsageError: not numbers joined by commas.
+
+    >>> epochs_asked("4,8,20"), epochs_asked("0.5"), epochs_asked(None)
+    ((4.0, 8.0, 20.0), (0.5,), None)
+    """
+    return None if text is None else _numbers("--epochs", text, float)
+
+
+def steps_asked(text: str | None) -> tuple[int, ...] | None:
+    """What `--steps` was given.
+
+    Raises:
+        UsageError: not whole numbers joined by commas.
+
+    >>> steps_asked("100, 200")
+    (100, 200)
+    """
+    return None if text is None else _numbers("--steps", text, int)
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
+    from calando.errors import UsageError
+
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        whole = "a whole number" if kind is int else "a number"
+        raise UsageError(f"{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}") from None
 
 
 def file_name(text: str) -> str:

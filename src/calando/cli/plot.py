@@ -46,7 +46,7 @@ def plot(
     calando plot "cosine(1, 0) * per_group({'body': 0.1}, others=1)"
     calando plot "sgd | one_cycle | momentum: linear(1, 0.9, over='30%') >> linear(0.9, 1)"
     """
-    from calando.cli.texts import distinct, read_schedules
+    from calando.cli.texts import distinct, horizon_of, read_schedules
 
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
@@ -55,8 +55,9 @@ def plot(
     panels: Panels = {}
     notes = []
     for text in dict.fromkeys(schedules):
+        own = horizon_of(text, steps, steps_per_epoch=steps_per_epoch)
         for key, schedule in read_schedules(text).items():
-            drawn, said = _sampled(text, schedule, steps, steps_per_epoch, of=key)
+            drawn, said = _sampled(text, schedule, own, steps_per_epoch, of=key)
             panels.setdefault(key, {}).update(drawn)
             notes += said
     if output is not None:
@@ -76,7 +77,7 @@ def plot(
 
         plots = {
             "rate / base rate" if key == "lr" else f"{key} / own value": {
-                label: (range(steps), array) for label, array in lines.items()
+                label: (range(len(array)), array) for label, array in lines.items()
             }
             for key, lines in panels.items()
         }

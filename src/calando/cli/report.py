@@ -44,7 +44,7 @@ def _read(folder: Path) -> StudySummary:
     from calando.records import Store
 
     with Store.open(folder, read_only=True) as store:
-        return summarize(store.study, store.runs(), store.tests())
+        return summarize(store.study, store.runs(traces=False), store.tests())
 
 
 def _write(folder: Path) -> Path:

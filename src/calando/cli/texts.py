@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from calando.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from calando.records import StrategySpec
     from calando.schedules import Schedule
 
-__all__ = ["distinct", "read_schedules"]
+__all__ = ["distinct", "horizon_of", "read_schedules"]
 
 
 def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
@@ -26,19 +27,43 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     >>> read_schedules("sgd | cosine(1, 0) | momentum: linear(0.9, 1)")
     {'lr': cosine(1, 0), 'momentum': linear(0.9, 1)}
     """
-    from calando.optim import METHODS, PRESETS, read_strategy
+    from calando.optim import PRESETS
     from calando.schedules import SCHEDULES, parse
 
-    head = re.match(r"[\w.-]*", text.strip())
-    assert head is not None, "the pattern matches the empty text"
-    if text in PRESETS or head[0] in METHODS or "|" in text or text.endswith(".toml"):
-        written = {"lr": "constant(1)", **read_strategy(text).schedules}
+    if (strategy := _strategy(text)) is not None:
+        written = {"lr": "constant(1)", **strategy.schedules}
         return {key: parse(schedule) for key, schedule in written.items()}
-    if text and head[0] == text:
+    if text and _head(text) == text:
         if text not in SCHEDULES:
             raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
         _check_bare(text)
     return {of: parse(text)}
+
+
+def horizon_of(text: str, steps: int, *, steps_per_epoch: int | None) -> int:
+    """How long what a text says is: a strategy's own horizon within `steps`, else `steps`.
+
+    Raises:
+        UsageError: a strategy's horizon is longer, or is in epochs and `steps_per_epoch` is not given.
+
+    >>> horizon_of("sgd | cosine(1, 0) | horizon('50%')", 1000, steps_per_epoch=None)
+    500
+    """
+    strategy = _strategy(text)
+    return steps if strategy is None else strategy.steps_within(steps, steps_per_epoch=steps_per_epoch)
+
+
+def _strategy(text: str) -> StrategySpec | None:
+    from calando.optim import METHODS, PRESETS, read_strategy
+
+    known = text in PRESETS or _head(text) in METHODS or "|" in text or text.endswith(".toml")
+    return read_strategy(text) if known else None
+
+
+def _head(text: str) -> str:
+    head = re.match(r"[\w.-]*", text.strip())
+    assert head is not None, "the pattern matches the empty text"
+    return head[0]
 
 
 def distinct(labels: list[str], width: int) -> dict[str, str]:

@@ -137,8 +137,8 @@ def _refuse_another(folder: Path, spec: RunSpec, *, data: str) -> None:
 
 
 def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tuple[RunRecord, TestScore]:
-    from calando.engine.executors.base import Failed, Finished
-    from calando.engine.plan import Look, Train
+    from calando.engine.executors.base import Failed, Finished, Lease
+    from calando.engine.jobs import Look, Train
     from calando.engine.work import failure, perform
     from calando.records import RunRecord, TestScore
 
@@ -151,10 +151,10 @@ def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tup
         return outcome.result
 
     with _Drawing(spec, quiet=quiet) as drawing:
-        record = result(perform(Train(spec), workload, folder, report=drawing.report))
+        record = result(perform(Lease(0, Train(spec)), workload, folder, report=drawing.report, left=lambda _: None))
     assert isinstance(record, RunRecord)
     look = Look(spec, diverged=record.outcome == "diverged")
-    test = result(perform(look, workload, folder, report=lambda *_: False))
+    test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
     assert isinstance(test, TestScore)
     return record, test
 
@@ -241,13 +241,12 @@ def _told(centre: Centre) -> str:
 
 
 def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | None, *, as_json: bool) -> None:
-    from calando.engine.plan import Train
-    from calando.engine.work import checkpoint_folder
+    from calando.engine.shelf import run_folder
     from calando.report import save, training_figure
     from calando.training.checkpoint import export_weights
 
     weights, picture = folder / "weights.safetensors", folder / "training.png"
-    export_weights(checkpoint_folder(folder, Train(record.spec)), weights)
+    export_weights(run_folder(folder, record.spec.digest()), weights)
     save(training_figure(record), picture)
     if as_json:
         facts = {

@@ -13,11 +13,14 @@ from typing import Literal
 import numpy as np
 
 from calando.analysis import log_grid
+from calando.engine.lengths import at_lengths, cadence
 from calando.engine.limits import GIVEN, MOST_THREADS, Budget, Machine
 from calando.errors import UsageError
 from calando.optim import find_method, read_strategy, strategy_curves
 from calando.optim.installed import check_installed
+from calando.optim.strategies import bind_average
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.schedules import Span
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
 from calando.workloads.registry import load
@@ -25,7 +28,6 @@ from calando.workloads.workload import CrossEntropy, Workload
 
 __all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
-MOST_EVALUATIONS = 20
 MOST_SEEDS, MOST_RATES, LARGEST_SEED = 1000, 100, 2**63 - 1
 
 
@@ -98,6 +100,7 @@ def ask_study(
     """A whole study.
 
     Args:
+        budget: how long runs are; of several lengths, each strategy without a horizon of its own is run at each.
         rates: trials a strategy; its grid is centred on the method's usual rate.
         span: ratio of a grid's highest to its lowest rate; None: the method's own.
         lr: one rate for every strategy that leaves its own open: no trials; "find": each grid is centred on what a
@@ -108,7 +111,7 @@ def ask_study(
         UsageError: anything that cannot be.
     """
     find = lr == "find"
-    specs = read_strategies(strategies, lr=None if find else lr)
+    read = read_strategies(strategies, lr=None if find else lr)
     for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
         if not 1 <= value <= most:
             raise UsageError(f"{name} must be from 1 to {most}, got {value}")
@@ -117,27 +120,30 @@ def ask_study(
     if span is not None and not 1 < span < 1e12:
         raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
     grids = {}
-    for strategy in specs:
+    for strategy in read:
         method = find_method(strategy.method)
         if strategy.lr is None:
-            grids[strategy.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
+            grids[method.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
     if find and not grids:
         raise UsageError(
             "there is no rate to find: every strategy names its own; leave it out, as in sgd(momentum=0.9)"
         )
     spec, loaded, given = read_workload(workload, data_dir=data_dir)
-    per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
-    for strategy in specs:
-        _check_rates(strategy, steps=steps, steps_per_epoch=per_epoch)
+    per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
+    lengths = budget.settle(spec, per_epoch=per_epoch)
+    specs, steps = at_lengths(read, lengths), lengths[-1].steps
+    own = [strategy.steps_within(steps, steps_per_epoch=per_epoch) for strategy in specs]
+    for strategy, horizon in zip(specs, own, strict=True):
+        _check_parts(strategy, steps=horizon, steps_per_epoch=per_epoch)
     study = StudySpec(
         workload=spec,
         strategies=specs,
-        rate_grids=grids,
+        rate_grids={strategy.name: grids[strategy.method] for strategy in specs if strategy.lr is None},
         find=find,
         seeds=seeds,
         steps=steps,
         steps_per_epoch=per_epoch,
-        evaluate_every=evaluate_every,
+        evaluate_every=cadence(min(own), per_epoch=per_epoch),
         target=target,
         lane=_lane(machine, loaded),
     )
@@ -156,6 +162,8 @@ def ask_run(
 ) -> tuple[RunSpec, Workload]:
     """A single run; a rate left open becomes the method's usual one, to be replaced where `lr` is "find".
 
+    Its length is the budget's; where that says nothing, the horizon that the strategy says of itself.
+
     Raises:
         UsageError: anything that cannot be.
     """
@@ -168,21 +176,23 @@ def ask_run(
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
     spec, loaded, _ = read_workload(workload, data_dir=data_dir)
-    per_epoch, steps, evaluate_every = _lengths(spec, loaded, budget)
-    _check_rates(settled, steps=steps, steps_per_epoch=per_epoch)
+    per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
+    steps = _length(settled, spec, budget, per_epoch=per_epoch)
+    _check_parts(settled, steps=steps, steps_per_epoch=per_epoch)
     run = RunSpec(
         workload=spec,
-        strategy=settled,
+        strategy=settled.without_horizon(),
         steps=steps,
         steps_per_epoch=per_epoch,
-        evaluate_every=evaluate_every,
+        evaluate_every=cadence(steps, per_epoch=per_epoch),
         seed=seed,
         lane=_lane(machine, loaded),
     )
     return run, loaded
 
 
-def _check_rates(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> None:
+def _check_parts(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> None:
+    bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
     for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
         values = np.concatenate([curve.sample() for curve in curves])
         if not np.isfinite(values).all() or values.min() < 0:
@@ -195,10 +205,18 @@ def _check_rates(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) ->
             raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")
 
 
-def _lengths(spec: WorkloadSpec, workload: Workload, budget: Budget) -> tuple[int, int, int]:
-    per_epoch = steps_per_epoch(len(workload.train), spec.batch_size)
-    steps = budget.settle(spec, per_epoch=per_epoch)
-    return per_epoch, steps, min(steps, max(per_epoch, -(-steps // MOST_EVALUATIONS)))
+def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_epoch: int) -> int:
+    """How long a single run is: what was asked for; where nothing was, what its strategy says."""
+    if strategy.horizon and budget == Budget():
+        said = Span.parse(strategy.horizon)
+        if said.unit == "epochs":
+            budget = Budget(epochs=said.value)
+        elif said.unit == "steps":
+            budget = Budget(steps=round(said.value))
+    lengths = budget.settle(spec, per_epoch=per_epoch)
+    if len(lengths) > 1:
+        raise UsageError(f"a single run has one length, got {len(lengths)}; `calando compare` takes several")
+    return strategy.steps_within(lengths[0].steps, steps_per_epoch=per_epoch)
 
 
 def _lane(machine: Machine, workload: Workload) -> Lane:

@@ -4,8 +4,8 @@
     centre    rate / highest multiplier of the schedule
     grid      round the centre, with the span and the count it had
 
-Strategies of the same method and options share a range test. A grid stays round the method's usual rate where the
-range test says that it cannot be relied on.
+Strategies of the same method and options share a range test, whatever their lengths: it has none. A grid stays round
+the method's usual rate where the range test says that it cannot be relied on.
 """
 
 from __future__ import annotations
@@ -24,32 +24,37 @@ DECAYED = 0.5
 
 
 def range_run(run: RunSpec) -> RunSpec:
-    """What the range test for a run is made for: its method and options at the usual rate, nothing else of it."""
-    theirs = run.strategy
+    """What the range test for a run is made for: its method and options at the usual rate, nothing else of it.
+
+    A range test knows no length and evaluates nothing; one epoch stands for both.
+    """
+    theirs, epoch = run.strategy, run.steps_per_epoch
     usual = find_method(theirs.method).usual_rate
     plain = StrategySpec(name=theirs.method, method=theirs.method, lr=usual, options=theirs.options)
-    return run.model_copy(update={"strategy": plain})
+    return run.model_copy(update={"strategy": plain, "steps": epoch, "evaluate_every": epoch})
 
 
 def range_runs(study: StudySpec) -> dict[str, RunSpec]:
-    """Every range test that a study asks for, by digest; none where it asks for none."""
-    runs = [_range_run(study, strategy) for strategy in study.strategies if strategy.name in study.rate_grids]
-    return {run.digest(): run for run in runs} if study.find else {}
+    """Every range test that a study still asks for, by digest: of strategies whose grid has not been settled."""
+    if not study.find:
+        return {}
+    runs = [_range_run(study, study.strategy(name)) for name in _unsettled(study)]
+    return {run.digest(): run for run in runs}
 
 
 def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySpec:
-    """The study with its grids moved to what was found, and what was found beside them.
+    """The study with its grids moved to what was found, and what was found beside them; settled ones stay.
 
     Args:
         ranges: all of `range_runs`, by digest.
     """
-    grids, centres = {}, {}
-    for name, grid in study.rate_grids.items():
-        strategy = study.strategy(name)
+    grids, centres = dict(study.rate_grids), dict(study.centres)
+    for name in _unsettled(study):
+        strategy, grid = study.strategy(name), grids[name]
         found = centre_of(
             strategy,
             ranges[_range_run(study, strategy).digest()],
-            steps=study.steps,
+            steps=study.steps_of(strategy),
             steps_per_epoch=study.steps_per_epoch,
         )
         grids[name] = grid if found.lr is None else log_grid(found.lr, grid[-1] / grid[0], len(grid))
@@ -68,6 +73,10 @@ def centre_of(strategy: StrategySpec, found: RangeRecord, *, steps: int, steps_p
         return Centre(lr=None, doubts=found.doubts, updates=found.updates, seconds=found.seconds)
     rate, low, high = (float(f"{value / highest:.3g}") for value in said)
     return Centre(lr=rate, low=low, high=high, updates=found.updates, seconds=found.seconds)
+
+
+def _unsettled(study: StudySpec) -> list[str]:
+    return [name for name in study.rate_grids if name not in study.centres]
 
 
 def _range_run(study: StudySpec, strategy: StrategySpec) -> RunSpec:

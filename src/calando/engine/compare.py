@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from calando.engine.ask import ask_study
 from calando.engine.coordinator import conduct, executor_named
 from calando.engine.limits import Budget, Machine
+from calando.engine.shelf import KEEP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from calando.analysis import StudySummary
-    from calando.engine.coordinator import Status
+    from calando.engine.conductor import Sharing, Status
     from calando.records import StrategySpec
     from calando.workloads.workload import Workload
 
@@ -27,8 +28,8 @@ def compare(
     family: str | None = None,
     model: str | None = None,
     batch_size: int | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
+    epochs: float | Sequence[float] | None = None,
+    steps: int | Sequence[int] | None = None,
     seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
@@ -36,6 +37,9 @@ def compare(
     target: float | None = None,
     data_dir: Path | str | None = None,
     executor: str = "process",
+    address: str | None = None,
+    keep: str | int = KEEP,
+    sharing: Sharing = "checked",
     workers: int | None = None,
     threads: int = 1,
     device: str = "auto",
@@ -44,6 +48,8 @@ def compare(
 ) -> StudySummary:
     """Compare strategies fairly and return the answer; called again, it goes on where it stood.
 
+    Called with more strategies, lengths or seeds for the same folder, it adds them to what is there.
+
     Args:
         workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; with worker
             processes the object must pickle, and a script must guard its entry with `if __name__ == "__main__":`.
@@ -51,13 +57,18 @@ def compare(
         folder: the study's; a `report.html` is written there by `calando report FOLDER`.
         family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, beside "fixed" and "cosine".
         model, batch_size: of a named workload only; your own object has them already.
-        epochs, steps: length of each run; at most one of the two.
+        epochs, steps: length of the runs; at most one of the two. Several, as in `epochs=(4, 8, 20)`: each strategy
+            without a horizon of its own is run at each.
         seeds: paired runs of each strategy at its rate.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
         lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
             what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.
-        executor: "process" or "inline".
+        executor: "process", "inline" or "ray".
+        address: of the Ray cluster; None: Ray is started on this machine.
+        keep: what checkpoints may take on the disk, as "5GB" or in bytes.
+        sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
+            can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
         listen: called with the status as it changes.
 
     Raises:
@@ -99,6 +110,9 @@ def compare(
         data_dir=where,
         given=asked.given,
         executor=kind,
+        address=address,
+        keep=keep,
+        sharing=sharing,
         workers=machine.count_workers(asked.study.lane.device),
         listen=listen,
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TypeVar
 
 from calando.errors import UsageError
 from calando.records import WorkloadSpec
+from calando.schedules import Span
 from calando.workloads.registry import default_epochs
 
-__all__ = ["GIVEN", "MOST_THREADS", "Budget", "Machine"]
+__all__ = ["GIVEN", "MOST_THREADS", "Budget", "Length", "Machine"]
 
 MOST_STEPS, MOST_WORKERS, MOST_THREADS = 10_000_000, 1024, 1024
+Number = TypeVar("Number", int, float)
 # How a spec names the user's own object, and the length of its runs where nothing is said.
 GIVEN, GIVEN_EPOCHS = "python:", 10
 
@@ -46,29 +52,66 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long runs are, as it was said and in updates."""
+
+    span: Span
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long a run is. At most one of the two; neither: the workload's usual number of epochs."""
+    """How long runs are. At most one of the two; neither: the workload's usual number of epochs.
 
-    epochs: float | None = None
-    steps: int | None = None
+    Args:
+        epochs, steps: one length, or several: then every strategy is run at each.
+    """
 
-    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> int:
-        """The horizon in steps.
+    epochs: float | Sequence[float] | None = None
+    steps: int | Sequence[int] | None = None
+
+    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[Length, ...]:
+        """The lengths, shortest first; at least one.
 
         Raises:
-            UsageError: both given, or a length that is not above zero.
+            UsageError: both given, a length that is not above zero, none, or the same one twice.
         """
         if self.epochs is not None and self.steps is not None:
             raise UsageError("give --epochs or --steps, not both")
         if self.steps is not None:
-            if not 1 <= self.steps <= MOST_STEPS:
-                raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {self.steps}")
-            return self.steps
-        usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
-        epochs = usual if self.epochs is None else self.epochs
-        if not 0 < epochs <= MOST_STEPS / per_epoch:
-            raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
-        steps = round(epochs * per_epoch)
-        if steps < 1:
-            raise UsageError(f"epochs must give at least one update ({per_epoch} make an epoch), got {epochs}")
-        return steps
+            lengths = [_of_steps(steps) for steps in _several("steps", self.steps)]
+        else:
+            usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
+            asked = _several("epochs", usual if self.epochs is None else self.epochs)
+            lengths = [_of_epochs(epochs, per_epoch=per_epoch) for epochs in asked]
+        lengths.sort(key=lambda length: length.steps)
+        for one, other in itertools.pairwise(lengths):
+            if one.steps == other.steps:
+                raise UsageError(
+                    f"the lengths asked for must differ, got '{one.span}' and '{other.span}', {one.steps} updates both"
+                )
+        return tuple(lengths)
+
+
+def _several(name: str, given: Number | Sequence[Number]) -> Sequence[Number]:
+    if not isinstance(given, Sequence):
+        return [given]
+    if isinstance(given, str) or not given:
+        raise UsageError(f"{name} must be a number, or several as in (4, 8, 20), got {given!r}")
+    return given
+
+
+def _of_steps(steps: int) -> Length:
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {steps}")
+    return Length(span=Span(int(steps), "steps"), steps=int(steps))
+
+
+def _of_epochs(epochs: float, *, per_epoch: int) -> Length:
+    if not isinstance(epochs, Real) or not 0 < epochs <= MOST_STEPS / per_epoch:
+        raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
+    span = Span(epochs, "epochs")
+    steps = round(span.resolve(MOST_STEPS, per_epoch))
+    if steps < 1:
+        raise UsageError(f"epochs must give at least one update ({per_epoch} make an epoch), got {epochs}")
+    return Length(span=span, steps=steps)

@@ -1,11 +1,12 @@
-"""The plan: what a study still needs, as a pure function of what it has.
+"""The plan: what a study still needs, as a function of what it has, kept up to date result by result.
 
     0. range tests     where the study asks for them: one for each method with its options
     1. rate trials     every strategy whose rate is chosen: its grid at seed 0, and the one point beyond an edge
     2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
     3. test looks      once nothing is left to train: each final run's last weights, once
 
-Nothing is remembered between calls, so a killed study goes on where its store stands.
+Built anew from the store it is the same, so a killed study goes on where it stood. A result costs the plan the same
+however many runs there are.
 """
 
 from __future__ import annotations
@@ -13,74 +14,112 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis import final_runs, settle_rate
+from calando.analysis import beyond_edges, final_runs, settle_rate
 from calando.engine.centre import range_runs
-from calando.records import RangeRecord, RunRecord, RunSpec, StudySpec, TestScore
+from calando.engine.jobs import Find, Look
+from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
 
-__all__ = ["Find", "Job", "Look", "Train", "expected_runs", "needed_checkpoints", "pending"]
-
-
-@dataclass(frozen=True)
-class Find:
-    """Make the range test for this run."""
-
-    spec: RunSpec
+__all__ = ["Plan", "Wanted"]
 
 
 @dataclass(frozen=True)
-class Train:
-    """Make this run."""
+class Wanted:
+    """A run without a record; `trial`: it decides on a rate, so what follows waits for it."""
 
     spec: RunSpec
+    trial: bool
 
 
-@dataclass(frozen=True)
-class Look:
-    """Read the test part with the final weights of this run; a diverged run has none and scores chance."""
+class Plan:
+    """What is still to be made.
 
-    spec: RunSpec
-    diverged: bool
+    Args:
+        study: the question, its grids settled where range tests were asked for, else `finds` is what is to be made.
+        runs: records by digest; looked at, never changed. Whoever adds one says so with `took`.
+        tests: test scores by digest, looked at.
+        ranges: range tests by digest, looked at.
 
+    Attributes:
+        wanted: runs that can be made now, by digest.
+        rates: strategy -> the rates that its runs may still come to have; one where it is settled.
+    """
 
-Job = Find | Train | Look
+    def __init__(
+        self,
+        study: StudySpec,
+        *,
+        runs: Mapping[str, RunRecord],
+        tests: Mapping[str, TestScore],
+        ranges: Mapping[str, RangeRecord],
+    ) -> None:
+        self.study = study
+        self._runs, self._tests, self._ranges = runs, tests, ranges
+        self.wanted: dict[str, Wanted] = {}
+        self.rates: dict[str, tuple[float, ...]] = {}
+        self._undecided: dict[str, set[str]] = {}
+        self._finals: dict[str, tuple[str, ...]] = {}
+        if not self.finds:
+            for strategy in study.strategies:
+                self._follow(strategy)
 
+    @property
+    def finds(self) -> list[Find]:
+        """Range tests to be made before anything is trained."""
+        return [Find(run) for digest, run in range_runs(self.study).items() if digest not in self._ranges]
 
-def pending(
-    study: StudySpec,
-    *,
-    runs: Mapping[str, RunRecord],
-    tests: Mapping[str, TestScore],
-    ranges: Mapping[str, RangeRecord],
-) -> list[Job]:
-    """Every job that can be started now and has no result, trials first; empty: the study is complete."""
-    if not study.centres and (asked := range_runs(study)):
-        return [Find(run) for digest, run in asked.items() if digest not in ranges]
-    wanted: dict[str, RunSpec] = {}
-    choosing = False
-    for strategy in study.strategies:
-        choice = settle_rate(study, strategy, runs)
-        choosing = choosing or bool(choice.pending)
-        wanted |= {spec.digest(): spec for spec in choice.pending}
-    finals = {spec.digest(): spec for strategy in study.strategies for spec in final_runs(study, strategy, runs)}
-    wanted |= {digest: spec for digest, spec in finals.items() if digest not in runs}
-    if wanted or choosing:
-        return [Train(spec) for spec in wanted.values()]
-    unread = [digest for digest in finals if digest not in tests]
-    return [Look(finals[digest], diverged=runs[digest].outcome == "diverged") for digest in unread]
+    def took(self, digest: str) -> list[Wanted]:
+        """Take notice of a record that came; what can be made since."""
+        self.wanted.pop(digest, None)
+        before = set(self.wanted)
+        for name, trials in list(self._undecided.items()):
+            trials.discard(digest)
+            if not trials:
+                del self._undecided[name]
+                self._follow(self.study.strategy(name))
+        return [wanted for key, wanted in self.wanted.items() if key not in before]
 
+    def made(self, digest: str) -> bool:
+        """Whether there is a record of that run."""
+        return digest in self._runs
 
-def expected_runs(study: StudySpec) -> int:
-    """How many runs the study will make if no grid is extended: what "time left" is reckoned from."""
-    chosen = [len(grid) + study.seeds - 1 for grid in study.rate_grids.values()]
-    return sum(chosen) + study.seeds * (len(study.strategies) - len(chosen))
+    @property
+    def trained(self) -> bool:
+        """Whether nothing is left to train."""
+        return not self.wanted and not self._undecided and not self.finds
 
+    def looks(self) -> list[Look]:
+        """Test looks to be made, once everything is trained."""
+        if not self.trained:
+            return []
+        finals = dict.fromkeys(digest for digests in self._finals.values() for digest in digests)
+        unread = [digest for digest in finals if digest not in self._tests]
+        return [Look(self._runs[digest].spec, diverged=self._runs[digest].outcome == "diverged") for digest in unread]
 
-def needed_checkpoints(study: StudySpec, *, runs: Mapping[str, RunRecord]) -> set[str]:
-    """Digests of runs whose checkpoint may still be wanted: not finished, or final, or a trial not yet judged."""
-    needed: set[str] = set()
-    for strategy in study.strategies:
-        choice = settle_rate(study, strategy, runs)
+    def awaited_looks(self) -> set[str]:
+        """Digests of the runs whose final weights are or may be wanted for a test look not yet made."""
+        finals = {digest for digests in self._finals.values() for digest in digests}
+        for name in self._undecided:
+            finals |= {run.digest() for run in settle_rate(self.study, self.study.strategy(name), self._runs).trials}
+        return finals - self._tests.keys()
+
+    @property
+    def expected(self) -> int:
+        """How many runs the study will have made if no grid is extended: what "time left" is reckoned from."""
+        chosen = [len(grid) + self.study.seeds - 1 for grid in self.study.rate_grids.values()]
+        return sum(chosen) + self.study.seeds * (len(self.study.strategies) - len(chosen))
+
+    def _follow(self, strategy: StrategySpec) -> None:
+        """See how far the choice of a strategy's rate has come, and want what follows from that."""
+        choice = settle_rate(self.study, strategy, self._runs)
         if choice.lr is None:
-            needed |= {spec.digest() for spec in choice.trials}
-        needed |= {spec.digest() for spec in final_runs(study, strategy, runs)}
-    return needed
+            grid = tuple(trial.lr for trial in choice.trials)
+            self.rates[strategy.name] = grid if choice.extended else (*grid, *beyond_edges(grid))
+            self._undecided[strategy.name] = {run.digest() for run in choice.pending}
+            self.wanted |= {run.digest(): Wanted(run, trial=True) for run in choice.pending}
+            return
+        self.rates[strategy.name] = (choice.lr,)
+        finals = {run.digest(): run for run in final_runs(self.study, strategy, self._runs)}
+        self._finals[strategy.name] = tuple(finals)
+        for digest, run in finals.items():
+            if digest not in self._runs and digest not in self.wanted:
+                self.wanted[digest] = Wanted(run, trial=False)

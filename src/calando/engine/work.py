@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calando.analysis.suggest import Rule
-from calando.engine.executors.base import Failed, Finished, Outcome, Stopped
-from calando.engine.plan import Find, Job, Look
+from calando.engine.executors.base import Failed, Finished, Lease, Left, Outcome, Stopped
+from calando.engine.jobs import Find, Look, Train
+from calando.engine.shelf import place, run_folder
+from calando.engine.stages import Fork, RunPath
 from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError
-from calando.records import RangeRecord, TestScore
-from calando.training.checkpoint import drop_checkpoint, load_weights
+from calando.records import RangeRecord, RunRecord, TestScore
+from calando.training.checkpoint import Place, drop_checkpoint, load_weights
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, execute
@@ -21,50 +23,78 @@ from calando.training.range_test import Found, find_for_run
 from calando.training.state import TrainState, start
 from calando.workloads.workload import Workload
 
-__all__ = ["checkpoint_folder", "failure", "perform", "range_record"]
+__all__ = ["failure", "perform", "range_record"]
 
 PROGRESS_SECONDS = 0.1
 
 Report = Callable[[int, float, float], bool]
 
 
-def checkpoint_folder(study_folder: Path, job: Job) -> Path:
-    """Where the checkpoint of a job's run lives."""
-    return study_folder / "checkpoints" / job.spec.digest()
-
-
-def perform(job: Job, workload: Workload, study_folder: Path, *, report: Report) -> Outcome:
+def perform(
+    lease: Lease, workload: Workload, study_folder: Path, *, report: Report, left: Callable[[Left], None]
+) -> Outcome:
     """Do a job.
 
     Args:
         report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
+        left: told of each fork that lies there for others.
     """
-    folder = checkpoint_folder(study_folder, job)
+    job = lease.job
     try:
-        if isinstance(job, Look):
-            return Finished(job, _look(job, workload, folder))
-        if isinstance(job, Find):
-            return Finished(job, _find(job, workload, report))
-        watch = _Watch(report)
-        try:
-            record = execute(job.spec, workload, folder=folder, keep=True, watch=watch)
-        except CorruptFile:
-            # A damaged checkpoint costs its run's time, never its result.
-            drop_checkpoint(folder)
-            record = execute(job.spec, workload, folder=folder, keep=True, watch=watch)
-        return Finished(job, record)
+        match job:
+            case Look():
+                return Finished(lease, _look(job, workload, study_folder))
+            case Find():
+                return Finished(lease, _find(job, workload, report))
+            case Train():
+                return Finished(lease, _train(job, workload, study_folder, report, lambda f: left(Left(lease, f))))
     except Interrupted:
-        return Stopped(job)
+        return Stopped(lease)
     except DiskFull as error:
-        return Failed(job, "disk", str(error))
+        return Failed(lease, "disk", str(error))
     except UsageError as error:
-        return Failed(job, "user", str(error))
+        return Failed(lease, "user", str(error))
     except Exception as error:  # the user's network, loss or data set may raise anything
         log = study_folder / "error.log"
         log.write_text(traceback.format_exc())
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0] if text else 'no message'}"
-        return Failed(job, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")
+        return Failed(lease, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")
+
+
+def _train(
+    job: Train, workload: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]
+) -> RunRecord:
+    """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
+    folder = run_folder(study_folder, job.spec.digest())
+    watch = _Watch(report)
+    path, seed = RunPath(job.spec), job.spec.seed
+    origin = place(study_folder, job.origin) if job.origin else None
+
+    def place_at(step: int) -> Place:
+        return place(study_folder, path.fork(step, seed=seed))
+
+    while True:
+        try:
+            return execute(
+                job.spec,
+                workload,
+                folder=folder,
+                keep=True,
+                origin=origin,
+                leaves={fork.step: place_at(fork.step) for fork in job.leaves},
+                spare=place_at if job.spares else None,
+                left=lambda step: left(path.fork(step, seed=seed)),
+                watch=watch,
+            )
+        except CorruptFile:
+            if folder.exists():
+                drop_checkpoint(folder)
+            elif origin is not None:
+                drop_checkpoint(origin.folder)
+                origin = None
+            else:
+                raise
 
 
 def failure(outcome: Failed) -> CalandoError:
@@ -120,7 +150,8 @@ def range_record(found: Found, *, seconds: float) -> RangeRecord:
     )
 
 
-def _look(job: Look, workload: Workload, folder: Path) -> TestScore:
+def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
+    folder = run_folder(study_folder, job.spec.digest())
     if job.diverged:
         return TestScore(score=1 / workload.classes, loss=math.inf, n=len(workload.test))
     with holding_lane(job.spec.lane):

@@ -1,9 +1,9 @@
 """Strategies from text: a preset's name, a TOML file, or a pipe.
 
-    [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options) | AVERAGE(options)
+    [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options) | AVERAGE(options) | horizon(LENGTH)
 
     sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0) | rollback() | ema(decay=0.999)
-    mine = adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0)
+    mine = adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0) | horizon('10 epochs')
 
 A schedule without a key is the rate's. `lr=auto` means: chosen by trials. So does no lr, but for methods that work
 their rate out by themselves: those get their usual one.
@@ -28,11 +28,14 @@ from calando.optim.presets import PRESETS
 from calando.optim.strategy_checks import check_parts, check_rate_curves
 from calando.optim.strategy_file import read_fields
 from calando.records import StrategySpec
+from calando.records.horizon import horizon_text
 from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean
 from calando.schedules.span import Horizon
 
 __all__ = ["bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
+
+HORIZON = "horizon"
 
 # Anything wrong with a part's own numbers shows on a long horizon too.
 _LONG = {"steps": 10**9, "steps_per_epoch": 10**3}
@@ -81,7 +84,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
     lr, options = _method_options(call, text)
     schedules: dict[str, str] = {}
     controllers: list[str] = []
-    average = ""
+    average = horizon = ""
     for segment, at in segments[1:]:
         place = start + at
         name_called = called(segment)
@@ -93,6 +96,11 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
                 raise ScheduleTextError(f"a second average beside {average}; keep one", text, place)
             average = call_text(parse_call(segment, offset=place, whole=text))
             continue
+        if name_called == HORIZON:
+            if horizon:
+                raise ScheduleTextError(f"a second horizon beside '{horizon}'; keep one", text, place)
+            horizon = parse_call(segment, offset=place, whole=text).apply(horizon_text)
+            continue
         key, body = "lr", segment
         if keyed := _KEYED.match(segment):
             key, body = keyed[1], segment[keyed.end() :]
@@ -100,16 +108,17 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
         schedules[key] = str(_schedule(body, place + len(segment) - len(body), text))
     shown = [*schedules.values(), *controllers, *([average] if average else [])]
-    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])
+    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
     return _checked(
         {
-            "name": name or made_up[:30],
+            "name": name or f"{made_up} {horizon}".rstrip(),
             "method": call.name,
             "lr": lr,
             "options": options,
             "schedules": schedules,
             "controllers": tuple(controllers),
             "average": average,
+            "horizon": horizon,
         }
     )
 
@@ -172,9 +181,12 @@ def _schedule(body: str, place: int, text: str) -> Schedule:
     try:
         return parse(body, offset=place, whole=text)
     except ScheduleTextError as error:
+        name, others = called(body), [*CONTROLLERS, *AVERAGES, HORIZON]
+        if error.position == place and name in others:
+            raise ScheduleTextError(f"{name} is no schedule; it stands by itself, without a key", text, place) from None
         # "platau(...)" was meant for a controller
-        if error.position == place and (guess := did_you_mean(called(body), [*CONTROLLERS, *AVERAGES])):
-            raise ScheduleTextError(f"unknown schedule or controller {called(body)!r}{guess}", text, place) from None
+        if error.position == place and (guess := did_you_mean(name, others)):
+            raise ScheduleTextError(f"unknown schedule or controller {name!r}{guess}", text, place) from None
         raise
 
 
@@ -192,6 +204,8 @@ def _read_toml(path: Path) -> StrategySpec:
         fields["controllers"] = tuple(_told(str(text), CONTROLLERS) for text in fields.get("controllers", []))
         if fields.get("average"):
             fields["average"] = _told(fields["average"], AVERAGES)
+        if "horizon" in fields:
+            fields["horizon"] = horizon_text(fields["horizon"])
         return _checked(fields)
     except (ValueError, TypeError) as error:
         raise UsageError(f"strategy file {str(path)!r}: {error}") from error

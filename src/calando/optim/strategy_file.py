@@ -7,6 +7,7 @@
     schedules = { lr = "cosine(1, 0)" }
     controllers = ["plateau(factor=0.2, patience='10%')", "rollback()"]
     average = "ema(decay=0.999)"
+    horizon = "10 epochs"
 
 or, in one, `strategy = "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)"`.
 """
@@ -15,23 +16,25 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from calando.errors import UnknownName, UsageError
 
 __all__ = ["read_fields"]
 
-_TYPES: tuple[tuple[str, type, str], ...] = (
+_TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
     ("name", str, "text"),
     ("method", str, "text"),
     ("strategy", str, "text"),
     ("average", str, """text, as in "ema(decay=0.999)\""""),
+    ("horizon", str | int, """a length, as in "10 epochs\""""),
     ("options", dict, "a table, as in { momentum = 0.9 }"),
     ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
     ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
 )
 
-_KNOWN = ("name", "method", "lr", "options", "schedules", "controllers", "average", "strategy")
+_KNOWN = ("name", "method", "lr", "options", "schedules", "controllers", "average", "horizon", "strategy")
 
 
 def read_fields(path: Path) -> dict[str, Any]:

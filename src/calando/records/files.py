@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or a power cut leaves either the old file or the new one."""
+"""Writing files so that a crash or a full disk leaves either the old file or the new one; synced, a power cut too."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def noticing_full_disk(what: Path) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write to a temporary name beside `path`, sync, rename; the temporary is gone whatever happens.
+
+    Args:
+        sync: wait until it is on the disk; without, a power cut may leave a file that is empty or cut short, for
+            what is checked when it is read and can be made again.
 
     Raises:
         DiskFull: no space left; `path` is as it was.
@@ -45,12 +49,15 @@ def write_atomically(path: Path, data: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        if not sync:
+            return
         # The rename itself must survive a power cut, so the folder is synced too.
         folder = os.open(path.parent, os.O_RDONLY)
         try:

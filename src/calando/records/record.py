@@ -100,14 +100,17 @@ class RunRecord:
         spec: what was run; `spec.digest()` is the key.
         outcome: see the top of this page.
         steps_done: updates made; fewer than `spec.steps` only where the run diverged.
-        losses: float32[steps_done], the training loss of each update (label smoothing included).
-        rates: float64[steps_done], the rate of each update (first parameter group).
+        losses: float32[steps_done], the training loss of each update (label smoothing included); float32[0] where
+            it was read without traces.
+        rates: float64[steps_done], the rate of each update (first parameter group); float64[0] likewise.
         evaluations: ascending in step; the last is at `steps_done` unless diverged.
         chance: score of guessing, 1 / number of classes.
         events: what controllers and the loop did.
         skips: (update, batches): from that update on, so many batches of the seed's order were left out.
         undone: updates that were made and taken back by a rewind; charged beside `steps_done`.
-        seconds: training and evaluation wall-clock; differs between equal runs.
+        seconds: training and evaluation wall-clock, as if the run had been trained alone; differs between equal runs.
+        inherited: of `updates`, those that another run had made before: this one started from where they led.
+        inherited_seconds: of `seconds`, what those took.
         host: machine, torch version: the pedigree.
     """
 
@@ -122,7 +125,24 @@ class RunRecord:
     skips: tuple[tuple[int, int], ...] = ()
     undone: int = 0
     seconds: float = 0.0
+    inherited: int = 0
+    inherited_seconds: float = 0.0
     host: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def updates(self) -> int:
+        """What the run costs alone, those included that a rewind took back: what it is charged in comparisons."""
+        return self.steps_done + self.undone
+
+    @property
+    def updates_spent(self) -> int:
+        """What was trained for it beyond what it started from."""
+        return self.updates - self.inherited
+
+    @property
+    def seconds_spent(self) -> float:
+        """The same in seconds."""
+        return self.seconds - self.inherited_seconds
 
     @property
     def score(self) -> float:

@@ -16,7 +16,17 @@ import hashlib
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from calando.errors import UsageError
 
@@ -29,6 +39,16 @@ def _finite(value: Option) -> Option:
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"a hyper-parameter must be finite, got {value}")
     return value
+
+
+def _horizon(text: str) -> str:
+    """A horizon as it is written; "" stays."""
+    if not text:
+        return text
+    # Here, since most studies have none, and reading those need not wait for the schedules' modules.
+    from calando.records.horizon import horizon_text
+
+    return horizon_text(text)
 
 
 class Spec(BaseModel):
@@ -52,9 +72,13 @@ class Spec(BaseModel):
             name = ".".join(str(part) for part in first["loc"])
             raise UsageError(f"{name}: {first['msg'].lower()}, got {first['input']!r}") from error
 
+    def canonical(self) -> str:
+        """The JSON that the digest is of."""
+        return self.model_dump_json()
+
     def digest(self) -> str:
         """16 hexadecimal digits that name this spec's content."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
 
 class Lane(Spec):
@@ -115,6 +139,7 @@ class StrategySpec(Spec):
         schedules: hyper-parameter name -> schedule text; each is a multiplier of the base value.
         controllers: controller texts, in order.
         average: text of the weight average that is evaluated, "ema(decay=0.999)" or "swa(start='75%')"; "": none.
+        horizon: how long its runs are, "10 epochs", "500 steps" or "50%" of the study's length; "": all of it.
     """
 
     name: str
@@ -124,6 +149,15 @@ class StrategySpec(Spec):
     schedules: dict[str, str] = {}
     controllers: tuple[str, ...] = ()
     average: str = ""
+    horizon: Annotated[str, AfterValidator(_horizon)] = ""
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No horizon is not written: specs without one keep the digests they had before there were any."""
+        said: dict[str, Any] = write(self)
+        if not self.horizon:
+            said.pop("horizon", None)
+        return said
 
     @property
     def text(self) -> str:
@@ -136,11 +170,51 @@ class StrategySpec(Spec):
         options = "".join(f", {key}={_show(value)}" for key, value in self.options.items())
         parts = [f"{self.method}(lr={lr}{options})"]
         parts += [text if key == "lr" else f"{key}: {text}" for key, text in self.schedules.items()]
-        return " | ".join([*parts, *self.controllers, *([self.average] if self.average else [])])
+        parts += self.controllers
+        if self.average:
+            parts.append(self.average)
+        if self.horizon:
+            parts.append(f"horizon({self.horizon!r})")
+        return " | ".join(parts)
 
     def at_rate(self, lr: float) -> StrategySpec:
         """The same strategy with its base rate settled."""
         return self.model_copy(update={"lr": lr})
+
+    def without_horizon(self) -> StrategySpec:
+        """The same strategy as long as what it is run in."""
+        return self.model_copy(update={"horizon": ""}) if self.horizon else self
+
+    def steps_within(self, steps: int, *, steps_per_epoch: int | None) -> int:
+        """How long its runs are, in updates.
+
+            "": steps     "p%": round(p / 100 · steps)     "e epochs": round(e · steps_per_epoch)
+
+        Args:
+            steps: the study's length, which is the longest.
+
+        Raises:
+            UsageError: the horizon comes to less than one update, or to more than `steps`; it is in epochs and
+                `steps_per_epoch` is None.
+
+        >>> StrategySpec(name="x", method="sgd", horizon="2 epochs").steps_within(100, steps_per_epoch=10)
+        20
+        """
+        if not self.horizon:
+            return steps
+        from calando.schedules.span import Horizon, Span
+
+        own = round(Horizon(steps, steps_per_epoch).steps(Span.parse(self.horizon)))
+        if own < 1:
+            raise UsageError(
+                f"strategy {self.name!r}: its horizon, '{self.horizon}', comes to less than one update; make it longer"
+            )
+        if own > steps:
+            raise UsageError(
+                f"strategy {self.name!r}: its horizon, '{self.horizon}', is {own:.9g} updates and must be at most what "
+                f"the longest runs are asked to have, {steps}; give --epochs or --steps that is as long"
+            )
+        return own
 
 
 def _show(value: Option) -> str:
@@ -167,8 +241,9 @@ class RunSpec(Spec):
     skips: tuple[tuple[int, int], ...] = ()
 
     @model_validator(mode="after")
-    def _rate_is_settled(self) -> Self:
+    def _all_is_settled(self) -> Self:
         assert self.strategy.lr is not None, "a run needs a settled rate"
+        assert not self.strategy.horizon, "a run says its length in steps"
         return self
 
     @property
@@ -177,11 +252,10 @@ class RunSpec(Spec):
         assert self.strategy.lr is not None
         return self.strategy.lr
 
-    def digest(self) -> str:
+    def canonical(self) -> str:
         """As for every spec, but blind to the strategy's name: equal training is one run."""
-        return super(
-            RunSpec, self.model_copy(update={"strategy": self.strategy.model_copy(update={"name": ""})})
-        ).digest()
+        nameless = self.strategy.model_copy(update={"name": ""})
+        return self.model_copy(update={"strategy": nameless}).model_dump_json()
 
 
 class Centre(Spec):
@@ -212,6 +286,7 @@ class StudySpec(Spec):
         find: range tests come first, and each grid is moved so that its middle is what they find.
         centres: strategy name -> what they found; empty before, or where none was asked for.
         seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
+        steps: its length: that of the runs of every strategy without a horizon of its own, and the longest there is.
         target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
     """
 
@@ -237,16 +312,31 @@ class StudySpec(Spec):
         assert all((s.lr is None) == (s.name in self.rate_grids) for s in self.strategies)
         return self
 
+    @model_validator(mode="after")
+    def _horizons_are_within(self) -> Self:
+        for strategy in self.strategies:
+            self.steps_of(strategy)
+        return self
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The different lengths of its runs, in updates, ascending."""
+        return tuple(sorted({self.steps_of(strategy) for strategy in self.strategies}))
+
     def strategy(self, name: str) -> StrategySpec:
         """The strategy of that name."""
         return next(strategy for strategy in self.strategies if strategy.name == name)
+
+    def steps_of(self, strategy: StrategySpec) -> int:
+        """How long the runs of a strategy are, in updates."""
+        return strategy.steps_within(self.steps, steps_per_epoch=self.steps_per_epoch)
 
     def run(self, strategy: StrategySpec, *, seed: int) -> RunSpec:
         """The run of one strategy, its rate settled, at one seed."""
         return RunSpec(
             workload=self.workload,
-            strategy=strategy,
-            steps=self.steps,
+            strategy=strategy.without_horizon(),
+            steps=self.steps_of(strategy),
             steps_per_epoch=self.steps_per_epoch,
             evaluate_every=self.evaluate_every,
             seed=seed,

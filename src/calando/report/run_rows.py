@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis.choose import final_runs, settle_rate
+from calando.analysis.asked import asked_for
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord, TestScore
 from calando.report.numbers import ABSENT, count, percent, rate
@@ -17,7 +17,8 @@ __all__ = ["RunRow", "run_rows"]
 class RunRow:
     """One run; `strategy` names all it stands for, since equal training is one run; `role`: trial, final or both.
 
-    `steps`: those of the run, and how many more were taken back. `events`: (step, what happened).
+    `steps`: those of the run, how many more were taken back, and how many of all it did not train but started from.
+    `events`: (step, what happened).
     """
 
     digest: str
@@ -41,15 +42,11 @@ def run_rows(
     users: dict[str, dict[str, None]] = {}
     roles: dict[str, dict[str, None]] = {}
     for result in summary.results:
-        strategy = summary.spec.strategy(result.name)
-        asked = {
-            "trial": settle_rate(summary.spec, strategy, runs).trials,
-            "final": final_runs(summary.spec, strategy, runs),
-        }
-        for role, those in asked.items():
-            for run in those:
-                users.setdefault(run.digest(), {})[result.name] = None
-                roles.setdefault(run.digest(), {})[role] = None
+        asked = asked_for(summary.spec, summary.spec.strategy(result.name), runs)
+        for role, digests in {"trial": asked.trials, "final": asked.finals}.items():
+            for digest in digests:
+                users.setdefault(digest, {})[result.name] = None
+                roles.setdefault(digest, {})[role] = None
     first = {result.name: place for place, result in enumerate(summary.results)}
     there = sorted(
         (digest for digest in users if digest in runs),
@@ -70,10 +67,16 @@ def _row(
         seed=record.spec.seed,
         role=" + ".join(roles),
         outcome=record.outcome,
-        steps=count(record.steps_done) + (f" + {count(record.undone)} taken back" if record.undone else ""),
+        steps=_steps(record),
         validation=percent(record.score),
         test=percent(test.score) if test else ABSENT,
         seconds=f"{record.seconds:.1f}",
         host=", ".join(f"{key} {value}" for key, value in record.host.items()),
         events=tuple((count(event.step), event.text) for event in record.events),
     )
+
+
+def _steps(record: RunRecord) -> str:
+    undone = f" + {count(record.undone)} taken back" if record.undone else ""
+    inherited = f", {count(record.inherited)} of them shared" if record.inherited else ""
+    return f"{count(record.steps_done)}{undone}{inherited}"

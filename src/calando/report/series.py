@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calando.analysis.choose import final_runs
+from calando.analysis.asked import asked_for
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 
@@ -52,7 +52,7 @@ def final_records(summary: StudySummary, runs: Mapping[str, RunRecord]) -> dict[
     spec = summary.spec
     found = {}
     for result in summary.results:
-        digests = [run.digest() for run in final_runs(spec, spec.strategy(result.name), runs)]
+        digests = asked_for(spec, spec.strategy(result.name), runs).finals
         if records := tuple(runs[digest] for digest in digests if digest in runs):
             found[result.name] = records
     return found

@@ -16,7 +16,7 @@ from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.figures.theme import AnyChart
-from calando.report.numbers import count, duration, percent
+from calando.report.numbers import cost, percent, shared
 from calando.report.palette import Look, looks
 from calando.report.series import ends, final_records, loss_band, score_band
 
@@ -85,7 +85,7 @@ def _rates(summary: StudySummary, finals: Finals) -> Figure:
 
 def _loss(summary: StudySummary, finals: Finals) -> Figure:
     title = "How the training loss fell"
-    half = max(1, summary.spec.steps // 50)
+    half = max(1, summary.spec.lengths[0] // 50)
     bands = {name: band for name, records in finals.items() if (band := loss_band(records, half=half))}
     if not bands:
         return Figure("loss", title, NONE_YET, "", None)
@@ -171,12 +171,11 @@ def _cost(summary: StudySummary) -> Figure:
     title = "What each strategy cost"
     if not summary.updates:
         return Figure("cost", title, "Nothing was spent yet.", "", None)
-    pedigree = (
-        f"{count(summary.runs_done)} runs, {count(summary.updates)} updates, "
-        f"{duration(summary.seconds)} of training and evaluation"
-    )
+    pedigree = cost(summary)
     chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
     reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."
+    if shared(summary):
+        reading += " Each strategy is charged what it costs alone, whatever it shared with others."
     return Figure("cost", title, reading, pedigree, chart)
 
 
@@ -193,9 +192,15 @@ def _target(summary: StudySummary) -> Figure:
     )
     pedigree += f"{summary.spec.evaluate_every} steps"
     chart = figures.target_figure(
-        reached, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
+        reached,
+        lengths={strategy.name: summary.spec.steps_of(strategy) for strategy in summary.spec.strategies},
+        styles=_styles(summary),
+        title=title,
+        subtitle=pedigree,
     )
     reading = "Further left is sooner; a cross at the right end is a run that never got there."
+    if len(summary.spec.lengths) > 1:
+        reading = "Further left is sooner; a cross is a run that ended there and never got to it."
     return Figure("target", title, reading, pedigree, chart)
 
 

@@ -15,7 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import Comparison, StrategyResult, StudySummary, Trial
-from calando.report.numbers import ABSENT, count, difference, first_word, interval, percent, rate, spread, target_steps
+from calando.report.numbers import (
+    ABSENT,
+    count,
+    difference,
+    first_word,
+    interval,
+    percent,
+    rate,
+    shared,
+    spread,
+    target_steps,
+)
 
 __all__ = ["StudyTables", "comparison_lines", "headline", "study_table", "study_tables", "trials_table"]
 
@@ -104,16 +115,17 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
         for result in summary.results
         if result.trials
     }
-    names = max((min(len(name), NAME_WIDTH) for name in cells), default=0)
+    names = max((len(_shortened(name)) for name in cells), default=0)
     cell = max((len(text) for row in cells.values() for text in row), default=1)
     per_line = max(1, (width - names - 2) // (cell + 2))
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("strategy", no_wrap=True, max_width=NAME_WIDTH)
+    table.add_column("strategy", no_wrap=True)
     table.add_column("rate: validation score, %  (* chosen)", no_wrap=True)
     for name, row in cells.items():
         lines = [row[start : start + per_line] for start in range(0, len(row), per_line)]
         table.add_row(
-            Text(name), Text("\n".join("  ".join(text.ljust(cell) for text in line).rstrip() for line in lines))
+            Text(_shortened(name)),
+            Text("\n".join("  ".join(text.ljust(cell) for text in line).rstrip() for line in lines)),
         )
     return table
 
@@ -156,7 +168,9 @@ def _columns(summary: StudySummary) -> list[_Column]:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
+    """Cut in its middle: where strategies differ in their length alone, the end says which it is."""
+    tail = NAME_WIDTH // 2
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1 - tail]}…{name[-tail:]}"
 
 
 def _fitting(columns: Sequence[_Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
@@ -192,6 +206,8 @@ def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
         notes.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")
     if any(result.validation_chose for result in summary.results):
         notes.append("* of the very run that chose the rate, so a little too good")
+    if said := shared(summary):
+        notes.append(f"{said}; steps are what each strategy costs alone")
     if left_out:
         notes.append(f"left out for want of width: {', '.join(sorted(left_out))}")
     return notes

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis.choose import final_runs
+from calando.analysis.asked import asked_for
 from calando.analysis.results import Comparison, StrategyResult, StudySummary
 from calando.records.record import RunRecord, TestScore
 from calando.report.numbers import (
     ABSENT,
+    cost,
     count,
     difference,
-    duration,
     first_word,
     interval,
     percent,
@@ -59,7 +59,7 @@ class StudyView:
         progress: runs done of those known, in percent.
         notes: footnotes, in the order of their marks.
         spec_json: the study's spec, indented.
-        cost: what all of it took.
+        cost: what all of it took, alone and as it was shared.
         target: the score counted to, and where it comes from; "" where there is none.
     """
 
@@ -103,8 +103,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         lane=f"{spec.lane.device}, {spec.lane.precision}, {spec.lane.threads} thread(s) a run"
         f"{', deterministic kernels' if spec.lane.deterministic else ''}",
         target="" if summary.target is None else f"{percent(summary.target)}% on validation ({summary.target_source})",
-        cost=f"{count(summary.runs_done)} runs, {count(summary.updates)} updates, "
-        f"{duration(summary.seconds)} of training and evaluation",
+        cost=cost(summary),
     )
 
 
@@ -118,12 +117,13 @@ def _noted(summary: StudySummary) -> list[StrategyResult]:
 
 def _question(summary: StudySummary) -> str:
     spec, load = summary.spec, summary.spec.workload
-    epochs = spec.steps / spec.steps_per_epoch
+    steps = " / ".join(count(length) for length in spec.lengths)
+    epochs = " / ".join(f"{length / spec.steps_per_epoch:.3g}" for length in spec.lengths)
     parts = [
         f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
         f"{load.model} on {load.data}",
         f"batch {load.batch_size}",
-        f"{count(spec.steps)} steps ({epochs:.3g} epochs)",
+        f"{steps} steps ({epochs} epochs)",
         "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
     ]
     if load.augment != "none":
@@ -152,8 +152,8 @@ def _use(summary: StudySummary, runs: Mapping[str, RunRecord]) -> str:
     first, spec = summary.results[0], summary.spec
     if not summary.complete:
         return ""
-    strategy = spec.strategy(first.name)
-    ends = [runs[run.digest()].outcome for run in final_runs(spec, strategy, runs) if run.digest() in runs]
+    finals = asked_for(spec, spec.strategy(first.name), runs).finals
+    ends = [runs[digest].outcome for digest in finals if digest in runs]
     return first.text if "finished" in ends else ""
 
 

@@ -56,6 +56,8 @@ def capture(state: TrainState) -> Capture:
         "skips": [list(skip) for skip in state.skips],
         "undone": state.undone,
         "seconds": state.seconds,
+        "inherited": state.inherited,
+        "inherited_seconds": state.inherited_seconds,
     }
     return Capture({name: value.detach().clone() for name, value in tensors.items()}, document)
 
@@ -98,6 +100,7 @@ def put_back(state: TrainState, taken: Capture) -> None:
     stops = [event.text for event in state.events if event.kind == "diverged"]
     state.stopped = stops[0] if stops else None
     state.seconds = float(document["seconds"])
+    state.inherited, state.inherited_seconds = int(document["inherited"]), float(document["inherited_seconds"])
 
 
 def of_network(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

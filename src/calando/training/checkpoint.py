@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,37 @@ from calando.records.files import noticing_full_disk, write_atomically
 from calando.training.capture import Capture, capture, of_network, put_back
 from calando.training.state import TrainState
 
-__all__ = ["drop_checkpoint", "export_weights", "load_checkpoint", "load_weights", "save_checkpoint"]
+__all__ = [
+    "Place",
+    "drop_checkpoint",
+    "export_weights",
+    "load_checkpoint",
+    "load_weights",
+    "save_checkpoint",
+    "size_of",
+    "step_of",
+]
 
-VERSION = 2
+VERSION = 3
+UNSYNCED_SECONDS = 20.0
+"""Waiting for the disk takes longer than many a short run; what a power cut ruins fails its checksum: it is made again."""
 
 
-def save_checkpoint(state: TrainState, folder: Path) -> None:
-    """Write the whole state; atomic.
+@dataclass(frozen=True)
+class Place:
+    """Where a checkpoint lives, and whose it is: the digest of a run, or the address of a past."""
+
+    folder: Path
+    owner: str
+
+
+def save_checkpoint(state: TrainState, place: Place) -> None:
+    """Write the whole state; atomic, and proof against a power cut where more than UNSYNCED_SECONDS went into it.
 
     Raises:
         DiskFull: no space left; the checkpoint that was there is intact.
     """
+    folder = place.folder
     taken = capture(state)
     captures = {"": taken, **{f"kept{place}.": one for place, one in enumerate(state.kept)}}
     tensors = {prefix + name: value for prefix, one in captures.items() for name, value in one.tensors.items()}
@@ -49,33 +70,35 @@ def save_checkpoint(state: TrainState, folder: Path) -> None:
     name = f"tensors-{state.step}-{digest[:8]}.safetensors"
     document = {
         "version": VERSION,
-        "run": state.spec.digest(),
+        "owner": place.owner,
         "tensors": name,
         "sha256": digest,
         "state": taken.document,
         "kept": [one.document for one in state.kept],
     }
-    write_atomically(folder / name, data)
+    sync = state.seconds > UNSYNCED_SECONDS
+    write_atomically(folder / name, data, sync=sync)
     text = json.dumps(document)
     sealed = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "state": text})
-    write_atomically(folder / "state.json", sealed.encode())
+    write_atomically(folder / "state.json", sealed.encode(), sync=sync)
     for path in folder.glob("tensors-*"):
         if path.name != name:
             path.unlink(missing_ok=True)
 
 
-def load_checkpoint(state: TrainState, folder: Path) -> bool:
-    """Bring `state` to where the checkpoint in `folder` stands; False where there is none.
+def load_checkpoint(state: TrainState, place: Place) -> bool:
+    """Bring `state` to where the checkpoint at `place` stands; False where there is none.
 
     Raises:
-        CorruptFile: damaged, or of another run.
+        CorruptFile: damaged, or of another owner.
     """
+    folder = place.folder
     path = folder / "state.json"
     if not path.is_file():
         return False
     document, tensors = _read(folder)
     remedy = f"remove {str(folder)!r} to train this run anew"
-    if document.get("version") != VERSION or document.get("run") != state.spec.digest():
+    if document.get("version") != VERSION or document.get("owner") != place.owner:
         raise CorruptFile(f"{path} belongs to another run or version of calando; {remedy}")
     try:
         _restore(state, document, tensors)
@@ -108,6 +131,19 @@ def export_weights(folder: Path, path: Path) -> None:
     """
     _, tensors = _read(folder)
     write_atomically(path, safetensors.torch.save(_weights(tensors)))
+
+
+def step_of(folder: Path) -> int | None:
+    """Updates made before the checkpoint in `folder`, by the name of its file; None where there is none."""
+    if not (folder / "state.json").is_file():
+        return None
+    steps = [int(path.name.split("-")[1]) for path in folder.glob("tensors-*-*.safetensors")]
+    return max(steps, default=None)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that a checkpoint takes; 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
 
 
 def drop_checkpoint(folder: Path) -> None:

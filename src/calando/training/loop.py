@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from calando.controllers import Edge, Observation, Rollback
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
-from calando.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint
+from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
 from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated, statistics_of
 from calando.training.lane import describe_host, holding_lane
@@ -35,7 +35,7 @@ __all__ = ["Interrupted", "advance", "execute"]
 Watch = Callable[[TrainState], bool]
 
 CHANCE_MARGIN = 0.98
-CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_SECONDS = SPARE_SECONDS = 20.0
 LOOK_EVERY = 8  # updates between two looks for gradients that are exactly zero
 
 
@@ -106,48 +106,79 @@ def execute(
     *,
     folder: Path | None = None,
     keep: bool = False,
+    origin: Place | None = None,
+    leaves: Mapping[int, Place] | None = None,
+    spare: Callable[[int], Place] | None = None,
+    left: Callable[[int], None] | None = None,
     watch: Watch | None = None,
 ) -> RunRecord:
-    """Make a run: from its checkpoint where `folder` holds one, else from the start.
+    """Make a run: from its checkpoint where `folder` holds one, else from its origin, else from the start.
 
     Args:
         folder: where this run's checkpoint lives; None: nothing is written.
         keep: leave the final checkpoint there (for a test look, or for the weights).
+        origin: a checkpoint of another run, whose past up to there is this run's too.
+        leaves: where to leave checkpoints for others, by the updates made before. One that lies there stays; where
+            the run ends before, they hold its end, which is then theirs too.
+        spare: where to leave more of them after evaluations, at least SPARE_SECONDS apart; None: nowhere.
+        left: called with the step when such a checkpoint lies there.
         watch: called after each update; True raises `Interrupted` with the checkpoint written.
 
     Raises:
         Interrupted: the watcher asked.
         DiskFull: a checkpoint found no space.
-        CorruptFile: the checkpoint in `folder` is damaged.
+        CorruptFile: the checkpoint in `folder`, or else the origin, is damaged.
     """
     with holding_lane(spec.lane):
         state = start(spec, workload)
-        if folder is not None:
-            load_checkpoint(state, folder)
-        began = saved = time.monotonic()
+        own = None if folder is None else Place(folder, spec.digest())
+        if not (own and load_checkpoint(state, own)) and origin and load_checkpoint(state, origin):
+            state.inherited, state.inherited_seconds = state.step + state.undone, state.seconds
+        leaving = dict(sorted((leaves or {}).items()))
+        began = saved = spared = time.monotonic()
         carried = state.seconds
         asked_to_stop = False
 
+        def leave(step: int, place: Place) -> None:
+            if not (place.folder / "state.json").exists():
+                save_checkpoint(state, place)
+            if left is not None:
+                left(step)
+
         def between_updates(state: TrainState) -> bool:
-            nonlocal saved, asked_to_stop
+            nonlocal saved, spared, asked_to_stop
             now = time.monotonic()
             state.seconds = carried + now - began
+            if state.step in leaving and _first_pass(state):
+                leave(state.step, leaving.pop(state.step))
+            elif spare and state.step % spec.evaluate_every == 0 and now - spared > SPARE_SECONDS:
+                if state.step < spec.steps and _first_pass(state):
+                    leave(state.step, spare(state.step))
+                spared = now
             asked_to_stop = watch is not None and watch(state)
-            if folder is not None and now - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(state, folder)
+            if own and now - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(state, own)
                 saved = now
             return asked_to_stop
 
         advance(state, workload, until=spec.steps, watch=between_updates)
         state.seconds = carried + time.monotonic() - began
+        if state.stopped is not None:
+            for step, place in leaving.items():
+                leave(step, place)
         finished = state.step == spec.steps or state.stopped is not None
-        if folder is not None and (keep or not finished):
-            save_checkpoint(state, folder)
-        elif folder is not None:
-            drop_checkpoint(folder)
+        if own and (keep or not finished):
+            save_checkpoint(state, own)
+        elif own:
+            drop_checkpoint(own.folder)
         if not finished:
             raise Interrupted
         return _record(state, workload)
+
+
+def _first_pass(state: TrainState) -> bool:
+    """Whether the run was never further than it is: after a rewind it comes by again as another."""
+    return all(event.kind != "rewind" or event.step < state.step for event in state.events)
 
 
 def _evaluate(state: TrainState, workload: Workload) -> Evaluation:
@@ -217,6 +248,8 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         skips=tuple(state.skips),
         undone=state.undone,
         seconds=state.seconds,
+        inherited=state.inherited,
+        inherited_seconds=state.inherited_seconds,
         host=describe_host(state.spec.lane),
     )
 

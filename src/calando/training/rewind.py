@@ -37,7 +37,9 @@ def rewind(state: TrainState, *, offending: int, asked: tuple[int, ...]) -> None
     back: Capture = state.kept[0]
     states, events, skips = state.controller_states, state.events, state.skips
     undone, seconds, made = state.undone, state.seconds, state.step
+    inherited = state.inherited, state.inherited_seconds
     put_back(state, back)
+    state.inherited, state.inherited_seconds = inherited
     # How far the run got counts; a batch whose loss was not finite was seen without an update.
     state.undone, state.seconds = undone + made - state.step, seconds
     for index in asked:

@@ -42,6 +42,8 @@ class TrainState:
         evaluated: the network's state as last evaluated, where that is not what is trained.
         stopped: why the run ended before its horizon, or None.
         seconds: time spent so far, over all sessions.
+        inherited, inherited_seconds: updates, those a rewind took back included, and time that another run spent and
+            this one started from.
     """
 
     spec: RunSpec
@@ -64,6 +66,8 @@ class TrainState:
     evaluated: dict[str, torch.Tensor] | None = None
     stopped: str | None = None
     seconds: float = 0.0
+    inherited: int = 0
+    inherited_seconds: float = 0.0
 
     @property
     def seen(self) -> int:

@@ -101,7 +101,7 @@ class _Pages:
         from starlette.responses import JSONResponse
 
         with Store.open(self._folder, read_only=True) as store:
-            summary = summarize(store.study, store.runs(), store.tests())
+            summary = summarize(store.study, store.runs(traces=False), store.tests())
         return JSONResponse(to_json(summary), headers=HEADERS)
 
     def figure(self, request: Request) -> Response:

@@ -1,7 +1,13 @@
-"""Executors: where jobs run. One small protocol; inline and processes keep to it.
+"""Executors: where jobs run. One small protocol; inline, processes and Ray keep to it.
 
-An executor gets jobs one at a time, up to `slots` in flight, and answers with outcomes. It never touches
-the store: the coordinator alone writes.
+    submit(lease)     a job, leased to a worker: at most `slots` leases are out at a time
+    poll()            what came of them: forks left on the way, and one last word for each lease
+    a lease ends      with Finished, Failed, Stopped or Lost
+
+A worker is heard of at least every BEAT_SECONDS, whatever it does; one that is not heard of for SILENT_SECONDS is
+taken for dead and ended, and its lease is Lost. What a lease that is over still says is not listened to: the
+coordinator knows which are out by their numbers, so a worker that comes back from the dead cannot report.
+An executor never touches the store: the coordinator alone writes.
 """
 
 from __future__ import annotations
@@ -11,13 +17,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from calando.engine.plan import Job
+from calando.engine.jobs import Job
+from calando.engine.stages import Fork
 from calando.records import RangeRecord, RunRecord, TestScore, WorkloadSpec
 
 if TYPE_CHECKING:
     from calando.workloads.workload import Workload
 
-__all__ = ["Executor", "Failed", "Finished", "Lost", "OnProgress", "Outcome", "Progress", "Setup", "Stopped"]
+__all__ = [
+    "BEAT_SECONDS",
+    "SILENT_SECONDS",
+    "Executor",
+    "Failed",
+    "Finished",
+    "Lease",
+    "Left",
+    "Lost",
+    "OnProgress",
+    "Outcome",
+    "Progress",
+    "Setup",
+    "Stopped",
+]
+
+BEAT_SECONDS = 2.0
+SILENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +52,7 @@ class Setup:
         workload: the spec, loaded by each worker itself …
         given: … or the workload as the user's own object, pickled to it.
         data_dir: where the user says data lies.
-        folder: the study's.
+        folder: the study's, on a path that the coordinator sees.
         threads: of each worker.
     """
 
@@ -48,21 +72,42 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """A job given to a worker; the number is the coordinator's and never used twice."""
+
+    number: int
+    job: Job
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a job is; `slot` is the worker's number."""
 
     slot: int
-    job: Job
+    lease: Lease
     step: int
     lr: float
     loss: float
+
+    @property
+    def job(self) -> Job:
+        """What is done."""
+        return self.lease.job
+
+
+@dataclass(frozen=True)
+class Left:
+    """A fork now lies where others can start from it; the job goes on."""
+
+    lease: Lease
+    fork: Fork
 
 
 @dataclass(frozen=True)
 class Finished:
     """A job's result: a record for `Train` and for `Find`, a score for `Look`."""
 
-    job: Job
+    lease: Lease
     result: RunRecord | RangeRecord | TestScore
 
 
@@ -70,7 +115,7 @@ class Finished:
 class Failed:
     """A job that cannot be done, and whose mistake it is; trying again would not help."""
 
-    job: Job
+    lease: Lease
     fault: Literal["user", "disk"]
     message: str
 
@@ -79,18 +124,18 @@ class Failed:
 class Stopped:
     """A job put away in its checkpoint because the executor was asked to stop."""
 
-    job: Job
+    lease: Lease
 
 
 @dataclass(frozen=True)
 class Lost:
     """A job whose worker died; it can be tried again."""
 
-    job: Job
+    lease: Lease
     reason: str
 
 
-Outcome = Finished | Failed | Stopped | Lost
+Outcome = Left | Finished | Failed | Stopped | Lost
 OnProgress = Callable[[Progress], None]
 
 
@@ -99,12 +144,12 @@ class Executor(Protocol):
 
     slots: int
 
-    def submit(self, job: Job) -> None:
-        """Take a job; at most `slots` may be in flight."""
+    def submit(self, lease: Lease) -> None:
+        """Take a job; at most `slots` may be out."""
         ...
 
     def poll(self, *, seconds: float) -> list[Outcome]:
-        """Outcomes that came in, waiting up to `seconds` for the first; reports progress meanwhile."""
+        """What came in, waiting up to `seconds` for the first; reports progress meanwhile."""
         ...
 
     def stop(self) -> list[Outcome]:

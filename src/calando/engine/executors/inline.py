@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from calando.engine.executors.base import OnProgress, Outcome, Progress, Setup
-from calando.engine.plan import Job
+from calando.engine.executors.base import Lease, Left, OnProgress, Outcome, Progress, Setup
 from calando.engine.work import perform
 
 __all__ = ["InlineExecutor"]
@@ -18,25 +17,27 @@ class InlineExecutor:
         self._setup = setup
         self._on_progress = on_progress
         self._workload = setup.load()
-        self._waiting: list[Job] = []
+        self._waiting: list[Lease] = []
 
-    def submit(self, job: Job) -> None:
+    def submit(self, lease: Lease) -> None:
         """Take the one job."""
         assert not self._waiting
-        self._waiting.append(job)
+        self._waiting.append(lease)
 
     def poll(self, *, seconds: float) -> list[Outcome]:
         """Do the waiting job, to its end."""
         del seconds
         if not self._waiting:
             return []
-        job = self._waiting.pop()
+        lease = self._waiting.pop()
+        forks: list[Left] = []
 
         def report(step: int, lr: float, loss: float) -> bool:
-            self._on_progress(Progress(slot=0, job=job, step=step, lr=lr, loss=loss))
+            self._on_progress(Progress(slot=0, lease=lease, step=step, lr=lr, loss=loss))
             return False
 
-        return [perform(job, self._workload, self._setup.folder, report=report)]
+        outcome = perform(lease, self._workload, self._setup.folder, report=report, left=forks.append)
+        return [*forks, outcome]
 
     def stop(self) -> list[Outcome]:
         """Nothing runs between polls."""

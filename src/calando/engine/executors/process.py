@@ -2,7 +2,8 @@
 
 Each worker loads the workload once and then takes job after job over a pipe. A worker ignores Ctrl-C (the
 coordinator speaks for the user), puts its run away when asked to stop or when the coordinator is gone, and
-is replaced when it dies.
+is replaced when it dies. A thread of its own says that it is alive; one that is not heard of is killed, so that
+it cannot come back.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from calando.engine.executors.base import Lost, OnProgress, Outcome, Progress, Setup
-from calando.engine.plan import Job
+from calando.engine.executors import base
+from calando.engine.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
 from calando.errors import StudyStopped, UsageError
 
 __all__ = ["ProcessExecutor"]
@@ -32,12 +35,18 @@ class _Refused:
     message: str
 
 
+@dataclass(frozen=True)
+class _Beat:
+    """A worker is alive."""
+
+
 @dataclass
 class _Worker:
     slot: int
     process: SpawnProcess
     connection: Connection
-    job: Job | None = None
+    heard: float
+    lease: Lease | None = None
 
 
 class ProcessExecutor:
@@ -54,50 +63,71 @@ class ProcessExecutor:
         self._setup = setup
         self._on_progress = on_progress
         self._workers = [self._spawn(slot) for slot in range(workers)]
+        self._polled = time.monotonic()
 
     @property
     def process_ids(self) -> list[int]:
         """Of the living workers."""
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
 
-    def submit(self, job: Job) -> None:
+    def submit(self, lease: Lease) -> None:
         """Give a job to an idle worker."""
-        worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job = job
+        worker = next(worker for worker in self._workers if worker.lease is None)
+        worker.lease = lease
         try:
-            worker.connection.send(job)
+            worker.connection.send(lease)
         except OSError:
             # Dead before it was given anything: poll() finds that out and says Lost.
             return
 
     def poll(self, *, seconds: float) -> list[Outcome]:
-        """Outcomes of jobs, and `Lost` for those whose worker died; a dead worker is replaced.
+        """What came in, and `Lost` for jobs whose worker died or fell silent; such a worker is replaced.
 
         Raises:
             UsageError: a worker refused the workload.
         """
         outcomes: list[Outcome] = []
         ready = set(wait([worker.connection for worker in self._workers], timeout=seconds))
+        now = time.monotonic()
+        # While this process was itself held up nobody could be heard.
+        deaf, self._polled = max(0.0, now - self._polled - seconds), now
         for index, worker in enumerate(self._workers):
-            if worker.connection not in ready:
-                continue
+            worker.heard += deaf
             try:
-                while worker.connection.poll():
-                    message = worker.connection.recv()
-                    if isinstance(message, Progress):
-                        self._on_progress(message)
-                    elif isinstance(message, _Refused):
-                        raise UsageError(message.message)
-                    else:
-                        worker.job = None
-                        outcomes.append(message)
+                if worker.connection in ready:
+                    worker.heard = now
+                    self._receive(worker, outcomes)
             except (EOFError, OSError):
                 worker.process.join(5)
-                if worker.job is not None:
-                    outcomes.append(Lost(worker.job, _how_it_ended(worker.process.exitcode)))
-                worker.connection.close()
-                self._workers[index] = self._spawn(worker.slot)
+                self._replace(index, _how_it_ended(worker.process.exitcode), outcomes)
+                continue
+            if now - worker.heard > base.SILENT_SECONDS:
+                worker.process.kill()
+                worker.process.join()
+                self._replace(index, f"not heard of for {base.SILENT_SECONDS:g} s", outcomes)
         return outcomes
+
+    def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
+        while worker.connection.poll():
+            match worker.connection.recv():
+                case _Beat():
+                    pass
+                case Progress() as progress:
+                    self._on_progress(progress)
+                case _Refused(message):
+                    raise UsageError(message)
+                case Left() as left:
+                    outcomes.append(left)
+                case outcome:
+                    worker.lease = None
+                    outcomes.append(outcome)
+
+    def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:
+        worker = self._workers[index]
+        if worker.lease is not None:
+            outcomes.append(Lost(worker.lease, reason))
+        worker.connection.close()
+        self._workers[index] = self._spawn(worker.slot)
 
     def stop(self) -> list[Outcome]:
         """Ask every worker to put its run away; wait for it; end it."""
@@ -107,15 +137,18 @@ class ProcessExecutor:
                 worker.connection.send(None)
             except OSError:
                 continue
+        until = time.monotonic() + STOP_SECONDS
         for worker in self._workers:
             try:
-                while worker.job is not None and worker.connection.poll(STOP_SECONDS):
+                while worker.lease is not None and worker.connection.poll(max(0.0, until - time.monotonic())):
                     message = worker.connection.recv()
-                    if not isinstance(message, Progress | _Refused):
-                        outcomes.append(message)
-                        worker.job = None
+                    if isinstance(message, Progress | _Beat | _Refused):
+                        continue
+                    outcomes.append(message)
+                    if not isinstance(message, Left):
+                        worker.lease = None
             except (EOFError, OSError):
-                worker.job = None
+                worker.lease = None
             worker.process.join(2)
             if worker.process.is_alive():
                 worker.process.kill()
@@ -131,18 +164,25 @@ class ProcessExecutor:
         with _thread_limits(self._setup.threads):
             process.start()
         theirs.close()
-        return _Worker(slot=slot, process=process, connection=ours)
+        return _Worker(slot=slot, process=process, connection=ours, heard=time.monotonic())
 
 
 def _serve(connection: Connection, setup: Setup, slot: int) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    speaking = threading.Lock()
+
+    def say(message: object) -> None:
+        with speaking:
+            connection.send(message)
+
+    threading.Thread(target=_beat, args=(say,), daemon=True).start()
     from calando.engine.work import perform
 
     try:
         workload = setup.load()
     except (UsageError, StudyStopped) as error:
-        connection.send(_Refused(str(error)))
+        say(_Refused(str(error)))
         return
     stopping = False
 
@@ -156,23 +196,32 @@ def _serve(connection: Connection, setup: Setup, slot: int) -> None:
 
     try:
         while not stopping:
-            job: Job | None = connection.recv()
-            if job is None:
+            lease: Lease | None = connection.recv()
+            if lease is None:
                 return
 
-            def report(step: int, lr: float, loss: float, job: Job = job) -> bool:
+            def report(step: int, lr: float, loss: float, lease: Lease = lease) -> bool:
                 if asked_to_stop():
                     return True
                 try:
-                    connection.send(Progress(slot=slot, job=job, step=step, lr=lr, loss=loss))
+                    say(Progress(slot=slot, lease=lease, step=step, lr=lr, loss=loss))
                 except OSError:
                     return True
                 return False
 
-            connection.send(perform(job, workload, setup.folder, report=report))
+            say(perform(lease, workload, setup.folder, report=report, left=say))
     except (EOFError, OSError):
         # The coordinator is gone; what was running has been put away or will be made again.
         return
+
+
+def _beat(say: Callable[[object], None]) -> None:
+    while True:
+        try:
+            say(_Beat())
+        except OSError:
+            return
+        time.sleep(base.BEAT_SECONDS)
 
 
 def _how_it_ended(exitcode: int | None) -> str:

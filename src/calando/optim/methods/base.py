@@ -117,6 +117,8 @@ class Method:
         closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
             the loss of this batch, a number; "again": one that works out loss and gradient anew at the weights as they
             are.
+        keeps_base: what it does depends on its base rate beside the scheduled one, so runs of other base rates have
+            no past in common even where their rates are equal.
         package: what must be installed beside torch, or "".
         groups: how parameters are divided.
     """
@@ -134,6 +136,7 @@ class Method:
     schedules: Scheduling = "any"
     eval_mode: bool = False
     closure: Closure = "none"
+    keeps_base: bool = False
     package: str = ""
     groups: Grouping = BY_DECAY
 

@@ -93,6 +93,7 @@ MUON_METHODS = (
         },
         build=_muon,
         source="Jordan et al. 2024, kellerjordan.github.io/posts/muon; pytorch-optimizer",
+        keeps_base=True,
         package="pytorch-optimizer",
         groups=Grouping(names=lambda _: ("hidden", "outer", "no_decay"), split=_split),
     ),

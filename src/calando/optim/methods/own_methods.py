@@ -130,6 +130,7 @@ OWN_METHODS = (
             "hypergrad_lr": Number(1e-3),
         },
         build=_sgd_hd,
+        keeps_base=True,
         source="Baydin, Cornish, Martínez Rubio, Schmidt & Wood 2018",
     ),
     Method(
@@ -142,6 +143,7 @@ OWN_METHODS = (
         decay="the authors start at 0.001 without a schedule; the factor composes with one",
         options={"betas": _BETAS, "eps": _EPS, "weight_decay": _WEIGHT_DECAY, "hypergrad_lr": Number(1e-8)},
         build=_adam_hd,
+        keeps_base=True,
         source="Baydin, Cornish, Martínez Rubio, Schmidt & Wood 2018",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What each strategy cost: updates spent on choosing its rate, and on its final runs."""
+"""What each strategy costs: updates charged for choosing its rate, and for its final runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
         .encode(
             x=alt.X(
                 "sum(steps):Q",
-                title="updates (steps) spent",
+                title="updates (steps) charged",
                 axis=alt.Axis(labelExpr="format(datum.value, ',')", tickCount=alt.ExprRef("ceil(width / 100)")),
             ),
             y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis()),

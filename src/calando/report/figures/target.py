@@ -1,4 +1,4 @@
-"""Steps to the target: a dot for each seed, and a cross at the end of the axis where it was never reached."""
+"""Steps to the target: a dot for each seed, and a cross at the end of a run that never reached it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["target_figure"]
 def target_figure(
     reached: Mapping[str, Sequence[int | None]],
     *,
-    horizon: int,
+    lengths: Mapping[str, int],
     styles: Mapping[str, Look],
     title: str,
     subtitle: str,
@@ -24,11 +24,11 @@ def target_figure(
 
     Args:
         reached: strategy name -> for each seed the step at which the target was reached, or None.
-        horizon: steps of a run; the axis ends there.
+        lengths: strategy name -> steps of its runs; the axis ends with the longest.
         styles: a look for each name.
     """
     rows = [
-        {"strategy": name, "seed": seed, "step": horizon if step is None else step, "reached": step is not None}
+        {"strategy": name, "seed": seed, "step": lengths[name] if step is None else step, "reached": step is not None}
         for name, steps in reached.items()
         for seed, step in enumerate(steps)
     ]
@@ -38,7 +38,7 @@ def target_figure(
         x=alt.X(
             "step:Q",
             title="step (updates) at which the target was reached",
-            scale=alt.Scale(domain=[0, horizon], nice=False),
+            scale=alt.Scale(domain=[0, max(lengths[name] for name in names)], nice=False),
             axis=alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)")),
         ),
         yOffset=alt.YOffset("seed:O", scale=alt.Scale(paddingOuter=1)),

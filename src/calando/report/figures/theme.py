@@ -138,7 +138,7 @@ def powers_of_ten(low: float, high: float) -> alt.Axis:
 
 def rows_axis(*, grid: bool = False) -> alt.Axis:
     """The axis with one strategy a row, with a line along each where `grid`."""
-    return alt.Axis(labelLimit=150, grid=grid, labelColor=INK, labelFontSize=12.5)
+    return alt.Axis(labelLimit=200, grid=grid, labelColor=INK, labelFontSize=12.5)
 
 
 def steps_axis(horizon: int) -> alt.X:

@@ -1,0 +1,119 @@
+"""A larger question put to a study: what is there stays and counts, only what is new is made.
+
+    the same      workload, lane, updates in an epoch, target, and whether range tests move the grids
+    may grow      strategies, lengths, seeds
+    stays         how often runs are evaluated, and where range tests have put the grids of the strategies there are
+
+Two strategies are the same where their runs are: method, options, schedules, controllers, average, length in
+updates, and the rate or the grid it is chosen from. Names do not matter; the new question's are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from calando.errors import UsageError
+from calando.records import StrategySpec, StudySpec
+
+__all__ = ["Larger", "extended"]
+
+_GROW = "a study may be given more strategies, lengths and seeds, nothing else"
+_Key = tuple[str, float | None, tuple[float, ...] | None]
+
+
+@dataclass(frozen=True)
+class Larger:
+    """A study after it was given a larger question.
+
+    Args:
+        asked: the question as it was asked.
+        study: the same, with the grids that range tests have settled; those of new strategies may be still to settle.
+    """
+
+    asked: StudySpec
+    study: StudySpec
+
+
+def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Path) -> Larger:
+    """The question `new` put to the study that there is.
+
+    The same question again, however its strategies are named, changes nothing but the names.
+
+    Args:
+        asked: the study's question as it was asked.
+        settled: the same, its grids moved where range tests have settled them; else equal to `asked`.
+        folder: the study's, for errors.
+
+    Raises:
+        UsageError: the study cannot become this one; it says what differs, and what to do.
+    """
+    if differing := [*_differing(asked, new)]:
+        raise UsageError(
+            f"study folder {str(folder)!r} was made with other settings ({'; '.join(differing)}); {_GROW}: "
+            "name another --study, or run the command that made it"
+        )
+    if new.seeds < asked.seeds:
+        raise UsageError(
+            f"study folder {str(folder)!r} has {asked.seeds} seeds, got {new.seeds}; "
+            f"ask for at least {asked.seeds}, or name another --study"
+        )
+    grown = new.model_copy(update={"evaluate_every": asked.evaluate_every})
+    there = {_key(asked, strategy): strategy.name for strategy in asked.strategies}
+    wanted = {strategy.name: _key(grown, strategy) for strategy in grown.strategies}
+    for key, name in there.items():
+        if key not in wanted.values():
+            raise UsageError(
+                f"study folder {str(folder)!r} holds strategy {name!r}, {_lacking(asked, name, grown)}; "
+                "ask for it too, or name another --study"
+            )
+    grids, centres = dict(grown.rate_grids), {}
+    for name, key in wanted.items():
+        old = there.get(key)
+        if old in settled.centres:
+            grids[name], centres[name] = settled.rate_grids[old], settled.centres[old]
+    return Larger(asked=grown, study=grown.model_copy(update={"rate_grids": grids, "centres": centres}))
+
+
+def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
+    """What has to be the same and is not, as "batch_size 64 instead of 32"."""
+    for part in ("workload", "lane"):
+        theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
+        yield from (f"{key} {ours[key]} instead of {theirs[key]}" for key in ours if ours[key] != theirs[key])
+    for key in ("steps_per_epoch", "target"):
+        theirs, ours = getattr(asked, key), getattr(new, key)
+        if theirs != ours:
+            yield f"{key} {ours} instead of {theirs}"
+    # Where every rate was given, no range test was asked for and none forgone.
+    if asked.rate_grids and asked.find != new.find:
+        yield "--lr find" if new.find else "no --lr find"
+
+
+def _key(study: StudySpec, strategy: StrategySpec) -> _Key:
+    """Equal for strategies whose runs are equal, in studies that agree in all else."""
+    run = study.run(strategy.at_rate(strategy.lr or 1.0), seed=0)
+    return run.digest(), strategy.lr, study.rate_grids.get(strategy.name)
+
+
+def _lacking(asked: StudySpec, name: str, new: StudySpec) -> str:
+    """How a strategy of the study is missing in the new question: nearly there, or not at all."""
+    strategy = asked.strategy(name)
+    for other in sorted(new.strategies, key=lambda one: (one.lr is None) != (strategy.lr is None)):
+        if _key(new, other)[0] == _key(asked, strategy.at_rate(other.lr or 1.0))[0]:
+            ours, theirs = _rates(new, other), _rates(asked, strategy)
+            return f"at {theirs}, here at {ours}"
+    length = asked.steps_of(strategy)
+    plain = strategy.without_horizon().model_copy(update={"name": ""})
+    same = [one for one in new.strategies if one.without_horizon().model_copy(update={"name": ""}) == plain]
+    if same:
+        ours = ", ".join(str(steps) for steps in sorted({new.steps_of(one) for one in same}))
+        return f"whose runs have {length} updates, here {ours}"
+    return f"which is left out here ({strategy.text}, runs of {length} updates)"
+
+
+def _rates(study: StudySpec, strategy: StrategySpec) -> str:
+    if strategy.lr is not None:
+        return f"the rate {strategy.lr:g}"
+    grid = study.rate_grids[strategy.name]
+    return f"the trial rates {', '.join(f'{rate:g}' for rate in grid)}"

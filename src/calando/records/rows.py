@@ -1,0 +1,230 @@
+"""Records as rows of the store's tables and back, each sealed, so that what is read is what was written.
+
+    seal of a row       CRC-32 of its values as text, its key among them
+    runs, traces        one row each a run: what is small, and the two long arrays; a table that is read without its
+                        traces is not even passed over them
+    evaluations         JSON, [{"step", "loss", "score", and "raw_loss", "raw_score" where there are any}, …]
+    events              JSON, [{"step", "kind", "text"}, …]
+    losses, rates       zlib of little-endian float32, float64
+
+SQLite checks how its pages hang together, not what is in them; a seal notices a changed byte in any value.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, final, get_args
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from calando.records.family import SpecReader
+from calando.records.record import Evaluation, Event, Outcome, RunRecord, TestScore
+
+__all__ = [
+    "META",
+    "NO_LOSSES",
+    "NO_RATES",
+    "RUNS",
+    "TESTS",
+    "TRACES",
+    "Damaged",
+    "RunReader",
+    "insert",
+    "meta_row",
+    "packed_trace_row",
+    "read_evaluations",
+    "read_events",
+    "read_score",
+    "run_row",
+    "score_row",
+    "trace_row",
+    "unsealed",
+]
+
+Row = tuple[Any, ...]
+
+META = ("key", "value", "seal")
+RUNS = (
+    "digest", "spec", "outcome", "steps_done", "evaluations", "chance", "events", "skips", "undone", "seconds",
+    "inherited", "inherited_seconds", "host", "seal",
+)  # fmt: skip
+TRACES = ("digest", "losses", "rates", "seal")
+TESTS = ("digest", "score", "loss", "n", "seal")
+
+_OUTCOMES = frozenset(get_args(Outcome))
+NO_LOSSES, NO_RATES = np.empty(0, "<f4"), np.empty(0, "<f8")
+NO_LOSSES.setflags(write=False)
+NO_RATES.setflags(write=False)
+
+
+class Damaged(ValueError):
+    """Something read is not what was written; the store says in which file."""
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """The statement that puts a row; one that is there stays."""
+    return f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def meta_row(key: str, value: str) -> Row:
+    """A row of `meta`."""
+    return _sealed(key, value)
+
+
+def run_row(record: RunRecord) -> Row:
+    """A row of `runs`."""
+    return _sealed(
+        record.spec.digest(),
+        record.spec.model_dump_json(),
+        record.outcome,
+        record.steps_done,
+        _json([_said(look) for look in record.evaluations]),
+        float(record.chance),
+        _json([asdict(event) for event in record.events]),
+        _json(record.skips),
+        record.undone,
+        float(record.seconds),
+        record.inherited,
+        float(record.inherited_seconds),
+        _json(record.host),
+    )
+
+
+def trace_row(digest: str, record: RunRecord) -> Row:
+    """A row of `traces`."""
+    losses = zlib.compress(np.ascontiguousarray(record.losses, "<f4").tobytes())
+    rates = zlib.compress(np.ascontiguousarray(record.rates, "<f8").tobytes())
+    return packed_trace_row(digest, losses, rates)
+
+
+def packed_trace_row(digest: str, losses: bytes, rates: bytes) -> Row:
+    """A row of `traces` from arrays that are compressed already."""
+    return digest, losses, rates, _seal_of_traces(digest, losses, rates)
+
+
+def score_row(digest: str, test: TestScore) -> Row:
+    """A row of `tests`; SQLite has no NaN, and no sign of zero."""
+    return _sealed(digest, float(test.score), None if math.isnan(test.loss) else test.loss + 0.0, test.n)
+
+
+def read_score(row: Row) -> tuple[str, TestScore]:
+    """Digest and score from a row of `tests`.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    digest, score, loss, n = unsealed(row)
+    return digest, TestScore(score=score, loss=math.nan if loss is None else loss, n=n)
+
+
+@final
+class RunReader:
+    """Records from rows; what many rows have in common is parsed once."""
+
+    def __init__(self) -> None:
+        self._specs = SpecReader()
+        self._hosts: dict[str, dict[str, str]] = {}
+
+    def read(self, row: Row, traces: Row | None) -> RunRecord:
+        """A record, without its traces where none are given.
+
+        Args:
+            row: of `runs`.
+            traces: of `traces`.
+
+        Raises:
+            Damaged: it is not what was written.
+            ValueError: something in it cannot be read.
+        """
+        (
+            digest, spec, outcome, steps_done, evaluations, chance, events, skips, undone, seconds, inherited,
+            inherited_seconds, host,
+        ) = unsealed(row)  # fmt: skip
+        run, theirs = self._specs.read(spec)
+        if theirs != digest or outcome not in _OUTCOMES:
+            raise Damaged(f"run {digest} does not match its own spec")
+        if host not in self._hosts:
+            self._hosts[host] = json.loads(host)
+        losses, rates = (NO_LOSSES, NO_RATES) if traces is None else _unpacked(digest, traces)
+        return RunRecord(
+            spec=run,
+            outcome=outcome,
+            steps_done=steps_done,
+            losses=losses,
+            rates=rates,
+            evaluations=read_evaluations(evaluations),
+            chance=chance,
+            events=() if events == "[]" else read_events(events),
+            skips=() if skips == "[]" else tuple((step, count) for step, count in json.loads(skips)),
+            undone=undone,
+            seconds=seconds,
+            inherited=inherited,
+            inherited_seconds=inherited_seconds,
+            host=dict(self._hosts[host]),
+        )
+
+
+def read_evaluations(text: str) -> tuple[Evaluation, ...]:
+    """From JSON, also an older store's, which says what there is none of."""
+    return _evaluations().validate_json(text)
+
+
+def read_events(text: str) -> tuple[Event, ...]:
+    """From JSON."""
+    return _events().validate_json(text)
+
+
+def unsealed(row: Row) -> Row:
+    """A row's values, once its seal fits.
+
+    Raises:
+        Damaged: it does not.
+    """
+    values = row[:-1]
+    if _seal(values) != row[-1]:
+        raise Damaged(f"{str(row[0])[:40]!r} is not what was written")
+    return values
+
+
+# pydantic reads floats, and makes records of them, several times as fast as json and a constructor do.
+@functools.cache
+def _evaluations() -> TypeAdapter[tuple[Evaluation, ...]]:
+    return TypeAdapter(tuple[Evaluation, ...])
+
+
+@functools.cache
+def _events() -> TypeAdapter[tuple[Event, ...]]:
+    return TypeAdapter(tuple[Event, ...])
+
+
+def _said(look: Evaluation) -> dict[str, object]:
+    return {key: value for key, value in asdict(look).items() if value is not None}
+
+
+def _sealed(*values: object) -> Row:
+    return (*values, _seal(values))
+
+
+def _seal(values: Iterable[object]) -> int:
+    return zlib.crc32("\n".join(map(str, values)).encode())
+
+
+def _seal_of_traces(digest: str, losses: bytes, rates: bytes) -> int:
+    return zlib.crc32(rates, zlib.crc32(losses, zlib.crc32(digest.encode())))
+
+
+def _unpacked(digest: str, row: Row) -> tuple[np.ndarray, np.ndarray]:
+    theirs, losses, rates, seal = row
+    if theirs != digest or _seal_of_traces(digest, losses, rates) != seal:
+        raise Damaged(f"the traces of run {digest} are not what was written")
+    return np.frombuffer(zlib.decompress(losses), "<f4"), np.frombuffer(zlib.decompress(rates), "<f8")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
