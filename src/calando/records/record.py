@@ -21,7 +21,7 @@ __all__ = ["Evaluation", "Event", "Outcome", "RangeRecord", "RunRecord", "TestSc
 Outcome = Literal["finished", "diverged", "died"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One look at the validation part, after `step` updates.
 
@@ -39,7 +39,7 @@ class Evaluation:
     raw_score: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TestScore:
     """The one look at the test part, from the final weights, once every training of the study is done.
 
@@ -92,7 +92,7 @@ class Event:
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:
     """What one run gave.
 

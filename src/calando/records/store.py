@@ -166,7 +166,7 @@ class Store:
         with self._file.reading() as file:
             asked = file.execute("SELECT id, text FROM commands ORDER BY id").fetchall()
         if asked:
-            with self._writing():
+            with self._file.writing() as file:
                 file.execute("DELETE FROM commands WHERE id <= ?", (asked[-1][0],))
         return [text for _, text in asked]
 
