@@ -72,12 +72,15 @@ Word = Ready | Said | Progress | Refused | Ended
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the numbers on this machine.
+    """Of what decides the numbers on this machine; "" for what is not installed but found on a path.
 
     >>> sorted(versions())
     ['calando', 'python', 'torch']
     """
-    from calando import __version__
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"calando": __version__, "python": python, "torch": importlib.metadata.version("torch")}
+    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for name in ("calando", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = ""
+    return found
