@@ -26,6 +26,7 @@ from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tab
 __all__ = ["Database", "speaking_plainly"]
 
 PATIENCE_SECONDS = 30.0
+LEAST_ROOM = 64 * 1024
 
 
 @final
@@ -53,6 +54,9 @@ class Database:
             connection.execute("BEGIN")
             create_tables(connection)
             connection.executemany(rows.insert("meta", rows.META), told)
+        for name in ("-wal", "-shm"):
+            # Left by a file that was removed while it was in use: its log would be replayed into this one.
+            path.with_name(f"{path.name}{name}").unlink(missing_ok=True)
         fresh.rename(path)
 
     @classmethod
@@ -139,7 +143,8 @@ def speaking_plainly(path: Path) -> Iterator[None]:
     except CorruptFile:
         raise
     except sqlite3.OperationalError as error:
-        if "full" in str(error):
+        # Where there is no room for the file that readers share, SQLite speaks of a disk I/O error.
+        if "full" in str(error) or ("I/O" in str(error) and _room(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
         raise CorruptFile(
             f"{path} cannot be used ({_one_line(error)}); check its permissions, or restore a copy"
@@ -152,6 +157,12 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         raise CorruptFile(f"{path} is damaged: {error}; restore a copy or remove the study folder") from error
     except (ValueError, zlib.error, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
+
+
+def _room(folder: Path) -> int:
+    """Bytes that are free there."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def _one_line(error: Exception) -> str:

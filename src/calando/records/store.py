@@ -67,6 +67,8 @@ class Store:
     def open(cls, folder: Path, *, read_only: bool = False) -> Store:
         """Open the study in `folder`."""
         path = folder / FILE_NAME
+        if path.is_dir():
+            raise CorruptFile(f"{path} is a folder; restore a copy or remove the study folder")
         if not path.is_file():
             raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); `calando compare` makes one")
         if path.stat().st_size == 0:

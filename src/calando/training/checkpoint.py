@@ -94,7 +94,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
     """
     folder = place.folder
     path = folder / "state.json"
-    if not path.is_file():
+    if not path.exists():
         return False
     document, tensors = _read(folder)
     remedy = f"remove {str(folder)!r} to train this run anew"

@@ -149,10 +149,9 @@ class ProcessExecutor:
                         worker.lease = None
             except (EOFError, OSError):
                 worker.lease = None
-            worker.process.join(2)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            # Nothing is under way in it any more, and a process with torch in it takes a second to end by itself.
+            worker.process.kill()
+            worker.process.join()
             worker.connection.close()
         self._workers = []
         return outcomes
