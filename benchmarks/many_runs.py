@@ -123,7 +123,9 @@ def conducted(runs: int) -> None:
         seconds = time.monotonic() - began
     first, last = crew.memory[len(crew.memory) // 20], crew.memory[-1]
     cost = f"{1000 * seconds / runs:.2f} ms a run, their test looks included"
-    print(f"conduct: {runs} runs, {cost}; memory {first:.0f} MiB after a twentieth, {last:.0f} MiB at the end", flush=True)
+    print(
+        f"conduct: {runs} runs, {cost}; memory {first:.0f} MiB after a twentieth, {last:.0f} MiB at the end", flush=True
+    )
 
 
 def trained(runs: int) -> None:
@@ -138,7 +140,9 @@ def trained(runs: int) -> None:
         )
         for _ in range(3):
             began = time.monotonic()
-            command = "import sys; from calando.cli.main import main; sys.argv = ['calando', 'show', sys.argv[1]]; main()"
+            command = (
+                "import sys; from calando.cli.main import main; sys.argv = ['calando', 'show', sys.argv[1]]; main()"
+            )
             subprocess.run([sys.executable, "-c", command, folder], check=True, stdout=subprocess.DEVNULL)
             print(f"show: {time.monotonic() - began:.2f} s", flush=True)
 

@@ -41,7 +41,7 @@ __all__ = [
 
 VERSION = 3
 UNSYNCED_SECONDS = 20.0
-"""Waiting for the disk takes longer than many a short run; what a power cut ruins fails its checksum: it is made again."""
+"""Waiting for the disk outlasts short runs; what a power cut ruins fails its checksum, and is made again."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -21,23 +19,12 @@ from multiprocessing.context import SpawnProcess
 
 from calando.engine.executors import base
 from calando.engine.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
-from calando.errors import StudyStopped, UsageError
+from calando.engine.executors.worker import THREAD_POOLS, Beat, Refused, how_it_ended, serve
+from calando.errors import UsageError
 
 __all__ = ["ProcessExecutor"]
 
 STOP_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class _Refused:
-    """The workload could not be loaded in the worker."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class _Beat:
-    """A worker is alive."""
 
 
 @dataclass
@@ -99,7 +86,7 @@ class ProcessExecutor:
                     self._receive(worker, outcomes)
             except (EOFError, OSError):
                 worker.process.join(5)
-                self._replace(index, _how_it_ended(worker.process.exitcode), outcomes)
+                self._replace(index, how_it_ended(worker.process.exitcode), outcomes)
                 continue
             if now - worker.heard > base.SILENT_SECONDS:
                 worker.process.kill()
@@ -110,11 +97,11 @@ class ProcessExecutor:
     def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
         while worker.connection.poll():
             match worker.connection.recv():
-                case _Beat():
+                case Beat():
                     pass
                 case Progress() as progress:
                     self._on_progress(progress)
-                case _Refused(message):
+                case Refused(message):
                     raise UsageError(message)
                 case Left() as left:
                     outcomes.append(left)
@@ -142,7 +129,7 @@ class ProcessExecutor:
             try:
                 while worker.lease is not None and worker.connection.poll(max(0.0, until - time.monotonic())):
                     message = worker.connection.recv()
-                    if isinstance(message, Progress | _Beat | _Refused):
+                    if isinstance(message, Progress | Beat | Refused):
                         continue
                     outcomes.append(message)
                     if not isinstance(message, Left):
@@ -159,83 +146,18 @@ class ProcessExecutor:
     def _spawn(self, slot: int) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._setup, slot), daemon=True)
+        process = context.Process(target=serve, args=(theirs, self._setup, slot), daemon=True)
         with _thread_limits(self._setup.threads):
             process.start()
         theirs.close()
         return _Worker(slot=slot, process=process, connection=ours, heard=time.monotonic())
 
 
-def _serve(connection: Connection, setup: Setup, slot: int) -> None:
-    """A worker's life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    speaking = threading.Lock()
-
-    def say(message: object) -> None:
-        with speaking:
-            connection.send(message)
-
-    threading.Thread(target=_beat, args=(say,), daemon=True).start()
-    from calando.engine.work import perform
-
-    try:
-        workload = setup.load()
-    except (UsageError, StudyStopped) as error:
-        say(_Refused(str(error)))
-        return
-    stopping = False
-
-    def asked_to_stop() -> bool:
-        nonlocal stopping
-        try:
-            stopping = stopping or (connection.poll() and connection.recv() is None)
-        except (EOFError, OSError):
-            stopping = True
-        return stopping
-
-    try:
-        while not stopping:
-            lease: Lease | None = connection.recv()
-            if lease is None:
-                return
-
-            def report(step: int, lr: float, loss: float, lease: Lease = lease) -> bool:
-                if asked_to_stop():
-                    return True
-                try:
-                    say(Progress(slot=slot, lease=lease, step=step, lr=lr, loss=loss))
-                except OSError:
-                    return True
-                return False
-
-            say(perform(lease, workload, setup.folder, report=report, left=say))
-    except (EOFError, OSError):
-        # The coordinator is gone; what was running has been put away or will be made again.
-        return
-
-
-def _beat(say: Callable[[object], None]) -> None:
-    while True:
-        try:
-            say(_Beat())
-        except OSError:
-            return
-        time.sleep(base.BEAT_SECONDS)
-
-
-def _how_it_ended(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"exited with status {exitcode}"
-
-
 @contextmanager
 def _thread_limits(threads: int) -> Iterator[None]:
     """Thread pools read these when torch is imported, so they must stand before the child starts."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(threads)))
+    before = {name: os.environ.get(name) for name in THREAD_POOLS}
+    os.environ.update(dict.fromkeys(THREAD_POOLS, str(threads)))
     try:
         yield
     finally:
