@@ -26,7 +26,14 @@ DOCUMENTS = (
     "docs/guides/own-workload.md",
     "docs/guides/which-method.md",
 )
-PAGES = (*DOCUMENTS, "docs/schedules.md", "docs/guides/statistics.md", "docs/LOG.md", "CHANGELOG.md")
+PAGES = (
+    *DOCUMENTS,
+    "docs/schedules.md",
+    "docs/guides/statistics.md",
+    "docs/guides/many-machines.md",
+    "docs/LOG.md",
+    "CHANGELOG.md",
+)
 
 # Put in place of the lengths of commands (`--epochs 5`) and of scripts.
 SHORTER = {

@@ -86,6 +86,7 @@ def conduct(
                 data_dir=data_dir,
                 folder=folder,
                 threads=study.lane.threads,
+                fingerprint=workload.fingerprint,
             )
             # More workers than runs would only load data.
             workers = max(1, min(workers, conductor.status.expected - conductor.status.done))
@@ -103,7 +104,13 @@ def _crew(name: ExecutorName, setup: Setup, conductor: Conductor, *, workers: in
             # Only here, so that whoever does not use Ray need not have it.
             from calando.engine.executors.ray import RayExecutor
 
-            return RayExecutor(setup, workers=workers, on_progress=conductor.on_progress, address=address)
+            device = conductor.study.lane.device
+            if device.startswith("cuda:"):
+                raise UsageError(
+                    f"Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {device}"
+                )
+            gpus = 1 if device == "cuda" else 0
+            return RayExecutor(setup, workers=workers, on_progress=conductor.on_progress, address=address, gpus=gpus)
 
 
 def _open_or_create(folder: Path, study: StudySpec, fingerprint: str, command: str) -> Store:

@@ -157,7 +157,8 @@ def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
     with holding_lane(job.spec.lane):
         state = start(job.spec, workload)
         try:
-            load_weights(state.network, folder)
+            # Not of the end: written by a worker taken for dead that had not noticed yet.
+            load_weights(state.network, folder, step=job.spec.steps)
         except CorruptFile:
             # Lost or damaged weights are trained again: the same spec gives the same bits.
             drop_checkpoint(folder)

@@ -107,13 +107,18 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
     return True
 
 
-def load_weights(network: torch.nn.Module, folder: Path) -> None:
+def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = None) -> None:
     """The network's part of a checkpoint alone, as it is evaluated, for a test look.
 
+    Args:
+        step: the updates that must have been made; None: any number.
+
     Raises:
-        CorruptFile: damaged, missing, or of another network.
+        CorruptFile: damaged, missing, of another network, or not of that step.
     """
-    _, tensors = _read(folder)
+    document, tensors = _read(folder)
+    if step is not None and document["state"]["step"] != step:
+        raise CorruptFile(f"the checkpoint in {str(folder)!r} is not of update {step}; remove it")
     try:
         network.load_state_dict(_weights(tensors))
     except RuntimeError as error:

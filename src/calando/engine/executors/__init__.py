@@ -1,1 +1,1 @@
-"""Executors: inline and processes, behind one protocol."""
+"""Executors: inline, processes and Ray, behind one protocol."""

@@ -12,6 +12,7 @@ An executor never touches the store: the coordinator alone writes.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from calando.engine.jobs import Job
 from calando.engine.stages import Fork
+from calando.errors import UsageError
 from calando.records import RangeRecord, RunRecord, TestScore, WorkloadSpec
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Setup:
         data_dir: where the user says data lies.
         folder: the study's, on a path that the coordinator sees.
         threads: of each worker.
+        fingerprint: of the coordinator's data, which the worker's must have; "": any.
     """
 
     workload: WorkloadSpec
@@ -61,14 +64,25 @@ class Setup:
     data_dir: Path | None
     folder: Path
     threads: int
+    fingerprint: str = ""
 
     def load(self) -> Workload:
-        """The workload: data in memory, network not yet built."""
+        """The workload: data in memory, network not yet built.
+
+        Raises:
+            UsageError: it cannot be loaded here, or the data are others than the coordinator's.
+        """
         if self.given is not None:
             return self.given
         from calando.workloads.registry import load
 
-        return load(self.workload, data_dir=self.data_dir)
+        workload = load(self.workload, data_dir=self.data_dir)
+        if self.fingerprint not in ("", workload.fingerprint):
+            raise UsageError(
+                f"the data of {self.workload.data!r} on {platform.node()} are others than where the study was started; "
+                "bring them up to date there"
+            )
+        return workload
 
 
 @dataclass(frozen=True)
