@@ -27,6 +27,8 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/digits.py
+	$(BIN)/python benchmarks/sharing.py
+	$(BIN)/python benchmarks/many_runs.py
 
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m torture --timeout 3600

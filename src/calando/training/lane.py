@@ -55,18 +55,18 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
 def holding_lane(lane: Lane) -> Iterator[None]:
     """Set torch up for a lane, and put everything back: threads, determinism, and the generators' states."""
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         torch.set_num_threads(lane.threads)
-        torch.use_deterministic_algorithms(lane.deterministic, warn_only=True)
+        # Not torch.use_deterministic_algorithms: it imports torch's compiler, which takes longer than a short run.
+        torch.set_deterministic_debug_mode("warn" if lane.deterministic else "default")
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, lane.deterministic
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
