@@ -28,7 +28,7 @@ from calando.workloads.workload import Workload
 __all__ = ["difference_when_forked", "quick_doubt", "thorough_doubt"]
 
 QUICK_STEP, QUICK_UNTIL = 2, 4
-THOROUGH_RUNS = 3
+THOROUGH_RUNS, THOROUGH_PATHS = 3, 64
 
 
 def quick_doubt(spec: RunSpec, workload: Workload) -> str:
@@ -40,7 +40,8 @@ def quick_doubt(spec: RunSpec, workload: Workload) -> str:
 
 def thorough_doubt(paths: list[RunPath], workload: Workload) -> str:
     """The same from whole runs: THOROUGH_RUNS of those that start from the deepest forks."""
-    pairs = [(part_at(one, other), one, other) for place, one in enumerate(paths) for other in paths[place + 1 :]]
+    some = paths[:THOROUGH_PATHS]
+    pairs = [(part_at(one, other), one, other) for place, one in enumerate(some) for other in some[place + 1 :]]
     deepest = sorted((pair for pair in pairs if pair[0] > 0), key=lambda pair: -pair[0])
     for step, one, other in deepest[:THOROUGH_RUNS]:
         if doubt := difference_when_forked(one.spec, other.spec, workload, step=step, until=other.spec.steps):
