@@ -34,7 +34,7 @@ WRONG = [
     ((*D, "fixed", "--model", "resnet9"), "depth must be 6n.2 .* nearest is 8 or 14"),
     ((*D, "fixed", "--model", "os:getcwd"), "must return a torch.nn.Module, got str"),
     ((*D, "fixed", "--augment", "crop(4)+flp"), "unknown augmentation 'flp'; did you mean 'flip'"),
-    ((*D, "fixed", "--executor", "ray"), "unknown executor 'ray'; choices: inline, process"),
+    ((*D, "fixed", "--executor", "dask"), "unknown executor 'dask'; choices: inline, process, ray"),
     ((*D, "fixed", "--device", "tpu"), "device must be auto, cpu, cuda or cuda:N, got 'tpu'"),
     ((*D, "fixed", "--device", "cpu:x"), "device must be auto, cpu, cuda or cuda:N, got 'cpu:x'"),
     ((*D, "fixed", "--precision", "fp8"), "precision must be auto, fp32 or bf16, got 'fp8'"),

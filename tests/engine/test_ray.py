@@ -129,6 +129,7 @@ def test_nodes_that_die_again_and_again_change_nothing(two_nodes, tmp_path, shar
 
 
 COMMAND = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -138,6 +139,8 @@ from tests.engine.test_ray import FALLING, LONG, SLOW, alone_on
 
 from calando.engine.jobs import Train
 
+# A shell that started the tests in the background may have told them to ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 crew = Crew(alone_on, Path(sys.argv[1]))
 crew.mood.write_text(SLOW)
 lease = crew.submit(Train(crew.run(FALLING, seed=0, steps=LONG)))
@@ -150,7 +153,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.torture)])
 def test_a_ray_of_our_own_is_quiet_and_ends_with_its_coordinator(tmp_path, sign):
     """Ctrl-C, which all in the terminal hear, and death: the run is put away both times, and no process is left."""
     mark = uuid.uuid4().hex

@@ -194,6 +194,9 @@ def wrong():
 def fails():
     return x[1000]
 
+def drawn():
+    return put_together(train=(torch.rand(60, 1, 8, 8), y), model=Net, batch_size=9)
+
 def mistaken():
     return put_together(train=(x, y * 0), model=Net)
 """
@@ -217,6 +220,15 @@ def test_your_own_workload_says_its_defaults(tasks: str) -> None:
     assert type(made.build()).__name__ == "Net"
 
 
+def test_data_that_are_drawn_at_random_are_the_same_in_every_process(tasks: str) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    spec = resolve(f"{tasks}:drawn")
+    assert load(spec).fingerprint == load(spec).fingerprint
+    assert torch.equal(torch.rand(1), expected), "whoever draws next draws as before"
+
+
 def test_your_own_workload_is_changed_by_options(tasks: str) -> None:
     asked = resolve(f"{tasks}:workload", model="cnn", batch_size=5, augment="none", label_smoothing=0.0, train_limit=20)
     made = load(asked)
@@ -231,7 +243,7 @@ def test_your_own_workload_is_changed_by_options(tasks: str) -> None:
         ("wrong", {}, r"must return calando.workload\(…\), got int"),
         ("fails", {}, r"workload '.*:fails' failed: IndexError: .* \(.*tasks_of_.*\.py, line \d+\)"),
         ("mistaken", {}, "train: holds a single class"),
-        ("absent", {}, "has no 'absent'; it has Net, fails, mistaken"),
+        ("absent", {}, "has no 'absent'; it has Net, drawn, fails, mistaken"),
         ("workload", {"validation_fraction": 0.2}, "cuts its own validation part"),
         ("workload", {"batch_size": 50}, "batch size 50 is larger than the training part"),
         ("workload", {"augment": "crop(9)"}, "choose at most 7"),

@@ -8,6 +8,8 @@ Resolving needs no torch, except for your own MODULE:CALLABLE, which says its de
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -173,10 +175,31 @@ def _own(spec: WorkloadSpec) -> Workload:
 def _call(data: str) -> Workload:
     from calando.workloads.workload import Workload
 
-    made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+    with _drawing_the_same():
+        made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
     if not isinstance(made, Workload):
         raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
     return made
+
+
+@contextmanager
+def _drawing_the_same() -> Iterator[None]:
+    """Data that are drawn or split at random are the same in every process, and whoever draws next draws as before."""
+    import random
+
+    import numpy as np
+    import torch
+
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        torch.default_generator.manual_seed(0)
+        np.random.seed(0)
+        random.seed(0)
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
 
 
 def _smoothing(workload: Workload) -> float:

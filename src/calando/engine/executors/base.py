@@ -79,8 +79,8 @@ class Setup:
         workload = load(self.workload, data_dir=self.data_dir)
         if self.fingerprint not in ("", workload.fingerprint):
             raise UsageError(
-                f"the data of {self.workload.data!r} on {platform.node()} are others than where the study was started; "
-                "bring them up to date there"
+                f"the data of {self.workload.data!r} on {platform.node()} are others than where the study was started: "
+                "bring them up to date there, or, if they are drawn at random, draw the same each time"
             )
         return workload
 
