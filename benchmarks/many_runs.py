@@ -122,15 +122,15 @@ def conducted(runs: int) -> None:
             crew = AtOnce()
             Conductor(store, asked.workload, keep=10**9, sharing="checked", listen=None).run(crew)
         seconds = time.monotonic() - began
-    first, last = crew.memory[len(crew.memory) // 20], crew.memory[-1]
-    cost = f"{1000 * seconds / runs:.2f} ms a run, their test looks included"
-    print(
-        f"conduct: {runs} runs, {cost}; memory {first:.0f} MiB after a twentieth, {last:.0f} MiB at the end", flush=True
-    )
+        first, last = crew.memory[len(crew.memory) // 20], crew.memory[-1]
+        cost = f"{1000 * seconds / runs:.2f} ms a run, their test looks included"
+        grown = f"memory {first:.0f} MiB after a twentieth, {last:.0f} MiB at the end"
+        print(f"conduct: {runs} runs, {cost}; {grown}", flush=True)
+        show(Path(folder))
 
 
 def trained(runs: int) -> None:
-    """Print what a real study costs, and how fast it is shown."""
+    """Print what a real study costs."""
     asked = many(runs, steps=2)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

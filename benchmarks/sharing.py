@@ -41,7 +41,7 @@ STAGES = (
     f"step = {SGD} | step(every='30%', factor=0.1)",
     f"multistep = {SGD} | multistep(at=['50%', '75%'], factor=0.1)",
     *(
-        f"wsd {share} = {SGD} | constant(1, over='80%') >> one_minus_sqrt(1, 0) | horizon('{share}')"
+        f"wsd-{share[:-1]} = {SGD} | constant(1, over='80%') >> one_minus_sqrt(1, 0) | horizon('{share}')"
         for share in ("40%", "70%", "100%")
     ),
     f"plateau = {SGD} | plateau(factor=0.1, patience='10%')",
@@ -67,7 +67,7 @@ def study(name: str, data: Path) -> Asked:
     if name == "digits-stages":
         return ask_study(resolve("digits"), STAGES, budget=Budget(epochs=10), machine=machine, seeds=3, rates=5)
     workload = resolve("cifar10", model="resnet8", train_limit=5000)
-    return ask_study(workload, STAGES, budget=Budget(steps=300), machine=machine, seeds=3, rates=5, data_dir=data)
+    return ask_study(workload, STAGES, budget=Budget(steps=120), machine=machine, seeds=3, rates=5, data_dir=data)
 
 
 def make(asked: Asked, *, data: Path, workers: int, sharing: bool) -> Made:
