@@ -8,9 +8,8 @@ import torch
 from safetensors.torch import load_file
 from tests.training.small_runs import Bare, a_run, a_workload, bits
 
-from calando.controllers import Action, Observation
+from calando.controllers import Action, Observation, Wants
 from calando.errors import UsageError
-from calando.training import loop
 from calando.training.checkpoint import export_weights
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
@@ -29,6 +28,9 @@ class Scripted:
 
     def initial(self):
         return {"gone": 0.0}
+
+    def wants(self, step):
+        return Wants(states=True)
 
     def respond(self, state, observation: Observation):
         if observation.step == self.at and not state["gone"]:
@@ -52,7 +54,6 @@ def test_after_a_rewind_the_run_is_one_that_had_skipped_the_batches_and_cut_the_
     spec = a_run(method, workload)
     with holding_lane(spec.lane):
         state = scripted(spec, workload, at)
-        loop.keep(state)
         advance(state, workload, until=spec.steps)
         # kept after updates 1, 3, 5 …: that is before updates 2, 4, 6; the older of the last two, or the start
         made = [0, *range(2, at + 1, 2)][-2:][0]
@@ -76,6 +77,9 @@ class Constant:
 
     def initial(self):
         return {}
+
+    def wants(self, step):
+        return Wants()
 
     def respond(self, state, observation):
         return state, Action(multiplier=0.5)

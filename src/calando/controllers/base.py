@@ -12,9 +12,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Action", "Controller", "Observation", "State"]
+__all__ = ["Action", "Controller", "Observation", "State", "Wants"]
 
 State = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a controller asks the loop for at an update, beyond its loss and evaluation; each has its price.
+
+    Args:
+        dead: to look for gradients that are exactly zero (`Observation.dead`).
+        curvature: to measure along the update, for a second pass (`Observation.slope`, `Observation.curvature`).
+        states: to have a state to go back to: that before this update, where none is kept yet.
+    """
+
+    dead: bool = False
+    curvature: bool = False
+    states: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,10 +82,14 @@ class Action:
 
 
 class Controller(Protocol):
-    """Anything with a first state and an answer to each observation."""
+    """Anything with a first state, wants at each update, and an answer to each observation."""
 
     def initial(self) -> State:
         """The state before the first update: JSON-safe numbers by name."""
+        ...
+
+    def wants(self, step: int) -> Wants:
+        """What it needs to see of update `step`; another controller's wants may show it more."""
         ...
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:

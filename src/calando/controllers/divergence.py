@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from calando.controllers.base import Action, Observation, State
+from calando.controllers.base import Action, Observation, State, Wants
 
 __all__ = ["Divergence"]
 
@@ -22,6 +22,10 @@ class Divergence:
     def initial(self) -> State:
         """Nothing to remember."""
         return {}
+
+    def wants(self, step: int) -> Wants:
+        """Nothing but the loss."""
+        return Wants()
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Ask for a stop at the first non-finite loss."""

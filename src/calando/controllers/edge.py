@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from calando.controllers.base import Action, Observation, State
+from calando.controllers.base import Action, Observation, State, Wants
 from calando.errors import UsageError
 
 __all__ = ["Edge"]
@@ -78,9 +78,9 @@ class Edge:
         """Nothing measured."""
         return {"measured": 0.0, "slope": 0.0, "curvature": 0.0, "multiplier": FIRST}
 
-    def wants(self, step: int) -> bool:
-        """Whether slope and curvature are to be measured along update `step`."""
-        return step < self.until and step % self.every == 0
+    def wants(self, step: int) -> Wants:
+        """Slope and curvature, every `every` updates before `until`."""
+        return Wants(curvature=step < self.until and step % self.every == 0)
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Take in a measurement, and cap the next update; the first updates go at a hundredth of their rate."""

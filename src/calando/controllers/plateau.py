@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from calando.controllers.base import Action, Observation, State
+from calando.controllers.base import Action, Observation, State, Wants
 from calando.errors import UsageError
 
 __all__ = ["METRICS", "Metric", "Plateau", "ThresholdMode"]
@@ -88,6 +88,10 @@ class Plateau:
         if self.metric == "training_loss":
             state |= {"mean": 0.0, "weight": 0.0}
         return state
+
+    def wants(self, step: int) -> Wants:
+        """Nothing but losses and evaluations."""
+        return Wants()
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Answer where there is a new value of the metric: after evaluations, or after every update."""

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from calando.controllers.base import Action, Observation, State
+from calando.controllers.base import Action, Observation, State, Wants
 from calando.controllers.spike import LEAST, empty_window, is_high, remember
 from calando.errors import UsageError
 
@@ -43,6 +43,7 @@ EXPLODED = 2.0
 CLUELESS_UPDATES = 32
 DEAD_SHARE = 0.5
 DEAD_LOOKS = 2
+LOOK_EVERY = 8  # updates between two looks
 FIRST_SHARE = 0.1
 
 
@@ -96,6 +97,10 @@ class Rollback:
     def initial(self) -> State:
         """No tries, no losses; as if the last rewarming were long over."""
         return {"tries": 0.0, "first": math.inf, "alive": 0.0, **_afresh(), "since": float(self.warmup)}
+
+    def wants(self, step: int) -> Wants:
+        """A state to go back to, and a look at the gradients every 8 updates."""
+        return Wants(dead=step % LOOK_EVERY == 0, states=True)
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Remember the loss; ask to go back where the run went wrong, and to keep its state where all is well."""

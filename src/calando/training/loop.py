@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calando.controllers import Edge, Observation, Rollback
+from calando.controllers import Observation
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
@@ -36,7 +36,6 @@ Watch = Callable[[TrainState], bool]
 
 CHANCE_MARGIN = 0.98
 CHECKPOINT_SECONDS = SPARE_SECONDS = 20.0
-LOOK_EVERY = 8  # updates between two looks for gradients that are exactly zero
 
 
 class Interrupted(Exception):
@@ -53,12 +52,11 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
     """
     spec = state.spec
     chance = math.log(workload.classes) if isinstance(workload.loss, CrossEntropy) else None
-    rollbacks = any(isinstance(controller, Rollback) for controller in state.controllers)
-    edges = [controller for controller in state.controllers if isinstance(controller, Edge)]
-    if not state.kept and rollbacks:
-        keep(state)
     while state.step < until and state.stopped is None:
         step = state.step
+        wants = [controller.wants(step) for controller in state.controllers]
+        if not state.kept and any(want.states for want in wants):
+            keep(state)
         index = batch_index(state, step)
         state.driver.write(step, multiplier=math.prod(state.multipliers))
         update = Update(state, workload, index)
@@ -68,10 +66,9 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             state.optimizer.zero_grad(set_to_none=True)
             _observe(state, Observation(step=step, loss=loss, chance=chance))
             continue
-        watched = rollbacks and step % LOOK_EVERY == 0
-        dead = update.dead() if watched else None
+        dead = update.dead() if any(want.dead for want in wants) else None
         slope = curvature = None
-        if any(edge.wants(step) for edge in edges):
+        if any(want.curvature for want in wants):
             slope, curvature = update.apply_measured()
         else:
             update.apply()
