@@ -1,14 +1,14 @@
 """Batch norm under schedule-free methods: their scores against cosine decay, and what recalibration gives.
 
-    python benchmarks/batch_norm.py run [--data ../shared/data]      some 35 minutes of one core
+    python benchmarks/batch_norm.py run [--data ../shared/data]      some 70 minutes of one core
     python benchmarks/batch_norm.py show
 
 CIFAR-10 (JPEG), ResNet-8, 600 updates of 128 images out of all that are not held out, a warmup of 5 % for everyone.
-Each method is tried at 4 rates with seed 0, then gets all 3 seeds at its best rate; validation score. A schedule-free
-training is evaluated several times from the same weights: with the statistics that training left, which are of other
-weights ("off"), and with those worked out anew on BATCHES batches of training images. The other way, "kept at x": the
-statistics are gathered while training, by a second forward pass of every batch through the weights that are evaluated,
-and by that alone, as running means (momentum 0.1); a third more work an update.
+Each method is tried with seed 0 at rates up to one that is too high, then gets all 3 seeds at its best; validation
+score. A schedule-free training is evaluated several times from the same weights: with the statistics that training
+left, which are of other weights ("off"), and with those worked out anew on BATCHES batches of training images. The
+other way, "kept at x": the statistics are gathered while training, by a second forward pass of every batch through the
+weights that are evaluated, and by that alone, as running means (momentum 0.1); a third more work an update.
 
 Goal: with recalibration, schedule-free SGD and AdamW end at least level with SGD and AdamW under cosine decay, minus
 0.5 points. `run` goes on where it was stopped; runs are kept in batch_norm.json.
@@ -43,11 +43,14 @@ FLAT = "linear(0.05, 1, over='5%') >> constant(1)"
 STRATEGIES = {
     "sgd, cosine": (
         f"sgd(lr={{}}, momentum=0.9, nesterov=true, weight_decay=0.0005) | {DECAYED}",
-        (0.04, 0.1, 0.25, 0.6),
+        (0.04, 0.1, 0.25, 0.6, 1.5),
     ),
-    "schedule-free sgd": (f"schedule_free_sgd(lr={{}}, weight_decay=0.0005) | {FLAT}", (0.4, 1, 2.5, 6)),
-    "adamw, cosine": (f"adamw(lr={{}}, weight_decay=0.05) | {DECAYED}", (0.001, 0.0025, 0.006, 0.015)),
-    "schedule-free adamw": (f"schedule_free_adamw(lr={{}}, weight_decay=0.05) | {FLAT}", (0.001, 0.0025, 0.006, 0.015)),
+    "schedule-free sgd": (f"schedule_free_sgd(lr={{}}, weight_decay=0.0005) | {FLAT}", (0.4, 1, 2.5, 6, 15)),
+    "adamw, cosine": (f"adamw(lr={{}}, weight_decay=0.05) | {DECAYED}", (0.001, 0.0025, 0.006, 0.015, 0.04, 0.1)),
+    "schedule-free adamw": (
+        f"schedule_free_adamw(lr={{}}, weight_decay=0.05) | {FLAT}",
+        (0.001, 0.0025, 0.006, 0.015, 0.04, 0.1, 0.25, 0.6),
+    ),
 }
 AGAINST = {"schedule-free sgd": "sgd, cosine", "schedule-free adamw": "adamw, cosine"}
 GOAL = -0.5
