@@ -27,8 +27,9 @@ from runs import Kept, Task, percent, run_or_show
 
 from calando.optim import find_method, read_strategy
 from calando.training import evaluated
+from calando.training.batch_norm import statistics_of
 from calando.training.evaluate import evaluate
-from calando.training.evaluated import evaluated_weights, statistics_of
+from calando.training.evaluated import evaluated_weights
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import start

@@ -12,9 +12,10 @@ from torch import nn
 from calando.optim.averaging import Average
 from calando.training import evaluated
 from calando.training.average import RunningAverage
+from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import export_weights, load_weights
 from calando.training.evaluate import evaluate
-from calando.training.evaluated import evaluated_weights, recalibrate, statistics_of
+from calando.training.evaluated import evaluated_weights, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler, Sampler, TensorDataset
 import calando
 from calando.errors import UsageError
 from calando.optim import METHODS
-from calando.training.range_test.lent import lending
+from calando.training.lent import lending
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
+from calando.training.lent import lending
 from calando.training.range_test.found import held
-from calando.training.range_test.lent import lending
 from calando.training.range_test.loss import LentLoss
 from calando.training.range_test.measure import Sweep, measure_curves
 from calando.training.range_test.stops import begins_too_high, stop_reason

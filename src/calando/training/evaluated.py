@@ -17,13 +17,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
 
+from calando.training.batch_norm import gathering_statistics, statistics_of
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
 from calando.workloads.workload import Workload
 
-__all__ = ["BATCHES", "evaluated_weights", "others_evaluated", "recalibrate", "statistics_of"]
+__all__ = ["BATCHES", "evaluated_weights", "others_evaluated", "recalibrate"]
 
 BATCHES = 20
 
@@ -59,39 +59,21 @@ def others_evaluated(state: TrainState) -> bool:
     return state.method.eval_mode or (state.average is not None and state.average.count > 0)
 
 
-def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The layers that keep running statistics of batches."""
-    layers = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    return [layer for layer in layers if layer.track_running_stats]
-
-
-@torch.no_grad()
 def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
     """Work the statistics of batch normalisation out anew, for the weights as they are.
 
     The generators are left as a later update will set them anyway. Without such layers nothing is done.
     """
-    layers = statistics_of(state.network)
-    if not layers or not batches:
+    if not statistics_of(state.network) or not batches:
         return
     spec, lane = state.spec, state.spec.lane
     layout = torch.channels_last if lane.channels_last else torch.contiguous_format
     device = torch.device(lane.device)
     micro = spec.workload.batch_size // spec.workload.accumulate
-    modes = [(module, module.training) for module in state.network.modules()]
-    momenta = [layer.momentum for layer in layers]
-    state.network.eval()
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the mean over all batches
-        layer.train()
-    for index in range(batches):
-        seed_step(spec.seed, index)
-        images, _ = workload.batch(index, seed=spec.seed)
-        for part in images.split(micro):
-            with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
-                state.network(part.to(device).contiguous(memory_format=layout))
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    for module, training in modes:
-        module.training = training
+    with gathering_statistics(state.network):
+        for index in range(batches):
+            seed_step(spec.seed, index)
+            images, _ = workload.batch(index, seed=spec.seed)
+            for part in images.split(micro):
+                with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
+                    state.network(part.to(device).contiguous(memory_format=layout))

@@ -21,9 +21,10 @@ import numpy as np
 
 from calando.controllers import Observation
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
+from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
-from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated, statistics_of
+from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated
 from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import final
 
 import torch
 from torch import nn
 
-from calando.training.evaluated import statistics_of
+from calando.training.batch_norm import holding_statistics
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
 from calando.workloads.workload import Workload
@@ -88,22 +87,5 @@ class Update:
         """Loss and gradient anew, at the weights as they are; statistics of batches are those of the first pass."""
         self._state.optimizer.zero_grad(set_to_none=True)
         seed_step(self._state.spec.seed, self._index)
-        with torch.enable_grad(), _statistics_held(self._state.network):
+        with torch.enable_grad(), holding_statistics(self._state.network):
             return self.gradient()
-
-
-@contextmanager
-def _statistics_held(network: nn.Module) -> Iterator[None]:
-    """Batch normalisation uses the batch's statistics, and its running ones stay."""
-    layers = statistics_of(network)
-    for layer in layers:
-        layer.track_running_stats = False
-    kept = [(layer.running_mean, layer.running_var, layer.num_batches_tracked) for layer in layers]
-    for layer in layers:
-        layer.running_mean = layer.running_var = layer.num_batches_tracked = None
-    try:
-        yield
-    finally:
-        for layer, (mean, variance, count) in zip(layers, kept, strict=True):
-            layer.running_mean, layer.running_var, layer.num_batches_tracked = mean, variance, count
-            layer.track_running_stats = True

@@ -8,10 +8,9 @@
     update    one update: batches -> loss -> gradients -> optimizer
     loss      from a batch of any make to a loss
     ready     what is lent, checked and made ready for training
-    lent      everything put back bit by bit, between sweeps and at the end
 
-Both finders lend what is trained, make an update of it and hand that to `find_ranges`, which measures, asks
-`calando.analysis.suggest` for the judgement, and returns what was found.
+Both finders lend what is trained (`calando.training.lent`), make an update of it and hand that to `find_ranges`, which
+measures, asks `calando.analysis.suggest` for the judgement, and returns what was found.
 """
 
 from calando.training.range_test.find import Asked, Progress, find_lr

@@ -23,8 +23,8 @@ from calando.optim.driver import Driver, group_name
 from calando.optim.methods import closure_of, usual_rate_of
 from calando.schedules import constant
 from calando.schedules.span import Horizon
+from calando.training.lent import lending
 from calando.training.range_test.found import Found, FoundRate, held
-from calando.training.range_test.lent import lending
 from calando.training.range_test.loss import Forward, LentLoss
 from calando.training.range_test.measure import Sweep, hold_rate, measure_curves
 from calando.training.range_test.ready import check_lent, device_of, endless, prepare
@@ -107,7 +107,7 @@ def find_lr(
 ) -> Found:
     """Measure the training loss over a rising learning rate, a few times, and say which rate it speaks for.
 
-    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.range_test.lent`.
+    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.lent`.
     It may be called in the middle of training. Under DistributedDataParallel call it on every rank: all get the same
     answer.
 

@@ -16,9 +16,9 @@ from torch import nn
 
 from calando.records import RunSpec
 from calando.training.lane import holding_lane, seed_step
+from calando.training.lent import lending
 from calando.training.range_test.find import Asked, Progress, find_ranges
 from calando.training.range_test.found import Found
-from calando.training.range_test.lent import lending
 from calando.training.range_test.loss import LentLoss
 from calando.training.range_test.update import LentUpdate
 from calando.training.state import start
