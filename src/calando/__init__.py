@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calando.engine.compare import compare
     from calando.errors import CalandoError, UsageError
     from calando.integrations.attach import attach
+    from calando.integrations.follow import follow
     from calando.integrations.torch_scheduler import LRScheduler
     from calando.optim import parse_strategy
     from calando.optim.groups import layer_groups
@@ -34,6 +35,7 @@ __all__ = [
     "attach",
     "compare",
     "find_lr",
+    "follow",
     "layer_groups",
     "parse",
     "parse_strategy",
@@ -51,6 +53,7 @@ _HOMES = {
     "attach": "calando.integrations.attach",
     "compare": "calando.engine.compare",
     "find_lr": "calando.training.range_test",
+    "follow": "calando.integrations.follow",
     "layer_groups": "calando.optim.groups",
     "parse": "calando.schedules",
     "parse_strategy": "calando.optim",

@@ -22,11 +22,13 @@ class Wants:
     """What a controller asks the loop for at an update, beyond its loss and evaluation; each has its price.
 
     Args:
+        seen: the value of `Observation` that it answers to: "loss", "validation_loss" or "validation_score".
         dead: to look for gradients that are exactly zero (`Observation.dead`).
         curvature: to measure along the update, for a second pass (`Observation.slope`, `Observation.curvature`).
         states: to have a state to go back to: that before this update, where none is kept yet.
     """
 
+    seen: str = "loss"
     dead: bool = False
     curvature: bool = False
     states: bool = False

@@ -90,8 +90,8 @@ class Plateau:
         return state
 
     def wants(self, step: int) -> Wants:
-        """Nothing but losses and evaluations."""
-        return Wants()
+        """Nothing but its metric."""
+        return Wants(seen="loss" if self.metric == "training_loss" else self.metric)
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Answer where there is a new value of the metric: after evaluations, or after every update."""

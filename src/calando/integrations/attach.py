@@ -24,7 +24,7 @@ from calando.integrations.course import Course, Jump
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
-__all__ = ["Attached", "attach", "refuse_attached"]
+__all__ = ["Attached", "attach", "refuse_attached", "was_skipped"]
 
 
 def attach(
@@ -137,12 +137,17 @@ class Attached:
         self._course.driver.write(self.step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        infinite = getattr(optimizer, "found_inf", None)  # of a fused optimizer, while a GradScaler steps it
-        if infinite is None or not infinite.item():
+        if not was_skipped(optimizer):
             self.step += 1
 
 
 _DRIVEN: WeakSet[Optimizer] = WeakSet()
+
+
+def was_skipped(optimizer: Optimizer) -> bool:
+    """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
+    infinite = getattr(optimizer, "found_inf", None)
+    return infinite is not None and bool(infinite.item())
 
 
 def refuse_attached(optimizer: Optimizer) -> None:

@@ -124,7 +124,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
 
 
 def bind_strategy(
-    strategy: StrategySpec, *, steps: int, steps_per_epoch: int
+    strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None
 ) -> tuple[dict[str, Schedule], tuple[Controller, ...]]:
     """A strategy's schedules, for the driver to bind to its groups, and its controllers, bound to a horizon.
 
@@ -139,7 +139,7 @@ def bind_strategy(
     return schedules, tuple(controller_of(text, horizon) for text in strategy.controllers)
 
 
-def bind_average(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> Average | None:
+def bind_average(strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None) -> Average | None:
     """A strategy's weight average, bound to a horizon; None where it has none.
 
     Raises:

@@ -7,13 +7,14 @@ from typing import final
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from calando.training.batch_norm import holding_statistics
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
 from calando.workloads.workload import Workload
 
-__all__ = ["Update"]
+__all__ = ["Update", "dead_share"]
 
 
 @final
@@ -53,8 +54,7 @@ class Update:
 
     def dead(self) -> float:
         """Share of the trained tensors whose gradient is exactly zero."""
-        parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.requires_grad]
-        return sum(p.grad is None or not bool(p.grad.any()) for p in parameters) / len(parameters)
+        return dead_share(self._state.optimizer)
 
     def apply_measured(self) -> tuple[float, float]:
         """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`."""
@@ -89,3 +89,9 @@ class Update:
         seed_step(self._state.spec.seed, self._index)
         with torch.enable_grad(), holding_statistics(self._state.network):
             return self.gradient()
+
+
+def dead_share(optimizer: Optimizer) -> float:
+    """Share of the tensors that an optimizer trains whose gradient is exactly zero."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    return sum(p.grad is None or not bool(p.grad.any()) for p in parameters) / len(parameters)

@@ -20,6 +20,7 @@ import torch
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.optim.methods.own.memory import loss_from
 
 __all__ = ["AliG"]
 
@@ -48,7 +49,7 @@ class AliG(Optimizer):
         """
         if closure is None:
             raise UsageError("AliG needs the loss of the batch: optimizer.step(lambda: loss)")
-        loss = float(closure())
+        loss = loss_from(closure)
         moved = [(group, [p for p in group["params"] if p.grad is not None]) for group in self.param_groups]
         penalties, squares = [], []
         for group, parameters in moved:

@@ -1,0 +1,261 @@
+"""A whole strategy in a training loop of one's own: what the method needs beside its steps happens by itself.
+
+    before optimizer.step()     the rates of update t are written; a closure is what the method wants of it
+    after it                    the average takes the weights in; t becomes t + 1, unless a gradient scaler skipped it
+    observe(…)                  controllers answer: a plateau cuts the rate, a rollback brings good weights back
+    evaluated(…)                meanwhile the network holds what is to be judged, batch norm's statistics its own
+
+The optimizer is the method's own, with hooks that torch offers in public, so it goes where a torch optimizer goes.
+All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the strategy.
+
+A closure is torch's: it clears gradients, works the loss out, calls `backward` and returns the loss. SAM calls it twice
+an update, the second time with the dropout of the first and without touching running statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, final
+from weakref import proxy
+
+from torch import nn
+from torch.compiler import disable
+from torch.optim import Optimizer
+
+from calando.errors import UsageError
+from calando.integrations.updates import Updates
+from calando.optim import find_method, read_strategy
+from calando.optim.installed import check_installed
+from calando.records import StrategySpec
+from calando.training.batch_norm import gathering_statistics, statistics_of
+from calando.training.evaluated import BATCHES
+from calando.training.lent import lending
+from calando.training.range_test.loss import moved
+
+__all__ = ["Following", "follow"]
+
+Forward = Callable[[nn.Module, Any], object]
+
+
+def follow(
+    network: nn.Module,
+    strategy: str | StrategySpec,
+    *,
+    total_steps: int,
+    steps_per_epoch: int | None = None,
+    lr: float | None = None,
+    chance: float | None = None,
+) -> Following:
+    """Train a network in your own loop with any strategy: method, schedules, average and controllers.
+
+    Args:
+        network: whose trained parameters are divided into the groups that the method needs; on its device already.
+        strategy: a preset's name, a strategy's text or file, as `calando compare` takes them.
+        total_steps: the horizon in updates; beyond it the last rate holds.
+        steps_per_epoch: updates in one epoch; needed where a length is in epochs.
+        lr: the base rate, where the strategy leaves it to trials (`lr=auto`); it wins over the strategy's.
+        chance: the loss of a network that knows nothing, log(classes) for a mean cross-entropy; with it a rollback sees
+            a network that died.
+
+    Raises:
+        UsageError: a strategy that is none, has no rate, or does not fit the horizon or the network; a package that is
+            not installed; an automatic warmup (`edge`), which only calando's own loop measures.
+
+    >>> import torch, calando
+    >>> x, y = torch.randn(64, 1, 4, 4), torch.arange(64) % 2
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    >>> training = calando.follow(network, "ema-cosine", lr=0.1, total_steps=20)
+    >>> while not training.done:
+    ...     nn.functional.cross_entropy(network(x), y).backward()
+    ...     training.optimizer.step()
+    ...     training.optimizer.zero_grad()
+    >>> with training.evaluated([(x, y)]):
+    ...     accuracy = (network(x).argmax(1) == y).float().mean()
+    >>> training.step, training.optimizer.param_groups[0]["lr"] < 0.001
+    (20, True)
+    """
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
+    spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(strategy)
+    return Following(network, spec, lr=lr, chance=chance, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+
+
+@final
+class Following:
+    """A strategy that a network is trained with; made by `follow`.
+
+    Args:
+        network: as it was given.
+        strategy: as it was read.
+        optimizer: the method's; call its `step` and `zero_grad` as ever.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        strategy: StrategySpec,
+        *,
+        lr: float | None,
+        chance: float | None,
+        total_steps: int,
+        steps_per_epoch: int | None,
+    ) -> None:
+        if strategy.horizon:
+            raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps says it")
+        self.network, self.strategy = network, strategy
+        self._method = find_method(strategy.method)
+        check_installed([strategy])
+        options = self._method.settle(strategy.options)
+        groups = self._method.groups.split(network, options)
+        self.optimizer: Optimizer = self._method.build(groups, self._rate(lr), options)
+        # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
+        self._updates = Updates(
+            network,
+            proxy(self.optimizer),
+            strategy,
+            chance=chance,
+            total_steps=total_steps,
+            steps_per_epoch=steps_per_epoch,
+        )
+        # torch.compile must not trace the hooks: it would take the step for a constant, and compile anew for each.
+        self.optimizer.register_step_pre_hook(disable(self._updates.before))
+        self.optimizer.register_step_post_hook(disable(self._updates.after))
+        self.optimizer.register_state_dict_post_hook(self._updates.save)
+        self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
+        self.optimizer.register_load_state_dict_post_hook(self._updates.load)
+
+    @property
+    def step(self) -> int:
+        """Updates made so far; the next one is update number `step`. A rollback takes some back."""
+        return self._updates.step
+
+    @property
+    def done(self) -> bool:
+        """All updates were made, or a rollback gave up."""
+        return self._updates.step >= self._updates.total_steps or self.stopped is not None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why a rollback gave up, or None."""
+        return self._updates.stopped
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What controllers did, in sentences, oldest first."""
+        return tuple(self._updates.events)
+
+    def observe(
+        self,
+        *,
+        loss: float | None = None,
+        validation_loss: float | None = None,
+        validation_score: float | None = None,
+    ) -> tuple[str, ...]:
+        """Tell the controllers what came of the last update; after `optimizer.step()`, at most once an update.
+
+        Args:
+            loss: the training loss of its batch; after every update where a rollback, or a plateau on the training
+                loss, is there.
+            validation_loss, validation_score: where an evaluation followed.
+
+        Returns:
+            What they did, in sentences; mostly nothing.
+
+        Raises:
+            UsageError: no update since the last call; a value that they need is missing, or nobody asks for.
+
+        >>> import torch, calando
+        >>> network = nn.Linear(1, 1)
+        >>> training = calando.follow(network, "sgd(lr=0.1) | plateau(factor=0.5, patience=1)", total_steps=9)
+        >>> for found in (0.5, 0.6):
+        ...     network(torch.ones(1, 1)).sum().backward()
+        ...     training.optimizer.step()
+        ...     print(training.observe(validation_loss=found))
+        ()
+        ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 steps',)
+        """
+        return self._updates.observe(
+            self.optimizer, loss=loss, validation_loss=validation_loss, validation_score=validation_score
+        )
+
+    @contextmanager
+    def evaluated(
+        self, batches: Iterable[Any] | None = None, *, forward: Forward | None = None, most: int = BATCHES
+    ) -> Iterator[None]:
+        """Meanwhile the network is in evaluation mode and holds the weights to judge, save or export.
+
+        Those are others than what is trained for schedule-free methods, DoG, `ema` and `swa`. The statistics of batch
+        normalisation are worked out anew for them, as the mean over training batches. Afterwards weights, statistics,
+        modes, generators and the loader's position are as they were, to the bit.
+
+        Args:
+            batches: training batches, such as the loader; needed where the network has batch normalisation. A batch
+                is (*inputs, target), a dict of the network's arguments, or the input.
+            forward: called with (network, batch) instead, for batches of another make.
+            most: how many are taken.
+
+        Raises:
+            UsageError: batches are needed and there are none.
+        """
+        if not self._updates.others_evaluated:
+            modes = [(module, module.training) for module in self.network.modules()]
+            self.network.eval()
+            try:
+                yield
+            finally:
+                for module, training in modes:
+                    module.training = training
+            return
+        needed = bool(statistics_of(self.network))
+        if needed and batches is None:
+            raise UsageError(
+                "the network has batch normalisation, and its statistics are of other weights than those evaluated; "
+                "pass training batches: evaluated(loader)"
+            )
+        switching: Any = self.optimizer  # has eval() and train() where its method says so
+        with lending(self.network, source=batches):
+            try:
+                if self._method.eval_mode:
+                    switching.eval()
+                if self._updates.average is not None:
+                    self._updates.average.put_in()
+                if needed:
+                    assert batches is not None
+                    self._recalibrate(batches, forward or _forward, most)
+                self.network.eval()
+                yield
+            finally:
+                if self._method.eval_mode:
+                    switching.train()
+
+    def _recalibrate(self, batches: Iterable[Any], forward: Forward, most: int) -> None:
+        device = next(self.network.parameters()).device
+        taken = 0
+        with gathering_statistics(self.network):
+            for batch in islice(batches, most):
+                forward(self.network, moved(batch, device))
+                taken += 1
+        if not taken:
+            raise UsageError("batch normalisation's statistics need training batches, and there was none")
+
+    def _rate(self, given: float | None) -> float:
+        rate = self.strategy.lr if given is None else given
+        if rate is None:
+            usual = f"{self._method.usual_rate:g}"
+            raise UsageError(
+                f"{self.strategy.name} leaves its rate to trials; pass lr=, from calando.find_lr or `calando compare` "
+                f"(usual for {self._method.name}: {usual})"
+            )
+        if isinstance(rate, bool) or not 0 < rate < float("inf"):
+            raise UsageError(f"lr must be a positive finite number, got {rate!r}")
+        return float(rate)
+
+
+def _forward(network: nn.Module, batch: Any) -> object:
+    if isinstance(batch, Mapping):
+        return network(**batch)
+    if isinstance(batch, tuple | list):
+        return network(*(batch[:-1] if len(batch) > 1 else batch))
+    return network(batch)

@@ -1,0 +1,265 @@
+"""What happens round an optimizer's step where a strategy is followed: `calando.integrations.follow`.
+
+State is the step, the average, and each controller's state and multiplier; rates follow from it in closed form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from calando.controllers import Action, Observation
+from calando.controllers.base import State
+from calando.errors import UsageError
+from calando.integrations.attach import was_skipped
+from calando.optim import find_method
+from calando.optim.driver import Driver
+from calando.optim.strategies import bind_average, bind_strategy
+from calando.records import StrategySpec
+from calando.schedules.span import Horizon
+from calando.training.average import RunningAverage
+from calando.training.batch_norm import holding_statistics
+from calando.training.rewind import KEPT
+from calando.training.snapshot import Snapshot
+from calando.training.update import dead_share
+
+__all__ = ["Updates"]
+
+KEY = "calando"
+
+Closure = Callable[[], Any]
+
+
+@final
+@dataclass(frozen=True)
+class _Kept:
+    """A state worth coming back to."""
+
+    bits: Snapshot
+    step: int
+    averaged: int
+    controller_states: tuple[State, ...]
+    multipliers: tuple[float, ...]
+
+
+@final
+class Updates:
+    """The updates of one optimizer.
+
+    Args:
+        network: what is trained.
+        optimizer: the strategy's, or a proxy of it.
+        strategy, chance, total_steps, steps_per_epoch: as `follow` takes them.
+
+    Raises:
+        UsageError: as `follow`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        strategy: StrategySpec,
+        *,
+        chance: float | None,
+        total_steps: int,
+        steps_per_epoch: int | None,
+    ) -> None:
+        horizon = Horizon(total_steps, steps_per_epoch)
+        schedules, self.controllers = bind_strategy(strategy, steps=total_steps, steps_per_epoch=steps_per_epoch)
+        average = bind_average(strategy, steps=total_steps, steps_per_epoch=steps_per_epoch)
+        if any(controller.wants(0).curvature for controller in self.controllers):
+            raise UsageError(
+                "edge measures by a second pass over each batch, which calando's own loop alone makes (calando train, "
+                "calando compare); leave it out, or warm up as in linear(0.01, 1, over='10%') >> cosine(1, 0)"
+            )
+        self.step = 0
+        self.total_steps = total_steps
+        self.stopped: str | None = None
+        self.events: list[str] = []
+        self.average = None if average is None else RunningAverage(network, average)
+        self._network, self._method, self._chance = network, find_method(strategy.method), chance
+        self._driver = Driver(optimizer, schedules=schedules, horizon=horizon)
+        self._identity = {"strategy": strategy.text, "total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
+        self._states = [controller.initial() for controller in self.controllers]
+        self._multipliers = [float(state.get("multiplier", 1.0)) for state in self._states]
+        self._texts = strategy.controllers
+        self._kept: list[_Kept] = []
+        self._dead: float | None = None
+        self._observed = 0  # updates made when `observe` was called last
+        self._loading: Mapping[str, Any] = {}
+        self._driver.write(0, multiplier=math.prod(self._multipliers))
+
+    @property
+    def others_evaluated(self) -> bool:
+        """Whether the weights to evaluate are others than those trained."""
+        return self._method.eval_mode or (self.average is not None and self.average.count > 0)
+
+    def before(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Hook: the rates of this update, and the closure that the method wants."""
+        if not self._kept and any(controller.wants(self.step).states for controller in self.controllers):
+            self._keep(optimizer)
+        self._driver.write(self.step, multiplier=math.prod(self._multipliers))
+        if self._method.closure == "none":
+            return None
+        closure: Closure | None = args[0] if args else kwargs.get("closure")
+        if closure is None:
+            wanted = "the loss of the batch" if self._method.closure == "loss" else "a second pass over the batch"
+            raise UsageError(
+                f"{self._method.name} needs {wanted}: optimizer.step(closure), where the closure clears gradients, "
+                "works the loss out, calls backward and returns the loss"
+            )
+        if self._method.closure == "loss":
+            return None
+        return (self._second_pass(optimizer, closure),), {}
+
+    def after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Hook: an update was made, unless a gradient scaler skipped it."""
+        if was_skipped(optimizer):
+            return
+        if self.average is not None:
+            self.average.update(self.step)
+        looked_for = any(controller.wants(self.step).dead for controller in self.controllers)
+        self._dead = dead_share(optimizer) if looked_for else None
+        self.step += 1
+
+    def save(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        """Hook: all that is ours goes into the optimizer's state."""
+        tensors = {} if self.average is None else self.average.tensors
+        state_dict[KEY] = {
+            **self._identity,
+            "step": self.step,
+            "averaged": 0 if self.average is None else self.average.count,
+            "average": {name: tensor.clone() for name, tensor in tensors.items()},
+            "controller_states": [dict(state) for state in self._states],
+            "multipliers": list(self._multipliers),
+            "events": list(self.events),
+            "stopped": self.stopped,
+        }
+
+    def check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        """Hook: refuse a state that is not of this strategy, before anything is loaded.
+
+        Raises:
+            UsageError: it is not.
+        """
+        saved = state_dict.pop(KEY, None)
+        if saved is None:
+            raise UsageError("not a state of calando.follow: the optimizer was saved without its strategy")
+        for name, mine in self._identity.items():
+            if saved[name] != mine:
+                raise UsageError(f"the state was saved with {name}={saved[name]!r}; here it is {mine!r}")
+        self._loading = saved
+
+    def load(self, optimizer: Optimizer) -> None:
+        """Hook: what `check` let pass, after the optimizer's own state."""
+        saved = self._loading
+        if self.average is not None:
+            self.average.count = saved["averaged"]
+            for name, tensor in self.average.tensors.items():
+                tensor.copy_(saved["average"][name])
+        self.step = self._observed = saved["step"]
+        self._states = [dict(state) for state in saved["controller_states"]]
+        self._multipliers, self.events, self.stopped = saved["multipliers"], list(saved["events"]), saved["stopped"]
+        self._kept, self._loading = [], {}
+        self._driver.write(self.step, multiplier=math.prod(self._multipliers))
+
+    def observe(self, optimizer: Optimizer, **seen: float | None) -> tuple[str, ...]:
+        """The controllers' answers to the last update: `Following.observe`."""
+        given = {name: float(value) for name, value in seen.items() if value is not None}
+        wanted = [controller.wants(self.step).seen for controller in self.controllers]
+        self._check_seen(given, wanted)
+        self._observed = self.step
+        observation = Observation(**{"loss": 0.0, **given}, step=self.step - 1, chance=self._chance, dead=self._dead)
+        answers: dict[int, Action] = {}
+        for index, controller in enumerate(self.controllers):
+            if wanted[index] in given:
+                self._states[index], answers[index] = controller.respond(self._states[index], observation)
+        said = tuple(action.event for action in answers.values() if action.event)
+        self.events += said
+        rewinding = [index for index, action in answers.items() if action.rewind]
+        for index, action in answers.items():
+            if not rewinding or index in rewinding:
+                self._multipliers[index] = action.multiplier
+        if rewinding:
+            self._go_back(optimizer, rewinding)
+            return said
+        stops = [action.stop for action in answers.values() if action.stop is not None]
+        self.stopped = stops[-1] if stops else None
+        if any(action.keep for action in answers.values()):
+            self._keep(optimizer)
+        return said
+
+    def _check_seen(self, given: Mapping[str, float], wanted: list[str]) -> None:
+        if self.step == self._observed:
+            raise UsageError("observe() tells of an update, and none was made since the last call; give all in one")
+        for name in given:
+            if name != "loss" and name not in wanted:
+                reads = f"{', '.join(wanted)} is what is read" if wanted else "the strategy has no controller"
+                raise UsageError(f"nothing answers to {name}: {reads}")
+        for text, name in zip(self._texts, wanted, strict=True):
+            if name == "loss" and name not in given:
+                raise UsageError(f"{text} answers to the training loss: pass loss= after every update")
+
+    def _second_pass(self, optimizer: Optimizer, closure: Closure) -> Closure:
+        """The gradient at the weights as they are; what is returned works it out once more, on the same dice."""
+        dice = _dice(self._network)
+        optimizer.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            first = closure()
+
+        def again() -> Any:
+            optimizer.zero_grad(set_to_none=True)
+            _throw_again(dice)
+            with torch.enable_grad(), holding_statistics(self._network):
+                closure()
+            return first
+
+        return again
+
+    def _keep(self, optimizer: Optimizer) -> None:
+        bits = Snapshot()
+        bits.note(self._network)
+        bits.note(optimizer)
+        if self.average is not None:
+            bits.note(self.average.tensors)
+        averaged = 0 if self.average is None else self.average.count
+        states = tuple(dict(state) for state in self._states)
+        kept = _Kept(bits, self.step, averaged, states, tuple(self._multipliers))
+        self._kept = [*self._kept, kept][-KEPT:]
+
+    def _go_back(self, optimizer: Optimizer, asked: list[int]) -> None:
+        """To the older kept state; the controllers that asked keep theirs."""
+        back = self._kept[0]
+        back.bits.put_back()
+        optimizer.zero_grad(set_to_none=True)  # gradients of that time came back as well
+        self.step = self._observed = back.step
+        if self.average is not None:
+            self.average.count = back.averaged
+        for index in range(len(self.controllers)):
+            if index not in asked:
+                self._states[index], self._multipliers[index] = (
+                    dict(back.controller_states[index]),
+                    back.multipliers[index],
+                )
+        self._kept = [back]
+
+
+def _dice(network: nn.Module) -> tuple[torch.Tensor, dict[torch.device, torch.Tensor]]:
+    devices = {p.device for p in network.parameters() if p.is_cuda}
+    return torch.get_rng_state(), {device: torch.cuda.get_rng_state(device) for device in devices}
+
+
+def _throw_again(dice: tuple[torch.Tensor, dict[torch.device, torch.Tensor]]) -> None:
+    state, others = dice
+    torch.set_rng_state(state)
+    for device, mine in others.items():
+        torch.cuda.set_rng_state(mine, device)
