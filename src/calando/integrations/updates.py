@@ -110,7 +110,8 @@ class Updates:
         self._driver.write(self.step, multiplier=math.prod(self._multipliers))
         if self._method.closure == "none":
             return None
-        closure: Closure | None = args[0] if args else kwargs.get("closure")
+        # torch hands its hooks the optimizer in front of what `step` was called with.
+        closure: Closure | None = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             wanted = "the loss of the batch" if self._method.closure == "loss" else "a second pass over the batch"
             raise UsageError(
@@ -119,7 +120,7 @@ class Updates:
             )
         if self._method.closure == "loss":
             return None
-        return (self._second_pass(optimizer, closure),), {}
+        return (args[0], self._second_pass(optimizer, closure)), {}
 
     def after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Hook: an update was made, unless a gradient scaler skipped it."""

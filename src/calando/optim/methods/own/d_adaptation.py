@@ -29,6 +29,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from calando.optim.methods.own.memory import loss_from
+
 __all__ = ["DAdaptAdam", "DAdaptSGD"]
 
 
@@ -52,9 +54,9 @@ class DAdaptAdam(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update by the gradients that are there."""
-        assert closure is None, "D-Adaptation takes no closure"
+    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
+        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
+        loss = None if closure is None else loss_from(closure)
         first = self.param_groups[0]
         beta1, beta2 = first["betas"]
         root = math.sqrt(beta2)
@@ -76,7 +78,7 @@ class DAdaptAdam(Optimizer):
         length = _sum(lengths)
         numerator = root * first["numerator"] + (1 - root) * _sum(products)
         if length == 0:
-            return
+            return loss
         d = max(first["d"], numerator / ((1 - root) * length))
         for group, dl, p in moved:
             state = self.state[p]
@@ -84,6 +86,7 @@ class DAdaptAdam(Optimizer):
             p.sub_(state["exp_avg"] / state["exp_avg_sq"].sqrt().add_(group["eps"]))
         for group in self.param_groups:
             group.update(d=d, numerator=numerator, k=group["k"] + 1)
+        return loss
 
 
 @final
@@ -103,14 +106,14 @@ class DAdaptSGD(Optimizer):
         super().__init__(params, {**defaults, "d": d0, "numerator": 0.0, "first_norm": 0.0})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update by the gradients that are there."""
-        assert closure is None, "D-Adaptation takes no closure"
+    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
+        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
+        loss = None if closure is None else loss_from(closure)
         first = self.param_groups[0]
         moved = _moved(self.param_groups)
         norm = first["first_norm"] or math.sqrt(_sum([_total(p.grad.square()) for _, p in moved]))
         if norm == 0:
-            return
+            return loss
         products, squares = [], []
         for group, p in moved:
             dl = first["d"] * float(group["lr"]) / norm
@@ -129,6 +132,7 @@ class DAdaptSGD(Optimizer):
             p.lerp_(state["x0"] - state["s"], 1 - group["momentum"])
         for group in self.param_groups:
             group.update(d=d, numerator=numerator, first_norm=norm)
+        return loss
 
 
 def _moved(groups: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], Any]]:

@@ -17,6 +17,8 @@ from typing import Any, final
 import torch
 from torch.optim import Optimizer
 
+from calando.optim.methods.own.memory import loss_from
+
 __all__ = ["Lamb"]
 
 
@@ -36,9 +38,9 @@ class Lamb(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update by the gradients that are there."""
-        assert closure is None, "LAMB takes no closure"
+    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
+        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
+        loss = None if closure is None else loss_from(closure)
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
             for p in group["params"]:
@@ -57,3 +59,4 @@ class Lamb(Optimizer):
                     weight, length = torch.linalg.vector_norm(p), torch.linalg.vector_norm(update)
                     update *= torch.where((weight > 0) & (length > 0), weight / length, 1.0)
                 p.sub_(update * group["lr"])
+        return loss
