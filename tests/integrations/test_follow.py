@@ -194,8 +194,9 @@ def test_evaluating_leaves_no_trace(text):
                     assert not any(module.training for module in training.network.modules())
                     assert torch.equal(training.network[1].running_mean, frozen)
                     assert (bits(training.network) != before) == (text != "sgd(lr=0.1)")
-                    training.network(x)
+                    training.network.noted = training.network(x).argmax(1)
                     torch.rand(3)
+                assert training.network.noted.shape == y.shape
                 with pytest.raises(KeyboardInterrupt), training.evaluated(loader):
                     raise KeyboardInterrupt
         modes = [module.training for module in training.network.modules()]

@@ -54,3 +54,36 @@ def test_resumed_from_a_saved_state_the_next_rates_are_right(tmp_path):
     accelerator, *prepared = build(tmp_path)
     accelerator.load_state(tmp_path / "saved")
     assert before + train(accelerator, *prepared, batches=TOTAL - 5) == wanted()
+
+
+@pytest.mark.parametrize("text", ["schedule_free_sgd(lr=0.5)", "adamw(lr=0.01) | cosine(1, 0) | ema(decay=0.5)"])
+def test_a_strategy_is_followed_held_back_saved_and_resumed(tmp_path, text):
+    def build():
+        accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2, project_dir=tmp_path)
+        torch.manual_seed(2)
+        course = calando.follow(torch.nn.Linear(2, 1), text, total_steps=TOTAL)
+        return accelerator, course, *accelerator.prepare(course.network, course.optimizer)
+
+    def train(accelerator, model, optimizer, *, batches):
+        for index in range(batches):
+            with accelerator.accumulate(model):
+                accelerator.backward(model(torch.eye(2) + index % 2).square().mean())
+                optimizer.step()
+                optimizer.zero_grad()
+
+    def judged(course):
+        with course.evaluated():
+            return [p.tolist() for p in course.network.parameters()]
+
+    accelerator, whole, *rest = build()
+    train(accelerator, *rest, batches=2 * TOTAL)
+    accelerator, first, *rest = build()
+    train(accelerator, *rest, batches=10)
+    assert first.step == 5
+    accelerator.save_state(tmp_path / "saved")
+    accelerator, second, *rest = build()
+    accelerator.load_state(tmp_path / "saved")
+    train(accelerator, *rest, batches=2 * TOTAL - 10)
+    assert whole.done
+    assert second.done
+    assert judged(whole) == judged(second)

@@ -101,3 +101,44 @@ def test_the_rate_monitor_reads_it(tmp_path):
     )
     trainer.fit(model, torch.utils.data.DataLoader(torch.ones(8, 2), batch_size=2))
     assert [rates for rates in logger.rates if rates] == wanted()
+
+
+class Followed(lightning.LightningModule):
+    """A whole strategy: Lightning's closures are what SAM and MoMo want."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+        self.text, self.judged = text, []
+
+    def configure_optimizers(self):
+        self.course = calando.follow(self, self.text, total_steps=TOTAL)
+        return self.course.optimizer
+
+    def training_step(self, batch, index):
+        return self.layers(batch).square().mean()
+
+    def on_train_end(self):
+        with self.course.evaluated([torch.eye(2), 1 - torch.eye(2)], forward=lambda net, batch: net.layers(batch)):
+            self.judged.append(self.layers(torch.ones(1, 2)).item())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sam(lr=0.1) | cosine(1, 0)", "momo(lr=0.1)", "schedule_free_sgd(lr=0.5)", "adamw(lr=0.01) | ema(decay=0.5)"],
+)
+def test_a_strategy_is_followed_saved_and_resumed(tmp_path, text):
+    ends = []
+    for cut in (TOTAL, 5):
+        torch.manual_seed(1)
+        model = Followed(text)
+        model.seen = []
+        trainer, _ = fit(tmp_path, max_steps=cut, model=model)
+        if cut < TOTAL:
+            trainer.save_checkpoint(tmp_path / "saved.ckpt")
+            model = Followed(text)
+            model.seen = []
+            fit(tmp_path, max_steps=TOTAL, model=model, checkpoint=tmp_path / "saved.ckpt")
+        assert model.course.done
+        ends.append([*(p.tolist() for p in model.parameters()), model.judged])
+    assert ends[0] == ends[1]

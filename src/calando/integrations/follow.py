@@ -15,7 +15,7 @@ an update, the second time with the dropout of the first and without touching ru
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from typing import Any, final
 from weakref import proxy
@@ -199,15 +199,18 @@ class Following:
         Raises:
             UsageError: batches are needed and there are none.
         """
-        if not self._updates.others_evaluated:
-            modes = [(module, module.training) for module in self.network.modules()]
-            self.network.eval()
-            try:
+        modes = [(module, module.training) for module in self.network.modules()]
+        try:
+            with self._others(batches, forward or _forward, most) if self._updates.others_evaluated else nullcontext():
+                self.network.eval()
                 yield
-            finally:
-                for module, training in modes:
-                    module.training = training
-            return
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    @contextmanager
+    def _others(self, batches: Iterable[Any] | None, forward: Forward, most: int) -> Iterator[None]:
+        """Meanwhile the network holds other weights than those trained."""
         needed = bool(statistics_of(self.network))
         if needed and batches is None:
             raise UsageError(
@@ -215,7 +218,8 @@ class Following:
                 "pass training batches: evaluated(loader)"
             )
         switching: Any = self.optimizer  # has eval() and train() where its method says so
-        with lending(self.network, source=batches):
+        # Not the network itself: what the user notes on it meanwhile stays.
+        with lending([*self.network.parameters(), *self.network.buffers()], source=batches):
             try:
                 if self._method.eval_mode:
                     switching.eval()
@@ -223,8 +227,7 @@ class Following:
                     self._updates.average.put_in()
                 if needed:
                     assert batches is not None
-                    self._recalibrate(batches, forward or _forward, most)
-                self.network.eval()
+                    self._recalibrate(batches, forward, most)
                 yield
             finally:
                 if self._method.eval_mode:
