@@ -356,3 +356,31 @@ def test_evaluating_another_weights_statistics_needs_batches():
         pass
     with calando.follow(nn.Linear(1, 1), "schedule_free_sgd(lr=1)", total_steps=4).evaluated():
         pass
+
+
+def test_nobody_else_may_drive_it():
+    training = calando.follow(network(), "sgd(lr=0.1) | cosine(1, 0)", total_steps=4)
+    for drive in (calando.attach, calando.LRScheduler):
+        with pytest.raises(UsageError, match="if it is of calando.follow, write the schedule into its strategy"):
+            drive(training.optimizer, "linear(1, 0)", total_steps=4)
+
+
+@pytest.mark.parametrize("text", ["sgd(lr=0.1, momentum=0.9) | cosine(1, 0) | ema()", "sam(lr=0.1)", "momo(lr=1)"])
+def test_a_range_test_sweeps_its_optimizer_and_gives_it_back(text):
+    """As one of the same optimizer without a strategy: nothing of the strategy moves meanwhile."""
+    x, y = digits(256)
+    loader = [(x[at : at + 32], y[at : at + 32]) for at in range(0, 256, 32)]
+    training = calando.follow(network(), text, total_steps=9)
+    method, strategy = find_method(text.partition("(")[0]), training.strategy
+    plain = network()
+    options = method.settle(strategy.options)
+    bare = method.build(method.groups.split(plain, options), strategy.lr, options)
+    found = [
+        calando.find_lr(net, optimizer, cross_entropy, loader, steps=30, repeats=1)
+        for net, optimizer in ((training.network, training.optimizer), (plain, bare))
+    ]
+    assert found[0].curves.rates.tobytes() == found[1].curves.rates.tobytes()
+    assert repr(found[0].curves.losses) == repr(found[1].curves.losses)
+    assert training.step == 0
+    assert training.optimizer.state_dict()["calando"]["averaged"] == 0
+    assert bits(training.network) == bits(plain)

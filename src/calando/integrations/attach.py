@@ -24,7 +24,7 @@ from calando.integrations.course import Course, Jump
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
-__all__ = ["Attached", "attach", "refuse_attached", "was_skipped"]
+__all__ = ["Attached", "attach", "note_driven", "refuse_attached", "was_skipped"]
 
 
 def attach(
@@ -73,7 +73,7 @@ def attach(
         hyper_parameters=hyper_parameters,
     )
     attached = Attached(optimizer, course)
-    _DRIVEN.add(optimizer)
+    note_driven(optimizer)
     return attached
 
 
@@ -154,9 +154,15 @@ def refuse_attached(optimizer: Optimizer) -> None:
     """Two writers would overwrite each other.
 
     Raises:
-        UsageError: `optimizer` has schedules attached.
+        UsageError: `optimizer` has schedules attached, or follows a strategy.
     """
     if optimizer in _DRIVEN:
         raise UsageError(
-            "this optimizer follows attached schedules already; call detach() on what attach returned first"
+            "this optimizer follows attached schedules already; call detach() on what attach returned first, or, if it "
+            "is of calando.follow, write the schedule into its strategy"
         )
+
+
+def note_driven(optimizer: Optimizer) -> None:
+    """From now on `refuse_attached` refuses it."""
+    _DRIVEN.add(optimizer)

@@ -25,6 +25,7 @@ from torch.compiler import disable
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.integrations.attach import note_driven
 from calando.integrations.updates import Updates
 from calando.optim import find_method, read_strategy
 from calando.optim.installed import check_installed
@@ -119,6 +120,7 @@ class Following:
             total_steps=total_steps,
             steps_per_epoch=steps_per_epoch,
         )
+        note_driven(self.optimizer)
         # torch.compile must not trace the hooks: it would take the step for a constant, and compile anew for each.
         self.optimizer.register_step_pre_hook(disable(self._updates.before))
         self.optimizer.register_step_post_hook(disable(self._updates.after))
@@ -145,6 +147,10 @@ class Following:
     def events(self) -> tuple[str, ...]:
         """What controllers did, in sentences, oldest first."""
         return tuple(self._updates.events)
+
+    def get_last_lr(self) -> list[float]:
+        """Each group's present rate."""
+        return self._updates.get_last_lr()
 
     def observe(
         self,

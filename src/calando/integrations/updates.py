@@ -101,6 +101,10 @@ class Updates:
         """Whether the weights to evaluate are others than those trained."""
         return self._method.eval_mode or (self.average is not None and self.average.count > 0)
 
+    def get_last_lr(self) -> list[float]:
+        """Each group's present rate; that this is here tells a range test that these hooks write rates."""
+        return [float(group["lr"]) for group in self._driver.optimizer.param_groups]
+
     def before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
