@@ -1,6 +1,7 @@
 """The terminal's tables fit the terminal and say what the summary says."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -84,3 +85,20 @@ def test_every_comparison_and_trial_is_there(study):
 def test_the_headline_says_whether_the_study_is_complete(study):
     text = printed(headline(study.summary), width=100)
     assert ("─ complete" in text) == study.summary.complete
+
+
+def test_equal_notes_share_a_mark_and_no_two_marks_are_the_same(made):
+    summary = made("thirteen").summary
+    many = [f"only {place} rates tried" for place in range(30)] + ["the same"] * 10
+    results = tuple(replace(summary.results[0], name=f"s{place}", note=note) for place, note in enumerate(many))
+    text = printed(study_table(replace(summary, results=results, comparisons=()), width=200), width=200)
+    assert "(z) s25: only 25 rates tried" in text
+    assert "(aa) s26: only 26 rates tried" in text
+    assert text.count("(ae)") == 11
+    assert "(ae) 10 strategies: the same" in text
+    noted = tuple(replace(one, note=f"as {place % 2}") for place, one in enumerate(summary.results))
+    page = study_view(replace(summary, results=noted), made("thirteen").runs, made("thirteen").tests)
+    assert page.notes[:2] == (
+        ("1", "7 strategies: as 0."),
+        ("2", f"{', '.join(one.name for one in noted[1::2])}: as 1."),
+    )

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import Comparison, StrategyResult, StudySummary, Trial
+from calando.report.footnotes import footnotes, letters
 from calando.report.numbers import (
     ABSENT,
     count,
@@ -137,7 +138,7 @@ def _trial(trial: Trial, *, chosen: bool) -> str:
 
 def _columns(summary: StudySummary) -> list[_Column]:
     """All columns there is something to say in."""
-    marks = {result.name: _mark(place) for place, result in enumerate(_noted(summary))}
+    marks = {name: _mark(place) for place, one in enumerate(footnotes(summary)) for name in one.names}
 
     def verdict(result: StrategyResult, against: Comparison | None) -> str:
         if against is not None:
@@ -146,7 +147,7 @@ def _columns(summary: StudySummary) -> list[_Column]:
 
     columns = [
         _Column("strategy", lambda one, _: _shortened(one.name), 0, right=False),
-        _Column("rate", lambda one, _: rate(one.lr) + marks.get(one.name, ""), 1),
+        _Column("rate", lambda one, _: f"{rate(one.lr)} {marks.get(one.name, '')}".rstrip(), 1),
         _Column("validation, %", lambda one, _: spread(one.validation) + ("*" if one.validation_chose else ""), 6),
         _Column("test, %", lambda one, _: spread(one.test), 0),
     ]
@@ -185,16 +186,11 @@ def _fitting(columns: Sequence[_Column], cells: Sequence[Sequence[str]], *, widt
 
 
 def _mark(place: int) -> str:
-    """Footnote marks: a, b, c … in brackets, since figures would read as part of the rate."""
-    return f" ({chr(ord('a') + place % 26)})"
-
-
-def _noted(summary: StudySummary) -> list[StrategyResult]:
-    return [result for result in summary.results if result.note]
+    return f"({letters(place)})"
 
 
 def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
-    notes = [f"{_mark(place).strip()} {one.name}: {one.note}" for place, one in enumerate(_noted(summary))]
+    notes = [f"{_mark(place)} {one}" for place, one in enumerate(footnotes(summary))]
     said = "mean ± sd (n)"
     if summary.comparisons:
         n = summary.comparisons[0].n

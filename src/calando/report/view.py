@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from calando.analysis.asked import asked_for
 from calando.analysis.results import Comparison, StrategyResult, StudySummary
 from calando.records.record import RunRecord, TestScore
+from calando.report.footnotes import footnotes
 from calando.report.numbers import (
     ABSENT,
     cost,
@@ -83,7 +84,7 @@ class StudyView:
 def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudyView:
     """Put a study into words."""
     spec = summary.spec
-    notes = [(_mark(place), f"{one.name}: {one.note}.") for place, one in enumerate(_noted(summary))]
+    notes = [(_mark(place), f"{one}.") for place, one in enumerate(footnotes(summary))]
     if any(result.validation_chose for result in summary.results):
         notes.append(("*", "this validation score is of the very run that chose the rate, so it is a little too good."))
     use = _use(summary, runs)
@@ -109,10 +110,6 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
 
 def _mark(place: int) -> str:
     return str(place + 1)
-
-
-def _noted(summary: StudySummary) -> list[StrategyResult]:
-    return [result for result in summary.results if result.note]
 
 
 def _question(summary: StudySummary) -> str:
@@ -161,7 +158,7 @@ def _rows(summary: StudySummary, *, usable: bool) -> tuple[StrategyRow, ...]:
     styles = looks(strategy.name for strategy in summary.spec.strategies)
     against = {one.strategy: one for one in summary.comparisons}
     first = first_word(summary.comparisons) if usable and len(summary.results) > 1 else ABSENT
-    marks = {result.name: _mark(place) for place, result in enumerate(_noted(summary))}
+    marks = {name: _mark(place) for place, one in enumerate(footnotes(summary)) for name in one.names}
     return tuple(
         _row(
             result,
