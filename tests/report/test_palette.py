@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from calando.optim import PRESETS
 from calando.report.palette import COLOURS, looks
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB.
@@ -65,7 +66,7 @@ def test_colours_stand_out_from_the_page(ground):
     assert min(contrast(colour, ground) for colour in COLOURS) > 2.5
 
 
-def test_two_dozen_strategies_look_different_and_keep_their_looks():
-    names = [f"strategy {place}" for place in range(24)]
-    assert len(set(looks(names).values())) == 24
+def test_all_presets_together_look_different_and_keep_their_looks():
+    names = [f"strategy {place}" for place in range(max(48, len(PRESETS)))]
+    assert len(set(looks(names).values())) == len(names)
     assert looks(names[:5]) == {name: looks(names)[name] for name in names[:5]}

@@ -1,6 +1,6 @@
 """One look per strategy, the same in every figure and table of a study.
 
-    look(i) = (COLOURS[i mod 8], DASHES[i div 8 mod 3], SHAPES[i div 8 mod 3])
+    look(i) = (COLOURS[i mod 8], DASHES[i div 8 mod 6], SHAPES[i div 8 mod 6])
 
 The eight colours were searched for the largest smallest difference, as seen with normal sight and with
 protanopia, deuteranopia and tritanopia (Machado et al. 2009), among those that stand out from white and
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 __all__ = ["BETTER", "COLOURS", "NEUTRAL", "WORSE", "Look", "looks"]
 
 COLOURS = ("#0061d3", "#e08a00", "#0e9b72", "#d5073d", "#a532aa", "#3fa9db", "#7a5c00", "#6b7280")
-DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 3))
-SHAPES = ("circle", "diamond", "triangle-up")
+DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 3), (9, 3, 2, 3), (16, 4), (9, 3, 2, 3, 2, 3))
+SHAPES = ("circle", "diamond", "triangle-up", "square", "cross", "triangle-down")
 
 BETTER, WORSE, NEUTRAL = COLOURS[0], COLOURS[3], COLOURS[7]
 

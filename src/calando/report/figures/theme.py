@@ -103,6 +103,7 @@ def legend() -> alt.Legend:
         symbolSize=260,
         symbolStrokeWidth=2.5,
         symbolOpacity=1,
+        symbolLimit=0,  # none: Vega drops all beyond 30
     )
 
 
