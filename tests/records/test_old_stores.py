@@ -14,7 +14,7 @@ from calando.records import Evaluation, Event, RangeRecord, Store, TestScore, ro
 from calando.records import migrate as migrating
 
 KEPT = Path(__file__).parent / "old_stores"
-VERSIONS = ("1", "2")
+VERSIONS = ("1", "2", "3")
 
 
 def dump(path):

@@ -55,6 +55,7 @@ def a_record(study: StudySpec, *, seed: int = 0, losses=(1.0, float("nan")), out
         chance=0.1,
         events=(Event(step=1, kind="diverged", text="loss is nan"),),
         seconds=1.5,
+        second_passes=3,
         inherited=1,
         inherited_seconds=0.25,
         host={"machine": "x"},
@@ -65,7 +66,7 @@ def as_tuple(record: RunRecord) -> tuple:
     return (
         record.spec, record.outcome, record.steps_done, record.losses.tobytes(), record.rates.tobytes(),
         record.evaluations, record.chance, record.events, record.seconds, record.host, record.skips, record.undone,
-        record.inherited, record.inherited_seconds,
+        record.inherited, record.inherited_seconds, record.second_passes,
     )  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def through_sqlite():
 
 def test_what_a_run_cost_alone_and_what_was_trained_for_it():
     record = dataclasses.replace(a_record(a_study()), steps_done=10, undone=4, inherited=6, inherited_seconds=0.5)
-    assert (record.updates, record.updates_spent, record.seconds_spent) == (14, 8, 1.0)
+    assert (record.updates, record.updates_spent, record.seconds_spent) == (17, 11, 1.0)
 
 
 def test_a_reader_does_not_block_the_writer(tmp_path):
@@ -202,9 +203,9 @@ def test_a_newer_schema_is_refused_naming_what_is_read(tmp_path):
     Store.create(tmp_path, a_study(), fingerprint="f").__exit__(None, None, None)
     with closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection, connection:
         connection.execute(
-            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "4")[1:], "schema")
+            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "5")[1:], "schema")
         )
-    with pytest.raises(CorruptFile, match="has schema '4', this calando reads 1 to 3"):
+    with pytest.raises(CorruptFile, match="has schema '5', this calando reads 1 to 4"):
         Store.open(tmp_path)
 
 

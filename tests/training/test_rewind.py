@@ -10,7 +10,7 @@ from tests.training.small_runs import Bare, a_run, a_workload, bits
 
 from calando.controllers import Action, Observation, Wants
 from calando.errors import UsageError
-from calando.training.checkpoint import export_weights
+from calando.training.checkpoint import Place, export_weights
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.replay import replay_of
@@ -162,3 +162,42 @@ def test_it_gives_up_after_its_tries_and_says_so():
     record = execute(a_run(ROLLBACK.format(lr=0.1), workload), broken)
     assert record.outcome == "diverged"
     assert sum(event.kind == "rewind" for event in record.events) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("sgd(lr=0.05)", 0),
+        ("sam(lr=0.05)", 12),
+        ("sgd(lr=0.05) | edge(until=7, every=3)", 3),
+        ("sam(lr=0.05) | edge(until=7, every=3)", 15),
+    ],
+)
+def test_second_passes_are_charged_as_updates(text, passes, tmp_path):
+    """Interrupted too; and those that a rewind takes back stay charged."""
+    workload = a_workload()
+    spec = a_run(text, workload)
+    whole = execute(spec, workload)
+    assert (whole.second_passes, whole.updates) == (passes, 12 + passes)
+    for _ in range(20):
+        try:
+            pieces = execute(spec, workload, folder=tmp_path, watch=lambda state: state.step % 5 == 0)
+            break
+        except Interrupted:
+            continue
+    assert pieces.second_passes == passes
+    with holding_lane(spec.lane):
+        state = scripted(spec, workload, 5)
+        advance(state, workload, until=spec.steps)
+    assert state.undone == 4
+    assert state.charged == 12 + 4 + state.second_passes
+    assert state.second_passes == {0: 0, 12: 16, 3: 4, 15: 20}[passes]
+
+
+def test_what_another_run_spent_on_second_passes_is_inherited(tmp_path):
+    workload = a_workload()
+    spec = a_run("sam(lr=0.05)", workload)
+    place = Place(tmp_path, "past")
+    execute(spec, workload, leaves={5: place})
+    forked = execute(spec, workload, origin=place)
+    assert (forked.updates, forked.inherited, forked.updates_spent) == (24, 10, 14)

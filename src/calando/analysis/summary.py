@@ -172,6 +172,8 @@ def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None, fi
     known = [score for score in raw if score is not None]
     if known:
         notes.append(f"an average of the weights; those trained score {100 * float(np.mean(known)):.2f}% on validation")
+    if any(record.second_passes for record in finals):
+        notes.append("a second pass over a batch is charged as one more update")
     if centre is not None:
         told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
         notes.append(f"range test of {centre.updates} updates: {told}")

@@ -2,7 +2,8 @@
 
     schema 1    specs without averages and skipped batches; runs without skips and undone
     schema 2    a run's traces in its own row; no seals
-    schema 3    today's, below
+    schema 3    traces in a table of their own, rows sealed; a run's second passes were not counted
+    schema 4    today's, below
 
 A run's key is the digest of its spec. Specs have grown fields since, so an older store's keys are not what today's
 code computes: on the way here every run and test look gets today's. A range test whose key cannot be known from the
@@ -12,6 +13,7 @@ store alone keeps the old one, and where it is still wanted it is made again.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,16 +25,17 @@ from calando.records.spec import RunSpec
 
 __all__ = ["SCHEMA_VERSION", "bring_up_to_date", "create_tables", "in_memory", "schema_of"]
 
-SCHEMA_VERSION = 3
-_OLD = ("1", "2")
+SCHEMA_VERSION = 4
+_OLD = ("1", "2", "3")
+_FIRST_SEALED = 3
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL)",
     """CREATE TABLE runs (
     digest TEXT PRIMARY KEY, spec TEXT NOT NULL, outcome TEXT NOT NULL, steps_done INTEGER NOT NULL,
     evaluations TEXT NOT NULL, chance REAL NOT NULL, events TEXT NOT NULL, skips TEXT NOT NULL,
-    undone INTEGER NOT NULL, seconds REAL NOT NULL, inherited INTEGER NOT NULL, inherited_seconds REAL NOT NULL,
-    host TEXT NOT NULL, seal INTEGER NOT NULL
+    undone INTEGER NOT NULL, second_passes INTEGER NOT NULL, seconds REAL NOT NULL, inherited INTEGER NOT NULL,
+    inherited_seconds REAL NOT NULL, host TEXT NOT NULL, seal INTEGER NOT NULL
 )""",
     """CREATE TABLE traces (
     digest TEXT PRIMARY KEY REFERENCES runs (digest), losses BLOB NOT NULL, rates BLOB NOT NULL, seal INTEGER NOT NULL
@@ -43,7 +46,7 @@ _TABLES = (
 )""",
     "CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL)",
 )
-_REPLACED = ("tests", "runs", "meta", "commands")
+_REPLACED = ("tests", "traces", "runs", "meta", "commands")
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -54,14 +57,14 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 def schema_of(connection: sqlite3.Connection) -> str | None:
     """The version that a store says it has, sealed or from before there were seals; None where it says none."""
-    names = {name for _, name, *_ in connection.execute("PRAGMA table_info(meta)")}
+    names = _columns(connection, "meta")
     row = connection.execute("SELECT * FROM meta WHERE key = 'schema'").fetchone()
     if row is None:
         return None
     if "seal" in names:
         return str(rows.unsealed(row)[1])
-    # What has no seals is older than they are; today's version without them is damaged.
-    if row[1] == str(SCHEMA_VERSION):
+    # What has no seals is older than they are; a younger version without them is damaged.
+    if row[1] in map(str, range(_FIRST_SEALED, SCHEMA_VERSION + 1)):
         raise rows.Damaged("its tables are not what was written")
     return str(row[1])
 
@@ -74,7 +77,7 @@ def in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> None:
-    """Make a store of schema 1 or 2 today's, in one transaction: all of it or nothing.
+    """Make a store of an older schema today's, in one transaction: all of it or nothing.
 
     Args:
         path: of the store, of which a copy as it was is left beside it, named after its schema; None: there is no file.
@@ -98,7 +101,8 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
                 closing(sqlite3.connect(path.with_name(f"{path.name}.v{schema}"))) as beside,
             ):
                 source.backup(beside)
-        for table in _REPLACED:
+        replaced = [table for table in _REPLACED if _columns(connection, table)]
+        for table in replaced:
             connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
         create_tables(connection)
         connection.executemany(rows.insert("meta", rows.META), _meta(connection))
@@ -108,44 +112,62 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
             digests[old] = row[0]
             connection.execute(rows.insert("runs", rows.RUNS), row)
             connection.execute(rows.insert("traces", rows.TRACES), rows.packed_trace_row(row[0], losses, rates))
-        for old, score, loss, n in connection.execute("SELECT digest, score, loss, n FROM old_tests").fetchall():
-            row = rows.score_row(digests[old], TestScore(score=score, loss=loss, n=n))
+        for old, score, loss, n in _read(connection, "tests"):
+            row = rows.score_row(digests[old], TestScore(score=score, loss=math.nan if loss is None else loss, n=n))
             connection.execute(rows.insert("tests", rows.TESTS), row)
         connection.execute("INSERT INTO commands (text) SELECT text FROM old_commands ORDER BY id")
-        for table in _REPLACED:
+        for table in replaced:
             connection.execute(f"DROP TABLE old_{table}")
 
 
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """Names; none where there is no such table."""
+    return tuple(name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
+
+
+def _read(connection: sqlite3.Connection, table: str) -> Iterator[rows.Row]:
+    """The rows of an old table in the order of their making, without seals, which are checked where there are any."""
+    sealed = "seal" in _columns(connection, f"old_{table}")
+    for row in connection.execute(f"SELECT * FROM old_{table} ORDER BY rowid").fetchall():
+        yield rows.unsealed(row) if sealed else row
+
+
 def _meta(connection: sqlite3.Connection) -> list[rows.Row]:
-    kept = dict(connection.execute("SELECT key, value FROM old_meta ORDER BY rowid").fetchall())
+    kept: dict[str, str] = dict(_read(connection, "meta"))
     return [rows.meta_row(key, value) for key, value in {**kept, "schema": str(SCHEMA_VERSION)}.items()]
 
 
 def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, RunRecord, bytes, bytes]]:
     """Old key, record without traces, and these as they are packed."""
-    names = {name for _, name, *_ in connection.execute("PRAGMA table_info(old_runs)")}
-    younger = "skips, undone" if {"skips", "undone"} <= names else "'[]', 0"
-    found = connection.execute(
-        "SELECT digest, spec, outcome, steps_done, losses, rates, evaluations, chance, events, seconds, host, "
-        f"{younger} FROM old_runs ORDER BY rowid"
-    )
-    for digest, spec, outcome, steps, losses, rates, looks, chance, events, seconds, host, skips, undone in found:
+    names = [name for name in _columns(connection, "old_runs") if name != "seal"]
+    for row in _read(connection, "runs"):
+        run = dict(zip(names, row, strict=True))
+        losses, rates = (run["losses"], run["rates"]) if "losses" in run else _traces(connection, run["digest"])
         yield (
-            digest,
+            run["digest"],
             RunRecord(
-                spec=RunSpec.model_validate_json(spec),
-                outcome=outcome,
-                steps_done=steps,
+                spec=RunSpec.model_validate_json(run["spec"]),
+                outcome=run["outcome"],
+                steps_done=run["steps_done"],
                 losses=rows.NO_LOSSES,
                 rates=rows.NO_RATES,
-                evaluations=rows.read_evaluations(looks),
-                chance=chance,
-                events=rows.read_events(events),
-                skips=tuple((step, count) for step, count in json.loads(skips)),
-                undone=undone,
-                seconds=seconds,
-                host=json.loads(host),
+                evaluations=rows.read_evaluations(run["evaluations"]),
+                chance=run["chance"],
+                events=rows.read_events(run["events"]),
+                skips=tuple((step, count) for step, count in json.loads(run.get("skips", "[]"))),
+                undone=run.get("undone", 0),
+                seconds=run["seconds"],
+                inherited=run.get("inherited", 0),
+                inherited_seconds=run.get("inherited_seconds", 0.0),
+                host=json.loads(run["host"]),
             ),
             losses,
             rates,
         )
+
+
+def _traces(connection: sqlite3.Connection, digest: str) -> tuple[bytes, bytes]:
+    row = connection.execute("SELECT * FROM old_traces WHERE digest = ?", (digest,)).fetchone()
+    if row is None or row != rows.packed_trace_row(*row[:-1]):
+        raise rows.Damaged(f"the traces of run {digest} are not what was written")
+    return row[1], row[2]

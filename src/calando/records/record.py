@@ -108,6 +108,8 @@ class RunRecord:
         events: what controllers and the loop did.
         skips: (update, batches): from that update on, so many batches of the seed's order were left out.
         undone: updates that were made and taken back by a rewind; charged beside `steps_done`.
+        second_passes: updates that took a second forward and backward pass over their batch, as all of SAM's do, and
+            those along which curvature was measured; each is charged as one more update.
         seconds: training and evaluation wall-clock, as if the run had been trained alone; differs between equal runs.
         inherited: of `updates`, those that another run had made before: this one started from where they led.
         inherited_seconds: of `seconds`, what those took.
@@ -124,6 +126,7 @@ class RunRecord:
     events: tuple[Event, ...] = ()
     skips: tuple[tuple[int, int], ...] = ()
     undone: int = 0
+    second_passes: int = 0
     seconds: float = 0.0
     inherited: int = 0
     inherited_seconds: float = 0.0
@@ -131,8 +134,9 @@ class RunRecord:
 
     @property
     def updates(self) -> int:
-        """What the run costs alone, those included that a rewind took back: what it is charged in comparisons."""
-        return self.steps_done + self.undone
+        """What the run costs alone, and is charged in comparisons: those included that a rewind took back, and second
+        passes as one each."""
+        return self.steps_done + self.undone + self.second_passes
 
     @property
     def updates_spent(self) -> int:

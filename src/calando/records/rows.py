@@ -51,8 +51,8 @@ Row = tuple[Any, ...]
 
 META = ("key", "value", "seal")
 RUNS = (
-    "digest", "spec", "outcome", "steps_done", "evaluations", "chance", "events", "skips", "undone", "seconds",
-    "inherited", "inherited_seconds", "host", "seal",
+    "digest", "spec", "outcome", "steps_done", "evaluations", "chance", "events", "skips", "undone", "second_passes",
+    "seconds", "inherited", "inherited_seconds", "host", "seal",
 )  # fmt: skip
 TRACES = ("digest", "losses", "rates", "seal")
 TESTS = ("digest", "score", "loss", "n", "seal")
@@ -89,6 +89,7 @@ def run_row(record: RunRecord) -> Row:
         _json([asdict(event) for event in record.events]),
         _json(record.skips),
         record.undone,
+        record.second_passes,
         float(record.seconds),
         record.inherited,
         float(record.inherited_seconds),
@@ -143,8 +144,8 @@ class RunReader:
             ValueError: something in it cannot be read.
         """
         (
-            digest, spec, outcome, steps_done, evaluations, chance, events, skips, undone, seconds, inherited,
-            inherited_seconds, host,
+            digest, spec, outcome, steps_done, evaluations, chance, events, skips, undone, second_passes,
+            seconds, inherited, inherited_seconds, host,
         ) = unsealed(row)  # fmt: skip
         run, theirs = self._specs.read(spec)
         if theirs != digest or outcome not in _OUTCOMES:
@@ -163,6 +164,7 @@ class RunReader:
             events=() if events == "[]" else read_events(events),
             skips=() if skips == "[]" else tuple((step, count) for step, count in json.loads(skips)),
             undone=undone,
+            second_passes=second_passes,
             seconds=seconds,
             inherited=inherited,
             inherited_seconds=inherited_seconds,

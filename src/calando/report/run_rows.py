@@ -78,5 +78,6 @@ def _row(
 
 def _steps(record: RunRecord) -> str:
     undone = f" + {count(record.undone)} taken back" if record.undone else ""
+    passes = f" + {count(record.second_passes)} second passes" if record.second_passes else ""
     inherited = f", {count(record.inherited)} of them shared" if record.inherited else ""
-    return f"{count(record.steps_done)}{undone}{inherited}"
+    return f"{count(record.steps_done)}{undone}{passes}{inherited}"

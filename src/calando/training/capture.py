@@ -55,6 +55,7 @@ def capture(state: TrainState) -> Capture:
         "events": [asdict(event) for event in state.events],
         "skips": [list(skip) for skip in state.skips],
         "undone": state.undone,
+        "second_passes": state.second_passes,
         "seconds": state.seconds,
         "inherited": state.inherited,
         "inherited_seconds": state.inherited_seconds,
@@ -96,7 +97,7 @@ def put_back(state: TrainState, taken: Capture) -> None:
     state.evaluations = [Evaluation(**entry) for entry in document["evaluations"]]
     state.events = [Event(**entry) for entry in document["events"]]
     state.skips = [(int(step), int(count)) for step, count in document["skips"]]
-    state.undone = int(document["undone"])
+    state.undone, state.second_passes = int(document["undone"]), int(document["second_passes"])
     stops = [event.text for event in state.events if event.kind == "diverged"]
     state.stopped = stops[0] if stops else None
     state.seconds = float(document["seconds"])

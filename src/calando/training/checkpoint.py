@@ -39,7 +39,7 @@ __all__ = [
     "step_of",
 ]
 
-VERSION = 3
+VERSION = 4
 UNSYNCED_SECONDS = 20.0
 """Waiting for the disk outlasts short runs; what a power cut ruins fails its checksum, and is made again."""
 

@@ -131,7 +131,7 @@ def execute(
         state = start(spec, workload)
         own = None if folder is None else Place(folder, spec.digest())
         if not (own and load_checkpoint(state, own)) and origin and load_checkpoint(state, origin):
-            state.inherited, state.inherited_seconds = state.step + state.undone, state.seconds
+            state.inherited, state.inherited_seconds = state.charged, state.seconds
         leaving = dict(sorted((leaves or {}).items()))
         began = saved = spared = time.monotonic()
         carried = state.seconds
@@ -245,6 +245,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         events=tuple(events),
         skips=tuple(state.skips),
         undone=state.undone,
+        second_passes=state.second_passes,
         seconds=state.seconds,
         inherited=state.inherited,
         inherited_seconds=state.inherited_seconds,

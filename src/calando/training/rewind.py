@@ -36,12 +36,12 @@ def rewind(state: TrainState, *, offending: int, asked: tuple[int, ...]) -> None
     """
     back: Capture = state.kept[0]
     states, events, skips = state.controller_states, state.events, state.skips
-    undone, seconds, made = state.undone, state.seconds, state.step
+    undone, second_passes, seconds, made = state.undone, state.second_passes, state.seconds, state.step
     inherited = state.inherited, state.inherited_seconds
     put_back(state, back)
     state.inherited, state.inherited_seconds = inherited
     # How far the run got counts; a batch whose loss was not finite was seen without an update.
-    state.undone, state.seconds = undone + made - state.step, seconds
+    state.undone, state.second_passes, state.seconds = undone + made - state.step, second_passes, seconds
     for index in asked:
         state.controller_states[index] = states[index]
     state.skips = [*(skip for skip in skips), (state.step, offending + 1 - state.step)]

@@ -38,12 +38,13 @@ class TrainState:
         average: of the weights, evaluated instead of them; None: there is none.
         skips: (update, batches): from that update on, so many batches of the seed's order are left out.
         undone: updates that a rewind took back.
+        second_passes: updates that took one, those taken back included.
         kept: the last states worth coming back to, oldest first.
         evaluated: the network's state as last evaluated, where that is not what is trained.
         stopped: why the run ended before its horizon, or None.
         seconds: time spent so far, over all sessions.
-        inherited, inherited_seconds: updates, those a rewind took back included, and time that another run spent and
-            this one started from.
+        inherited, inherited_seconds: updates as they are charged, and time, that another run spent and this one
+            started from.
     """
 
     spec: RunSpec
@@ -62,12 +63,18 @@ class TrainState:
     average: RunningAverage | None = None
     skips: list[tuple[int, int]] = field(default_factory=list)
     undone: int = 0
+    second_passes: int = 0
     kept: list[Capture] = field(default_factory=list)
     evaluated: dict[str, torch.Tensor] | None = None
     stopped: str | None = None
     seconds: float = 0.0
     inherited: int = 0
     inherited_seconds: float = 0.0
+
+    @property
+    def charged(self) -> int:
+        """Updates so far as `RunRecord.updates` counts them."""
+        return self.step + self.undone + self.second_passes
 
     @property
     def seen(self) -> int:

@@ -85,6 +85,7 @@ class Update:
 
     def _again(self) -> float:
         """Loss and gradient anew, at the weights as they are; statistics of batches are those of the first pass."""
+        self._state.second_passes += 1
         self._state.optimizer.zero_grad(set_to_none=True)
         seed_step(self._state.spec.seed, self._index)
         with torch.enable_grad(), holding_statistics(self._state.network):
