@@ -1,8 +1,11 @@
 """A strategy followed in a loop of one's own: the same updates and the same evaluated weights as calando's own loop."""
 
 import copy
+import gc
 import io
 import math
+import pickle
+import weakref
 
 import pytest
 import torch
@@ -122,7 +125,7 @@ def test_a_rollback_goes_back_as_in_calandos_own_loop(rate):
         while not training.done:
             train(training, workload, seed=spec.seed, batches=range(index, index + 1))
             index += 1
-    assert training.events == tuple(e.text for e in state.events if e.kind == "controller")
+    assert training.events == tuple(e.text for e in state.events if e.kind in ("controller", "diverged"))
     assert training.events
     assert training.stopped == state.stopped
     assert (training.stopped is None) == (rate < 5)
@@ -134,7 +137,7 @@ def test_a_rollback_goes_back_as_in_calandos_own_loop(rate):
 
 
 def averages(training) -> list[torch.Tensor]:
-    return list(training.optimizer.state_dict()["calando"]["average"].values())
+    return training.optimizer.state_dict()["calando"]["average"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -272,6 +275,219 @@ def test_a_step_that_a_gradient_scaler_skipped_is_no_update():
             assert training.step == made + (not skip)
 
 
+class Forever(torch.utils.data.Dataset):
+    """A loader's workers import this module."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return torch.full((1, 4, 4), float(index)), index % 2
+
+
+@pytest.mark.timeout(60)
+def test_a_loader_whose_workers_stay_is_not_disturbed_between_and_within_epochs():
+    orders = []
+    for looking in (False, True):
+        torch.manual_seed(0)
+        loader = torch.utils.data.DataLoader(
+            Forever(), batch_size=4, shuffle=True, num_workers=1, persistent_workers=True
+        )
+        net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+        training = calando.follow(net, "sgd(lr=0.01) | ema()", total_steps=9)
+        order = []
+        for _ in range(3):
+            for place, (x, y) in enumerate(loader):
+                order += x[:, 0, 0, 0].tolist()
+                cross_entropy(net(x), y).backward()
+                training.optimizer.step()
+                training.optimizer.zero_grad()
+                if looking and place != 1:
+                    with training.evaluated(loader, most=2):
+                        pass
+        orders.append(order)
+    assert orders[0] == orders[1]
+
+
+def test_what_would_be_lost_or_wrong_within_an_evaluation_is_refused():
+    x, y = digits(32)
+    for text in ("schedule_free_sgd(lr=1)", "dog()", "sgd(lr=0.1) | ema()"):
+        training = calando.follow(network(), text, total_steps=9)
+        one_update(training, x, y)
+        with training.evaluated([x]):
+            with pytest.raises(UsageError, match="save the network's state there to use it, and outside"):
+                training.optimizer.state_dict()
+            with pytest.raises(UsageError, match=r"an update within evaluated\(\) would be lost"):
+                training.optimizer.step()
+        one_update(training, x, y)
+        assert training.step == 2
+
+
+def one_update(training, x, y, **options):
+    def closure():
+        training.optimizer.zero_grad()
+        loss = cross_entropy(training.network(x), y)
+        loss.backward()
+        return loss
+
+    return training.optimizer.step(closure, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_returns_the_loss_of_its_batch(method):
+    x, y = digits(32)
+    training = calando.follow(network(), settled(f"{method}()"), total_steps=9)
+    wanted = cross_entropy(training.network(x), y).item()
+    assert torch.as_tensor(one_update(training, x, y)).item() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_frozen_statistics_stay_frozen():
+    """In SAM's second pass; and in an evaluation, whether the network was put into evaluation mode before or not."""
+    x, y = digits(32)
+    inputs = []
+    training = calando.follow(network(hidden=2), "sam(lr=0.1)", total_steps=9)
+    training.network[1].eval()
+    training.network[3].register_forward_hook(lambda module, given, out: inputs.append(given[0].mean().item()))
+    with torch.no_grad():
+        training.network[1].running_mean.fill_(5)
+    one_update(training, x, y)
+    assert inputs[1] == pytest.approx(inputs[0], rel=0.2)
+
+    training = calando.follow(network(hidden=2), "sgd(lr=0.1) | ema()", total_steps=9)
+    training.network[1].eval()
+    one_update(training, x, y)
+    outputs = []
+    for prepare in (lambda: None, training.network.eval):
+        prepare()
+        with training.evaluated([x]):
+            outputs.append(training.network(x))
+            assert training.network[1].running_mean.abs().max() == 0
+    assert torch.equal(*outputs)
+    for layer in statistics_of(training.network.train()):
+        layer.eval()
+    one_update(training, x, y)
+    with training.evaluated():  # nothing to gather: no batches are needed
+        pass
+
+
+def test_running_statistics_of_instances_are_of_the_first_pass_too():
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.InstanceNorm2d(2, track_running_stats=True), nn.Flatten(), nn.LazyLinear(10)
+    )
+    x, y = digits(16)
+    net(x)
+    training = calando.follow(net, "sam(lr=0.1)", total_steps=9)
+    net[1].reset_running_stats()
+    wanted = 0.1 * net[0](x).mean(dim=(0, 2, 3)).detach()
+    one_update(training, x, y)
+    torch.testing.assert_close(net[1].running_mean, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_skipped_update_is_nothing_to_observe():
+    training = calando.follow(nn.Linear(2, 1), "sgd(lr=0.1) | rollback()", total_steps=10)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    for skip in (True, False, True):
+        loss = (training.network.weight * (torch.inf if skip else 1.0)).sum()
+        scaler.scale(loss).backward()
+        scaler.step(training.optimizer)
+        scaler.update()
+        training.optimizer.zero_grad()
+        assert training.observe(loss=1.0) == ()
+    assert training.step == 1
+
+
+def test_a_state_is_not_changed_by_what_it_was_loaded_into():
+    x, y = digits(32)
+    training = calando.follow(network(), "sgd(lr=0.1) | plateau(patience=1, factor=0.5) | ema()", total_steps=9)
+    one_update(training, x, y)
+    training.observe(validation_loss=1.0)
+    state = training.optimizer.state_dict()
+    kept = copy.deepcopy(state)
+    for _ in range(2):
+        training.optimizer.load_state_dict(state)
+        assert training.get_last_lr() == [0.1]
+        one_update(training, x, y)
+        assert training.observe(validation_loss=2.0)
+        assert training.get_last_lr() == [0.1]
+        one_update(training, x, y)
+        assert training.get_last_lr() == [0.05]
+        assert repr(state["calando"]) == repr(kept["calando"])
+
+
+def test_an_average_is_loaded_whatever_wrapped_the_network_and_not_into_another():
+    x, y = digits(32)
+    text = "sgd(lr=0.1) | ema()"
+
+    class Wrapper(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, x):
+            return self.module(x)
+
+    wrapped = calando.follow(Wrapper(network()), text, total_steps=9)
+    one_update(wrapped, x, y)
+    plain = calando.follow(network(), text, total_steps=9)
+    plain.optimizer.load_state_dict(wrapped.optimizer.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(averages(plain), averages(wrapped), strict=True))
+    other = calando.follow(network(width=4), text, total_steps=9)
+    with pytest.raises(UsageError, match="another network: the average's tensors have other shapes"):
+        other.optimizer.load_state_dict(wrapped.optimizer.state_dict())
+    with pytest.raises(UsageError, match="'calando' in it was written by something else"):
+        plain.optimizer.load_state_dict({**plain.optimizer.state_dict(), "calando": {"step": 3}})
+
+
+def test_it_goes_away_with_its_last_name_and_is_not_copied():
+    x, y = digits(32)
+    training = calando.follow(network(), "sgd(lr=0.1) | rollback(every=1)", total_steps=9)
+    for _ in range(3):
+        training.observe(loss=one_update(training, x, y))
+    for copied in (copy.deepcopy, copy.copy, pickle.dumps):
+        with pytest.raises(UsageError, match="cannot be copied or pickled"):
+            copied(training)
+    gone = weakref.ref(training.optimizer)
+    gc.disable()
+    try:
+        del training
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_who_gave_up_stays_given_up():
+    training = calando.follow(nn.Linear(1, 1), "sgd(lr=0.1) | rollback(tries=1, warmup=0)", total_steps=99)
+    said = []
+    for loss in (math.nan, math.nan, 1.0):
+        training.network(torch.ones(1, 1)).sum().backward()
+        training.optimizer.step()
+        said.append(training.observe(loss=loss))
+    assert "rollback gave up after 1 tries" in said[1][0]
+    assert training.stopped == said[1][0]
+    assert training.done
+    assert said[2] == ()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resuming_in_double_precision_changes_no_bit(method):
+    x, y = digits(64)
+    ends = []
+    for cut in (8, 3):
+        nets = [network().double() for _ in range(2)]
+        training = calando.follow(nets[0], settled(f"{method}()"), total_steps=8)
+        for _ in range(cut):
+            one_update(training, x.double(), y)
+        if cut < 8:
+            saved = copy.deepcopy((nets[0].state_dict(), training.optimizer.state_dict()))
+            training = calando.follow(nets[1], settled(f"{method}()"), total_steps=8)
+            nets[1].load_state_dict(saved[0])
+            training.optimizer.load_state_dict(saved[1])
+            for _ in range(8 - cut):
+                one_update(training, x.double(), y)
+        ends.append(bits(training.network))
+    assert ends[0] == ends[1]
+
+
 def test_where_a_strategy_cannot_be_followed_it_is_said_at_once():
     net = network()
     for text, words, error in (
@@ -294,6 +510,22 @@ def test_where_a_strategy_cannot_be_followed_it_is_said_at_once():
         calando.follow(net, "cosine", lr=-1, total_steps=10)
     with pytest.raises(UsageError, match="total_steps"):
         calando.follow(net, "cosine", lr=1, total_steps=0)
+    for wrong, words in (
+        ({"strategy": None}, "strategy must be a preset's name, a text or a file, got None"),
+        ({"lr": "0.1"}, "lr must be a positive finite number, got '0.1'"),
+        ({"chance": -1}, "chance must be a loss above 0"),
+        ({"chance": "a"}, "chance must be a loss above 0"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            calando.follow(net, **{"strategy": "cosine", "lr": 1, "total_steps": 9, **wrong})
+    training = calando.follow(net, "cosine", lr=1, total_steps=9)
+    for wrong, words in (
+        ({"batches": 5}, "batches must be a loader or a list of batches, got 5"),
+        ({"most": 0}, "most must be a whole number from 1, got 0"),
+        ({"forward": 3}, r"forward must be called with \(network, batch\), got 3"),
+    ):
+        with pytest.raises(UsageError, match=words), training.evaluated(**wrong):
+            pass
     with pytest.raises(UsageError, match="network must be a torch.nn.Module, got list"):
         calando.follow([net], "cosine", lr=1, total_steps=10)
 
@@ -323,6 +555,8 @@ def test_what_is_observed_wrongly_is_refused():
         moved("sgd | plateau(metric='validation_score')").observe(validation_loss=1.0)
     with pytest.raises(UsageError, match=r"rollback\(\) answers to the training loss: pass loss= after every update"):
         moved("sgd | plateau() | rollback()").observe(validation_loss=1.0)
+    with pytest.raises(UsageError, match="observe: validation_loss must be one number, got 'a'"):
+        moved("sgd | plateau()").observe(validation_loss="a")
     training = moved("sgd | plateau()")
     assert training.observe(validation_loss=1.0, loss=2.0) == ()
     with pytest.raises(UsageError, match="none was made since the last call"):

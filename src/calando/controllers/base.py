@@ -25,12 +25,14 @@ class Wants:
         seen: the value of `Observation` that it answers to: "loss", "validation_loss" or "validation_score".
         dead: to look for gradients that are exactly zero (`Observation.dead`).
         curvature: to measure along the update, for a second pass (`Observation.slope`, `Observation.curvature`).
+        ahead: to know the rate that is scheduled for the next update (`Observation.ahead`).
         states: to have a state to go back to: that before this update, where none is kept yet.
     """
 
     seen: str = "loss"
     dead: bool = False
     curvature: bool = False
+    ahead: bool = False
     states: bool = False
 
 
@@ -49,6 +51,7 @@ class Observation:
             need not be looked at after every update: a network that is dead stays dead.
         slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
             before and after it; of a quadratic loss, d H d. Where a controller wants them; else None.
+        ahead: the first parameter group's rate at the next update as it is scheduled, without multipliers. Likewise.
     """
 
     step: int
@@ -60,6 +63,7 @@ class Observation:
     dead: float | None = None
     slope: float | None = None
     curvature: float | None = None
+    ahead: float | None = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ class Plateau:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
         named = self.metric.replace("_", " ")
-        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {self.patience} steps"
+        steps = f"{observation.step - since:.0f} {'step' if observation.step - since == 1 else 'steps'}"
+        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {steps}"
         since = float(observation.step + self.cooldown)
         return {**state, "since": since, "multiplier": cut}, Action(multiplier=cut, event=event)
 

@@ -19,6 +19,7 @@ from calando.errors import UsageError
 from calando.optim import find_method, read_strategy, strategy_curves
 from calando.optim.installed import check_installed
 from calando.optim.strategies import bind_average
+from calando.optim.strategy_checks import check_clipping
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.schedules import Span
 from calando.training.lane import choose_lane
@@ -134,7 +135,7 @@ def ask_study(
     specs, steps = at_lengths(read, lengths), lengths[-1].steps
     own = [strategy.steps_within(steps, steps_per_epoch=per_epoch) for strategy in specs]
     for strategy, horizon in zip(specs, own, strict=True):
-        _check_parts(strategy, steps=horizon, steps_per_epoch=per_epoch)
+        _check_parts(strategy, spec, steps=horizon, steps_per_epoch=per_epoch)
     study = StudySpec(
         workload=spec,
         strategies=specs,
@@ -178,7 +179,7 @@ def ask_run(
     spec, loaded, _ = read_workload(workload, data_dir=data_dir)
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     steps = _length(settled, spec, budget, per_epoch=per_epoch)
-    _check_parts(settled, steps=steps, steps_per_epoch=per_epoch)
+    _check_parts(settled, spec, steps=steps, steps_per_epoch=per_epoch)
     run = RunSpec(
         workload=spec,
         strategy=settled.without_horizon(),
@@ -191,7 +192,9 @@ def ask_run(
     return run, loaded
 
 
-def _check_parts(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> None:
+def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, steps_per_epoch: int) -> None:
+    if workload.clip_norm is not None:
+        check_clipping(find_method(strategy.method))
     bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
     for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
         values = np.concatenate([curve.sample() for curve in curves])

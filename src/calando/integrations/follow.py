@@ -14,12 +14,15 @@ an update, the second time with the dropout of the first and without touching ru
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from typing import Any, final
 from weakref import proxy
 
+import torch
 from torch import nn
 from torch.compiler import disable
 from torch.optim import Optimizer
@@ -30,9 +33,9 @@ from calando.integrations.updates import Updates
 from calando.optim import find_method, read_strategy
 from calando.optim.installed import check_installed
 from calando.records import StrategySpec
-from calando.training.batch_norm import gathering_statistics, statistics_of
+from calando.training.batch_norm import gathering_statistics
 from calando.training.evaluated import BATCHES
-from calando.training.lent import lending
+from calando.training.lent import lending, undisturbed_loader
 from calando.training.range_test.loss import moved
 
 __all__ = ["Following", "follow"]
@@ -42,7 +45,7 @@ Forward = Callable[[nn.Module, Any], object]
 
 def follow(
     network: nn.Module,
-    strategy: str | StrategySpec,
+    strategy: str | os.PathLike[str] | StrategySpec,
     *,
     total_steps: int,
     steps_per_epoch: int | None = None,
@@ -79,7 +82,13 @@ def follow(
     """
     if not isinstance(network, nn.Module):
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
-    spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(strategy)
+    if not isinstance(strategy, str | os.PathLike | StrategySpec):
+        raise UsageError(f"strategy must be a preset's name, a text or a file, got {strategy!r}")
+    if chance is not None and (
+        isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 < chance < math.inf
+    ):
+        raise UsageError(f"chance must be a loss above 0, such as log(classes), got {chance!r}")
+    spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
     return Following(network, spec, lr=lr, chance=chance, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
 
@@ -128,6 +137,12 @@ class Following:
         self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
         self.optimizer.register_load_state_dict_post_hook(self._updates.load)
 
+    def __reduce__(self) -> str:
+        raise UsageError(
+            "what calando.follow gives cannot be copied or pickled: a copied optimizer has no hooks. Save "
+            "optimizer.state_dict(), and load it into what follow() gives for the copied network"
+        )
+
     @property
     def step(self) -> int:
         """Updates made so far; the next one is update number `step`. A rollback takes some back."""
@@ -155,9 +170,9 @@ class Following:
     def observe(
         self,
         *,
-        loss: float | None = None,
-        validation_loss: float | None = None,
-        validation_score: float | None = None,
+        loss: float | torch.Tensor | None = None,
+        validation_loss: float | torch.Tensor | None = None,
+        validation_score: float | torch.Tensor | None = None,
     ) -> tuple[str, ...]:
         """Tell the controllers what came of the last update; after `optimizer.step()`, at most once an update.
 
@@ -180,7 +195,7 @@ class Following:
         ...     training.optimizer.step()
         ...     print(training.observe(validation_loss=found))
         ()
-        ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 steps',)
+        ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 step',)
         """
         return self._updates.observe(
             self.optimizer, loss=loss, validation_loss=validation_loss, validation_score=validation_score
@@ -203,8 +218,15 @@ class Following:
             most: how many are taken.
 
         Raises:
-            UsageError: batches are needed and there are none.
+            UsageError: batches are needed and there are none; an update is made meanwhile, or the optimizer's state
+                asked for: those would be of the wrong weights.
         """
+        if batches is not None and not isinstance(batches, Iterable):
+            raise UsageError(f"evaluated: batches must be a loader or a list of batches, got {batches!r}")
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            raise UsageError(f"evaluated: most must be a whole number from 1, got {most!r}")
+        if forward is not None and not callable(forward):
+            raise UsageError(f"evaluated: forward must be called with (network, batch), got {forward!r}")
         modes = [(module, module.training) for module in self.network.modules()]
         try:
             with self._others(batches, forward or _forward, most) if self._updates.others_evaluated else nullcontext():
@@ -217,7 +239,7 @@ class Following:
     @contextmanager
     def _others(self, batches: Iterable[Any] | None, forward: Forward, most: int) -> Iterator[None]:
         """Meanwhile the network holds other weights than those trained."""
-        needed = bool(statistics_of(self.network))
+        needed = bool(self._updates.gathered)
         if needed and batches is None:
             raise UsageError(
                 "the network has batch normalisation, and its statistics are of other weights than those evaluated; "
@@ -226,6 +248,7 @@ class Following:
         switching: Any = self.optimizer  # has eval() and train() where its method says so
         # Not the network itself: what the user notes on it meanwhile stays.
         with lending([*self.network.parameters(), *self.network.buffers()], source=batches):
+            self._updates.evaluating = True
             try:
                 if self._method.eval_mode:
                     switching.eval()
@@ -236,14 +259,15 @@ class Following:
                     self._recalibrate(batches, forward, most)
                 yield
             finally:
+                self._updates.evaluating = False
                 if self._method.eval_mode:
                     switching.train()
 
     def _recalibrate(self, batches: Iterable[Any], forward: Forward, most: int) -> None:
         device = next(self.network.parameters()).device
         taken = 0
-        with gathering_statistics(self.network):
-            for batch in islice(batches, most):
+        with gathering_statistics(self.network, self._updates.gathered):
+            for batch in islice(undisturbed_loader(batches), most):
                 forward(self.network, moved(batch, device))
                 taken += 1
         if not taken:
@@ -257,7 +281,7 @@ class Following:
                 f"{self.strategy.name} leaves its rate to trials; pass lr=, from calando.find_lr or `calando compare` "
                 f"(usual for {self._method.name}: {usual})"
             )
-        if isinstance(rate, bool) or not 0 < rate < float("inf"):
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise UsageError(f"lr must be a positive finite number, got {rate!r}")
         return float(rate)
 

@@ -6,7 +6,7 @@ State is the step, the average, and each controller's state and multiplier; rate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -20,11 +20,12 @@ from calando.errors import UsageError
 from calando.integrations.attach import was_skipped
 from calando.optim import find_method
 from calando.optim.driver import Driver
+from calando.optim.methods.own.memory import keep_types
 from calando.optim.strategies import bind_average, bind_strategy
 from calando.records import StrategySpec
 from calando.schedules.span import Horizon
 from calando.training.average import RunningAverage
-from calando.training.batch_norm import holding_statistics
+from calando.training.batch_norm import holding_statistics, statistics_of
 from calando.training.rewind import KEPT
 from calando.training.snapshot import Snapshot
 from calando.training.update import dead_share
@@ -32,6 +33,7 @@ from calando.training.update import dead_share
 __all__ = ["Updates"]
 
 KEY = "calando"
+STATE = ("step", "averaged", "average", "controller_states", "multipliers", "events", "stopped")
 
 Closure = Callable[[], Any]
 
@@ -90,10 +92,14 @@ class Updates:
         self._states = [controller.initial() for controller in self.controllers]
         self._multipliers = [float(state.get("multiplier", 1.0)) for state in self._states]
         self._texts = strategy.controllers
+        self.evaluating = False
+        self.gathered = _training(statistics_of(network)) if network.training else statistics_of(network)
+        self._layers = statistics_of(network)
         self._kept: list[_Kept] = []
         self._dead: float | None = None
         self._observed = 0  # updates made when `observe` was called last
         self._loading: Mapping[str, Any] = {}
+        self._loading_state: Mapping[int, Mapping[str, Any]] = {}
         self._driver.write(0, multiplier=math.prod(self._multipliers))
 
     @property
@@ -109,6 +115,9 @@ class Updates:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Hook: the rates of this update, and the closure that the method wants."""
+        if self.evaluating:
+            raise UsageError("an update within evaluated() would be lost; leave the `with` block first")
+        self.gathered = _training(self._layers)
         if not self._kept and any(controller.wants(self.step).states for controller in self.controllers):
             self._keep(optimizer)
         self._driver.write(self.step, multiplier=math.prod(self._multipliers))
@@ -138,12 +147,17 @@ class Updates:
 
     def save(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
         """Hook: all that is ours goes into the optimizer's state."""
+        if self.evaluating:
+            raise UsageError(
+                "within evaluated() the network holds the weights to judge, not those that training goes on from: save "
+                "the network's state there to use it, and outside, with the optimizer's, to go on"
+            )
         tensors = {} if self.average is None else self.average.tensors
         state_dict[KEY] = {
             **self._identity,
             "step": self.step,
             "averaged": 0 if self.average is None else self.average.count,
-            "average": {name: tensor.clone() for name, tensor in tensors.items()},
+            "average": [tensor.clone() for tensor in tensors.values()],  # names change with wrappers
             "controller_states": [dict(state) for state in self._states],
             "multipliers": list(self._multipliers),
             "events": list(self.events),
@@ -159,27 +173,36 @@ class Updates:
         saved = state_dict.pop(KEY, None)
         if saved is None:
             raise UsageError("not a state of calando.follow: the optimizer was saved without its strategy")
+        if not isinstance(saved, Mapping) or any(name not in saved for name in (*self._identity, *STATE)):
+            raise UsageError(f"not a state of calando.follow: {KEY!r} in it was written by something else")
         for name, mine in self._identity.items():
             if saved[name] != mine:
                 raise UsageError(f"the state was saved with {name}={saved[name]!r}; here it is {mine!r}")
-        self._loading = saved
+        mine = [] if self.average is None else [tensor.shape for tensor in self.average.tensors.values()]
+        if [tensor.shape for tensor in saved["average"]] != mine:
+            raise UsageError("the state was saved with another network: the average's tensors have other shapes")
+        self._loading, self._loading_state = saved, state_dict["state"]
 
     def load(self, optimizer: Optimizer) -> None:
         """Hook: what `check` let pass, after the optimizer's own state."""
         saved = self._loading
         if self.average is not None:
             self.average.count = saved["averaged"]
-            for name, tensor in self.average.tensors.items():
-                tensor.copy_(saved["average"][name])
+            for mine, theirs in zip(self.average.tensors.values(), saved["average"], strict=True):
+                mine.copy_(theirs)
         self.step = self._observed = saved["step"]
         self._states = [dict(state) for state in saved["controller_states"]]
-        self._multipliers, self.events, self.stopped = saved["multipliers"], list(saved["events"]), saved["stopped"]
-        self._kept, self._loading = [], {}
+        self._multipliers, self.events = list(saved["multipliers"]), list(saved["events"])
+        self.stopped = saved["stopped"]
+        keep_types(optimizer, self._loading_state)
+        self._kept, self._loading, self._loading_state = [], {}, {}
         self._driver.write(self.step, multiplier=math.prod(self._multipliers))
 
-    def observe(self, optimizer: Optimizer, **seen: float | None) -> tuple[str, ...]:
+    def observe(self, optimizer: Optimizer, **seen: float | torch.Tensor | None) -> tuple[str, ...]:
         """The controllers' answers to the last update: `Following.observe`."""
-        given = {name: float(value) for name, value in seen.items() if value is not None}
+        given = {name: _number(name, value) for name, value in seen.items() if value is not None}
+        if self.step == self._observed and given.keys() == {"loss"}:
+            return ()  # a gradient scaler skipped the update
         wanted = [controller.wants(self.step).seen for controller in self.controllers]
         self._check_seen(given, wanted)
         self._observed = self.step
@@ -188,17 +211,19 @@ class Updates:
         for index, controller in enumerate(self.controllers):
             if wanted[index] in given:
                 self._states[index], answers[index] = controller.respond(self._states[index], observation)
-        said = tuple(action.event for action in answers.values() if action.event)
-        self.events += said
+        stops = [action.stop for action in answers.values() if action.stop is not None]
         rewinding = [index for index, action in answers.items() if action.rewind]
+        said = tuple(action.event for action in answers.values() if action.event)
+        if stops and not rewinding:
+            self.stopped = stops[-1]
+            said = (*said, stops[-1])
+        self.events += said
         for index, action in answers.items():
             if not rewinding or index in rewinding:
                 self._multipliers[index] = action.multiplier
         if rewinding:
             self._go_back(optimizer, rewinding)
             return said
-        stops = [action.stop for action in answers.values() if action.stop is not None]
-        self.stopped = stops[-1] if stops else None
         if any(action.keep for action in answers.values()):
             self._keep(optimizer)
         return said
@@ -233,7 +258,8 @@ class Updates:
     def _keep(self, optimizer: Optimizer) -> None:
         bits = Snapshot()
         bits.note(self._network)
-        bits.note(optimizer)
+        # Not the optimizer, which holds these hooks; a method remembers nothing elsewhere.
+        bits.note([optimizer.state, optimizer.param_groups])
         if self.average is not None:
             bits.note(self.average.tensors)
         averaged = 0 if self.average is None else self.average.count
@@ -256,6 +282,17 @@ class Updates:
                     back.multipliers[index],
                 )
         self._kept = [back]
+
+
+def _training(layers: Iterable[nn.modules.batchnorm._BatchNorm]) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [layer for layer in layers if layer.training]
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"observe: {name} must be one number, got {value!r}") from None
 
 
 def _dice(network: nn.Module) -> tuple[torch.Tensor, dict[torch.device, torch.Tensor]]:

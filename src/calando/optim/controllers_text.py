@@ -95,6 +95,7 @@ _EXAMPLES = {
     "swa": "swa(start='75%', every='1 epoch')",
 }
 
+_ZERO = re.compile(r"\s*[+-]?0+(\.0*)?\s*(%|steps?|epochs?)?\s*")
 _HEAD = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(|$)")
 
 
@@ -176,7 +177,7 @@ def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
 
 def _settle(named: str, option: _Length | _Default, given: Any, horizon: Horizon) -> Value:
     if isinstance(option, _Length):
-        if given == 0 and not isinstance(given, bool) and option.least == 0:
+        if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
             return 0
         return max(option.least, round(horizon.steps(Span.parse(given, name=named))))
     if isinstance(option.default, str):

@@ -3,6 +3,7 @@
 schedules     of a hyper-parameter that the method has; of the rate only where the method bears one
 controllers   one of a kind, and none that cuts the rate of a method that works it out by itself
 average       not of a method that evaluates an average of its own
+clipping      of gradients not where the step is read off loss and gradient together
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from calando.optim.methods import Method
 from calando.records import StrategySpec
 from calando.schedules import Curve
 
-__all__ = ["check_parts", "check_rate_curves"]
+__all__ = ["check_clipping", "check_parts", "check_rate_curves"]
 
 
 def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, Any]) -> None:
@@ -78,3 +79,16 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
                 f"{method.name} needs no decay, and this schedule of its rate ends at {values[-1]:g} of "
                 f"{values.max():g}; keep the warmup alone, as in linear(0, 1, over='5%'), got {str(curve.schedule)!r}"
             )
+
+
+def check_clipping(method: Method) -> None:
+    """Refuse to clip gradients that a method reads its step off: the shorter the gradient, the longer the step.
+
+    Raises:
+        UsageError: it does.
+    """
+    if method.closure == "loss":
+        raise UsageError(
+            f"{method.name} works its step out from the loss and the gradient's size: clipped gradients would lengthen "
+            "it; leave clip_norm out, its rate is a cap on the step"
+        )

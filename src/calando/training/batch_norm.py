@@ -6,7 +6,7 @@ trained themselves, an average, need others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,18 +26,18 @@ def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
 
 
 @contextmanager
-def gathering_statistics(network: nn.Module) -> Iterator[None]:
-    """Forward passes meanwhile give the network the mean of their batches' statistics; dropout is off.
+def gathering_statistics(network: nn.Module, layers: Collection[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+    """Forward passes meanwhile give `layers` the mean of their batches' statistics; dropout is off.
 
-    A layer in evaluation mode within a network in training mode is frozen, and keeps what it has.
+    Args:
+        layers: of `statistics_of(network)`, those that are not frozen: the others keep what they have.
 
     >>> layer = nn.BatchNorm1d(1, momentum=0.1)
-    >>> with gathering_statistics(layer):
+    >>> with gathering_statistics(layer, [layer]):
     ...     _ = layer(torch.tensor([[1.0], [3.0]])), layer(torch.tensor([[5.0], [7.0]]))
     >>> layer.running_mean.item(), layer.momentum
     (4.0, 0.1)
     """
-    layers = [layer for layer in statistics_of(network) if layer.training or not network.training]
     modes = [(module, module.training) for module in network.modules()]
     momenta = [layer.momentum for layer in layers]
     network.eval()
@@ -57,8 +57,9 @@ def gathering_statistics(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def holding_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch normalisation uses the batch's statistics, and its running ones stay."""
-    layers = statistics_of(network)
+    """What is normalised by the batch's statistics is so still, and the running ones stay; so do frozen layers."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+    layers = [layer for layer in norms if layer.track_running_stats and layer.training]
     for layer in layers:
         layer.track_running_stats = False
     kept = [(layer.running_mean, layer.running_var, layer.num_batches_tracked) for layer in layers]

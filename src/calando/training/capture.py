@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from calando.optim.methods.own.memory import keep_types
 from calando.records import Evaluation, Event
 from calando.training.state import TrainState
 
@@ -79,6 +80,7 @@ def put_back(state: TrainState, taken: Capture) -> None:
     groups = [{k: tuple(v) if k == "betas" else v for k, v in g.items()} for g in document["optimizer"]["groups"]]
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     state.optimizer.load_state_dict({"state": saved, "param_groups": groups})
+    keep_types(state.optimizer, saved)
     for parameter in parameters:
         entries = state.optimizer.state.get(parameter, {})
         for key, value in entries.items():

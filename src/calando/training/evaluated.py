@@ -64,13 +64,14 @@ def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
 
     The generators are left as a later update will set them anyway. Without such layers nothing is done.
     """
-    if not statistics_of(state.network) or not batches:
+    layers = [layer for layer in statistics_of(state.network) if layer.training]
+    if not layers or not batches:
         return
     spec, lane = state.spec, state.spec.lane
     layout = torch.channels_last if lane.channels_last else torch.contiguous_format
     device = torch.device(lane.device)
     micro = spec.workload.batch_size // spec.workload.accumulate
-    with gathering_statistics(state.network):
+    with gathering_statistics(state.network, layers):
         for index in range(batches):
             seed_step(spec.seed, index)
             images, _ = workload.batch(index, seed=spec.seed)

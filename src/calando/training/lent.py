@@ -18,7 +18,7 @@ import copy
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,8 +30,10 @@ from torch.utils.data import DataLoader
 from calando.errors import UsageError
 from calando.training.snapshot import CLOSED, Snapshot, Undo
 
-__all__ = ["lending"]
+__all__ = ["lending", "undisturbed_loader"]
 
+# What runs by itself, and what it waits on: put back to an earlier state, it would wait for ever.
+RUNNING = ("torch.utils.data.dataloader", "queue", "_queue", "threading", "_thread", "multiprocessing", "concurrent")
 MOST_PARTS = 64  # a list of a loader's that is longer holds samples, not transforms or samplers
 
 
@@ -79,7 +81,12 @@ def _note_position(world: Snapshot, source: object) -> None:
         if isinstance(value, torch.Tensor | np.ndarray):
             if value.ndim == 1 and not _holds_fractions(value):  # an order of samples
                 world.note(value)
-        elif isinstance(value, CLOSED) or not world.first_sight(value) or world.note_generator(value):
+        elif (
+            isinstance(value, CLOSED)
+            or _runs_by_itself(value)
+            or not world.first_sight(value)
+            or world.note_generator(value)
+        ):
             continue
         elif isinstance(value, dict | list | tuple | deque | set):
             parts = world.note_container(value)
@@ -89,6 +96,20 @@ def _note_position(world: Snapshot, source: object) -> None:
         else:
             # A DataLoader that keeps state too: told to begin there, its next pass would not begin at the start.
             waiting.append(getattr(value, "__dict__", None))
+
+
+def undisturbed_loader(loader: Iterable[Any]) -> Iterable[Any]:
+    """The same batches, from workers of its own where the loader's are kept for the loop that may be going on."""
+    if isinstance(loader, DataLoader) and loader.persistent_workers:
+        twin = copy.copy(loader)
+        twin._iterator = None
+        return twin
+    return loader
+
+
+def _runs_by_itself(value: object) -> bool:
+    home = type(value).__module__
+    return not isinstance(value, DataLoader) and any(home == name or home.startswith(f"{name}.") for name in RUNNING)
 
 
 def _note_state_dict(world: Snapshot, value: Any) -> None:

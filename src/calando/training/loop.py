@@ -3,9 +3,10 @@
 Update t, for t = 0, 1, …:
     rates      the driver writes  base * schedule(t) * controllers' multipliers
     batch      samples and augmentation are functions of (seed, t), and of the batches that a rewind left out
-    gradient   mean over `accumulate` micro-batches, clipped to `clip_norm`
+    gradient   mean over `accumulate` micro-batches
     watch      a loss that is not finite changes no weight
-    update     optimizer.step(), with what the method wants of it; the average takes it in
+    update     optimizer.step() along the gradient, clipped to `clip_norm`, with what the method wants of it; the
+               average takes it in
     evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluated`
     answer     controllers see the loss and the evaluation; one of them may ask to go back: `calando.training.rewind`
 """
@@ -92,6 +93,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
                 dead=dead,
                 slope=slope,
                 curvature=curvature,
+                ahead=state.driver.values(step + 1)["lr"][0] if any(want.ahead for want in wants) else None,
             ),
         )
         if watch is not None and watch(state):

@@ -48,3 +48,4 @@ def rewind(state: TrainState, *, offending: int, asked: tuple[int, ...]) -> None
     text = f"went back to before update {state.step}; the batches of updates {state.step} to {offending} are left out"
     state.events = [*events, Event(step=offending, kind="rewind", text=text)]
     state.kept = [back]
+    state.evaluated = None  # it was of the end that is taken back

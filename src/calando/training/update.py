@@ -32,7 +32,7 @@ class Update:
         self._loss = 0.0
 
     def gradient(self) -> float:
-        """Add the gradient to the parameters' `grad`, clipped; the training loss, a mean over the micro-batches."""
+        """Add the gradient to the parameters' `grad`; the training loss, a mean over the micro-batches."""
         state, spec, lane = self._state, self._state.spec, self._state.spec.lane
         layout = torch.channels_last if lane.channels_last else torch.contiguous_format
         device = torch.device(lane.device)
@@ -46,9 +46,6 @@ class Update:
             loss = self._workload.loss(outputs.float(), y) / spec.workload.accumulate
             loss.backward()
             total += loss.item()
-        if spec.workload.clip_norm is not None:
-            parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, spec.workload.clip_norm)
         self._loss = total
         return total
 
@@ -57,7 +54,10 @@ class Update:
         return dead_share(self._state.optimizer)
 
     def apply_measured(self) -> tuple[float, float]:
-        """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`."""
+        """Make the step, and one more pass over its batch: (slope, curvature) along it, as in `Observation`.
+
+        They are of the loss itself: its gradients are not clipped here, though the step's are.
+        """
         parameters = [p for group in self._state.optimizer.param_groups for p in group["params"] if p.grad is not None]
         before = [(p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
         self.apply()
@@ -72,16 +72,28 @@ class Update:
         return slope, curvature
 
     def apply(self) -> None:
-        """Make the step, and leave no gradient."""
+        """Make the step along the gradient, clipped to `clip_norm`, and leave no gradient."""
         optimizer = self._state.optimizer
+        self._clip()
         match self._state.method.closure:
             case "none":
                 optimizer.step()
             case "loss":
                 optimizer.step(lambda: self._loss)
             case "again":
-                optimizer.step(self._again)
+                optimizer.step(self._again_clipped)
         optimizer.zero_grad(set_to_none=True)
+
+    def _again_clipped(self) -> float:
+        loss = self._again()
+        self._clip()
+        return loss
+
+    def _clip(self) -> None:
+        norm = self._state.spec.workload.clip_norm
+        if norm is not None:
+            parameters = [p for group in self._state.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, norm)
 
     def _again(self) -> float:
         """Loss and gradient anew, at the weights as they are; statistics of batches are those of the first pass."""

@@ -5,8 +5,11 @@ sam      g = the gradient at w + rho * g0 / |g0|, g0 that at w, |.| over all par
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from calando.errors import UsageError
 from calando.optim.methods.base import Flag, Method, Number
 from calando.optim.methods.packages import import_pytorch_optimizer
 
@@ -19,8 +22,30 @@ __all__ = ["SHARPNESS_METHODS"]
 def _sam(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
     import torch
 
-    optimizer: Optimizer = import_pytorch_optimizer("sam").SAM(groups, torch.optim.SGD, lr=lr, **options)
+    optimizer: Optimizer = _returning_the_loss(import_pytorch_optimizer("sam").SAM)(
+        groups, torch.optim.SGD, lr=lr, **options
+    )
     return optimizer
+
+
+@cache
+def _returning_the_loss(kind: Any) -> Any:
+    import torch
+
+    class SAM(kind):  # type: ignore[misc]
+        """The package's, whose `step` returns the closure's loss as torch's do."""
+
+        def step(self, closure: Callable[[], Any] | None = None) -> Any:
+            """One update; the closure works loss and gradient out at the weights as they are."""
+            if closure is None:
+                raise UsageError("SAM needs a second pass over the batch: optimizer.step(closure)")
+            self.first_step(zero_grad=True)
+            with torch.enable_grad():
+                loss = closure()
+            self.second_step()
+            return loss
+
+    return SAM
 
 
 SHARPNESS_METHODS = (

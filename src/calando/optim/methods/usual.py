@@ -40,4 +40,6 @@ def closure_of(optimizer: Optimizer) -> Closure | None:
 
 def _method_of(optimizer: Optimizer) -> Method | None:
     name = type(optimizer).__name__.lower()
+    if name.endswith("schedulefree"):  # the package's names end where ours begin
+        name = "schedulefree" + name.removesuffix("schedulefree")
     return next((method for method in METHODS.values() if method.name.replace("_", "") == name), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Generator, Iterable
 from inspect import unwrap
@@ -11,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from calando.errors import UsageError
+from calando.training.lent import undisturbed_loader
 
 __all__ = ["check_lent", "device_of", "endless", "prepare"]
 
@@ -90,11 +89,7 @@ def endless(loader: Iterable[Any]) -> Generator[Any, None, None]:
     Raises:
         UsageError: it gives none.
     """
-    if isinstance(loader, DataLoader) and loader.persistent_workers:
-        # Beginning it would reset the workers of a loop that may be going on: a twin has workers of its own.
-        twin = copy.copy(loader)
-        twin._iterator = None
-        loader = twin
+    loader = undisturbed_loader(loader)
     passes = 0
     while True:
         count = 0

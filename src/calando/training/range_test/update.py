@@ -59,7 +59,8 @@ class LentUpdate:
             one, a closure whose first call returns the loss that is known, and the next work it out anew.
 
     Raises:
-        UsageError: a gradient scaler with an optimizer that steps with a closure.
+        UsageError: a gradient scaler with an optimizer that steps with a closure; clipping with one that reads its step
+            off the gradient's size.
     """
 
     loss: LentLoss
@@ -79,6 +80,11 @@ class LentUpdate:
         self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
         wanted = inspect.signature(self.optimizer.step).parameters.get("closure")
         self._takes_closure = wanted is not None and wanted.default is inspect.Parameter.empty
+        if self.clip_norm is not None and self.closure == "loss":
+            raise UsageError(
+                f"{type(self.optimizer).__name__} works its step out from the loss and the gradient's size: clipped "
+                "gradients would lengthen it; leave clip_norm out"
+            )
         wanting = self._takes_closure or self.closure in ("loss", "again")
         if wanting and self._scaling():
             name = type(self.optimizer).__name__

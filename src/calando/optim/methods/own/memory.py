@@ -6,7 +6,7 @@ Numbers are Python's: they pass through JSON exactly. All are fetched from the d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 
-__all__ = ["Remembering", "common", "dot", "loss_from", "numbers", "remembered", "wide"]
+__all__ = ["Remembering", "common", "dot", "keep_types", "loss_from", "numbers", "remembered", "wide"]
 
 
 class Remembering(Optimizer):
@@ -24,12 +24,21 @@ class Remembering(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but floating-point state keeps its own type."""
         super().load_state_dict(state_dict)
-        indices = [index for group in state_dict["param_groups"] for index in group["params"]]
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
-        for index, parameter in zip(indices, parameters, strict=True):
-            for key, value in state_dict["state"].get(index, {}).items():
-                if isinstance(value, Tensor) and value.dtype != self.state[parameter][key].dtype:
-                    self.state[parameter][key] = value.to(parameter.device, copy=True)
+        keep_types(self, state_dict["state"])
+
+
+def keep_types(optimizer: Optimizer, saved: Mapping[int, Mapping[str, Any]]) -> None:
+    """Give what was loaded the types that were saved, and with them its bits.
+
+    Args:
+        saved: "state" of the state dict that was loaded: entries by the parameter's place among all.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, entries in saved.items():
+        held = optimizer.state[parameters[index]]
+        for key, value in entries.items():
+            if isinstance(value, Tensor) and value.dtype != held[key].dtype:
+                held[key] = value.to(held[key].device, copy=True)
 
 
 def wide(value: Tensor) -> Tensor:
@@ -84,4 +93,6 @@ def loss_from(closure: Callable[[], float | Tensor]) -> float:
     """What the closure gives, as a number; it may work gradients out."""
     with torch.enable_grad():
         loss = closure()
+    if not isinstance(loss, Tensor | int | float) or (isinstance(loss, Tensor) and loss.numel() != 1):
+        raise UsageError(f"the closure must return the loss, one number, got {loss!r}")
     return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
