@@ -29,6 +29,8 @@ WRONG = [
     ((*D, "☃"), "unexpected '☃' at character 1"),
     ((*D, "bgd(lr=1)"), r"unknown method 'bgd'; did you mean 'sgd'\? .*see `calando strategies`"),
     ((*D, "sgd(lr=0.1, momentu=0.9)"), "unknown option of sgd 'momentu'; did you mean 'momentum'"),
+    ((*D, "momo", "fixed", "--clip-norm", "1"), "momo works its step out from .* clipped gradients would lengthen it"),
+    (("train", "digits", "alig", "--clip-norm", "1"), "alig works its step out from"),
     ((*D, "sgd(lr=0.1) | momentun: cosine(1, 0)"), "unknown scheduled hyper-parameter of sgd 'momentun'; did you mean"),
     ((*D, "fixed", "--model", "resnt8"), "unknown network 'resnt8'; did you mean 'resnet8'"),
     ((*D, "fixed", "--model", "resnet9"), "depth must be 6n.2 .* nearest is 8 or 14"),

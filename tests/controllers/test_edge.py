@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calando.controllers import Observation
 from calando.controllers.edge import Edge
 from calando.errors import UsageError
 
@@ -109,3 +110,20 @@ def test_descent_under_the_cap_never_diverges_on_a_bowl(sharpness, rate):
 def test_refuses_what_cannot_be(options, named):
     with pytest.raises(UsageError, match=f"edge: {named} must be"):
         Edge(**({"until": 1} | options))
+
+
+@pytest.mark.parametrize("rate", [1e-200, 1e-320])
+def test_rates_too_small_to_be_divided_by_twice_are_passed_over(rate):
+    edge = Edge(until=10)
+    state, action = edge.respond(edge.initial(), Observation(step=0, loss=1.0, rate=rate, slope=1e-300, curvature=1.0))
+    assert state["measured"] == 0
+    assert 0 < action.multiplier <= 1
+
+
+def test_the_cap_is_of_what_is_scheduled_next():
+    """A schedule that jumps up a hundredfold finds its cap there already."""
+    edge = Edge(until=10, sigma=1)
+    _, action = edge.respond(
+        edge.initial(), Observation(step=0, loss=1.0, rate=0.001, slope=0.01 * 0.001, curvature=0.001**2, ahead=0.1)
+    )
+    assert action.multiplier * 0.1 == pytest.approx(0.01)

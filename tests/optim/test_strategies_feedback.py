@@ -59,8 +59,15 @@ def test_averages_are_bound_to_updates():
     assert average_of("sgd | swa()") == Average(kind="swa", start=750, every=100)
     assert average_of("sgd | swa(start=0, every=3)") == Average(kind="swa", start=0, every=3)
     late = parse_strategy("sgd | swa(start='20 epochs')")
-    with pytest.raises(UsageError, match="start must lie before the end of the run, update 1000, got 2000"):
+    with pytest.raises(UsageError, match="start='20 epochs' is update 2000 of a run of 1000, after which none follows"):
         bind_average(late, steps=1000, steps_per_epoch=100)
+
+
+@pytest.mark.parametrize("zero", ["0", "'0%'", "'0 steps'", "'0.0 epochs'"])
+def test_lengths_of_nothing_are_said_in_any_unit(zero):
+    assert controllers_of(f"sgd | plateau(cooldown={zero})") == controllers_of("sgd | plateau(cooldown=0)")
+    assert controllers_of(f"sgd | rollback(warmup={zero})") == controllers_of("sgd | rollback(warmup=0)")
+    assert average_of(f"sgd | swa(start={zero})") == average_of("sgd | swa(start=0)")
 
 
 @given(st.permutations(["cosine(1, 0)", "momentum: linear(1, 0.5)", "plateau()", "rollback()", "ema()"]))

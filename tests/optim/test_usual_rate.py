@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from tests.optim.method_cases import network
 
 from calando.optim import METHODS
-from calando.optim.methods import usual_rate_of
+from calando.optim.methods.usual import closure_of, usual_rate_of
 
 
 class Own(torch.optim.Adam):
@@ -27,3 +28,13 @@ class Own(torch.optim.Adam):
 def test_usual_rates_are_by_class_and_momentum(kind, options, usual):
     found = usual_rate_of(kind([torch.nn.Parameter(torch.zeros(1))], lr=0.5, **options))
     assert found == (usual if usual is None else pytest.approx(usual, rel=1e-12))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "sgd"])
+def test_what_a_method_builds_is_known_by_its_class(name):
+    """The range test of a lent optimizer must know what its `step` wants."""
+    method, net = METHODS[name], network(hidden=2)
+    options = method.settle({})
+    optimizer = method.build(method.groups.split(net, options), method.usual_rate, options)
+    assert usual_rate_of(optimizer) == method.usual_rate
+    assert closure_of(optimizer) == method.closure

@@ -7,8 +7,9 @@ import pytest
 import torch
 from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
 
+from calando.controllers.edge import FIRST
 from calando.training.lane import holding_lane
-from calando.training.loop import Interrupted, execute
+from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
 from calando.training.update import Update
 
@@ -77,3 +78,42 @@ def test_interrupted_it_ends_with_the_same_bits(tmp_path):
         except Interrupted:
             continue
     assert bits(pieces) == bits(whole)
+
+
+@pytest.mark.parametrize("schedule", ["repeat(cosine(1, 0), every=6)", "step(every=8, factor=20)"])
+def test_a_schedule_that_jumps_is_capped_where_it_jumps(schedule):
+    """The rate never lies above the cap of the last measurement."""
+    workload = a_workload(Bare)
+    spec = a_run(f"sgd(lr=0.5) | {schedule} | edge(until='100%', every=1, sigma=0.1)", workload, steps=24)
+    with holding_lane(spec.lane):
+        state = start(spec, workload)
+        edge = state.controllers[1]
+        for step in range(1, spec.steps):
+            advance(state, workload, until=step)
+            remembered = state.controller_states[1]
+            cap = edge.sigma * remembered["slope"] / (remembered["curvature"] + edge.eps)
+            advance(state, workload, until=step + 1)
+            scheduled = state.driver.values(step)["lr"][0]
+            assert state.rates[step] <= max(cap, FIRST * scheduled) * (1 + 1e-9)
+    assert state.step == spec.steps
+
+
+@pytest.mark.parametrize("text", ["sgd(lr=0.05)", "sam(lr=0.05)"])
+def test_clipping_the_step_does_not_change_what_is_measured(text):
+    """Slope and curvature by the step are those of the loss, of a clipped step as of a short one."""
+    found = []
+    for clip, lr in ((None, 0.0001), (1e-3, 0.05)):
+        workload = a_workload(Bare, augment="none")
+        spec = a_run(text, workload, clip_norm=clip)
+        with holding_lane(spec.lane):
+            state = start(spec.model_copy(update={"strategy": spec.strategy.at_rate(lr)}), workload)
+            before = torch.nn.utils.parameters_to_vector(state.network.parameters()).detach()
+            state.driver.write(0)
+            update = Update(state, workload, 0)
+            update.gradient()
+            slope, curvature = update.apply_measured()
+            length = float((torch.nn.utils.parameters_to_vector(state.network.parameters()).detach() - before).norm())
+            found.append((slope / length, curvature / length**2))
+    (slope, curvature), (clipped_slope, clipped_curvature) = found
+    assert clipped_slope == pytest.approx(slope, rel=0.05)
+    assert clipped_curvature == pytest.approx(curvature, rel=0.3)

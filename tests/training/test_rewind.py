@@ -201,3 +201,17 @@ def test_what_another_run_spent_on_second_passes_is_inherited(tmp_path):
     execute(spec, workload, leaves={5: place})
     forked = execute(spec, workload, origin=place)
     assert (forked.updates, forked.inherited, forked.updates_spent) == (24, 10, 14)
+
+
+def test_what_was_evaluated_at_an_end_that_is_taken_back_is_forgotten():
+    workload = a_workload()
+    spec = a_run("sgd(lr=0.05) | ema(decay=0.5)", workload)
+    with holding_lane(spec.lane):
+        state = scripted(spec, workload, spec.steps - 1)
+        advance(state, workload, until=spec.steps - 1)
+        assert state.evaluated is None
+        advance(state, workload, until=spec.steps, watch=lambda state: bool(state.undone))
+        assert state.undone > 0
+        assert state.evaluated is None
+        advance(state, workload, until=spec.steps)
+        assert state.evaluated is not None

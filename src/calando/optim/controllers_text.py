@@ -154,8 +154,10 @@ def average_of(text: str, horizon: Horizon) -> Average:
     call = parse_call(text)
     average = Average(kind="ema" if call.name == "ema" else "swa", **_bound(call, horizon))
     if average.start >= horizon.total_steps:
+        given = call.kwargs.get("start", AVERAGES["swa"]["start"].default)
         raise UsageError(
-            f"swa: start must lie before the end of the run, update {horizon.total_steps}, got {average.start}"
+            f"swa: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which none "
+            "follows; begin sooner, or train for longer"
         )
     return average
 

@@ -21,10 +21,15 @@ _BETAS = Pair((0.9, 0.999))
 _EPS = Number(1e-8, open_low=True)
 
 
+def _real(groups: list[dict[str, Any]]) -> bool:
+    """Whether the fused kernels take these parameters."""
+    return all(parameter.is_floating_point() for group in groups for parameter in group["params"])
+
+
 def _sgd(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
     import torch
 
-    return torch.optim.SGD(groups, lr=lr, fused=True, **options)
+    return torch.optim.SGD(groups, lr=lr, fused=_real(groups), **options)
 
 
 def _adagrad(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
@@ -42,13 +47,13 @@ def _rmsprop(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -
 def _adam(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
     import torch
 
-    return torch.optim.Adam(groups, lr=lr, fused=True, **options)
+    return torch.optim.Adam(groups, lr=lr, fused=_real(groups), **options)
 
 
 def _adamw(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
     import torch
 
-    return torch.optim.AdamW(groups, lr=lr, fused=True, **options)
+    return torch.optim.AdamW(groups, lr=lr, fused=_real(groups), **options)
 
 
 def _nadam(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
