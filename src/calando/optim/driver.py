@@ -231,7 +231,7 @@ def _base_value(group: Group, key: str, index: int) -> float:
     value = _held(group, key)
     if value is None:
         numbers = sorted(name for name, value in group.items() if _is_number(value))
-        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {', '.join(numbers)}")
+        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {', '.join(numbers) or 'no number'}")
     if not _is_number(value):
         raise UsageError(
             f"cannot schedule {key!r}: it is {value!r} in group {index}, neither a number nor a floating-point tensor"

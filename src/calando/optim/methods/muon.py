@@ -3,6 +3,9 @@
     m <- lerp(m, g, 1 - mu);  u = lerp(g, m, mu), or m without Nesterov
     w <- w - lr * wd * w - lr * sqrt(max(1, rows / columns)) * NewtonSchulz5(u)
 
+Rows and columns are those of the flattened filter; Jordan's own code scales a filter that is not flattened by its last
+two dimensions, which is 1 for square kernels.
+
 That is for hidden layers. What it is not made for moves by AdamW, at `auxiliary` times the rate, in the same optimizer:
 
     hidden     weights of Linear and convolution layers, but for the first and the last one

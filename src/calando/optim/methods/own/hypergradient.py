@@ -10,7 +10,8 @@
 base is the rate given at the start. Where lr stays there, this is the paper's rate_t = rate_t-1 + hypergrad_lr <g, u>
 to the letter, except that a rate never falls below zero. Under a schedule it is the same descent, by the chain rule.
 The factor is one for all parameters of all groups, as in the paper; <g, u> is over those that have a gradient.
-Weight decay is part of g.
+Weight decay is part of g. The authors' Adam adds eps before the bias is corrected, and raises the rate tensor by tensor
+within an update; here both are as in the paper.
 
 Source: Baydin, Cornish, Martínez Rubio, Schmidt & Wood 2018, *Online Learning Rate Adaptation with Hypergradient
 Descent*, Algorithms 4 and 5; github.com/gbaydin/hypergradient-descent.
