@@ -230,8 +230,8 @@ def group_name(group: Mapping[str, Any], index: int) -> str:
 def _base_value(group: Group, key: str, index: int) -> float:
     value = _held(group, key)
     if value is None:
-        numbers = sorted(name for name, value in group.items() if _is_number(value))
-        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {', '.join(numbers) or 'no number'}")
+        numbers = ", ".join(sorted(name for name, value in group.items() if _is_number(value)))
+        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {numbers or 'no number'}")
     if not _is_number(value):
         raise UsageError(
             f"cannot schedule {key!r}: it is {value!r} in group {index}, neither a number nor a floating-point tensor"
