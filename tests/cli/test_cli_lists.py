@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from calando.cli.facts import AVERAGES, METHOD_FAMILIES
-from calando.optim import METHODS, PRESETS
+from calando.optim import METHODS, PRESETS, read_strategy
 from calando.optim.controllers_text import AVERAGES as KNOWN_AVERAGES
 from calando.optim.controllers_text import CONTROLLERS
 from calando.optim.presets import FAMILIES
@@ -113,3 +113,19 @@ def test_a_family_is_compared_beside_the_yardsticks(calando):
     assert ended.status == 0, ended.err
     shown = {result["name"] for result in ended.json["results"]}
     assert shown == {"fixed", "cosine", *(name for name in PRESETS if PRESETS[name].family == "rate-free")}
+
+
+@pytest.mark.parametrize("name", {**PRESETS, **METHODS})
+def test_the_line_for_a_loop_of_ones_own_works(calando, monkeypatch, name):
+    from tests.optim.method_cases import network
+
+    import calando as library
+
+    monkeypatch.setenv("COLUMNS", "300")
+    (line,) = re.findall(r"^ *your loop +(\S.*?) *$", calando("strategies", name).out, re.MULTILINE)
+    if name == "edge":
+        assert line.startswith("not there")
+        return
+    line = line.replace("total_steps=…", "total_steps=100").replace("steps_per_epoch=…", "steps_per_epoch=10")
+    training = eval(line, {"calando": library, "network": network(hidden=2)})
+    assert training.strategy == read_strategy(name)

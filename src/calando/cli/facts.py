@@ -14,6 +14,7 @@ from calando.errors import UnknownName
 
 if TYPE_CHECKING:
     from calando.optim import Method, Preset
+    from calando.records import StrategySpec
 
 __all__ = ["describe", "method_facts", "part_facts", "preset_facts", "print_methods"]
 
@@ -144,9 +145,25 @@ def describe(name: str, *, as_json: bool) -> None:
     grid.add_column()
     evaluated = f"an average of the weights; {_ANEW}" if strategy.average or method.eval_mode else "what is trained"
     groups = ", ".join(method.groups.names(method.settle(strategy.options)))
-    for key, value in (*_needs(method), ("groups", groups), ("evaluated", evaluated), *_origin(method)):
+    own = _followed(name, strategy, method)
+    for key, value in (
+        *_needs(method),
+        ("groups", groups),
+        ("evaluated", evaluated),
+        *_origin(method),
+        ("your loop", own),
+    ):
         grid.add_row(Text(key), Text(value))
     console.print(grid)
+
+
+def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
+    """How it is trained with in a loop of one's own."""
+    if any(text.startswith("edge(") for text in strategy.controllers):
+        return "not there: edge measures in calando's own loop, calando train and compare"
+    rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
+    epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
+    return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'
 
 
 def _columns(name: str, rate: str, schedule: str, passes: str, memory: str, package: str) -> str:
