@@ -229,7 +229,9 @@ class Following:
             raise UsageError(f"evaluated: forward must be called with (network, batch), got {forward!r}")
         modes = [(module, module.training) for module in self.network.modules()]
         try:
-            with self._others(batches, forward or _forward, most) if self._updates.others_evaluated else nullcontext():
+            # Within another evaluation the weights to judge are there already.
+            other = self._updates.others_evaluated and not self._updates.evaluating
+            with self._others(batches, forward or _forward, most) if other else nullcontext():
                 self.network.eval()
                 yield
         finally:

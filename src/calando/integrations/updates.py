@@ -6,7 +6,7 @@ State is the step, the average, and each controller's state and multiplier; rate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,6 +18,7 @@ from calando.controllers import Action, Observation
 from calando.controllers.base import State
 from calando.errors import UsageError
 from calando.integrations.attach import was_skipped
+from calando.integrations.second_pass import Closure, second_pass
 from calando.optim import find_method
 from calando.optim.driver import Driver
 from calando.optim.methods.own.memory import keep_types
@@ -25,7 +26,7 @@ from calando.optim.strategies import bind_average, bind_strategy
 from calando.records import StrategySpec
 from calando.schedules.span import Horizon
 from calando.training.average import RunningAverage
-from calando.training.batch_norm import holding_statistics, statistics_of
+from calando.training.batch_norm import statistics_of
 from calando.training.rewind import KEPT
 from calando.training.snapshot import Snapshot
 from calando.training.update import dead_share
@@ -34,8 +35,6 @@ __all__ = ["Updates"]
 
 KEY = "calando"
 STATE = ("step", "averaged", "average", "controller_states", "multipliers", "events", "stopped")
-
-Closure = Callable[[], Any]
 
 
 @final
@@ -52,7 +51,10 @@ class _Kept:
 
 @final
 class Updates:
-    """The updates of one optimizer.
+    """The updates of one optimizer; `before`, `after`, `save`, `check` and `load` are hooks of its.
+
+    `gathered`, for `evaluated`, are the batch-norm layers that trained at the last update, the others being frozen;
+    while `evaluating` nothing may be updated or saved.
 
     Args:
         network: what is trained.
@@ -93,8 +95,8 @@ class Updates:
         self._multipliers = [float(state.get("multiplier", 1.0)) for state in self._states]
         self._texts = strategy.controllers
         self.evaluating = False
-        self.gathered = _training(statistics_of(network)) if network.training else statistics_of(network)
         self._layers = statistics_of(network)
+        self.gathered = _training(self._layers) if network.training else self._layers
         self._kept: list[_Kept] = []
         self._dead: float | None = None
         self._observed = 0  # updates made when `observe` was called last
@@ -133,7 +135,7 @@ class Updates:
             )
         if self._method.closure == "loss":
             return None
-        return (args[0], self._second_pass(optimizer, closure)), {}
+        return (args[0], second_pass(self._network, optimizer, closure)), {}
 
     def after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Hook: an update was made, unless a gradient scaler skipped it."""
@@ -239,22 +241,6 @@ class Updates:
             if name == "loss" and name not in given:
                 raise UsageError(f"{text} answers to the training loss: pass loss= after every update")
 
-    def _second_pass(self, optimizer: Optimizer, closure: Closure) -> Closure:
-        """The gradient at the weights as they are; what is returned works it out once more, on the same dice."""
-        dice = _dice(self._network)
-        optimizer.zero_grad(set_to_none=True)
-        with torch.enable_grad():
-            first = closure()
-
-        def again() -> Any:
-            optimizer.zero_grad(set_to_none=True)
-            _throw_again(dice)
-            with torch.enable_grad(), holding_statistics(self._network):
-                closure()
-            return first
-
-        return again
-
     def _keep(self, optimizer: Optimizer) -> None:
         bits = Snapshot()
         bits.note(self._network)
@@ -275,12 +261,9 @@ class Updates:
         self.step = self._observed = back.step
         if self.average is not None:
             self.average.count = back.averaged
-        for index in range(len(self.controllers)):
-            if index not in asked:
-                self._states[index], self._multipliers[index] = (
-                    dict(back.controller_states[index]),
-                    back.multipliers[index],
-                )
+        for index in set(range(len(self.controllers))).difference(asked):
+            self._states[index] = dict(back.controller_states[index])
+            self._multipliers[index] = back.multipliers[index]
         self._kept = [back]
 
 
@@ -293,15 +276,3 @@ def _number(name: str, value: Any) -> float:
         return float(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise UsageError(f"observe: {name} must be one number, got {value!r}") from None
-
-
-def _dice(network: nn.Module) -> tuple[torch.Tensor, dict[torch.device, torch.Tensor]]:
-    devices = {p.device for p in network.parameters() if p.is_cuda}
-    return torch.get_rng_state(), {device: torch.cuda.get_rng_state(device) for device in devices}
-
-
-def _throw_again(dice: tuple[torch.Tensor, dict[torch.device, torch.Tensor]]) -> None:
-    state, others = dice
-    torch.set_rng_state(state)
-    for device, mine in others.items():
-        torch.cuda.set_rng_state(mine, device)
