@@ -135,7 +135,7 @@ def test_a_single_run_has_one_length_and_is_not_longer_than_asked():
 def test_what_does_not_fit_a_short_length_is_found_before_anything_is_trained():
     late = "sgd(lr=0.1) | swa(start='5 epochs')"
     assert ask(late, budget=Budget(epochs=6)).steps == 6 * PER_EPOCH
-    with pytest.raises(UsageError, match="swa: start must lie before the end of the run, update 140"):
+    with pytest.raises(UsageError, match="swa: start='5 epochs' is update 175 of a run of 140, after"):
         ask(late, budget=Budget(epochs=(4, 6)))
     with pytest.raises(UsageError, match="steps too many"):
         ask("sgd(lr=0.1) | cosine(1, 0, over='5 epochs')", budget=Budget(epochs=(4, 6)))

@@ -32,6 +32,7 @@ from calando.cli.options import (
     steps_asked,
     workload_spec,
 )
+from calando.cli.torch_first import import_torch
 from calando.errors import UsageError
 
 __all__ = ["compare"]
@@ -116,6 +117,7 @@ def compare(
         from calando.engine.executors.start import start_early
 
         start_early()
+    import_torch()
     from calando.cli.live import following
     from calando.engine.ask import ask_study
     from calando.engine.coordinator import conduct, executor_named

@@ -27,6 +27,7 @@ from calando.cli.options import (
     WorkloadName,
     workload_spec,
 )
+from calando.cli.torch_first import import_torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +85,7 @@ def find(
         accumulate=accumulate,
         train_limit=train_limit,
     )
+    import_torch()
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
     from calando.optim import read_strategy

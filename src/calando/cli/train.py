@@ -32,6 +32,7 @@ from calando.cli.options import (
     rate_asked,
     workload_spec,
 )
+from calando.cli.torch_first import import_torch
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -86,6 +87,7 @@ def train(
         accumulate=accumulate,
         train_limit=train_limit,
     )
+    import_torch()
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
     from calando.records.store import sole_coordinator

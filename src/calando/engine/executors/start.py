@@ -25,7 +25,7 @@ from multiprocessing.process import BaseProcess
 
 from calando.errors import WorkerLost
 
-__all__ = ["THREAD_POOLS", "start_early", "start_worker"]
+__all__ = ["THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
 
 THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that thread pools read when torch is imported: they must stand before a worker starts."""
@@ -41,7 +41,7 @@ def start_early() -> None:
     resource_tracker.ensure_running()
     multiprocessing.set_forkserver_preload(["calando.engine.executors.server"])
     # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
-    with _environment(dict.fromkeys(THREAD_POOLS, "1")), _without_interrupts():
+    with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
         forkserver.ensure_running()
 
 
@@ -99,8 +99,11 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """A process started meanwhile does not hear of Ctrl-C; this one does, afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
