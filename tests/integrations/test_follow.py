@@ -19,7 +19,7 @@ from calando.training.loop import advance
 from calando.training.rewind import batch_index
 from calando.training.state import start
 
-TEXTS = {name: preset.text for name, preset in PRESETS.items() if name != "edge"}
+TEXTS = {name: preset.text for name, preset in PRESETS.items() if "edge(" not in preset.text}
 TEXTS["plateau-training"] = (
     "adamw(lr=auto) | cosine(1, 0) | plateau(patience=3, metric='training_loss') | ema(decay=0.8)"
 )

@@ -100,6 +100,12 @@ PRESETS = {
             "half a cosine, capped by the curvature along the steps; half a pass an update more",
         ),
         Preset(
+            "guarded",
+            "decayed",
+            f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
+            "edge and rollback together: bears a rate that is ten times too high",
+        ),
+        Preset(
             "ema-cosine",
             "decayed",
             f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
