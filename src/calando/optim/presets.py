@@ -103,7 +103,7 @@ PRESETS = {
             "guarded",
             "decayed",
             f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
-            "edge and rollback together: bears a rate that is ten times too high",
+            "edge and rollback together: with batch norm it bears a rate ten times too high",
         ),
         Preset(
             "ema-cosine",
