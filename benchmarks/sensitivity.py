@@ -1,14 +1,17 @@
 """Sensitivity: how much does each method's score depend on its base rate, and is its usual rate a good one?
 
-    python benchmarks/sensitivity.py run [--data ../shared/data] [--only NAME]      some 30 minutes of one core
+    python benchmarks/sensitivity.py run [--data ../shared/data] [--only NAME]      some 90 minutes of one core
     python benchmarks/sensitivity.py show                                           and draws the curves
+    python benchmarks/sensitivity.py table                                          as in docs/guides/which-method.md
 
-Every method of the registry with its own default options, at 9 rates over four decades round its usual rate, seed 0:
+Every method of the registry with its own default options, at 9 rates over four decades round its usual rate, 3 seeds:
 200 updates of 32 digits with `cnn`; 400 of 64 out of 10,000 images of Fashion-MNIST with `small` (below); both networks
 have batch norm. The rate falls linearly to zero where the method lets a schedule do that, and is constant where not.
-Validation score.
+Validation score; a curve is the mean over the seeds.
 
-best    the highest of the 9 scores
+best    the rate that scores highest
+tuned   the score of each seed at the rate that is best on the other two, so that no seed chooses its own rate: mean and
+        standard deviation over the seeds
 width   decades of rates round the best that score within 1 point of it, between two rates linear in log(rate); with a
         "+" where the stretch goes on beyond the rates that were tried
 usual   what is lost at the usual rate against the method's own best, and against the best of all methods
@@ -19,6 +22,8 @@ usual   what is lost at the usual rate against the method's own best, and agains
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +42,7 @@ TASKS = {
     "fashion": Task(data="fashion-mnist", model="sensitivity:small", batch=64, steps=400, limit=10_000),
 }
 HALF_DECADES = range(-4, 5)
+SEEDS = range(3)
 WITHIN = 1.0
 DEEPEST = 20
 
@@ -74,14 +80,28 @@ ENTRIES.insert(1, Entry(name="sgd, momentum", method=METHODS["sgd"], options=", 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A method's scores on a task, in percent, by half decades from its usual rate."""
+    """A method's scores on a task, in percent: half decades from its usual rate -> one for each seed."""
 
-    scores: dict[int, float]
+    seeds: dict[int, tuple[float, ...]]
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Means over the seeds."""
+        return {k: statistics.fmean(scores) for k, scores in self.seeds.items()}
+
+    def tuned(self) -> tuple[float, ...]:
+        """Each seed's score at the rate that is best on the others."""
+
+        def best_on_others(seed: int) -> int:
+            others = {k: math.fsum(scores) - scores[seed] for k, scores in self.seeds.items()}
+            return _highest(others)
+
+        return tuple(self.seeds[best_on_others(seed)][seed] for seed in SEEDS)
 
     @property
     def best(self) -> int:
         """Half decades from the usual rate; of equals the nearest to it."""
-        return max(self.scores, key=lambda k: (self.scores[k], -abs(k)))
+        return _highest(self.scores)
 
     @property
     def top(self) -> float:
@@ -103,35 +123,38 @@ class Curve:
         return float(abs(k - self.best)), False
 
 
-def key(entry: Entry, task: Task, k: int) -> dict[str, Any]:
-    return {"task": str(task), "strategy": entry.strategy(k), "seed": 0}
+def _highest(scores: dict[int, float]) -> int:
+    return max(scores, key=lambda k: (scores[k], -abs(k)))
+
+
+def key(entry: Entry, task: Task, k: int, seed: int) -> dict[str, Any]:
+    return {"task": str(task), "strategy": entry.strategy(k), "seed": seed}
 
 
 def run(data_dir: Path, *, only: str) -> None:
-    """Every rate of every method, the usual rates first."""
-    for k in sorted(HALF_DECADES, key=abs):
-        for entry in ENTRIES:
-            for task in TASKS.values():
-                if only in entry.name:
-                    asked = key(entry, task, k)
-                    KEPT.measured(asked, lambda asked=asked, task=task: train(task, asked["strategy"], data_dir))
+    """Every rate of every method, seed by seed, the usual rates first."""
+    chosen = [entry for entry in ENTRIES if only in entry.name]
+    rates = sorted(HALF_DECADES, key=abs)
+    for seed, k, entry, task in itertools.product(SEEDS, rates, chosen, TASKS.values()):
+        asked = key(entry, task, k, seed)
+        KEPT.measured(asked, lambda asked=asked, task=task: train(task, asked, data_dir))
 
 
-def train(task: Task, strategy: str, data_dir: Path) -> dict[str, Any]:
-    record = task.run(strategy, seed=0, data_dir=data_dir)
+def train(task: Task, asked: dict[str, Any], data_dir: Path) -> dict[str, Any]:
+    record = task.run(asked["strategy"], seed=asked["seed"], data_dir=data_dir)
     return {"score": percent(record.score), "outcome": record.outcome}
 
 
 def curves() -> dict[str, dict[str, Curve]]:
-    """Task -> method -> curve, of the methods whose rates were all measured."""
-    rows = {(row["task"], row["strategy"]): row["score"] for row in KEPT.rows()}
+    """Task -> method -> curve, of the methods whose rates were all measured with all seeds."""
+    rows = {(row["task"], row["strategy"], row["seed"]): row["score"] for row in KEPT.rows()}
     found: dict[str, dict[str, Curve]] = {}
     for name, task in TASKS.items():
         found[name] = {}
         for entry in ENTRIES:
-            scores = {k: rows.get((str(task), entry.strategy(k))) for k in HALF_DECADES}
-            if None not in scores.values():
-                found[name][entry.name] = Curve(scores=scores)
+            of_task = {k: tuple(rows.get((str(task), entry.strategy(k), seed)) for seed in SEEDS) for k in HALF_DECADES}
+            if not any(None in scores for scores in of_task.values()):
+                found[name][entry.name] = Curve(seeds=of_task)
     return found
 
 
@@ -144,18 +167,38 @@ def show() -> None:
     for task, those in found.items():
         summit = max(curve.top for curve in those.values())
         print(f"{TASKS[task]}; best of all {summit:.2f}")
-        heads = ("usual", "best", "score", "width", "usual: - own", "- all", "within")
+        heads = ("usual", "best", "score", "tuned", "width", "usual: - own", "- all", "within")
         print(f"  {'':20}" + "".join(f"{head:>13}" for head in heads))
         for entry in sorted(names, key=lambda entry: -those[entry.name].width()[0]):
             curve = those[entry.name]
             width, ends = curve.width()
             lost, behind = curve.scores[0] - curve.top, curve.scores[0] - summit
+            tuned = curve.tuned()
             cells = (f"{entry.rate(0):g}", f"{entry.rate(curve.best):g}", f"{curve.top:.2f}")
+            cells += (f"{statistics.fmean(tuned):.2f} ± {statistics.stdev(tuned):.2f}",)
             cells += (f"{width:.1f}{' ' if ends else '+'}", f"{lost:+.2f}", f"{behind:+.2f}")
             cells += ("yes" if lost >= -WITHIN else "NO",)
             print(f"  {entry.name:20}" + "".join(f"{cell:>13}" for cell in cells))
     print_claims(names, found)
     draw(names, found)
+
+
+def table() -> None:
+    """Worth and price, as Markdown: methods by the mean of their tuned scores; prices are price.json's."""
+    found = curves()
+    prices = {row["name"]: row["ratio"] for row in Kept(KEPT.path.with_name("price.json")).rows()}
+    heads = [f"{task}, % ± sd" for task in found]
+    print(f"| method | {' | '.join(heads)} | width, decades | usual rate behind its own best | an update |")
+    print("|---|" + "---|" * (len(heads) + 3))
+    named = [entry for entry in ENTRIES if all(entry.name in those for those in found.values())]
+    for entry in sorted(named, key=lambda entry: -sum(statistics.fmean(t[entry.name].tuned()) for t in found.values())):
+        mine = [those[entry.name] for those in found.values()]
+        scores = [f"{statistics.fmean(one.tuned()):.1f} ± {statistics.stdev(one.tuned()):.1f}" for one in mine]
+        widths = [f"{width:.1f}{'' if ends else '+'}" for width, ends in (one.width() for one in mine)]
+        lost = [f"{one.top - one.scores[0]:.1f}" for one in mine]
+        name = "`sgd`, momentum 0.9" if entry.options else f"`{entry.name}`"
+        cells = (name, *scores, ", ".join(widths), ", ".join(lost), f"{prices[entry.method.name]:.2f} ×")
+        print(f"| {' | '.join(cells)} |")
 
 
 def print_claims(names: list[Entry], found: dict[str, dict[str, Curve]]) -> None:
@@ -221,7 +264,7 @@ def draw(names: list[Entry], found: dict[str, dict[str, Curve]]) -> None:
         chart,
         title="What a method's score owes to its rate",
         subtitle="Points of validation score behind the best of all methods and rates, at most "
-        f"{DEEPEST}, against the rate by the method's usual rate (in brackets). Seed 0. {told}",
+        f"{DEEPEST}, against the rate by the method's usual rate (in brackets). Mean of {len(SEEDS)} seeds. {told}",
     )
     save(chart, PICTURE)
     print(f"drawn: {PICTURE}")
@@ -233,14 +276,17 @@ def _title(entry: Entry) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "show"))
+    parser.add_argument("what", choices=("run", "show", "table"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="methods whose name holds this")
     options = parser.parse_args()
     if options.what == "run":
         torch.set_num_threads(1)
         run(options.data, only=options.only)
-    show()
+    if options.what == "table":
+        table()
+    else:
+        show()
 
 
 if __name__ == "__main__":
