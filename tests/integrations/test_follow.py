@@ -113,12 +113,15 @@ def test_a_skipped_update_is_nothing_to_observe():
 def test_who_gave_up_stays_given_up():
     training = calando.follow(nn.Linear(1, 1), "sgd(lr=0.1) | rollback(tries=1, warmup=0)", total_steps=99)
     said = []
+    training.network.noted = []
     for loss in (math.nan, math.nan, 1.0):
+        training.network.noted.append(loss)
         training.network(torch.ones(1, 1)).sum().backward()
         training.optimizer.step()
         said.append(training.observe(loss=loss))
     assert "rollback gave up after 1 tries" in said[1][0]
     assert training.stopped == said[1][0]
+    assert len(training.network.noted) == 3  # what the user notes on it is not taken back
     assert training.done
     assert said[2] == ()
 

@@ -68,6 +68,9 @@ def test_lengths_of_nothing_are_said_in_any_unit(zero):
     assert controllers_of(f"sgd | plateau(cooldown={zero})") == controllers_of("sgd | plateau(cooldown=0)")
     assert controllers_of(f"sgd | rollback(warmup={zero})") == controllers_of("sgd | rollback(warmup=0)")
     assert average_of(f"sgd | swa(start={zero})") == average_of("sgd | swa(start=0)")
+    for text in ("plateau(cooldown=-1)", "rollback(warmup='-2%')", "swa(start=-1)"):
+        with pytest.raises(UsageError, match="must be a length of 0 or more"):
+            parse_strategy(f"sgd | {text}")
 
 
 @given(st.permutations(["cosine(1, 0)", "momentum: linear(1, 0.5)", "plateau()", "rollback()", "ema()"]))
@@ -152,7 +155,7 @@ def test_a_decay_is_refused_where_a_warmup_alone_makes_sense(rate_free, schedule
         ("sgd | rollback(factor=true)", "rollback: factor must be a number"),
         ("sgd | rollback(patience=0)", "rollback: patience must be a finite number above 0"),
         ("sgd | rollback(cooldown=3)", "unknown option of rollback 'cooldown'; .*choices: every, factor"),
-        ("sgd | plateau(cooldown=-1)", "plateau: cooldown must be a finite number above 0"),
+        ("sgd | plateau(cooldown=-1)", "plateau: cooldown must be a length of 0 or more"),
         ("sgd | plateau(metric='loss')", "plateau: metric must be one of validation_loss"),
         ("sgd | plateau(metric=3)", "plateau: metric must be a word"),
         ("sgd | plateau(threshold_mode='relative')", "plateau: threshold_mode must be 'rel' or 'abs'"),

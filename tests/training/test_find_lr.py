@@ -17,6 +17,7 @@ import calando
 from calando.engine.ask import ask_run
 from calando.engine.limits import Budget, Machine
 from calando.errors import UnknownName, UsageError
+from calando.optim import METHODS
 from calando.records import WorkloadSpec
 from calando.training.loop import execute
 from calando.training.range_test import Asked, find_for_run
@@ -338,3 +339,12 @@ def test_on_a_run_of_ours_the_sweep_is_that_run_with_an_exponential_schedule(cha
     assert found.curves.losses[0, :reached].astype(np.float32).tolist() == record.losses[:reached].tolist()
     assert found.curves.losses[0, 0] != found.curves.losses[1, 0], "the next repeat has other batches"
     assert found.curves.chance == pytest.approx(math.log(3))
+
+
+def test_clipping_is_refused_where_the_step_is_read_off_the_gradient():
+    net = torch.nn.Linear(2, 2)
+    method = METHODS["momo"]
+    optimizer = method.build([{"params": list(net.parameters())}], 1.0, method.settle({}))
+    batches = [(torch.ones(4, 2), torch.zeros(4, dtype=torch.long))]
+    with pytest.raises(UsageError, match="MoMo works its step out from the loss and the gradient's size"):
+        calando.find_lr(net, optimizer, torch.nn.functional.cross_entropy, batches, clip_norm=1.0)

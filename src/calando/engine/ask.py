@@ -194,7 +194,8 @@ def ask_run(
 
 def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, steps_per_epoch: int) -> None:
     if workload.clip_norm is not None:
-        check_clipping(find_method(strategy.method))
+        method = find_method(strategy.method)
+        check_clipping(method.name, method.closure)
     bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
     for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
         values = np.concatenate([curve.sample() for curve in curves])

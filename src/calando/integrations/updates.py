@@ -243,8 +243,9 @@ class Updates:
 
     def _keep(self, optimizer: Optimizer) -> None:
         bits = Snapshot()
-        bits.note(self._network)
-        # Not the optimizer, which holds these hooks; a method remembers nothing elsewhere.
+        # Not the network itself: what the user notes on it stays. Nor the optimizer, which holds these hooks; a method
+        # remembers nothing elsewhere.
+        bits.note([*self._network.parameters(), *self._network.buffers()])
         bits.note([optimizer.state, optimizer.param_groups])
         if self.average is not None:
             bits.note(self.average.tensors)

@@ -181,6 +181,8 @@ def _settle(named: str, option: _Length | _Default, given: Any, horizon: Horizon
     if isinstance(option, _Length):
         if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
             return 0
+        if option.least == 0 and str(given).lstrip().startswith("-"):
+            raise UsageError(f"{named} must be a length of 0 or more, such as '5%' or 100, got {quote(given)}")
         return max(option.least, round(horizon.steps(Span.parse(given, name=named))))
     if isinstance(option.default, str):
         if not isinstance(given, str):

@@ -16,7 +16,7 @@ import numpy as np
 from calando.errors import UnknownName, UsageError
 from calando.optim.controllers_text import called
 from calando.optim.driver import BETAS
-from calando.optim.methods import Method
+from calando.optim.methods import Closure, Method
 from calando.records import StrategySpec
 from calando.schedules import Curve
 
@@ -81,14 +81,18 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
             )
 
 
-def check_clipping(method: Method) -> None:
+def check_clipping(name: str, closure: Closure | None) -> None:
     """Refuse to clip gradients that a method reads its step off: the shorter the gradient, the longer the step.
+
+    Args:
+        name: of the method or the optimizer.
+        closure: as `Method.closure`; None where that is not known.
 
     Raises:
         UsageError: it does.
     """
-    if method.closure == "loss":
+    if closure == "loss":
         raise UsageError(
-            f"{method.name} works its step out from the loss and the gradient's size: clipped gradients would lengthen "
+            f"{name} works its step out from the loss and the gradient's size: clipped gradients would lengthen "
             "it; leave clip_norm out, its rate is a cap on the step"
         )

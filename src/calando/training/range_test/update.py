@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.optim.methods import Closure
+from calando.optim.strategy_checks import check_clipping
 from calando.training.range_test.loss import LentLoss, moved
 
 __all__ = ["LentUpdate", "Reading"]
@@ -80,11 +81,8 @@ class LentUpdate:
         self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
         wanted = inspect.signature(self.optimizer.step).parameters.get("closure")
         self._takes_closure = wanted is not None and wanted.default is inspect.Parameter.empty
-        if self.clip_norm is not None and self.closure == "loss":
-            raise UsageError(
-                f"{type(self.optimizer).__name__} works its step out from the loss and the gradient's size: clipped "
-                "gradients would lengthen it; leave clip_norm out"
-            )
+        if self.clip_norm is not None:
+            check_clipping(type(self.optimizer).__name__, self.closure)
         wanting = self._takes_closure or self.closure in ("loss", "again")
         if wanting and self._scaling():
             name = type(self.optimizer).__name__
