@@ -48,8 +48,9 @@ def compare(
     Called with more strategies, lengths or seeds for the same folder, it adds them to what is there.
 
     Args:
-        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; with worker
-            processes the object must pickle, and a script must guard its entry with `if __name__ == "__main__":`.
+        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own, made wherever you
+            like: in a module, a notebook, a script with or without `if __name__ == "__main__":`. What worker processes
+            cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing.
         strategies: preset names, TOML paths, pipe texts or values; none: the default set, or the family.
         folder: the study's; a `report.html` is written there by `calando report FOLDER`.
         family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, beside "fixed" and "cosine".

@@ -240,7 +240,7 @@ class Conductor:
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
                         f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
-                        "try fewer --workers or a smaller --batch-size, then run the same command again"
+                        f"{_remedy(reason)}, then run the same command again"
                     )
                 self.put_back(number, job)
             case Stopped():
@@ -288,3 +288,10 @@ class Conductor:
         if what not in self.said:
             self.said.add(what)
             self.status.notes.append(note)
+
+
+def _remedy(reason: str) -> str:
+    """What helps where a run's workers die again and again."""
+    if "exited with status" in reason:
+        return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+    return "try fewer --workers or a smaller --batch-size"

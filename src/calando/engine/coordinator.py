@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from calando.analysis import StudySummary, summarize
 from calando.engine.conductor import Conductor, Sharing, Status
 from calando.engine.executors.base import Executor, Setup
+from calando.engine.executors.by_value import check_sendable
 from calando.engine.executors.inline import InlineExecutor
 from calando.engine.executors.process import ProcessExecutor
 from calando.engine.executors.start import start_early
@@ -21,6 +22,7 @@ from calando.engine.limits import KEEP, read_size
 from calando.errors import UnknownName, UsageError
 from calando.records import Store, StudySpec
 from calando.records.store import sole_coordinator
+from calando.schedules.function import functions_named
 from calando.workloads.workload import Workload
 
 __all__ = ["ExecutorName", "conduct", "executor_named"]
@@ -82,6 +84,9 @@ def conduct(
         raise UnknownName("sharing", str(sharing), get_args(Sharing))
     if executor == "process":
         start_early()
+    functions = functions_named(" ".join(strategy.text for strategy in study.strategies))
+    if executor != "inline" and not (folder / "study.sqlite").exists():
+        check_sendable(workload if given else None, functions)
     with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint, command) as store:
         conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen)
         if not conductor.complete:
@@ -92,6 +97,7 @@ def conduct(
                 folder=folder,
                 threads=study.lane.threads,
                 fingerprint=workload.fingerprint,
+                functions=functions_named(" ".join(strategy.text for strategy in conductor.study.strategies)),
             )
             # More workers than runs would only load data.
             workers = max(1, min(workers, conductor.status.expected - conductor.status.done))

@@ -9,7 +9,7 @@ only where the function has been registered under it: reading a text never impor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -21,7 +21,7 @@ from calando.schedules.checks import LONGEST_LABEL, BadArgument, checked_choice,
 from calando.schedules.primitive import Length, Primitive, span_or_none
 from calando.schedules.span import Horizon
 
-__all__ = ["Function", "function", "named_function"]
+__all__ = ["Function", "bring_functions", "function", "functions_named", "named_function"]
 
 Multiplier = Callable[[float], float]
 ARGUMENTS = ("progress", "steps")
@@ -85,6 +85,20 @@ def named_function(name: str) -> Callable[[Multiplier], Multiplier]:
         return f
 
     return register
+
+
+def functions_named(text: str) -> dict[str, Multiplier]:
+    """Those registered functions that a text names, by name.
+
+    >>> functions_named("sgd(lr=0.1) | cosine(1, 0)")
+    {}
+    """
+    return {name: f for name, f in _REGISTERED.items() if f"'{name}'" in text or f'"{name}"' in text}
+
+
+def bring_functions(functions: Mapping[str, Multiplier]) -> None:
+    """Register those of another process, which are right: this one may have them from importing the same script."""
+    _REGISTERED.update(functions)
 
 
 def _own_name(f: Multiplier) -> str:

@@ -91,9 +91,12 @@ def network_factory(
     if isinstance(model, str):
         factory = NamedNetwork(model, in_channels, classes, image_size)
     elif isinstance(model, torch.nn.Module) or not callable(model):
+        kind = type(model).__name__
+        name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
+        hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
         raise UsageError(
-            f"model must be a class or function that builds the network anew for each run, got a "
-            f"{type(model).__name__}; write model=MyNet, or model=lambda: MyNet(width=64)"
+            "model must be a name, or a class or function that builds a new network for each run, "
+            f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
         )
     else:
         factory = OwnNetwork(

@@ -13,8 +13,8 @@ An executor never touches the store: the coordinator alone writes.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -22,6 +22,7 @@ from calando.engine.jobs import Job
 from calando.engine.stages import Fork
 from calando.errors import UsageError
 from calando.records import RangeRecord, RunRecord, TestScore, WorkloadSpec
+from calando.schedules.function import bring_functions
 
 if TYPE_CHECKING:
     from calando.workloads.workload import Workload
@@ -57,6 +58,7 @@ class Setup:
         folder: the study's, on a path that the coordinator sees.
         threads: of each worker.
         fingerprint: of the coordinator's data, which the worker's must have; "": any.
+        functions: those that the strategies' texts name and this process has registered (`named_function`).
     """
 
     workload: WorkloadSpec
@@ -65,6 +67,7 @@ class Setup:
     folder: Path
     threads: int
     fingerprint: str = ""
+    functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
 
     def load(self) -> Workload:
         """The workload: data in memory, network not yet built.
@@ -72,6 +75,7 @@ class Setup:
         Raises:
             UsageError: it cannot be loaded here, or the data are others than the coordinator's.
         """
+        bring_functions(self.functions)
         if self.given is not None:
             return self.given
         from calando.workloads.registry import load

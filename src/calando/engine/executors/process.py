@@ -8,6 +8,7 @@ it cannot come back.
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from multiprocessing.process import BaseProcess
 
 from calando.engine.executors import base
 from calando.engine.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
+from calando.engine.executors.by_value import pack_setup
+from calando.engine.executors.main_module import can_be_imported
 from calando.engine.executors.start import start_worker
 from calando.engine.executors.worker import Beat, Refused, how_it_ended
 from calando.errors import UsageError
@@ -23,6 +26,7 @@ from calando.errors import UsageError
 __all__ = ["ProcessExecutor"]
 
 STOP_SECONDS = 30.0
+FORGIVEN_STARTS = 2
 
 
 @dataclass
@@ -31,6 +35,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     heard: float
+    lives: bool = False
     lease: Lease | None = None
 
 
@@ -47,6 +52,7 @@ class ProcessExecutor:
         self.slots = workers
         self._setup = setup
         self._on_progress = on_progress
+        self._stillborn = 0
         self._workers = [self._start(slot) for slot in range(workers)]
         self._polled = time.monotonic()
 
@@ -84,6 +90,7 @@ class ProcessExecutor:
                     self._receive(worker, outcomes)
             except (EOFError, OSError):
                 worker.process.join(5)
+                self._check_born(worker)
                 self._replace(index, how_it_ended(worker.process.exitcode), outcomes)
                 continue
             if now - worker.heard > base.SILENT_SECONDS:
@@ -94,7 +101,9 @@ class ProcessExecutor:
 
     def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
         while worker.connection.poll():
-            match worker.connection.recv():
+            message = worker.connection.recv()
+            worker.lives = True
+            match message:
                 case Beat():
                     pass
                 case Progress() as progress:
@@ -106,6 +115,20 @@ class ProcessExecutor:
                 case outcome:
                     worker.lease = None
                     outcomes.append(outcome)
+
+    def _check_born(self, worker: _Worker) -> None:
+        """One that ends by itself before it is there will do so again: something in what it imports first is wrong."""
+        status = worker.process.exitcode
+        if worker.lives or status is None or status < 0:
+            return
+        self._stillborn += 1
+        if self._stillborn > FORGIVEN_STARTS:
+            script = sys.modules["__main__"].__file__ if can_be_imported() else None
+            top = f"; they import {script} first, and what it does at its top must work there too" if script else ""
+            raise UsageError(
+                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why){top}; "
+                'executor="inline" trains in this process'
+            )
 
     def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:
         worker = self._workers[index]
@@ -142,9 +165,10 @@ class ProcessExecutor:
         return outcomes
 
     def _start(self, slot: int) -> _Worker:
+        data = pack_setup(self._setup)
         process, connection = start_worker(threads=self._setup.threads)
         worker = _Worker(slot=slot, process=process, connection=connection, heard=time.monotonic())
         # Where it is dead already poll() finds that out and starts another.
         with suppress(OSError):
-            connection.send((self._setup, slot))
+            connection.send((data, slot))
         return worker

@@ -18,12 +18,13 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from calando.errors import WorkerLost
+from calando.engine.executors.main_module import can_be_imported, left_alone
+from calando.errors import UsageError, WorkerLost
 
 __all__ = ["THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
 
@@ -46,18 +47,23 @@ def start_early() -> None:
 
 
 def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
-    """A new worker, which waits for its `Setup` and its slot, and the connection to it.
+    """A new worker, which waits for its `Setup`, as `pack_setup` gives it, and its slot; and the connection to it.
 
     Raises:
         WorkerLost: the server dies again and again.
     """
     served = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
+    imports_main = can_be_imported()
     for _ in range(ATTEMPTS):
         start_early()
         ours, theirs = context.Pipe()
         try:
-            with theirs, _environment(dict.fromkeys(THREAD_POOLS, str(threads))):
+            with (
+                theirs,
+                _environment(dict.fromkeys(THREAD_POOLS, str(threads))),
+                nullcontext() if imports_main else left_alone(),
+            ):
                 process = context.Process(target=_begin, args=(theirs, dict(os.environ)), daemon=True)
                 process.start()
         except (EOFError, OSError) as error:
@@ -75,12 +81,19 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
     # The server's may be older.
     os.environ.clear()
     os.environ.update(environment)
-    from calando.engine.executors.worker import serve
+    from calando.engine.executors.by_value import unpack_setup
+    from calando.engine.executors.worker import Refused, serve
 
     try:
-        setup, slot = connection.recv()
+        data, slot = connection.recv()
+        try:
+            setup = unpack_setup(data)
+        except UsageError as error:
+            connection.send(Refused(str(error)))
+            return
     except (EOFError, OSError):
         return
+    del data
     serve(connection, setup, slot)
 
 
