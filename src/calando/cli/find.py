@@ -86,6 +86,7 @@ def find(
         train_limit=train_limit,
     )
     import_torch()
+    from calando.cli.notes import say_notes
     from calando.engine.ask import ask_run
     from calando.engine.limits import Budget, Machine
     from calando.optim import read_strategy
@@ -99,6 +100,7 @@ def find(
     )
     plain = read_strategy(strategy).without_horizon()
     spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
+    say_notes(loaded, quiet=as_json)
     with measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
     if output is not None:

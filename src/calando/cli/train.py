@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calando.cli.found import settle_rate
+from calando.cli.notes import say_notes
 from calando.cli.options import (
     Accumulate,
     AsJson,
@@ -113,6 +114,7 @@ def train(
             if not as_json:
                 typer.echo(_told(centre))
         _refuse_another(folder, spec, data=loaded.fingerprint)
+        say_notes(loaded, quiet=as_json)
         record, test = _run(spec, loaded, folder, quiet=as_json)
         _present(folder, record, test, centre, as_json=as_json)
 

@@ -45,7 +45,7 @@ class Status:
         finds: range tests still to make, before training.
         looks: test looks still to make, once training is over.
         steps_left: updates still to make, running ones' shares included.
-        notes: sentences for the user: a worker lost, a grid extended.
+        notes: sentences for the user: how the data were read, a worker lost, a grid extended.
     """
 
     expected: int
@@ -89,7 +89,7 @@ class Conductor:
         self.said: set[str] = set()
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        self.status = Status(expected=0)
+        self.status = Status(expected=0, notes=list(workload.notes))
         self.look_queue: list[Look] = []
         self.find_queue: list[Find] = []
         self.replan()

@@ -39,6 +39,7 @@ def assemble(
     train_limit: int | None,
     classes: int | None,
     class_names: tuple[str, ...] | None,
+    notes: tuple[str, ...] = (),
 ) -> Workload:
     """Cut, check and put together; the arguments are those of `custom.workload`.
 
@@ -75,6 +76,7 @@ def assemble(
         augment=augmentation,
         batch_size=batch_size,
         loss=loss,
+        notes=notes,
     )
 
 

@@ -141,6 +141,7 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         train_limit=spec.train_limit,
         classes=None,
         class_names=data.class_names,
+        notes=data.notes,
     )
 
 

@@ -58,6 +58,7 @@ class Workload:
         augment: applied to training batches.
         batch_size: samples per update.
         loss: (outputs, targets) -> scalar.
+        notes: how the data were understood, in sentences; shown once when they are trained on.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Workload:
     augment: Augment
     batch_size: int
     loss: Loss
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -39,14 +39,22 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class ArrayData:
-    """A data set as read: the part to train on (validation not yet cut), the part to test on, the classes' names."""
+    """A data set as read.
+
+    Args:
+        train: what to train on; the validation part is not yet cut from it.
+        test: what to test on.
+        class_names: one a class.
+        notes: sentences for the person: how the reader understood what it found.
+    """
 
     train: Part
     test: Part
     class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
-def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None) -> ArrayData:
+def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
     """A data set that comes without a test part: one fifth is cut off by the rule of `split.py`.
 
     Raises:
@@ -56,7 +64,7 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None) -> Arr
         counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
         raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
     kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
-    return ArrayData(whole.take(kept), whole.take(held), class_names)
+    return ArrayData(whole.take(kept), whole.take(held), class_names, notes)
 
 
 def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
