@@ -29,7 +29,7 @@ def headline(
         ranked: best first.
         comparisons: of the others with the first; empty where there is one strategy or one seed.
         complete: whether every run and every test score is there.
-        failed: whether no final run of any strategy finished.
+        failed: whether no final run of any strategy finished above chance.
         best: name of the first; None before a final run is there.
         done, known: runs with a record, and asked for so far.
     """
@@ -37,7 +37,7 @@ def headline(
     if not complete or first.test is None:
         return _progress(first, best=best, done=done, known=known)
     if failed:
-        return "No verdict: every final run diverged or died at chance level. Try other rates, or a warmup."
+        return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
     n = first.test.n
     score = f"test {_with_spread(first)}"
     if len(ranked) == 1:

@@ -71,7 +71,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             ranked,
             comparisons,
             complete=complete,
-            failed=complete and all(runs[digest].outcome != "finished" for digest in finals),
+            failed=complete and all(runs[digest].outcome != "finished" or runs[digest].at_chance for digest in finals),
             best=best,
             done=len(done),
             known=len(asked),
@@ -172,6 +172,9 @@ def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None, fi
     known = [score for score in raw if score is not None]
     if known:
         notes.append(f"an average of the weights; those trained score {100 * float(np.mean(known)):.2f}% on validation")
+    if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
+        of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
+        notes.append(f"{of} no better than always naming one class")
     if any(record.second_passes for record in finals):
         notes.append("a second pass over a batch is charged as one more update")
     if centre is not None:

@@ -256,6 +256,7 @@ def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | 
         facts = {
             "strategy": record.spec.strategy.text,
             "outcome": record.outcome,
+            "at_chance": record.at_chance,
             "range_test": None if centre is None else centre.model_dump(mode="json"),
             "steps_done": record.steps_done,
             "validation_score": record.score,
@@ -270,8 +271,10 @@ def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | 
         return
     for event in record.events:
         typer.echo(f"step {event.step}: {event.text}")
+    # A share of 95 % looks like success where 95 % of the samples are of one class.
+    chance = " (chance)" if record.at_chance else ""
     typer.echo(
         f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
-        f"validation {record.score:.2%}, test {test.score:.2%} ({test.n} samples, 1 seed)"
+        f"validation {record.score:.2%}{chance}, test {test.score:.2%} ({test.n} samples, 1 seed)"
     )
     typer.echo(f"weights: {weights}\nfigure: {picture}")

@@ -46,7 +46,9 @@ class Observation:
         rate: of the first parameter group in it.
         validation_loss: where an evaluation followed this update; else None.
         validation_score: as `validation_loss`, in [0, 1].
-        chance: the loss of a network that knows nothing, log(classes); None where the loss is not a cross-entropy.
+        chance: the mean loss of a network that knows how frequent each class is and nothing else: the entropy of the
+            training labels, log(classes) where all are equally frequent; None where the loss is not a cross-entropy.
+        batch_chance: the loss of that network on the batch of this update; None: as `chance`.
         dead: share of the trained tensors whose gradient is exactly zero, in [0, 1]; None where nobody looked. It
             need not be looked at after every update: a network that is dead stays dead.
         slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
@@ -60,6 +62,7 @@ class Observation:
     validation_loss: float | None = None
     validation_score: float | None = None
     chance: float | None = None
+    batch_chance: float | None = None
     dead: float | None = None
     slope: float | None = None
     curvature: float | None = None

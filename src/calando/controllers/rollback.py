@@ -4,12 +4,15 @@ A run went wrong where
     its loss is not finite                        at once
     its loss spiked                               5 losses in a row are high (`calando.controllers.spike`)
     its network died                              half of its gradients or more are exactly zero, in 2 looks in a row,
-                                                  and the median of the last losses is at chance level, 0.98 * chance
-    it knows nothing any more                     that median at chance level for 32 updates, after 0.8 * chance
-    it exploded and never recovered               that median at chance level for `patience` updates, after a loss
-                                                  of twice chance and twice the first loss
+                                                  and it is at chance: its level is 0.98 or more
+    it knows nothing any more                     at chance for 32 updates, after a level below 0.8
+    it exploded and never recovered               at chance for `patience` updates, after a loss of twice chance and
+                                                  twice the first loss
+    it never learned                              at chance for `wait` updates from its start on
 
-    it never learned                              that median at chance level for `wait` updates from its start on
+The level compares the last 16 losses with chance (`calando.controllers.level`), which is the entropy of the training
+labels: log(classes) where all classes are equally frequent, 0.2 at 1000 : 52. A network has learned, or knows
+something, only where the median of the last losses is as far below chance as well: a single low loss is no knowledge.
 
 A network that has not learned yet stands at chance level as well, maybe for half of a run, so that alone is no sign
 before that.
@@ -31,6 +34,7 @@ import math
 from dataclasses import dataclass
 
 from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.level import empty_level, level_of, remember_level
 from calando.controllers.spike import LEAST, empty_window, is_high, remember
 from calando.errors import UsageError
 
@@ -111,7 +115,8 @@ class Rollback:
         high = is_high(state, loss, chance=nothing)
         state = dict(state)
         remember(state, loss)
-        usual = state["usual"]
+        remember_level(state, observation)
+        usual, level = state["usual"], level_of(state)
         if state["first"] == math.inf and state["losses"] == LEAST:
             state["first"] = usual
         state["high"] = state["high"] + 1.0 if high else 0.0
@@ -124,23 +129,24 @@ class Rollback:
             return self._go_back(
                 state, f"loss {loss:.3g} is the {SPIKE_LOSSES}th in a row far above the usual {usual:.3g}"
             )
-        if wrong := _dead(state, observation.dead, chance) or self._clueless(state, chance):
+        if wrong := _dead(state, observation.dead, level) or self._clueless(state, chance, level):
             return self._go_back(state, wrong)
-        well = not high and not state["dead"] and usual < (math.inf if chance is None else AT_CHANCE * chance)
+        knows = usual < math.inf if chance is None else max(level, usual / chance) < AT_CHANCE
+        well = not high and not state["dead"] and knows
         keep = well and state["unkept"] >= self.every
         if keep:
             state["unkept"] = 0.0
         return state, Action(multiplier=self._multiplier(state), keep=keep)
 
-    def _clueless(self, state: State, chance: float | None) -> str:
+    def _clueless(self, state: State, chance: float | None, level: float) -> str:
         """Why a network that knows nothing any more is given up, or "". Counts in `state`."""
         usual = state["usual"]
-        if chance is None or usual == math.inf:
+        if chance is None or level == math.inf:
             return ""
-        if usual < LEARNED * chance:
+        if max(level, usual / chance) < LEARNED:
             state["learned"] = 1.0
         warming = state["since"] < self.warmup and not state["learned"]
-        state["idle"] = state["idle"] + 1.0 if usual >= AT_CHANCE * chance and not warming else 0.0
+        state["idle"] = state["idle"] + 1.0 if level >= AT_CHANCE and not warming else 0.0
         if state["learned"] and state["idle"] >= CLUELESS_UPDATES:
             return f"loss is back at chance level, {usual:.3g}, for {CLUELESS_UPDATES} updates"
         if state["idle"] >= self.patience and state["peak"] > EXPLODED * max(chance, state["start"]):
@@ -168,7 +174,7 @@ class Rollback:
         return full * (FIRST_SHARE + (1 - FIRST_SHARE) * state["since"] / self.warmup)
 
 
-def _dead(state: State, share: float | None, chance: float | None) -> str:
+def _dead(state: State, share: float | None, level: float) -> str:
     """Why the network is given up as dead, or "". Counts in `state`."""
     if share is None:
         return ""
@@ -176,8 +182,7 @@ def _dead(state: State, share: float | None, chance: float | None) -> str:
         # some networks train a part of what they have: then the share says nothing
         state["alive"], state["dead"] = 1.0, 0.0
         return ""
-    knows = chance is not None and state["usual"] < AT_CHANCE * chance
-    state["dead"] = state["dead"] + 1.0 if state["alive"] and not knows else 0.0
+    state["dead"] = state["dead"] + 1.0 if state["alive"] and level >= AT_CHANCE else 0.0
     if state["dead"] < DEAD_LOOKS:
         return ""
     return f"the network died: {share:.0%} of its gradients are exactly zero"
@@ -186,4 +191,4 @@ def _dead(state: State, share: float | None, chance: float | None) -> str:
 def _afresh() -> State:
     """What is counted anew after a rewind: the losses there are those of another time."""
     counts = dict.fromkeys(("since", "unkept", "high", "idle", "learned", "dead", "start", "peak"), 0.0)
-    return {**counts, **empty_window()}
+    return {**counts, **empty_window(), **empty_level()}

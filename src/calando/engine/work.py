@@ -153,7 +153,7 @@ def range_record(found: Found, *, seconds: float) -> RangeRecord:
 def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
     folder = run_folder(study_folder, job.spec.digest())
     if job.diverged:
-        return TestScore(score=1 / workload.classes, loss=math.inf, n=len(workload.test))
+        return TestScore(score=workload.chance.score, loss=math.inf, n=len(workload.test))
     with holding_lane(job.spec.lane):
         state = start(job.spec, workload)
         try:

@@ -3,8 +3,10 @@
 Outcomes:
     finished    the horizon was reached
     diverged    a loss was not finite; the run stopped there. Its score counts as chance
-    died        the horizon was reached, but the training loss ends at chance level (log of the number of
-                classes): networks without normalisation die rather than explode
+    died        the horizon was reached, but the training loss ends at chance level (the entropy of the training
+                labels): networks without normalisation die rather than explode
+
+Any run that reached the horizon has an event of the kind "chance" where its score is no better than naming one class.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ class RunRecord:
             it was read without traces.
         rates: float64[steps_done], the rate of each update (first parameter group); float64[0] likewise.
         evaluations: ascending in step; the last is at `steps_done` unless diverged.
-        chance: score of guessing, 1 / number of classes.
+        chance: score of always naming the most frequent class of the training part; in records of before it was
+            counted, 1 / number of classes.
         events: what controllers and the loop did.
         skips: (update, batches): from that update on, so many batches of the seed's order were left out.
         undone: updates that were made and taken back by a rewind; charged beside `steps_done`.
@@ -152,6 +155,11 @@ class RunRecord:
     def score(self) -> float:
         """Validation score at the end; chance where the run diverged."""
         return self.chance if self.outcome == "diverged" else self.evaluations[-1].score
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether its score is no better than naming one class always."""
+        return self.outcome == "diverged" or any(event.kind == "chance" for event in self.events)
 
     @property
     def loss(self) -> float:

@@ -66,7 +66,7 @@ def _row(
         rate=rate(record.spec.lr),
         seed=record.spec.seed,
         role=" + ".join(roles),
-        outcome=record.outcome,
+        outcome=record.outcome + (" at chance" if record.at_chance and record.outcome != "diverged" else ""),
         steps=_steps(record),
         validation=percent(record.score),
         test=percent(test.score) if test else ABSENT,

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from calando.controllers import Observation
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
@@ -30,7 +31,7 @@ from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start
 from calando.training.update import Update
-from calando.workloads.workload import CrossEntropy, Workload
+from calando.workloads.workload import Workload
 
 __all__ = ["Interrupted", "advance", "execute"]
 
@@ -53,7 +54,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         watch: called after each update; True stops between two updates.
     """
     spec = state.spec
-    chance = math.log(workload.classes) if isinstance(workload.loss, CrossEntropy) else None
+    chance = workload.chance_loss
     while state.step < until and state.stopped is None:
         step = state.step
         wants = [controller.wants(step) for controller in state.controllers]
@@ -90,6 +91,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
                 validation_loss=found.loss if found else None,
                 validation_score=found.score if found else None,
                 chance=chance,
+                batch_chance=None if chance is None else workload.chance.of_batch(update.labels),
                 dead=dead,
                 slope=slope,
                 curvature=curvature,
@@ -226,10 +228,15 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
     events = list(state.events)
     if state.stopped is not None:
         outcome = "diverged"
-    elif isinstance(workload.loss, CrossEntropy) and _at_chance(state.losses, classes=workload.classes):
+    elif _at_chance(state, workload):
         outcome = "died"
-        text = f"the training loss ends at chance level, log({workload.classes}): the network died or never learned"
+        text = (
+            f"the training loss ends at chance level, {workload.chance.loss:.3g}, the entropy of the labels: "
+            "the network died or never learned"
+        )
         events.append(Event(step=state.step - 1, kind="died", text=text))
+    if state.stopped is None and (text := _score_at_chance(state, workload)):
+        events.append(Event(step=state.step - 1, kind="chance", text=text))
     if state.evaluations and others_evaluated(state) and statistics_of(state.network):
         text = (
             f"batch-norm statistics were worked out anew from {BATCHES} training batches before each of "
@@ -243,7 +250,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         losses=state.losses[: state.seen].copy(),
         rates=state.rates[: state.seen].copy(),
         evaluations=tuple(state.evaluations),
-        chance=1 / workload.classes,
+        chance=workload.chance.score,
         events=tuple(events),
         skips=tuple(state.skips),
         undone=state.undone,
@@ -255,6 +262,27 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
     )
 
 
-def _at_chance(losses: np.ndarray, *, classes: int) -> bool:
-    tail = losses[-max(10, len(losses) // 20) :]
-    return bool(np.median(tail) >= CHANCE_MARGIN * math.log(classes))
+def _score_at_chance(state: TrainState, workload: Workload) -> str:
+    """What to say of a last score that naming one class always would reach, or ""."""
+    score, labels = state.evaluations[-1].score, workload.validation.labels
+    share = float(torch.bincount(labels).max()) / len(labels)
+    if score > share + 1e-9:
+        return ""
+    return (
+        f"chance: the validation score, {score:.2%}, is no better than always naming the most frequent class, "
+        f"which is right for {share:.2%}"
+    )
+
+
+def _at_chance(state: TrainState, workload: Workload) -> bool:
+    """Whether the last twentieth of the losses, at least ten, is no better than chance on the same batches.
+
+    Losses count up to twice chance, as in `calando.controllers.level`: one batch of any loss decides nothing.
+    """
+    if workload.chance_loss is None:
+        return False
+    steps = range(max(0, state.step - max(10, state.step // 20)), state.step)
+    seed, losses = state.spec.seed, state.losses[steps.start : steps.stop].astype(np.float64)
+    labels = (workload.batch_labels(batch_index(state, step), seed=seed) for step in steps)
+    chance = np.array([workload.chance.of_batch(batch) for batch in labels])
+    return bool(np.minimum(losses, 2 * chance).sum() >= CHANCE_MARGIN * chance.sum())

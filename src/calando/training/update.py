@@ -23,12 +23,13 @@ class Update:
 
     Args:
         index: of the batch in the seed's order. What is random in a forward pass depends on it too.
+        labels: its targets, int64[batch_size], on the CPU.
     """
 
     def __init__(self, state: TrainState, workload: Workload, index: int) -> None:
         self._state, self._workload, self._index = state, workload, index
         seed_step(state.spec.seed, index)
-        self._images, self._labels = workload.batch(index, seed=state.spec.seed)
+        self._images, self.labels = workload.batch(index, seed=state.spec.seed)
         self._loss = 0.0
 
     def gradient(self) -> float:
@@ -40,7 +41,7 @@ class Update:
         total = 0.0
         for part in range(0, spec.workload.batch_size, micro):
             x = self._images[part : part + micro].to(device).contiguous(memory_format=layout)
-            y = self._labels[part : part + micro].to(device)
+            y = self.labels[part : part + micro].to(device)
             with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
                 outputs = state.network(x)
             loss = self._workload.loss(outputs.float(), y) / spec.workload.accumulate

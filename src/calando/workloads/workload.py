@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from calando.workloads.augment import Augment
+from calando.workloads.chance import Chance, chance_of
 from calando.workloads.data.source import Source
 from calando.workloads.nets.factory import NetworkFactory
 from calando.workloads.order import batch_indices, steps_per_epoch
@@ -86,6 +87,20 @@ class Workload:
         return steps_per_epoch(len(self.train), self.batch_size)
 
     @cached_property
+    def chance(self) -> Chance:
+        """What a network scores that knows the class shares of the training part alone.
+
+        Its losses are the cross-entropy's: they say nothing of a loss of your own, see `chance_loss`.
+        """
+        smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
+        return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
+
+    @property
+    def chance_loss(self) -> float | None:
+        """The training loss of such a network; None where the loss is not the cross-entropy."""
+        return self.chance.loss if isinstance(self.loss, CrossEntropy) else None
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that name the data: labels and images of the three parts.
 
@@ -108,6 +123,11 @@ class Workload:
         if self.augment.parts:
             raw = torch.from_numpy(self.augment(raw.numpy(), seed=seed, step=step))
         return raw, self.train.labels[rows]
+
+    def batch_labels(self, step: int, *, seed: int) -> torch.Tensor:
+        """The targets of update `step`, int64 [batch_size]; reads no image."""
+        rows = batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
+        return self.train.labels[rows]
 
     def normalise(self, raw: torch.Tensor) -> torch.Tensor:
         """float32 [N, C, H, W] of mean 0 and standard deviation 1 over the training part; on the device of `raw`."""

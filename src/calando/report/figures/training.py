@@ -21,7 +21,7 @@ def training_figure(record: RunRecord) -> AnyChart:
     Works for a run of any outcome, however short.
     """
     spec = record.spec
-    chance = " (chance, since it diverged)" if record.outcome == "diverged" else ""
+    chance = " (chance, since it diverged)" if record.outcome == "diverged" else " (chance)" if record.at_chance else ""
     end = {
         "finished": "",
         "died": "; its loss ended at chance",

@@ -6,7 +6,6 @@ goes on with the batches that follow. Only the rate is swept: the strategy's sch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from typing import Any
@@ -22,7 +21,7 @@ from calando.training.range_test.found import Found
 from calando.training.range_test.loss import LentLoss
 from calando.training.range_test.update import LentUpdate
 from calando.training.state import start
-from calando.workloads.workload import CrossEntropy, Workload
+from calando.workloads.workload import Workload
 
 __all__ = ["find_for_run"]
 
@@ -50,11 +49,10 @@ def find_for_run(
             outputs = network(batch[0].contiguous(memory_format=layout))
         return workload.loss(outputs.float(), batch[1])
 
-    chance = math.log(workload.classes) if isinstance(workload.loss, CrossEntropy) else None
     with holding_lane(lane):
         state = start(spec, workload)
         update = LentUpdate(
-            loss=LentLoss(model=state.network, forward=forward, chance=chance),
+            loss=LentLoss(model=state.network, forward=forward, chance=workload.chance_loss),
             optimizer=state.optimizer,
             device=device,
             accumulate=parts,
