@@ -18,7 +18,7 @@ from calando.workloads.checks import check_moments, check_parts, count_classes
 from calando.workloads.data.source import Moments, Source
 from calando.workloads.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
 from calando.workloads.order import steps_per_epoch
-from calando.workloads.split import TEST_FRACTION, hold_out, take_stratified
+from calando.workloads.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out, take_stratified
 from calando.workloads.streams import Purpose
 from calando.workloads.workload import Loss, Workload
 
@@ -50,6 +50,8 @@ def assemble(
     count = count_classes(train, names=class_names, classes=classes)
     if class_names is not None and len(class_names) != count:
         raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+    if test is None and validation is None:
+        check_enough(train.labels.numpy(), cut=WHOLE_CUT, names=class_names)
     if test is None:
         train, test = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
     if validation is None:

@@ -8,8 +8,13 @@ A name is checked here; whether the data lie on this machine, or a package is in
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import re
+import sys
+import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 
 from calando.errors import UnknownName, UsageError
 
@@ -23,7 +28,9 @@ __all__ = [
     "check_network",
     "data_entry",
     "is_callable_text",
+    "is_standard",
     "network_depth",
+    "no_reader",
 ]
 
 OWN_NETWORK = "own"
@@ -101,6 +108,7 @@ NETWORKS = {
     "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module",
 }
 
+READERS = ("folder", "parquet", "npz")
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _RESNET = re.compile(r"(?:resnet|plain)(\d{1,4})")
 _WRN = re.compile(r"wrn-(\d{1,4})-(\d{1,3})(?:-drop(0?\.\d{1,6}))?")
@@ -130,14 +138,44 @@ def data_entry(data: str) -> DataEntry:
     """
     if data in DATA:
         return DATA[data]
+    form, colon, rest = data.partition(":")
     if is_callable_text(data):
         return DATA_FORMS["callable"]
-    form, colon, rest = data.partition(":")
     if colon and form in DATA_FORMS and form != "callable":
         if not rest:
             raise UsageError(f"{data!r} names no path; write {DATA_FORMS[form].name}, e.g. {form}:data/flowers")
         return DATA_FORMS[form]
-    raise UnknownName("workload", data, [*DATA, *(entry.name for entry in DATA_FORMS.values())])
+    hint = no_reader(form) if colon and rest else ""
+    if hint and (near := difflib.get_close_matches(form, READERS, n=1)):
+        hint += f"; did you mean {near[0]}:{rest}?"
+    raise UnknownName("workload", data, [*DATA, *(entry.name for entry in DATA_FORMS.values())], hint=hint)
+
+
+def no_reader(form: str) -> str:
+    """What to say of a text whose form is none of ours.
+
+    >>> no_reader("csv")
+    "'csv' is not a reader; readers are folder:PATH, parquet:PATH, npz:PATH; or name your function as MODULE:CALLABLE"
+    """
+    readers = ", ".join(DATA_FORMS[reader].name for reader in READERS)
+    return f"{form!r} is not a reader; readers are {readers}; or name your function as MODULE:CALLABLE"
+
+
+def is_standard(module: str) -> bool:
+    """Whether Python itself brings the module, so that its name was meant as a format.
+
+    >>> is_standard("csv"), is_standard("my_project.csv")
+    (True, False)
+    """
+    top = module.partition(".")[0]
+    if top not in sys.stdlib_module_names:
+        return False
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return True
+    origin = spec.origin if spec is not None else None
+    return origin in (None, "built-in", "frozen") or Path(origin).is_relative_to(sysconfig.get_path("stdlib"))
 
 
 def check_data(data: str) -> str:

@@ -37,9 +37,11 @@ def count_classes(train: Source, *, names: Sequence[str] | None = None, classes:
     present = torch.bincount(train.labels, minlength=count)
     if (missing := (present == 0).nonzero().flatten()).numel():
         shown = ", ".join(str(int(label)) for label in missing[:5]) + (" …" if len(missing) > 5 else "")
-        raise DataError(
-            f"{train.origin}: no training sample of class {shown} of {count}; number the classes 0, 1, 2 … without gaps"
-        )
+        remedy = "number the classes 0, 1, 2 … without gaps"
+        if names is not None and len(names) == count:
+            called = ", ".join(repr(names[int(label)]) for label in missing[:5]) + (" …" if len(missing) > 5 else "")
+            remedy = f"add samples of {called}, or leave the name out and " + remedy
+        raise DataError(f"{train.origin}: no training sample of class {shown} of {count}; {remedy}")
     return count
 
 

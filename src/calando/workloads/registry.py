@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from calando.errors import UsageError
 from calando.records.spec import WorkloadSpec
 from calando.workloads.augment import parse_augment
-from calando.workloads.catalog import OWN_NETWORK, check_network, data_entry, is_callable_text
+from calando.workloads.catalog import OWN_NETWORK, check_network, data_entry, is_callable_text, is_standard, no_reader
 from calando.workloads.options import check_options
 from calando.workloads.user_code import call_user, import_callable
 
@@ -115,15 +115,19 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
     """
     if is_callable_text(spec.data):
         return _own(spec)
+    import numpy as np
     import torch
 
     from calando.workloads.assemble import assemble
     from calando.workloads.data.open import open_data
     from calando.workloads.data.source import TensorSource
+    from calando.workloads.split import WHOLE_CUT, check_enough
     from calando.workloads.workload import CrossEntropy
 
     check_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
+    if data.cut:
+        check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
     train, test = (
         TensorSource(torch.from_numpy(part.images), torch.from_numpy(part.labels), origin=part.origin)
         for part in (data.train, data.test)
@@ -177,7 +181,15 @@ def _call(data: str) -> Workload:
     from calando.workloads.workload import Workload
 
     with _drawing_the_same():
-        made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+        module = data.partition(":")[0]
+        try:
+            made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+        except UsageError as error:
+            if is_standard(module):
+                raise UsageError(f"{no_reader(module)}; as that, {error}") from error
+            if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
+                raise UsageError(f"{error}; {no_reader(module)}") from error
+            raise
     if not isinstance(made, Workload):
         raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
     return made

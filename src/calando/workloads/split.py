@@ -13,14 +13,42 @@ part, one fifth, of data that comes without one. `train_limit` takes a stratifie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from calando.errors import DataError
 from calando.workloads.streams import Purpose, rank_keys
 
-__all__ = ["TEST_FRACTION", "hold_out", "take_stratified"]
+__all__ = ["TEST_FRACTION", "WHOLE_CUT", "check_enough", "hold_out", "take_stratified"]
 
 TEST_FRACTION = 0.2
+WHOLE_CUT = ("test part", "validation part")
+"""What is cut off from data that come as one whole."""
+
+
+def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str] | None = None) -> None:
+    """Every class that occurs has a sample for each part that will be cut off, and one to train on.
+
+    >>> check_enough(np.array([0, 0, 0]), cut=["test part", "validation part"])
+
+    Args:
+        labels: int64[N], before anything is cut off.
+        cut: what will be, as it is called in an error.
+        names: of the classes.
+
+    Raises:
+        DataError: a class with fewer samples; says its name and how many it has.
+    """
+    values, sizes = np.unique(labels, return_counts=True)
+    if len(values) and sizes.min() <= len(cut):
+        label, size = int(values[sizes.argmin()]), int(sizes.min())
+        name = f"{names[label]!r}" if names and 0 <= label < len(names) else f"{label}"
+        parts = " and ".join(f"a {part}" for part in cut) + (" is" if len(cut) == 1 else " are")
+        raise DataError(
+            f"class {name} has {size} sample{'s' * (size > 1)}; {parts} cut off class by class, "
+            f"which needs at least {len(cut) + 1} of each; add samples or leave that class out"
+        )
 
 
 def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str) -> tuple[np.ndarray, np.ndarray]:

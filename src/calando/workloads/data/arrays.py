@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from calando.errors import DataError
-from calando.workloads.split import TEST_FRACTION, hold_out
+from calando.workloads.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.workloads.streams import Purpose
 
-__all__ = ["ArrayData", "Part", "as_images", "as_labels", "with_test"]
+__all__ = ["ArrayData", "Part", "as_images", "as_labels", "to_floats", "with_test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,14 @@ class ArrayData:
         test: what to test on.
         class_names: one a class.
         notes: sentences for the person: how the reader understood what it found.
+        cut: the test part was cut off from one whole.
     """
 
     train: Part
     test: Part
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    cut: bool = False
 
 
 def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
@@ -63,8 +65,10 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes:
     if len(whole.images) != len(whole.labels):
         counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
         raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
+    if (np.unique(whole.labels, return_counts=True)[1] < 2).any():
+        check_enough(whole.labels, cut=WHOLE_CUT, names=class_names)
     kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
-    return ArrayData(whole.take(kept), whole.take(held), class_names, notes)
+    return ArrayData(whole.take(kept), whole.take(held), class_names, notes, cut=True)
 
 
 def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
@@ -90,9 +94,20 @@ def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
         return array
     if np.issubdtype(array.dtype, np.floating):
         return array.astype(np.float32, copy=False)
-    raise DataError(
-        f"{origin}: images must be uint8 or floating point, got {array.dtype}; convert them, e.g. x.astype('uint8')"
-    )
+    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {to_floats(array.dtype)}")
+
+
+def to_floats(dtype: np.dtype) -> str:
+    """Advice for images of another type: what keeps every level.
+
+    >>> to_floats(np.dtype("uint16"))
+    "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
+    """
+    if dtype.kind in "iu":
+        return "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
+    if dtype.kind == "b":
+        return "convert them with x.astype('float32')"
+    return "give each image as numbers, one shape for all"
 
 
 def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
