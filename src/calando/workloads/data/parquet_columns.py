@@ -5,38 +5,54 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from calando.errors import DataError
 
-__all__ = ["read_images", "read_labels"]
+__all__ = ["Labels", "read_images", "read_labels"]
 
 _IMAGE_NAMES = ("image", "img")
 _LABEL_NAMES = ("label", "labels", "fine_label", "target")
 
 
-def read_labels(files: Sequence[Path]) -> tuple[list[Any], tuple[str, ...] | None]:
-    """The labels as they are written, and the class names where the metadata of a file tell them.
+@dataclass(frozen=True)
+class Labels:
+    """The labels of one file.
+
+    Args:
+        file: where they are from.
+        written: as they are written.
+        names: of the classes, by number, where the file's metadata say them.
+    """
+
+    file: Path
+    written: list[Any]
+    names: tuple[str, ...] | None
+
+    @property
+    def are_words(self) -> bool:
+        """Names, not numbers."""
+        return bool(self.written) and isinstance(self.written[0], str)
+
+
+def read_labels(file: Path) -> Labels:
+    """The labels of a file.
 
     Raises:
         DataError: missing, damaged, without an image or label column, or a row without a label.
     """
     import pyarrow.parquet
 
-    labels: list[Any] = []
-    names = None
-    for file in files:
-        with _reading(file):
-            schema = pyarrow.parquet.read_schema(file)
-            _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
-            name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
-            column = pyarrow.parquet.read_table(file, columns=[name], use_threads=False).column(name).to_pylist()
-        if None in column:
-            raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
-        labels += column
-        names = names or _class_names(schema.metadata or {}, name)
-    return labels, names
+    with _reading(file):
+        schema = pyarrow.parquet.read_schema(file)
+        _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
+        name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
+        column = pyarrow.parquet.read_table(file, columns=[name], use_threads=False).column(name).to_pylist()
+    if None in column:
+        raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
+    return Labels(file, column, _class_names(schema.metadata or {}, name))
 
 
 def read_images(files: Sequence[Path]) -> Any:
@@ -96,11 +112,13 @@ def _encoded(column: Any, *, file: Path) -> Any:
 
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
-    """From the hub's own metadata, or a plain list "classes"; what else is there is passed over: names decorate."""
+    """From the hub's own metadata, or a plain list "classes"; None where neither says them."""
     try:
         if b"huggingface" in metadata:
-            features = json.loads(metadata[b"huggingface"])["info"]["features"]
-            return tuple(str(name) for name in features[label]["names"])
+            names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
+            if isinstance(names, dict):  # {"0": "cat", "1": "dog"}
+                names = [names[str(i)] for i in range(len(names))]
+            return tuple(str(name) for name in names) if isinstance(names, list) else None
         return tuple(metadata[b"classes"].decode().split(",")) if b"classes" in metadata else None
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,0 +1,266 @@
+"""One encoded picture -> its pixels as they are meant to be seen.
+
+    pixels  [H, W] or [H, W, 3]: uint8; int64 where the file has more than 8 bits a colour; float32 where it has floats
+
+- Turned as its EXIF orientation says.
+- Transparency: laid on white, out = alpha · colour + (1 - alpha) · white, so that hidden colours are not learned from.
+- Depth: every bit that the file holds. Pillow keeps 8 of 16 bits of colour pictures; the lower 8 are read in addition.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from calando.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Head", "opened", "read_head", "read_pixels"]
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_GREY = ("1", "F", "I", "L", "LA", "La")
+_ORIENTATION, _BITS, _SAMPLES, _KIND = 0x0112, 258, 277, 339  # tags of TIFF, of which EXIF is a part
+_WHITE = {8: 255, 16: 65535}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known before the pixels are decoded; height and width as the picture is seen."""
+
+    height: int
+    width: int
+    grey: bool
+    depth: Literal["8", "deep", "float"]
+
+
+@contextmanager
+def opened(content: bytes, name: str) -> Iterator[Image.Image]:
+    """The picture, not yet decoded; whatever is wrong with it, now or later, becomes one line.
+
+    Raises:
+        DataError: it cannot be decoded.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            yield picture
+    except (
+        Image.DecompressionBombError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        OSError,
+        OverflowError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<file")
+        raise DataError(f"{name}: not an image that can be decoded ({reason}); replace or remove it") from error
+
+
+def read_head(picture: Image.Image, content: bytes) -> Head:
+    """Of a picture that `opened` gave."""
+    if picture.format == "TIFF":
+        picture.load()  # Pillow turns it while it decodes
+        turned = False
+    else:
+        turned = _orientation(picture, Counter()) >= 5
+    width, height = picture.size[::-1] if turned else picture.size
+    grey = picture.mode in _GREY or picture.mode.startswith("I;16") or _is_png_grey_alpha(picture, content)
+    return Head(height, width, grey, _depth(picture, content))
+
+
+def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.ndarray:
+    """Pixels of a picture that `opened` gave.
+
+    Args:
+        picture: from `opened`.
+        content: the bytes it was opened from.
+        seen: counts what was done to pictures, under the words that say it.
+    """
+    picture.load()
+    depth = _depth(picture, content)
+    if depth == "float":
+        pixels, alpha = np.asarray(picture, dtype=np.float32), None
+    else:
+        pixels, alpha = _deep(picture, content) if depth == "deep" else _shallow(picture, content)
+    white = _WHITE[16 if depth == "deep" else 8]
+    if alpha is not None and (alpha < white).any():
+        seen["with transparent pixels: laid on white"] += 1
+        wide, share = pixels.astype(np.int64), alpha.astype(np.int64)
+        share = share if wide.ndim == 2 else share[:, :, None]
+        pixels = ((wide * share + white * (white - share) + white // 2) // white).astype(pixels.dtype)
+    if getattr(picture, "n_frames", 1) > 1:
+        seen["of several frames or pages: the first is read"] += 1
+    if _more_channels(picture):
+        seen["with channels next to red, green and blue: these are left out"] += 1
+    orientation = _orientation(picture, seen)
+    if orientation > 1:
+        seen["turned as their EXIF says"] += 1
+    return _turned(pixels, orientation)
+
+
+def _depth(picture: Image.Image, content: bytes) -> Literal["8", "deep", "float"]:
+    if picture.mode == "F":
+        return "float"
+    deep = (
+        picture.mode == "I"
+        or picture.mode.startswith("I;16")
+        or (picture.format == "PNG" and _png_bits(content) == 16)
+        or (picture.format == "TIFF" and max(_tag(picture, _BITS, (8,))) > 8)
+        or (picture.format == "PPM" and _netpbm_top(content) > 255)
+    )
+    return "deep" if deep else "8"
+
+
+def _shallow(picture: Image.Image, content: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """uint8 pixels and alpha."""
+    key = picture.info.get("transparency")
+    if picture.mode in ("1", "L"):
+        grey = np.asarray(picture.convert("L"))
+        if not isinstance(key, int):
+            return grey, None
+        if picture.format == "PNG" and picture.mode == "L":
+            key = key * 255 // (2 ** _png_bits(content) - 1)  # Pillow widens the pixels, but not this
+        return grey, np.where(grey == key, 0, 255).astype(np.uint8)
+    if picture.mode in ("LA", "La"):
+        both = np.asarray(picture.convert("LA"))
+        return both[:, :, 0], both[:, :, 1]
+    palette = picture.palette.mode if picture.mode == "P" and picture.palette else ""
+    if picture.mode in ("PA", "RGBA", "RGBa") or palette.endswith("A") or (key is not None and picture.mode == "P"):
+        four = np.asarray(picture.convert("RGBA"))
+        return four[:, :, :3], four[:, :, 3]
+    colour = np.asarray(picture.convert("RGB"))
+    if picture.mode == "RGB" and isinstance(key, tuple):
+        return colour, np.where((colour == np.array(key)).all(2), 0, 255).astype(np.uint8)
+    return colour, None
+
+
+def _deep(picture: Image.Image, content: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """int64 pixels and alpha, 0 … 65535."""
+    key = picture.info.get("transparency")
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        grey = np.asarray(picture).astype(np.int64)
+        if picture.format == "TIFF" and _tag(picture, _BITS, (8,)) == (32,) and _tag(picture, _KIND, (1,)) == (1,):
+            grey = grey & 0xFFFFFFFF  # Pillow reads whole numbers of 32 bits as signed
+        return grey, np.where(grey == key, 0, 65535) if isinstance(key, int) else None
+    if picture.format == "PPM":
+        return _netpbm_colour(content), None
+    if _is_png_grey_alpha(picture, content):
+        return _png_grey_alpha(content)
+    if picture.mode not in ("RGB", "RGBA"):
+        raise ValueError(f"16 bits a colour of kind {picture.mode}; convert it to RGB")
+    high, low = np.asarray(picture).astype(np.int64), _lower_half(picture, content)
+    whole = high << 8 | low
+    if picture.mode == "RGBA":
+        return whole[:, :, :3], whole[:, :, 3]
+    return whole, np.where((whole == np.array(key)).all(2), 0, 65535) if isinstance(key, tuple) else None
+
+
+def _lower_half(picture: Image.Image, content: bytes) -> np.ndarray:
+    """The lower byte of each 16-bit colour: decoded once more, as if the bytes of each pair lay the other way round."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as again:
+        if again.format == "PNG" and not again.tile:
+            raise ValueError("no pixels")
+        tiles = []
+        native = "B" if sys.byteorder == "little" else "L"
+        for tile in again.tile:
+            arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+            kind = re.fullmatch(r"(RGB|RGBX|RGBA);16([BLN])", str(arguments[0]))
+            if kind is None:
+                raise ValueError(f"16 bits a colour, stored as {arguments[0]}; convert it to RGB")
+            other = f"{kind[1]};16{ {'B': 'L', 'L': 'B', 'N': native}[kind[2]] }"
+            swapped = (other, *arguments[1:]) if isinstance(tile[3], tuple) else other
+            tiles.append(type(tile)(tile[0], tile[1], tile[2], swapped))
+        again.tile = tiles
+        return np.asarray(again).astype(np.int64)
+
+
+def _is_png_grey_alpha(picture: Image.Image, content: bytes) -> bool:
+    return picture.format == "PNG" and content[25] == 4  # of 16 bits, Pillow says RGBA
+
+
+def _png_grey_alpha(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """A pixel of 16-bit grey and alpha has the four bytes of an 8-bit RGBA pixel, so it is decoded as one."""
+    from PIL import Image
+
+    head = content[12:24] + bytes([8, 6]) + content[26:29]  # "IHDR", width, height; 8 bits, RGBA
+    changed = content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:]
+    with Image.open(io.BytesIO(changed), formats=("PNG",)) as picture:
+        four = np.asarray(picture).astype(np.int64)
+    return four[:, :, 0] << 8 | four[:, :, 1], four[:, :, 2] << 8 | four[:, :, 3]
+
+
+def _netpbm_colour(content: bytes) -> np.ndarray:
+    """Three colours a pixel lie in the file as three grey pixels do."""
+    from PIL import Image
+
+    match = _NETPBM.match(content)
+    assert match is not None, "a head that Pillow read"
+    width, height, top = (int(match[i]) for i in (2, 3, 4))
+    grey = b"P%d %d %d %d\n" % (int(match[1]) - 1, 3 * width, height, top)
+    with Image.open(io.BytesIO(grey + content[match.end() :]), formats=("PPM",)) as picture:
+        return np.asarray(picture).astype(np.int64).reshape(height, width, 3)
+
+
+_SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
+_NETPBM = re.compile(rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)\s")
+
+
+def _netpbm_top(content: bytes) -> int:
+    match = _NETPBM.match(content)
+    return int(match[4]) if match else 255
+
+
+def _png_bits(content: bytes) -> int:
+    return content[24]
+
+
+def _tag(picture: Image.Image, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    value = getattr(picture, "tag_v2", {}).get(tag, default)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _more_channels(picture: Image.Image) -> bool:
+    return picture.format == "TIFF" and max(_tag(picture, _SAMPLES, (1,))) > len(picture.getbands())
+
+
+def _orientation(picture: Image.Image, seen: Counter[str]) -> int:
+    """1 … 8; 1 where nothing, or nothing that is one of these, is said."""
+    try:
+        value = picture.getexif().get(_ORIENTATION)
+    except Exception:  # whatever Pillow raises for a damaged block: the pixels are whole
+        seen["with EXIF that cannot be read: not turned"] += 1
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo the turn that EXIF names: 2 to 4 mirrored or upside down, 5 to 8 lying on a side."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
