@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from calando.errors import DataError
 from calando.workloads.data.arrays import as_images
+from calando.workloads.data.dataset import DatasetSource
 from calando.workloads.data.folder import read_folder
 from calando.workloads.data.images import decode_all
 
@@ -332,3 +334,27 @@ def test_what_is_advised_for_whole_numbers_keeps_them() -> None:
         as_images(pixels, origin="x")
     assert "would wrap" in str(refused.value)
     assert np.array_equal(as_images(pixels.astype("float32"), origin="x")[:, 0], pixels)
+
+
+@pytest.mark.parametrize("tensor", [True, False])
+def test_so_is_what_is_advised_for_a_dataset(tensor: bool) -> None:
+    deep = (np.arange(64, dtype=np.uint16) * 500).reshape(8, 8)
+    kinds = {"array": deep, "PIL": Image.fromarray(deep), "int": deep.astype(np.int32), "bool": deep > 500}
+    if tensor:
+        kinds = {name: torch.from_numpy(np.asarray(value).copy()) for name, value in kinds.items()}
+    for image in kinds.values():
+        with pytest.raises(
+            DataError, match=r"sample 0: .* got .*(torch\.)?(uint16|int32|bool); convert it .* to float32"
+        ):
+            DatasetSource([(image, 0)], origin="mine")
+        floats = image.to(torch.float32) if tensor else np.asarray(image).astype("float32")
+        assert torch.equal(
+            DatasetSource([(floats, 0)], origin="x").fetch(torch.tensor([0]))[0, 0], torch.as_tensor(floats)
+        )
+
+
+def test_a_palettes_numbers_are_no_pixels() -> None:
+    picture = Image.fromarray(HIDDEN[0]).convert("P")
+    with pytest.raises(DataError, match=r"has a palette .* image\.convert\('RGB'\)"):
+        DatasetSource([(picture, 0)], origin="mine")
+    assert DatasetSource([(picture.convert("RGB"), 0)], origin="mine").shape == (3, 8, 8)

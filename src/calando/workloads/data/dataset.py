@@ -25,6 +25,8 @@ from calando.workloads.data.source import Moments
 
 __all__ = ["DatasetSource", "MapDataset"]
 
+_TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
+
 
 class MapDataset(Protocol):
     """What is asked of a Dataset: a length, and samples by position."""
@@ -166,11 +168,19 @@ def _image(image: object, *, name: str) -> torch.Tensor:
     if isinstance(image, torch.Tensor):
         tensor = image.detach().cpu()
     else:
+        if getattr(image, "mode", None) in ("P", "PA"):
+            raise DataError(
+                f"{name}: the image has a palette (PIL's mode P), so its pixels are no brightness; "
+                "convert it in the data set's transform: image.convert('RGB')"
+            )
         array = np.asarray(image)
         if array.dtype == object or array.dtype.kind not in "uf":
-            raise DataError(
-                f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {type(image).__name__}"
+            came = (
+                f"{type(image).__name__} of {array.dtype}; {_TO_FLOATS}"
+                if array.dtype.kind in "bi"
+                else type(image).__name__
             )
+            raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {came}")
         pil_colour = array.ndim == 3 and not isinstance(image, np.ndarray)
         tensor = torch.from_numpy(np.array(array.transpose(2, 0, 1) if pil_colour else array))
     tensor = tensor[None] if tensor.ndim == 2 else tensor
@@ -180,7 +190,7 @@ def _image(image: object, *, name: str) -> torch.Tensor:
         return tensor
     if tensor.is_floating_point():
         return tensor.to(torch.float32)
-    raise DataError(f"{name}: the image must be uint8 or floating point, got {tensor.dtype}")
+    raise DataError(f"{name}: the image must be uint8 or floating point, got {tensor.dtype}; {_TO_FLOATS}")
 
 
 def _label(label: object, *, name: str) -> int:
