@@ -242,3 +242,25 @@ def test_of_any_tree_each_picture_is_read_once_or_told_or_all_is_refused(tree: d
                 assert depth == 1 or (path[0] == part and part_of(part)[0] is not None)
         first = next(iter(found.parts.values()))
         assert {label for _, label in first} == set(range(len(found.classes)))
+
+
+def test_a_class_of_one_picture_is_named_where_there_are_parts(
+    tmp_path: Path, samples: Samples, write_folder: Write
+) -> None:
+    images, labels = samples(13)
+    write_folder(tmp_path / "train", images[:12], labels[:12])
+    write_folder(tmp_path / "test", images[:2], labels[:2])
+    write_folder(tmp_path / "train", images[12:], labels[12:], names=("eel",))
+    with pytest.raises(DataError, match="class 'eel' has 1 sample; a validation part is cut off .* at least 2 of each"):
+        load(resolve(f"folder:{tmp_path}", batch_size=4))
+
+
+def test_an_archive_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").touch()
+    with pytest.raises(DataError, match="is a file, not a folder; unpack it"):
+        look(tmp_path / "photos.zip")
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
+    tree = look(grown(tmp_path, "cat/1.png", "dog/1.png", "dog/Icon\r"))
+    assert tree.passed_over == ("Icon\\r (no picture by the ending: none 1)",)

@@ -50,8 +50,9 @@ def assemble(
     count = count_classes(train, names=class_names, classes=classes)
     if class_names is not None and len(class_names) != count:
         raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
-    if test is None and validation is None:
-        check_enough(train.labels.numpy(), cut=WHOLE_CUT, names=class_names)
+    cut = tuple(what for part, what in ((test, WHOLE_CUT[0]), (validation, WHOLE_CUT[1])) if part is None)
+    if len(cut) == 2 or class_names is not None:
+        check_enough(train.labels.numpy(), cut=cut, names=class_names)
     if test is None:
         train, test = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
     if validation is None:

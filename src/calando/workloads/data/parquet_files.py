@@ -5,8 +5,8 @@
     A/train/0000.parquet, B/train/0000.parquet                              two configurations: one must be named
 
 What is left of a path without its part, its numbers and words such as "shard" is the configuration that the file
-belongs to: the folders for all files, and the file's name too for those of the training part. All files must belong to
-one. Of numbered shards, none may be missing.
+belongs to: the folders for all files, and the file's name too among those of one part. All files must belong to one. Of
+numbered shards, none may be missing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from calando.workloads.data.part_names import PARTS, is_hidden, part_of
 
 __all__ = ["Files", "find_files", "refuse_lone_shard"]
 
-_SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?P<after>.*)")
+_SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
 _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
 _MOST_NAMED = 8
+_CALLED = {"train": "training", "test": "test", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def find_files(root: Path) -> Files:
         )
     used = parts["train"] + (parts["test"] or parts["val"])
     _refuse_several(root, parts["train"], used)
+    for kind in (parts["train"], parts["test"] or parts["val"]):
+        _refuse_kinds(root, kind)
     for part in ("train", "test" if parts["test"] else "val"):
         _refuse_incomplete([place.file for place in parts[part]])
     passed_over = []
@@ -105,6 +108,8 @@ def refuse_lone_shard(file: Path) -> None:
 def _place(file: Path, root: Path) -> _Place:
     folders = file.relative_to(root).parts[:-1]
     part, words = part_of(_SHARD.sub(r"\g<before> \g<after>", file.stem))
+    if part is None:
+        words = ()  # any names will do in a folder that says the part
     for name in reversed(folders):
         part = part or part_of(name)[0]
     kept = [part_of(name)[1] if part_of(name)[0] else (name,) for name in folders]
@@ -124,11 +129,14 @@ def _refuse_several(root: Path, train: Sequence[_Place], used: Sequence[_Place])
             f"{root}: its files belong to different configurations: {_some([str(place.file) for place in used])}; "
             "put those of one into a folder of their own, and name that folder"
         )
-    if len({place.stem for place in train}) > 1:
-        files = _some([place.file.name for place in train])
+
+
+def _refuse_kinds(root: Path, places: Sequence[_Place]) -> None:
+    if len({place.stem for place in places}) > 1:
+        files = _some([place.file.name for place in places])
         raise DataError(
-            f"{root}: training files of several kinds ({files}); put those of one into a folder of their own, and name "
-            "that folder"
+            f"{root}: several kinds of {_CALLED[places[0].part or 'test']} files ({files}); put those of one into a "
+            "folder of their own, and name that folder"
         )
 
 

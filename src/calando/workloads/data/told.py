@@ -9,7 +9,7 @@ import numpy as np
 
 from calando.workloads.data.arrays import Part
 
-__all__ = ["parts_told", "repeats_told"]
+__all__ = ["parts_told", "printable", "repeats_told"]
 
 _MOST_CLASSES = 12
 
@@ -40,7 +40,16 @@ def parts_told(
     rule = ", a fifth of the whole" if cut else ""
     names = ", ".join(classes[:_MOST_CLASSES]) + (" …" if len(classes) > _MOST_CLASSES else "")
     told = f"{origin}: {len(classes)} classes ({names}); {counted}{rule}{left}"
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in told)  # a name may hold any sign
+    return printable(told)
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows and does not obey: a file's name may hold any sign.
+
+    >>> printable("Icon\\r")
+    'Icon\\\\r'
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _counts(labels: np.ndarray, classes: Sequence[str]) -> str:

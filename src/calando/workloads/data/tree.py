@@ -19,6 +19,7 @@ from pathlib import Path
 from calando.errors import DataError
 from calando.workloads.data.images import EXTENSIONS
 from calando.workloads.data.part_names import PARTS, is_hidden, part_of
+from calando.workloads.data.told import printable
 
 __all__ = ["Tree", "look"]
 
@@ -103,6 +104,8 @@ def look(path: Path) -> Tree:
     Raises:
         DataError: missing, without classes or pictures, nested too deep, or with parts that do not fit each other.
     """
+    if path.is_file():
+        raise DataError(f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder")
     if not path.is_dir():
         raise DataError(f"{path}: there is no such folder")
     root = _Folder(path)
@@ -270,8 +273,8 @@ def _reason(folder: _Folder) -> str:
 
 
 def _names(files: Sequence[Path]) -> str:
-    return f"{len(files)} files: {_some([file.name for file in files])}" if len(files) > 1 else files[0].name
+    return f"{len(files)} files: {_some([file.name for file in files])}" if len(files) > 1 else printable(files[0].name)
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" … ({len(names)})" if len(names) > _SHOWN else "")
+    return ", ".join(map(printable, names[:_SHOWN])) + (f" … ({len(names)})" if len(names) > _SHOWN else "")
