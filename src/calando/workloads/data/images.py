@@ -103,6 +103,8 @@ def _decode(count: int, read: Read, name: Name, form: _Form, seen: Counter[str],
     for place in range(count):
         content = read(place)
         with opened(content, name(place)) as picture:
+            if strict and sorted(picture.size) != sorted((form.width, form.height)):
+                return None  # turned or not: seen before its pixels are decoded
             pixels = read_pixels(picture, content, seen)
             alike = pixels.dtype == np.uint8 and pixels.shape[:2] == (form.height, form.width)
             if strict and not (alike and (pixels.ndim == 2 or not form.grey)):

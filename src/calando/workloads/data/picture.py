@@ -105,7 +105,7 @@ def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.
     white = _WHITE[16 if depth == "deep" else 8]
     if alpha is not None and (alpha < white).any():
         seen["with transparent pixels: laid on white"] += 1
-        kind = np.int64 if depth == "deep" else np.uint16  # 255 · 255 + 127 fits into 16 bits
+        kind = np.dtype("int64" if depth == "deep" else "uint16")  # 255 · 255 + 127 fits into 16 bits
         wide, share = pixels.astype(kind), alpha.astype(kind)
         share = share if wide.ndim == 2 else share[:, :, None]
         pixels = ((wide * share + white * (white - share) + white // 2) // white).astype(pixels.dtype)
