@@ -89,8 +89,8 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
     grown(tmp_path, "test/b/1.png", "val/a/1.png", "pred/1.png", "readme.txt", "train/a/x.heic", "test/c/")
     tree = look(tmp_path)
     assert tree.passed_over == (
-        "pred/ (1 pictures: without class folders)",
-        "val/ (1 pictures: there is a test part; validation is cut from the training part)",
+        "pred/ (1 picture: without class folders)",
+        "val/ (1 picture: there is a test part; validation is cut from the training part)",
         "loose.png (outside the class folders)",
         "test/c/ (no pictures)",
         "2 files: readme.txt, x.heic (no picture by the ending: .heic 1, .txt 1)",

@@ -181,3 +181,17 @@ def test_sizes_are_made_common_over_both_parts(tmp_path: Path, samples: Samples,
     data = read_parquet(tmp_path)
     assert data.test.images.shape[1:] == data.train.images.shape[1:] == (1, 8, 8)
     assert "20 of 40 resized to 8x8" in data.notes[1]
+
+
+def test_a_label_beyond_all_bounds_is_told_and_counts_nothing(
+    tmp_path: Path, samples: Samples, write_parquet: Write
+) -> None:
+    images, labels = samples(20)
+    write_parquet(tmp_path / "train.parquet", images, [*labels[:18].tolist(), 2**61, 2**61])
+    assert (
+        read_parquet(tmp_path)
+        .notes[0]
+        .startswith(f"{tmp_path}: 3 classes (0, 1, {2**61}); train 15 (0 7, 1 7, {2**61} 1)")
+    )
+    write_parquet(tmp_path / "train.parquet", images, [*labels[:18].tolist(), -3, -3])
+    assert "3 classes (-3, 0, 1)" in read_parquet(tmp_path).notes[0]

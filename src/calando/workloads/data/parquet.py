@@ -60,9 +60,7 @@ def read_parquet(path: Path) -> ArrayData:
     else:
         data = ArrayData(Part(images[:cut], labels[0], origins[0]), Part(images[cut:], labels[1], origins[1]), names)
     counted = {"train": data.train.labels, "test": data.test.labels}
-    most = int(max(0, data.train.labels.max(), data.test.labels.max())) + 1
-    classes = names or tuple(map(str, range(most)))
-    told = parts_told(str(path), counted, classes, files.passed_over, cut=len(parts) == 1)
+    told = parts_told(str(path), counted, names, files.passed_over, cut=len(parts) == 1)
     return replace(data, notes=(told, *notes, *repeats_told(data.train, data.test)))
 
 

@@ -17,7 +17,7 @@ _MOST_CLASSES = 12
 def parts_told(
     origin: str,
     parts: Mapping[str, np.ndarray],
-    classes: Sequence[str],
+    classes: Sequence[str] | None,
     passed_over: Sequence[str],
     *,
     cut: bool = False,
@@ -31,15 +31,19 @@ def parts_told(
     Args:
         origin: what was read.
         parts: name of each part -> labels int64[N].
-        classes: their names.
+        classes: their names; None: the numbers that occur.
         passed_over: what lies there and was not read, each with the reason.
         cut: there was one whole, of which a fifth became the test part.
     """
-    counted = ", ".join(f"{name} {len(labels)} ({_counts(labels, classes)})" for name, labels in parts.items())
+    if classes is None:  # a damaged file may hold any number: none is counted up to
+        called = {int(number): str(number) for number in np.unique(np.concatenate(list(parts.values())))}
+    else:
+        called = dict(enumerate(classes))
+    counted = ", ".join(f"{name} {len(labels)} ({_counts(labels, called)})" for name, labels in parts.items())
     left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
     rule = ", a fifth of the whole" if cut else ""
-    names = ", ".join(classes[:_MOST_CLASSES]) + (" …" if len(classes) > _MOST_CLASSES else "")
-    told = f"{origin}: {len(classes)} classes ({names}); {counted}{rule}{left}"
+    names = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
+    told = f"{origin}: {len(called)} classes ({names}); {counted}{rule}{left}"
     return printable(told)
 
 
@@ -52,12 +56,14 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
-def _counts(labels: np.ndarray, classes: Sequence[str]) -> str:
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
+def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
+    numbers, sizes = np.unique(labels, return_counts=True)
+    found = dict(zip(numbers.tolist(), sizes.tolist(), strict=True))
+    counts = [found.get(number, 0) for number in called]
     if min(counts) == max(counts):
         return f"{counts[0]} of each"
-    if len(classes) <= _MOST_CLASSES:
-        return ", ".join(f"{name} {n}" for name, n in zip(classes, counts, strict=False))
+    if len(called) <= _MOST_CLASSES:
+        return ", ".join(f"{name} {n}" for name, n in zip(called.values(), counts, strict=True))
     return f"{min(counts)} to {max(counts)} of a class"
 
 

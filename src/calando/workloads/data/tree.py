@@ -243,7 +243,7 @@ def _passed_over(root: _Folder, parts: Sequence[_Folder]) -> Iterator[str]:
     if parts[0] is not root:
         for folder in root.folders:
             if folder not in parts and folder.within:
-                yield f"{folder.name}/ ({folder.within} pictures: {_reason(folder)})"
+                yield f"{folder.name}/ ({folder.within} picture{'s' * (folder.within > 1)}: {_reason(folder)})"
             elif folder not in parts:
                 yield f"{folder.name}/ (no pictures)"
         if root.pictures:
