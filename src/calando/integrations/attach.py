@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from typing import Any, final
 from weakref import WeakSet, proxy, ref
 
-from torch.compiler import disable
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.integrations.course import Course, Jump
+from calando.integrations.step_hooks import StepHooks, check_runs_hooks
+from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
@@ -34,6 +35,7 @@ def attach(
     total_steps: int,
     steps_per_epoch: int | None = None,
     hyper_parameters: Mapping[str, Schedule | str] | None = None,
+    added_at: AddedAt = "base",
 ) -> Attached:
     """Let an optimizer follow schedules by itself: no `step()` to call, none to forget.
 
@@ -42,16 +44,20 @@ def attach(
 
     Args:
         optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
-            may be added later.
+            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
         schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
         total_steps: the horizon in updates; beyond it the last value holds.
         steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
             "beta1" and "beta2" are the elements of "betas".
+        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
+            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
+            "initial_lr", which is its base rate either way.
 
     Raises:
         UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
-            does not have, a hyper-parameter that is none; an optimizer that is none, or has schedules attached.
+            does not have, a hyper-parameter that is none; an optimizer that is none, that runs no hooks (a wrapper
+            round one), or has schedules attached. Nothing changed then.
 
     >>> import torch, calando
     >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
@@ -61,8 +67,7 @@ def attach(
     >>> attached.step, attached.get_last_lr()
     (51, [0.05])
     """
-    if not isinstance(optimizer, Optimizer):
-        raise UsageError(f"attach needs a torch optimizer, got {type(optimizer).__name__}")
+    check_runs_hooks(optimizer, "attach")
     refuse_attached(optimizer)
     # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
     course = Course(
@@ -71,6 +76,7 @@ def attach(
         total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
         hyper_parameters=hyper_parameters,
+        added_at=added_at,
     )
     attached = Attached(optimizer, course)
     note_driven(optimizer)
@@ -89,11 +95,13 @@ class Attached:
         self.step = 0
         self._course = course
         self._optimizer = ref(optimizer)
-        # torch.compile must not trace the hooks: it would take the step for a constant, and compile anew for each.
-        self._hooks = (
-            optimizer.register_step_pre_hook(disable(self._before_update)),
-            optimizer.register_step_post_hook(disable(self._after_update)),
-        )
+        # Not the hooks themselves, which hold this.
+        self._hooks = StepHooks(
+            optimizer,
+            before=self._before_update,
+            after=self._after_update,
+            rates=lambda: self._course.driver.written["lr"],
+        ).handles
         course.driver.write(0)
 
     @property
@@ -134,7 +142,7 @@ class Attached:
             _DRIVEN.discard(optimizer)
 
     def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._course.driver.write(self.step)
+        self._course.driver.write_exactly(self.step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not was_skipped(optimizer):

@@ -17,7 +17,7 @@ import numpy as np
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
-from calando.optim.driver import Driver
+from calando.optim.driver import AddedAt, Driver, check_added_at, group_name
 from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
 from calando.schedules.span import Horizon
@@ -65,6 +65,7 @@ class Course:
         total_steps: the horizon in updates.
         steps_per_epoch: updates in one epoch.
         hyper_parameters: other hyper-parameters' schedules, or their texts.
+        added_at: what a group holds that is added later, as `Driver` takes it.
 
     Raises:
         UsageError: as `Driver`; something that is neither a schedule nor its text.
@@ -78,12 +79,15 @@ class Course:
         total_steps: int,
         steps_per_epoch: int | None,
         hyper_parameters: Mapping[str, Schedule | str] | None,
+        added_at: AddedAt,
     ) -> None:
+        check_added_at(added_at)
         others = dict(hyper_parameters or {})
         if "lr" in others:
             raise UsageError("hyper_parameters holds 'lr'; the rate's schedule is the second argument")
         schedules = {key: _read(key, value) for key, value in {"lr": schedule, **others}.items()}
-        self.driver = Driver(optimizer, schedules=schedules, horizon=Horizon(total_steps, steps_per_epoch))
+        horizon = Horizon(total_steps, steps_per_epoch)
+        self.driver = Driver(optimizer, schedules=schedules, horizon=horizon, added_at=added_at)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -94,7 +98,10 @@ class Course:
         """All there is to save at `step`, as plain numbers and texts."""
         base_lrs, base_values = _split(self.driver.base_values)
         schedule, hyper_parameters = _split(self.texts)
+        names = self.driver.group_names
+        usual = [group_name(group, index) for index, group in enumerate(self.driver.optimizer.param_groups)]
         return {
+            **({} if names == usual else {"group_names": names}),
             "last_epoch": step,
             "schedule": schedule,
             "total_steps": self.driver.horizon.total_steps,
@@ -130,7 +137,8 @@ class Course:
                 f"{_told(self.driver.horizon)}; extend() changes it",
                 stacklevel=3,
             )
-        self._follow(saved_horizon, base_values={key: [float(value) for value in bases[key]] for key in saved})
+        base_values = {key: [float(value) for value in bases[key]] for key in saved}
+        self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"))
         step = int(state["last_epoch"])
         self.driver.write(step)
         return step
@@ -183,9 +191,19 @@ class Course:
             found += of_key if key == "lr" else [replace(one, message=f"{key}: {one.message}") for one in of_key]
         return sorted(found, key=lambda finding: (finding.step, finding.name))
 
-    def _follow(self, horizon: Horizon, *, base_values: Mapping[str, Sequence[float]]) -> None:
-        optimizer, schedules = self.driver.optimizer, self.driver.schedules
-        self.driver = Driver(optimizer, schedules=schedules, horizon=horizon, base_values=base_values)
+    def _follow(
+        self, horizon: Horizon, *, base_values: Mapping[str, Sequence[float]], names: Sequence[str] | None = None
+    ) -> None:
+        before = self.driver
+        self.driver = Driver(
+            before.optimizer,
+            schedules=before.schedules,
+            horizon=horizon,
+            base_values=base_values,
+            names=before.group_names if names is None else names,
+            former_names=before.all_names,
+            added_at=before.added_at,
+        )
 
 
 def _read(key: str, schedule: Schedule | str) -> Schedule:

@@ -24,11 +24,11 @@ from weakref import proxy
 
 import torch
 from torch import nn
-from torch.compiler import disable
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.integrations.attach import note_driven
+from calando.integrations.step_hooks import StepHooks
 from calando.integrations.updates import Updates
 from calando.optim import find_method, read_strategy
 from calando.optim.installed import check_installed
@@ -130,9 +130,14 @@ class Following:
             steps_per_epoch=steps_per_epoch,
         )
         note_driven(self.optimizer)
-        # torch.compile must not trace the hooks: it would take the step for a constant, and compile anew for each.
-        self.optimizer.register_step_pre_hook(disable(self._updates.before))
-        self.optimizer.register_step_post_hook(disable(self._updates.after))
+        updates = self._updates
+        StepHooks(
+            self.optimizer,
+            before=updates.before,
+            after=updates.after,
+            rates=lambda: updates.rates,
+            initialise=updates.initialise,
+        )
         self.optimizer.register_state_dict_post_hook(self._updates.save)
         self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
         self.optimizer.register_load_state_dict_post_hook(self._updates.load)

@@ -18,6 +18,8 @@ from torch.optim import Optimizer, lr_scheduler
 from calando.errors import UsageError
 from calando.integrations.attach import refuse_attached
 from calando.integrations.course import Course, Jump
+from calando.integrations.step_hooks import before_update, check_has_groups, initialises
+from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
@@ -29,16 +31,20 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     Args:
         optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
-            may be added later.
+            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
         schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
         total_steps: the horizon in updates; beyond it the last value holds.
         steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
             "beta1" and "beta2" are the elements of "betas".
+        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
+            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
+            "initial_lr", which is its base rate either way.
 
     Raises:
         UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
-            does not have, a hyper-parameter that is none; an optimizer that `calando.attach` already drives.
+            does not have, a hyper-parameter that is none; what is no optimizer, or one that `calando.attach` already
+            drives. Nothing changed then.
 
     Example:
         >>> import torch, calando
@@ -59,8 +65,10 @@ class LRScheduler(lr_scheduler.LRScheduler):
         total_steps: int,
         steps_per_epoch: int | None = None,
         hyper_parameters: Mapping[str, Schedule | str] | None = None,
+        added_at: AddedAt = "base",
     ) -> None:
         # Not super().__init__(): torch's wraps optimizer.step and takes a step of its own.
+        check_has_groups(optimizer, "LRScheduler")
         refuse_attached(optimizer)
         self.optimizer = optimizer
         # Nothing here may be called total_steps: Accelerate would stop stepping when _step_count passes it, which
@@ -72,9 +80,11 @@ class LRScheduler(lr_scheduler.LRScheduler):
             total_steps=total_steps,
             steps_per_epoch=steps_per_epoch,
             hyper_parameters=hyper_parameters,
+            added_at=added_at,
         )
         self.last_epoch = 0
         self._course.driver.write(0)
+        before_update(optimizer, self._before_update)
 
     def step(self, epoch: int | None = None) -> None:
         """After each update: the values of the next one. `epoch` sets the number of that update instead.
@@ -85,6 +95,11 @@ class LRScheduler(lr_scheduler.LRScheduler):
         step = self.last_epoch + 1 if epoch is None else _whole(epoch)
         self._course.driver.write(step)
         self.last_epoch = step
+
+    def _before_update(self, optimizer: Optimizer) -> None:
+        # A group that was added since the last step() would make this update at its bare rate.
+        if self.last_epoch >= 0 and not initialises(optimizer, lambda: self._course.driver.written["lr"]):
+            self._course.driver.write_newcomers(self.last_epoch)
 
     def get_last_lr(self) -> list[float | Tensor]:
         """Each group's present rate, as a float."""

@@ -51,7 +51,7 @@ class _Kept:
 
 @final
 class Updates:
-    """The updates of one optimizer; `before`, `after`, `save`, `check` and `load` are hooks of its.
+    """The updates of one optimizer; `before`, `initialise`, `after`, `save`, `check` and `load` are hooks of its.
 
     `gathered`, for `evaluated`, are the batch-norm layers that trained at the last update, the others being frozen;
     while `evaluating` nothing may be updated or saved.
@@ -122,7 +122,7 @@ class Updates:
         self.gathered = _training(self._layers)
         if not self._kept and any(controller.wants(self.step).states for controller in self.controllers):
             self._keep(optimizer)
-        self._driver.write(self.step, multiplier=math.prod(self._multipliers))
+        self._driver.write_exactly(self.step, multiplier=math.prod(self._multipliers))
         if self._method.closure == "none":
             return None
         # torch hands its hooks the optimizer in front of what `step` was called with.
@@ -136,6 +136,20 @@ class Updates:
         if self._method.closure == "loss":
             return None
         return (args[0], second_pass(self._network, optimizer, closure)), {}
+
+    @property
+    def rates(self) -> list[float]:
+        """Each group's rate as it was written last."""
+        return self._driver.written["lr"]
+
+    def initialise(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Hook: a step that makes the optimizer's state and no update; it comes without a closure."""
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if self._method.closure == "none" or closure is not None:
+            return None
+        return (args[0], lambda: torch.zeros(())), {}
 
     def after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Hook: an update was made, unless a gradient scaler skipped it."""

@@ -7,17 +7,21 @@ Base values are each group's own, read once, so ratios between groups survive. T
 optimizer was saved and loaded. Tensor values are written in place, so a compiled or captured step sees them
 without being rebuilt.
 
-A group's name is its "name" where it has one, else its index. "beta1", "beta2" and "beta3" are the elements of a
-group's "betas" where it has no such key itself.
+Groups are known by themselves: by the dictionary or, where an optimizer's state was loaded into others, by its list of
+parameters. So they may be added, removed and put into another order at any time, and each keeps its base and its name.
+
+A group's name is its "name" where it has one, else the index it had when it joined. "beta1", "beta2" and "beta3" are
+the elements of a group's "betas" where it has no such key itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from numbers import Real
-from typing import TYPE_CHECKING, Any, final
+from operator import is_
+from typing import TYPE_CHECKING, Any, Literal, final, get_args
 
 import numpy as np
 
@@ -28,9 +32,12 @@ from calando.schedules.span import Horizon
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-__all__ = ["BETAS", "Driver", "group_name"]
+__all__ = ["BETAS", "AddedAt", "Driver", "check_added_at", "group_name"]
 
 Group = dict[str, Any]
+
+AddedAt = Literal["base", "present"]
+"""What the values are that a group is added with."""
 
 BETAS = {"beta1": 0, "beta2": 1, "beta3": 2}
 """Name -> place in a group's "betas"."""
@@ -52,6 +59,10 @@ class Driver:
         horizon: the run's length in updates, beyond which the last value holds, and an epoch's.
         base_values: hyper-parameter -> each group's base value, where it is known from before; wins over what
             the groups hold.
+        names: each group's name, where it is known from before.
+        former_names: of groups that were there before, which a schedule may still name.
+        added_at: what a group holds that is added later: "base" values, or those it is to have at "present", as the
+            groups that are there hold theirs.
 
     Raises:
         UsageError: a group lacks a scheduled hyper-parameter, or it is not a number; a schedule names a group that
@@ -74,27 +85,34 @@ class Driver:
         schedules: Mapping[str, Schedule],
         horizon: Horizon,
         base_values: Mapping[str, Sequence[float]] | None = None,
+        names: Sequence[str] | None = None,
+        former_names: Iterable[str] = (),
+        added_at: AddedAt = "base",
     ) -> None:
         assert schedules, "a driver writes something"
         assert base_values is None or base_values.keys() == schedules.keys(), "base values are of what is scheduled"
         self.optimizer = optimizer
         self.schedules = dict(schedules)
         self.horizon = horizon
-        self._bases: list[dict[str, float]] = []  # each group's, by hyper-parameter
-        if base_values is not None:
-            rows = zip(*base_values.values(), strict=True)
-            self._bases = [dict(zip(base_values, row, strict=True)) for row in rows]
-        self._curves: list[dict[str, Curve]] = []  # each group's, by hyper-parameter
+        self.added_at = added_at
+        self._known: list[_Known] = []  # of each group, in the order of the optimizer's
+        self._names = set(former_names)  # of all groups that there ever were
         self._tracks: tuple[_Track, ...] = ()
         # Updates start .. start + ahead - 1 are those whose multipliers the tracks hold.
         self._start, self._ahead = 0, 0
-        # What tells that the groups changed since the last write: another list, more or fewer groups, or another type
-        # of the first group's value of a key that it has (scripts make rates tensors when they begin to compile).
-        self._groups: list[Group] = []
-        self._members: tuple[Group, ...] = ()
-        self._count, self._kind = 0, type(None)
-        self._key = next((key for key in self.schedules if key in optimizer.param_groups[0]), "params")
-        self._adopt_groups()
+        self._last: tuple[int, float] | None = None  # what was written last: the update's number, the multiplier
+        # What tells that the groups changed since the last write: another list, another group, or another type of the
+        # first group's value of a key that it has (scripts make rates tensors when they begin to compile).
+        groups: list[Group] = optimizer.param_groups
+        self._groups, self._members, self._first, self._kind = groups, list[Group](), Group(), type(None)
+        if not groups:
+            raise UsageError("the optimizer has no parameter group to schedule")
+        self._key = next((key for key in self.schedules if key in groups[0]), "params")
+        placed: dict[int, dict[str, float]] = {}
+        if base_values is not None:
+            rows = zip(*base_values.values(), strict=True)
+            placed = {index: dict(zip(base_values, row, strict=True)) for index, row in enumerate(rows)}
+        self._adopt_groups(placed, names)
 
     def write(self, step: int, multiplier: float = 1.0) -> None:
         """Set every scheduled value for update `step`; `multiplier` is the controllers', for the rate alone.
@@ -105,7 +123,11 @@ class Driver:
         # Runs once an update: what can be settled before is settled in `_adopt_groups` and `_look_ahead`, and
         # Python is slower to call what has keyword-only arguments. benchmarks/schedules.py measures it.
         groups = self.optimizer.param_groups
-        if groups is not self._groups or len(groups) != self._count or type(groups[0][self._key]) is not self._kind:
+        if (
+            groups is not self._groups
+            or _differ(groups, self._members)
+            or type(self._first[self._key]) is not self._kind
+        ):
             self._adopt_groups()
         place = step - self._start
         if not 0 <= place < self._ahead:
@@ -119,71 +141,162 @@ class Driver:
             if track.others:
                 for group, base in track.others:
                     _put(group, key, base * factor)
+        self._last = step, multiplier
+
+    def write_exactly(self, step: int, multiplier: float = 1.0) -> None:
+        """As `write`, where what an optimizer holds is used at once: also in a group that was replaced by a copy."""
+        self._notice_groups()
+        self.write(step, multiplier)
+
+    def write_newcomers(self, step: int, multiplier: float = 1.0) -> None:
+        """Set the scheduled values for update `step` of those groups that joined since the last write.
+
+        Raises:
+            UsageError: as `write`.
+        """
+        before = {id(known.group) for known in self._known}, {id(known.params) for known in self._known}
+        if not self._notice_groups():
+            return
+        self._look_ahead(step)
+        for track in self._tracks:
+            factor = track.multipliers[step - self._start] * (multiplier if track.key == "lr" else 1.0)
+            for group, base in (*track.numbers, *track.others):
+                if id(group) not in before[0] and id(group["params"]) not in before[1]:
+                    _put(group, track.key, base * factor)
 
     def values(self, step: int) -> dict[str, list[float]]:
         """What `write` sets: hyper-parameter -> each group's value at update `step`."""
         self._notice_groups()
-        return {
-            key: [base[key] * curves[key](step) for base, curves in zip(self._bases, self._curves, strict=True)]
-            for key in self.schedules
-        }
+        return {key: [known.bases[key] * known.curves[key](step) for known in self._known] for key in self.schedules}
 
     @property
     def base_values(self) -> dict[str, list[float]]:
         """Hyper-parameter -> each group's base value."""
         self._notice_groups()
-        return {key: [base[key] for base in self._bases] for key in self.schedules}
+        return {key: [known.bases[key] for known in self._known] for key in self.schedules}
+
+    @property
+    def written(self) -> dict[str, list[float]]:
+        """Hyper-parameter -> what `write` set last in each group that was there."""
+        step, multiplier = self._last or (0, 1.0)
+        factors = {key: multiplier if key == "lr" else 1.0 for key in self.schedules}
+        return {
+            key: [known.bases[key] * known.curves[key](step) * factors[key] for known in self._known]
+            for key in self.schedules
+        }
 
     @property
     def curves(self) -> list[dict[str, Curve]]:
         """Each group's curves, by hyper-parameter; groups with equal schedules share a curve."""
         self._notice_groups()
-        return [dict(curves) for curves in self._curves]
+        return [dict(known.curves) for known in self._known]
 
     @property
     def group_names(self) -> list[str]:
         """Each group's name."""
-        return [group_name(group, index) for index, group in enumerate(self.optimizer.param_groups)]
+        self._notice_groups()
+        return [known.name for known in self._known]
 
-    def _notice_groups(self) -> None:
-        """What `write` does in line, for what is not called every update."""
-        groups = self.optimizer.param_groups
-        if groups is not self._groups or len(groups) != self._count:
-            self._adopt_groups()
+    @property
+    def all_names(self) -> frozenset[str]:
+        """The names of all groups that there ever were."""
+        return frozenset(self._names)
 
-    def _adopt_groups(self) -> None:
-        """Take the groups as they are now: at the start, after one was added, after the state was loaded."""
-        groups: list[Group] = self.optimizer.param_groups
-        bases = self._find_bases(groups)
-        curves = self._bind(self.group_names)
-        _unshare(groups, self.schedules)
-        tracks: dict[tuple[str, Curve], _Track] = {}
-        for group, base, mine in zip(groups, bases, curves, strict=True):
-            for key, curve in mine.items():
-                track = tracks.setdefault((key, curve), _Track(key, curve, [], [], []))
-                (track.numbers if type(group.get(key)) is float else track.others).append((group, base[key]))
-            group.update({f"initial_{key}": value for key, value in base.items()})
-        self._bases, self._curves, self._tracks = bases, curves, tuple(tracks.values())
-        self._start, self._ahead = 0, 0
-        self._groups, self._members = groups, tuple(groups)
-        self._count, self._kind = len(groups), type(groups[0][self._key])
+    def _notice_groups(self) -> bool:
+        """Take the groups as they are now, if they are not those known; whether they were others.
 
-    def _find_bases(self, groups: Sequence[Group]) -> list[dict[str, float]]:
-        """Each group's base values; those known stay.
-
-        A group known by its place is not read again either: `optimizer.load_state_dict` replaces every group, and
-        what was loaded into it must not become the base.
+        Unlike the look in `write`, which runs more often, this one sees a group that was replaced by an equal copy.
         """
-        found = [{key: _base_value(group, key, index) for key in self.schedules} for index, group in enumerate(groups)]
-        placed = dict(enumerate(self._bases))
-        seen = {id(group): base for group, base in zip(self._members, self._bases, strict=False)}
-        return [seen.get(id(group)) or placed.get(index) or found[index] for index, group in enumerate(groups)]
+        groups = self.optimizer.param_groups
+        if groups is self._groups and len(groups) == len(self._members) and all(map(is_, groups, self._members)):
+            return False
+        self._adopt_groups()
+        return True
+
+    def _adopt_groups(
+        self, placed: Mapping[int, dict[str, float]] | None = None, names: Sequence[str] | None = None
+    ) -> None:
+        """Take the groups as they are now: at the start, after one was added, after the state was loaded.
+
+        Args:
+            placed: base values by the group's place.
+            names: by the group's place.
+
+        Raises:
+            UsageError: a group does not fit. Nothing was written then.
+        """
+        groups: list[Group] = self.optimizer.param_groups
+        found = self._look_up(groups, placed or {}, names)
+        tracks: dict[tuple[str, Curve], _Track] = {}
+        for known in found:
+            for key, curve in known.curves.items():
+                track = tracks.setdefault((key, curve), _Track(key, curve, [], [], []))
+                held = track.numbers if type(known.group.get(key)) is float else track.others
+                held.append((known.group, known.bases[key]))
+        self._work_out(tracks.values(), self._start)
+        _unshare(groups, self.schedules)
+        for known in found:
+            known.group.update({f"initial_{key}": value for key, value in known.bases.items()})
+        self._known, self._tracks = found, tuple(tracks.values())
+        self._names.update(known.name for known in found)
+        self._groups, self._members = groups, list(groups)
+        self._first = groups[0] if groups else {self._key: None}
+        self._kind = type(self._first[self._key])
+
+    def _look_up(
+        self, groups: Sequence[Group], placed: Mapping[int, dict[str, float]], names: Sequence[str] | None
+    ) -> list[_Known]:
+        """What is known of each group. One that was known keeps its base values: what was loaded into it is not them.
+
+        `optimizer.load_state_dict` puts new dictionaries round the same lists of parameters, so these count as well.
+        """
+        by_group = {id(known.group): known for known in self._known}
+        by_params = {id(known.params): known for known in self._known}
+        known = [by_group.get(id(group)) or by_params.get(id(group["params"])) for group in groups]
+        here = list(names) if names is not None else self._name(groups, known)
+        curves = self._bind(here)
+        found = []
+        for index, (group, before, name, mine) in enumerate(zip(groups, known, here, curves, strict=True)):
+            held = {key: _base_value(group, key, index) for key in self.schedules}
+            if before is not None:
+                bases = before.bases
+            elif index in placed:
+                bases = placed[index]
+            else:
+                bases = {key: self._base_of(group, key, value, mine[key], name) for key, value in held.items()}
+            found.append(_Known(group, group["params"], name, bases, mine))
+        return found
+
+    def _name(self, groups: Sequence[Group], known: Sequence[_Known | None]) -> list[str]:
+        """Each group's name; one that joins without a name gets the index that it has, if no other had it before."""
+        names: list[str] = []
+        for index, (group, before) in enumerate(zip(groups, known, strict=True)):
+            if "name" in group or before is not None:
+                names.append(group_name(group, index) if before is None or "name" in group else before.name)
+            else:
+                taken = self._names.union(names)
+                free = (str(number) for number in range(index, index + len(taken) + 1))
+                names.append(next(name for name in free if name not in taken))
+        return names
+
+    def _base_of(self, group: Group, key: str, value: float, curve: Curve, name: str) -> float:
+        """A newcomer's base value, which holds `value`."""
+        if self.added_at == "base" or self._last is None or f"initial_{key}" in group:
+            return value
+        step, multiplier = self._last
+        factor = curve(step) * (multiplier if key == "lr" else 1.0)
+        if factor == 0:
+            raise UsageError(
+                f"group {name} was added at the present {key}, {value:g}, where the schedule multiplies by 0 (update "
+                f"{step}): give the group its base value as 'initial_{key}'"
+            )
+        return value / factor
 
     def _bind(self, names: Sequence[str]) -> list[dict[str, Curve]]:
         """Each group's curves; equal schedules are bound once."""
         for key, schedule in self.schedules.items():
             for name in schedule.group_names:
-                if name not in names:
+                if name not in names and name not in self._names:  # it may have been removed since
                     raise UnknownName(f"parameter group in the schedule of {key}", name, names)
 
         @cache
@@ -196,14 +309,29 @@ class Driver:
         """Work out the multipliers of the block of updates that has `step`; its place there."""
         if step < 0:
             raise UsageError(f"a step must be 0 or more, got {step}")
+        self._work_out(self._tracks, step)
+        return step - self._start
+
+    def _work_out(self, tracks: Collection[_Track], step: int) -> None:
         # Blocks have fixed places, so that a resumed run works out the same ones as one that never stopped.
-        ahead = max(LEAST_AHEAD, MOST_HELD // len(self._tracks))
+        ahead = max(LEAST_AHEAD, MOST_HELD // max(1, len(tracks)))
         start = step - step % ahead
-        blocks = [track.curve(np.arange(start, start + ahead)).tolist() for track in self._tracks]
-        for track, block in zip(self._tracks, blocks, strict=True):
+        blocks = [track.curve(np.arange(start, start + ahead)).tolist() for track in tracks]
+        for track, block in zip(tracks, blocks, strict=True):
             track.multipliers[:] = block
         self._start, self._ahead = start, ahead
-        return step - start
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A group, and what stays its own wherever it is put."""
+
+    group: Group
+    params: list[Any]  # the group's very list
+    name: str
+    bases: dict[str, float]  # by hyper-parameter
+    curves: dict[str, Curve]  # by hyper-parameter
 
 
 @final
@@ -216,6 +344,24 @@ class _Track:
     multipliers: list[float]  # of a block of updates
     numbers: list[tuple[Group, float]]  # groups whose value is a float, with their base
     others: list[tuple[Group, float]]  # groups whose value is a tensor, or an element of "betas"
+
+
+def check_added_at(value: str) -> None:
+    """Whether it is one of `AddedAt`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if value not in get_args(AddedAt):
+        raise UsageError(f"added_at must be {' or '.join(map(repr, get_args(AddedAt)))}, got {value!r}")
+
+
+def _differ(groups: list[Group], members: list[Group]) -> bool:
+    """Whether groups are others than those known, or hold others' values; quick where each is the one known."""
+    try:
+        return groups != members
+    except Exception:  # values that cannot be compared, such as tensors: they are not the same object
+        return True
 
 
 def group_name(group: Mapping[str, Any], index: int) -> str:
@@ -255,7 +401,7 @@ def _unshare(groups: Sequence[Group], keys: Iterable[str]) -> None:
 
 def _is_number(value: Any) -> bool:
     if hasattr(value, "fill_"):
-        return bool(value.is_floating_point())
+        return bool(value.is_floating_point() and value.numel() == 1)
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
@@ -269,7 +415,7 @@ def _held(group: Group, key: str) -> Any:
 def _put(group: Group, key: str, value: float) -> None:
     held = _held(group, key)
     if hasattr(held, "fill_"):
-        held.fill_(value)
+        (held.detach() if held.requires_grad else held).fill_(value)
     else:
         _replace(group, key, value)
 

@@ -1,0 +1,186 @@
+"""Hooks round an optimizer's updates: what `attach` and `follow` do before and after each.
+
+torch runs an optimizer's hooks at every call of a `step` that it wrapped, and not each call is an update:
+
+    a `step` that calls another one     torch wraps each class's, so `super().step()` runs the hooks again: only the
+                                        outermost call is the update
+    a step that initialises             distributed checkpoints make an optimizer's state by a step at rate 0 with
+                                        gradients of 0: it is no update, and the rate stays the one it was called with
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, final
+from weakref import WeakMethod, finalize
+
+import torch
+from torch.compiler import disable, is_compiling
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from calando.errors import UsageError
+
+__all__ = ["StepHooks", "before_update", "check_has_groups", "check_runs_hooks", "initialises"]
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Before = Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], Arguments | None]
+After = Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None]
+
+HOOK_RUNNER = Optimizer.profile_hook_step(lambda self: None).__code__
+"""What torch wraps every `step` in: the code that runs the hooks."""
+
+
+@final
+class StepHooks:
+    """Calls `before` and `after` round each update of an optimizer.
+
+    Args:
+        optimizer: a torch optimizer that runs hooks (`check_runs_hooks`). It holds these, which do not hold it.
+        before: called with (optimizer, args, kwargs) of `step`; may return others to call it with.
+        after: called with the same where the step returned; not after one that raised.
+        rates: each group's rate as it was written last, which tells rates of 0 that somebody else put in.
+        initialise: called instead of `before` for a step that only initialises the optimizer's state.
+
+    `handles` remove the hooks; they hold neither the optimizer nor what is called.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        *,
+        before: Before,
+        after: After,
+        rates: Callable[[], list[float]],
+        initialise: Before | None = None,
+    ) -> None:
+        self._before, self._after, self._rates, self._initialise = before, after, rates, initialise
+        self._depth = 0  # calls of `step` under way, one within the other
+        self._update = True  # whether the outermost of them is an update
+        # torch.compile must not trace the hooks: it would take the step for a constant, and compile again for each.
+        self.handles: tuple[RemovableHandle, ...] = (
+            optimizer.register_step_pre_hook(disable(self._enter)),
+            optimizer.register_step_post_hook(disable(self._leave)),
+        )
+
+    def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
+        # A step that raised ran no hook at its end, so the depth is a hint: where it says "within", the stack decides.
+        self._depth = 1 + (_steps_round(optimizer) if self._depth else 0)
+        if self._depth > 1:
+            return None
+        self._update = not initialises(optimizer, self._rates)
+        if self._update:
+            return self._before(optimizer, args, kwargs)
+        return None if self._initialise is None else self._initialise(optimizer, args, kwargs)
+
+    def _leave(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._depth == 0:
+            return  # registered while the step was under way
+        if self._depth > 1:
+            self._depth = 1 + _steps_round(optimizer)
+        self._depth -= 1
+        if self._depth == 0 and self._update:
+            self._after(optimizer, args, kwargs)
+
+
+def before_update(optimizer: Optimizer, method: Callable[[Optimizer], None]) -> None:
+    """Call an object's method before each call of `step`, as long as the object lives; where hooks are run.
+
+    Not while torch.compile traces the step: a graph stays whole with it.
+    """
+    if not _runs_hooks_of(optimizer):
+        return
+    held = WeakMethod(method)
+
+    def hook(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not is_compiling() and (alive := held()) is not None:
+            alive(optimizer)
+
+    handle = optimizer.register_step_pre_hook(hook)
+    finalize(held(), handle.remove).atexit = False
+
+
+def check_has_groups(optimizer: object, caller: str) -> None:
+    """Groups are what is written to.
+
+    Raises:
+        UsageError: `optimizer` is neither torch's nor a wrapper round one.
+    """
+    groups = getattr(optimizer, "param_groups", None)
+    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
+        raise UsageError(f"{caller} needs a torch optimizer, got {type(optimizer).__name__}")
+
+
+def check_runs_hooks(optimizer: object, caller: str) -> None:
+    """Hooks are what is followed by.
+
+    Raises:
+        UsageError: `optimizer` is not torch's, or a wrapper round one whose `step` runs no hooks.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise UsageError(f"{caller} needs a torch optimizer, got {type(optimizer).__name__}")
+    if not _runs_hooks_of(optimizer):
+        raise UsageError(
+            f"{type(optimizer).__name__} does not run the hooks of torch's optimizers: {caller} the optimizer within, "
+            "before it is wrapped (with Accelerate, before prepare)"
+        )
+
+
+def _runs_hooks_of(optimizer: object) -> bool:
+    hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    step = getattr(type(optimizer), "step", None)
+    return bool(getattr(step, "hooked", False)) and all(hasattr(optimizer, name) for name in hooks)
+
+
+def _steps_round(optimizer: Optimizer) -> int:
+    """How many calls of this optimizer's `step` the one whose hook is running is within."""
+    found, frame = -1, sys._getframe(1)
+    while frame is not None:
+        found += _runs_hooks(frame, optimizer)
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
+
+
+def _runs_hooks(frame: FrameType, optimizer: Optimizer) -> bool:
+    # torch.compile runs copies of the code under the same name, or resumes it under one that has the name in it.
+    code = frame.f_code
+    named = code is HOOK_RUNNER or (code.co_filename == HOOK_RUNNER.co_filename and HOOK_RUNNER.co_name in code.co_name)
+    return named and frame.f_locals.get("self", optimizer) is optimizer
+
+
+def initialises(optimizer: Optimizer, rates: Callable[[], list[float]]) -> bool:
+    """Whether the step that begins makes an optimizer's state, and no update.
+
+    As `torch.distributed.checkpoint` does it: no state yet, each rate set to 0, gradients of 0.
+    """
+    groups = optimizer.param_groups
+    if optimizer.state or not all(_is_zero(group["lr"]) for group in groups if "lr" in group):
+        return False
+    # A schedule may put in rates of 0 by itself; then only the caller can tell.
+    if not any(rates()) and not _called_by_checkpoint():
+        return False
+    gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+    return bool(gradients) and not any(_has_value(gradient) for gradient in gradients)
+
+
+def _is_zero(rate: Any) -> bool:
+    # To read a rate on a device waits for it, and cannot be done while a CUDA graph is recorded; the one that a
+    # checkpoint puts in is on the CPU.
+    return bool(rate == 0) if not isinstance(rate, torch.Tensor) or rate.device.type == "cpu" else False
+
+
+def _has_value(gradient: torch.Tensor) -> bool:
+    local = gradient.to_local() if hasattr(gradient, "to_local") else gradient
+    values = local._values() if local.is_sparse else local
+    return bool(values.count_nonzero())
+
+
+def _called_by_checkpoint() -> bool:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "_init_optim_state" and "torch" in frame.f_globals.get("__name__", ""):
+            return True
+        frame = frame.f_back
+    return False
