@@ -13,11 +13,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, final
-from weakref import WeakMethod, finalize
+from typing import Any, TypeVar, final
+from weakref import finalize, ref
 
 import torch
-from torch.compiler import disable, is_compiling
+from torch.compiler import disable
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -25,6 +25,7 @@ from calando.errors import UsageError
 
 __all__ = ["StepHooks", "before_update", "check_has_groups", "check_runs_hooks", "initialises"]
 
+T = TypeVar("T")
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Before = Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], Arguments | None]
 After = Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None]
@@ -65,6 +66,10 @@ class StepHooks:
             optimizer.register_step_post_hook(disable(self._leave)),
         )
 
+    def get_last_lr(self) -> list[float]:
+        """Each group's rate as it was written last; that this is here tells a range test that the hooks write rates."""
+        return self._rates()
+
     def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
         # A step that raised ran no hook at its end, so the depth is a hint: where it says "within", the stack decides.
         self._depth = 1 + (_steps_round(optimizer) if self._depth else 0)
@@ -85,21 +90,17 @@ class StepHooks:
             self._after(optimizer, args, kwargs)
 
 
-def before_update(optimizer: Optimizer, method: Callable[[Optimizer], None]) -> None:
-    """Call an object's method before each call of `step`, as long as the object lives; where hooks are run.
-
-    Not while torch.compile traces the step: a graph stays whole with it.
-    """
+def before_update(optimizer: Optimizer, owner: T, call: Callable[[T, Optimizer], None]) -> None:
+    """Call `call(owner, optimizer)` before each call of `step`, as long as the owner lives; where hooks are run."""
     if not _runs_hooks_of(optimizer):
         return
-    held = WeakMethod(method)
+    held = ref(owner)
 
     def hook(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not is_compiling() and (alive := held()) is not None:
-            alive(optimizer)
+        if (alive := held()) is not None:
+            call(alive, optimizer)
 
-    handle = optimizer.register_step_pre_hook(hook)
-    finalize(held(), handle.remove).atexit = False
+    finalize(owner, optimizer.register_step_pre_hook(disable(hook)).remove).atexit = False
 
 
 def check_has_groups(optimizer: object, caller: str) -> None:

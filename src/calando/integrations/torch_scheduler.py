@@ -84,7 +84,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         )
         self.last_epoch = 0
         self._course.driver.write(0)
-        before_update(optimizer, self._before_update)
+        before_update(optimizer, self, LRScheduler._before_update)
 
     def step(self, epoch: int | None = None) -> None:
         """After each update: the values of the next one. `epoch` sets the number of that update instead.

@@ -101,6 +101,7 @@ class Driver:
         # Updates start .. start + ahead - 1 are those whose multipliers the tracks hold.
         self._start, self._ahead = 0, 0
         self._last: tuple[int, float] | None = None  # what was written last: the update's number, the multiplier
+        self._newcomers: tuple[object, set[int]] = None, set()  # the groups that joined, by id, since which write
         # What tells that the groups changed since the last write: another list, another group, or another type of the
         # first group's value of a key that it has (scripts make rates tensors when they begin to compile).
         groups: list[Group] = optimizer.param_groups
@@ -154,15 +155,17 @@ class Driver:
         Raises:
             UsageError: as `write`.
         """
-        before = {id(known.group) for known in self._known}, {id(known.params) for known in self._known}
-        if not self._notice_groups():
+        self._notice_groups()
+        last, newcomers = self._newcomers
+        if last is not self._last or not newcomers:
             return
-        self._look_ahead(step)
+        place = self._look_ahead(step)
         for track in self._tracks:
-            factor = track.multipliers[step - self._start] * (multiplier if track.key == "lr" else 1.0)
+            factor = track.multipliers[place] * (multiplier if track.key == "lr" else 1.0)
             for group, base in (*track.numbers, *track.others):
-                if id(group) not in before[0] and id(group["params"]) not in before[1]:
+                if id(group) in newcomers:
                     _put(group, track.key, base * factor)
+        self._newcomers = last, set()
 
     def values(self, step: int) -> dict[str, list[float]]:
         """What `write` sets: hyper-parameter -> each group's value at update `step`."""
@@ -226,7 +229,7 @@ class Driver:
             UsageError: a group does not fit. Nothing was written then.
         """
         groups: list[Group] = self.optimizer.param_groups
-        found = self._look_up(groups, placed or {}, names)
+        found, joined = self._look_up(groups, placed or {}, names)
         tracks: dict[tuple[str, Curve], _Track] = {}
         for known in found:
             for key, curve in known.curves.items():
@@ -239,14 +242,18 @@ class Driver:
             known.group.update({f"initial_{key}": value for key, value in known.bases.items()})
         self._known, self._tracks = found, tuple(tracks.values())
         self._names.update(known.name for known in found)
+        since, newcomers = self._newcomers
+        self._newcomers = self._last, joined | (newcomers if since is self._last else set())
         self._groups, self._members = groups, list(groups)
         self._first = groups[0] if groups else {self._key: None}
         self._kind = type(self._first[self._key])
 
     def _look_up(
         self, groups: Sequence[Group], placed: Mapping[int, dict[str, float]], names: Sequence[str] | None
-    ) -> list[_Known]:
-        """What is known of each group. One that was known keeps its base values: what was loaded into it is not them.
+    ) -> tuple[list[_Known], set[int]]:
+        """What is known of each group, and which joined, by id.
+
+        One that was known keeps its base values: what was loaded into it is not them.
 
         `optimizer.load_state_dict` puts new dictionaries round the same lists of parameters, so these count as well.
         """
@@ -265,7 +272,7 @@ class Driver:
             else:
                 bases = {key: self._base_of(group, key, value, mine[key], name) for key, value in held.items()}
             found.append(_Known(group, group["params"], name, bases, mine))
-        return found
+        return found, {id(group) for group, before in zip(groups, known, strict=True) if before is None}
 
     def _name(self, groups: Sequence[Group], known: Sequence[_Known | None]) -> list[str]:
         """Each group's name; one that joins without a name gets the index that it has, if no other had it before."""
