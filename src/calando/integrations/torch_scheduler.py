@@ -98,8 +98,10 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def _before_update(self, optimizer: Optimizer) -> None:
         # A group that was added since the last step() would make this update at its bare rate.
-        if self.last_epoch >= 0 and not initialises(optimizer, lambda: self._course.driver.written["lr"]):
-            self._course.driver.write_newcomers(self.last_epoch)
+        driver = self._course.driver
+        if self.last_epoch >= 0 and driver.look_for_newcomers():
+            if not initialises(optimizer, lambda: driver.written["lr"]):
+                driver.write_newcomers(self.last_epoch)
 
     def get_last_lr(self) -> list[float | Tensor]:
         """Each group's present rate, as a float."""

@@ -122,13 +122,14 @@ class Driver:
             UsageError: the step is below zero; a group added since does not fit. Nothing was written then.
         """
         # Runs once an update: what can be settled before is settled in `_adopt_groups` and `_look_ahead`, and
-        # Python is slower to call what has keyword-only arguments. benchmarks/schedules.py measures it.
+        # Python is slower to call what has keyword-only arguments. benchmarks/schedules.py measures it. Lists of the
+        # same objects are found equal without a look at what these hold.
         groups = self.optimizer.param_groups
-        if (
-            groups is not self._groups
-            or _differ(groups, self._members)
-            or type(self._first[self._key]) is not self._kind
-        ):
+        try:
+            same = groups is self._groups and groups == self._members and type(self._first[self._key]) is self._kind
+        except Exception:  # values that cannot be compared, such as tensors: not the group that was there
+            same = False
+        if not same:
             self._adopt_groups()
         place = step - self._start
         if not 0 <= place < self._ahead:
@@ -149,7 +150,18 @@ class Driver:
         self._notice_groups()
         self.write(step, multiplier)
 
-    def write_newcomers(self, step: int, multiplier: float = 1.0) -> None:
+    def look_for_newcomers(self) -> bool:
+        """Whether a group joined since the last write; what it holds is not read yet."""
+        groups = self.optimizer.param_groups
+        if groups is not self._groups or len(groups) != len(self._members) or not all(map(is_, groups, self._members)):
+            known = {id(known.group) for known in self._known}, {id(known.params) for known in self._known}
+            if any(id(group) not in known[0] and id(group["params"]) not in known[1] for group in groups):
+                return True
+            self._adopt_groups()
+        last, newcomers = self._newcomers
+        return last is self._last and bool(newcomers)
+
+    def write_newcomers(self, step: int) -> None:
         """Set the scheduled values for update `step` of those groups that joined since the last write.
 
         Raises:
@@ -157,14 +169,11 @@ class Driver:
         """
         self._notice_groups()
         last, newcomers = self._newcomers
-        if last is not self._last or not newcomers:
-            return
         place = self._look_ahead(step)
         for track in self._tracks:
-            factor = track.multipliers[place] * (multiplier if track.key == "lr" else 1.0)
             for group, base in (*track.numbers, *track.others):
-                if id(group) in newcomers:
-                    _put(group, track.key, base * factor)
+                if last is self._last and id(group) in newcomers:
+                    _put(group, track.key, base * track.multipliers[place])
         self._newcomers = last, set()
 
     def values(self, step: int) -> dict[str, list[float]]:
@@ -361,14 +370,6 @@ def check_added_at(value: str) -> None:
     """
     if value not in get_args(AddedAt):
         raise UsageError(f"added_at must be {' or '.join(map(repr, get_args(AddedAt)))}, got {value!r}")
-
-
-def _differ(groups: list[Group], members: list[Group]) -> bool:
-    """Whether groups are others than those known, or hold others' values; quick where each is the one known."""
-    try:
-        return groups != members
-    except Exception:  # values that cannot be compared, such as tensors: they are not the same object
-        return True
 
 
 def group_name(group: Mapping[str, Any], index: int) -> str:
