@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.integrations.course import Course, Jump
+from calando.integrations.other_writers import OtherWriters
 from calando.integrations.step_hooks import StepHooks, check_runs_hooks
 from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
@@ -77,6 +78,7 @@ def attach(
         steps_per_epoch=steps_per_epoch,
         hyper_parameters=hyper_parameters,
         added_at=added_at,
+        writers=OtherWriters(compose=False, remedy="detach() ends that"),
     )
     attached = Attached(optimizer, course)
     note_driven(optimizer)
@@ -132,7 +134,7 @@ class Attached:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go to the saved step; as `LRScheduler.load_state_dict`, whose states will do."""
-        self.step = self._course.restore(state_dict)
+        self.step = max(0, self._course.restore(state_dict))  # below 0: of a scheduler that waits for its turn
 
     def detach(self) -> None:
         """Stop following: the values stay as they are, and something else may drive the optimizer."""
@@ -142,6 +144,7 @@ class Attached:
             _DRIVEN.discard(optimizer)
 
     def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._course.say_doubt(stacklevel=3)
         self._course.driver.write_exactly(self.step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

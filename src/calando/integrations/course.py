@@ -17,6 +17,7 @@ import numpy as np
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.integrations.other_writers import OtherWriters, origins
 from calando.optim.driver import AddedAt, Driver, check_added_at, group_name
 from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
@@ -66,6 +67,7 @@ class Course:
         steps_per_epoch: updates in one epoch.
         hyper_parameters: other hyper-parameters' schedules, or their texts.
         added_at: what a group holds that is added later, as `Driver` takes it.
+        writers: what is done about who else writes; where it composes, so it does from the start.
 
     Raises:
         UsageError: as `Driver`; something that is neither a schedule nor its text.
@@ -80,6 +82,7 @@ class Course:
         steps_per_epoch: int | None,
         hyper_parameters: Mapping[str, Schedule | str] | None,
         added_at: AddedAt,
+        writers: OtherWriters,
     ) -> None:
         check_added_at(added_at)
         others = dict(hyper_parameters or {})
@@ -87,21 +90,51 @@ class Course:
             raise UsageError("hyper_parameters holds 'lr'; the rate's schedule is the second argument")
         schedules = {key: _read(key, value) for key, value in {"lr": schedule, **others}.items()}
         horizon = Horizon(total_steps, steps_per_epoch)
-        self.driver = Driver(optimizer, schedules=schedules, horizon=horizon, added_at=added_at)
+        found = origins(optimizer)
+        self.driver = Driver(
+            optimizer, schedules=schedules, horizon=horizon, added_at=added_at, noticed=writers.noticed
+        )
+        self._doubted = next((one for one in found if one.by == "unknown"), None)
+        by_hand = {one.index: one for one in found if one.by == "hand"}
+        if by_hand:
+            bases = self.driver.base_values["lr"]
+            self.rebase([by_hand[i].held if i in by_hand else base for i, base in enumerate(bases)])
+            first = next(iter(by_hand.values()))
+            warnings.warn(
+                f"lr of group {first.index} was set to {first.held:.6g} since a scheduler wrote it: that is its base "
+                f"rate now, instead of {first.kept:.6g}, its 'initial_lr'",
+                stacklevel=4,
+            )
+        if writers.compose:
+            self.driver.scale({one.index: one.held / one.kept for one in found if one.by == "torch" and one.kept})
+
+    def say_doubt(self, *, stacklevel: int) -> None:
+        """Say, at the first update, that no state was loaded that would tell where the rates come from."""
+        doubted, self._doubted = self._doubted, None
+        if doubted is not None:
+            warnings.warn(
+                f"group {doubted.index} held lr={doubted.held:.6g} and 'initial_lr'={doubted.kept:.6g} when the "
+                f"schedule was set up, and no state was loaded since: {doubted.kept:.6g} is the base rate; to start "
+                "from the other, delete 'initial_lr' from the groups first",
+                stacklevel=stacklevel + 1,
+            )
 
     @property
     def texts(self) -> dict[str, str]:
         """Hyper-parameter -> its schedule's text."""
         return {key: str(schedule) for key, schedule in self.driver.schedules.items()}
 
-    def state(self, step: int) -> dict[str, Any]:
-        """All there is to save at `step`, as plain numbers and texts."""
+    def state(self, step: int, *, others: bool = False) -> dict[str, Any]:
+        """All there is to save at `step`, as plain numbers and texts; `others`: with rates that others wrote since."""
         base_lrs, base_values = _split(self.driver.base_values)
         schedule, hyper_parameters = _split(self.texts)
         names = self.driver.group_names
         usual = [group_name(group, index) for index, group in enumerate(self.driver.optimizer.param_groups)]
+        rates = self.driver.rates_of_others() if others else None
         return {
+            **({} if rates is None else {"last_lr": rates}),
             **({} if names == usual else {"group_names": names}),
+            **({} if set(self.driver.shares) <= {1.0} else {"shares": self.driver.shares}),
             "last_epoch": step,
             "schedule": schedule,
             "total_steps": self.driver.horizon.total_steps,
@@ -130,6 +163,13 @@ class Course:
         if any(len(values) != groups for values in bases.values()):
             count = len(state["base_lrs"])
             raise UsageError(f"the state was saved with {count} parameter groups, the optimizer has {groups}")
+        try:
+            step = int(state["last_epoch"])
+            base_values = {key: [float(value) for value in bases[key]] for key in saved}
+            shares = [float(share) for share in state.get("shares", [1.0] * groups)]
+            rates = None if "last_lr" not in state else [float(rate) for rate in state["last_lr"]]
+        except (TypeError, ValueError) as problem:
+            raise UsageError(f"the state holds what is no number: {problem}") from None
         saved_horizon = Horizon(state["total_steps"], state["steps_per_epoch"])
         if saved_horizon != self.driver.horizon:
             warnings.warn(
@@ -137,10 +177,12 @@ class Course:
                 f"{_told(self.driver.horizon)}; extend() changes it",
                 stacklevel=3,
             )
-        base_values = {key: [float(value) for value in bases[key]] for key in saved}
-        self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"))
-        step = int(state["last_epoch"])
-        self.driver.write(step)
+        self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"), shares=shares)
+        self._doubted = None
+        if step >= 0:
+            self.driver.write(step)
+        if rates is not None:
+            self.driver.put_rates(rates)
         return step
 
     def rebase(self, rates: Sequence[float]) -> None:
@@ -192,7 +234,12 @@ class Course:
         return sorted(found, key=lambda finding: (finding.step, finding.name))
 
     def _follow(
-        self, horizon: Horizon, *, base_values: Mapping[str, Sequence[float]], names: Sequence[str] | None = None
+        self,
+        horizon: Horizon,
+        *,
+        base_values: Mapping[str, Sequence[float]],
+        names: Sequence[str] | None = None,
+        shares: Sequence[float] | None = None,
     ) -> None:
         before = self.driver
         self.driver = Driver(
@@ -203,7 +250,9 @@ class Course:
             names=before.group_names if names is None else names,
             former_names=before.all_names,
             added_at=before.added_at,
+            noticed=before.noticed,
         )
+        self.driver.scale(dict(enumerate(before.shares if shares is None else shares)), again=False)
 
 
 def _read(key: str, schedule: Schedule | str) -> Schedule:

@@ -120,9 +120,8 @@ def check_runs_hooks(optimizer: object, caller: str) -> None:
     Raises:
         UsageError: `optimizer` is not torch's, or a wrapper round one whose `step` runs no hooks.
     """
-    if not isinstance(optimizer, Optimizer):
-        raise UsageError(f"{caller} needs a torch optimizer, got {type(optimizer).__name__}")
-    if not _runs_hooks_of(optimizer):
+    check_has_groups(optimizer, caller)
+    if not isinstance(optimizer, Optimizer) or not _runs_hooks_of(optimizer):
         raise UsageError(
             f"{type(optimizer).__name__} does not run the hooks of torch's optimizers: {caller} the optimizer within, "
             "before it is wrapped (with Accelerate, before prepare)"

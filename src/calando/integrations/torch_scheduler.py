@@ -18,6 +18,7 @@ from torch.optim import Optimizer, lr_scheduler
 from calando.errors import UsageError
 from calando.integrations.attach import refuse_attached
 from calando.integrations.course import Course, Jump
+from calando.integrations.other_writers import OtherWriters
 from calando.integrations.step_hooks import before_update, check_has_groups, initialises
 from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
@@ -81,6 +82,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
             steps_per_epoch=steps_per_epoch,
             hyper_parameters=hyper_parameters,
             added_at=added_at,
+            writers=OtherWriters(compose=True, remedy="to change the base rates set base_lrs"),
         )
         self.last_epoch = 0
         self._course.driver.write(0)
@@ -93,15 +95,20 @@ class LRScheduler(lr_scheduler.LRScheduler):
             UsageError: `epoch` is below zero or no whole number; nothing changed then.
         """
         step = self.last_epoch + 1 if epoch is None else _whole(epoch)
+        if self.last_epoch < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
+            self._begin(step)
+            return
+        self._course.say_doubt(stacklevel=2)
         self._course.driver.write(step)
         self.last_epoch = step
 
     def _before_update(self, optimizer: Optimizer) -> None:
         # A group that was added since the last step() would make this update at its bare rate.
         driver = self._course.driver
-        if self.last_epoch >= 0 and driver.look_for_newcomers():
-            if not initialises(optimizer, lambda: driver.written["lr"]):
-                driver.write_newcomers(self.last_epoch)
+        if self.last_epoch < 0 or not driver.look_for_newcomers():
+            return
+        if not initialises(optimizer, lambda: driver.written["lr"]):
+            driver.write_newcomers(self.last_epoch)
 
     def get_last_lr(self) -> list[float | Tensor]:
         """Each group's present rate, as a float."""
@@ -109,7 +116,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """Each group's rate at update `last_epoch`, from the closed form, as a float."""
-        return list(self._course.driver.values(self.last_epoch)["lr"])
+        return list(self._course.driver.values(max(0, self.last_epoch))["lr"])
 
     @property
     def schedule(self) -> Schedule:
@@ -129,7 +136,8 @@ class LRScheduler(lr_scheduler.LRScheduler):
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
         self._course.rebase([float(rate) for rate in rates])
-        self._course.driver.write(self.last_epoch)
+        if self.last_epoch >= 0:
+            self._course.driver.write(self.last_epoch)
 
     @property
     def _last_lr(self) -> list[float | Tensor]:  # type: ignore[override]  # read by scripts, written by nobody
@@ -137,7 +145,19 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def _update_lr(self, epoch: int | None = None) -> None:
         # torch's SequentialLR calls this one where it hands over.
-        self.step(epoch)
+        if epoch is None:
+            self.step()
+        else:
+            self._begin(_whole(epoch))
+
+    def _begin(self, step: int) -> None:
+        """Take over at `step` from whoever wrote the rates until now."""
+        driver = self._course.driver
+        driver.scale({index: 1 / share for index, share in enumerate(driver.shares)}, again=False)
+        driver.forget()
+        if step >= 0:
+            driver.write(step)
+        self.last_epoch = step
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
         """Go on, from the present step, on a longer or shorter horizon.
@@ -167,7 +187,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the horizon, the schedules' texts and the base values: plain numbers and texts."""
-        return self._course.state(self.last_epoch)
+        return self._course.state(self.last_epoch, others=True)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.

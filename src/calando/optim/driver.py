@@ -16,9 +16,10 @@ the elements of a group's "betas" where it has no such key itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from numbers import Real
 from operator import is_
 from typing import TYPE_CHECKING, Any, Literal, final, get_args
@@ -32,7 +33,7 @@ from calando.schedules.span import Horizon
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-__all__ = ["BETAS", "AddedAt", "Driver", "check_added_at", "group_name"]
+__all__ = ["BETAS", "AddedAt", "Driver", "Noticed", "check_added_at", "group_name"]
 
 Group = dict[str, Any]
 
@@ -46,6 +47,27 @@ BETAS = {"beta1": 0, "beta2": 1, "beta3": 2}
 # curves together, but at least LEAST_AHEAD.
 MOST_HELD = 4096
 LEAST_AHEAD = 256
+
+
+@final
+@dataclass(frozen=True)
+class Noticed:
+    """A value that a driver found and did not write.
+
+    Args:
+        index, name: the group's.
+        key: the hyper-parameter.
+        held: what the group held.
+        ours: what the driver had written there.
+        loaded: whether it came with the optimizer's state.
+    """
+
+    index: int
+    name: str
+    key: str
+    held: float
+    ours: float
+    loaded: bool
 
 
 @final
@@ -63,6 +85,7 @@ class Driver:
         former_names: of groups that were there before, which a schedule may still name.
         added_at: what a group holds that is added later: "base" values, or those it is to have at "present", as the
             groups that are there hold theirs.
+        noticed: called with the driver and the values that it wrote over although it had not written them.
 
     Raises:
         UsageError: a group lacks a scheduled hyper-parameter, or it is not a number; a schedule names a group that
@@ -88,6 +111,7 @@ class Driver:
         names: Sequence[str] | None = None,
         former_names: Iterable[str] = (),
         added_at: AddedAt = "base",
+        noticed: Callable[[Driver, list[Noticed]], None] | None = None,
     ) -> None:
         assert schedules, "a driver writes something"
         assert base_values is None or base_values.keys() == schedules.keys(), "base values are of what is scheduled"
@@ -95,6 +119,7 @@ class Driver:
         self.schedules = dict(schedules)
         self.horizon = horizon
         self.added_at = added_at
+        self.noticed = noticed
         self._known: list[_Known] = []  # of each group, in the order of the optimizer's
         self._names = set(former_names)  # of all groups that there ever were
         self._tracks: tuple[_Track, ...] = ()
@@ -102,6 +127,7 @@ class Driver:
         self._start, self._ahead = 0, 0
         self._last: tuple[int, float] | None = None  # what was written last: the update's number, the multiplier
         self._newcomers: tuple[object, set[int]] = None, set()  # the groups that joined, by id, since which write
+        self._loaded: tuple[object, set[int]] = None, set()  # and those that were put in another dictionary
         # What tells that the groups changed since the last write: another list, another group, or another type of the
         # first group's value of a key that it has (scripts make rates tensors when they begin to compile).
         groups: list[Group] = optimizer.param_groups
@@ -134,16 +160,82 @@ class Driver:
         place = step - self._start
         if not 0 <= place < self._ahead:
             place = self._look_ahead(step)
+        found: list[tuple[Group, str, float, float]] = []
         for track in self._tracks:
-            key, factor = track.key, track.multipliers[place]
+            key, factor, last = track.key, track.multipliers[place], track.last
             if multiplier != 1.0 and key == "lr":
                 factor *= multiplier
             for group, base in track.numbers:
+                if group[key] != base * last:
+                    found.append((group, key, group[key], base * last))
                 group[key] = base * factor
             if track.others:
                 for group, base in track.others:
+                    if self.noticed is not None and _was_replaced(group, key, base * last):
+                        found.append((group, key, float(_held(group, key)), base * last))
                     _put(group, key, base * factor)
-        self._last = step, multiplier
+            track.last = factor
+        before, self._last = self._last, (step, multiplier)
+        if found and self.noticed is not None:
+            self._tell(found, before)
+
+    def _tell(self, found: Sequence[tuple[Group, str, float, float]], before: object) -> None:
+        places = {id(known.group): (index, known.name) for index, known in enumerate(self._known)}
+        joined, loaded = (ids if since is before else set() for since, ids in (self._newcomers, self._loaded))
+        noticed = [
+            Noticed(*places[id(group)], key, float(held), ours, id(group) in loaded)
+            for group, key, held, ours in found
+            if ours == ours and id(group) not in joined  # not a number: written for the first time
+        ]
+        if noticed and self.noticed is not None:
+            self.noticed(self, noticed)
+
+    def forget(self) -> None:
+        """What the groups hold now is not compared with what was written last."""
+        for track in self._tracks:
+            track.last = math.nan
+
+    def scale(self, factors: Mapping[int, float], *, again: bool = True) -> None:
+        """Multiply the rates of groups, by their place, from now on; `again`: also those written last."""
+        for index, factor in factors.items():
+            self._known[index].share *= factor
+        scaled = {id(self._known[index].group): factor for index, factor in factors.items()}
+        for track in self._tracks:
+            if track.key == "lr":
+                for held in (track.numbers, track.others):
+                    for place, (group, base) in enumerate(held):
+                        if id(group) in scaled:
+                            held[place] = group, base * scaled[id(group)]
+                            if again:
+                                _put(group, "lr", held[place][1] * track.last)
+
+    @property
+    def shares(self) -> list[float]:
+        """What each group's rate is multiplied by besides its schedule: `scale`."""
+        self._notice_groups()
+        return [known.share for known in self._known]
+
+    def put_rates(self, rates: Sequence[float]) -> None:
+        """Set the groups' rates to what something else had written there."""
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            _put(group, "lr", rate)
+
+    def rates_of_others(self) -> list[float] | None:
+        """Each group's present rate, if one of them is not what was written last; None: they all are."""
+        self._notice_groups()
+        held = [float(group["lr"]) for group in self.optimizer.param_groups if "lr" in group]
+        ours = self.written["lr"]
+        tensors = any(hasattr(group.get("lr"), "fill_") for group in self.optimizer.param_groups)
+        tolerance = 1e-6 if tensors else 0.0
+        same = len(held) == len(ours) and all(map(partial(math.isclose, rel_tol=tolerance), held, ours))
+        return None if same and self._last is not None else held
+
+    def drives(self, optimizer: Optimizer) -> bool:
+        """Whether it writes to the groups of this optimizer, or of one that it wraps."""
+        try:
+            return self.optimizer.param_groups is optimizer.param_groups
+        except ReferenceError:  # a proxy of one that is gone
+            return False
 
     def write_exactly(self, step: int, multiplier: float = 1.0) -> None:
         """As `write`, where what an optimizer holds is used at once: also in a group that was replaced by a copy."""
@@ -179,7 +271,7 @@ class Driver:
     def values(self, step: int) -> dict[str, list[float]]:
         """What `write` sets: hyper-parameter -> each group's value at update `step`."""
         self._notice_groups()
-        return {key: [known.bases[key] * known.curves[key](step) for known in self._known] for key in self.schedules}
+        return {key: [known.base(key) * known.curves[key](step) for known in self._known] for key in self.schedules}
 
     @property
     def base_values(self) -> dict[str, list[float]]:
@@ -193,7 +285,7 @@ class Driver:
         step, multiplier = self._last or (0, 1.0)
         factors = {key: multiplier if key == "lr" else 1.0 for key in self.schedules}
         return {
-            key: [known.bases[key] * known.curves[key](step) * factors[key] for known in self._known]
+            key: [known.base(key) * (known.curves[key](step) * factors[key]) for known in self._known]
             for key in self.schedules
         }
 
@@ -238,13 +330,14 @@ class Driver:
             UsageError: a group does not fit. Nothing was written then.
         """
         groups: list[Group] = self.optimizer.param_groups
+        before = {id(known.group) for known in self._known}
         found, joined = self._look_up(groups, placed or {}, names)
         tracks: dict[tuple[str, Curve], _Track] = {}
         for known in found:
             for key, curve in known.curves.items():
-                track = tracks.setdefault((key, curve), _Track(key, curve, [], [], []))
+                track = tracks.setdefault((key, curve), _Track(key, curve, [], [], [], self._last_factor(key, curve)))
                 held = track.numbers if type(known.group.get(key)) is float else track.others
-                held.append((known.group, known.bases[key]))
+                held.append((known.group, known.base(key)))
         self._work_out(tracks.values(), self._start)
         _unshare(groups, self.schedules)
         for known in found:
@@ -253,9 +346,17 @@ class Driver:
         self._names.update(known.name for known in found)
         since, newcomers = self._newcomers
         self._newcomers = self._last, joined | (newcomers if since is self._last else set())
+        self._loaded = self._last, {id(known.group) for known in found}.difference(before, joined)
         self._groups, self._members = groups, list(groups)
         self._first = groups[0] if groups else {self._key: None}
         self._kind = type(self._first[self._key])
+
+    def _last_factor(self, key: str, curve: Curve) -> float:
+        """What a value was multiplied by at the last write; not a number where there was none."""
+        if self._last is None:
+            return math.nan
+        step, multiplier = self._last
+        return curve(step) * multiplier if key == "lr" else curve(step)
 
     def _look_up(
         self, groups: Sequence[Group], placed: Mapping[int, dict[str, float]], names: Sequence[str] | None
@@ -280,7 +381,7 @@ class Driver:
                 bases = placed[index]
             else:
                 bases = {key: self._base_of(group, key, value, mine[key], name) for key, value in held.items()}
-            found.append(_Known(group, group["params"], name, bases, mine))
+            found.append(_Known(group, group["params"], name, bases, mine, 1.0 if before is None else before.share))
         return found, {id(group) for group, before in zip(groups, known, strict=True) if before is None}
 
     def _name(self, groups: Sequence[Group], known: Sequence[_Known | None]) -> list[str]:
@@ -339,7 +440,7 @@ class Driver:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
     """A group, and what stays its own wherever it is put."""
 
@@ -348,18 +449,24 @@ class _Known:
     name: str
     bases: dict[str, float]  # by hyper-parameter
     curves: dict[str, Curve]  # by hyper-parameter
+    share: float  # of the rate: `Driver.scale`
+
+    def base(self, key: str) -> float:
+        """What the schedule multiplies."""
+        return self.bases[key] * self.share if key == "lr" else self.bases[key]
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Track:
     """One hyper-parameter of the groups that follow one curve."""
 
     key: str
     curve: Curve
     multipliers: list[float]  # of a block of updates
-    numbers: list[tuple[Group, float]]  # groups whose value is a float, with their base
+    numbers: list[tuple[Group, float]]  # groups whose value is a float, with what the schedule multiplies
     others: list[tuple[Group, float]]  # groups whose value is a tensor, or an element of "betas"
+    last: float  # what they were multiplied by at the last write
 
 
 def check_added_at(value: str) -> None:
@@ -418,6 +525,14 @@ def _held(group: Group, key: str) -> Any:
     if key in group or key not in BETAS:
         return group.get(key)
     return dict(enumerate(group.get("betas", ()))).get(BETAS[key])
+
+
+def _was_replaced(group: Group, key: str, ours: float) -> bool:
+    """Whether a value that is a tensor or in "betas" is not what was written; one on a device is not waited for."""
+    held = _held(group, key)
+    if hasattr(held, "fill_"):
+        return bool(held.device.type == "cpu" and held.item() != held.new_tensor(ours).item())
+    return bool(held != ours)
 
 
 def _put(group: Group, key: str, value: float) -> None:

@@ -1,0 +1,158 @@
+"""A refusal leaves nothing behind: neither a value in a group, nor a hook, nor a mark on the optimizer."""
+
+import pytest
+import torch
+from tests.integrations.torch_training import groups
+
+import calando
+from calando.errors import UsageError
+
+KINDS = [calando.attach, calando.LRScheduler]
+
+
+def left(optimizer):
+    """All that following could leave, values that are tensors by themselves and by what they hold."""
+
+    def kept(value):
+        return (id(value), value.detach().clone().tolist()) if isinstance(value, torch.Tensor) else value
+
+    hooks = [dict(held) for name, held in sorted(vars(optimizer).items()) if name.endswith("_hooks")]
+    values = [{key: kept(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    return values, hooks, sorted(set(vars(optimizer)))
+
+
+def plain():
+    return torch.optim.SGD(groups(0.1, 0.2), momentum=0.9)
+
+
+def one_tensor_for_all():
+    rate = torch.tensor(0.1)
+    return torch.optim.SGD([{"params": group["params"]} for group in groups(1, 1)], lr=rate)
+
+
+def second_without_momentum():
+    optimizer = plain()
+    del optimizer.param_groups[1]["momentum"]
+    return optimizer
+
+
+def second_with_two_rates():
+    optimizer = plain()
+    optimizer.param_groups[1]["lr"] = torch.tensor([0.1, 0.2])
+    return optimizer
+
+
+def second_with_a_text():
+    optimizer = plain()
+    optimizer.param_groups[1]["lr"] = "0.1"
+    return optimizer
+
+
+REFUSED = {
+    "no schedule": (plain, "cosin(1, 0)", {}),
+    "does not fit": (plain, "linear(1, 0, over='99 steps')", {}),
+    "needs epochs": (plain, "linear(1, 0, over='1 epoch')", {}),
+    "no such group": (plain, "per_group({'0': 1, '7': 1}, others=1)", {}),
+    "a group left out": (one_tensor_for_all, "per_group({'0': 1})", {}),
+    "no such hyper-parameter": (one_tensor_for_all, "linear(1, 0)", {"hyper_parameters": {"mom": "linear(1, 0)"}}),
+    "second group lacks it": (
+        second_without_momentum,
+        "linear(1, 0)",
+        {"hyper_parameters": {"momentum": "constant(1)"}},
+    ),
+    "two rates": (second_with_two_rates, "linear(1, 0)", {}),
+    "a text": (second_with_a_text, "linear(1, 0)", {}),
+    "no horizon": (plain, "linear(1, 0)", {"total_steps": 0}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("build", "text", "options"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_leaves_the_optimizer_as_it_was(kind, build, text, options):
+    optimizer = build()
+    before = left(optimizer)
+    with pytest.raises(UsageError):
+        kind(optimizer, text, **{"total_steps": 10, **options})
+    assert left(optimizer) == before
+    good = plain()
+    kind(good, "linear(1, 0)", total_steps=10)  # nothing is in the way of another
+
+
+def wrapped_by_accelerate(inner):
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True).prepare(inner)
+
+
+def wrapped_by_lightning(inner):
+    from pytorch_lightning.core.optimizer import LightningOptimizer
+
+    return LightningOptimizer(inner)
+
+
+@pytest.mark.parametrize("wrap", [wrapped_by_accelerate, wrapped_by_lightning], ids=lambda wrap: wrap.__name__)
+def test_a_wrapper_that_runs_no_hooks_is_refused_in_a_line(wrap):
+    inner = plain()
+    wrapper = wrap(inner)
+    before = left(inner)
+    with pytest.raises(UsageError, match=r"^\w+ does not run the hooks.* attach the optimizer within, before") as one:
+        calando.attach(wrapper, "linear(0.5, 0)", total_steps=10)
+    assert "\n" not in str(one.value)
+    assert left(inner) == before
+    attached = calando.attach(inner, "linear(0.5, 0)", total_steps=10)  # as the message says
+    for group in inner.param_groups:
+        group["params"][0].grad = torch.ones(2)
+    inner.step()
+    assert attached.step == 1
+
+
+def test_a_wrapper_that_runs_hooks_is_followed():
+    from pytorch_optimizer import Lookahead
+
+    inner = plain()
+    wrapper = Lookahead(inner, k=2)
+    attached = calando.attach(wrapper, "linear(1, 0)", total_steps=10)
+    for _ in range(4):
+        for group in inner.param_groups:
+            group["params"][0].grad = torch.ones(2)
+        wrapper.step()
+    assert (attached.step, inner.param_groups[0]["lr"]) == (4, 0.1 * 0.7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("thing", [torch.nn.Linear(1, 1), None, "sgd", [torch.nn.Parameter(torch.ones(1))]])
+def test_what_is_no_optimizer_is_refused(kind, thing):
+    with pytest.raises(UsageError, match=f"needs a torch optimizer, got {type(thing).__name__}"):
+        kind(thing, "linear(1, 0)", total_steps=10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_optimizer_without_groups_is_refused(kind):
+    optimizer = plain()
+    optimizer.param_groups.clear()
+    with pytest.raises(UsageError, match="no parameter group to schedule"):
+        kind(optimizer, "linear(1, 0)", total_steps=10)
+
+
+@pytest.mark.parametrize("text", ["nosuch(lr=1)", "sgd(lr=0.1) | edge()", "sgd() | linear(1, 0)", "sgd(lr=-1)"])
+def test_a_refused_strategy_leaves_the_network_as_it_was(text):
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    attributes = [dict(vars(module)) for module in network.modules()]
+    with pytest.raises(UsageError):
+        calando.follow(network, text, total_steps=10)
+    assert [dict(vars(module)) for module in network.modules()] == attributes
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("broken", [{"last_epoch": "soon"}, {"base_lrs": ["a", "b"]}, {"total_steps": 0}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_state_changes_nothing(kind, broken):
+    optimizer = plain()
+    follower = kind(optimizer, "linear(1, 0)", total_steps=10)
+    other = plain()
+    state = kind(other, "linear(1, 0)", total_steps=20).state_dict()
+    before = left(optimizer), follower.state_dict()
+    with pytest.raises(UsageError):
+        follower.load_state_dict({**state, **broken})
+    assert (left(optimizer), follower.state_dict()) == before
