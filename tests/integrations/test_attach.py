@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import warnings
 import weakref
 
 import pytest
@@ -51,13 +52,16 @@ def test_updates_have_the_rates_of_the_schedule(rates, total, beyond):
     assert attached.step == total + beyond
 
 
-def test_what_others_wrote_in_between_is_overwritten():
+def test_what_others_wrote_in_between_is_overwritten_and_said_once():
     optimizer = optimizer_of(0.1, momentum=0.9)
     calando.attach(optimizer, "linear(1, 0)", total_steps=10, hyper_parameters={"momentum": "linear(1, 0)"})
     seen = watch(optimizer)
-    for _ in range(3):
-        optimizer.param_groups[0].update(lr=7.0, momentum=0.1)
-        update(optimizer)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            optimizer.param_groups[0].update(lr=7.0, momentum=0.1)
+            update(optimizer)
+    assert [str(one.message)[:37] for one in said] == ["something else set lr of group 0 to 7"]
     assert seen == [[0.1], [0.1 * 0.9], [0.1 * 0.8]]
     assert optimizer.param_groups[0]["momentum"] == 0.9 * 0.8
 

@@ -225,6 +225,16 @@ def test_a_group_may_come_at_the_present_rate(kind, text, at):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_what_lightning_unfreezes_follows_from_its_present_rate(kind):
+    from pytorch_lightning.callbacks import BaseFinetuning
+
+    training = Training(kind, optimizer_of(0.1), added_at="present")
+    training.update(6)
+    BaseFinetuning.unfreeze_and_add_param_group(torch.nn.Linear(2, 1), training.optimizer, initial_denom_lr=5)
+    assert training.update() == [pytest.approx(0.1 * 0.4), pytest.approx(0.02 * 0.4)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_where_the_multiplier_is_0_no_base_gives_a_present_rate(kind):
     training = Training(kind, optimizer_of(0.1), "linear(0, 1)", added_at="present")
     training.optimizer.add_param_group(new(0.01))

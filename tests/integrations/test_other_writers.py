@@ -97,6 +97,52 @@ def test_a_sequence_is_resumed_in_every_phase(first, second, order, at):
     assert found == [pytest.approx(one, rel=1e-9) for one in rest]
 
 
+def middle(optimizer, ours):
+    if ours:
+        return calando.LRScheduler(optimizer, "constant(0.5)", total_steps=TOTAL)
+    return torchs.LambdaLR(optimizer, lambda step: 0.5)
+
+
+def parts_of(optimizer, ours):
+    first = (our_warmup if ours[0] else their_warmup)(optimizer)
+    second = middle(optimizer, ours[1])
+    return first, second, (our_decay if ours[2] else their_decay)(optimizer)
+
+
+def three(optimizer, ours):
+    return torchs.SequentialLR(optimizer, [*parts_of(optimizer, ours)], [3, 5])
+
+
+def nested(optimizer, ours):
+    first, second, last = parts_of(optimizer, ours)
+    return torchs.SequentialLR(optimizer, [torchs.SequentialLR(optimizer, [first, second], [3]), last], [5])
+
+
+def chain_first(optimizer, ours):
+    first, _, last = parts_of(optimizer, ours)
+    chain = torchs.ChainedScheduler([first, torchs.ExponentialLR(optimizer, 0.9)], optimizer)
+    return torchs.SequentialLR(optimizer, [chain, last], [5])
+
+
+@pytest.mark.parametrize("build", [three, nested, chain_first])
+@pytest.mark.parametrize("ours", [*itertools.product([True, False], repeat=3)])
+def test_compositions_of_compositions_are_as_torchs_own(build, ours):
+    mixed, native = sgd(0.1, 0.02), sgd(0.1, 0.02)
+    found = train(mixed, build(mixed, ours), steps=10)
+    want = train(native, build(native, [False] * 3), steps=10)
+    assert found == [pytest.approx(one, rel=1e-9) for one in want]
+    for at in (2, 3, 4, 5, 7):
+        whole = sgd(0.1, 0.02)
+        scheduler = build(whole, ours)
+        train(whole, scheduler, steps=at)
+        saved = copy.deepcopy({"optimizer": whole.state_dict(), "scheduler": scheduler.state_dict()})
+        rest = train(whole, scheduler, steps=10 - at)
+        for order in (ORDERS[0], ORDERS[-1]):
+            assert train(*resume(lambda o: build(o, ours), order, saved), steps=10 - at) == [
+                pytest.approx(one, rel=1e-9) for one in rest
+            ]
+
+
 def pair(optimizer, order):
     """A warmup and an exponential decay, in a chain."""
     makers = {
@@ -252,3 +298,19 @@ def test_a_scheduler_that_waits_for_its_turn_is_saved_and_loaded():
     fresh, again = build()
     again.load_state_dict(copy.deepcopy(state))
     assert train(fresh, again, steps=9) == train(optimizer, scheduler, steps=9)
+
+
+def test_a_strategy_says_once_that_something_else_writes_its_rate():
+    network = torch.nn.Linear(2, 1)
+    training = calando.follow(network, "sgd(lr=0.1) | linear(1, 0)", total_steps=10)
+    scheduler = torchs.ExponentialLR(training.optimizer, 0.5)
+    said = []
+    for step in range(4):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            training.optimizer.step()
+        said += [str(one.message) for one in caught]
+        assert training.get_last_lr()[0] == pytest.approx(0.1 * (1 - step / 10))
+        scheduler.step()
+    assert len(said) == 1
+    assert "something else set lr of group" in said[0]

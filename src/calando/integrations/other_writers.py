@@ -13,16 +13,14 @@ from __future__ import annotations
 import gc
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Any, Literal, final
+from weakref import ProxyType, getweakrefs
 
 from torch.optim import Optimizer, lr_scheduler
 
 from calando.optim.driver import Driver, Noticed
-
-if TYPE_CHECKING:
-    from calando.integrations.course import Course
 
 __all__ = ["Origin", "OtherWriters", "origins"]
 
@@ -41,16 +39,17 @@ class OtherWriters:
     def __init__(self, *, compose: bool, remedy: str) -> None:
         self.compose, self._remedy = compose, remedy
         self._said = False
+        self._torchs: list[dict[str, Any]] = []
 
     def noticed(self, driver: Driver, found: list[Noticed]) -> None:
         """Called by the driver after it wrote: `found` are the values that it wrote over."""
+        rates = [one for one in found if one.key == "lr" and one.ours != 0]
         factors: dict[int, float] = {}
-        if self.compose and any(one.key == "lr" for one in found):
-            written = [rates for course, rates in _writers(driver.optimizer) if course is None]
-            for one in found:
-                rates = [rates[one.index] for rates in written if one.index < len(rates)]
-                if one.key == "lr" and one.ours != 0 and any(_same(one.held, rate) for rate in rates):
-                    factors[one.index] = one.held / one.ours
+        if self.compose and rates:
+            factors = self._factors(rates)
+            if not factors and not self._said:
+                self._torchs, _ = _in_use(driver.optimizer)
+                factors = self._factors(rates)
             driver.scale(factors)
         rest = [one for one in found if not one.loaded and (one.key != "lr" or one.index not in factors)]
         if rest and not self._said:
@@ -61,6 +60,15 @@ class OtherWriters:
                 f"{one.ours:.6g}: the schedule writes over it; {self._remedy}",
                 stacklevel=2,
             )
+
+    def _factors(self, found: Sequence[Noticed]) -> dict[int, float]:
+        """By how much a scheduler of torch's has multiplied the rates that it wrote, by the group's place."""
+        wrote = [_rates(held) for held in self._torchs]
+        return {
+            one.index: one.held / one.ours
+            for one in found
+            if any(one.index < len(rates) and _same(one.held, rates[one.index]) for rates in wrote)
+        }
 
 
 @final
@@ -85,35 +93,48 @@ def origins(optimizer: Optimizer) -> list[Origin]:
     """Of each rate that is not its group's "initial_lr"."""
     kept = [(_number(group.get("lr")), _number(group.get("initial_lr"))) for group in optimizer.param_groups]
     moved = [index for index, (rate, base) in enumerate(kept) if base == base and not _same(rate, base)]
-    writers = list(_writers(optimizer)) if moved else []
+    writers: list[tuple[str, list[float]]] = []
+    if moved:
+        torchs, ours = _in_use(optimizer)
+        writers += [("torch", _rates(held)) for held in torchs]
+        writers += [("ours", driver.written["lr"]) for driver in ours]
     found = []
     for index in moved:
         held, base = kept[index]
-        wrote = [(course, rates[index]) for course, rates in writers if index < len(rates)]
-        matching = [course for course, rate in wrote if _same(rate, held)]
+        wrote = [(whose, rates[index]) for whose, rates in writers if index < len(rates)]
+        matching = {whose for whose, rate in wrote if _same(rate, held)}
         by: Literal["torch", "ours", "hand", "unknown"] = "hand" if wrote else "unknown"
         if matching:
-            by = "torch" if all(course is None for course in matching) else "ours"
+            by = "ours" if "ours" in matching else "torch"
         found.append(Origin(index, held, base, by))
     return found
 
 
-def _writers(optimizer: Optimizer) -> Iterator[tuple[Course | None, Sequence[float]]]:
-    """Each scheduler of this optimizer that is alive: what of ours it is, if so, and the rates it wrote last."""
-    from calando.integrations.course import Course
+def _in_use(optimizer: Optimizer) -> tuple[list[dict[str, Any]], list[Driver]]:
+    """The attributes of each scheduler of torch's that is in use on this optimizer, and the drivers of ours."""
+    # torch keeps no list of an optimizer's schedulers, and a small object's attributes may stand in it or in a
+    # dictionary. A driver may know the optimizer by a proxy. This is looked for only where a rate is not ours.
+    itself = _itself(optimizer)
+    holders = gc.get_referrers(itself, *(one for one in getweakrefs(itself) if isinstance(one, ProxyType)))
+    torchs = [_attributes(one) for one in holders]
+    torchs = [held for held in torchs if "optimizer" in held and isinstance(held.get("_last_lr"), list)]
+    return torchs, [one for one in holders if type(one) is Driver]
 
-    # torch keeps no list of an optimizer's schedulers. This is looked for only where a rate is not ours.
-    for one in gc.get_objects():
-        kind: Any = type(one)
-        if issubclass(kind, Course):
-            driver = vars(one).get("driver")
-            if driver is not None and driver.drives(optimizer):
-                yield one, driver.written["lr"]
-        elif issubclass(kind, lr_scheduler.LRScheduler):
-            held = vars(one)
-            mine = held.get("optimizer")
-            if mine is not None and mine.param_groups is optimizer.param_groups and "_last_lr" in held:
-                yield None, [_number(rate) for rate in held["_last_lr"]]
+
+def _itself(optimizer: Optimizer) -> Optimizer:
+    """What a proxy stands for."""
+    itself = getattr(optimizer.zero_grad, "__self__", optimizer)
+    return itself if isinstance(itself, Optimizer) else optimizer
+
+
+def _attributes(holder: object) -> dict[str, Any]:
+    if type(holder) is dict:
+        return holder
+    return vars(holder) if issubclass(type(holder), lr_scheduler.LRScheduler) else {}
+
+
+def _rates(held: dict[str, Any]) -> list[float]:
+    return [_number(rate) for rate in held["_last_lr"]]
 
 
 def _number(rate: Any) -> float:

@@ -18,6 +18,7 @@ from calando.controllers import Action, Observation
 from calando.controllers.base import State
 from calando.errors import UsageError
 from calando.integrations.attach import was_skipped
+from calando.integrations.other_writers import OtherWriters
 from calando.integrations.second_pass import Closure, second_pass
 from calando.optim import find_method
 from calando.optim.driver import Driver
@@ -89,7 +90,8 @@ class Updates:
         self.events: list[str] = []
         self.average = None if average is None else RunningAverage(network, average)
         self._network, self._method, self._chance = network, find_method(strategy.method), chance
-        self._driver = Driver(optimizer, schedules=schedules, horizon=horizon)
+        writers = OtherWriters(compose=False, remedy="a strategy has no other writer next to it")
+        self._driver = Driver(optimizer, schedules=schedules, horizon=horizon, noticed=writers.noticed)
         self._identity = {"strategy": strategy.text, "total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
         self._states = [controller.initial() for controller in self.controllers]
         self._multipliers = [float(state.get("multiplier", 1.0)) for state in self._states]
@@ -272,6 +274,7 @@ class Updates:
         """To the older kept state; the controllers that asked keep theirs."""
         back = self._kept[0]
         back.bits.put_back()
+        self._driver.forget()  # the rates of that time came back
         optimizer.zero_grad(set_to_none=True)  # gradients of that time came back as well
         self.step = self._observed = back.step
         if self.average is not None:

@@ -230,13 +230,6 @@ class Driver:
         same = len(held) == len(ours) and all(map(partial(math.isclose, rel_tol=tolerance), held, ours))
         return None if same and self._last is not None else held
 
-    def drives(self, optimizer: Optimizer) -> bool:
-        """Whether it writes to the groups of this optimizer, or of one that it wraps."""
-        try:
-            return self.optimizer.param_groups is optimizer.param_groups
-        except ReferenceError:  # a proxy of one that is gone
-            return False
-
     def write_exactly(self, step: int, multiplier: float = 1.0) -> None:
         """As `write`, where what an optimizer holds is used at once: also in a group that was replaced by a copy."""
         self._notice_groups()
