@@ -130,7 +130,8 @@ class Course:
         schedule, hyper_parameters = _split(self.texts)
         names = self.driver.group_names
         usual = [group_name(group, index) for index, group in enumerate(self.driver.optimizer.param_groups)]
-        rates = self.driver.rates_of_others() if others else None
+        # Below 0 it waits for its turn in a sequence, and another part writes the rates.
+        rates = self.driver.rates_of_others(all_are=step < 0) if others else None
         return {
             **({} if rates is None else {"last_lr": rates}),
             **({} if names == usual else {"group_names": names}),

@@ -220,15 +220,15 @@ class Driver:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             _put(group, "lr", rate)
 
-    def rates_of_others(self) -> list[float] | None:
-        """Each group's present rate, if one of them is not what was written last; None: they all are."""
+    def rates_of_others(self, *, all_are: bool = False) -> list[float] | None:
+        """Each group's present rate, if one of them is not what was written last, or `all_are`; else None."""
         self._notice_groups()
         held = [float(group["lr"]) for group in self.optimizer.param_groups if "lr" in group]
         ours = self.written["lr"]
         tensors = any(hasattr(group.get("lr"), "fill_") for group in self.optimizer.param_groups)
         tolerance = 1e-6 if tensors else 0.0
         same = len(held) == len(ours) and all(map(partial(math.isclose, rel_tol=tolerance), held, ours))
-        return None if same and self._last is not None else held
+        return None if same and self._last is not None and not all_are else held
 
     def write_exactly(self, step: int, multiplier: float = 1.0) -> None:
         """As `write`, where what an optimizer holds is used at once: also in a group that was replaced by a copy."""
