@@ -138,6 +138,7 @@ CHANGES = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tensor", [False, True])
 @pytest.mark.parametrize("at", [0, 6])
+@pytest.mark.filterwarnings("ignore:the optimizer's state was loaded, but the place in the schedule was not in it")
 def test_the_next_update_has_the_rates_of_the_groups_that_are_there(change, kind, tensor, at):
     optimizer = optimizer_of(0.1, 0.2)
     if tensor:

@@ -77,30 +77,120 @@ def test_resumed_from_a_checkpoint_the_next_rates_are_right(tmp_path):
     assert before + after == wanted()
 
 
-def test_the_rate_monitor_reads_it(tmp_path):
+def monitored(tmp_path, model):
+    """What Lightning's monitor logged of each update."""
+
     class Logger(lightning.loggers.logger.DummyLogger):
         def __init__(self):
             super().__init__()
             self.rates = []
 
         def log_metrics(self, metrics, step=None):
-            self.rates.append([rate for name, rate in sorted(metrics.items()) if name.startswith("lr-SGD/pg")])
+            rates = [rate for name, rate in sorted(metrics.items()) if name.startswith("lr-SGD")]
+            self.rates += [rates] if rates else []
 
-    logger, model = Logger(), Model()
-    monitor = lightning.callbacks.LearningRateMonitor(logging_interval="step")
+    logger = Logger()
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_steps=TOTAL,
         default_root_dir=tmp_path,
         logger=logger,
-        callbacks=[monitor],
+        callbacks=[lightning.callbacks.LearningRateMonitor(logging_interval="step")],
         log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
     trainer.fit(model, torch.utils.data.DataLoader(torch.ones(8, 2), batch_size=2))
-    assert [rates for rates in logger.rates if rates] == wanted()
+    return logger
+
+
+def test_the_rate_monitor_reads_it(tmp_path):
+    assert monitored(tmp_path, Model()).rates == wanted()
+
+
+class Kept(Model):
+    """What advances by itself, with the scheduler that reports it; `returned` makes what Lightning is given."""
+
+    def __init__(self, text=TEXT, *, total_steps=TOTAL, returned=None):
+        super().__init__()
+        self.text, self.total_steps = text, total_steps
+        self.returned = returned or (lambda optimizer, scheduler: ([optimizer], [scheduler]))
+        self.used = []
+
+    def configure_optimizers(self):
+        if "|" in self.text:
+            handle = calando.follow(self.layer, self.text, total_steps=self.total_steps)
+            optimizer = handle.optimizer
+        else:
+            groups = [{"params": [self.layer.weight], "lr": BASES[0]}, {"params": [self.layer.bias], "lr": BASES[1]}]
+            optimizer = torch.optim.SGD(groups, momentum=0.9)
+            handle = calando.attach(optimizer, self.text, total_steps=self.total_steps)
+        return self.returned(optimizer, handle.scheduler)
+
+    def optimizer_step(self, *args, **kwargs):
+        lightning.LightningModule.optimizer_step(self, *args, **kwargs)
+        self.used.append([group["lr"] for group in self.optimizers().param_groups])
+
+
+WAYS = {
+    "once a step": lambda o, s: {"optimizer": o, "lr_scheduler": {"scheduler": s, "interval": "step"}},
+    "once an epoch": lambda o, s: ([o], [s]),
+    "not at all": lambda o, s: o,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_advances_by_itself_goes_on_after_a_resume_however_its_scheduler_is_stepped(tmp_path, way):
+    first = Kept(returned=WAYS[way])
+    trainer, _ = fit(tmp_path, max_steps=5, model=first)
+    trainer.save_checkpoint(tmp_path / "saved.ckpt")
+    second = Kept(returned=WAYS[way])
+    fit(tmp_path, max_steps=TOTAL, model=second, checkpoint=tmp_path / "saved.ckpt")
+    assert first.used + second.used == wanted()
+
+
+def test_a_resumed_attached_schedule_ends_with_the_weights_of_one_that_never_stopped(tmp_path):
+    ends = []
+    for cut in (TOTAL, 5):
+        torch.manual_seed(1)
+        model = Kept()
+        trainer, _ = fit(tmp_path, max_steps=cut, model=model)
+        if cut < TOTAL:
+            trainer.save_checkpoint(tmp_path / "saved.ckpt")
+            model = Kept()
+            fit(tmp_path, max_steps=TOTAL, model=model, checkpoint=tmp_path / "saved.ckpt")
+        ends.append([p.tolist() for p in model.parameters()])
+    assert ends[0] == ends[1]
+
+
+def test_a_saved_horizon_is_reported_at_the_load_and_at_the_first_update(tmp_path):
+    trainer, _ = fit(tmp_path, max_steps=5, model=Kept())
+    trainer.save_checkpoint(tmp_path / "saved.ckpt")
+    with pytest.warns(UserWarning, match="saved with total_steps=12, which is kept") as caught:
+        fit(tmp_path, max_steps=TOTAL, model=Kept(total_steps=99), checkpoint=tmp_path / "saved.ckpt")
+    assert len([1 for one in caught if "which is kept" in str(one.message)]) == 2
+
+
+@pytest.mark.parametrize("text", [TEXT, f"sgd(lr=0.1) | {TEXT}"])
+def test_the_rate_monitor_reads_what_advances_by_itself_before_the_update_that_uses_it(tmp_path, text):
+    model = Kept(text, returned=WAYS["once a step"])
+    logger = monitored(tmp_path, model)
+    assert logger.rates == model.used == [rates[: len(model.used[0])] for rates in wanted()]
+
+
+def test_a_scheduler_bound_in_updates_that_is_stepped_once_an_epoch_is_noticed_after_the_first(tmp_path):
+    class Forgotten(Model):
+        def configure_optimizers(self):
+            configured = super().configure_optimizers()
+            return [configured["optimizer"]], [configured["lr_scheduler"]["scheduler"]]
+
+    class Stopped(lightning.Callback):
+        def on_train_epoch_end(self, trainer, *_):
+            trainer.should_stop = True
+
+    with pytest.warns(UserWarning, match='made 4 updates between two calls .* "interval": "step"'):
+        fit(tmp_path, max_steps=TOTAL, model=Forgotten(), callbacks=[Stopped()])
 
 
 class Followed(lightning.LightningModule):

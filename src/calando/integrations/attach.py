@@ -7,20 +7,25 @@ Both are hooks that torch offers in public. A `GradScaler` that finds infinite g
 `optimizer.step`; a fused optimizer is called and told to skip (`found_inf`), which is read here, at the cost of
 one wait for the device an update. Calls that only accumulate gradients never reach the optimizer.
 
+All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the place in the
+schedule.
+
 A CUDA graph that holds `optimizer.step` replays without its hooks: use `calando.LRScheduler` there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, final
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, SupportsFloat, final
 from weakref import WeakSet, proxy, ref
 
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.integrations.carried import pop_from_groups, put, take
 from calando.integrations.course import Course, Jump
 from calando.integrations.other_writers import OtherWriters
+from calando.integrations.reported_rate import ReportedRate
 from calando.integrations.step_hooks import StepHooks, check_runs_hooks
 from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
@@ -40,8 +45,9 @@ def attach(
 ) -> Attached:
     """Let an optimizer follow schedules by itself: no `step()` to call, none to forget.
 
-    Keep what is returned to save, load, extend or detach; the optimizer keeps following if you do not. It wins
-    over a scheduler that was built before. With Accelerate, attach before `prepare`.
+    The optimizer's `state_dict` holds the place in the schedule, so what saves and loads the optimizer resumes it. Keep
+    what is returned to extend or detach; the optimizer keeps following if you do not. It wins over a scheduler that was
+    built before. With Accelerate, attach before `prepare`. Where a framework expects a scheduler: `attached.scheduler`.
 
     Args:
         optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
@@ -93,10 +99,14 @@ class Attached:
         step: updates made so far; the next one is update number `step`.
     """
 
+    __slots__ = ("__weakref__", "_course", "_hooks", "_loading", "_optimizer", "_scheduler", "step")
+
     def __init__(self, optimizer: Optimizer, course: Course) -> None:
         self.step = 0
         self._course = course
         self._optimizer = ref(optimizer)
+        self._loading: Any = None
+        self._scheduler: ref[ReportedRate] | None = None  # it holds the optimizer
         # Not the hooks themselves, which hold this.
         self._hooks = StepHooks(
             optimizer,
@@ -104,7 +114,19 @@ class Attached:
             after=self._after_update,
             rates=lambda: self._course.driver.written["lr"],
         ).handles
+        self._hooks += (
+            optimizer.register_state_dict_post_hook(self._save),
+            optimizer.register_load_state_dict_pre_hook(self._check),
+            optimizer.register_load_state_dict_post_hook(self._load),
+        )
+        self._notice_loaded_before(pop_from_groups(optimizer))
         course.driver.write(0)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "what calando.attach gives cannot be copied or pickled: a copied optimizer has no hooks. Save "
+            "optimizer.state_dict(), and load it into another optimizer with the same schedules attached"
+        )
 
     @property
     def schedule(self) -> Schedule:
@@ -116,8 +138,48 @@ class Attached:
         """The updates that the run is planned for, and those of an epoch."""
         return self._course.driver.horizon
 
+    @property
+    def base_lrs(self) -> list[float]:
+        """Each group's base rate, as a float; to set them changes the rates from the next update on."""
+        return self._course.base_lrs()
+
+    @base_lrs.setter
+    def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
+        self._course.rebase([float(rate) for rate in rates])
+        self._write_ahead()
+
+    @property
+    def scheduler(self) -> ReportedRate:
+        """What to give a framework that expects a scheduler: it reports the rates that are used, and sets none.
+
+        >>> import torch, calando
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+        >>> attached = calando.attach(optimizer, "linear(1, 0)", total_steps=10)
+        >>> for _ in range(3):
+        ...     optimizer.step()
+        ...     attached.scheduler.step()
+        >>> attached.step, attached.scheduler.get_last_lr()
+        (3, [0.06999999999999999])
+        """
+        reported = None if self._scheduler is None else self._scheduler()
+        if reported is None:
+            if (optimizer := self._optimizer()) is None:
+                raise UsageError("the optimizer that followed the attached schedules is gone; keep a reference to it")
+            reported = ReportedRate(
+                optimizer,
+                next_step=lambda: self.step,
+                write=self._write_ahead,
+                next_lrs=lambda: self._course.driver.values(self.step)["lr"],
+                base_lrs=lambda: self.base_lrs,
+            )
+            self._scheduler = ref(reported)
+        return reported
+
     def get_last_lr(self) -> list[float]:
-        """Each group's rate as the last update had it, as a float; before the first, as that will have it."""
+        """Each group's rate as the last update had it, as a float; before the first, as that will have it.
+
+        After `scheduler.step()`, or where base rates were set, as the next update will have it.
+        """
         return [float(group["lr"]) for group in self._course.driver.optimizer.param_groups]
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
@@ -129,7 +191,10 @@ class Attached:
         return self._course.lint()
 
     def state_dict(self) -> dict[str, Any]:
-        """The step, the horizon, the schedules' texts and the base values; `LRScheduler` reads it too."""
+        """The step, the horizon, the schedules' texts and the base values; `LRScheduler` reads it too.
+
+        `optimizer.state_dict()` holds it under "calando".
+        """
         return self._course.state(self.step)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -143,8 +208,49 @@ class Attached:
         if (optimizer := self._optimizer()) is not None:
             _DRIVEN.discard(optimizer)
 
+    def _write_ahead(self) -> None:
+        self._course.driver.write(self.step)
+
+    def _save(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        put(state_dict, self.state_dict())
+
+    def _check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        """Refuse a state of other schedules before anything is loaded."""
+        saved = take(state_dict)
+        if saved is not None:
+            try:
+                self._course.check(saved)
+            except UsageError as problem:
+                raise UsageError(f"{problem}; to take the optimizer's own state alone, load it before attach") from None
+        self._loading = saved
+
+    def _load(self, optimizer: Optimizer) -> None:
+        saved, self._loading = self._loading, None
+        if saved is not None:
+            self.step = max(0, self._course.restore(saved))
+            return
+        self._course.notice = (
+            "the optimizer's state was loaded, but the place in the schedule was not in it (saved without attached "
+            f"schedules, or by something that leaves it out): the schedule goes on at update {self.step}; to go on "
+            "elsewhere, attached.load_state_dict(…) or attached.step = …"
+        )
+
+    def _notice_loaded_before(self, saved: Any) -> None:
+        """The optimizer's state was loaded first, when nothing could take ours; other schedules begin at 0 as asked."""
+        try:
+            self._course.check(saved)
+        except (TypeError, UsageError):
+            return
+        if saved["last_epoch"]:
+            self._course.notice = (
+                f"the optimizer's state was saved at update {saved['last_epoch']} of these schedules and loaded before "
+                "attach, so they begin at update 0: attach first, or attached.load_state_dict(state['calando']), where "
+                "state is the optimizer's"
+            )
+
     def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._course.say_doubt(stacklevel=3)
+        if self._course.notice is not None:
+            self._course.say_notice(stacklevel=3)
         self._course.driver.write_exactly(self.step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

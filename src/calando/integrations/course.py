@@ -17,7 +17,7 @@ import numpy as np
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
-from calando.integrations.other_writers import OtherWriters, origins
+from calando.integrations.other_writers import Origin, OtherWriters, origins
 from calando.optim.driver import AddedAt, Driver, check_added_at, group_name
 from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
@@ -94,7 +94,10 @@ class Course:
         self.driver = Driver(
             optimizer, schedules=schedules, horizon=horizon, added_at=added_at, noticed=writers.noticed
         )
-        self._doubted = next((one for one in found if one.by == "unknown"), None)
+        doubted = next((one for one in found if one.by == "unknown"), None)
+        # What was not said yet, as a state that is loaded may settle it, or where nobody may have seen it.
+        self.notice = None if doubted is None else _doubt(doubted)
+        self._of_horizon = False  # the notice is of a saved horizon
         by_hand = {one.index: one for one in found if one.by == "hand"}
         if by_hand:
             bases = self.driver.base_values["lr"]
@@ -108,16 +111,11 @@ class Course:
         if writers.compose:
             self.driver.scale({one.index: one.held / one.kept for one in found if one.by == "torch" and one.kept})
 
-    def say_doubt(self, *, stacklevel: int) -> None:
-        """Say, at the first update, that no state was loaded that would tell where the rates come from."""
-        doubted, self._doubted = self._doubted, None
-        if doubted is not None:
-            warnings.warn(
-                f"group {doubted.index} held lr={doubted.held:.6g} and 'initial_lr'={doubted.kept:.6g} when the "
-                f"schedule was set up, and no state was loaded since: {doubted.kept:.6g} is the base rate; to start "
-                "from the other, delete 'initial_lr' from the groups first",
-                stacklevel=stacklevel + 1,
-            )
+    def say_notice(self, *, stacklevel: int) -> None:
+        """Say, at an update, what is still to be said."""
+        if self.notice is not None:
+            said, self.notice = self.notice, None
+            warnings.warn(said, stacklevel=stacklevel + 1)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -145,11 +143,11 @@ class Course:
             "base_values": base_values,
         }
 
-    def restore(self, state: Mapping[str, Any]) -> int:
-        """Take the base values and the horizon of a saved state, and write the values of its step, which is returned.
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Whether a saved state is one to go on from.
 
         Raises:
-            UsageError: the state is of other schedules, of another number of groups, or none of calando's.
+            UsageError: it is of other schedules, of another number of groups, or none of calando's.
         """
         if missing := [key for key in STATE if key not in state]:
             raise UsageError(
@@ -165,21 +163,31 @@ class Course:
             count = len(state["base_lrs"])
             raise UsageError(f"the state was saved with {count} parameter groups, the optimizer has {groups}")
         try:
-            step = int(state["last_epoch"])
-            base_values = {key: [float(value) for value in bases[key]] for key in saved}
-            shares = [float(share) for share in state.get("shares", [1.0] * groups)]
-            rates = None if "last_lr" not in state else [float(rate) for rate in state["last_lr"]]
+            _numbers(state)
         except (TypeError, ValueError) as problem:
             raise UsageError(f"the state holds what is no number: {problem}") from None
+
+    def restore(self, state: Mapping[str, Any]) -> int:
+        """Take the base values and the horizon of a saved state, and write the values of its step, which is returned.
+
+        A horizon that is not the present one is reported at once, and by `notice` at the next update, where a framework
+        has kept the first warning to itself.
+
+        Raises:
+            UsageError: as `check`.
+        """
+        self.check(state)
+        step, base_values, shares, rates = _numbers(state)
         saved_horizon = Horizon(state["total_steps"], state["steps_per_epoch"])
+        notice = None
         if saved_horizon != self.driver.horizon:
-            warnings.warn(
+            notice = (
                 f"the state was saved with {_told(saved_horizon)}, which is kept; here it was built with "
-                f"{_told(self.driver.horizon)}; extend() changes it",
-                stacklevel=3,
+                f"{_told(self.driver.horizon)}; extend() changes it"
             )
+            warnings.warn(notice, stacklevel=3)
+        self.notice, self._of_horizon = notice, notice is not None
         self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"), shares=shares)
-        self._doubted = None
         if step >= 0:
             self.driver.write(step)
         if rates is not None:
@@ -205,6 +213,8 @@ class Course:
         before = self.driver.values(step)
         per_epoch = self.driver.horizon.steps_per_epoch if steps_per_epoch is None else steps_per_epoch
         self._follow(Horizon(total_steps, per_epoch), base_values=self.driver.base_values)
+        if self._of_horizon:
+            self.notice, self._of_horizon = None, False
         self.driver.write(step)
         after, names = self.driver.values(step), self.driver.group_names
         jumps = tuple(
@@ -221,6 +231,10 @@ class Course:
                 stacklevel=3,
             )
         return jumps
+
+    def base_lrs(self) -> list[float]:
+        """Each group's base rate."""
+        return list(self.driver.base_values["lr"])
 
     def lint(self) -> list[Finding]:
         """What is suspicious about the schedules (`calando.schedules.lint`), and how they meet this optimizer:
@@ -267,6 +281,23 @@ def _read(key: str, schedule: Schedule | str) -> Schedule:
 def _split(values: Mapping[str, T]) -> tuple[T, dict[str, T]]:
     """The rate's, and the others'."""
     return values["lr"], {key: value for key, value in values.items() if key != "lr"}
+
+
+def _numbers(state: Mapping[str, Any]) -> tuple[int, dict[str, list[float]], list[float], list[float] | None]:
+    """A saved state's step, base values, shares, and the rates that others wrote."""
+    bases = {"lr": state["base_lrs"], **state["base_values"]}
+    base_values = {key: [float(value) for value in values] for key, values in bases.items()}
+    shares = [float(share) for share in state.get("shares", [1.0] * len(state["base_lrs"]))]
+    rates = None if "last_lr" not in state else [float(rate) for rate in state["last_lr"]]
+    return int(state["last_epoch"]), base_values, shares, rates
+
+
+def _doubt(doubted: Origin) -> str:
+    return (
+        f"group {doubted.index} held lr={doubted.held:.6g} and 'initial_lr'={doubted.kept:.6g} when the "
+        f"schedule was set up, and no state was loaded since: {doubted.kept:.6g} is the base rate; to start "
+        "from the other, delete 'initial_lr' from the groups first"
+    )
 
 
 def _told(horizon: Horizon) -> str:

@@ -28,6 +28,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.integrations.attach import note_driven
+from calando.integrations.reported_rate import ReportedRate
 from calando.integrations.step_hooks import StepHooks
 from calando.integrations.updates import Updates
 from calando.optim import find_method, read_strategy
@@ -100,7 +101,10 @@ class Following:
         network: as it was given.
         strategy: as it was read.
         optimizer: the method's; call its `step` and `zero_grad` as ever.
+        scheduler: for a framework that expects one: it reports the rates that are used, and sets none.
     """
+
+    __slots__ = ("__weakref__", "_method", "_updates", "network", "optimizer", "scheduler", "strategy")
 
     def __init__(
         self,
@@ -141,6 +145,19 @@ class Following:
         self.optimizer.register_state_dict_post_hook(self._updates.save)
         self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
         self.optimizer.register_load_state_dict_post_hook(self._updates.load)
+        updates = self._updates
+        self.scheduler = ReportedRate(
+            self.optimizer,
+            next_step=lambda: updates.step,
+            write=updates.write_ahead,
+            next_lrs=updates.next_lrs,
+            base_lrs=updates.base_lrs,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, "scheduler"):  # made last
+            raise AttributeError(f"what calando.follow gives is fixed: setting {name!r} would change nothing")
+        super().__setattr__(name, value)
 
     def __reduce__(self) -> str:
         raise UsageError(

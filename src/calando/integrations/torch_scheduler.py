@@ -8,6 +8,7 @@ which things are built and loaded.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex
@@ -16,9 +17,11 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from calando.errors import UsageError
+from calando.integrations.assigned import refuse_unknown
 from calando.integrations.attach import refuse_attached
 from calando.integrations.course import Course, Jump
 from calando.integrations.other_writers import OtherWriters
+from calando.integrations.pace import Pace
 from calando.integrations.step_hooks import before_update, check_has_groups, initialises
 from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
@@ -87,6 +90,14 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self.last_epoch = 0
         self._course.driver.write(0)
         before_update(optimizer, self, LRScheduler._before_update)
+        self._pace = Pace()
+        self._pace.watch(optimizer, self, written=lambda scheduler: scheduler._course.driver.written["lr"])
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # What a class of one's own adds is its affair; "last_epoch" is set at each step.
+        if name != "last_epoch" and type(self) is LRScheduler:
+            refuse_unknown(self, name, own=["optimizer", "last_epoch"])
+        super().__setattr__(name, value)
 
     def step(self, epoch: int | None = None) -> None:
         """After each update: the values of the next one. `epoch` sets the number of that update instead.
@@ -98,9 +109,16 @@ class LRScheduler(lr_scheduler.LRScheduler):
         if self.last_epoch < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
             self._begin(step)
             return
-        self._course.say_doubt(stacklevel=2)
         self._course.driver.write(step)
         self.last_epoch = step
+        if self._course.notice is not None:
+            self._course.say_notice(stacklevel=2)
+        if self._pace.settled:
+            return
+        if epoch is not None:
+            self._pace.jumped()
+        elif (mistake := self._pace.called(self.horizon.total_steps)) is not None:
+            warnings.warn(mistake, stacklevel=2)
 
     def _before_update(self, optimizer: Optimizer) -> None:
         # A group that was added since the last step() would make this update at its bare rate.
@@ -158,6 +176,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         if step >= 0:
             driver.write(step)
         self.last_epoch = step
+        self._pace.jumped()
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
         """Go on, from the present step, on a longer or shorter horizon.

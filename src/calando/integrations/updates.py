@@ -18,6 +18,7 @@ from calando.controllers import Action, Observation
 from calando.controllers.base import State
 from calando.errors import UsageError
 from calando.integrations.attach import was_skipped
+from calando.integrations.carried import KEY, put, take
 from calando.integrations.other_writers import OtherWriters
 from calando.integrations.second_pass import Closure, second_pass
 from calando.optim import find_method
@@ -34,7 +35,6 @@ from calando.training.update import dead_share
 
 __all__ = ["Updates"]
 
-KEY = "calando"
 STATE = ("step", "averaged", "average", "controller_states", "multipliers", "events", "stopped")
 
 
@@ -101,9 +101,10 @@ class Updates:
         self.gathered = _training(self._layers) if network.training else self._layers
         self._kept: list[_Kept] = []
         self._dead: float | None = None
+        self._ahead = False  # the groups hold the next update's values already
         self._observed = 0  # updates made when `observe` was called last
         self._loading: Mapping[str, Any] = {}
-        self._loading_state: Mapping[int, Mapping[str, Any]] = {}
+        self._loading_state: Mapping[str, Any] = {}
         self._driver.write(0, multiplier=math.prod(self._multipliers))
 
     @property
@@ -115,6 +116,20 @@ class Updates:
         """Each group's present rate; that this is here tells a range test that these hooks write rates."""
         return [float(group["lr"]) for group in self._driver.optimizer.param_groups]
 
+    def write_ahead(self) -> None:
+        """Write the next update's values early, for what reads the groups before it."""
+        self._ahead = True
+        self._driver.write(self.step, multiplier=math.prod(self._multipliers))
+
+    def next_lrs(self) -> list[float]:
+        """Each group's rate at the next update."""
+        multiplier = math.prod(self._multipliers)
+        return [rate * multiplier for rate in self._driver.values(self.step)["lr"]]
+
+    def base_lrs(self) -> list[float]:
+        """Each group's base rate."""
+        return list(self._driver.base_values["lr"])
+
     def before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
@@ -125,6 +140,7 @@ class Updates:
         if not self._kept and any(controller.wants(self.step).states for controller in self.controllers):
             self._keep(optimizer)
         self._driver.write_exactly(self.step, multiplier=math.prod(self._multipliers))
+        self._ahead = False
         if self._method.closure == "none":
             return None
         # torch hands its hooks the optimizer in front of what `step` was called with.
@@ -171,7 +187,7 @@ class Updates:
                 "the network's state there to use it, and outside, with the optimizer's, to go on"
             )
         tensors = {} if self.average is None else self.average.tensors
-        state_dict[KEY] = {
+        entry = {
             **self._identity,
             "step": self.step,
             "averaged": 0 if self.average is None else self.average.count,
@@ -181,6 +197,7 @@ class Updates:
             "events": list(self.events),
             "stopped": self.stopped,
         }
+        put(state_dict, entry)
 
     def check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
         """Hook: refuse a state that is not of this strategy, before anything is loaded.
@@ -188,9 +205,12 @@ class Updates:
         Raises:
             UsageError: it is not.
         """
-        saved = state_dict.pop(KEY, None)
+        saved = take(state_dict)
         if saved is None:
-            raise UsageError("not a state of calando.follow: the optimizer was saved without its strategy")
+            raise UsageError(
+                "not a state of calando.follow: the optimizer was saved without its strategy, or by something that "
+                "leaves an average out, as torch.distributed.checkpoint does; save optimizer.state_dict() itself"
+            )
         if not isinstance(saved, Mapping) or any(name not in saved for name in (*self._identity, *STATE)):
             raise UsageError(f"not a state of calando.follow: {KEY!r} in it was written by something else")
         for name, mine in self._identity.items():
@@ -199,7 +219,7 @@ class Updates:
         mine = [] if self.average is None else [tensor.shape for tensor in self.average.tensors.values()]
         if [tensor.shape for tensor in saved["average"]] != mine:
             raise UsageError("the state was saved with another network: the average's tensors have other shapes")
-        self._loading, self._loading_state = saved, state_dict["state"]
+        self._loading, self._loading_state = saved, state_dict
 
     def load(self, optimizer: Optimizer) -> None:
         """Hook: what `check` let pass, after the optimizer's own state."""
@@ -241,6 +261,9 @@ class Updates:
                 self._multipliers[index] = action.multiplier
         if rewinding:
             self._go_back(optimizer, rewinding)
+        if self._ahead:
+            self.write_ahead()
+        if rewinding:
             return said
         if any(action.keep for action in answers.values()):
             self._keep(optimizer)

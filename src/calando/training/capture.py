@@ -79,8 +79,9 @@ def put_back(state: TrainState, taken: Capture) -> None:
             saved.setdefault(int(index), {})[key] = value.clone()
     groups = [{k: tuple(v) if k == "betas" else v for k, v in g.items()} for g in document["optimizer"]["groups"]]
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    state.optimizer.load_state_dict({"state": saved, "param_groups": groups})
-    keep_types(state.optimizer, saved)
+    of_optimizer = {"state": saved, "param_groups": groups}
+    state.optimizer.load_state_dict(of_optimizer)
+    keep_types(state.optimizer, of_optimizer)
     for parameter in parameters:
         entries = state.optimizer.state.get(parameter, {})
         for key, value in entries.items():

@@ -24,18 +24,21 @@ class Remembering(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but floating-point state keeps its own type."""
         super().load_state_dict(state_dict)
-        keep_types(self, state_dict["state"])
+        keep_types(self, state_dict)
 
 
-def keep_types(optimizer: Optimizer, saved: Mapping[int, Mapping[str, Any]]) -> None:
+def keep_types(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
     """Give what was loaded the types that were saved, and with them its bits.
 
     Args:
-        saved: "state" of the state dict that was loaded: entries by the parameter's place among all.
+        saved: the state dict that was loaded. Its groups list what its entries are under: torch's own numbers, or the
+            names that torch.distributed.checkpoint gives.
     """
+    keys = [key for group in saved["param_groups"] for key in group["params"]]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, entries in saved.items():
-        held = optimizer.state[parameters[index]]
+    of_parameter = dict(zip(keys, parameters, strict=True))
+    for key_of_parameter, entries in saved["state"].items():
+        held = optimizer.state[of_parameter[key_of_parameter]]
         for key, value in entries.items():
             if isinstance(value, Tensor) and value.dtype != held[key].dtype:
                 held[key] = value.to(held[key].device, copy=True)
