@@ -112,7 +112,7 @@ class Rollback:
         if not math.isfinite(loss):
             return self._go_back(state, f"loss is {loss} at step {observation.step}")
         nothing = state["first"] if chance is None else chance
-        high = is_high(state, loss, chance=nothing)
+        high = is_high(state, loss, chance=nothing, batch_chance=observation.batch_chance)
         state = dict(state)
         remember(state, loss)
         remember_level(state, observation)

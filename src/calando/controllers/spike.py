@@ -5,6 +5,9 @@
     spread     1.4826 * median |y - median y|, at least 0.05
     high       y > median y + 6 * spread,  and  loss > (usual + chance) / 2: half of what was learned is lost
 
+Where classes are unequal, a batch that holds more rare samples than usual has a higher loss with no harm done. On a
+batch that is HARDER than usual for a network that knows class shares alone, a high loss is above that network's.
+
 Medians, because a batch's loss has heavy tails; and the second condition, because a rate that rises on purpose makes
 the loss rise as well, though not back to chance. Where chance is not known (no cross-entropy), the median of the first
 16 losses stands for it.
@@ -25,6 +28,7 @@ LEAST = 16
 SPREADS = 6.0
 LEAST_SPREAD = 0.05
 SHARPNESS = 20.0
+HARDER = 1.02
 SIGMA = 1.4826  # the standard deviation of a normal distribution over its median absolute deviation
 
 _ENTRIES = tuple(f"loss {index}" for index in range(WINDOW))
@@ -44,7 +48,7 @@ def remember(state: State, loss: float) -> None:
         state["usual"] = _median(_window(state))
 
 
-def is_high(state: State, loss: float, *, chance: float) -> bool:
+def is_high(state: State, loss: float, *, chance: float, batch_chance: float | None = None) -> bool:
     """Whether `loss` is far above those in the window; False before there are 16.
 
     >>> state = empty_window()
@@ -52,8 +56,16 @@ def is_high(state: State, loss: float, *, chance: float) -> bool:
     ...     remember(state, 1 + 0.1 * (-1) ** index)
     >>> is_high(state, 1.5, chance=2.3), is_high(state, 3, chance=2.3)
     (False, True)
+
+    Args:
+        state: with the window.
+        loss: of the last update.
+        chance: the mean loss of a network that knows class shares alone.
+        batch_chance: its loss on the batch of this update; None: the same.
     """
     if loss <= (state["usual"] + chance) / 2:
+        return False
+    if batch_chance is not None and batch_chance > HARDER * chance and loss <= batch_chance:
         return False
     scale = SHARPNESS / abs(chance) if chance else SHARPNESS
     window = [math.asinh(scale * value) for value in _window(state)]

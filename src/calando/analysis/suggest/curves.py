@@ -29,7 +29,8 @@ class RangeCurves:
         rates: float64[n], increasing geometrically; the rate of each measured update.
         losses: float64[repeats, n], the training loss before that update; nan from where a repeat stopped.
         stopped: a text a repeat: "diverged", "died" or "not finite"; None for one that reached the last rate.
-        chance: the loss of a network that knows nothing, log(classes) for cross-entropy; None if not known.
+        chance: the loss of a network that knows class shares alone; for cross-entropy the entropy of the labels, which
+            is log(classes) where classes are equally frequent. None if not known.
     """
 
     rates: np.ndarray

@@ -9,17 +9,15 @@ A loss is a tensor of one number; a dict, or an object, with "loss"; or a tuple 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, final
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from calando.errors import UsageError
-from calando.workloads.workload import CrossEntropy
+from calando.training.range_test.shares import SharesSeen
 
 __all__ = ["Forward", "LentLoss", "moved"]
 
@@ -36,13 +34,17 @@ class LentLoss:
 
     Args:
         model, loss_fn, forward: see above.
-        chance: loss of a network that knows nothing; found out from the first batch where loss_fn is a cross-entropy.
+        chance: loss of a network that knows class shares alone; where loss_fn is a cross-entropy it follows from the
+            targets seen so far.
     """
 
     model: nn.Module
     loss_fn: Callable[..., Any] | None = None
     forward: Forward | None = None
     chance: float | None = None
+
+    def __post_init__(self) -> None:
+        self._shares = SharesSeen(self.loss_fn if self.chance is None else None)
 
     def __call__(self, batch: Any) -> torch.Tensor:
         """The loss, of shape ().
@@ -70,14 +72,11 @@ class LentLoss:
 
     def _judged(self, output: Any, target: Any) -> Any:
         assert self.loss_fn is not None
-        if (
-            self.chance is None
-            and isinstance(output, torch.Tensor)
-            and output.ndim > 1
-            and _mean_over_classes(self.loss_fn)
-        ):
-            self.chance = math.log(output.shape[1]) if output.shape[1] > 1 else None
-        return self.loss_fn(output, target)
+        loss = self.loss_fn(output, target)
+        self._shares.add(output, target)
+        if (chance := self._shares.chance) is not None:
+            self.chance = chance
+        return loss
 
 
 def moved(batch: Any, device: torch.device) -> Any:
@@ -114,10 +113,3 @@ def _scalar(result: Any) -> torch.Tensor:
     if not result.requires_grad:
         raise UsageError("the loss has no gradient; it was detached, made under no_grad, or depends on no parameter")
     return result.reshape(())
-
-
-def _mean_over_classes(loss_fn: Any) -> bool:
-    """Whether a network that gives every class the same score has a loss of log(classes)."""
-    if isinstance(loss_fn, nn.CrossEntropyLoss):
-        return loss_fn.reduction == "mean"
-    return loss_fn is F.cross_entropy or isinstance(loss_fn, CrossEntropy)

@@ -43,7 +43,7 @@ def stop_reason(losses: np.ndarray, *, per_decade: float, chance: float | None) 
     Args:
         losses: float64[updates so far], finite.
         per_decade: updates in which the rate rises tenfold.
-        chance: loss of a network that knows nothing; None if not known.
+        chance: loss of a network that knows class shares alone; None if not known.
     """
     if len(losses) < FEWEST:
         return None
