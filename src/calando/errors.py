@@ -10,6 +10,8 @@
         ├── WorkerLost              a worker process died, more often than is forgiven
         └── DiskFull                nothing more can be written
 
+    DataWarning (a UserWarning)     data that can be trained on, though scores may not mean what they seem to
+
 A message is one line: it names the thing, what came, the range or choices allowed, and what to do.
 """
 
@@ -22,6 +24,7 @@ __all__ = [
     "CalandoError",
     "CorruptFile",
     "DataError",
+    "DataWarning",
     "DiskFull",
     "ScheduleTextError",
     "StudyStopped",
@@ -73,6 +76,10 @@ class ScheduleTextError(UsageError):
 
 class DataError(UsageError):
     """A data set that cannot be read or used; the message names the file and the remedy."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be trained on, though scores may not mean what they seem to; the message says what to do."""
 
 
 class CorruptFile(UsageError):

@@ -158,7 +158,7 @@ class Broken:
         ([(grey(0), float("nan"))], "got nan"),
         ([(grey(0).astype(np.int64), 0)], "uint8 or float, got ndarray"),
         ([(torch.zeros(4, 4, dtype=torch.int64), 0)], "uint8 or floating point, got torch.int64"),
-        ([(np.zeros((1, 0, 4)), 0)], r"axes \[C, H, W\] or \[H, W\], got \(1, 0, 4\)"),
+        ([(np.zeros((1, 0, 4)), 0)], r"axes \[C, H, W\], \[H, W, C\] or \[H, W\], got \(1, 0, 4\)"),
         ([("file.png", 0)], "got str"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -107,6 +108,11 @@ def compare(
         target=target,
         data_dir=where,
     )
+    if listen is None:
+        # Whoever listens is told by the first status; nobody else would learn how their data were read.
+        doubts = () if asked.given else asked.workload.doubts  # of a given one, making it has warned
+        for note in (*asked.workload.notes, *doubts):
+            print(note, file=sys.stderr)
     return conduct(
         Path(folder),
         asked.study,

@@ -89,7 +89,7 @@ class Conductor:
         self.said: set[str] = set()
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        self.status = Status(expected=0, notes=list(workload.notes))
+        self.status = Status(expected=0, notes=[*workload.notes, *workload.doubts])
         self.look_queue: list[Look] = []
         self.find_queue: list[Find] = []
         self.replan()

@@ -14,7 +14,7 @@ import torch
 
 from calando.errors import UsageError
 from calando.workloads.augment import parse_augment
-from calando.workloads.checks import check_moments, check_parts, count_classes
+from calando.workloads.checks import check_moments, check_parts, check_twin, count_classes
 from calando.workloads.data.source import Moments, Source
 from calando.workloads.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
 from calando.workloads.order import steps_per_epoch
@@ -39,7 +39,9 @@ def assemble(
     train_limit: int | None,
     classes: int | None,
     class_names: tuple[str, ...] | None,
+    clean: Source | None = None,
     notes: tuple[str, ...] = (),
+    doubts: tuple[str, ...] = (),
 ) -> Workload:
     """Cut, check and put together; the arguments are those of `custom.workload`.
 
@@ -53,12 +55,15 @@ def assemble(
     cut = tuple(what for part, what in ((test, WHOLE_CUT[0]), (validation, WHOLE_CUT[1])) if part is None)
     if len(cut) == 2 or class_names is not None:
         check_enough(train.labels.numpy(), cut=cut, names=class_names)
+    if clean is not None:
+        check_twin(clean, of=train)
+    twin = train if clean is None else clean
     if test is None:
-        train, test = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+        kept, held = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+        train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
     if validation is None:
-        train, validation = _cut(
-            train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part"
-        )
+        kept, held = _cut(train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part")
+        train, validation = train.take(kept), twin.take(held)
     train = limited(train, train_limit)
     check_parts([train, validation, test], classes=count)
     steps_per_epoch(len(train), batch_size)
@@ -80,6 +85,7 @@ def assemble(
         batch_size=batch_size,
         loss=loss,
         notes=notes,
+        doubts=doubts,
     )
 
 
@@ -133,6 +139,7 @@ def normalisation(train: Source) -> Moments:
     return Moments(moments.mean, tuple(std if std > 0 else 1.0 for std in moments.std))
 
 
-def _cut(source: Source, *, fraction: float, purpose: Purpose, what: str) -> tuple[Source, Source]:
+def _cut(source: Source, *, fraction: float, purpose: Purpose, what: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions that stay and that are held out."""
     kept, held = hold_out(source.labels.numpy(), fraction=fraction, purpose=purpose, what=what)
-    return source.take(torch.from_numpy(kept)), source.take(torch.from_numpy(held))
+    return torch.from_numpy(kept), torch.from_numpy(held)

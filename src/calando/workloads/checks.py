@@ -13,7 +13,7 @@ import torch
 from calando.errors import DataError
 from calando.workloads.data.source import Moments, Source
 
-__all__ = ["check_moments", "check_parts", "count_classes"]
+__all__ = ["check_moments", "check_parts", "check_twin", "count_classes"]
 
 
 def count_classes(train: Source, *, names: Sequence[str] | None = None, classes: int | None = None) -> int:
@@ -67,6 +67,24 @@ def check_parts(parts: Sequence[Source], *, classes: int) -> None:
             )
         if (bad := part.first_not_finite()) is not None:
             raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+
+
+def check_twin(clean: Source, *, of: Source) -> None:
+    """The labels are those of `of`, in the same order.
+
+    Raises:
+        DataError: another number of samples, or the first label that differs.
+    """
+    what = "it must hold the same samples in the same order"
+    if len(clean) != len(of):
+        raise DataError(f"{clean.origin}: {len(clean)} samples, but {of.origin} has {len(of)}; {what}")
+    differ = (clean.labels != of.labels).nonzero().flatten()
+    if differ.numel():
+        place = int(differ[0])
+        raise DataError(
+            f"{clean.origin}: sample {place} has label {int(clean.labels[place])}, but in {of.origin} "
+            f"{int(of.labels[place])}; {what}"
+        )
 
 
 def check_moments(moments: Moments, *, origin: str) -> None:

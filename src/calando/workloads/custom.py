@@ -7,14 +7,16 @@ def workload():
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from calando.errors import UsageError
+from calando.errors import DataWarning, UsageError
 from calando.workloads.assemble import assemble
-from calando.workloads.data.arrays import as_images, as_labels
+from calando.workloads.data.arrays import as_images, as_labels, reading
+from calando.workloads.data.axes import Channels, check_channels
 from calando.workloads.data.dataset import DatasetSource, MapDataset
 from calando.workloads.data.source import Source, TensorSource
 from calando.workloads.options import check_options
@@ -32,6 +34,8 @@ def workload(
     model: str | Callable[..., object],
     test: Samples | None = None,
     validation: Samples | None = None,
+    clean: Samples | None = None,
+    channels: Channels | None = None,
     validation_fraction: float = 0.1,
     train_limit: int | None = None,
     batch_size: int = 64,
@@ -51,11 +55,15 @@ def workload(
 
     Args:
         train: (images, labels), images uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], labels whole
-            numbers 0 … classes-1; or a map-style Dataset of (image, label) or {"image": …, "label": …}.
+            numbers 0 … classes-1; or a map-style Dataset of (image, label) or {"image": …, "label": …}, an image a PIL
+            image, or a tensor or array [H, W], [C, H, W] or [H, W, C].
         model: a network's name, or a class or function that builds a network (given classes=, in_channels= and
             image_size=, those of them that it names). Built anew for each run, so an instance will not do.
         test: as `train`; None cuts one fifth from it.
         validation: as `train`; None cuts `validation_fraction` from it, class by class.
+        clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
+        channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
+            either may be (`calando.workloads.data.axes`). What was read is in the answer's `notes`.
         validation_fraction: in (0, 1).
         train_limit: train on this many samples only.
         batch_size: samples per update.
@@ -69,6 +77,9 @@ def workload(
     Raises:
         DataError: data that cannot be trained on: empty, one class, labels out of range, not finite, less than a batch.
         UsageError: any other argument that cannot be.
+
+    Warns:
+        DataWarning: two looks at one sample of a part that is evaluated differ: its transforms are random.
     """
     check_options(
         batch_size=batch_size,
@@ -78,10 +89,22 @@ def workload(
     )
     if loss is not None and label_smoothing:
         raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
+    check_channels(channels)
+    if clean is not None and validation is not None and test is not None:
+        raise UsageError("clean= is what parts are cut from, and both are given: leave it out, or one of them")
+    parts = {"train": train, "validation": validation, "test": test, "clean": clean}
+    given = {
+        name: _source(samples, origin=name, channels=channels) for name, samples in parts.items() if samples is not None
+    }
+    sources = {name: source for name, (source, _) in given.items()}
+    doubts = _doubts(sources)
+    for doubt in doubts:
+        warnings.warn(doubt, DataWarning, stacklevel=2)
     return assemble(
-        _source(train, origin="train"),
-        validation=None if validation is None else _source(validation, origin="validation"),
-        test=None if test is None else _source(test, origin="test"),
+        sources["train"],
+        validation=sources.get("validation"),
+        test=sources.get("test"),
+        clean=sources.get("clean"),
         model=model,
         name=name,
         batch_size=batch_size,
@@ -91,17 +114,45 @@ def workload(
         train_limit=train_limit,
         classes=classes,
         class_names=class_names,
+        notes=tuple(note for _, note in given.values()),
+        doubts=doubts,
     )
 
 
-def _source(samples: Samples, *, origin: str) -> Source:
+def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
+    """The samples, and how their axes were understood."""
     if isinstance(samples, tuple | list) and len(samples) == 2 and all(_is_array(part) for part in samples):
         images, labels = (
             np.asarray(part.detach().cpu() if isinstance(part, torch.Tensor) else part) for part in samples
         )
-        pixels, numbers = as_images(images, origin=origin), as_labels(labels, origin=origin)
-        return TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
-    return DatasetSource(samples, origin=origin)
+        tensor = isinstance(samples[0], torch.Tensor)
+        pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
+        numbers = as_labels(labels, origin=origin)
+        source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
+        return source, reading(images.shape, pixels.shape, origin=origin)
+    found = DatasetSource(samples, origin=origin, channels=channels)
+    return found, found.reading
+
+
+def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
+    """What to say of parts that are evaluated on samples that vary from look to look."""
+    found = [
+        f"{name}: two looks at sample {place} differ, so its scores are of pixels changed at random; give it without "
+        "random transforms"
+        for name in ("validation", "test", "clean")
+        if (place := _varies(sources.get(name))) is not None
+    ]
+    cut = " and ".join(f"the {name} part" for name in ("validation", "test") if name not in sources)
+    if cut and "clean" not in sources and (place := _varies(sources["train"])) is not None:
+        found.append(
+            f"train: two looks at sample {place} differ: {cut} cut from it get its random transforms too; "
+            "give clean=, the same samples in the same order without them, or validation= and test="
+        )
+    return tuple(found)
+
+
+def _varies(source: Source | None) -> int | None:
+    return source.first_that_varies() if isinstance(source, DatasetSource) else None
 
 
 def _is_array(value: object) -> bool:

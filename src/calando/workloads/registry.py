@@ -8,13 +8,14 @@ Resolving needs no torch, except for your own MODULE:CALLABLE, which says its de
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calando.errors import UsageError
+from calando.errors import DataWarning, UsageError
 from calando.records.spec import WorkloadSpec
 from calando.workloads.augment import parse_augment
 from calando.workloads.catalog import OWN_NETWORK, check_network, data_entry, is_callable_text, is_standard, no_reader
@@ -180,7 +181,9 @@ def _own(spec: WorkloadSpec) -> Workload:
 def _call(data: str) -> Workload:
     from calando.workloads.workload import Workload
 
-    with _drawing_the_same():
+    with _drawing_the_same(), warnings.catch_warnings():
+        # It is in the workload's doubts, which are shown once and not by every worker.
+        warnings.simplefilter("ignore", DataWarning)
         module = data.partition(":")[0]
         try:
             made = call_user(import_callable(data), name=f"workload {data!r}", offered={})

@@ -60,6 +60,7 @@ class Workload:
         batch_size: samples per update.
         loss: (outputs, targets) -> scalar.
         notes: how the data were understood, in sentences; shown once when they are trained on.
+        doubts: what may be wrong with them, likewise; `calando.workload` has warned of it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Workload:
     batch_size: int
     loss: Loss
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:

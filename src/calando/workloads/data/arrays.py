@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from calando.errors import DataError
+from calando.workloads.data.axes import Channels, described, find_channels
 from calando.workloads.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.workloads.streams import Purpose
 
-__all__ = ["ArrayData", "Part", "as_images", "as_labels", "to_floats", "with_test"]
+__all__ = ["ArrayData", "Part", "as_images", "as_labels", "reading", "to_floats", "with_test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +72,32 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes:
     return ArrayData(whole.take(kept), whole.take(held), class_names, notes, cut=True)
 
 
-def as_images(array: np.ndarray, *, origin: str) -> np.ndarray:
+def as_images(
+    array: np.ndarray, *, origin: str, channels: Channels | None = None, tensor: bool = False, how: str = ""
+) -> np.ndarray:
     """Images in the order [N, C, H, W], as uint8 or float32.
 
-    [N, H, W] is grey. Channels may come last: where the last axis has 1 or 3 entries and the second has not.
+    [N, H, W] is grey. Where the channels are in [N, C, H, W] or [N, H, W, C] is decided in `axes`.
 
     >>> as_images(np.zeros((5, 8, 8, 3), np.uint8), origin="x").shape
     (5, 3, 8, 8)
 
+    Args:
+        array: of any order of axes.
+        origin: what to call it in an error.
+        channels: where they are; None: the shape decides.
+        tensor, how: as in `axes.find_channels`.
+
     Raises:
-        DataError: another number of axes, an empty image, or a type that is neither 8-bit nor floating point.
+        DataError: another number of axes, an empty image, channels that may be first or last, or a type that is neither
+            8-bit nor floating point.
     """
-    if array.ndim == 4 and array.shape[3] in (1, 3) and array.shape[1] not in (1, 3):
-        array = array.transpose(0, 3, 1, 2)
-    elif array.ndim == 3:
+    if array.ndim == 3:
         array = array[:, None]
+    elif array.ndim == 4 and 0 not in array.shape[1:]:
+        shape = (array.shape[1], array.shape[2], array.shape[3])
+        if (channels or find_channels(shape, origin=origin, tensor=tensor, how=how)) == "last":
+            array = array.transpose(0, 3, 1, 2)
     if array.ndim != 4 or 0 in array.shape[1:]:
         raise DataError(
             f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}"
@@ -108,6 +120,27 @@ def to_floats(dtype: np.dtype) -> str:
     if dtype.kind == "b":
         return "convert them with x.astype('float32')"
     return "give each image as numbers, one shape for all"
+
+
+def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str) -> str:
+    """How the axes of an array of images were understood.
+
+    >>> reading((5, 8, 9, 3), (5, 3, 8, 9), origin="train")
+    'train: 5 images of 8x9 pixels in 3 channels, read as [N, H, W, C]'
+
+    Args:
+        came: its shape.
+        read: [N, C, H, W] of what `as_images` made of it.
+        origin: what to call it.
+    """
+    count, channels, height, width = read
+    if len(came) == 3:
+        order = "[N, H, W]"
+    elif tuple(came) == tuple(read):
+        order = "[N, C, H, W]"
+    else:
+        order = "[N, H, W, C]"
+    return f"{origin}: {count:,} images of {described((channels, height, width), 'first')}, read as {order}"
 
 
 def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Samples read one by one from a map-style torch.utils.data.Dataset.
 
-A sample is (image, label) or {"image": …, "label": …}. An image is a PIL image, or a tensor or array [C, H, W] or
-[H, W], uint8 or floating point. The data set is read through once when it is taken in: every image must have one shape,
-finite values and a whole-numbered label; what is seen then gives the mean and standard deviation of any part of it.
+A sample is (image, label) or {"image": …, "label": …}. An image is a PIL image, or a tensor or array [C, H, W],
+[H, W, C] or [H, W], uint8 or floating point; the first sample decides where the channels are (`axes`). The data set is
+read through once when it is taken in: every image must have one shape, finite values and a whole-numbered label; what
+is seen then gives the mean and standard deviation of any part of it.
 
 The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
 of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards.
@@ -21,11 +22,13 @@ import numpy as np
 import torch
 
 from calando.errors import DataError
+from calando.workloads.data.axes import Channels, described, find_channels
 from calando.workloads.data.source import Moments
 
 __all__ = ["DatasetSource", "MapDataset"]
 
 _TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
+_LOOKED_AT = 32  # samples of which two more looks are taken: a transform of one look in ten is missed once in 800 times
 
 
 class MapDataset(Protocol):
@@ -42,10 +45,15 @@ class MapDataset(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8)."""
+    """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
+
+    `channels` are where they are in tensors and arrays, `came` says in what form the first image came.
+    """
 
     shape: tuple[int, int, int]
     dtype: torch.dtype
+    channels: Channels
+    came: str
     labels: torch.Tensor
     sums: np.ndarray
     squares: np.ndarray
@@ -62,16 +70,17 @@ class DatasetSource:
     Args:
         dataset: map-style: `len(dataset)` and `dataset[i]`.
         origin: what to call it in an error.
+        channels: where they are in tensors and arrays; None: the shape of the first decides.
 
     Raises:
         DataError: no length, no samples, or a sample that cannot be used; names its position.
     """
 
-    def __init__(self, dataset: MapDataset, *, origin: str) -> None:
+    def __init__(self, dataset: MapDataset, *, origin: str, channels: Channels | None = None) -> None:
         self._dataset = dataset
         self.origin = origin
         with _seeded_and_restored():
-            self._scan = _scan(dataset, origin=origin)
+            self._scan = _scan(dataset, origin=origin, channels=channels)
         self._rows = torch.arange(len(self._scan.labels))
 
     @property
@@ -95,7 +104,7 @@ class DatasetSource:
         """
         images = []
         for place in self._rows[rows].tolist():
-            image, _ = _sample(self._dataset, place, origin=self.origin)
+            image, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
             _same(image, self._scan.shape, self._scan.dtype, origin=f"{self.origin}, sample {place}")
             images.append(image)
         return torch.stack(images)
@@ -105,6 +114,26 @@ class DatasetSource:
         part = object.__new__(DatasetSource)
         part._dataset, part.origin, part._scan, part._rows = self._dataset, self.origin, self._scan, self._rows[rows]
         return part
+
+    @property
+    def reading(self) -> str:
+        """How the axes of the images were understood."""
+        what = described(self._scan.shape, "first")
+        return f"{self.origin}: {len(self):,} images of {what}, read from {self._scan.came}"
+
+    def first_that_varies(self) -> int | None:
+        """Position of the first sample, among some, of which two looks differ: something draws at random there."""
+        places = np.linspace(0, len(self) - 1, min(len(self), _LOOKED_AT)).round().astype(np.int64).tolist()
+
+        def look(place: int, seed: int) -> torch.Tensor:
+            with _seeded_and_restored(seed):
+                return self.fetch(torch.tensor([place]))
+
+        for turn, place in enumerate(places):  # other seeds for each: with a few, every look might draw alike
+            one, other = look(place, 2 * turn + 1), look(place, 2 * turn + 2)
+            if not torch.equal(one.nan_to_num(), other.nan_to_num()):
+                return int(place)
+        return None
 
     def moments(self) -> Moments:
         """From the sums that the first look kept of each sample."""
@@ -127,7 +156,7 @@ class DatasetSource:
         return digest.digest()
 
 
-def _scan(dataset: MapDataset, *, origin: str) -> _Scan:
+def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Scan:
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise DataError(
             f"{origin}: a data set must have a length and be indexed by position (map-style), "
@@ -135,36 +164,65 @@ def _scan(dataset: MapDataset, *, origin: str) -> _Scan:
         )
     if len(dataset) == 0:
         raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
-    first, _ = _sample(dataset, 0, origin=origin)
+    name = f"{origin}, sample 0"
+    content, _ = _content(dataset, 0, name=name)
+    channels = channels or _channels_of(content, name=name)
+    first = _image(content, name=name, channels=channels)
     shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
     labels = torch.empty(len(dataset), dtype=torch.int64)
     sums, squares = np.empty((2, len(dataset), shape[0]))
     for place in range(len(dataset)):
-        image, labels[place] = _sample(dataset, place, origin=origin)
+        image, labels[place] = _sample(dataset, place, origin=origin, channels=channels)
         _same(image, shape, dtype, origin=f"{origin}, sample {place}")
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
-    return _Scan(shape, dtype, labels, sums, squares)
+    return _Scan(shape, dtype, channels, _came(content, channels), labels, sums, squares)
 
 
-def _sample(dataset: MapDataset, place: int, *, origin: str) -> tuple[torch.Tensor, int]:
+def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int]:
     name = f"{origin}, sample {place}"
+    image, label = _content(dataset, place, name=name)
+    return _image(image, name=name, channels=channels), _label(label, name=name)
+
+
+def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, object]:
     try:
         sample = dataset[place]
     except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
         raise DataError(f"{name}: cannot be read: {error}") from error
     if isinstance(sample, Mapping) and "image" in sample and "label" in sample:
-        image, label = sample["image"], sample["label"]
-    elif isinstance(sample, Sequence) and len(sample) == 2:
-        image, label = sample
-    else:
-        raise DataError(
-            f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}"
-        )
-    return _image(image, name=name), _label(label, name=name)
+        return sample["image"], sample["label"]
+    if isinstance(sample, Sequence) and len(sample) == 2:
+        return sample[0], sample[1]
+    raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
 
 
-def _image(image: object, *, name: str) -> torch.Tensor:
+def _is_pil(image: object) -> bool:
+    return hasattr(image, "getbands")
+
+
+def _shape(image: object) -> tuple[int, ...]:
+    return tuple(image.shape if isinstance(image, torch.Tensor) else np.asarray(image).shape)
+
+
+def _channels_of(image: object, *, name: str) -> Channels:
+    """Where the channels are in images like this one; "first" where that says nothing."""
+    shape = _shape(image)
+    if _is_pil(image) or len(shape) != 3 or 0 in shape:
+        return "first"
+    of_one, tensor = (shape[0], shape[1], shape[2]), isinstance(image, torch.Tensor)
+    return find_channels(of_one, origin=name, tensor=tensor, how=" in calando.workload(…)")
+
+
+def _came(image: object, channels: Channels) -> str:
+    if _is_pil(image):
+        return "PIL images"
+    kind = "tensors" if isinstance(image, torch.Tensor) else "arrays"
+    order = "[H, W]" if len(_shape(image)) == 2 else "[C, H, W]" if channels == "first" else "[H, W, C]"
+    return f"{kind} {order}"
+
+
+def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:
     if isinstance(image, torch.Tensor):
         tensor = image.detach().cpu()
     else:
@@ -181,11 +239,15 @@ def _image(image: object, *, name: str) -> torch.Tensor:
                 else type(image).__name__
             )
             raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {came}")
-        pil_colour = array.ndim == 3 and not isinstance(image, np.ndarray)
-        tensor = torch.from_numpy(np.array(array.transpose(2, 0, 1) if pil_colour else array))
-    tensor = tensor[None] if tensor.ndim == 2 else tensor
-    if tensor.ndim != 3 or 0 in tensor.shape:
-        raise DataError(f"{name}: the image must have the axes [C, H, W] or [H, W], got {tuple(tensor.shape)}")
+        tensor = torch.from_numpy(np.array(array))
+    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
+        raise DataError(
+            f"{name}: the image must have the axes [C, H, W], [H, W, C] or [H, W], got {tuple(tensor.shape)}"
+        )
+    if tensor.ndim == 2:
+        tensor = tensor[None]
+    elif _is_pil(image) or channels == "last":
+        tensor = tensor.permute(2, 0, 1).contiguous()
     if tensor.dtype == torch.uint8:
         return tensor
     if tensor.is_floating_point():
@@ -209,11 +271,11 @@ def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, 
 
 
 @contextmanager
-def _seeded_and_restored() -> Iterator[None]:
+def _seeded_and_restored(seed: int = 0) -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(0)
-    np.random.seed(0)
-    torch.default_generator.manual_seed(0)  # torch.manual_seed would also touch the user's GPU generators
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch the user's GPU generators
     try:
         yield
     finally:
