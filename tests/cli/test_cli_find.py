@@ -1,6 +1,5 @@
 """`calando find`: what it says, in words and numbers, and what it refuses."""
 
-import math
 import re
 
 import numpy as np
@@ -46,7 +45,8 @@ def test_json_holds_the_curves_and_the_judgement_and_a_figure_can_be_had_too(cal
     losses = np.array(group["curves"]["losses"], float)
     assert losses.shape == (2, len(rates))
     again = suggest(
-        RangeCurves.from_arrays(rates, losses, stopped=group["curves"]["stopped"], chance=math.log(10)), usual=0.1
+        RangeCurves.from_arrays(rates, losses, stopped=group["curves"]["stopped"], chance=group["curves"]["chance"]),
+        usual=0.1,
     )
     assert group["suggestion"]["decayed"]["rate"] == pytest.approx(again.decayed.rate)
     assert group["suggestion"]["reasons"] == list(again.reasons)

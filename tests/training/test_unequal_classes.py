@@ -7,7 +7,13 @@ from torch import nn
 
 import calando
 from calando.controllers import Observation, Rollback
+from calando.errors import UsageError
+from calando.records.store import Store
+from calando.report import training_figure
+from calando.report.run_rows import run_rows
+from calando.training.lane import holding_lane, seed_step
 from calando.training.loop import execute
+from calando.training.state import start
 from calando.workloads.chance import chance_of
 
 HIGH = "sgd(lr=1.5, momentum=0.9)"
@@ -126,3 +132,52 @@ def test_rare_samples_are_no_spike(batch_size):
         seen = Observation(step=step, loss=loss, chance=chance.loss, batch_chance=chance.of_batch(batch))
         state, action = controller.respond(state, seen)
         assert not action.rewind, (step, action.event)
+
+
+def test_in_a_loop_of_ones_own_the_labels_give_what_calandos_own_loop_knows(rare):
+    text = f"{HIGH} | rollback(warmup=3)"
+    spec = a_run(text, rare, steps=150)
+    record = execute(spec, rare)
+    with holding_lane(spec.lane):
+        network = start(spec, rare).network
+        training = calando.follow(network, text, total_steps=spec.steps, chance=rare.train.labels)
+        index = 0
+        while not training.done:
+            seed_step(spec.seed, index)
+            images, targets = rare.batch(index, seed=spec.seed)
+            loss = rare.loss(network(images), targets)
+            loss.backward()
+            training.optimizer.step()
+            training.optimizer.zero_grad()
+            training.observe(loss=loss, targets=targets)
+            index += 1
+    assert training.events == tuple(event.text for event in record.events if event.kind == "controller")
+    assert training.events
+
+
+def test_labels_that_are_none_are_refused():
+    network = nn.Linear(2, 2)
+    for wrong in (torch.rand(4), [0, 0], [], [-1, 1], object(), True, "a"):
+        with pytest.raises(UsageError, match="chance must be a loss above 0, .*or the class numbers"):
+            calando.follow(network, "sgd(lr=0.1) | rollback()", total_steps=9, chance=wrong)
+    for chance, words in ((0.2, r"give follow\(chance=labels\)"), ([0, 1], "targets must be class numbers 0 … 1")):
+        training = calando.follow(network, "sgd(lr=0.1) | rollback(warmup=1, every=1)", total_steps=9, chance=chance)
+        network(torch.ones(1, 2)).sum().backward()
+        training.optimizer.step()
+        with pytest.raises(UsageError, match=words):
+            training.observe(loss=1.0, targets=torch.tensor([2]))
+
+
+def test_what_scores_at_chance_is_called_so_where_its_score_is_shown(rare, tmp_path):
+    summary = calando.compare(
+        rare, "sgd(lr=1.5, momentum=0.9)", folder=tmp_path, steps=60, seeds=2, executor="inline", listen=lambda _: None
+    )
+    (result,) = summary.results
+    assert result.test.mean > 0.95
+    assert "2 of 2 final runs score no better than always naming one class" in result.note
+    assert "every final run diverged or ended at chance level" in summary.headline
+    with Store.open(tmp_path) as store:
+        rows = run_rows(summary, store.runs(), store.tests())
+        title = str(training_figure(next(iter(store.runs().values()))).to_dict()["title"])
+    assert [row.outcome for row in rows] == ["died at chance"] * 2
+    assert "(chance)" in title

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from typing import Any, final
@@ -38,6 +38,7 @@ from calando.training.batch_norm import gathering_statistics
 from calando.training.evaluated import BATCHES
 from calando.training.lent import lending, undisturbed_loader
 from calando.training.range_test.loss import moved
+from calando.workloads.chance import Chance, chance_of
 
 __all__ = ["Following", "follow"]
 
@@ -51,7 +52,7 @@ def follow(
     total_steps: int,
     steps_per_epoch: int | None = None,
     lr: float | None = None,
-    chance: float | None = None,
+    chance: float | torch.Tensor | Sequence[int] | None = None,
 ) -> Following:
     """Train a network in your own loop with any strategy: method, schedules, average and controllers.
 
@@ -61,8 +62,9 @@ def follow(
         total_steps: the horizon in updates; beyond it the last rate holds.
         steps_per_epoch: updates in one epoch; needed where a length is in epochs.
         lr: the base rate, where the strategy leaves it to trials (`lr=auto`); it wins over the strategy's.
-        chance: the loss of a network that knows nothing, log(classes) for a mean cross-entropy; with it a rollback sees
-            a network that died.
+        chance: with it a rollback sees a network that died. Of a mean cross-entropy the class numbers of the training
+            samples, as `dataset.targets`; or the loss of a network that knows how frequent each class is and nothing
+            else: the entropy of these, log(classes) where all are equally frequent.
 
     Raises:
         UsageError: a strategy that is none, has no rate, or does not fit the horizon or the network; a package that is
@@ -85,12 +87,9 @@ def follow(
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
     if not isinstance(strategy, str | os.PathLike | StrategySpec):
         raise UsageError(f"strategy must be a preset's name, a text or a file, got {strategy!r}")
-    if chance is not None and (
-        isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 < chance < math.inf
-    ):
-        raise UsageError(f"chance must be a loss above 0, such as log(classes), got {chance!r}")
+    known = _chance(chance)
     spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
-    return Following(network, spec, lr=lr, chance=chance, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    return Following(network, spec, lr=lr, chance=known, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
 
 @final
@@ -112,7 +111,7 @@ class Following:
         strategy: StrategySpec,
         *,
         lr: float | None,
-        chance: float | None,
+        chance: float | Chance | None,
         total_steps: int,
         steps_per_epoch: int | None,
     ) -> None:
@@ -129,10 +128,11 @@ class Following:
             network,
             proxy(self.optimizer),
             strategy,
-            chance=chance,
+            chance=chance.loss if isinstance(chance, Chance) else chance,
             total_steps=total_steps,
             steps_per_epoch=steps_per_epoch,
         )
+        self._chance = chance if isinstance(chance, Chance) else None
         note_driven(self.optimizer)
         updates = self._updates
         StepHooks(
@@ -195,6 +195,7 @@ class Following:
         loss: float | torch.Tensor | None = None,
         validation_loss: float | torch.Tensor | None = None,
         validation_score: float | torch.Tensor | None = None,
+        targets: torch.Tensor | None = None,
     ) -> tuple[str, ...]:
         """Tell the controllers what came of the last update; after `optimizer.step()`, at most once an update.
 
@@ -202,6 +203,8 @@ class Following:
             loss: the training loss of its batch; after every update where a rollback, or a plateau on the training
                 loss, is there.
             validation_loss, validation_score: where an evaluation followed.
+            targets: the class numbers of its batch, where `chance` was given as those of all samples: where classes are
+                unequal, a batch's loss depends on which of them are in it.
 
         Returns:
             What they did, in sentences; mostly nothing.
@@ -219,9 +222,26 @@ class Following:
         ()
         ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 step',)
         """
+        batch_chance = None if targets is None else self._chance_of(targets)
         return self._updates.observe(
-            self.optimizer, loss=loss, validation_loss=validation_loss, validation_score=validation_score
+            self.optimizer,
+            loss=loss,
+            validation_loss=validation_loss,
+            validation_score=validation_score,
+            batch_chance=batch_chance,
         )
+
+    def _chance_of(self, targets: torch.Tensor) -> float:
+        if self._chance is None:
+            raise UsageError("targets are compared with the labels of all samples: give follow(chance=labels) as well")
+        numbers = torch.as_tensor(targets).detach().cpu().flatten()
+        if (
+            not len(numbers)
+            or numbers.is_floating_point()
+            or not 0 <= numbers.min() <= numbers.max() < self._chance.classes
+        ):
+            raise UsageError(f"observe: targets must be class numbers 0 … {self._chance.classes - 1}, got {targets!r}")
+        return self._chance.of_batch(numbers.long())
 
     @contextmanager
     def evaluated(
@@ -308,6 +328,23 @@ class Following:
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise UsageError(f"lr must be a positive finite number, got {rate!r}")
         return float(rate)
+
+
+def _chance(given: object) -> float | Chance | None:
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < math.inf):
+        return given
+    wanted = "chance must be a loss above 0, such as log(classes), or the class numbers of the training samples"
+    if isinstance(given, bool | int | float | str):
+        raise UsageError(f"{wanted}, got {given!r}")
+    try:
+        labels = torch.as_tensor(given).detach().cpu().flatten()
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"{wanted}, got a {type(given).__name__}") from None
+    if not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool or int(labels.min()) < 0:
+        raise UsageError(f"{wanted}, got {len(labels)} numbers of {labels.dtype}")
+    if (classes := int(labels.max()) + 1) < 2:
+        raise UsageError(f"{wanted}, got one class alone")
+    return chance_of(labels.long(), classes=classes)
 
 
 def _forward(network: nn.Module, batch: Any) -> object:

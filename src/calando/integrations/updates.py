@@ -236,7 +236,9 @@ class Updates:
         self._kept, self._loading, self._loading_state = [], {}, {}
         self._driver.write(self.step, multiplier=math.prod(self._multipliers))
 
-    def observe(self, optimizer: Optimizer, **seen: float | torch.Tensor | None) -> tuple[str, ...]:
+    def observe(
+        self, optimizer: Optimizer, *, batch_chance: float | None = None, **seen: float | torch.Tensor | None
+    ) -> tuple[str, ...]:
         """The controllers' answers to the last update: `Following.observe`."""
         given = {name: _number(name, value) for name, value in seen.items() if value is not None}
         if self.step == self._observed and given.keys() == {"loss"}:
@@ -244,7 +246,13 @@ class Updates:
         wanted = [controller.wants(self.step).seen for controller in self.controllers]
         self._check_seen(given, wanted)
         self._observed = self.step
-        observation = Observation(**{"loss": 0.0, **given}, step=self.step - 1, chance=self._chance, dead=self._dead)
+        observation = Observation(
+            **{"loss": 0.0, **given},
+            step=self.step - 1,
+            chance=self._chance,
+            batch_chance=batch_chance,
+            dead=self._dead,
+        )
         answers: dict[int, Action] = {}
         for index, controller in enumerate(self.controllers):
             if wanted[index] in given:

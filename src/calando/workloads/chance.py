@@ -36,6 +36,11 @@ class Chance:
     costs: torch.Tensor
     loss: float
 
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.costs)
+
     def of_batch(self, targets: torch.Tensor) -> float:
         """Its loss on a batch with these targets, int64[B]."""
         return float(self.costs[targets].mean())
