@@ -134,6 +134,40 @@ def test_rare_samples_are_no_spike(batch_size):
         assert not action.rewind, (step, action.event)
 
 
+def learning(sizes, *, batch_size, seed, updates=400):
+    """(loss, chance of its batch) of a linear network on classes that overlap, and the mean loss at chance."""
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.cat([torch.full((size,), place) for place, size in enumerate(sizes)])
+    inputs = 0.5 * torch.randn(len(sizes), 10, generator=rng)[labels] + torch.randn(len(labels), 10, generator=rng)
+    chance, network = chance_of(labels, classes=len(sizes)), nn.Linear(10, len(sizes))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    optimizer, found = torch.optim.SGD(network.parameters(), lr=0.003, momentum=0.9), []
+    for _ in range(updates):
+        rows = torch.randint(len(labels), (batch_size,), generator=rng)
+        loss = nn.functional.cross_entropy(network(inputs[rows]), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append((loss.item(), chance.of_batch(labels[rows])))
+    return found, chance.loss
+
+
+@pytest.mark.parametrize("sizes", [(1000, 52), (1000, 10), (500, 300, 100, 20), (100, 100)])
+@pytest.mark.parametrize("batch_size", [4, 16, 64])
+def test_a_network_that_learns_slowly_is_left_alone(sizes, batch_size):
+    """Also where a window of small batches holds hardly a rare sample."""
+    for seed in range(2):
+        found, chance = learning(sizes, batch_size=batch_size, seed=seed)
+        controller = Rollback()
+        state = controller.initial()
+        for step, (loss, own) in enumerate(found):
+            seen = Observation(step=step, loss=loss, chance=chance, batch_chance=own)
+            state, action = controller.respond(state, seen)
+            assert not action.rewind, (seed, step, action.event)
+
+
 def test_in_a_loop_of_ones_own_the_labels_give_what_calandos_own_loop_knows(rare):
     text = f"{HIGH} | rollback(warmup=3)"
     spec = a_run(text, rare, steps=150)

@@ -7,6 +7,9 @@ to hold is no knowledge. A mean, because where classes are unequal most batches 
 have a loss far below chance, and a few one far above: their median says that it learned. Cut at twice c, because a
 single batch may have any loss.
 
+Where the window's batches hold much fewer rare samples than usual, c below 3/4 of chance in the mean, the level says
+nothing: on frequent classes alone any network is better than chance.
+
 The window is kept in a controller's state, an entry a loss, so that a checkpoint has it to the bit.
 """
 
@@ -20,8 +23,10 @@ __all__ = ["empty_level", "level_of", "remember_level"]
 
 WINDOW = 16
 MOST = 2.0
+LEAST_OWN = 0.75
 
-_ENTRIES = tuple(f"excess {index}" for index in range(WINDOW))
+_EXCESS = tuple(f"excess {index}" for index in range(WINDOW))
+_OWN = tuple(f"own {index}" for index in range(WINDOW))
 
 
 def empty_level() -> State:
@@ -36,12 +41,13 @@ def remember_level(state: State, observation: Observation) -> None:
         return
     own = chance if observation.batch_chance is None else observation.batch_chance
     count = int(state.get("compared", 0.0))  # a state of before there was such a window
-    state[_ENTRIES[count % WINDOW]] = (min(observation.loss, MOST * own) - own) / chance
+    state[_EXCESS[count % WINDOW]] = (min(observation.loss, MOST * own) - own) / chance
+    state[_OWN[count % WINDOW]] = own / chance
     state["compared"] = count + 1.0
 
 
 def level_of(state: State) -> float:
-    """The level; inf as long as it is unknown: fewer than 16 losses, or no chance to compare them with.
+    """The level; inf where it is unknown: fewer than 16 losses, nothing to compare them with, or too few rare samples.
 
     >>> state = empty_level()
     >>> for loss in [0.5] * 15 + [100]:
@@ -51,4 +57,6 @@ def level_of(state: State) -> float:
     """
     if state.get("compared", 0.0) < WINDOW:
         return math.inf
-    return 1.0 + math.fsum(state[entry] for entry in _ENTRIES) / WINDOW
+    if math.fsum(state[entry] for entry in _OWN) < LEAST_OWN * WINDOW:
+        return math.inf
+    return 1.0 + math.fsum(state[entry] for entry in _EXCESS) / WINDOW
