@@ -226,6 +226,8 @@ def _observe(state: TrainState, observation: Observation) -> None:
 def _record(state: TrainState, workload: Workload) -> RunRecord:
     outcome: Outcome = "finished"
     events = list(state.events)
+    if state.stopped is None and (text := _score_at_chance(state, workload)):
+        events.append(Event(step=state.step - 1, kind="chance", text=text))
     if state.stopped is not None:
         outcome = "diverged"
     elif _at_chance(state, workload):
@@ -235,8 +237,6 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
             "the network died or never learned"
         )
         events.append(Event(step=state.step - 1, kind="died", text=text))
-    if state.stopped is None and (text := _score_at_chance(state, workload)):
-        events.append(Event(step=state.step - 1, kind="chance", text=text))
     if state.evaluations and others_evaluated(state) and statistics_of(state.network):
         text = (
             f"batch-norm statistics were worked out anew from {BATCHES} training batches before each of "
