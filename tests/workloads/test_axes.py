@@ -112,6 +112,8 @@ def test_what_may_be_either_is_refused_and_the_advice_works(shape: tuple[int, in
     first = workload(train=given_as, model=net, batch_size=8, channels="first")  # type: ignore[arg-type]
     last = workload(train=given_as, model=net, batch_size=8, channels="last")  # type: ignore[arg-type]
     assert (first.shape, last.shape) == ((a, b, c), (c, a, b))
+    assert first.notes[0].endswith("C, H, W]")
+    assert last.notes[0].endswith("H, W, C]")
     rows = torch.arange(5)
     assert torch.equal(first.train.fetch(rows), last.train.fetch(rows).permute(0, 2, 3, 1))
 

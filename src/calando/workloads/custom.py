@@ -129,7 +129,7 @@ def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tupl
         pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
         numbers = as_labels(labels, origin=origin)
         source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
-        return source, reading(images.shape, pixels.shape, origin=origin)
+        return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)
     found = DatasetSource(samples, origin=origin, channels=channels)
     return found, found.reading
 

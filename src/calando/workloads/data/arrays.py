@@ -122,7 +122,7 @@ def to_floats(dtype: np.dtype) -> str:
     return "give each image as numbers, one shape for all"
 
 
-def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str) -> str:
+def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channels: Channels | None = None) -> str:
     """How the axes of an array of images were understood.
 
     >>> reading((5, 8, 9, 3), (5, 3, 8, 9), origin="train")
@@ -132,15 +132,16 @@ def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str) -> str
         came: its shape.
         read: [N, C, H, W] of what `as_images` made of it.
         origin: what to call it.
+        channels: as given to `as_images`.
     """
-    count, channels, height, width = read
+    count, depth, height, width = read
     if len(came) == 3:
         order = "[N, H, W]"
-    elif tuple(came) == tuple(read):
+    elif channels == "first" or (channels is None and tuple(came) == tuple(read)):
         order = "[N, C, H, W]"
     else:
         order = "[N, H, W, C]"
-    return f"{origin}: {count:,} images of {described((channels, height, width), 'first')}, read as {order}"
+    return f"{origin}: {count:,} images of {described((depth, height, width), 'first')}, read as {order}"
 
 
 def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:

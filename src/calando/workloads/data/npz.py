@@ -17,7 +17,7 @@ import numpy as np
 
 from calando.errors import DataError, UsageError
 from calando.workloads.data.arrays import ArrayData, Part, as_images, as_labels, reading, with_test
-from calando.workloads.data.axes import check_channels
+from calando.workloads.data.axes import Channels, check_channels
 
 __all__ = ["read_npz"]
 
@@ -47,18 +47,20 @@ def read_npz(path: Path) -> ArrayData:
 
 
 def _part(arrays: dict[str, np.ndarray], images: str, labels: str, origin: str) -> Part:
-    channels = None
-    if _CHANNELS in arrays:
-        try:
-            channels = check_channels(str(arrays[_CHANNELS]))
-        except UsageError as error:
-            raise DataError(f"{origin}: {error}") from error
-    pixels = as_images(arrays[images], origin=origin, channels=channels, how=_HOW)
+    pixels = as_images(arrays[images], origin=origin, channels=_channels(arrays, origin), how=_HOW)
     return Part(pixels, as_labels(arrays[labels], origin=origin), origin)
 
 
+def _channels(arrays: dict[str, np.ndarray], origin: str) -> Channels | None:
+    try:
+        return check_channels(str(arrays[_CHANNELS])) if _CHANNELS in arrays else None
+    except UsageError as error:
+        raise DataError(f"{origin}: {error}") from error
+
+
 def _notes(arrays: dict[str, np.ndarray], images: str, part: Part) -> tuple[str, ...]:
-    return (reading(arrays[images].shape, part.images.shape, origin=part.origin),)
+    channels = _channels(arrays, part.origin)
+    return (reading(arrays[images].shape, part.images.shape, origin=part.origin, channels=channels),)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
