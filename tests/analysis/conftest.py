@@ -22,6 +22,7 @@ def make_study(
     seeds: int = 3,
     grid: tuple[float, ...] = (0.01, 0.1, 1.0),
     target: float | None = None,
+    **more: int | None,
 ) -> StudySpec:
     return StudySpec(
         workload=WorkloadSpec(data="digits"),
@@ -32,6 +33,7 @@ def make_study(
         steps_per_epoch=10,
         evaluate_every=25,
         target=target,
+        **more,
     )
 
 

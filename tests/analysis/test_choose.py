@@ -1,60 +1,22 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import final_runs, log_grid, settle_rate
-from calando.errors import UsageError
+from calando.analysis import final_runs, rates_that_may_come, settle_rate
 
 
-def settle(fake, scores, *, losses=None, grid=(0.01, 0.1, 1.0)):
+def settle(fake, scores, *, losses=None, grid=(0.01, 0.1, 1.0), **options):
     """Settle the rate of one strategy whose trial at a rate gives `scores[rate]`; missing rates stay pending."""
-    study = fake.study(fake.strategy("a"), grid=grid)
+    study = fake.study(fake.strategy("a"), grid=grid, **options)
     runs = {}
     for lr, verdict in scores.items():
         run = study.run(study.strategies[0].at_rate(lr), seed=0)
         runs[run.digest()] = fake.record(run, verdict, loss=(losses or {}).get(lr))
     return settle_rate(study, study.strategies[0], runs)
-
-
-@given(st.floats(1e-8, 1e3), st.floats(2, 1e6), st.integers(2, 9))
-def test_log_grid_is_geometric_round_its_centre(centre, span, count):
-    grid = log_grid(centre, span, count)
-    assert len(grid) == count
-    assert grid[-1] / grid[0] == pytest.approx(span, rel=0.011)
-    assert math.sqrt(grid[0] * grid[-1]) == pytest.approx(centre, rel=0.006)
-    ratio = span ** (1 / (count - 1))
-    assert all(high / low == pytest.approx(ratio, rel=0.011) for low, high in pairwise(grid))
-    assert all(rate == float(f"{rate:.3g}") for rate in grid)
-
-
-def test_log_grid_of_one_rate_is_its_centre():
-    assert log_grid(0.1, 100, 1) == (0.1,)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ((0.1, 100, 0), "at least 1, got 0"),
-        ((0.0, 100, 3), "centre .* positive and finite, got 0.0"),
-        ((-1.0, 100, 3), "centre .* got -1.0"),
-        ((math.nan, 100, 3), "centre .* got nan"),
-        ((math.inf, 100, 3), "centre .* got inf"),
-        ((0.1, math.inf, 3), "span .* got inf"),
-        ((0.1, math.nan, 1), "span .* got nan"),
-        ((0.1, 0.5, 3), "span .* above 1, got 0.5"),
-        ((0.1, 1.0001, 3), "too close to tell apart"),
-        ((1e308, 1e6, 3), "leaves the range of numbers"),
-        ((1e-320, 1e20, 3), "leaves the range of numbers"),
-    ],
-)
-def test_log_grid_refuses(arguments, says):
-    with pytest.raises(UsageError, match=says):
-        log_grid(*arguments)
 
 
 def test_a_given_rate_needs_no_trial(fake):
@@ -75,30 +37,71 @@ def test_an_inner_winner_settles_at_once(fake):
     assert (choice.lr, choice.extended, choice.at_edge, choice.pending) == (0.1, None, False, ())
 
 
-@pytest.mark.parametrize(("winner", "edge", "beyond"), [(0.01, "low", 0.001), (1.0, "high", 10.0)])
-def test_a_winner_on_the_edge_asks_for_one_more_point(fake, winner, edge, beyond):
-    scores = dict.fromkeys((0.01, 0.1, 1.0), 0.5) | {winner: 0.9}
-    choice = settle(fake, scores)
-    assert (choice.lr, choice.extended) == (None, edge)
-    assert [run.lr for run in choice.pending] == [beyond]
-    assert [run.lr for run in choice.trials] == sorted([0.01, 0.1, 1.0, beyond])
-
-    beaten = settle(fake, scores | {beyond: 0.7})
-    assert (beaten.lr, beaten.extended, beaten.at_edge, beaten.pending) == (winner, edge, False, ())
-    won = settle(fake, scores | {beyond: 0.95})
-    assert (won.lr, won.extended, won.at_edge, won.pending) == (beyond, edge, True, ())
-
-
-def test_the_ratio_is_that_of_the_neighbours(fake):
-    low = settle(fake, {0.01: 0.9, 0.05: 0.5, 1.0: 0.5}, grid=(0.01, 0.05, 1.0))
-    high = settle(fake, {0.01: 0.5, 0.05: 0.5, 1.0: 0.9}, grid=(0.01, 0.05, 1.0))
-    assert [run.lr for run in low.pending + high.pending] == [0.002, 20.0]
+@pytest.mark.parametrize(("edge", "beyond"), [("low", (0.001, 1e-4, 1e-5, 1e-6)), ("high", (10.0, 100.0, 1e3, 1e4))])
+@pytest.mark.parametrize("steps", range(5))
+def test_the_grid_goes_on_until_the_best_is_inside(fake, edge, beyond, steps):
+    """One rate after another past the end where the best is; `steps` of them are better than the one before."""
+    grid = (0.01, 0.1, 1.0)
+    made = dict(zip(grid, (0.3, 0.2, 0.1) if edge == "low" else (0.1, 0.2, 0.3), strict=True))
+    for place, rate in enumerate(beyond[: steps + 1]):
+        choice = settle(fake, made)
+        assert (choice.lr, choice.extended, [run.lr for run in choice.pending]) == (None, edge, [rate])
+        assert [run.lr for run in choice.trials] == sorted([*made, rate])
+        made[rate] = 0.4 + place / 10 if place < steps else 0.25
+    won = (grid[0] if edge == "low" else grid[-1], *beyond)[steps]
+    choice = settle(fake, made)
+    assert (choice.lr, choice.extended, choice.pending) == (won, edge, ())
+    assert (choice.at_edge, choice.tuned_out) == (steps == 4, steps < 4)
 
 
-def test_a_grid_finer_than_three_digits_still_extends_outward(fake):
-    grid = (1.0, 1.0001, 1.0002)
-    choice = settle(fake, {1.0: 0.5, 1.0001: 0.5, 1.0002: 0.9}, grid=grid)
-    assert choice.pending[0].lr == pytest.approx(1.0003, abs=1e-7)
+@pytest.mark.parametrize("beyond", [0, 1, 3])
+def test_it_goes_on_no_further_than_it_may(fake, beyond):
+    made = {0.01: 0.1, 0.1: 0.2, 1.0: 0.3} | {10.0**step: 0.3 + step / 10 for step in range(1, beyond + 1)}
+    choice = settle(fake, made, beyond=beyond)
+    assert (choice.lr, choice.at_edge, choice.tuned_out, choice.pending) == (10.0**beyond, True, False, ())
+
+
+def test_a_score_that_no_longer_rises_towards_the_end_is_not_followed(fake):
+    """A plateau that runs over the end: the rate inside does as well, whatever the losses say."""
+    flat = settle(fake, {0.01: 0.9, 0.1: 0.9, 1.0: 0.9}, losses={0.01: 0.1, 0.1: 0.3, 1.0: 0.2})
+    assert (flat.lr, flat.pending, flat.tuned_out) == (0.1, (), True)
+    rising = {0.01: 0.5, 0.1: 0.8, 1.0: 0.9}
+    assert [run.lr for run in settle(fake, rising).pending] == [10.0]
+    plateau = settle(fake, rising | {10.0: 0.9}, losses={1.0: 0.2, 10.0: 0.1})
+    assert (plateau.lr, plateau.pending, plateau.tuned_out) == (1.0, (), True)
+    two = settle(fake, {0.1: 0.9, 1.0: 0.9}, grid=(0.1, 1.0))
+    assert [run.lr for run in two.pending] == [0.01]  # nothing lies inside yet
+    assert settle(fake, {0.01: 0.9, 0.1: 0.9, 1.0: 0.9}, grid=(0.1, 1.0)).lr == 0.1
+
+
+def test_where_all_diverged_it_goes_on_below_until_one_holds(fake):
+    made = dict.fromkeys((0.01, 0.1, 1.0), "diverged")
+    assert [run.lr for run in settle(fake, made).pending] == [0.001]
+    assert [run.lr for run in settle(fake, made | {0.001: "diverged"}).pending] == [1e-4]
+    holds = made | {0.001: "diverged", 1e-4: 0.8}
+    assert [run.lr for run in settle(fake, holds).pending] == [1e-5]
+    found = settle(fake, holds | {1e-5: 0.6})
+    assert (found.lr, found.tuned_out, found.failed) == (1e-4, True, False)
+    never = settle(fake, dict.fromkeys((1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 1.0), "diverged"))
+    assert (never.lr, never.tuned_out, never.failed, never.pending) == (1e-6, False, True, ())
+
+
+def test_a_lowest_rate_that_diverged_says_more_than_a_higher_one_that_died(fake):
+    choice = settle(fake, {0.01: "diverged", 0.1: "died", 1.0: "diverged"}, losses={0.1: 2.3})
+    assert [run.lr for run in choice.pending] == [0.001]
+
+
+def test_a_study_of_an_old_store_keeps_its_rule(fake):
+    """One rate past the end, rounded as it was, whatever ties: else what was settled would be open again."""
+    made = {0.0316: 0.9, 0.1: 0.8, 0.316: 0.7}
+    choice = settle(fake, made, grid=tuple(made), beyond=None)
+    assert [run.lr for run in choice.pending] == [0.00999]
+    settled = settle(fake, made | {0.00999: 0.95}, grid=tuple(made), beyond=None)
+    assert (settled.lr, settled.at_edge, settled.pending) == (0.00999, True, ())
+    tied = settle(fake, dict.fromkeys((0.01, 0.1, 1.0), 0.9), losses=dict.fromkeys((0.01, 0.1, 1.0), 0.1), beyond=None)
+    assert [run.lr for run in tied.pending] == [0.001]
+    single = settle(fake, {0.1: 0.9}, grid=(0.1,), beyond=None)
+    assert (single.lr, single.at_edge, single.pending) == (0.1, True, ())
 
 
 def test_a_single_rate_is_never_extended(fake):
@@ -123,8 +126,6 @@ def test_where_all_failed_one_that_ran_through_says_more_than_one_that_diverged(
 def test_a_failed_trial_wins_only_where_all_failed(fake, failure):
     assert settle(fake, {0.01: failure, 0.1: 0.05, 1.0: failure}).lr == 0.1
     assert settle(fake, dict.fromkeys((0.01, 0.1, 1.0), failure)).pending[0].lr == 0.001
-    all_failed = settle(fake, dict.fromkeys((0.001, 0.01, 0.1, 1.0), failure))
-    assert (all_failed.lr, all_failed.at_edge) == (0.001, True)
 
 
 @given(
@@ -132,17 +133,32 @@ def test_a_failed_trial_wins_only_where_all_failed(fake, failure):
         sorted
     ),
     quality=st.functions(like=lambda lr: None, returns=st.sampled_from([0.2, 0.5, 0.8, "diverged", "died"]), pure=True),
+    beyond=st.integers(0, 5),
 )
-def test_at_most_one_extra_trial_and_the_best_of_all_wins(fake, grid, quality):
-    study = fake.study(fake.strategy("a"), grid=tuple(grid), seeds=2)
-    *_, runs = fake.play(study, lambda run: quality(run.lr))
-    choice = settle_rate(study, study.strategies[0], runs)
-    assert len(grid) <= len(choice.trials) <= len(grid) + (len(grid) > 1)
-    assert (len(choice.trials) > len(grid)) == (choice.extended is not None)
-    finished = [quality(run.lr) for run in choice.trials if not isinstance(quality(run.lr), str)]
+def test_the_best_of_all_wins_and_is_inside_or_said_not_to_be(fake, grid, quality, beyond):
+    study = fake.study(fake.strategy("a"), grid=tuple(grid), seeds=2, beyond=beyond)
+    strategy = study.strategies[0]
+    may_come = None
+    for runs in fake.play(study, lambda run: quality(run.lr)):
+        choice = settle_rate(study, strategy, runs)
+        # What may still come only shrinks, and whatever is asked for was foreseen.
+        now = set(rates_that_may_come(study, strategy, choice))
+        assert may_come is None or now <= may_come
+        may_come = now
+        assert {run.lr for run in choice.trials} <= now or choice.lr is not None
+    rates = [run.lr for run in choice.trials]
+    assert rates == sorted(set(rates))
+    assert len(grid) <= len(rates) <= len(grid) + (beyond if len(grid) > 1 else 0)
+    assert (len(rates) > len(grid)) == (choice.extended is not None)
+    finished = [quality(lr) for lr in rates if not isinstance(quality(lr), str)]
     assert quality(choice.lr) == max(finished) if finished else isinstance(quality(choice.lr), str)
+    assert choice.failed == (not finished)
+    if choice.tuned_out:
+        assert rates[0] < choice.lr < rates[-1]
+    elif finished and len(grid) > 1:
+        assert len(rates) == len(grid) + beyond
     # The order in which records came in is of no account.
-    assert settle_rate(study, study.strategies[0], dict(reversed(runs.items()))) == choice
+    assert settle_rate(study, strategy, dict(reversed(runs.items()))) == choice
 
 
 def test_final_runs_start_with_the_winning_trial(fake):

@@ -209,16 +209,20 @@ def test_failures_are_counted_once_over_trials_and_final_runs(fake, study):
 
     *_, runs = fake.play(study, judge)
     fixed = next(result for result in summarize(study, runs, {}).results if result.name == "fixed")
-    # Trials 0.001 (the extension, which "won": it is also final seed 0), 0.01, 0.1 and 1.0; final seeds 1 and 2.
-    assert (fixed.lr, fixed.diverged, fixed.died) == (0.001, 4, 2)
-    assert fixed.note == "grid extended to 0.001; every trial diverged or died; best rate on the edge"
+    # Trials 1e-6 (the last that may be added, which "won": it is also final seed 0) to 1.0; final seeds 1 and 2.
+    assert (fixed.lr, fixed.diverged, fixed.died) == (1e-6, 7, 2)
+    assert fixed.note == "grid extended by 4 rates to 1e-06; not tuned out: every trial diverged or died"
 
 
 def test_everything_failed(fake, study):
     summary = finished(fake, study, lambda run: "diverged", lambda run: 0.9)
     assert summary.complete
     assert summary.headline.startswith("No verdict: every final run diverged")
-    assert {c.verdict for c in summary.comparisons} == {"cannot distinguish"}
+    assert {c.verdict for c in summary.comparisons if c.strategy != "step"} == {"not tuned out"}
+    assert {c.verdict for c in summary.comparisons if c.strategy == "step"} <= {
+        "cannot distinguish"
+    }  # was given a rate
+    assert summary.advice is None
     assert summary.target is None
     assert all(result.steps_to_target == () for result in summary.results)
     json.dumps(to_json(summary), allow_nan=False)
@@ -259,7 +263,7 @@ def test_json_is_plain_and_whole(fake, study):
     assert single["results"][0]["test"]["sd"] is None
     *_, runs = fake.play(study, lambda run: "diverged")
     results = to_json(summarize(study, runs, {}))["results"]
-    assert [trial["loss"] for result in results for trial in result["trials"]] == [None] * 8
+    assert [trial["loss"] for result in results for trial in result["trials"]] == [None] * 2 * (3 + 4)
 
 
 def test_json_has_no_numpy_in_it(fake, study):

@@ -14,7 +14,7 @@ from calando.records import Evaluation, Event, RangeRecord, Store, TestScore, ro
 from calando.records import migrate as migrating
 
 KEPT = Path(__file__).parent / "old_stores"
-VERSIONS = ("1", "2", "3")
+VERSIONS = ("1", "2", "3", "4")
 
 
 def dump(path):
@@ -42,6 +42,7 @@ def check(store, version):
     assert store.fingerprint == "0123456789abcdef"
     assert store.command == "calando compare digits --strategies fixed,cosine"
     assert store.study == store.asked
+    assert store.study.beyond is None
     assert [(record.spec.strategy.name, record.spec.lr, record.spec.seed) for record in runs.values()] == [
         ("fixed", 0.1, 0), ("fixed", 0.1, 1), ("cosine", 0.01, 0), ("cosine", 0.1, 0), ("cosine", 1.0, 0),
         ("cosine", 0.1, 1),
@@ -60,6 +61,7 @@ def check(store, version):
         assert record.evaluations == (() if bad else looks)
         assert record.events == ((Event(step=2, kind="diverged", text="loss is nan at update 2"),) if bad else ())
         assert (record.skips, record.undone) == (((), 0) if version == "1" else (((3, 4),), 2))
+        assert record.second_passes == (2 if version == "4" else 0)
         assert (record.chance, record.seconds, record.inherited, record.inherited_seconds) == (0.1, 1.5, 0, 0.0)
         assert record.host == {"machine": "x86_64, 2 cores", "torch": "2.13.0"}
     looked = {digest for digest, record in runs.items() if record.outcome == "finished" and record.spec.lr == 0.1}

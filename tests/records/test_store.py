@@ -203,9 +203,9 @@ def test_a_newer_schema_is_refused_naming_what_is_read(tmp_path):
     Store.create(tmp_path, a_study(), fingerprint="f").__exit__(None, None, None)
     with closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection, connection:
         connection.execute(
-            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "5")[1:], "schema")
+            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "6")[1:], "schema")
         )
-    with pytest.raises(CorruptFile, match="has schema '5', this calando reads 1 to 4"):
+    with pytest.raises(CorruptFile, match="has schema '6', this calando reads 1 to 5"):
         Store.open(tmp_path)
 
 

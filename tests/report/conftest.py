@@ -8,6 +8,22 @@ from calando.analysis.summary import summarize
 HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a" * 90, "'\"&{{ 7 + 7 }}[red]")
 FIVE = ("fixed", "step", "cosine", "one-cycle", "adamw")
 
+ALL_OF_ADAMW = {"diverging": [("adamw", 0.0)]}
+
+
+def given(study, name, lr):
+    """The study with one strategy's rate given."""
+    strategies = tuple(one.at_rate(lr) if one.name == name else one for one in study.strategies)
+    grids = {other: grid for other, grid in study.rate_grids.items() if other != name}
+    return study.model_copy(update={"strategies": strategies, "rate_grids": grids})
+
+
+def one_rate(study):
+    """The study with the middle of each grid alone."""
+    grids = {name: grid[len(grid) // 2 : len(grid) // 2 + 1] for name, grid in study.rate_grids.items()}
+    return study.model_copy(update={"rate_grids": grids})
+
+
 STATES = {
     "thirteen": lambda: (make_study(NAMES[:13], steps=120), {"diverging": [("step", 0.5)]}),
     "one fails": lambda: (make_study(FIVE, seeds=4, steps=120), {"diverging": [("adamw", 0.0)]}),
@@ -18,7 +34,9 @@ STATES = {
     "alone": lambda: (make_study(("cosine",), seeds=1, steps=120), {}),
     "one seed": lambda: (make_study(FIVE, seeds=1, steps=120), {}),
     "all diverged": lambda: (make_study(FIVE[:2], seeds=2, steps=120), {"diverging": [(name, 0.0) for name in FIVE]}),
-    "clear": lambda: (make_study(("cosine", "adamw"), seeds=4, steps=120), {"diverging": [("adamw", 0.0)]}),
+    "clear": lambda: (given(make_study(("cosine", "adamw"), seeds=4, steps=120), "adamw", 0.001), ALL_OF_ADAMW),
+    "untuned": lambda: (make_study(("cosine", "adamw"), seeds=4, steps=120), ALL_OF_ADAMW),
+    "one rate": lambda: (one_rate(make_study(FIVE, steps=120)), {}),
     "target": lambda: (make_study(("cosine", "adamw"), seeds=2, steps=120, target=0.9), {}),
     "hostile": lambda: (make_study(HOSTILE, seeds=2, steps=120), {}),
     "tiny": lambda: (make_study(("cosine", "step"), seeds=2, steps=1), {}),

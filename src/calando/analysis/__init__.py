@@ -1,8 +1,10 @@
 """Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
 
-from calando.analysis.choose import beyond_edges, final_runs, log_grid, settle_rate
+from calando.analysis.choose import final_runs, rates_that_may_come, settle_rate
+from calando.analysis.grids import log_grid
 from calando.analysis.paired import paired_interval, paired_p
 from calando.analysis.results import (
+    Advice,
     Comparison,
     RateBand,
     RateChoice,
@@ -18,6 +20,7 @@ from calando.analysis.target import has_fixed_rate, steps_to_target, target_of
 from calando.analysis.verdicts import against_best
 
 __all__ = [
+    "Advice",
     "Comparison",
     "RateBand",
     "RateChoice",
@@ -27,13 +30,13 @@ __all__ = [
     "Trial",
     "Verdict",
     "against_best",
-    "beyond_edges",
     "final_runs",
     "has_fixed_rate",
     "log_grid",
     "paired_interval",
     "paired_p",
     "rate_band",
+    "rates_that_may_come",
     "settle_rate",
     "steps_to_target",
     "summarize",

@@ -1,4 +1,6 @@
-"""The verdict in one or two plain sentences: what the terminal and the report say first.
+"""The verdict in a few plain sentences: what the terminal and the report say first.
+
+Of a strategy whose rate is not tuned out nothing is said to be beaten, by it or by another.
 
 Scores are in percent with the standard deviation over seeds; differences are left to the comparisons.
 """
@@ -11,6 +13,8 @@ from statistics import median_low
 from calando.analysis.results import Comparison, StrategyResult
 
 __all__ = ["headline"]
+
+MOST_NAMED = 6
 
 
 def headline(
@@ -49,13 +53,22 @@ def headline(
         )
     beaten = [c.strategy for c in comparisons if c.verdict == "worse"]
     open_ = [c.strategy for c in comparisons if c.verdict == "cannot distinguish"]
-    if not open_:
+    untuned = _untuned(ranked)
+    if len(beaten) == len(comparisons) and not first.untuned:
         return f"{first.name} is best: {score}. It beats {_join(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
+    highest = f"{first.name} scores highest: {score}"
+    if not beaten and not open_:
+        return f"{highest}.{untuned}"
     if not beaten:
-        others = f"no other strategy can be told from it at n = {n}" if len(open_) > 1 else _unclear(open_, n)
-        return f"{first.name} scores highest: {score}, but {others}.{fastest}"
-    return f"{first.name} scores highest: {score}. It beats {_join(beaten)}; {_unclear(open_, n)}.{fastest}"
+        all_open = len(open_) > 1 and len(open_) == len(comparisons)
+        others = f"no other strategy can be told from it at n = {n}" if all_open else _unclear(open_, n)
+        return f"{highest}, but {others}.{untuned}{fastest}"
+    if first.untuned:
+        but = f", but {_unclear(open_, n)}" if open_ else ""
+        return f"{highest}{but}.{untuned} Even so {_join(beaten)} scored lower.{fastest}"
+    unclear = f"; {_unclear(open_, n)}" if open_ else ""
+    return f"{highest}. It beats {_join(beaten)}{unclear}.{untuned}{fastest}"
 
 
 def _progress(first: StrategyResult, *, best: str | None, done: int, known: int) -> str:
@@ -68,6 +81,23 @@ def _progress(first: StrategyResult, *, best: str | None, done: int, known: int)
     if best is None or first.validation is None:
         return start
     return f"{start} By validation {best} leads ({100 * first.validation.mean:.1f} %)."
+
+
+def _untuned(ranked: Sequence[StrategyResult]) -> str:
+    """On which strategies there is no verdict, and why; "" where all are tuned out."""
+    of = [result for result in ranked if result.untuned]
+    if not of:
+        return ""
+    reasons = {result.untuned for result in of}
+    why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+    if len(of) == len(ranked):
+        return f" No strategy is tuned out{why}, so none is said to be better than another."
+    if of == [ranked[0]]:
+        return f" Its rate is not tuned out{why}: it may do better still."
+    if len(of) == 1:
+        return f" {of[0].name} is not tuned out{why}: no verdict on it."
+    names = f"{len(of)} strategies" if len(of) > MOST_NAMED else _join([result.name for result in of])
+    return f" {names} are not tuned out{why}: no verdict on them."
 
 
 def _unclear(names: Sequence[str], n: int) -> str:
@@ -101,6 +131,6 @@ def _with_spread(result: StrategyResult) -> str:
 
 
 def _join(names: Sequence[str]) -> str:
-    if len(names) > 6:
+    if len(names) > MOST_NAMED:
         return f"{len(names)} others"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -8,9 +8,19 @@ from typing import Literal
 from calando.records.record import Outcome
 from calando.records.spec import RunSpec, StudySpec
 
-__all__ = ["Comparison", "RateBand", "RateChoice", "Spread", "StrategyResult", "StudySummary", "Trial", "Verdict"]
+__all__ = [
+    "Advice",
+    "Comparison",
+    "RateBand",
+    "RateChoice",
+    "Spread",
+    "StrategyResult",
+    "StudySummary",
+    "Trial",
+    "Verdict",
+]
 
-Verdict = Literal["better", "worse", "cannot distinguish"]
+Verdict = Literal["better", "worse", "cannot distinguish", "not tuned out"]
 Edge = Literal["low", "high"]
 
 
@@ -36,8 +46,9 @@ class RateChoice:
         trials: the runs asked for so far, ascending in rate.
         pending: those without a record yet.
         lr: the settled rate; None while a trial is pending.
-        extended: the edge at which the grid got its one more point, if it did.
+        extended: the edge past which the grid went on, if it did.
         at_edge: the settled rate is still the outermost one tried: the best may lie beyond.
+        failed: every trial diverged or died, so no rate tried is a good one.
     """
 
     trials: tuple[RunSpec, ...]
@@ -45,6 +56,12 @@ class RateChoice:
     lr: float | None
     extended: Edge | None = None
     at_edge: bool = False
+    failed: bool = False
+
+    @property
+    def tuned_out(self) -> bool:
+        """Whether the rate is settled, and was given or beat a rate on each side: only then is it a fair opponent's."""
+        return self.lr is not None and not self.at_edge and not self.failed
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,8 @@ class StrategyResult:
         seconds: training and evaluation time charged for all of them.
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
+        untuned: why its settled rate is not tuned out ("best rate on the edge"), so that nothing is said of how it
+            compares; "" where it is, or was given.
     """
 
     name: str
@@ -114,6 +133,7 @@ class StrategyResult:
     seconds: float
     seeds_done: int
     band: RateBand | None = None
+    untuned: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,7 @@ class Comparison:
         n: paired seeds.
         difference: mean of (strategy - best), in score.
         low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
-            better or worse.
+            better or worse. Where the strategy is not tuned out it is of the rate it has, and no verdict.
         level: its confidence, corrected for the number of comparisons.
         p: Holm-adjusted p-value.
         verdict: of `strategy` against `best`.
@@ -145,6 +165,23 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """Which strategy to use.
+
+    Args:
+        name, text: its name, and the pipe text with its settled rate.
+        level: all strategies that it was chosen from by a rule of ours, since tests do not tell them apart; best
+            first, itself among them; empty where there was no choice.
+        why: what the rule found in its favour; "" where there was no choice.
+    """
+
+    name: str
+    text: str
+    level: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """The answer, as far as the runs done allow.
 
@@ -156,7 +193,8 @@ class StudySummary:
         comparisons: one for each other strategy, in the order of `results`; empty where n < 2.
         target: the validation score counted to, or None.
         target_source: "given", or "best fixed-rate score".
-        headline: the verdict in one or two sentences.
+        headline: the verdict in a few sentences.
+        advice: the strategy to use; None before the study is complete, and where every final run failed.
         runs_done, runs_known: records there, and asked for so far.
         updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
             and each range test once, whoever shares it.
@@ -177,3 +215,4 @@ class StudySummary:
     seconds: float
     updates_spent: int
     seconds_spent: float
+    advice: Advice | None = None

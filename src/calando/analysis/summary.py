@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from calando.analysis.advice import advise, price_of
 from calando.analysis.asked import Asked, asked_for
 from calando.analysis.headline import headline
 from calando.analysis.results import Comparison, RateChoice, Spread, StrategyResult, StudySummary, Trial
 from calando.analysis.sensitivity import rate_band
 from calando.analysis.target import steps_to_target, target_of
+from calando.analysis.tuning import untuned_because, withhold_verdicts
 from calando.analysis.verdicts import against_best
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StrategySpec, StudySpec
@@ -56,7 +58,12 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         scores = {result.name: result.test.values for result in ranked if result.test is not None}
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
         coarsest = max((1 / tests[digest].n for digest in asked if digest in tests), default=1.0)
-        comparisons = against_best(best, scores, resolution=coarsest)
+        untuned = {result.name: result.untuned for result in results}
+        comparisons = withhold_verdicts(against_best(best, scores, resolution=coarsest), untuned)
+    prices = {
+        result.name: price_of([runs[digest] for digest in one.finals if digest in runs])
+        for result, one in zip(results, asked_by, strict=True)
+    }
     ranges = _range_tests(study)
     finals = [digest for one in asked_by for digest in one.finals]
     return StudySummary(
@@ -82,6 +89,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
+        advice=advise(ranked, comparisons, prices) if complete else None,
     )
 
 
@@ -120,7 +128,7 @@ def _result(
         lr=choice.lr,
         chosen=chosen,
         trials=trials,
-        note=_note(choice, trials, centre, list(finals.values())),
+        note=_note(study, choice, centre, list(finals.values())),
         validation=_spread(unbiased or [record.score for record in finals.values()]),
         validation_chose=bool(finals) and not unbiased,
         test=_test(finals, tests) if len(finals) == study.seeds else None,
@@ -133,6 +141,7 @@ def _result(
         seconds=sum(record.seconds for record in charged.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
         band=rate_band(trials),
+        untuned=untuned_because(study, choice),
     )
 
 
@@ -166,7 +175,12 @@ def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
     return (-result.test.mean if by_test and result.test is not None else 0.0), validation
 
 
-def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None, finals: Sequence[RunRecord]) -> str:
+def _note(
+    study: StudySpec,
+    choice: RateChoice,
+    centre: Centre | None,
+    finals: Sequence[RunRecord],
+) -> str:
     notes = []
     raw = [record.evaluations[-1].raw_score for record in finals if record.evaluations]
     known = [score for score in raw if score is not None]
@@ -181,15 +195,11 @@ def _note(choice: RateChoice, trials: Sequence[Trial], centre: Centre | None, fi
         told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
         notes.append(f"range test of {centre.updates} updates: {told}")
     if choice.extended is not None:
-        added = choice.trials[0 if choice.extended == "low" else -1].lr
-        notes.append(f"grid extended to {added:g}")
-    if choice.lr is not None and trials:
-        if all(trial.outcome != "finished" for trial in trials):
-            notes.append("every trial diverged or died")
-        if len(trials) == 1:
-            notes.append("only one rate tried")
-        elif choice.at_edge:
-            notes.append("best rate on the edge")
+        last = choice.trials[0 if choice.extended == "low" else -1]
+        added = len(choice.trials) - len(study.rate_grids[last.strategy.name])
+        notes.append(f"grid extended {'' if added == 1 else f'by {added} rates '}to {last.lr:g}")
+    if why := untuned_because(study, choice):
+        notes.append(f"not tuned out: {why}")
     return "; ".join(notes)
 
 

@@ -60,6 +60,9 @@ def compare(
     seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 5,
     rates: Annotated[int, typer.Option(help="rate trials of each strategy")] = 5,
     span: Annotated[float | None, typer.Option(help="highest over lowest rate of the trial grid")] = None,
+    beyond: Annotated[
+        int, typer.Option(help="rates that a grid may go on by, past the end where its best lies; else: not tuned out")
+    ] = 4,
     lr: Rate = None,
     target: Annotated[float | None, typer.Option(help="validation score whose first reaching is counted")] = None,
     batch_size: BatchSize = None,
@@ -135,6 +138,7 @@ def compare(
         seeds=seeds,
         rates=rates,
         span=span,
+        beyond=beyond,
         lr=rate_asked(lr),
         target=target,
         data_dir=data,

@@ -21,6 +21,7 @@ from calando.optim.installed import check_installed
 from calando.optim.strategies import bind_average
 from calando.optim.strategy_checks import check_clipping
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.spec import BEYOND
 from calando.schedules import Span
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
@@ -30,6 +31,7 @@ from calando.workloads.workload import CrossEntropy, Workload
 __all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
 MOST_SEEDS, MOST_RATES, LARGEST_SEED = 1000, 100, 2**63 - 1
+MOST_BEYOND = 20
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def ask_study(
     seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
+    beyond: int = BEYOND,
     lr: float | Literal["find"] | None = None,
     target: float | None = None,
     data_dir: Path | None = None,
@@ -104,6 +107,7 @@ def ask_study(
         budget: how long runs are; of several lengths, each strategy without a horizon of its own is run at each.
         rates: trials a strategy; its grid is centred on the method's usual rate.
         span: ratio of a grid's highest to its lowest rate; None: the method's own.
+        beyond: how many rates a grid may go on by, past the end where its best trial lies.
         lr: one rate for every strategy that leaves its own open: no trials; "find": each grid is centred on what a
             range test finds.
         target: validation score in (0, 1].
@@ -116,6 +120,8 @@ def ask_study(
     for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
         if not 1 <= value <= most:
             raise UsageError(f"{name} must be from 1 to {most}, got {value}")
+    if not 0 <= beyond <= MOST_BEYOND:
+        raise UsageError(f"beyond must be from 0 to {MOST_BEYOND} (rates that a grid may go on by), got {beyond}")
     if target is not None and not 0 < target <= 1:
         raise UsageError(f"target must be a validation score in (0, 1], got {target}")
     if span is not None and not 1 < span < 1e12:
@@ -140,6 +146,7 @@ def ask_study(
         workload=spec,
         strategies=specs,
         rate_grids={strategy.name: grids[strategy.method] for strategy in specs if strategy.lr is None},
+        beyond=beyond,
         find=find,
         seeds=seeds,
         steps=steps,

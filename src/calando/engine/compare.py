@@ -31,6 +31,7 @@ def compare(
     seeds: int = 5,
     rates: int = 5,
     span: float | None = None,
+    beyond: int = 4,
     lr: float | Literal["find"] | None = None,
     target: float | None = None,
     data_dir: Path | str | None = None,
@@ -60,6 +61,8 @@ def compare(
             without a horizon of its own is run at each.
         seeds: paired runs of each strategy at its rate.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
+        beyond: how many rates a strategy's grid may go on by, at the same ratio and charged, past the end where its
+            best trial lies. What then still lies there is "not tuned out": no verdict is given on it.
         lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
             what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.
@@ -104,6 +107,7 @@ def compare(
         seeds=seeds,
         rates=rates,
         span=span,
+        beyond=beyond,
         lr=lr,
         target=target,
         data_dir=where,

@@ -1,8 +1,9 @@
 """A larger question put to a study: what is there stays and counts, only what is new is made.
 
-    the same      workload, lane, updates in an epoch, target, and whether range tests move the grids
+    the same      workload, lane, updates in an epoch, target, whether range tests move the grids, how far these go on
     may grow      strategies, lengths, seeds
-    stays         how often runs are evaluated, and where range tests have put the grids of the strategies there are
+    stays         how often runs are evaluated, where range tests have put the grids of the strategies there are, and
+                  the rule by which the grids of a study of schema 4 and before go on
 
 Two strategies are the same where their runs are: method, options, schedules, controllers, average, length in
 updates, and the rate or the grid it is chosen from. Names do not matter; the new question's are kept.
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from calando.errors import UsageError
 from calando.records import StrategySpec, StudySpec
+from calando.records.spec import BEYOND
 
 __all__ = ["Larger", "extended"]
 
@@ -59,7 +61,8 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
             f"study folder {str(folder)!r} has {asked.seeds} seeds, got {new.seeds}; "
             f"ask for at least {asked.seeds}, or name another --study"
         )
-    grown = new.model_copy(update={"evaluate_every": asked.evaluate_every})
+    beyond = asked.beyond if asked.rate_grids else new.beyond
+    grown = new.model_copy(update={"evaluate_every": asked.evaluate_every, "beyond": beyond})
     there = {_key(asked, strategy): strategy.name for strategy in asked.strategies}
     wanted = {strategy.name: _key(grown, strategy) for strategy in grown.strategies}
     for key, name in there.items():
@@ -85,8 +88,14 @@ def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
         theirs, ours = getattr(asked, key), getattr(new, key)
         if theirs != ours:
             yield f"{key} {ours} instead of {theirs}"
-    # Where every rate was given, no range test was asked for and none forgone.
-    if asked.rate_grids and asked.find != new.find:
+    # Where every rate was given, no grid is there to go on, no range test was asked for and none forgone.
+    if not asked.rate_grids:
+        return
+    if asked.beyond is not None and asked.beyond != new.beyond:
+        yield f"beyond {new.beyond} instead of {asked.beyond}"
+    if asked.beyond is None and new.beyond not in (None, BEYOND):
+        yield f"beyond {new.beyond} instead of the one rate of the calando that began it"
+    if asked.find != new.find:
         yield "--lr find" if new.find else "no --lr find"
 
 

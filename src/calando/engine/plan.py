@@ -1,7 +1,7 @@
 """The plan: what a study still needs, as a function of what it has, kept up to date result by result.
 
     0. range tests     where the study asks for them: one for each method with its options
-    1. rate trials     every strategy whose rate is chosen: its grid at seed 0, and the one point beyond an edge
+    1. rate trials     every strategy whose rate is chosen: its grid at seed 0, then point after point past an end
     2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
     3. test looks      once nothing is left to train: each final run's last weights, once
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis import beyond_edges, final_runs, settle_rate
+from calando.analysis import final_runs, rates_that_may_come, settle_rate
 from calando.engine.centre import range_runs
 from calando.engine.jobs import Find, Look
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
@@ -111,13 +111,11 @@ class Plan:
     def _follow(self, strategy: StrategySpec) -> None:
         """See how far the choice of a strategy's rate has come, and want what follows from that."""
         choice = settle_rate(self.study, strategy, self._runs)
+        self.rates[strategy.name] = rates_that_may_come(self.study, strategy, choice)
         if choice.lr is None:
-            grid = tuple(trial.lr for trial in choice.trials)
-            self.rates[strategy.name] = grid if choice.extended else (*grid, *beyond_edges(grid))
             self._undecided[strategy.name] = {run.digest() for run in choice.pending}
             self.wanted |= {run.digest(): Wanted(run, trial=True) for run in choice.pending}
             return
-        self.rates[strategy.name] = (choice.lr,)
         finals = {run.digest(): run for run in final_runs(self.study, strategy, self._runs)}
         self._finals[strategy.name] = tuple(finals)
         for digest, run in finals.items():

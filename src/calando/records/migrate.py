@@ -3,11 +3,13 @@
     schema 1    specs without averages and skipped batches; runs without skips and undone
     schema 2    a run's traces in its own row; no seals
     schema 3    traces in a table of their own, rows sealed; a run's second passes were not counted
-    schema 4    today's, below
+    schema 4    studies that do not say how far their grids may go on: by one rate
+    schema 5    today's, below
 
 A run's key is the digest of its spec. Specs have grown fields since, so an older store's keys are not what today's
 code computes: on the way here every run and test look gets today's. A range test whose key cannot be known from the
-store alone keeps the old one, and where it is still wanted it is made again.
+store alone keeps the old one, and where it is still wanted it is made again. A study keeps the rule by which its
+rates were chosen.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from calando.records.spec import RunSpec
 
 __all__ = ["SCHEMA_VERSION", "bring_up_to_date", "create_tables", "in_memory", "schema_of"]
 
-SCHEMA_VERSION = 4
-_OLD = ("1", "2", "3")
+SCHEMA_VERSION = 5
+_OLD = ("1", "2", "3", "4")
 _FIRST_SEALED = 3
 
 _TABLES = (
@@ -134,6 +136,8 @@ def _read(connection: sqlite3.Connection, table: str) -> Iterator[rows.Row]:
 
 def _meta(connection: sqlite3.Connection) -> list[rows.Row]:
     kept: dict[str, str] = dict(_read(connection, "meta"))
+    for key in kept.keys() & {"study", "settled"}:
+        kept[key] = json.dumps({**json.loads(kept[key]), "beyond": None})
     return [rows.meta_row(key, value) for key, value in {**kept, "schema": str(SCHEMA_VERSION)}.items()]
 
 
@@ -156,6 +160,7 @@ def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, RunRecord, byte
                 events=rows.read_events(run["events"]),
                 skips=tuple((step, count) for step, count in json.loads(run.get("skips", "[]"))),
                 undone=run.get("undone", 0),
+                second_passes=run.get("second_passes", 0),
                 seconds=run["seconds"],
                 inherited=run.get("inherited", 0),
                 inherited_seconds=run.get("inherited_seconds", 0.0),

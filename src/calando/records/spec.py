@@ -30,7 +30,10 @@ from pydantic import (
 
 from calando.errors import UsageError
 
-__all__ = ["Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
+__all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
+
+BEYOND = 4
+"""How many rates a grid may go on by, unless asked otherwise."""
 
 Option = bool | int | float | str | tuple[float, ...]
 
@@ -281,8 +284,9 @@ class StudySpec(Spec):
 
     Args:
         strategies: at least one; names are distinct.
-        rate_grids: strategy name -> the ascending trial rates, for strategies whose rate is chosen; where the
-            best trial lies on an edge of its grid, one more point is tried, at the same ratio.
+        rate_grids: strategy name -> the ascending trial rates, for strategies whose rate is chosen.
+        beyond: how many rates a grid may go on by, past the end where its best trial lies, at the same ratio; None:
+            one, and chosen as in stores of schema 4 and before, whose studies keep their rule.
         find: range tests come first, and each grid is moved so that its middle is what they find.
         centres: strategy name -> what they found; empty before, or where none was asked for.
         seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
@@ -293,6 +297,7 @@ class StudySpec(Spec):
     workload: WorkloadSpec
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[str, tuple[float, ...]]
+    beyond: Annotated[int, Field(ge=0)] | None = BEYOND
     find: bool = False
     centres: dict[str, Centre] = {}
     seeds: PositiveInt
@@ -317,6 +322,10 @@ class StudySpec(Spec):
         for strategy in self.strategies:
             self.steps_of(strategy)
         return self
+
+    def canonical(self) -> str:
+        """How far grids may go on is left out unless it was asked: studies from before it could be keep their names."""
+        return self.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
 
 from calando.analysis.results import Comparison, Spread, StrategyResult, StudySummary
 
@@ -89,9 +88,10 @@ def target_steps(result: StrategyResult) -> str:
     return f"{statistics.median_low(reached)} {of}" if reached else f"never {of}"
 
 
-def first_word(comparisons: Sequence[Comparison]) -> str:
-    """What the first row is called: "best" is said only where every other strategy is worse beyond doubt."""
-    sure = bool(comparisons) and all(one.verdict == "worse" for one in comparisons)
+def first_word(summary: StudySummary) -> str:
+    """What the first row is called: "best" only where it is tuned out and all others are worse beyond doubt."""
+    sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
+    sure = sure and not summary.results[0].untuned
     return "best" if sure else "highest"
 
 

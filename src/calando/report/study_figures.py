@@ -143,6 +143,8 @@ def _sensitivity(summary: StudySummary) -> Figure:
         subtitle=pedigree,
     )
     reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate has to be found."
+    if untuned := [result.name for result in summary.results if result.untuned]:
+        reading += f" Not tuned out, so that a better rate may lie outside: {', '.join(untuned)}."
     return Figure("sensitivity", title, reading, pedigree, chart)
 
 
@@ -164,6 +166,8 @@ def _differences(summary: StudySummary) -> Figure:
         pedigree += f", corrected for picking the best of {len(summary.results)} (Holm)"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
+    if any(one.verdict == "not tuned out" for one in summary.comparisons):
+        reading += " A diamond is not tuned out: its interval is of the rate it has, and no verdict."
     return Figure("differences", title, reading, pedigree, chart)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import Comparison, StrategyResult, StudySummary, Trial
+from calando.report.advice import UNTUNED, advice_lines
 from calando.report.footnotes import footnotes, letters
 from calando.report.numbers import (
     ABSENT,
@@ -31,7 +32,7 @@ from calando.report.numbers import (
 
 __all__ = ["StudyTables", "comparison_lines", "headline", "study_table", "study_tables", "trials_table"]
 
-STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim"}
+STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim", "not tuned out": "yellow"}
 NAME_WIDTH = 20
 TO_TARGET = "to target"
 
@@ -48,7 +49,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The verdict, the table, the comparisons in words and the trials, as wide as the console they are printed on."""
+    """The verdict, the table, the comparisons in words, the trials and what to use, as wide as the console is."""
 
     summary: StudySummary
 
@@ -63,6 +64,9 @@ class StudyTables:
         if any(result.trials for result in self.summary.results):
             yield Text()
             yield trials_table(self.summary, width=width)
+        if advice := self.summary.advice:
+            yield Text()
+            yield from map(Text, advice_lines(advice))
 
 
 def study_tables(summary: StudySummary) -> StudyTables:
@@ -143,7 +147,7 @@ def _columns(summary: StudySummary) -> list[_Column]:
     def verdict(result: StrategyResult, against: Comparison | None) -> str:
         if against is not None:
             return against.verdict
-        return first_word(summary.comparisons) if result.name == summary.best else ABSENT
+        return first_word(summary) if result.name == summary.best else ABSENT
 
     columns = [
         _Column("strategy", lambda one, _: _shortened(one.name), 0, right=False),
@@ -202,6 +206,8 @@ def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
         notes.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")
     if any(result.validation_chose for result in summary.results):
         notes.append("* of the very run that chose the rate, so a little too good")
+    if any(result.untuned for result in summary.results):
+        notes.append(UNTUNED)
     if said := shared(summary):
         notes.append(f"{said}; steps are what each strategy costs alone")
     if left_out:

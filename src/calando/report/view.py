@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis.asked import asked_for
 from calando.analysis.results import Comparison, StrategyResult, StudySummary
 from calando.records.record import RunRecord, TestScore
+from calando.report.advice import UNTUNED, advice_sentence
 from calando.report.footnotes import footnotes
 from calando.report.numbers import (
     ABSENT,
@@ -56,6 +56,7 @@ class StudyView:
     Args:
         question: what was compared, and how.
         use: the text of the strategy to use; "" where there is none to recommend yet.
+        why: which strategies are level with it, and why it; "" where there was no choice.
         missing: what is not there yet; empty where the study is complete.
         progress: runs done of those known, in percent.
         notes: footnotes, in the order of their marks.
@@ -71,6 +72,7 @@ class StudyView:
     missing: tuple[str, ...]
     progress: int
     use: str
+    why: str
     rows: tuple[StrategyRow, ...]
     notes: tuple[tuple[str, str], ...]
     runs: tuple[RunRow, ...]
@@ -87,7 +89,9 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
     notes = [(_mark(place), f"{one}.") for place, one in enumerate(footnotes(summary))]
     if any(result.validation_chose for result in summary.results):
         notes.append(("*", "this validation score is of the very run that chose the rate, so it is a little too good."))
-    use = _use(summary, runs)
+    if any(result.untuned for result in summary.results):
+        notes.append(("–", f"{UNTUNED}."))
+    advice = summary.advice
     return StudyView(
         title=f"{spec.workload.model} on {spec.workload.data}",
         headline=summary.headline,
@@ -95,8 +99,9 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         complete=summary.complete,
         missing=_missing(summary),
         progress=100 * summary.runs_done // max(1, summary.runs_known),
-        use=use,
-        rows=_rows(summary, usable=bool(use)),
+        use=advice.text if advice else "",
+        why=advice_sentence(advice) if advice else "",
+        rows=_rows(summary, usable=advice is not None),
         notes=tuple(notes),
         runs=run_rows(summary, runs, tests),
         spec_json=spec.model_dump_json(indent=2),
@@ -144,20 +149,10 @@ def _missing(summary: StudySummary) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _use(summary: StudySummary, runs: Mapping[str, RunRecord]) -> str:
-    """The best strategy's text, once a run of it at its rate held out to the end and the study is complete."""
-    first, spec = summary.results[0], summary.spec
-    if not summary.complete:
-        return ""
-    finals = asked_for(spec, spec.strategy(first.name), runs).finals
-    ends = [runs[digest].outcome for digest in finals if digest in runs]
-    return first.text if "finished" in ends else ""
-
-
 def _rows(summary: StudySummary, *, usable: bool) -> tuple[StrategyRow, ...]:
     styles = looks(strategy.name for strategy in summary.spec.strategies)
     against = {one.strategy: one for one in summary.comparisons}
-    first = first_word(summary.comparisons) if usable and len(summary.results) > 1 else ABSENT
+    first = first_word(summary) if usable and len(summary.results) > 1 else ABSENT
     marks = {name: _mark(place) for place, one in enumerate(footnotes(summary)) for name in one.names}
     return tuple(
         _row(

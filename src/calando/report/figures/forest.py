@@ -17,6 +17,7 @@ _VERDICTS = {
     "better": (BETTER, "triangle-up"),
     "cannot distinguish": (NEUTRAL, "circle"),
     "worse": (WORSE, "triangle-down"),
+    "not tuned out": (NEUTRAL, "diamond"),
 }
 # Largest over typical size of an interval's end, from which a linear axis would flatten the typical ones.
 SQUEEZE = 25
