@@ -17,10 +17,10 @@ from calando.optim import PRESETS
 from calando.schedules import SCHEDULES
 
 VERBS = {
-    "compare": ["--family", "--model", "--epochs", "--steps", "--seeds", "--rates", "--span", "--lr", "--target",
-                "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit",
-                "--data", "--study", "--keep", "--verify-sharing", "--no-sharing", "--executor", "--address",
-                "--workers", "--threads", "--device", "--precision", "--json"],
+    "compare": ["--family", "--model", "--epochs", "--steps", "--seeds", "--rates", "--span", "--beyond", "--lr",
+                "--target", "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate",
+                "--train-limit", "--data", "--study", "--keep", "--verify-sharing", "--no-sharing", "--executor",
+                "--address", "--workers", "--threads", "--device", "--precision", "--json"],
     "train": ["--out", "--model", "--epochs", "--steps", "--seed", "--lr", "--batch-size", "--augment",
               "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--threads", "--device",
               "--precision", "--json"],

@@ -109,6 +109,7 @@ SAME = [(0, 4), (2, 4)]
         ),
         ({"steps_per_epoch": 11, "steps": 44}, r"\(steps_per_epoch 11 instead of 10\)"),
         ({"find": True}, r"\(--lr find\)"),
+        ({"beyond": 8}, r"\(beyond 8 instead of 4\)"),
         ({"seeds": 2}, "has 3 seeds, got 2; ask for at least 3, or name another --study"),
         (
             {"rate_grids": {"2 at 4": (0.1, 1.0)}},
@@ -122,6 +123,28 @@ def test_anything_else_is_refused_in_one_line(changes, says):
         extended(a_study(SAME, **changes), asked=asked, settled=asked, folder=FOLDER)
     assert "\n" not in str(caught.value)
     assert "'studies/mine'" in str(caught.value)
+
+
+def test_a_study_of_an_old_store_grows_by_the_rule_it_was_begun_with():
+    """Half of its strategies tuned by one rule, half by another, would not be compared fairly."""
+    asked = a_study([(2, 4)], beyond=None)
+    larger = extended(a_study([(2, 4), (3, 4)]), asked=asked, settled=asked, folder=FOLDER)
+    assert (larger.asked.beyond, larger.study.beyond) == (None, None)
+    assert extended(a_study([(2, 4)]), asked=asked, settled=asked, folder=FOLDER).asked == asked
+    with pytest.raises(UsageError, match=r"\(beyond 2 instead of the one rate of the calando that began it\)"):
+        extended(a_study([(2, 4)], beyond=2), asked=asked, settled=asked, folder=FOLDER)
+
+
+@pytest.mark.parametrize("old", [None, 4, 7])
+def test_how_far_grids_go_on_may_come_with_the_first_open_rate(old):
+    asked = a_study([(0, 4)], beyond=old)
+    assert extended(a_study([(0, 4), (2, 4)], beyond=2), asked=asked, settled=asked, folder=FOLDER).study.beyond == 2
+
+
+def test_a_study_keeps_the_name_it_had_before_this_could_be_asked():
+    """Its folder is named after its digest: the same command finds it again."""
+    asked = a_study([(2, 4)])
+    assert asked.digest() == a_study([(2, 4)], beyond=None).digest() != a_study([(2, 4)], beyond=8).digest()
 
 
 def test_a_rate_that_was_given_is_not_another():
