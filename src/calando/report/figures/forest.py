@@ -39,7 +39,9 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
             "high": 100 * one.high,
             "verdict": one.verdict,
             "label": f"{100 * one.difference:+.2f}".replace("-", "−"),
-            "said": f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
+            "said": one.text
+            if one.verdict == "not tuned out"
+            else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
         }
         for one in comparisons
     ]

@@ -1,0 +1,81 @@
+"""What is not tuned out, and what is level, is said in every place that is read: terminal, page, figures."""
+
+import html as html_text
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from calando.report import study_tables, write_report
+from calando.report.study_figures import study_figures
+from calando.report.view import study_view
+
+
+def printed(summary):
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(study_tables(summary))
+    return console.file.getvalue()
+
+
+def page(study, folder):
+    path = write_report(folder, study.summary, study.runs, study.tests, fingerprint="f", command="", figures=())
+    return html_text.unescape(path.read_text(encoding="utf-8"))
+
+
+def words(text):
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+@pytest.mark.parametrize(
+    ("state", "named"), [("untuned", {"adamw"}), ("one rate", {"fixed", "step", "cosine", "one-cycle", "adamw"})]
+)
+def test_no_place_claims_anything_of_what_is_not_tuned_out(made, tmp_path, state, named):
+    study = made(state)
+    summary = study.summary
+    assert {result.name for result in summary.results if result.untuned} == named
+    terminal, whole = printed(summary), page(study, tmp_path)
+    assert "not tuned out: a better rate may lie past those tried" in terminal
+    assert "not tuned out: a better rate may lie past those tried" in words(whole)
+    table = terminal.split("strategy", 1)[1].split("mean ± sd")[0]
+    view = study_view(summary, study.runs, study.tests)
+    for said in (table, view.headline, *(row.verdict_text for row in view.rows)):
+        assert not re.search(r"\b(worse|beats|best)\b", said.replace("best rate on the edge", ""))
+    verdicts = {row.name: row.verdict for row in view.rows}
+    assert verdicts.pop(summary.best) == "highest"
+    assert verdicts == dict.fromkeys(named - {summary.best}, "not tuned out")
+    assert 'class="verdict not-tuned-out"' in whole
+    figures = {figure.name: figure for figure in study_figures(summary, study.runs)}
+    assert "not tuned out: its interval is of the rate it has, and no verdict" in figures["differences"].reading
+    assert figures["sensitivity"].reading.endswith(
+        f"Not tuned out, so that a better rate may lie outside: "
+        f"{', '.join(one.name for one in summary.results if one.name in named)}."
+    )
+
+
+def test_where_all_is_tuned_nothing_is_said_of_it(made, tmp_path):
+    study = made("clear")
+    for said in (printed(study.summary), words(page(study, tmp_path).split("</main>")[0].split("<main>")[1])):
+        assert "tuned out" not in said
+    assert not any("tuned out" in figure.reading for figure in study_figures(study.summary, study.runs))
+
+
+@pytest.mark.parametrize("state", ["thirteen", "one fails", "target"])
+def test_in_a_tie_all_that_are_level_are_named_and_the_preference_is_marked_as_ours(made, tmp_path, state):
+    study = made(state)
+    advice = study.summary.advice
+    assert len(advice.level) > 1
+    assert advice.name in advice.level
+    for said in (words(printed(study.summary)), words(page(study, tmp_path))):
+        assert "are level: the tests do not tell them apart." in said
+        assert f"{', '.join(advice.level[:-1])} and {advice.level[-1]} are level" in said
+        assert f"We would take {advice.name}: {advice.why}." in said
+        assert "a preference of ours, not a finding" in said
+        assert re.search(rf"To use it:? *{re.escape(advice.text)}", said)
+
+
+def test_where_one_is_best_there_is_no_choice_to_explain(made, tmp_path):
+    study = made("clear")
+    for said in (words(printed(study.summary)), words(page(study, tmp_path))):
+        assert study.summary.results[0].text in said
+        assert "level" not in said.split("The spec that made each number")[0].replace("95% level", "")
