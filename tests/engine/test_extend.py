@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.study_kit import all_runs
 
+from calando.analysis import log_grid
 from calando.engine.centre import centre_grids, range_runs
 from calando.engine.extend import extended
 from calando.errors import UsageError
@@ -133,6 +134,21 @@ def test_a_study_of_an_old_store_grows_by_the_rule_it_was_begun_with():
     assert extended(a_study([(2, 4)]), asked=asked, settled=asked, folder=FOLDER).asked == asked
     with pytest.raises(UsageError, match=r"\(beyond 2 instead of the one rate of the calando that began it\)"):
         extended(a_study([(2, 4)], beyond=2), asked=asked, settled=asked, folder=FOLDER)
+
+
+def test_a_study_of_an_old_store_keeps_its_rates_as_they_were_written():
+    """What is 0.05 today was 0.0501: the same command is the same question."""
+    old, now = (0.0316, 0.0501, 0.0794, 0.126, 0.2, 0.316), log_grid(0.1, 10, 6)
+    assert now == (0.0316, 0.05, 0.0794, 0.126, 0.2, 0.316)
+    asked = a_study([(2, 4)], rate_grids={"2 at 4": old}, beyond=None)
+    assert (
+        extended(a_study([(2, 4)], rate_grids={"2 at 4": now}), asked=asked, settled=asked, folder=FOLDER).asked
+        == asked
+    )
+    with pytest.raises(UsageError, match="at the trial rates"):
+        extended(
+            a_study([(2, 4)], rate_grids={"2 at 4": log_grid(0.1, 11, 6)}), asked=asked, settled=asked, folder=FOLDER
+        )
 
 
 @pytest.mark.parametrize("old", [None, 4, 7])

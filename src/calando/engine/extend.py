@@ -22,6 +22,8 @@ from calando.records.spec import BEYOND
 __all__ = ["Larger", "extended"]
 
 _GROW = "a study may be given more strategies, lengths and seeds, nothing else"
+# Two roundings to three digits at most.
+ROUNDING = 0.0101
 _Key = tuple[str, float | None, tuple[float, ...] | None]
 
 
@@ -62,7 +64,13 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
             f"ask for at least {asked.seeds}, or name another --study"
         )
     beyond = asked.beyond if asked.rate_grids else new.beyond
-    grown = new.model_copy(update={"evaluate_every": asked.evaluate_every, "beyond": beyond})
+    grown = new.model_copy(
+        update={
+            "evaluate_every": asked.evaluate_every,
+            "beyond": beyond,
+            "rate_grids": {name: _as_it_was(asked, grid) for name, grid in new.rate_grids.items()},
+        }
+    )
     there = {_key(asked, strategy): strategy.name for strategy in asked.strategies}
     wanted = {strategy.name: _key(grown, strategy) for strategy in grown.strategies}
     for key, name in there.items():
@@ -103,6 +111,18 @@ def _key(study: StudySpec, strategy: StrategySpec) -> _Key:
     """Equal for strategies whose runs are equal, in studies that agree in all else."""
     run = study.run(strategy.at_rate(strategy.lr or 1.0), seed=0)
     return run.digest(), strategy.lr, study.rate_grids.get(strategy.name)
+
+
+def _as_it_was(asked: StudySpec, grid: tuple[float, ...]) -> tuple[float, ...]:
+    """The grid as a study of schema 4 and before has it: 0.05 was written as 0.0501 there."""
+    if asked.beyond is not None:
+        return grid
+    for other in asked.rate_grids.values():
+        if len(other) == len(grid) and all(
+            abs(old - new) <= ROUNDING * new for old, new in zip(other, grid, strict=True)
+        ):
+            return other
+    return grid
 
 
 def _lacking(asked: StudySpec, name: str, new: StudySpec) -> str:
