@@ -76,7 +76,7 @@ def test_a_grid_goes_on_in_numbers_as_people_write_them(count, span, low, high, 
         assert further_rates(grid, edge, len(rates)) == expected
 
 
-@given(st.floats(1e-8, 1e3), st.floats(2, 1e6), st.integers(2, 9), st.sampled_from(["low", "high"]), st.integers(1, 6))
+@given(st.floats(1e-8, 1e3), st.floats(2, 1e3), st.integers(2, 9), st.sampled_from(["low", "high"]), st.integers(1, 6))
 def test_it_goes_on_as_if_it_had_been_longer_from_the_start(centre, span, count, edge, more):
     grid = log_grid(centre, span, count)
     rates = further_rates(grid, edge, more)
@@ -107,8 +107,10 @@ def test_a_grid_finer_than_three_digits_still_goes_on_outward():
     assert further_rates((1.0, 1.0001, 1.0002), "high", 1)[0] == pytest.approx(1.0003, abs=1e-7)
 
 
-def test_it_ends_where_numbers_do():
+def test_it_ends_where_single_precision_does():
+    assert further_rates((1.0, 1e9), "high", 4) == (1e18, 1e27)
+    assert further_rates((1e-9, 1.0), "low", 4) == (1e-18, 1e-27)
     assert further_rates((1e300, 1e305), "high", 4) == ()
     assert further_rates((1e-320, 1e-315), "low", 4) == ()
-    assert further_rates((1e-310, 1e-300, 1e300), "high", 1) == ()
+    assert further_rates((1e-310, 1e-300, 1e300), "high", 4) == ()
     assert further_rates((0.1,), "low", 4) == ()

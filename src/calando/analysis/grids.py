@@ -1,7 +1,7 @@
 """Grids of trial rates, and how they go on past an end: their points are the numbers that are printed.
 
     grid       g_0 < … < g_{m-1},  g_i = written(centre * span ** (i / (m - 1) - 1/2))
-    past it    the same formula at i = -1, -2, … and m, m + 1, …
+    past it    the same formula at i = -1, -2, … and m, m + 1, …, within what single precision holds
     written    the number of fewest significant digits within half a percent: 0.01 for 0.00999, 0.0316 for 0.031623
 
 Half a percent is what rounding to three digits may do, so three digits are always enough.
@@ -22,6 +22,9 @@ __all__ = ["further_rates", "log_grid", "next_rate_of_old", "written"]
 
 # Of a rate, and of the ratio of two rates that were each written so.
 HALF_A_PERCENT, OF_A_RATIO = 0.005, 0.0101
+
+LOWEST, HIGHEST = 1e-30, 1e30
+"""Where grids end that go on: optimizers multiply by a rate in single precision."""
 
 
 def written(rate: float, *, within: float = HALF_A_PERCENT) -> float:
@@ -85,7 +88,7 @@ def further_rates(grid: tuple[float, ...], edge: Edge, count: int) -> tuple[floa
         count: how many are wanted.
 
     Returns:
-        Fewer than `count` where rates leave the range of numbers, none of a grid of one rate, which has no ratio.
+        Fewer than `count` where they would leave `LOWEST` to `HIGHEST`, none of a grid of one rate, which has no ratio.
 
     >>> further_rates((0.0316, 0.1, 0.316), "high", 3), further_rates((0.001, 0.1), "low", 1)
     ((1.0, 3.16, 10.0), (1e-05,))
@@ -97,15 +100,15 @@ def further_rates(grid: tuple[float, ...], edge: Edge, count: int) -> tuple[floa
     outermost, neighbour = (grid[0], grid[1]) if edge == "low" else (grid[-1], grid[-2])
     for step in range(1, count + 1):
         if line is None:
-            exact = outermost * (outermost / neighbour) ** step
+            exact = _times(outermost, outermost / neighbour, step)
         else:
             exact = _point(*line, len(grid), -step if edge == "low" else len(grid) - 1 + step)
         last = rates[-1] if rates else outermost
-        if not (math.isfinite(exact) and exact > 0):
+        if not LOWEST <= exact <= HIGHEST:
             break
         # In a grid finer than three digits, the number that people would write may lie on the rate before.
         rate = written(exact) if (written(exact) - last) * (outermost - neighbour) > 0 else exact
-        if not (math.isfinite(rate) and rate > 0) or rate == last:
+        if rate == last:
             break
         rates.append(rate)
     return tuple(rates)
@@ -120,6 +123,14 @@ def next_rate_of_old(grid: tuple[float, ...], edge: Edge) -> tuple[float, ...]:
     rounded = float(f"{exact:.3g}")
     rate = rounded if (rounded - outermost) * (outermost - neighbour) > 0 else exact
     return (rate,) if math.isfinite(rate) and rate > 0 and rate != outermost else ()
+
+
+def _times(rate: float, ratio: float, times: int) -> float:
+    """rate * ratio ** times; inf where that leaves the range of numbers."""
+    try:
+        return float(rate * ratio**times)
+    except OverflowError:
+        return math.inf
 
 
 def _point(centre: float, span: float, count: int, place: int) -> float:
