@@ -57,7 +57,8 @@ def test_of_those_that_are_level_the_cheapest():
 def test_times_count_where_they_differ_much():
     assert advised(a_result("a"), a_result("b"), a=(100, 1.6), b=(100, 1.0)).name == "b"
     assert advised(a_result("a"), a_result("b"), a=(100, 1.4), b=(100, 1.0)).name == "a"
-    assert advised(a_result("a"), a_result("b"), a=(100, 9.0), b=(101, 1.0)).name == "a"
+    assert advised(a_result("a"), a_result("b"), a=(100, 9.0), b=(102, 1.0)).name == "a"
+    assert advised(a_result("a"), a_result("b"), a=(100, 9.0), b=(101, 1.0)).name == "b"
 
 
 def test_then_the_widest_band_of_rates():

@@ -2,7 +2,7 @@
 
     level      the highest and those that the tests do not tell from it
     near       of these, all within one point of the highest score
-    cheapest   fewest updates charged a run; of those, all within half more than the least time an update
+    cheapest   fewest updates charged a run, or a hundredth more; of those, least time an update, or half more
     then       the widest band of rates (rates within one point of the best trial, in decades)
     then       the higher test score
 
@@ -22,7 +22,7 @@ from calando.records.record import RunRecord
 
 __all__ = ["Price", "advise", "price_of"]
 
-NEAR, AS_FAST = 0.01, 1.5
+NEAR, AS_FEW, AS_FAST = 0.01, 1.01, 1.5
 
 
 ONE_SEED = "one seed decides nothing; it has the highest score of it"
@@ -73,7 +73,7 @@ def advise(
         return Advice(name=first.name, text=first.text, level=(), why="" if alone else ONE_SEED)
     near = [result for result in usable if open_.get(result.name, 0.0) >= -NEAR - 1e-12] or usable[:1]
     fewest = min(prices[result.name].updates for result in near)
-    cheap = [result for result in near if prices[result.name].updates <= fewest * (1 + 1e-9)]
+    cheap = [result for result in near if prices[result.name].updates <= AS_FEW * fewest]
     soonest = min(prices[result.name].seconds for result in cheap)
     cheap = [result for result in cheap if prices[result.name].seconds <= AS_FAST * soonest]
     widest = max(map(_width, cheap))
