@@ -6,7 +6,6 @@ import atexit
 import errno
 import gc
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -59,8 +58,6 @@ def main() -> None:
     # Else the end of a process with torch in it takes most of a second, in which Python looks for garbage.
     atexit.register(gc.freeze)
     try:
-        # A console script does not look for modules here by itself, and `my_project.tasks:workload` lives here.
-        sys.path.insert(0, str(Path.cwd()))
         app(prog_name="calando")
     except CalandoError as error:
         _end(str(error), status=2 if isinstance(error, UsageError) else 1)

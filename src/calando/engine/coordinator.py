@@ -21,6 +21,7 @@ from calando.engine.extend import extended
 from calando.engine.limits import KEEP, read_size
 from calando.errors import UnknownName, UsageError
 from calando.records import Store, StudySpec
+from calando.records.files import sweep
 from calando.records.store import sole_coordinator
 from calando.schedules.function import functions_named
 from calando.workloads.workload import Workload
@@ -90,6 +91,7 @@ def conduct(
     with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint, command) as store:
         conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen)
         if not conductor.complete:
+            sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
                 workload=study.workload,
                 given=workload if given else None,

@@ -87,14 +87,21 @@ def _train(
                 left=lambda step: left(path.fork(step, seed=seed)),
                 watch=watch,
             )
-        except CorruptFile:
+        except CorruptFile as error:
             if folder.exists():
-                drop_checkpoint(folder)
+                _remove(folder, error)
             elif origin is not None:
+                # Without it the run is trained from the start, whether or not it can be removed.
                 drop_checkpoint(origin.folder)
                 origin = None
             else:
                 raise
+
+
+def _remove(folder: Path, error: CorruptFile) -> None:
+    """Raises UsageError where the damaged checkpoint stays: what is read again would be damaged again."""
+    if not drop_checkpoint(folder):
+        raise UsageError(f"{error}; calando may not remove it itself: make {str(folder.parent)!r} writable") from error
 
 
 def failure(outcome: Failed) -> CalandoError:
@@ -159,9 +166,9 @@ def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
         try:
             # Not of the end: written by a worker taken for dead that had not noticed yet.
             load_weights(state.network, folder, step=job.spec.steps)
-        except CorruptFile:
+        except CorruptFile as error:
             # Lost or damaged weights are trained again: the same spec gives the same bits.
-            drop_checkpoint(folder)
+            _remove(folder, error)
             execute(job.spec, workload, folder=folder, keep=True)
             load_weights(state.network, folder)
         loss, score = evaluate(state.network, workload, workload.test, lane=job.spec.lane)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,9 +153,14 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
 
 
-def drop_checkpoint(folder: Path) -> None:
-    """Remove a run's checkpoint."""
-    shutil.rmtree(folder, ignore_errors=True)
+def drop_checkpoint(folder: Path) -> bool:
+    """Remove a checkpoint; whether it is gone. Of a link to a folder elsewhere, the link alone."""
+    if folder.is_symlink():
+        with suppress(OSError):
+            folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return not os.path.lexists(folder)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

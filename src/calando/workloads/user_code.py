@@ -1,11 +1,16 @@
-"""MODULE:CALLABLE -> what it names, imported from sys.path."""
+"""MODULE:CALLABLE -> what it names: installed, or in the current folder, which is looked at last.
+
+Last, so that a file called numpy.py or queue.py there stands in for nothing but itself.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from calando.errors import CalandoError, UsageError
 
@@ -22,6 +27,9 @@ def import_callable(text: str) -> Callable[..., object]:
         UsageError: the module cannot be imported, or holds no such callable; names it and the reason.
     """
     module_name, _, path = text.partition(":")
+    # `python -c` and notebooks have the current folder in their path already, as "".
+    if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     try:
         found: object = importlib.import_module(module_name)
     except Exception as error:  # the user's module may raise anything; its own error is told in one line

@@ -32,7 +32,7 @@ from calando.engine.executors import base, posted
 from calando.engine.executors.base import Failed, Lease, Left, Outcome, Progress
 from calando.engine.executors.parcels import ERROR_LOG, Parcel, lying, pack, stamp, unpack
 from calando.engine.executors.posted import Place
-from calando.engine.executors.start import THREAD_POOLS
+from calando.engine.executors.start import INSTALLED_PLACES, THREAD_POOLS
 from calando.engine.executors.words import Ended, Orders, Ready, Said, Word, versions
 from calando.engine.executors.worker import Beat, Refused, how_it_ended
 from calando.errors import DiskFull
@@ -67,7 +67,9 @@ class Post:
         self._outgoing: SimpleQueue[Place | bytes | Lease | None] = SimpleQueue()
         self._worker, self._pid, self._pipe = _start(orders)
         self._words: list[Word] = [Ready(socket.gethostname(), self._pid, shared, versions())]
-        self._outgoing.put(Place(self._own or orders.folder, self._own is not None, slot, orders.beat_seconds))
+        self._outgoing.put(
+            Place(self._own or orders.folder, self._own is not None, slot, orders.beat_seconds, orders.paths)
+        )
         self._outgoing.put(setup)
         threading.Thread(target=self._speak, daemon=True).start()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -202,8 +204,7 @@ def _start(orders: Orders) -> tuple[subprocess.Popen[str], int, Connection]:
     """The process that waits for the worker, the worker's id, and the pipe."""
     ours, theirs = socket.socketpair()
     command = ["/bin/sh", "-c", START, "sh", sys.executable, "-m", posted.__name__, str(theirs.fileno())]
-    environment = os.environ | dict.fromkeys(THREAD_POOLS, str(orders.threads))
-    environment["PYTHONPATH"] = os.pathsep.join(orders.paths)
+    environment = os.environ | dict.fromkeys(THREAD_POOLS, str(orders.threads)) | INSTALLED_PLACES
     waiting = subprocess.Popen(
         command,
         pass_fds=[theirs.fileno()],

@@ -29,12 +29,14 @@ class Place:
         own: it is this worker's alone, and goes with it.
         slot: the worker's number.
         beat_seconds: between two signs of life.
+        paths: to import from after what is installed.
     """
 
     folder: Path
     own: bool
     slot: int
     beat_seconds: float
+    paths: tuple[str, ...]
 
 
 def main() -> None:
@@ -46,6 +48,7 @@ def main() -> None:
     except (EOFError, OSError):
         return
     base.BEAT_SECONDS = place.beat_seconds
+    sys.path.extend(path for path in place.paths if path not in sys.path)
     try:
         setup: Setup = pickle.loads(data)
     except (AttributeError, ImportError) as error:

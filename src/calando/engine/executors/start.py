@@ -16,34 +16,42 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from calando.engine.executors.main_module import can_be_imported, left_alone
 from calando.errors import UsageError, WorkerLost
 
-__all__ = ["THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
+__all__ = ["INSTALLED_PLACES", "THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
 
 THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that thread pools read when torch is imported: they must stand before a worker starts."""
 
+INSTALLED_PLACES = {"PYTHONSAFEPATH": "1"}
+"""For `python -c` and `python -m`, which else import from the current folder first: it may hold a numpy.py."""
+
 ATTEMPTS, PAUSE_SECONDS = 4, 0.3
+LONGEST_FOLDER = 70
+"""Bytes of a folder's name: the sockets of workers lie two levels below it, and a socket's name has at most 107."""
 
 
 def start_early() -> None:
     """Begin to import what workers need, in a process beside this one; returns at once, and may be called again."""
     if sys.platform != "linux":
         return
-    # First, since it unblocks what is blocked below.
-    resource_tracker.ensure_running()
-    multiprocessing.set_forkserver_preload(["calando.engine.executors.server"])
-    # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
-    with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
-        forkserver.ensure_running()
+    _settle_sockets()
+    with _environment(INSTALLED_PLACES):
+        # First, since it unblocks what is blocked below.
+        resource_tracker.ensure_running()
+        multiprocessing.set_forkserver_preload(["calando.engine.executors.server"])
+        # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
+        with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
+            forkserver.ensure_running()
 
 
 def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
@@ -59,12 +67,14 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
         start_early()
         ours, theirs = context.Pipe()
         try:
+            environment = os.environ | dict.fromkeys(THREAD_POOLS, str(threads))
+            process = context.Process(target=_begin, args=(theirs, environment), daemon=True)
+            # Where no server forks it, a new Python reads its own at once.
             with (
                 theirs,
-                _environment(dict.fromkeys(THREAD_POOLS, str(threads))),
+                _environment(environment | INSTALLED_PLACES),
                 nullcontext() if imports_main else left_alone(),
             ):
-                process = context.Process(target=_begin, args=(theirs, dict(os.environ)), daemon=True)
                 process.start()
         except (EOFError, OSError) as error:
             # The server was killed as it was asked; there will be another once it is quite gone.
@@ -95,6 +105,30 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
         return
     del data
     serve(connection, setup, slot)
+
+
+def _settle_sockets() -> None:
+    """Have multiprocessing keep its sockets where their names are short enough, whatever TMPDIR is.
+
+    Raises:
+        UsageError: no such folder can be written to.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST_FOLDER:
+        return
+    for folder in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm")):
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder, os.W_OK | os.X_OK):
+            tempfile.tempdir = folder
+            try:
+                # It makes a folder at its first call, and keeps to it.
+                util.get_temp_dir()
+            finally:
+                tempfile.tempdir = usual
+            return
+    raise UsageError(
+        f"TMPDIR is {len(os.fsencode(usual))} bytes long, and the sockets of worker processes need one of at most "
+        f"{LONGEST_FOLDER}; set TMPDIR to a shorter path"
+    )
 
 
 @contextmanager

@@ -6,11 +6,13 @@
                 Refused  the workload could not be loaded; it ends
                          Progress, Left, and a last word for each lease
 
-A worker ignores Ctrl-C: the coordinator speaks for the user.
+A worker ignores Ctrl-C: the coordinator speaks for the user. When nobody is there any more it puts its run away at
+the next update; where none comes (a forward pass of minutes, a loader that hangs) it ends without.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -23,6 +25,12 @@ from calando.engine.executors.base import Lease, Progress, Setup
 from calando.errors import StudyStopped, UsageError
 
 __all__ = ["Beat", "Refused", "how_it_ended", "serve"]
+
+NOTICE_SECONDS = 5.0
+"""From the loss of the coordinator to the next update; after that long it is not waited for."""
+
+PUT_AWAY_SECONDS = 60.0
+"""The longest that a run's checkpoint is waited for once nobody is there any more."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
         with speaking:
             connection.send(message)
 
-    threading.Thread(target=_beat, args=(say,), daemon=True).start()
+    noticed = threading.Event()
+    threading.Thread(target=_beat, args=(say, noticed), daemon=True).start()
     from calando.engine.work import perform
 
     try:
@@ -62,6 +71,8 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
             stopping = stopping or (connection.poll() and connection.recv() is None)
         except (EOFError, OSError):
             stopping = True
+        if stopping:
+            noticed.set()
         return stopping
 
     try:
@@ -76,6 +87,7 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
                 try:
                     say(Progress(slot=slot, lease=lease, step=step, lr=lr, loss=loss))
                 except OSError:
+                    noticed.set()
                     return True
                 return False
 
@@ -97,10 +109,14 @@ def how_it_ended(status: int | None) -> str:
     return f"exited with status {status}"
 
 
-def _beat(say: Callable[[object], None]) -> None:
+def _beat(say: Callable[[object], None], noticed: threading.Event) -> None:
     while True:
         try:
             say(Beat())
         except OSError:
-            return
+            break
         time.sleep(base.BEAT_SECONDS)
+    # The coordinator is gone. Whoever ends by itself takes this thread with it.
+    if noticed.wait(NOTICE_SECONDS):
+        time.sleep(PUT_AWAY_SECONDS)
+    os._exit(1)
