@@ -6,6 +6,7 @@
     │   ├── ScheduleTextError       a text that does not parse; points at the character
     │   ├── DataError               a data set that cannot be read or used
     │   └── CorruptFile             a checkpoint or store that is damaged or not ours
+    ├── NotDrawn                    the world's fault: a picture that cannot be drawn here; the numbers stand
     └── StudyStopped                the world's fault: exit status 1, the same command goes on
         ├── WorkerLost              a worker process died, more often than is forgiven
         └── DiskFull                nothing more can be written
@@ -26,6 +27,7 @@ __all__ = [
     "DataError",
     "DataWarning",
     "DiskFull",
+    "NotDrawn",
     "ScheduleTextError",
     "StudyStopped",
     "UnknownName",
@@ -84,6 +86,10 @@ class DataWarning(UserWarning):
 
 class CorruptFile(UsageError):
     """A checkpoint or store that is damaged, truncated or was not written by calando."""
+
+
+class NotDrawn(CalandoError):
+    """A picture cannot be drawn on this machine, or not now; the numbers do not depend on it."""
 
 
 class StudyStopped(CalandoError):

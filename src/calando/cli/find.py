@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,17 +104,19 @@ def find(
     say_notes(loaded, quiet=as_json)
     with measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
+    if as_json:
+        typer.echo(found.to_json())
+    else:
+        _present(found)
     if output is not None:
         from calando.report import range_figure, save
 
+        # After the answer, which stands whatever becomes of the picture.
+        sys.stdout.flush()
         title = f"Range test of {spec.strategy.method} on {spec.workload.data}, {spec.workload.model}"
         save(range_figure(found.curves, found.suggestion, title=title), output)
-    if as_json:
-        typer.echo(found.to_json())
-        return
-    _present(found)
-    if output is not None:
-        typer.echo(output)
+        if not as_json:
+            typer.echo(output)
 
 
 @contextmanager

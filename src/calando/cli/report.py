@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calando.cli.options import AsJson
+from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
@@ -36,9 +38,18 @@ def report(study: Study) -> None:
 
 
 def present(folder: Path, *, as_json: bool) -> None:
-    """The end of `calando compare`: the tables, and the path of the report."""
-    path = _write(folder)
+    """The end of `calando compare`: the tables, and the path of the report.
+
+    The answer first: whatever becomes of the pictures, it stands.
+    """
     _tables(_read(folder), as_json=as_json)
+    sys.stdout.flush()
+    try:
+        path = _write(folder)
+    except (NotDrawn, MemoryError) as error:
+        again = f"`calando report {folder}` tries again"
+        print(f"calando: no report was written ({error or 'out of memory'}); {again}", file=sys.stderr)
+        return
     if not as_json:
         typer.echo(f"report: {path}")
 

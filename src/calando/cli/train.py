@@ -246,12 +246,18 @@ def _told(centre: Centre) -> str:
 
 def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | None, *, as_json: bool) -> None:
     from calando.engine.shelf import run_folder
+    from calando.errors import NotDrawn
     from calando.report import save, training_figure
     from calando.training.checkpoint import export_weights
 
     weights, picture = folder / "weights.safetensors", folder / "training.png"
     export_weights(run_folder(folder, record.spec.digest()), weights)
-    save(training_figure(record), picture)
+    drawn = True
+    try:
+        save(training_figure(record), picture)
+    except NotDrawn as error:
+        drawn = False
+        print(f"calando: {error}", file=sys.stderr)
     if as_json:
         facts = {
             "strategy": record.spec.strategy.text,
@@ -265,7 +271,7 @@ def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | 
             "seconds": record.seconds,
             "events": [f"step {event.step}: {event.text}" for event in record.events],
             "weights": str(weights),
-            "figure": str(picture),
+            "figure": str(picture) if drawn else None,
         }
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -277,4 +283,4 @@ def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | 
         f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
         f"validation {record.score:.2%}{chance}, test {test.score:.2%} ({test.n} samples, 1 seed)"
     )
-    typer.echo(f"weights: {weights}\nfigure: {picture}")
+    typer.echo(f"weights: {weights}" + f"\nfigure: {picture}" * drawn)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
 from calando.records.files import write_atomically
+from calando.report.renderer import renderer
 
 if TYPE_CHECKING:
     from calando.report.figures.theme import AnyChart
@@ -29,6 +30,7 @@ def save(chart: AnyChart, path: Path) -> None:
     Raises:
         UsageError: another suffix than .png, .svg, .html or .json.
         DiskFull: no space; `path` is as it was.
+        NotDrawn: the process that draws died.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -52,36 +54,27 @@ def spec(chart: AnyChart) -> dict[str, Any]:
 
 
 def svg(chart: dict[str, Any]) -> str:
-    """A Vega-Lite specification as SVG text."""
-    import vl_convert
+    """A Vega-Lite specification as SVG text.
 
-    # Our data is inline: no address may be fetched, whatever a strategy's name looks like.
-    drawn: str = vl_convert.vegalite_to_svg(chart, vl_version=_vega_lite(), allowed_base_urls=[])
-    return drawn
+    Raises:
+        NotDrawn: the process that draws died; so for the next two.
+    """
+    return renderer().ask(ask="svg", chart=chart, major=_vega_lite()).decode()
 
 
 def png(drawn: str) -> bytes:
     """SVG text as PNG, twice its size."""
-    import vl_convert
-
-    pixels: bytes = vl_convert.svg_to_png(drawn, scale=PNG_SCALE)
-    return pixels
+    return renderer().ask(ask="png", svg=drawn, scale=PNG_SCALE)
 
 
 @functools.cache
 def bundle_js() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script (0.9 MB, takes 2 s), which sets `window.vegaEmbed`."""
-    import vl_convert
-
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _vega_lite())
-    return script
+    return renderer().ask(ask="script", start="window.vegaEmbed = vegaEmbed;", major=_vega_lite()).decode()
 
 
 def _vega_lite() -> str:
-    """The newest Vega-Lite that vl-convert has of the major version altair writes: "6.1"."""
+    """The major version of Vega-Lite that altair writes: "6"."""
     import altair as alt
-    import vl_convert
 
-    major = alt.SCHEMA_VERSION.lstrip("v").split(".")[0]
-    known = [version for version in vl_convert.get_vegalite_versions() if version.split(".")[0] == major]
-    return str(known[-1] if known else vl_convert.get_vegalite_versions()[-1])
+    return str(alt.SCHEMA_VERSION.lstrip("v").split(".")[0])
