@@ -99,6 +99,10 @@ def find(
         precision=precision,
         threads=len(os.sched_getaffinity(0)) if threads is None else threads,
     )
+    if output is not None:
+        from calando.report.render import check_suffix
+
+        check_suffix(output)
     plain = read_strategy(strategy).without_horizon()
     spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
     say_notes(loaded, quiet=as_json)

@@ -18,7 +18,7 @@ from calando.report.renderer import renderer
 if TYPE_CHECKING:
     from calando.report.figures.theme import AnyChart
 
-__all__ = ["bundle_js", "png", "save", "spec", "svg"]
+__all__ = ["bundle_js", "check_suffix", "png", "save", "spec", "svg"]
 
 PNG_SCALE = 2
 SUFFIXES = (".png", ".svg", ".html", ".json")
@@ -32,9 +32,7 @@ def save(chart: AnyChart, path: Path) -> None:
         DiskFull: no space; `path` is as it was.
         NotDrawn: the process that draws died.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"a figure can be {', '.join(SUFFIXES)}, got {path.name!r}; choose one of these suffixes")
+    suffix = check_suffix(path)
     if suffix == ".json":
         made = json.dumps(spec(chart), indent=1, allow_nan=False).encode()
     elif suffix == ".html":
@@ -45,6 +43,18 @@ def save(chart: AnyChart, path: Path) -> None:
         drawn = svg(spec(chart))
         made = drawn.encode() if suffix == ".svg" else png(drawn)
     write_atomically(path, made)
+
+
+def check_suffix(path: Path) -> str:
+    """The suffix of a figure's file, for whoever wants to know before the work that it shows.
+
+    Raises:
+        UsageError: another than .png, .svg, .html or .json.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"a figure can be {', '.join(SUFFIXES)}, got {path.name!r}; choose one of these suffixes")
+    return suffix
 
 
 def spec(chart: AnyChart) -> dict[str, Any]:
