@@ -32,6 +32,7 @@ from calando.cli.options import (
     steps_asked,
     workload_spec,
 )
+from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
 from calando.errors import UsageError
 
@@ -130,23 +131,24 @@ def compare(
         raise UsageError("--verify-sharing and --no-sharing contradict each other; give one")
     kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
-    asked = ask_study(
-        spec,
-        chosen,
-        budget=Budget(epochs=in_epochs, steps=in_steps),
-        machine=machine,
-        seeds=seeds,
-        rates=rates,
-        span=span,
-        beyond=beyond,
-        lr=rate_asked(lr),
-        target=target,
-        data_dir=data,
-    )
+    with others_on_stderr():
+        asked = ask_study(
+            spec,
+            chosen,
+            budget=Budget(epochs=in_epochs, steps=in_steps),
+            machine=machine,
+            seeds=seeds,
+            rates=rates,
+            span=span,
+            beyond=beyond,
+            lr=rate_asked(lr),
+            target=target,
+            data_dir=data,
+        )
     crew = machine.count_workers(asked.study.lane.device)
     folder = study or Path("calando-studies") / f"{file_name(workload)}-{asked.study.digest()[:8]}"
     try:
-        with following(asked.study, folder, quiet=as_json) as listen:
+        with others_on_stderr(), following(asked.study, folder, quiet=as_json) as listen:
             conduct(
                 folder,
                 asked.study,

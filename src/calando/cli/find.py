@@ -28,6 +28,7 @@ from calando.cli.options import (
     WorkloadName,
     workload_spec,
 )
+from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
 
 if TYPE_CHECKING:
@@ -104,9 +105,10 @@ def find(
 
         check_suffix(output)
     plain = read_strategy(strategy).without_horizon()
-    spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
+    with others_on_stderr():
+        spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
     say_notes(loaded, quiet=as_json)
-    with measuring(quiet=as_json) as progress:
+    with others_on_stderr(), measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
     if as_json:
         typer.echo(found.to_json())

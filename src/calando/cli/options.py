@@ -98,18 +98,20 @@ def workload_spec(
     Raises:
         UsageError: an unknown name or a value outside its range.
     """
+    from calando.cli.output import others_on_stderr
     from calando.workloads.registry import resolve
 
-    return resolve(
-        name,
-        model=model,
-        batch_size=batch_size,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        clip_norm=clip_norm,
-        accumulate=accumulate,
-        train_limit=train_limit,
-    )
+    with others_on_stderr():
+        return resolve(
+            name,
+            model=model,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            accumulate=accumulate,
+            train_limit=train_limit,
+        )
 
 
 def rate_asked(text: str | None) -> float | Literal["find"] | None:

@@ -33,6 +33,7 @@ from calando.cli.options import (
     rate_asked,
     workload_spec,
 )
+from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
 
 if TYPE_CHECKING:
@@ -96,26 +97,29 @@ def train(
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
     rate = rate_asked(lr)
-    spec, loaded = ask_run(
-        asked,
-        strategy,
-        budget=Budget(epochs=epochs, steps=steps),
-        machine=machine,
-        seed=seed,
-        lr=rate,
-        data_dir=data,
-    )
+    with others_on_stderr():
+        spec, loaded = ask_run(
+            asked,
+            strategy,
+            budget=Budget(epochs=epochs, steps=steps),
+            machine=machine,
+            seed=seed,
+            lr=rate,
+            data_dir=data,
+        )
     found = "-find" * (rate == "find")
     folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}{found}-{spec.digest()[:8]}"
     with sole_coordinator(folder):
         centre = None
         if found:
-            spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
+            with others_on_stderr():
+                spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
             if not as_json:
                 typer.echo(_told(centre))
         _refuse_another(folder, spec, data=loaded.fingerprint)
         say_notes(loaded, quiet=as_json)
-        record, test = _run(spec, loaded, folder, quiet=as_json)
+        with others_on_stderr():
+            record, test = _run(spec, loaded, folder, quiet=as_json)
         _present(folder, record, test, centre, as_json=as_json)
 
 

@@ -177,6 +177,8 @@ class Conductor:
 
     def run(self, crew: Executor) -> None:
         """Keep `crew` busy until the study is complete."""
+        # What was asked of an earlier session, and came too late for it, is not for this one.
+        self.store.take_commands()
         try:
             while not self.complete:
                 while len(self.leases) < crew.slots and (lease := self.next_lease()) is not None:

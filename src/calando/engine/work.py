@@ -54,9 +54,10 @@ def perform(
         return Failed(lease, "disk", str(error))
     except UsageError as error:
         return Failed(lease, "user", str(error))
-    except Exception as error:  # the user's network, loss or data set may raise anything
+    except (Exception, SystemExit) as error:  # the user's network, loss or data set may raise anything
         log = study_folder / "error.log"
-        log.write_text(traceback.format_exc())
+        # A message may hold what no encoding has.
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0] if text else 'no message'}"
         return Failed(lease, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")

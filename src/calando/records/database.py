@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import final
 
-from calando.errors import CorruptFile, DiskFull
+from calando.errors import CorruptFile, DiskFull, UsageError
 from calando.records import rows
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
@@ -146,6 +146,11 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         # Where there is no room for the file that readers share, SQLite speaks of a disk I/O error.
         if "full" in str(error) or ("I/O" in str(error) and _room(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise UsageError(
+                f"{path} is locked by another program (a database browser, a backup?); close that and run the same "
+                "command again"
+            ) from error
         raise CorruptFile(
             f"{path} cannot be used ({_one_line(error)}); check its permissions, or restore a copy"
         ) from error

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from calando.errors import CalandoError, UsageError
@@ -31,8 +33,9 @@ def import_callable(text: str) -> Callable[..., object]:
     if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        found: object = importlib.import_module(module_name)
-    except Exception as error:  # the user's module may raise anything; its own error is told in one line
+        with _staying_one_process(module_name):
+            found: object = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # the user's module may raise anything; it is reported in one line
         raise UsageError(f"cannot import {module_name!r} of {text!r}: {_told(error)}") from error
     for name in path.split("."):
         if not hasattr(found, name):
@@ -57,14 +60,27 @@ def call_user(function: Callable[..., object], *, name: str, offered: dict[str, 
     except (TypeError, ValueError):  # built-in callables may have no signature
         wanted = set()
     try:
-        return function(**{key: value for key, value in offered.items() if key in wanted})
+        with _staying_one_process(name):
+            return function(**{key: value for key, value in offered.items() if key in wanted})
     except CalandoError:
         raise
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         raise UsageError(f"{name} failed: {_told(error)}") from error
 
 
-def _told(error: Exception) -> str:
+@contextmanager
+def _staying_one_process(name: str) -> Iterator[None]:
+    """A copy of this process that the user's code makes, by `os.fork`, and does not end, ends here."""
+    this = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != this:
+            print(f"calando: {name} forked this process; the copy ends here", file=sys.stderr, flush=True)
+            os._exit(1)
+
+
+def _told(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -36,6 +37,8 @@ INSTALLED_PLACES = {"PYTHONSAFEPATH": "1"}
 """For `python -c` and `python -m`, which else import from the current folder first: it may hold a numpy.py."""
 
 ATTEMPTS, PAUSE_SECONDS = 4, 0.3
+ANSWER_SECONDS = 60.0
+"""A server forks in milliseconds once it has imported torch, which takes seconds, on a slow disk many."""
 LONGEST_FOLDER = 70
 """Bytes of a folder's name: the sockets of workers lie two levels below it, and a socket's name has at most 107."""
 
@@ -51,15 +54,27 @@ def start_early() -> None:
         multiprocessing.set_forkserver_preload(["calando.engine.executors.server"])
         # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
         with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
-            forkserver.ensure_running()
+            try:
+                forkserver.ensure_running()
+            except ChildProcessError:
+                raise UsageError(
+                    "this process was forked from one in which calando had started workers, and may start none; give "
+                    'executor="inline", or start it with multiprocessing\'s "spawn"'
+                ) from None
 
 
 def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     """A new worker, which waits for its `Setup`, as `pack_setup` gives it, and its slot; and the connection to it.
 
     Raises:
+        UsageError: this process may start none: it is a daemon of multiprocessing's, such as a worker of its pools.
         WorkerLost: the server dies again and again.
     """
+    if multiprocessing.current_process().daemon:
+        raise UsageError(
+            "this process is a daemon of multiprocessing (a pool's worker?), which may not start worker processes; "
+            'give executor="inline", or call calando from the main process'
+        )
     served = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
     imports_main = can_be_imported()
@@ -72,8 +87,9 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             # Where no server forks it, a new Python reads its own at once.
             with (
                 theirs,
-                _environment(environment | INSTALLED_PLACES),
+                _environment(dict.fromkeys(THREAD_POOLS, str(threads)) | INSTALLED_PLACES),
                 nullcontext() if imports_main else left_alone(),
+                _killed_if_silent() if served else nullcontext(),
             ):
                 process.start()
         except (EOFError, OSError) as error:
@@ -86,8 +102,29 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     raise WorkerLost(f"no worker can be started ({reason}); is there memory left? then run the same command again")
 
 
+@contextmanager
+def _killed_if_silent() -> Iterator[None]:
+    """A server that does not answer (stopped, or thrashing) is killed, and whoever waits for it notices that."""
+    server = getattr(forkserver, "_forkserver", None)
+    pid = getattr(server, "_forkserver_pid", None)
+    if pid is None:
+        yield
+        return
+    late = threading.Timer(ANSWER_SECONDS, os.kill, (pid, signal.SIGKILL))
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+
+
 def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
     gc.enable()  # which the server has not
+    # What the user's code prints is not the command's answer.
+    os.dup2(2, 1)
+    # Daemons may start no processes, and the user's loaders may want to; a worker needs no daemon's end (see `serve`).
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     # The server's may be older.
     os.environ.clear()
     os.environ.update(environment)
