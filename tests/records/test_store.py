@@ -24,6 +24,7 @@ from calando.records import (
     StudySpec,
     TestScore,
     WorkloadSpec,
+    database,
 )
 from calando.records.migrate import create_tables
 from calando.records.rows import RUNS, TESTS, RunReader, insert, meta_row, read_score, run_row, score_row
@@ -361,3 +362,16 @@ def test_specs_refuse_what_cannot_be():
         a_study(strategies=())
     with pytest.raises(UsageError, match="must divide"):
         WorkloadSpec(data="digits", batch_size=10, accumulate=3)
+
+
+def test_a_store_that_another_program_holds_is_locked_not_damaged(tmp_path, monkeypatch):
+    """A database browser with a transaction open, say."""
+    Store.create(tmp_path, a_study(), fingerprint="data").__exit__(None, None, None)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
+    other = sqlite3.connect(tmp_path / "study.sqlite")
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(UsageError, match="is locked by another program") as refused, Store.open(tmp_path) as store:
+        store.post_command("stop")
+    assert not isinstance(refused.value, CorruptFile)
+    other.close()

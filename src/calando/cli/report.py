@@ -71,6 +71,8 @@ def _read(folder: Path) -> StudySummary:
     from calando.records import Store
 
     with Store.open(folder, read_only=True) as store:
+        for note in store.notes:
+            print(f"calando: {note}", file=sys.stderr)
         return summarize(store.study, store.runs(traces=False), store.tests())
 
 

@@ -89,7 +89,7 @@ class Conductor:
         self.said: set[str] = set()
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        self.status = Status(expected=0, notes=[*workload.notes, *workload.doubts])
+        self.status = Status(expected=0, notes=[*store.notes, *workload.notes, *workload.doubts])
         if self.study.beyond is None and self.study.rate_grids:
             self.say_once("rule", "begun by an older calando: each grid goes on by one rate at most, as it did there")
         self.look_queue: list[Look] = []

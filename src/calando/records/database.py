@@ -146,7 +146,7 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         # Where there is no room for the file that readers share, SQLite speaks of a disk I/O error.
         if "full" in str(error) or ("I/O" in str(error) and _room(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise UsageError(
                 f"{path} is locked by another program (a database browser, a backup?); close that and run the same "
                 "command again"

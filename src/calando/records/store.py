@@ -32,6 +32,7 @@ from calando.records.database import Database
 from calando.records.files import noticing_full_disk
 from calando.records.record import RangeRecord, RunRecord, TestScore, range_record_of
 from calando.records.spec import StudySpec
+from calando.records.write_ahead_log import lost_commits
 
 __all__ = ["Store", "sole_coordinator"]
 
@@ -49,9 +50,21 @@ class Store:
         DiskFull: a write found no space; what was written before is intact.
     """
 
-    def __init__(self, folder: Path, file: Database) -> None:
+    def __init__(self, folder: Path, file: Database, *, lost: int = 0) -> None:
         self.folder = folder
         self._file = file
+        self._lost = lost
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever opened it should know, in sentences."""
+        if not self._lost:
+            return ()
+        note = (
+            f"the log of {self.folder / FILE_NAME} is damaged: its last changes ({self._lost} or more) are lost; the "
+            "runs that they held are made again by the command that made the study"
+        )
+        return (note,)
 
     @classmethod
     def create(cls, folder: Path, study: StudySpec, *, fingerprint: str, command: str = "") -> Store:
@@ -73,7 +86,9 @@ class Store:
             raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); `calando compare` makes one")
         if path.stat().st_size == 0:
             raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
-        return cls(folder, Database.open(path, read_only=read_only))
+        # Before SQLite reads the log, which passes over damage in silence.
+        lost = lost_commits(path)
+        return cls(folder, Database.open(path, read_only=read_only), lost=lost)
 
     def __enter__(self) -> Self:
         return self
