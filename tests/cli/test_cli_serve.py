@@ -6,7 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
+
+import pytest
 
 
 def test_serve_answers_and_ends_with_ctrl_c(finished_study):
@@ -20,9 +23,18 @@ def test_serve_answers_and_ends_with_ctrl_c(finished_study):
     )
     try:
         assert process.stdout is not None
-        address = re.match(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        address = re.match(r"(http://127\.0\.0\.1:\d+)/\?(token=[0-9a-f]{32})  ", process.stdout.readline())
         assert address
-        with urllib.request.urlopen(f"{address[0]}api/summary", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address[1]}/api/summary?{address[2]}", timeout=60) as answer:
+            assert json.load(answer)["complete"] is True
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{address[1]}/api/summary", timeout=60)
+        # A browser: the cookie comes with the address that was printed, and the token leaves the address bar.
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(f"{address[1]}/?{address[2]}", timeout=60) as answer:
+            assert answer.url == f"{address[1]}/"
+            assert answer.status == 200
+        with browser.open(f"{address[1]}/api/summary", timeout=60) as answer:
             assert json.load(answer)["complete"] is True
     finally:
         process.send_signal(signal.SIGINT)
@@ -34,4 +46,4 @@ def test_serve_answers_and_ends_with_ctrl_c(finished_study):
 def test_a_port_that_is_taken_is_one_line(refused, finished_study):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"port {port} cannot be had" in refused("serve", finished_study, "--port", port).err
+        assert f"port {port} cannot be used" in refused("serve", finished_study, "--port", port).err

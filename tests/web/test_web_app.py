@@ -157,3 +157,51 @@ def test_a_store_that_breaks_later_is_one_line(tmp_path):
     assert len(answer.text.splitlines()) == 1
     with pytest.raises(CorruptFile):
         create_app(tmp_path)
+
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A study that is for whoever knows the token."""
+    fill(tmp_path, until=7)
+    return Client(create_app(tmp_path, token=TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {}),
+        ("/api/summary", {}),
+        ("/static/page.js", {}),
+        ("/figures/cost.svg", {}),
+        ("/?token=0123456789abcdeX", {}),
+        ("/?token=", {}),
+        ("/api/summary", {"Authorization": "Bearer 0123"}),
+        ("/api/summary", {"Authorization": TOKEN}),
+        ("/api/summary", {"Cookie": f"calando-9999={TOKEN}"}),
+        ("/api/summary?token=%ff%fe", {}),
+    ],
+)
+def test_whoever_does_not_know_the_token_reads_nothing(guarded, path, headers):
+    answer = guarded.get(path, headers)
+    assert answer.status_code == 403
+    assert "open the address that it printed" in answer.text
+
+
+def test_whoever_knows_the_token_is_let_in(guarded, tmp_path):
+    first = guarded.get(f"/?token={TOKEN}")
+    assert first.status_code == 303
+    assert first.headers["location"] == "/"
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    carried = {"Cookie": cookie.split(";")[0]}
+    assert guarded.get("/", carried).status_code == 200
+    assert guarded.get(f"/api/summary?token={TOKEN}").status_code == 200
+    assert guarded.get("/api/summary", {"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert guarded.post("/commands/stop", {"Origin": HOME}).status_code == 403
+    assert guarded.post("/commands/stop", {"Origin": HOME, **carried}).status_code == 202
+    with Store.open(tmp_path) as store:
+        assert store.take_commands() == ["stop"]

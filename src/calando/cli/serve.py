@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -16,25 +17,29 @@ __all__ = ["serve"]
 def serve(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="study folder")],
     port: Annotated[int, typer.Option(help="on this machine alone (127.0.0.1); 0: any free one")] = 8321,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="let every user of this machine read the page and stop the study")
+    ] = False,
 ) -> None:
     """Serve a study's page while it runs.
 
-    On this machine alone; the page follows the study, and can ask it to stop.
+    On this machine alone, and to whoever has the address that is printed, with its token. The page follows the study,
+    and can ask it to stop.
     """
     try:
-        import uvicorn
-
         from calando.web.app import create_app
+        from calando.web.server import run_server
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
     if not 0 <= port <= 65535:
         raise UsageError(f"--port must be from 0 to 65535, got {port}")
-    app = create_app(study)
+    token = None if no_token else secrets.token_hex(16)
+    app = create_app(study, token=token)
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        raise UsageError(f"port {port} cannot be had: {error.strerror}; choose another --port, or 0") from error
+        raise UsageError(f"port {port} cannot be used: {error.strerror}; choose another --port, or 0") from error
     with listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
         typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)")
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+        run_server(app, listener)

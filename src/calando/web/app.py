@@ -6,8 +6,9 @@
     GET  /static/NAME         the scripts
     POST /commands/stop       ask the coordinator to stop; the one thing the page may write
 
-The study's store is opened anew for each request, read-only but for the command. Requests under another host
-name than this machine's are refused (no rebinding of names), and so are commands from another origin.
+The study's store is opened again for each request, read-only but for the command. Requests under another host
+name than this machine's are refused (no rebinding of names), and so are commands from another origin, and whoever does
+not know the token.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from calando.analysis.summary import summarize, to_json
 from calando.errors import CalandoError, UsageError
 from calando.records.store import Store
+from calando.web.access import TokenAccess
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -37,11 +39,12 @@ HEADERS = {
 }
 
 
-def create_app(study_folder: Path) -> Starlette:
+def create_app(study_folder: Path, *, token: str | None = None) -> Starlette:
     """The web application of one study.
 
     Args:
         study_folder: holds the store.
+        token: what a visitor must know, of letters and digits (`web.access`); None: everybody who reaches it is let in.
 
     Raises:
         UsageError: no study there, or the extra is not installed.
@@ -65,7 +68,10 @@ def create_app(study_folder: Path) -> Starlette:
             Route("/static/{name}", pages.static),
             Route("/commands/stop", pages.stop, methods=["POST"]),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False),
+            Middleware(TokenAccess, token=token),
+        ],
         exception_handlers={CalandoError: _plainly},
     )
 

@@ -27,7 +27,7 @@
     stop.addEventListener("click", async () => {
       stop.disabled = true;
       const answer = await fetch("/commands/stop", { method: "POST" });
-      said.textContent = answer.ok ? "Asked. The runs in hand are finished first." : await answer.text();
+      said.textContent = answer.ok ? "Asked. The runs in hand are put away; the same command goes on where they stood." : await answer.text();
       if (!answer.ok) stop.disabled = false;
     });
   }
