@@ -19,6 +19,7 @@ A message is one line: it names the thing, what came, the range or choices allow
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -33,7 +34,34 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "WorkerLost",
+    "is_plain",
+    "plain",
 ]
+
+
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of what a terminal obeys, hides, reorders or cannot encode."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text is one line in which everything can be seen.
+
+    >>> is_plain("cosine, 10 % \u00e9"), is_plain("red\x1b[31m"), is_plain("two\nlines")
+    (True, False, False)
+    """
+    return (text.isascii() and text.isprintable()) or not any(unicodedata.category(one) in UNSEEN for one in text)
+
+
+def plain(text: str) -> str:
+    """The text as one line that does nothing to a terminal: what cannot be seen is written as Python would.
+
+    >>> print(plain("clear\x1b[2J, and\nanother line"))
+    clear\\x1b[2J, and another line
+    """
+    if is_plain(text):
+        return text
+    words = " ".join(text.split())
+    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in UNSEEN else one for one in words)
 
 
 class CalandoError(Exception):
@@ -69,9 +97,7 @@ class ScheduleTextError(UsageError):
     def __init__(self, problem: str, text: str, position: int) -> None:
         self.problem, self.text, self.position = problem, text, position
         start, stop = max(0, position - 40), position + 20
-        place = " ".join(f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}".split())
-        # what a terminal would obey is shown and not sent
-        place = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in place)
+        place = plain(f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}")
         shown = text if len(text) <= 60 else text[:57] + "…"
         super().__init__(f"{problem} at character {position + 1} of {shown!r} -> here: {place}")
 

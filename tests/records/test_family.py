@@ -11,7 +11,7 @@ from calando.records import Lane, RunSpec, StrategySpec, WorkloadSpec
 from calando.records.family import RunFamily, SpecReader
 
 # Texts that look like the very place where a run's JSON is cut.
-TRICKY = st.sampled_from(['a,"seed":1,', ',"seed":', '","seed":3,"lane":{"', "seed", 'x"', "\\", "é\u2028", ""])
+TRICKY = st.sampled_from(['a,"seed":1,', ',"seed":', '","seed":3,"lane":{"', "seed", 'x"', "\\", "é\u00a0", ""])
 seeds = st.integers(0, 2**40)
 
 

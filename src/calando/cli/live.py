@@ -18,6 +18,7 @@ from rich.text import Text
 from calando.engine.conductor import Status
 from calando.engine.jobs import Find, Look
 from calando.engine.lengths import expected_updates
+from calando.errors import plain
 from calando.records import StudySpec
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _teller(console: Console, study: StudySpec, folder: Path) -> Listen:
                 console.print(line)
         for note in status.notes[len(told) :]:
             told.append(note)
-            console.print(Text(note, style="yellow"))
+            console.print(Text(plain(note), style="yellow"))
 
     return tell
 

@@ -13,7 +13,7 @@ import typer
 
 from calando import __version__
 from calando.cli import compare, data, find, lint, lists, plot, report, serve, train
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, plain
 
 __all__ = ["app", "main"]
 
@@ -82,5 +82,5 @@ def _answered() -> None:
 
 
 def _end(message: str, *, status: int) -> NoReturn:
-    print(f"calando: {message}", file=sys.stderr)
+    print(f"calando: {plain(message)}", file=sys.stderr)
     sys.exit(status)

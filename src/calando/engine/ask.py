@@ -21,7 +21,7 @@ from calando.optim.installed import check_installed
 from calando.optim.strategies import bind_average
 from calando.optim.strategy_checks import check_clipping
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
-from calando.records.spec import BEYOND
+from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
 from calando.schedules import Span
 from calando.training.lane import choose_lane
 from calando.workloads.order import steps_per_epoch
@@ -30,8 +30,7 @@ from calando.workloads.workload import CrossEntropy, Workload
 
 __all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
 
-MOST_SEEDS, MOST_RATES, LARGEST_SEED = 1000, 100, 2**63 - 1
-MOST_BEYOND = 20
+MOST_RATES = 100
 
 
 @dataclass(frozen=True)

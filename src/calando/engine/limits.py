@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from calando.errors import UsageError
 from calando.records import WorkloadSpec
+from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
 from calando.workloads.registry import default_epochs
 
 __all__ = ["GIVEN", "KEEP", "MOST_THREADS", "Budget", "Length", "Machine", "read_size"]
 
-MOST_STEPS, MOST_WORKERS, MOST_THREADS = 10_000_000, 1024, 1024
+MOST_WORKERS, MOST_THREADS = 1024, 1024
 Number = TypeVar("Number", int, float)
 # How a spec names the user's own object, and the length of its runs where nothing is said.
 GIVEN, GIVEN_EPOCHS = "python:", 10

@@ -20,6 +20,7 @@ from types import UnionType
 from typing import Any
 
 from calando.errors import UnknownName, UsageError
+from calando.records.files import read_bytes
 
 __all__ = ["read_fields"]
 
@@ -44,10 +45,12 @@ def read_fields(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read, is not TOML, or has a wrong, missing or second key.
     """
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(read_bytes(path).decode())
     except OSError as error:
         raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"strategy file {str(path)!r} is nested too deeply") from error
+    except ValueError as error:  # TOML's, UTF-8's, or that of a number with thousands of digits
         raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
     for key in fields:
         if key not in _KNOWN:

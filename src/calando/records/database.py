@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ __all__ = ["Database", "speaking_plainly"]
 
 PATIENCE_SECONDS = 30.0
 LEAST_ROOM = 64 * 1024
+LONGEST_VALUE = 256 * 1024**2
+_COMPUTED = re.compile(r"\b(VIRTUAL|GENERATED|AS|CHECK|WHERE)\b", re.IGNORECASE)
 
 
 @final
@@ -65,6 +68,9 @@ class Database:
         with speaking_plainly(path), ExitStack() as opened:
             connection = _connect(path, read_only=read_only)
             opened.callback(connection.close)
+            # Never so much memory for one value, nor anything that works when it is read.
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+            _check_tables(connection)
             schema = schema_of(connection)
             if schema not in {str(version) for version in range(1, SCHEMA_VERSION + 1)}:
                 raise CorruptFile(
@@ -106,6 +112,17 @@ class Database:
         if len({row[0] for row in found}) != count:
             raise rows.Damaged(f"some of its {name} are lost")
         return found
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """See that what is read is rows of tables: a view or a computed column can run for ever.
+
+    Raises:
+        Damaged: there is something else.
+    """
+    for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind not in ("table", "index") or (made and _COMPUTED.search(made)):
+            raise rows.Damaged(f"it has a {kind} {str(name)[:40]!r} that calando did not make")
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -160,7 +177,7 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         ) from error
     except rows.Damaged as error:
         raise CorruptFile(f"{path} is damaged: {error}; restore a copy or remove the study folder") from error
-    except (ValueError, zlib.error, KeyError, TypeError) as error:
+    except (ValueError, zlib.error, KeyError, TypeError, RecursionError, AssertionError) as error:
         raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
 
 

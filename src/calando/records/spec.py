@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from calando.errors import UsageError
+from calando.errors import UsageError, is_plain
 
 __all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
 
@@ -36,6 +36,34 @@ BEYOND = 4
 """How many rates a grid may go on by, unless asked otherwise."""
 
 Option = bool | int | float | str | tuple[float, ...]
+
+
+MOST_SEEDS, MOST_STEPS, MOST_RUNS = 1000, 10_000_000, 1_000_000
+LONGEST_NAME, LONGEST_TEXT = 200, 20_000
+LARGEST_SEED = 2**63 - 1
+MOST_BEYOND = 20
+
+
+def _plain(text: str) -> str:
+    """One line that can be seen: it is printed, drawn and put into pages, by whoever reads a study."""
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(f"a text of a study has at most {LONGEST_TEXT} characters, got {len(text)}: {text[:40]!r}…")
+    if not is_plain(text):
+        raise UsageError(f"a text of a study must be one line that can be seen, got {text[:200]!r}")
+    return text
+
+
+def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise UsageError(f"a name has at most {LONGEST_NAME} characters, got {len(text)}: {text[:40]!r}…")
+    if not is_plain(text):
+        raise UsageError(f"a strategy's name must be one line that can be seen, got {text!r}")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[str, AfterValidator(_name)]
+Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 
 
 def _finite(value: Option) -> Option:
@@ -91,7 +119,7 @@ class Lane(Spec):
     'cpu'
     """
 
-    device: str = "cpu"
+    device: Plain = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
     threads: PositiveInt = 1
     channels_last: bool = True
@@ -114,11 +142,11 @@ class WorkloadSpec(Spec):
         train_limit: use only this many training samples (after the validation part is cut), or None.
     """
 
-    data: str
-    model: str = "cnn"
+    data: Plain
+    model: Plain = "cnn"
     batch_size: PositiveInt = 128
     accumulate: PositiveInt = 1
-    augment: str = "none"
+    augment: Plain = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -145,13 +173,13 @@ class StrategySpec(Spec):
         horizon: how long its runs are, "10 epochs", "500 steps" or "50%" of the study's length; "": all of it.
     """
 
-    name: str
-    method: str
+    name: Name
+    method: Plain
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    options: dict[str, Annotated[Option, AfterValidator(_finite)]] = {}
-    schedules: dict[str, str] = {}
-    controllers: tuple[str, ...] = ()
-    average: str = ""
+    options: dict[Name, Annotated[Option, AfterValidator(_finite)]] = {}
+    schedules: dict[Name, Plain] = {}
+    controllers: tuple[Plain, ...] = ()
+    average: Plain = ""
     horizon: Annotated[str, AfterValidator(_horizon)] = ""
 
     @model_serializer(mode="wrap")
@@ -236,10 +264,10 @@ class RunSpec(Spec):
 
     workload: WorkloadSpec
     strategy: StrategySpec
-    steps: PositiveInt
+    steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED + 1)]
     lane: Lane = Lane()
     skips: tuple[tuple[int, int], ...] = ()
 
@@ -274,7 +302,7 @@ class Centre(Spec):
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     low: float | None = None
     high: float | None = None
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Plain, ...] = ()
     updates: int
     seconds: float
 
@@ -296,12 +324,12 @@ class StudySpec(Spec):
 
     workload: WorkloadSpec
     strategies: tuple[StrategySpec, ...]
-    rate_grids: dict[str, tuple[float, ...]]
-    beyond: Annotated[int, Field(ge=0)] | None = BEYOND
+    rate_grids: dict[Name, tuple[float, ...]]
+    beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND)] | None = BEYOND
     find: bool = False
-    centres: dict[str, Centre] = {}
-    seeds: PositiveInt
-    steps: PositiveInt
+    centres: dict[Name, Centre] = {}
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
+    steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
     target: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -315,6 +343,9 @@ class StudySpec(Spec):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(f"strategy {twice[0]!r} is given twice; give each a name of its own")
         assert all((s.lr is None) == (s.name in self.rate_grids) for s in self.strategies)
+        runs = len(names) * self.seeds + sum(map(len, self.rate_grids.values()))
+        if runs > MOST_RUNS:
+            raise UsageError(f"a study has at most {MOST_RUNS} runs, got {runs}; ask with fewer strategies or seeds")
         return self
 
     @model_validator(mode="after")

@@ -86,6 +86,9 @@ class Store:
             raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); `calando compare` makes one")
         if path.stat().st_size == 0:
             raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
+        for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            if beside.exists() and not beside.is_file():
+                raise CorruptFile(f"{beside} is a pipe or a folder, not a file; remove it")
         # Before SQLite reads the log, which passes over damage in silence.
         lost = lost_commits(path)
         return cls(folder, Database.open(path, read_only=read_only), lost=lost)

@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.records.files import read_bytes
+
 __all__ = ["lost_commits"]
 
 Words = NDArray[np.uint32]
@@ -47,7 +49,7 @@ def lost_commits(path: Path) -> int:
 
 def _lost(log: Path) -> int:
     try:
-        data = log.read_bytes()
+        data = read_bytes(log)
     except OSError:
         return 0
     if len(data) <= HEADER:

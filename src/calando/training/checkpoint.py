@@ -26,7 +26,7 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile
-from calando.records.files import noticing_full_disk, write_atomically
+from calando.records.files import noticing_full_disk, read_bytes, write_atomically
 from calando.training.capture import Capture, capture, of_network, put_back
 from calando.training.state import TrainState
 
@@ -167,15 +167,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
     remedy = f"remove {str(folder)!r} to train this run anew"
     try:
-        sealed = json.loads(path.read_bytes())
+        sealed = json.loads(read_bytes(path))
         if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:
             raise CorruptFile(f"checkpoint {str(path)!r} fails its checksum; {remedy}")
         document = json.loads(sealed["state"])
-        data = (folder / str(document["tensors"])).read_bytes()
+        data = read_bytes(folder / str(document["tensors"]))
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
             raise CorruptFile(f"checkpoint {str(folder / document['tensors'])!r} fails its checksum; {remedy}")
         return document, safetensors.torch.load(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         if isinstance(error, CorruptFile):
             raise
         with noticing_full_disk(path):
