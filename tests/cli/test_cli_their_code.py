@@ -99,6 +99,28 @@ def test_their_code_may_have_a_pool_of_its_own_in_a_worker(tmp_path):
     assert json.loads(ended.stdout)["complete"]
 
 
+def test_without_docstrings_there_are_numbers_and_no_pictures(tmp_path):
+    """PYTHONOPTIMIZE=2 drops them, and altair cannot do without."""
+    found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1]), "PYTHONOPTIMIZE": "2"}
+    script = Path(sys.executable).with_name("calando")
+    for words in (["compare", "digits", "fixed", "--study", "made", "--executor", "inline", *SMALL], ["schedules"]):
+        ended = subprocess.run([script, *words], cwd=tmp_path, env=found, capture_output=True, text=True, timeout=120)
+        assert "PYTHONOPTIMIZE" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert ended.returncode == (0 if words[0] == "compare" else 2)
+    assert json.loads(subprocess.check_output([script, "show", "made", "--json"], cwd=tmp_path, env=found))["complete"]
+
+
+def test_a_study_folder_whose_name_no_encoding_has_is_refused_and_a_data_folder_is_not(tmp_path):
+    words = ["compare", "digits", "fixed", "--executor", "inline", *SMALL]
+    refused = command(tmp_path, *words, "--study", os.fsdecode(b"st\xffudy"))
+    assert refused.returncode == 2
+    assert (
+        refused.stderr == "calando: the study folder's name must be UTF-8, got 'st\\udcffudy'; name another --study\n"
+    )
+    assert command(tmp_path, *words, "--study", "made", "--data", os.fsdecode(b"d\xff")).returncode == 0
+
+
 AFTERWARDS = """
 import multiprocessing, os, sys, torch, calando
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import calando
 from calando.engine import work
 from calando.engine.executors.base import Failed, Finished
 from calando.engine.executors.inline import InlineExecutor
+from calando.engine.executors.process import ProcessExecutor
 from calando.engine.executors.worker import NOTICE_SECONDS
 from calando.engine.jobs import Train
 from calando.engine.shelf import run_folder
@@ -168,3 +170,18 @@ def test_drop_checkpoint_reports_what_stays(tmp_path):
     damage(tmp_path / "run")
     assert drop_checkpoint(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_interrupted_while_it_waits_for_what_is_in_hand_it_ends_all_at_once(tmp_path):
+    """A second Ctrl-C, in the midst of an update that takes minutes."""
+    crew = Crew(lambda setup, said: ProcessExecutor(setup, workers=1, on_progress=said), tmp_path)
+    crew.mood.write_text("dawdle 600")
+    crew.submit(Train(crew.run("sgd(lr=0.01)", seed=1)))
+    (process,) = crew.executor.process_ids
+    time.sleep(1)
+    began = time.monotonic()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        crew.stop()
+    assert time.monotonic() - began < 5
+    assert not Path(f"/proc/{process}").exists()

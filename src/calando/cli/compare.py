@@ -34,7 +34,7 @@ from calando.cli.options import (
 )
 from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
-from calando.errors import UsageError
+from calando.errors import UsageError, plain
 
 __all__ = ["compare"]
 
@@ -160,7 +160,7 @@ def compare(
                 keep=keep,
                 sharing="none" if no_sharing else "verified" if verify_sharing else "checked",
                 workers=crew,
-                command=shlex.join(["calando", *sys.argv[1:]]),
+                command=plain(shlex.join(["calando", *sys.argv[1:]])),
                 listen=listen,
             )
     except KeyboardInterrupt:

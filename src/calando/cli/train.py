@@ -251,13 +251,14 @@ def _told(centre: Centre) -> str:
 def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | None, *, as_json: bool) -> None:
     from calando.engine.shelf import run_folder
     from calando.errors import NotDrawn
-    from calando.report import save, training_figure
     from calando.training.checkpoint import export_weights
 
     weights, picture = folder / "weights.safetensors", folder / "training.png"
     export_weights(run_folder(folder, record.spec.digest()), weights)
     drawn = True
     try:
+        from calando.report import save, training_figure
+
         save(training_figure(record), picture)
     except NotDrawn as error:
         drawn = False

@@ -196,6 +196,9 @@ class Conductor:
                 if "stop" in self.store.take_commands():
                     raise StudyStopped("stopped from the page; the same command goes on where it stood")
         finally:
+            if self.leases:
+                self.say_once("leaving", "putting away what is in hand; Ctrl-C again ends at once")
+                self.tell()
             for outcome in crew.stop():
                 if isinstance(outcome, Left | Finished):
                     self.take(outcome)

@@ -81,6 +81,8 @@ def conduct(
         KeyboardInterrupt: after running jobs were put away.
     """
     budget = read_size(keep)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
+        raise UsageError(f"the study folder's name must be UTF-8, got {str(folder)!r}; name another --study")
     if sharing not in get_args(Sharing):
         raise UnknownName("sharing", str(sharing), get_args(Sharing))
     if executor == "process":

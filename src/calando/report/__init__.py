@@ -6,7 +6,10 @@ Names are imported when first used: the figures need altair, the tables do not.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
+
+from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
     from calando.report.figures import range_figure, schedule_figure, training_figure
@@ -29,6 +32,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'calando.report' has no attribute {name!r}")
+    if sys.flags.optimize > 1 and name != "study_tables":
+        raise NotDrawn("pictures need altair, which needs docstrings: unset PYTHONOPTIMIZE, or leave out -OO")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from calando.errors import UsageError
 from calando.schedules.base import Schedule
 from calando.schedules.chebyshev import chebyshev
 from calando.schedules.checks import signature_text
@@ -182,6 +184,9 @@ class Description:
 def describe() -> list[Description]:
     """Every schedule that has a name, family by family.
 
+    Raises:
+        UsageError: this Python was started without docstrings, which say it all.
+
     >>> entry = next(entry for entry in describe() if entry.name == "linear")
     >>> entry.signature, entry.formula
     ('linear(start, end, *, over=None)', 'start + (end - start) * p')
@@ -190,6 +195,8 @@ def describe() -> list[Description]:
 
 
 def _describe(family: str, make: Callable[..., Schedule]) -> Description:
+    if sys.flags.optimize > 1:
+        raise UsageError("schedules are described in docstrings: unset PYTHONOPTIMIZE, or leave out -OO")
     paragraphs = inspect.cleandoc(make.__doc__ or "").split("\n\n")
     formula = next(text.removeprefix("Formula: ") for text in paragraphs if text.startswith("Formula: "))
     summary = " ".join(paragraphs[0].split()).removesuffix(".")

@@ -25,7 +25,8 @@ from calando.errors import UsageError
 
 __all__ = ["ProcessExecutor"]
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 10.0
+"""For the update in hand and the checkpoint of what is put away; what takes longer is made again."""
 FORGIVEN_STARTS = 2
 
 
@@ -138,7 +139,19 @@ class ProcessExecutor:
         self._workers[index] = self._start(worker.slot)
 
     def stop(self) -> list[Outcome]:
-        """Ask every worker to put its run away; wait for it; end it."""
+        """Ask every worker to put its run away; wait for it; end it. Interrupted, end all at once."""
+        try:
+            return self._put_away()
+        finally:
+            for worker in self._workers:
+                # Nothing is under way in it any more, and a process with torch in it takes a second to end by itself.
+                worker.process.kill()
+            for worker in self._workers:
+                worker.process.join()
+                worker.connection.close()
+            self._workers = []
+
+    def _put_away(self) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for worker in self._workers:
             try:
@@ -157,11 +170,6 @@ class ProcessExecutor:
                         worker.lease = None
             except (EOFError, OSError):
                 worker.lease = None
-            # Nothing is under way in it any more, and a process with torch in it takes a second to end by itself.
-            worker.process.kill()
-            worker.process.join()
-            worker.connection.close()
-        self._workers = []
         return outcomes
 
     def _start(self, slot: int) -> _Worker:
