@@ -105,14 +105,16 @@ class LRScheduler(lr_scheduler.LRScheduler):
         Raises:
             UsageError: `epoch` is below zero or no whole number; nothing changed then.
         """
-        step = self.last_epoch + 1 if epoch is None else _whole(epoch)
-        if self.last_epoch < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
+        present = self.last_epoch
+        step = present + 1 if epoch is None else _whole(epoch)
+        if present < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
             self._begin(step)
             return
-        self._course.driver.write(step)
+        course = self._course
+        course.driver.write(step)
         self.last_epoch = step
-        if self._course.notice is not None:
-            self._course.say_notice(stacklevel=2)
+        if course.notice is not None:
+            course.say_notice(stacklevel=2)
         if self._pace.settled:
             return
         if epoch is not None:

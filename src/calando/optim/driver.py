@@ -47,6 +47,8 @@ BETAS = {"beta1": 0, "beta2": 1, "beta3": 2}
 # curves together, but at least LEAST_AHEAD.
 MOST_HELD = 4096
 LEAST_AHEAD = 256
+# Where there are more groups, one of them, in turn, is compared with what was written last, and all only if it differs.
+MOST_COMPARED = 64
 
 
 @final
@@ -160,24 +162,33 @@ class Driver:
         place = step - self._start
         if not 0 <= place < self._ahead:
             place = self._look_ahead(step)
-        found: list[tuple[Group, str, float, float]] = []
+        found: list[tuple[Group, str, float, float]] | None = None
         for track in self._tracks:
             key, factor, last = track.key, track.multipliers[place], track.last
             if multiplier != 1.0 and key == "lr":
                 factor *= multiplier
-            for group, base in track.numbers:
-                if group[key] != base * last:
-                    found.append((group, key, group[key], base * last))
-                group[key] = base * factor
+            numbers = track.numbers
+            if len(numbers) > MOST_COMPARED and _holds(numbers[step % len(numbers)], key, last):
+                for group, base in numbers:
+                    group[key] = base * factor
+            else:
+                for group, base in numbers:
+                    if group[key] != base * last:
+                        found = found or []
+                        found.append((group, key, group[key], base * last))
+                    group[key] = base * factor
             if track.others:
                 for group, base in track.others:
                     if self.noticed is not None and _was_replaced(group, key, base * last):
+                        found = found or []
                         found.append((group, key, float(_held(group, key)), base * last))
                     _put(group, key, base * factor)
             track.last = factor
-        before, self._last = self._last, (step, multiplier)
-        if found and self.noticed is not None:
+        if found is not None and self.noticed is not None:
+            before, self._last = self._last, (step, multiplier)
             self._tell(found, before)
+        else:
+            self._last = step, multiplier
 
     def _tell(self, found: Sequence[tuple[Group, str, float, float]], before: object) -> None:
         places = {id(known.group): (index, known.name) for index, known in enumerate(self._known)}
@@ -518,6 +529,10 @@ def _held(group: Group, key: str) -> Any:
     if key in group or key not in BETAS:
         return group.get(key)
     return dict(enumerate(group.get("betas", ()))).get(BETAS[key])
+
+
+def _holds(group: tuple[Group, float], key: str, last: float) -> bool:
+    return bool(group[0][key] == group[1] * last)
 
 
 def _was_replaced(group: Group, key: str, ours: float) -> bool:
