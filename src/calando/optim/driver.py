@@ -168,7 +168,7 @@ class Driver:
             if multiplier != 1.0 and key == "lr":
                 factor *= multiplier
             numbers = track.numbers
-            if len(numbers) > MOST_COMPARED and _holds(numbers[step % len(numbers)], key, last):
+            if track.many and _holds(numbers[step % len(numbers)], key, last):
                 for group, base in numbers:
                     group[key] = base * factor
             else:
@@ -342,6 +342,8 @@ class Driver:
                 track = tracks.setdefault((key, curve), _Track(key, curve, [], [], [], self._last_factor(key, curve)))
                 held = track.numbers if type(known.group.get(key)) is float else track.others
                 held.append((known.group, known.base(key)))
+        for track in tracks.values():
+            track.many = len(track.numbers) > MOST_COMPARED
         self._work_out(tracks.values(), self._start)
         _unshare(groups, self.schedules)
         for known in found:
@@ -471,6 +473,7 @@ class _Track:
     numbers: list[tuple[Group, float]]  # groups whose value is a float, with what the schedule multiplies
     others: list[tuple[Group, float]]  # groups whose value is a tensor, or an element of "betas"
     last: float  # what they were multiplied by at the last write
+    many: bool = False  # more than MOST_COMPARED of numbers
 
 
 def check_added_at(value: str) -> None:
