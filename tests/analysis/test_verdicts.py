@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calando.analysis import against_best, paired_interval, paired_p
 from calando.analysis.calibration import compare_many
+from calando.analysis.critical import own_share
 from calando.analysis.verdicts import charged, step_down
 
 tables = arrays(
@@ -70,7 +71,8 @@ def test_verdict_interval_and_p_agree(table):
 
 
 @given(tables)
-def test_never_narrower_than_one_uncorrected_comparison(table):
+def test_never_narrower_than_one_uncorrected_comparison_unless_spread_is_borrowed(table):
+    assume(own_share(*table.shape) == 1)
     best = table[int(table.mean(axis=1).argmax())]
     for c in compare(table):
         d = table[int(c.strategy[1:])] - best
@@ -78,6 +80,22 @@ def test_never_narrower_than_one_uncorrected_comparison(table):
         assert c.low <= low + 1e-12
         assert high - 1e-12 <= c.high
         assert c.p >= paired_p(d, resolution=1 / 360)
+
+
+@given(tables)
+def test_the_pairs_own_spread_keeps_its_share_of_the_allowance(table):
+    """Borrowing may find more than the pair's own spread at its share of 5%, never less."""
+    share = own_share(*table.shape)
+    best = table[int(table.mean(axis=1).argmax())]
+    compared = compare(table)
+    p = [paired_p(table[int(c.strategy[1:])] - best, resolution=1 / 360) for c in compared]
+    adjusted, level = step_down(p, seeds=table.shape[1], alpha=0.05 * share)
+    for c, most, at in zip(compared, adjusted, level, strict=True):
+        low, high = paired_interval(table[int(c.strategy[1:])] - best, resolution=1 / 360, level=at)
+        assert low - 1e-12 <= c.low
+        assert c.high <= high + 1e-12
+        assert c.p <= min(most / share, 1)
+        assert c.level == (pytest.approx(at) if share == 1 else 0.95)
 
 
 @given(tables)

@@ -1,76 +1,34 @@
 """Is the comparison calibrated? Simulated studies in which the truth is known.
 
-    A/A     k strategies that are truly equal, n seeds; how often is any of them called worse than the best?  at most 5%
+    A/A     k strategies that are truly equal, n seeds; how often is any called worse than the best?  at most 5.5%
     spread  k strategies with true gaps; how often does an interval at level L hold the true difference?  at least L
-    power   one strategy truly worse by some standard deviations of one run's score; how often is it found?
+    power   one strategy truly better or worse by some standard deviations of one run's score; how often is it found?
 
-Run `python -m calando.analysis.calibration` for the tables of docs/guides/statistics.md (about a minute).
+Run `python -m calando.analysis.calibration` for the tables of docs/guides/statistics.md (about two minutes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.analysis.paired import Floats, paired_interval, paired_p
-from calando.analysis.siblings import siblings
-from calando.analysis.verdicts import ALPHA, charged, step_down
+from calando.analysis.noises import NOISES, ROUNDED, SCALE, diverging, families, rounded
+from calando.analysis.paired import Floats, paired_p
+from calando.analysis.verdicts import ALPHA, charged, decide
 
 __all__ = [
-    "NOISES",
-    "ROUNDED",
     "bootstrap_misses",
     "compare_many",
     "false_alarms",
     "false_alarms_uncorrected",
     "found",
+    "found_leads",
     "interval_misses",
-    "rounded",
 ]
 
-Draw = Callable[[np.random.Generator, tuple[int, int, int]], Floats]
 Bools = NDArray[np.bool_]
-
-
-def _uneven(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
-    spread = np.exp(rng.uniform(0, np.log(10), (*shape[:2], 1)))
-    return np.asarray(spread * rng.standard_normal(shape))
-
-
-def _diverging(share: float) -> Draw:
-    """Normal scores, of which a share falls to chance: 85 points below, in units of `SCALE`."""
-    return lambda rng, shape: np.where(rng.random(shape) < share, -850.0, rng.standard_normal(shape))
-
-
-SCALE = 0.001
-
-NOISES: dict[str, Draw] = {
-    "normal": lambda rng, shape: rng.standard_normal(shape),
-    "t, 3 degrees of freedom": lambda rng, shape: rng.standard_t(3, shape),
-    "t, 2 degrees of freedom": lambda rng, shape: rng.standard_t(2, shape),
-    "Laplace": lambda rng, shape: rng.laplace(size=shape),
-    "skewed (negative exponential)": lambda rng, shape: -rng.exponential(size=shape),
-    "normal, each strategy its own spread (1 to 10)": _uneven,
-    "normal, 2% of runs diverge to chance": _diverging(0.02),
-}
-"""Noise of one run's score, shapes [studies, strategies, seeds]; times `SCALE` they are scores."""
-
-ROUNDED: dict[str, tuple[float, int]] = {
-    "360 test images, sd 0.1 points": (0.001, 360),
-    "360 test images, sd 0.3 points": (0.003, 360),
-    "360 test images, sd 1 point": (0.01, 360),
-    "10000 test images, sd 0.01 points": (0.0001, 10_000),
-    "10000 test images, sd 0.2 points": (0.002, 10_000),
-}
-"""Normal scores as test sets give them: name -> (standard deviation, test images)."""
-
-
-def rounded(rng: np.random.Generator, shape: tuple[int, int, int], *, sd: float, images: int) -> Floats:
-    """Equal strategies near 95%, their scores multiples of 1 / images; where 95% lies between two is random."""
-    centre = 0.95 + rng.uniform(0, 1 / images, (shape[0], 1, 1))
-    return np.asarray(np.round((centre + sd * rng.standard_normal(shape)) * images) / images)
 
 
 def compare_many(scores: Floats, *, resolution: float = 0.0) -> tuple[NDArray[np.intp], Bools, Floats, Floats, Floats]:
@@ -83,14 +41,10 @@ def compare_many(scores: Floats, *, resolution: float = 0.0) -> tuple[NDArray[np
         The best of each study [studies], and for all strategies [studies, strategies]: called worse, the ends of the
         interval of (strategy - best), its level. The best itself is never worse; its ends are 0 and its level 1.
     """
-    studies, k, n = scores.shape
+    studies, k, _ = scores.shape
     best = scores.mean(axis=2).argmax(axis=1)
-    is_best = np.arange(k) == best[:, None]
-    others = np.broadcast_to(np.arange(k), (studies, k))[~is_best].reshape(studies, k - 1)
-    row = np.arange(studies)
-    differences = scores[row[:, None], others] - scores[row, best][:, None, :]
-    adjusted, levels = step_down(paired_p(differences, resolution=resolution), seeds=n)
-    lows, highs = paired_interval(differences, resolution=resolution, level=levels)
+    others = np.arange(k - 1) + (np.arange(k - 1) >= best[:, None])
+    decided = decide(scores, best, resolution=resolution)
 
     worse, low, high, level = (
         np.zeros((studies, k), bool),
@@ -98,7 +52,12 @@ def compare_many(scores: Floats, *, resolution: float = 0.0) -> tuple[NDArray[np
         np.zeros((studies, k)),
         np.ones((studies, k)),
     )
-    for into, values in ((worse, adjusted <= ALPHA), (low, lows), (high, highs), (level, levels)):
+    for into, values in (
+        (worse, decided.p <= ALPHA),
+        (low, decided.low),
+        (high, decided.high),
+        (level, decided.level),
+    ):
         np.put_along_axis(into, others, values, axis=1)
     return best, worse, low, high, level
 
@@ -142,7 +101,29 @@ def found(gap: float, *, strategies: int, seeds: int, studies: int, rng: np.rand
     """Share of studies in which one strategy, truly `gap` standard deviations worse, is called worse; normal noise."""
     scores = rng.standard_normal((studies, strategies, seeds))
     scores[:, -1] -= gap
-    return float(compare_many(scores)[1][:, -1].mean())
+    return float(compare_many(SCALE * scores)[1][:, -1].mean())
+
+
+def found_leads(
+    gap: float,
+    *,
+    strategies: int,
+    seeds: int,
+    studies: int,
+    rng: np.random.Generator,
+    unsteady: Sequence[int] = (),
+) -> float:
+    """Share of leads of one strategy over each other one that are found: it is truly `gap` standard deviations better.
+
+    Args:
+        unsteady: strategies, not the first, whose spread is ten times that of the others; leads over them do not count.
+    """
+    scores = rng.standard_normal((studies, strategies, seeds))
+    scores[:, list(unsteady)] *= 10
+    scores[:, 0] += gap
+    scores[:, list(unsteady)] -= 20
+    worse = compare_many(SCALE * scores)[1]
+    return float(worse[:, [i for i in range(1, strategies) if i not in unsteady]].mean())
 
 
 def _main() -> None:
@@ -155,7 +136,7 @@ def _main() -> None:
     def head(title: str, first: str) -> None:
         print(f"\n{title}\n\n| {first} | {' | '.join(f'n = {n}' for n in seeds)} |\n|{'---|' * (len(seeds) + 1)}")
 
-    for k in (2, 5, 14):
+    for k in (2, 3, 5, 24):
         head(f"False verdicts (%), {k} equal strategies, {studies} studies", "noise")
         for name, draw in NOISES.items():
             row(name, [false_alarms(SCALE * draw(rng, (studies, k, n))) for n in seeds])
@@ -169,7 +150,7 @@ def _main() -> None:
 
     head(f"False verdicts (%) where divergence is not rare, 5 equal strategies, {studies} studies", "runs that diverge")
     for share in (0.01, 0.05, 0.1, 0.2):
-        draw = _diverging(share)
+        draw = diverging(share)
         row(f"{share:.0%}", [false_alarms(SCALE * draw(rng, (studies, 5, n))) for n in seeds])
 
     head(
@@ -194,18 +175,29 @@ def _main() -> None:
     row("percentile bootstrap", [bootstrap_misses(d, rng=rng) for d in pairs])
     row("ours", [float((paired_p(d, resolution=0.0) <= ALPHA).mean()) for d in pairs])
 
-    head(f"Found (%), {studies} studies, normal", "strategies, true gap")
-    for k in (2, 5, 14):
+    head(f"Leads found (%), {studies} studies, normal", "strategies, true lead")
+    for k in (2, 3, 5, 9, 14, 24):
         for gap in (2.0, 5.0, 10.0):
+            row(f"{k}, {gap:g} sd", [found_leads(gap, strategies=k, seeds=n, studies=studies, rng=rng) for n in seeds])
+
+    head(f"Found to be behind (%), {studies} studies, normal", "strategies, true gap")
+    for k in (2, 3, 5, 9, 14, 24):
+        for gap in (2.0, 5.0):
             row(f"{k}, {gap:g} sd", [found(gap, strategies=k, seeds=n, studies=studies, rng=rng) for n in seeds])
 
-    head(
-        f"False verdicts (%) of runs that share a past, 14 equal strategies, {studies} studies", "families, correlation"
-    )
-    for family in (2, 7):
+    head(f"Leads of 5 sd found (%), one other strategy has ten times the spread, {studies} studies", "strategies")
+    for k in (3, 4, 5, 9, 24):
+        leads = [found_leads(5, strategies=k, seeds=n, studies=studies, rng=rng, unsteady=[k - 1]) for n in seeds]
+        row(f"{k}", leads)
+
+    head(f"False verdicts (%) of runs that share a past, {studies} studies", "equal strategies, families, correlation")
+    for k, family in ((14, 2), (14, 7), (24, 12)):
         for alike in (0.5, 0.9, 0.99):
-            drawn = (siblings(rng, (studies, 14, n), family=family, correlation=alike) for n in seeds)
-            row(f"{14 // family} of {family}, {alike:g}", [false_alarms(SCALE * scores) for scores in drawn])
+            draw = families(family, alike)
+            row(
+                f"{k}, {k // family} of {family}, {alike:g}",
+                [false_alarms(SCALE * draw(rng, (studies, k, n))) for n in seeds],
+            )
 
 
 if __name__ == "__main__":

@@ -146,8 +146,8 @@ class Comparison:
         difference: mean of (strategy - best), in score.
         low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
             better or worse. Where the strategy is not tuned out it is of the rate it has, and no verdict.
-        level: its confidence, corrected for the number of comparisons.
-        p: Holm-adjusted p-value.
+        level: its confidence, corrected for the number of comparisons; 95% where all intervals hold together.
+        p: adjusted p-value, at most 5% exactly where the verdict is "worse", but for those not tuned out.
         verdict: of `strategy` against `best`.
         text: the verdict in a sentence.
     """

@@ -3,8 +3,10 @@
     score of strategy i at seed s = sqrt(c) · F(family of i, s) + sqrt(1 - c) · e(i, s)        F, e: standard normal
 
 Runs that were trained from one fork have so much in common that their scores are correlated (c). No fork is shared
-between seeds, so seeds stay independent, and the comparison rests on nothing else: it takes differences seed by seed,
-and what siblings have in common leaves them. False verdicts of such studies: `python -m calando.analysis.calibration`.
+between seeds, so seeds stay independent: the comparison takes differences seed by seed, and what siblings have in
+common leaves them. Two families look like two strategies, though, and say less of each other's spread than the number
+of strategies promises; the critical values of a borrowed spread allow for that. False verdicts of such studies:
+`python -m calando.analysis.calibration`.
 """
 
 from __future__ import annotations

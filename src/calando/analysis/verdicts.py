@@ -1,7 +1,11 @@
-"""Every strategy against the best one: a step-down correction (Holm's) that knows how the best was picked.
+"""Every strategy against the best one, and what picking the best by the same scores costs.
+
+Two measures of the spread may find a difference; each has a share of the 5%, and the narrower interval is shown.
+
+The pair's own spread (`paired`), by a step-down correction (Holm's) that knows how the best was picked:
 
     p_(1) <= … <= p_(m)     two-sided p-values of m = k - 1 comparisons with the best of k strategies
-    rank j is rejected while p_(j) charged(k - j + 1, n) <= 5%
+    rank j is rejected while p_(j) charged(k - j + 1, n) <= share of 5%
     charged(g, n) = (g - 1) (g / 2) ** ((n - 1) / (n + 2))        g strategies still in question, n seeds
 
 Holm's own factor is g - 1, the number of comparisons left. It is right when the best is named beforehand; here it
@@ -10,23 +14,31 @@ have been tested: charging all g (g - 1) / 2 pairs is always enough, yet at few 
 p-value comes from a small spread more than from a high mean. `charged` lies between the two; its exponent was
 fitted to simulation (docs/guides/statistics.md) and tends to 1, all pairs, as n grows.
 
-The interval of rank j is at level 1 - 5% / charged(its g, n); from the first comparison that is not rejected on, all
-share its level. So an interval excludes zero exactly where the verdict is "worse".
+The spread borrowed from the other strategies (`borrowed`), by one critical value for all comparisons (`critical`). It
+counts from four strategies and three seeds on; below, the pair's own spread has all of the 5%.
+
+By its own spread the interval of rank j is at level 1 - share of 5% / charged(its g, n); from the first comparison that
+is not rejected on, all share its level. By the borrowed spread all intervals hold together at 95%. Either way an
+interval excludes zero exactly where the verdict is "worse".
 
 Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from calando.analysis.borrowed import borrowed_sd
+from calando.analysis.critical import critical, own_share
 from calando.analysis.paired import Floats, paired_interval, paired_p
 from calando.analysis.results import Comparison
 
-__all__ = ["against_best", "charged", "step_down"]
+__all__ = ["Decided", "against_best", "charged", "decide", "step_down"]
 
 ALPHA = 0.05
 
@@ -46,15 +58,16 @@ def charged(strategies: int, seeds: int) -> float:
     return float((strategies - 1) * (strategies / 2) ** ((seeds - 1) / (seeds + 2)))
 
 
-def step_down(p: ArrayLike, *, seeds: int) -> tuple[Floats, Floats]:
+def step_down(p: ArrayLike, *, seeds: int, alpha: float = ALPHA) -> tuple[Floats, Floats]:
     """Adjusted p-values of the comparisons with the best, and the level of each one's interval.
 
     Args:
         p: [..., k - 1], two-sided p-values.
         seeds: at least 2.
+        alpha: how often any verdict may be false.
 
     Returns:
-        Adjusted p-values (a verdict where at most 5%) and confidence levels, each [..., k - 1].
+        Adjusted p-values (a verdict where at most `alpha`) and confidence levels, each [..., k - 1].
 
     >>> adjusted, level = step_down([0.001, 0.3], seeds=2)
     >>> adjusted.round(4).tolist(), level.round(4).tolist()
@@ -65,10 +78,57 @@ def step_down(p: ArrayLike, *, seeds: int) -> tuple[Floats, Floats]:
     price = np.array([charged(m + 1 - rank, seeds) for rank in range(m)])
     order = np.argsort(values, axis=-1, kind="stable")
     adjusted = np.minimum(np.maximum.accumulate(np.take_along_axis(values, order, -1) * price, axis=-1), 1)
-    rejected = (adjusted <= ALPHA).sum(axis=-1, keepdims=True)
-    level = 1 - ALPHA / price[np.minimum(np.arange(m), np.minimum(rejected, m - 1))]
+    rejected = (adjusted <= alpha).sum(axis=-1, keepdims=True)
+    level = 1 - alpha / price[np.minimum(np.arange(m), np.minimum(rejected, m - 1))]
     back = np.argsort(order, axis=-1)
     return np.take_along_axis(adjusted, back, -1), np.take_along_axis(level, back, -1)
+
+
+class Decided(NamedTuple):
+    """Comparisons of many studies with the best of each; arrays [..., k - 1], the best left out."""
+
+    p: Floats
+    """Adjusted p-value: "worse" where at most 5%."""
+    level: Floats
+    """Confidence of the interval."""
+    low: Floats
+    high: Floats
+
+
+def decide(scores: Floats, best: ArrayLike, *, resolution: float) -> Decided:
+    """Compare every strategy with the best one, in one study or many.
+
+    Args:
+        scores: [..., k, n] with n >= 2.
+        best: [...], index of the strategy with the highest mean.
+        resolution: step between two possible scores, 1 / (test samples).
+    """
+    k, n = scores.shape[-2:]
+    picked = np.asarray(best)[..., None]
+    others = np.arange(k - 1) + (np.arange(k - 1) >= picked)
+    chosen = np.take_along_axis(scores, picked[..., None], axis=-2)
+    differences = np.take_along_axis(scores, others[..., None], axis=-2) - chosen
+    share = own_share(k, n)
+    adjusted, level = step_down(paired_p(differences, resolution=resolution), seeds=n, alpha=share * ALPHA)
+    low, high = paired_interval(differences, resolution=resolution, level=level)
+    if share == 1:
+        return Decided(adjusted, level, low, high)
+
+    from scipy.special import stdtr, stdtrit
+
+    mean = differences.mean(axis=-1)
+    spread = np.take_along_axis(borrowed_sd(scores, picked[..., 0], resolution=resolution), others, axis=-1)
+    # Where scores hardly vary, rounding moves a difference by up to one step at every seed alike, and averages nothing.
+    half = np.hypot(critical(k, n) * spread / math.sqrt(n), resolution)
+    # On the scale of t with n - 1 degrees of freedom, whose tails a pair has whose spread is unlike the others'.
+    ratio = np.divide(np.abs(mean), half, out=np.where(mean == 0, 0.0, np.inf), where=half > 0)
+    borrowed = 2 * stdtr(n - 1, stdtrit(n - 1, ALPHA / 2) * ratio)
+    return Decided(
+        np.minimum(np.minimum(adjusted / share, 1), borrowed),
+        np.full_like(level, 1 - ALPHA),
+        np.maximum(low, np.clip(mean - half, -1, 1)),
+        np.minimum(high, np.clip(mean + half, -1, 1)),
+    )
 
 
 def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution: float) -> tuple[Comparison, ...]:
@@ -86,22 +146,24 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
     >>> print(against_best("a", {"a": [0.95, 0.94], "b": [0.90, 0.90]}, resolution=1e-4)[0].text)
     cannot distinguish at n = 2 (difference -4.50 points, 95% interval -10.85 to 1.85)
     """
-    others = [name for name in scores if name != best]
-    table = {name: np.asarray(values, dtype=np.float64) for name, values in scores.items()}
-    n = table[best].size
-    assert all(values.shape == (n,) for values in table.values())
-    assert all(values.mean() <= table[best].mean() + 1e-12 for values in table.values()), f"{best} is not the best"
+    names = list(scores)
+    others = [name for name in names if name != best]
+    n = len(scores[best])
+    assert all(len(values) == n for values in scores.values())
+    table = np.array([scores[name] for name in names], dtype=np.float64)
+    at = names.index(best)
+    mean = table.mean(axis=1)
+    assert (mean <= mean[at] + 1e-12).all(), f"{best} is not the best"
     if not others:
         return ()
-    differences = np.stack([table[name] - table[best] for name in others])
+    differences = np.delete(table - table[at], at, axis=0).mean(axis=1)
     if n == 1:
-        return tuple(_one_seed(name, best, float(d)) for name, d in zip(others, differences[:, 0], strict=True))
-    adjusted, levels = step_down(paired_p(differences, resolution=resolution), seeds=n)
-    lows, highs = paired_interval(differences, resolution=resolution, level=levels)
+        return tuple(_one_seed(name, best, float(d)) for name, d in zip(others, differences, strict=True))
+    decided = decide(table, at, resolution=resolution)
     found = []
     for i, name in enumerate(others):
-        difference, low, high = float(differences[i].mean()), float(lows[i]), float(highs[i])
-        worse, level = bool(adjusted[i] <= ALPHA), float(levels[i])
+        difference, low, high = float(differences[i]), float(decided.low[i]), float(decided.high[i])
+        worse, level = bool(decided.p[i] <= ALPHA), float(decided.level[i])
         say = _say_worse if worse else _say_unclear
         found.append(
             Comparison(
@@ -112,7 +174,7 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
                 low=low,
                 high=high,
                 level=level,
-                p=float(adjusted[i]),
+                p=float(decided.p[i]),
                 verdict="worse" if worse else "cannot distinguish",
                 text=say(difference, low, high, level=level, n=n, decimals=1 if resolution > 1e-3 else 2),
             )

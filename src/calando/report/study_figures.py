@@ -163,7 +163,7 @@ def _differences(summary: StudySummary) -> Figure:
     shown = " to ".join(f"{100 * level:.4g}%" for level in sorted({levels[0], levels[-1]}))
     pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
     if len(summary.comparisons) > 1:
-        pedigree += f", corrected for picking the best of {len(summary.results)} (Holm)"
+        pedigree += f", corrected for picking the best of {len(summary.results)}"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
     if any(one.verdict == "not tuned out" for one in summary.comparisons):

@@ -200,7 +200,7 @@ def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
         n = summary.comparisons[0].n
         said += f"; differences in points, paired over {n} seeds"
         if len(summary.comparisons) > 1:
-            said += f", intervals corrected for picking the best of {len(summary.results)} (Holm)"
+            said += f", intervals corrected for picking the best of {len(summary.results)}"
     notes.append(said)
     if summary.target is not None and TO_TARGET not in left_out:
         notes.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")

@@ -1,0 +1,132 @@
+"""How uncertain a difference from the best is, by what all strategies of a study say of the spread.
+
+Three seeds say little of a spread; the other strategies of the study ran at the same seeds and say more.
+
+    V_ij   variance over seeds of (score of i - score of j), plus h² / 6 for rounding        for each pair of strategies
+    U, G   arithmetic and geometric mean of V over the pairs of strategies that lend
+    v_i    strategy i's part in them: on average V_ij = v_i + v_j over those that lend
+    x      V_ib / U, the pair's own variance, b the best                 1 where all strategies are of one kind
+    z      2 max(v_i, v_b) / U, that of the less steady of the two       1 likewise
+    variance of the difference = min(U (U / G) (1 + x / 10 + (z / 4)⁵), 9 max(U, V_ib))
+
+U alone would do if all spreads were known to be equal. U / G, Bartlett's measure, says how unequal they look: the less
+alike they are, the less is borrowed. The terms in x and z take back what was borrowed where the pair itself is less
+steady than the others, and the upper bound keeps that from going on without end.
+
+A strategy lends where its spread is of one kind with that of the others:
+    not plainly wider      lower quartile of its V_ij at most (2 + 20 / (n - 1))² times their median over strategies
+    not plainly narrower   variance of its own scores at least the median one divided by the same number, and not zero
+A run that diverged where others did not makes the first fail, runs that all died at one score the second.
+
+Sources: Smyth (2004), "Linear models and empirical Bayes methods" (borrowing of variances); Phipson et al. (2016),
+"Robust hyperparameter estimation protects against hypervariable genes" (who must not lend); Bartlett (1937),
+"Properties of sufficiency and statistical tests". The form was chosen, and is calibrated, by simulation:
+docs/guides/statistics.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calando.analysis.paired import Floats
+
+__all__ = ["LEAST_SEEDS", "LEAST_STRATEGIES", "borrowed_sd", "lenders"]
+
+LEAST_STRATEGIES, LEAST_SEEDS = 4, 3
+"""With fewer there is nothing to borrow: three spreads say no more of each other than each says of itself, and at two
+seeds a small spread and a large correlation look the same."""
+
+# Of the logarithm of a pair's variance against the mean one: two strategies that are trained alike differ by nothing.
+LOWEST = -12.0
+
+
+def borrowed_sd(scores: Floats, best: NDArray[np.intp], *, resolution: float) -> Floats:
+    """Standard deviation of each strategy's paired difference from the best one.
+
+    Args:
+        scores: [..., k, n] with k >= 4 strategies and n >= 3 seeds.
+        best: [...], index of the best strategy.
+        resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
+
+    Returns:
+        [..., k], in score; that of the best itself means nothing. Infinite where no two strategies are of one kind.
+
+    >>> scores = np.array([[0.9, 0.91, 0.93], [0.8, 0.83, 0.8], [0.7, 0.7, 0.71], [0.9, 0.1, 0.9], [0.1, 0.1, 0.1]])
+    >>> borrowed_sd(scores, np.intp(0), resolution=1e-4)[1:].round(3).tolist()
+    [0.025, 0.023, 1.378, 0.023]
+    """
+    k, n = scores.shape[-2:]
+    assert k >= LEAST_STRATEGIES
+    assert n >= LEAST_SEEDS
+    pairs = _pair_variances(scores, resolution=resolution)
+    lends = _lenders(scores, pairs, resolution=resolution)
+    others = ~np.eye(k, dtype=bool)
+    among = lends[..., :, None] & lends[..., None, :] & others
+    # Where no two are of one kind nothing is borrowed: the uncertainty is then unlimited.
+    alone = np.asarray(~among.any(axis=(-2, -1)))
+    count = np.maximum(among.sum(axis=(-2, -1)), 1)
+    mean = (pairs * among).sum(axis=(-2, -1)) / count
+    positive = np.where(mean > 0, mean, 1.0)[..., None]
+    relative = pairs / positive[..., None]
+
+    logs = np.log(np.maximum(relative, np.exp(LOWEST)))
+    unequal = -(logs * among).sum(axis=(-2, -1)) / count
+    own = _own_share(relative, lends, others)
+    chosen = np.asarray(best)[..., None]
+    pair = np.take_along_axis(relative, chosen[..., None], axis=-2)[..., 0, :]
+    wider = 2 * np.maximum(own, np.take_along_axis(own, chosen, axis=-1))
+    variance = np.exp(unequal)[..., None] * (1 + pair / 10 + (wider / 4) ** 5)
+    variance = np.where(alone[..., None], np.inf, mean[..., None] * np.minimum(variance, 9 * np.maximum(1, pair)))
+    return np.asarray(np.sqrt(variance))
+
+
+def lenders(scores: Floats, *, resolution: float) -> NDArray[np.bool_]:
+    """Which strategies' spread is of the same kind as that of the others.
+
+    Args:
+        scores, resolution: as in `borrowed_sd`.
+
+    Returns:
+        [..., k].
+
+    >>> scores = np.array([[0.9, 0.91, 0.93], [0.8, 0.83, 0.8], [0.7, 0.7, 0.71], [0.9, 0.1, 0.9], [0.1, 0.1, 0.1]])
+    >>> lenders(scores, resolution=1e-4).tolist()
+    [True, True, True, False, False]
+    """
+    return _lenders(scores, _pair_variances(scores, resolution=resolution), resolution=resolution)
+
+
+def _pair_variances(scores: Floats, *, resolution: float) -> Floats:
+    centred = scores - scores.mean(axis=-1, keepdims=True)
+    covariance = centred @ np.swapaxes(centred, -1, -2) / (scores.shape[-1] - 1)
+    own = np.diagonal(covariance, axis1=-2, axis2=-1)
+    # Rounding may leave a variance of strategies that are trained alike just below zero.
+    return np.asarray(np.maximum(own[..., :, None] + own[..., None, :] - 2 * covariance, 0) + resolution**2 / 6)
+
+
+def _lenders(scores: Floats, pairs: Floats, *, resolution: float) -> NDArray[np.bool_]:
+    k, n = scores.shape[-2:]
+    factor = (2 + 20 / (n - 1)) ** 2
+    # The strategy itself is nearest to itself and sorted first.
+    apart = np.where(np.eye(k, dtype=bool), -1.0, pairs)
+    wide = np.partition(apart, 1 + (k - 2) // 4, axis=-1)[..., 1 + (k - 2) // 4]
+    narrow = scores.var(axis=-1, ddof=1) + resolution**2 / 12
+    vary = np.ptp(scores, axis=-1) > 0
+    return np.asarray(vary & (wide <= factor * _middle(wide, vary)) & (factor * narrow >= _middle(narrow, vary)))
+
+
+def _middle(values: Floats, among: NDArray[np.bool_]) -> Floats:
+    """Lower median over some strategies, so that at least half of them are at most that; infinite of none."""
+    at = np.maximum(among.sum(axis=-1, keepdims=True) - 1, 0) // 2
+    return np.take_along_axis(np.sort(np.where(among, values, np.inf), axis=-1), at, axis=-1)
+
+
+def _own_share(relative: Floats, lends: NDArray[np.bool_], others: NDArray[np.bool_]) -> Floats:
+    """v_i / U: from the mean over those that lend of V_ij = v_i + v_j."""
+    partners = lends[..., None, :] & others
+    count = lends.sum(axis=-1, keepdims=True)
+    mean = (relative * partners).sum(axis=-1) / np.maximum(partners.sum(axis=-1), 1)
+    # Those that lend have 1/2 on average. A strategy that does is not among its own partners.
+    inside = (mean - count / (2 * np.maximum(count - 1, 1))) * (count - 1) / np.maximum(count - 2, 1)
+    return np.asarray(np.where(lends & (count > 2), np.maximum(inside, 0), np.maximum(mean - 0.5, 0)))
