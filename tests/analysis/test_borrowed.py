@@ -181,9 +181,9 @@ def test_the_own_spreads_share_falls_with_strategies_and_rises_with_seeds(k, n):
     assert own_share(2, n) == own_share(3, n) == own_share(k, 2) == 1
 
 
-@pytest.mark.parametrize(("strategies", "seeds"), [(5, 3), (10, 4)])
-def test_the_table_is_what_its_simulation_gives(strategies, seeds):
+def test_the_table_is_what_its_simulation_gives():
     """Within the Monte-Carlo error of a small run, the kind that needs most needs what the table says."""
+    strategies, seeds = 5, 3
     rng = np.random.default_rng(5)
     every = kinds(strategies)
     hard = [name for name in every if "one strategy" in name or "0% of spread" in name or "families" in name]

@@ -56,7 +56,7 @@ def test_one_pair_at_every_number_of_seeds(n, rng):
         assert ((low > 0) | (high < 0)).mean() <= AT_MOST
 
 
-@pytest.mark.parametrize(("strategies", "seeds"), [(5, 3), (5, 7), (9, 4), (24, 3), (24, 10)])
+@pytest.mark.parametrize(("strategies", "seeds"), [(5, 3), (5, 7), (9, 4), (24, 3)])
 def test_whatever_the_spreads_of_equal_strategies(strategies, seeds, rng):
     shape = (STUDIES // 2, strategies, seeds)
     rates = {name: false_alarms(SCALE * draw(rng, shape)) for name, draw in UNEQUAL.items()}
