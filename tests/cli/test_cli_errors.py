@@ -1,6 +1,7 @@
 """What a wrong command gets: one line that names the thing and says what to do, status 2, nothing left behind."""
 
 import gzip
+import os
 import re
 import socket
 import struct
@@ -208,6 +209,23 @@ def test_a_strategy_file_that_is_no_text_or_no_file(refused, tmp_path):
     assert "is not TOML" in refused(*D, "s.toml").err
     (tmp_path / "d.toml").mkdir()
     assert "cannot be read: Is a directory" in refused(*D, "d.toml").err
+    os.mkfifo(tmp_path / "p.toml")
+    assert "cannot be read: it is a pipe or a device" in refused(*D, "p.toml").err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 20_000, "is nested too deeply|is not TOML"),
+        (f"method = 'sgd'\nlr = {'9' * 5000}", "is not TOML: Exceeds the limit"),
+        (f"strategy = '''sgd(lr=0.1) | linear(1, {'9' * 5000})'''", "this number is too large"),
+        (f"strategy = '''sgd(lr=0.1) | {'(' * 5000}'''", "is never closed"),
+    ],
+    ids=["lists", "number", "number in a schedule", "brackets"],
+)
+def test_a_strategy_file_without_measure_gets_one_line(refused, tmp_path, text, message):
+    (tmp_path / "s.toml").write_text(text)
+    assert re.search(message, refused(*D, "s.toml").err)
 
 
 def test_texts_with_one_automatic_name_are_told_how_to_be_named(refused):

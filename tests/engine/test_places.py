@@ -1,5 +1,6 @@
 """Where the engine imports from, keeps its sockets and leaves its files: whatever lies in the folder one stands in."""
 
+import errno
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from calando.engine.executors.process import ProcessExecutor
 from calando.engine.executors.worker import NOTICE_SECONDS
 from calando.engine.jobs import Train
 from calando.engine.shelf import run_folder
+from calando.errors import DiskFull
 from calando.records.files import sweep, write_atomically
 from calando.training.checkpoint import drop_checkpoint
 
@@ -82,6 +84,19 @@ def test_files_have_the_permissions_that_the_umask_leaves(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_disk_that_fails_is_a_line_and_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"old")
+
+    def fails(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(DiskFull, match=r"the disk failed at .*file \(Input/output error\)"):
+        write_atomically(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_what_kills_left_half_written_is_swept_and_nothing_else(tmp_path):

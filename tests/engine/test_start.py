@@ -111,6 +111,20 @@ def test_a_server_that_is_killed_before_it_answers_is_replaced(seconds):
     assert process.exitcode == 0
 
 
+def test_a_server_that_is_stopped_is_replaced(monkeypatch):
+    """By a debugger, or by a person's `kill -STOP`."""
+    start_worker(threads=1)[0].kill()
+    (old,) = servers_under(os.getpid())
+    monkeypatch.setattr("calando.engine.executors.start.ANSWER_SECONDS", 4.0)
+    os.kill(old, signal.SIGSTOP)
+    began = time.monotonic()
+    process, connection = start_worker(threads=1)
+    assert time.monotonic() - began < 60
+    connection.close()
+    process.join(60)
+    assert old not in servers_under(os.getpid())
+
+
 def test_a_server_that_always_dies_stops_the_study(monkeypatch):
     def dies(*args) -> None:
         raise EOFError("unexpected EOF")

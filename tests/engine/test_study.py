@@ -232,6 +232,15 @@ def test_a_finished_study_starts_no_worker(undisturbed, monkeypatch):
     assert conduct(folder, asked.study, asked.workload, executor="process").headline == summary.headline
 
 
+def test_a_stop_that_nobody_was_there_to_hear_stops_nothing_later(undisturbed, tmp_path):
+    """The page's button, pressed when the command had ended already."""
+    asked = ask()
+    Store.create(tmp_path, asked.study, fingerprint=asked.workload.fingerprint).__exit__(None, None, None)
+    with Store.open(tmp_path) as store:
+        store.post_command("stop")
+    assert conduct(tmp_path, asked.study, asked.workload, executor="inline").complete
+
+
 def test_another_question_in_the_same_folder_is_refused(undisturbed):
     folder, _ = undisturbed
     asked = ask(steps=25)

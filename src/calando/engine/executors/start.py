@@ -38,7 +38,7 @@ INSTALLED_PLACES = {"PYTHONSAFEPATH": "1"}
 
 ATTEMPTS, PAUSE_SECONDS = 4, 0.3
 ANSWER_SECONDS = 60.0
-"""A server forks in milliseconds once it has imported torch, which takes seconds, on a slow disk many."""
+"""A server forks in milliseconds once it has imported torch, which takes seconds, on a slow disk many; then twice that."""
 LONGEST_FOLDER = 70
 """Bytes of a folder's name: the sockets of workers lie two levels below it, and a socket's name has at most 107."""
 
@@ -78,7 +78,7 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     served = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
     imports_main = can_be_imported()
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         start_early()
         ours, theirs = context.Pipe()
         try:
@@ -89,7 +89,7 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
                 theirs,
                 _environment(dict.fromkeys(THREAD_POOLS, str(threads)) | INSTALLED_PLACES),
                 nullcontext() if imports_main else left_alone(),
-                _killed_if_silent() if served else nullcontext(),
+                _killed_if_silent(ANSWER_SECONDS * 2**attempt) if served else nullcontext(),
             ):
                 process.start()
         except (EOFError, OSError) as error:
@@ -103,14 +103,14 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
 
 
 @contextmanager
-def _killed_if_silent() -> Iterator[None]:
+def _killed_if_silent(seconds: float) -> Iterator[None]:
     """A server that does not answer (stopped, or thrashing) is killed, and whoever waits for it notices that."""
     server = getattr(forkserver, "_forkserver", None)
     pid = getattr(server, "_forkserver_pid", None)
     if pid is None:
         yield
         return
-    late = threading.Timer(ANSWER_SECONDS, os.kill, (pid, signal.SIGKILL))
+    late = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
     late.daemon = True
     late.start()
     try:
