@@ -24,8 +24,10 @@ from calando.training.lane import holding_lane, seed_step
 from calando.training.state import start
 from calando.workloads.workload import Workload
 
-from .cases import CASES, prepare
-from .hopeless import HOPELESS
+from . import elsewhere
+from .cases import CASES, Case, prepare
+from .elsewhere import ELSEWHERE, Elsewhere
+from .hopeless import HOPELESS, Hopeless
 
 __all__ = ["CURVES", "RATES", "REPEATS", "STEPS", "build", "read", "sweep"]
 
@@ -74,13 +76,34 @@ def sweep(spec: RunSpec, workload: Workload, *, repeat: int) -> np.ndarray:
     return losses
 
 
+def sweep_elsewhere(case: Elsewhere, data_dir: Path, *, seed: int, repeat: int) -> np.ndarray:
+    """One sweep of plain PyTorch: float32[STEPS]."""
+    losses = np.full(STEPS, np.nan, np.float32)
+    network, optimizer = elsewhere.start(case, rate=1.0, seed=seed)
+    drawn = elsewhere.batches(case, data_dir, seed=seed, first=repeat * STEPS)
+    for index, rate in enumerate(RATES):
+        for group in optimizer.param_groups:
+            group["lr"] = float(rate)
+        inputs, targets = next(drawn)
+        loss = case.loss(network(inputs), targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if not math.isfinite(loss.item()):
+            break
+        losses[index] = loss.item()
+        if case.clip is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), case.clip)
+        optimizer.step()
+    return losses
+
+
 def build(data_dir: Path, *, only: str = "", seeds: int = 10) -> None:
     """Measure what is missing, seed by seed; prints a line a sweep."""
     torch.set_num_threads(1)
     found = _load()
     definitions = json.loads(str(found.pop("definitions", "{}")))
     for seed in range(seeds):
-        for case in (*HOPELESS, *CASES):
+        for case in (*HOPELESS, *CASES, *ELSEWHERE):
             if only not in case.name:
                 continue
             definition = f"{getattr(case, 'definition', case.name)} {RATES[0]:g} {RATES[-1]:g} {STEPS}"
@@ -91,9 +114,9 @@ def build(data_dir: Path, *, only: str = "", seeds: int = 10) -> None:
             if len(curves) > seed:
                 continue
             began = time.process_time()
-            spec, workload = prepare(case, data_dir) if case in CASES else case.prepare()
-            spec = spec.model_copy(update={"seed": FIRST_SEED + seed})
-            rows = np.stack([sweep(spec, workload, repeat=repeat) for repeat in range(REPEATS)])
+            rows = np.stack(
+                [_sweep(case, data_dir, seed=FIRST_SEED + seed, repeat=repeat) for repeat in range(REPEATS)]
+            )
             found[case.name] = np.concatenate([curves, rows[None]])
             _write(found, definitions)
             spent = time.process_time() - began
@@ -103,6 +126,13 @@ def build(data_dir: Path, *, only: str = "", seeds: int = 10) -> None:
                 f"lowest {finite.min():.3f}, last of {len(finite)} {finite[-1]:.3g}, {spent:.1f} s",
                 flush=True,
             )
+
+
+def _sweep(case: Case | Hopeless | Elsewhere, data_dir: Path, *, seed: int, repeat: int) -> np.ndarray:
+    if isinstance(case, Elsewhere):
+        return sweep_elsewhere(case, data_dir, seed=seed, repeat=repeat)
+    spec, workload = prepare(case, data_dir) if isinstance(case, Case) else case.prepare()
+    return sweep(spec.model_copy(update={"seed": seed}), workload, repeat=repeat)
 
 
 def _write(found: dict[str, np.ndarray], definitions: dict[str, str]) -> None:

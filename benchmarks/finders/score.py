@@ -22,9 +22,21 @@ from calando.training.range_test.stops import stop_reason
 
 from . import curves, truth
 from .cases import Case
+from .elsewhere import Elsewhere
 from .peers import PEERS, Peer
 
-__all__ = ["FINDERS", "OURS", "Answer", "Finder", "Landscape", "Summary", "answers_of", "landscape", "summary"]
+__all__ = [
+    "FINDERS",
+    "OURS",
+    "Answer",
+    "Finder",
+    "Landscape",
+    "Summary",
+    "answers_of",
+    "judged_case",
+    "landscape",
+    "summary",
+]
 
 NEAR = 1.5
 CHANCE_LOSS = float(np.log(10))
@@ -81,7 +93,7 @@ def _ours(choose: Callable[[Suggestion], float | None]) -> Finder:
 
 
 @cache
-def judged(method: str, losses: bytes) -> tuple[Suggestion, int]:
+def judged(method: str, losses: bytes, chance: float | None = CHANCE_LOSS) -> tuple[Suggestion, int]:
     """Our judgement of raw sweeps, each ended where our measurement would have ended it; updates made."""
     usual = find_method(method.partition("(")[0]).usual_rate
     rates = curves.RATES
@@ -92,13 +104,18 @@ def judged(method: str, losses: bytes) -> tuple[Suggestion, int]:
         reason = "not finite" if np.isnan(row).any() else None
         end = int(np.isfinite(row).sum())
         for seen in range(end):
-            if found := stop_reason(row[: seen + 1], per_decade=per_decade, chance=CHANCE_LOSS):
+            if found := stop_reason(row[: seen + 1], per_decade=per_decade, chance=chance):
                 reason, end = found, seen + 1
                 break
         row[end:] = np.nan
         reasons.append(reason)
         made += end
-    return suggest(RangeCurves.from_arrays(rates, rows, stopped=reasons, chance=CHANCE_LOSS), usual=usual), made
+    return suggest(RangeCurves.from_arrays(rates, rows, stopped=reasons, chance=chance), usual=usual), made
+
+
+def judged_case(case: Case | Elsewhere, rows: np.ndarray) -> tuple[Suggestion, int]:
+    """`judged` of one seed's sweeps of a case, with the chance loss that `find_lr` would know of."""
+    return judged(case.method, rows.tobytes(), case.chance if isinstance(case, Elsewhere) else CHANCE_LOSS)
 
 
 def _peer(rule: Peer, *, pooled: bool) -> Finder:

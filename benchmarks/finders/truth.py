@@ -19,14 +19,16 @@ import torch
 from calando.records.files import write_atomically
 from calando.training.loop import execute
 
+from . import elsewhere
 from .cases import CASES, CONSTANT_CASES, Case, settled
+from .elsewhere import ELSEWHERE, Elsewhere
 
 __all__ = ["TRUTH", "build", "read", "table"]
 
 TRUTH = Path(__file__).parent.parent / "finders_truth.json"
 FALLEN, TOP = 0.12, 0.03
 BOUNDS = (-20, 5)
-Plan = Callable[[Case, dict[str, list[float]]], Iterator[tuple[int, int]]]
+Plan = Callable[[Case | Elsewhere, dict[str, list[float]]], Iterator[tuple[int, int]]]
 
 
 def read() -> dict[str, dict]:
@@ -45,12 +47,12 @@ def build(data_dir: Path, *, only: str = "") -> None:
     torch.set_num_threads(1)
     whole = read()
     for plan in (_walk, _top):
-        for case in (*CASES, *CONSTANT_CASES):
+        for case in (*CASES, *CONSTANT_CASES, *ELSEWHERE):
             if only in case.name:
                 _measure(case, data_dir, whole, plan)
 
 
-def _measure(case: Case, data_dir: Path, whole: dict[str, dict], plan: Plan) -> None:
+def _measure(case: Case | Elsewhere, data_dir: Path, whole: dict[str, dict], plan: Plan) -> None:
     entry = whole.get(case.name)
     if entry is None or entry["definition"] != case.definition:
         entry = {"definition": case.definition, "chance": None, "seconds": 0.0, "scores": {}}
@@ -58,23 +60,29 @@ def _measure(case: Case, data_dir: Path, whole: dict[str, dict], plan: Plan) -> 
     for exponent, seeds in plan(case, entry["scores"]):
         scores = entry["scores"].setdefault(str(exponent), [])
         while len(scores) < seeds:
-            run, workload = settled(case, data_dir, rate=2.0**exponent, seed=len(scores))
             began = time.process_time()
-            record = execute(run, workload)
+            score, entry["chance"] = _score(case, data_dir, rate=2.0**exponent, seed=len(scores))
             seconds = time.process_time() - began
-            score = record.chance if record.outcome == "diverged" else record.evaluations[-1].score
             scores.append(round(score, 5))
-            entry["chance"] = record.chance
             entry["seconds"] = round(entry["seconds"] + seconds, 2)
             write_atomically(TRUTH, (json.dumps(whole).replace('}}, "', '}},\n "') + "\n").encode())
             print(
                 f"{time.strftime('%H:%M:%S')} {case.name:28} 2^{exponent:<4d} seed {len(scores) - 1} "
-                f"{score:.4f} {record.outcome:9} {seconds:.1f} s",
+                f"{score:.4f} {seconds:.1f} s",
                 flush=True,
             )
 
 
-def _walk(case: Case, scores: dict[str, list[float]]) -> Iterator[tuple[int, int]]:
+def _score(case: Case | Elsewhere, data_dir: Path, *, rate: float, seed: int) -> tuple[float, float]:
+    """Of one run, and that of a network that knows nothing."""
+    if isinstance(case, Elsewhere):
+        return elsewhere.score(case, data_dir, rate=rate, seed=seed), case.trivial
+    run, workload = settled(case, data_dir, rate=rate, seed=seed)
+    record = execute(run, workload)
+    return record.chance if record.outcome == "diverged" else record.evaluations[-1].score, record.chance
+
+
+def _walk(case: Case | Elsewhere, scores: dict[str, list[float]]) -> Iterator[tuple[int, int]]:
     """(exponent, seeds) to measure, outward from the centre; sees the scores as they come."""
     yield case.centre, case.seeds
     sides = {-1: case.centre, 1: case.centre}
@@ -93,7 +101,7 @@ def _walk(case: Case, scores: dict[str, list[float]]) -> Iterator[tuple[int, int
             fallen[side] = fallen[side] + 1 if float(np.mean(scores[str(exponent)])) < best - FALLEN else 0
 
 
-def _top(case: Case, scores: dict[str, list[float]]) -> Iterator[tuple[int, int]]:
+def _top(case: Case | Elsewhere, scores: dict[str, list[float]]) -> Iterator[tuple[int, int]]:
     """Rates that may belong to the good band: twice the seeds, since a band of one point asks for more than two."""
     best = max(float(np.mean(found[: case.seeds])) for found in scores.values())
     for exponent in sorted(int(k) for k, found in scores.items() if np.mean(found[: case.seeds]) > best - TOP):

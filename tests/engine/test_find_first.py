@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.engine.study_kit import decided, workers_under
 
 from calando.engine.ask import ask_run, ask_study
-from calando.engine.centre import centre_grids, centre_of, range_run, range_runs
+from calando.engine.centre import centre_grids, centre_of, is_centred, range_run, range_runs
 from calando.engine.coordinator import conduct
 from calando.engine.limits import Budget, Machine
 from calando.engine.plan import Plan
@@ -180,6 +180,27 @@ def test_strategies_that_name_their_rates_leave_nothing_to_find():
         ask("cosine", lr="fnd")
     mixed = ask("sgd(lr=0.1) | cosine(1, 0)", "cosine").study
     assert [run.strategy.method for run in range_runs(mixed).values()] == ["sgd"]
+
+
+def test_methods_that_work_their_rate_out_are_passed_over_and_it_is_said_why(tmp_path):
+    why = "dog works its step size out by itself and the rate only multiplies it: take lr=1"
+    for texts in (("dog",), ("dog(lr=auto)",), ("dog", "sgd(lr=0.1)")):
+        with pytest.raises(UsageError, match=f"there is no rate to find: {why}, and leave lr=find out"):
+            ask(*texts)
+    with pytest.raises(UsageError, match=why):
+        ask_run(resolve("digits"), "dog(lr=auto)", budget=Budget(steps=4), machine=Machine(device="cpu"), lr="find")
+    study = ask("dog", "b = dog(lr=auto, gamma=4)", "sgd").study
+    ((digest, run),) = range_runs(study).items()
+    assert run.strategy.method == "sgd"
+    settled = centre_grids(study, {digest: FOUND})
+    assert {name: (centre.lr, centre.updates) for name, centre in settled.centres.items() if name != "sgd"} == {
+        "dog": (None, 0),
+        "b": (None, 0),
+    }
+    assert settled.centres["b"].doubts == (why,)
+    assert settled.rate_grids["b"] == study.rate_grids["b"]
+    assert is_centred(settled)
+    assert not is_centred(study)
 
 
 number = st.floats(1e-12, 1e4)

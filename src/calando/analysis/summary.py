@@ -191,7 +191,9 @@ def _note(
         notes.append(f"{of} no better than always naming one class")
     if any(record.second_passes for record in finals):
         notes.append("a second pass over a batch is charged as one more update")
-    if centre is not None:
+    if centre is not None and centre.updates == 0:
+        notes.append(f"no range test: {'; '.join(centre.doubts)}")
+    elif centre is not None:
         told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
         notes.append(f"range test of {centre.updates} updates: {told}")
     if choice.extended is not None:

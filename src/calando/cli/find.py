@@ -52,7 +52,9 @@ def find(
     steps: Annotated[int, typer.Option(help="updates of a sweep")] = 100,
     low: Annotated[float | None, typer.Option(help="lowest rate; else 1e-6, or lower where that is too high")] = None,
     high: Annotated[float | None, typer.Option(help="highest rate; else 10, or higher where nothing diverges")] = None,
-    hold: Annotated[int, typer.Option(help="then train that many updates at the rate, to see the network live")] = 0,
+    hold: Annotated[
+        int | None, typer.Option(help="updates at the rate, to see the network live; else as many as --steps; 0: none")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of initial weights, data order and augmentation")] = 0,
     batch_size: BatchSize = None,
     augment: Augment = None,
@@ -157,7 +159,7 @@ def _present(found: Found) -> None:
             typer.echo(textwrap.fill(reason, TEXT_WIDTH, initial_indent="  - ", subsequent_indent="    "))
     typer.echo(textwrap.fill(suggestion.explanation, TEXT_WIDTH))
     if found.held is not None:
-        typer.echo(f"{len(found.held.losses)} updates at {found.held.rate:.3g}: {found.held.outcome}")
+        typer.echo(str(found.held))
     sweeps = len(curves.losses)
     typer.echo(f"{found.updates} updates in all, {sweeps} sweep{'s' * (sweeps > 1)}")
 

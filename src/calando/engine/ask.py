@@ -72,6 +72,16 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
     return tuple(strategy.at_rate(lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
 
 
+def _why_none(strategies: Sequence[StrategySpec]) -> str:
+    """Why strategies that all have a rate leave none to find, with what to do."""
+    methods = {strategy.method: find_method(strategy.method) for strategy in strategies}
+    said = [f"{method.own_rate}, and leave lr=find out" for method in methods.values() if method.rate_free]
+    if len(said) < len(methods):
+        who = "every other strategy" if said else "every strategy"
+        said.append(f"{who} names its own; leave it out, as in sgd(momentum=0.9)")
+    return "; ".join(said)
+
+
 def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
     name = strategy.name
     if not name.strip() or not name.isprintable():
@@ -130,10 +140,8 @@ def ask_study(
         method = find_method(strategy.method)
         if strategy.lr is None:
             grids[method.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
-    if find and not grids:
-        raise UsageError(
-            "there is no rate to find: every strategy names its own; leave it out, as in sgd(momentum=0.9)"
-        )
+    if find and all(find_method(strategy.method).rate_free for strategy in read if strategy.lr is None):
+        raise UsageError(f"there is no rate to find: {_why_none(read)}")
     spec, loaded, given = read_workload(workload, data_dir=data_dir)
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     lengths = budget.settle(spec, per_epoch=per_epoch)
@@ -175,10 +183,8 @@ def ask_run(
         UsageError: anything that cannot be.
     """
     (read,) = read_strategies([strategy], lr=None if lr == "find" else lr)
-    if lr == "find" and read.lr is not None:
-        raise UsageError(
-            f"there is no rate to find: {read.text!r} names its own; leave it out, as in sgd(momentum=0.9)"
-        )
+    if lr == "find" and (read.lr is not None or find_method(read.method).rate_free):
+        raise UsageError(f"there is no rate to find: {_why_none([read])}")
     settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")

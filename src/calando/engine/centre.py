@@ -5,7 +5,8 @@
     grid      round the centre, with the span and the count it had
 
 Strategies of the same method and options share a range test, whatever their lengths: it has none. A grid stays round
-the method's usual rate where the range test says that it cannot be relied on.
+the method's usual rate where the range test says that it cannot be relied on, and where the method works its rate out
+by itself, which needs no range test.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from calando.optim import find_method, strategy_curves
 from calando.optim.controllers_text import called
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
 
-__all__ = ["centre_grids", "centre_of", "range_run", "range_runs"]
+__all__ = ["centre_grids", "centre_of", "is_centred", "range_run", "range_runs"]
 
 DECAYED = 0.5
 """A schedule that ends at or below this share of its highest multiplier decays."""
@@ -38,8 +39,14 @@ def range_runs(study: StudySpec) -> dict[str, RunSpec]:
     """Every range test that a study still asks for, by digest: of strategies whose grid has not been settled."""
     if not study.find:
         return {}
-    runs = [_range_run(study, study.strategy(name)) for name in _unsettled(study)]
+    strategies = [study.strategy(name) for name in _unsettled(study)]
+    runs = [_range_run(study, one) for one in strategies if not find_method(one.method).rate_free]
     return {run.digest(): run for run in runs}
+
+
+def is_centred(study: StudySpec) -> bool:
+    """Whether nothing is left to be settled by range tests, or none was asked for."""
+    return not study.find or not _unsettled(study)
 
 
 def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySpec:
@@ -50,7 +57,11 @@ def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySp
     """
     grids, centres = dict(study.rate_grids), dict(study.centres)
     for name in _unsettled(study):
-        strategy, grid = study.strategy(name), grids[name]
+        strategy, method = study.strategy(name), find_method(study.strategy(name).method)
+        if method.rate_free:
+            centres[name] = Centre(lr=None, doubts=(method.own_rate,), updates=0, seconds=0.0)
+            continue
+        grid = grids[name]
         found = centre_of(
             strategy,
             ranges[_range_run(study, strategy).digest()],
@@ -76,7 +87,12 @@ def centre_of(strategy: StrategySpec, found: RangeRecord, *, steps: int, steps_p
 
 
 def _unsettled(study: StudySpec) -> list[str]:
-    return [name for name in study.rate_grids if name not in study.centres]
+    """Also methods that work their rate out, with or without a grid: of them it is noted that none was looked for."""
+    return [
+        one.name
+        for one in study.strategies
+        if one.name not in study.centres and (one.name in study.rate_grids or find_method(one.method).rate_free)
+    ]
 
 
 def _range_run(study: StudySpec, strategy: StrategySpec) -> RunSpec:

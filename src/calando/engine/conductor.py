@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
-from calando.engine.centre import centre_grids, range_runs
+from calando.engine.centre import centre_grids, is_centred
 from calando.engine.executors.base import Executor, Failed, Finished, Lease, Left, Lost, Outcome, Progress, Stopped
 from calando.engine.jobs import Find, Job, Look, Train
 from calando.engine.lengths import expected_updates
@@ -103,7 +103,7 @@ class Conductor:
     def replan(self) -> None:
         """Make the plan anew: at the start, and when range tests have moved the grids."""
         self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
-        if not self.plan.finds and range_runs(self.study):
+        if not self.plan.finds and not is_centred(self.study):
             self.settle()
             self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
         self.order = self.ordered()
@@ -151,7 +151,9 @@ class Conductor:
         for name, centre in self.study.centres.items():
             if name in before:
                 continue
-            if centre.lr is None:
+            if centre.lr is None and centre.updates == 0:
+                self.status.notes.append(f"{name}: no range test: {'; '.join(centre.doubts)}")
+            elif centre.lr is None:
                 self.status.notes.append(
                     f"{name}: the range test is not to be relied on ({'; '.join(centre.doubts)}); usual grid"
                 )

@@ -83,7 +83,9 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
     for name, key in wanted.items():
         old = there.get(key)
         if old in settled.centres:
-            grids[name], centres[name] = settled.rate_grids[old], settled.centres[old]
+            centres[name] = settled.centres[old]
+            if old in settled.rate_grids:
+                grids[name] = settled.rate_grids[old]
     return Larger(asked=grown, study=grown.model_copy(update={"rate_grids": grids, "centres": centres}))
 
 

@@ -7,8 +7,9 @@
 
 On the way out, whatever happened, everything is as it was: parameters, buffers, gradients (None too), requires_grad,
 train/eval modes and other attributes of modules; parameter groups (tensor rates in place) and state of optimizers;
-scalers; the generators of Python, NumPy and torch (CPU, CUDA); and a loader's position, where that is in attributes
-or generators of the loader, its samplers and data set, or in its `state_dict`.
+scalers; what a loss function or `forward` reaches (`calando.training.reach`); the generators of Python, NumPy and torch
+(CPU, CUDA); and a loader's position, where that is in attributes or generators of the loader, its samplers and data
+set, or in its `state_dict`.
 A second Ctrl-C waits until that is done.
 """
 
@@ -18,7 +19,7 @@ import copy
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +29,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from calando.errors import UsageError
+from calando.training.reach import at_home, note_reached
 from calando.training.snapshot import CLOSED, Snapshot, Undo
 
 __all__ = ["lending", "undisturbed_loader"]
@@ -38,15 +40,18 @@ MOST_PARTS = 64  # a list of a loader's that is longer holds samples, not transf
 
 
 @contextmanager
-def lending(*objects: object, source: object = None) -> Iterator[Undo]:
+def lending(*objects: object, reached: Sequence[object] = (), source: object = None) -> Iterator[Undo]:
     """Put everything back at the end; what is yielded puts the objects back in between.
 
     Args:
         objects: modules, optimizers, scalers, and containers of them; anything else is left alone.
+        reached: functions and objects that are called meanwhile; what they reach is lent too
+            (`calando.training.reach`).
         source: what batches come from.
 
     Raises:
-        UsageError: a network with lazy layers, whose first batch cannot be undone; a source that can be read once only.
+        UsageError: a network with lazy layers, whose first batch cannot be undone; a source that can be read once only;
+            a function that reaches an iterator.
 
     >>> layer = nn.Linear(1, 1)
     >>> before = layer.weight.clone()
@@ -58,6 +63,7 @@ def lending(*objects: object, source: object = None) -> Iterator[Undo]:
     lent, world = Snapshot(), Snapshot()
     for value in objects:
         lent.note(value)
+    note_reached(lent, *reached)
     world.note_global_generators()
     _note_position(world, source)
     try:
@@ -108,8 +114,7 @@ def undisturbed_loader(loader: Iterable[Any]) -> Iterable[Any]:
 
 
 def _runs_by_itself(value: object) -> bool:
-    home = type(value).__module__
-    return not isinstance(value, DataLoader) and any(home == name or home.startswith(f"{name}.") for name in RUNNING)
+    return not isinstance(value, DataLoader) and at_home(value, RUNNING)
 
 
 def _note_state_dict(world: Snapshot, value: Any) -> None:

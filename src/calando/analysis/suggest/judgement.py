@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,11 @@ __all__ = ["Smoothed", "Suggestion", "suggest"]
 
 MOST_DRAWN = 2.0  # unlimited is a little better on the workloads chosen on, and worse where a method is not at home
 CONSTANT = 2.0  # measured on five workloads: 1.5 to 2 cost least, 0.05 to 0.45 points
-NO_FALL = {"flat", "noise", "nothing learned", "diverged at once"}
+NO_RATE = {"works its rate out", "flat", "noise", "nothing learned", "diverged at once"}
+OWN_RATE = (
+    "the method works its step size out by itself and the rate only multiplies it, so that a curve over rates says "
+    "nothing: train at lr=1"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +79,19 @@ class Suggestion:
     explanation: str
     smoothed: Smoothed
 
+    def doubted(self, name: str, reason: str) -> Suggestion:
+        """The same, not to be acted on, for one more reason than the curves give."""
+        return replace(self, reliable=False, doubts=(*self.doubts, name), reasons=(*self.reasons, reason))
 
-def suggest(curves: RangeCurves, *, usual: float | None = None) -> Suggestion:
+
+def suggest(curves: RangeCurves, *, usual: float | None = None, own_rate: bool = False) -> Suggestion:
     """The judgement of one range test.
 
     Where the loss falls, rates are named also if they should not be relied on; where it does not, none is.
 
     Args:
         usual: the rate that the method usually takes; None: the measurement stands alone.
+        own_rate: the method works its step size out by itself, and the rate only multiplies that: no rate is named.
 
     >>> rates = np.geomspace(1e-5, 10, 80)
     >>> loss = 2 / (1 + rates / 0.01) + 2 * rates
@@ -103,11 +112,13 @@ def suggest(curves: RangeCurves, *, usual: float | None = None) -> Suggestion:
     else:
         pooled, single = landmarks(rates, np.zeros(len(rates)), 0.0), []
     doubted = doubts(curves, start=start, top=top, pooled=pooled, single=single)
-    fell = not NO_FALL & doubted.keys()
+    if own_rate:
+        doubted = {"works its rate out": OWN_RATE, **doubted}
+    fell = not NO_RATE & doubted.keys()
     marks = [pooled, *single] if fell else [landmarks(rates, np.zeros(len(rates)), 0.0)]
     valleys = [one.valley for one in marks]
     decayed = valleys if usual is None else [_drawn(rate, usual) for rate in valleys]
-    explanation = explain(curves, start=start, top=top, marks=pooled, fell=fell)
+    explanation = "" if own_rate else explain(curves, start=start, top=top, marks=pooled, fell=fell)
     if usual is not None and math.isfinite(decayed[0]):
         explanation += (
             f" The curve alone speaks for {valleys[0]:.2g}; the recommendation is drawn half way towards the "

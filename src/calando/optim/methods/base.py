@@ -146,6 +146,12 @@ class Method:
         return self.family == "rate-free"
 
     @property
+    def own_rate(self) -> str:
+        """Of a rate-free method: why no rate is looked for, and which to take."""
+        why = "works its step size out by itself and the rate only multiplies it"
+        return f"{self.name} {why}: take lr={self.usual_rate:g}"
+
+    @property
     def passes(self) -> int:
         """Forward and backward passes an update."""
         return 2 if self.closure == "again" else 1

@@ -20,14 +20,14 @@ from torch.optim import Optimizer
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
 from calando.optim.driver import Driver, group_name
-from calando.optim.methods import closure_of, usual_rate_of
+from calando.optim.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.schedules import constant
 from calando.schedules.span import Horizon
 from calando.training.lent import lending
 from calando.training.range_test.found import Found, FoundRate, held
 from calando.training.range_test.loss import Forward, LentLoss
 from calando.training.range_test.measure import Sweep, hold_rate, measure_curves
-from calando.training.range_test.ready import check_lent, device_of, endless, prepare
+from calando.training.range_test.ready import check_lent, device_of, endless, prepare, try_step
 from calando.training.range_test.update import LentUpdate
 from calando.training.snapshot import Undo
 
@@ -55,13 +55,13 @@ class Asked:
     low: float | None = None
     high: float | None = None
     groups: str = "all"
-    hold: int = 0
+    hold: int | None = None
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
             ("repeats", self.repeats, 1, MOST_REPEATS),
             ("steps", self.steps, FEWEST_STEPS, MOST_STEPS),
-            ("hold", self.hold, 0, MOST_STEPS),
+            ("hold", 0 if self.hold is None else self.hold, 0, MOST_STEPS),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
@@ -102,7 +102,7 @@ def find_lr(
     clip_norm: float | None = None,
     scaler: torch.amp.GradScaler | None = None,
     autocast: torch.dtype | None = None,
-    hold: int = 0,
+    hold: int | None = None,
     progress: Progress | None = None,
 ) -> Found:
     """Measure the training loss over a rising learning rate, a few times, and say which rate it speaks for.
@@ -139,7 +139,8 @@ def find_lr(
         clip_norm: largest global norm of the gradient.
         scaler: the gradient scaler.
         autocast: torch.bfloat16 or torch.float16.
-        hold: train that many updates at the recommended peak rate too, to see whether the network lives there.
+        hold: train that many updates at the recommended peak rate too: where the network does not live there, the
+            rate is not reliable. None: as many as `steps`, where the curves are reliable; 0: believe the curves.
         progress: called with (updates made, updates expected).
 
     Raises:
@@ -149,23 +150,24 @@ def find_lr(
     """
     asked = Asked(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
     check_lent(model, optimizer, accumulate=accumulate, clip_norm=clip_norm, autocast=autocast)
-    update = LentUpdate(
-        loss=LentLoss(model=model, loss_fn=loss_fn, forward=forward),
-        optimizer=optimizer,
-        device=device_of(model, device),
-        accumulate=accumulate,
-        clip_norm=clip_norm,
-        scaler=scaler,
-        autocast=autocast,
-        closure=closure_of(optimizer),
-    )
-    with lending(model, optimizer, scaler, loss_fn, forward, source=loader) as put_back:
+    place = device_of(model, device)
+    with lending(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
 
         def begin() -> None:
             put_back()
             prepare(model, optimizer)
 
         prepare(model, optimizer)
+        update = LentUpdate(
+            loss=LentLoss(model=model, loss_fn=loss_fn, forward=forward),
+            optimizer=optimizer,
+            device=place,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            scaler=scaler,
+            autocast=autocast,
+            closure=closure_of(optimizer) or try_step(optimizer, begin),
+        )
         with closing(endless(loader)) as batches:
             return find_ranges(update, batches, begin, asked=asked, progress=progress)
 
@@ -179,7 +181,8 @@ def find_ranges(
         UsageError, UnknownName: as `find_lr`.
     """
     tested = _tested(update.optimizer, asked.groups)
-    made, expected = 0, len(tested) * (asked.repeats * asked.steps + asked.hold)
+    held_for = asked.steps if asked.hold is None else asked.hold
+    made, expected = 0, len(tested) * (asked.repeats * asked.steps + held_for)
 
     def tick() -> None:
         nonlocal made
@@ -193,12 +196,16 @@ def find_ranges(
             update, batches, start_again, sweep=asked.sweep, repeats=asked.repeats, group=group, tick=tick
         )
         usual = usual_rate_of(update.optimizer) if group is None else None
-        suggestion, lived = suggest(curves, usual=usual), None
-        if asked.hold and suggestion.decayed.rate is not None:
-            rate = suggestion.decayed.rate
-            losses = hold_rate(update, batches, rate=rate, steps=asked.hold, group=group, tick=tick)
+        own_rate = works_its_rate_out(update.optimizer)
+        suggestion, lived = suggest(curves, usual=usual, own_rate=own_rate), None
+        rate, wanted = suggestion.decayed.rate, suggestion.reliable or asked.hold is not None
+        if held_for and wanted and rate is not None:
+            losses = hold_rate(update, batches, start_again, rate=rate, steps=held_for, group=group, tick=tick)
             lived = held(curves, losses, rate=rate)
             start_again()
+            # A network that has had less time than half a sweep may only need more of it.
+            if lived.failure and (lived.outcome != "no better" or held_for >= asked.steps / 2):
+                suggestion = suggestion.doubted("does not live", lived.failure)
         found[name] = FoundRate(curves, suggestion, lived)
     return Found(found, made)
 

@@ -16,7 +16,7 @@ from calando.errors import UnknownName, UsageError
 __all__ = ["Found", "FoundRate", "Held", "Outcome", "held"]
 
 Outcome = Literal["lives", "no better", "diverged", "not finite"]
-LEARNED = 0.25  # share of the sweep's fall that a network which lives at a rate keeps
+LEARNED = 0.5  # share of the sweep's fall that a network which lives at a rate keeps
 LOST = 0.5  # and of one that diverged: this much of it above the start
 
 
@@ -28,12 +28,33 @@ class Held:
     Args:
         rate: at which.
         losses: float64[updates], before each; the last is nan where something was not finite.
-        outcome: "lives", "no better" (than before: it died, or needs more updates), "diverged" or "not finite".
+        outcome: "lives", "no better" (it died, or needs more updates), "diverged" or "not finite".
+        kept: what it gained over what the sweep had gained; nan where something was not finite.
     """
 
     rate: float
     losses: np.ndarray
     outcome: Outcome
+    kept: float
+
+    @property
+    def failure(self) -> str:
+        """Why the rate is not to be relied on; "" where the network lives."""
+        if self.outcome == "lives":
+            return ""
+        what = {
+            "no better": f"the network keeps {max(0.0, self.kept):.0%} of what the sweep had gained",
+            "diverged": "the loss explodes",
+            "not finite": "the loss is not finite",
+        }[self.outcome]
+        return (
+            f"after {len(self.losses)} updates at {self.rate:.3g} {what}, though the sweep, whose rate rises slowly, "
+            "bears it: warm up to it, or take a lower rate"
+        )
+
+    def __str__(self) -> str:
+        told = f", {self.kept:.0%} of what the sweep had gained" if math.isfinite(self.kept) else ""
+        return f"{len(self.losses)} updates at {self.rate:.3g}: {self.outcome}{told}"
 
 
 @final
@@ -56,7 +77,7 @@ class FoundRate:
             f"rates from {curves.rates[0]:.3g} to {curves.rates[-1]:.3g}, {len(curves.losses)} repeats: {ends}",
         ]
         if self.held is not None:
-            lines.append(f"{len(self.held.losses)} updates at {self.held.rate:.3g}: {self.held.outcome}")
+            lines.append(str(self.held))
         return "\n".join(line for line in lines if line)
 
 
@@ -129,9 +150,11 @@ class Found:
 
 
 def held(curves: RangeCurves, losses: np.ndarray, *, rate: float) -> Held:
-    """How training at a rate went, against what the sweep began with (S) and fell by (G).
+    """How training at a rate went, against what the sweeps began with, S, and came down to, B.
 
-    lives: the median of the last quarter of the losses is at most S - G / 4;  diverged: above S + G / 2.
+    level   C   where a network that knows nothing stands: min(S, chance)
+    kept        (C - median of the last quarter of the losses) / (C - B)
+    lives       kept >= 1 / 2;      diverged    that median is above S + (C - B) / 2
 
     >>> curves = RangeCurves.from_arrays(np.geomspace(1e-3, 1, 40), np.linspace(2, 1, 40))
     >>> [held(curves, np.array(losses), rate=0.1).outcome for losses in ([2, 1.2], [2, 2], [2, 4], [2, math.nan])]
@@ -139,16 +162,18 @@ def held(curves: RangeCurves, losses: np.ndarray, *, rate: float) -> Held:
     """
     middle = np.nanmedian(np.where(np.isnan(curves.losses), np.inf, curves.losses), axis=0)
     start = float(np.median(middle[: max(3, len(middle) // 10)]))
-    fall = start - min(start, float(np.median(np.sort(middle)[:5])))
+    level = start if curves.chance is None else min(start, curves.chance)
+    fall = level - min(level, float(np.median(np.sort(middle)[:5])))
     last = float(np.median(losses[-max(1, len(losses) // 4) :]))
+    kept = (level - last) / fall if fall > 0 else math.nan
     outcome: Outcome = "no better"
     if not math.isfinite(losses[-1]):
-        outcome = "not finite"
+        outcome, kept = "not finite", math.nan
     elif last > start + LOST * fall and fall > 0:
         outcome = "diverged"
-    elif last <= start - LEARNED * fall and fall > 0:
+    elif kept >= LEARNED:
         outcome = "lives"
-    return Held(rate, losses, outcome)
+    return Held(rate, losses, outcome, kept)
 
 
 def _told(rule: Rule) -> str:

@@ -23,6 +23,8 @@ __all__ = ["Forward", "LentLoss", "moved"]
 
 Forward = Callable[[nn.Module, Any], Any]
 
+UNFIT = (TypeError, AttributeError, ValueError, IndexError, KeyError)  # what code raises that is given another kind
+
 
 @final
 @dataclass(kw_only=True)
@@ -63,16 +65,41 @@ class LentLoss:
                     f"a batch must be (input, target) for loss_fn, got {type(batch).__name__}; "
                     "pass forward=, called with (model, batch), which returns the loss"
                 )
-            result = self._judged(self.model(*batch[:-1]), batch[-1])
+            result = self._judged(self._output(*batch[:-1]), batch[-1])
         elif isinstance(batch, Mapping):
-            result = self.model(**batch)
+            result = self._output(**batch)
         else:
-            result = self.model(*batch) if isinstance(batch, tuple | list) else self.model(batch)
+            result = self._output(*batch) if isinstance(batch, tuple | list) else self._output(batch)
         return _scalar(result)
+
+    def _output(self, *inputs: Any, **named: Any) -> Any:
+        """The network's, and where it does not take them so, what to do."""
+        try:
+            return self.model(*inputs, **named)
+        except UNFIT as error:
+            nested = [kind for kind in map(_kind, (*inputs, *named.values())) if kind]
+            if not nested and not isinstance(error, TypeError):
+                raise
+            given = ", ".join([*map(_shown, inputs), *(f"{name}={_shown(value)}" for name, value in named.items())])
+            raise UsageError(
+                f"the network cannot be called as model({given}) ({_line(error)}); pass forward=, called with "
+                "(model, batch), which calls the network as it needs and returns the loss, or, with a loss_fn, "
+                "(output, target)"
+            ) from error
 
     def _judged(self, output: Any, target: Any) -> Any:
         assert self.loss_fn is not None
-        loss = self.loss_fn(output, target)
+        try:
+            loss = self.loss_fn(output, target)
+        except UNFIT as error:
+            kinds = [f"{what} {kind}" for what, kind in (("output", _kind(output)), ("target", _kind(target))) if kind]
+            if not kinds:
+                raise
+            raise UsageError(
+                f"loss_fn cannot judge {' and '.join(kinds)} ({_line(error)}); pass forward=, called with "
+                "(model, batch), which returns (output, target) for loss_fn, as in "
+                "forward=lambda model, batch: (model(batch[0]).logits, batch[1]), or the loss itself"
+            ) from error
         self._shares.add(output, target)
         if (chance := self._shares.chance) is not None:
             self.chance = chance
@@ -94,6 +121,24 @@ def moved(batch: Any, device: torch.device) -> Any:
     if is_dataclass(batch) and not isinstance(batch, type) and not hasattr(batch, "to"):
         return replace(batch, **{f.name: moved(getattr(batch, f.name), device) for f in fields(batch) if f.init})
     return batch.to(device) if hasattr(batch, "to") else batch
+
+
+def _kind(value: Any) -> str:
+    """The type of what is no tensor, else nothing."""
+    return "" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _shown(value: Any) -> str:
+    """A value in a call, by its kind."""
+    if isinstance(value, tuple | list) and 0 < len(value) <= 4:
+        return f"({', '.join(map(_shown, value))})"
+    return "tensor" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _line(error: Exception) -> str:
+    """An error on one line."""
+    told = " ".join(str(error).split())
+    return f"{type(error).__name__}: {told[:160]}{'…' if len(told) > 160 else ''}"
 
 
 def _scalar(result: Any) -> torch.Tensor:

@@ -24,6 +24,7 @@ from calando.errors import UsageError
 from calando.optim.driver import Driver
 from calando.schedules import Schedule, constant, exponential, per_group
 from calando.schedules.span import Horizon
+from calando.training.range_test.fault import blame_batch
 from calando.training.range_test.stops import begins_too_high, stop_reason
 from calando.training.range_test.update import LentUpdate, Reading
 
@@ -94,19 +95,20 @@ def measure_curves(
         tick: called after every update.
 
     Raises:
-        UsageError: something is not finite before the first update; something else writes the rates.
+        UsageError: something is not finite before the first update, or in a later batch whatever the rate; something
+            else writes the rates.
     """
     rows: list[np.ndarray] = []
     stopped: list[str | None] = []
     for repeat in range(repeats):
-        row, why = _one(update, batches, sweep, group, tick)
+        row, why = _one(update, batches, start_again, sweep, group, tick)
         start_again()
         while repeat == 0 and begins_too_high(row, per_decade=sweep.per_decade, stopped=why):
             lower = sweep.lowered()
             if lower.steps == sweep.steps:
                 break
             sweep = lower
-            row, why = _one(update, batches, sweep, group, tick)
+            row, why = _one(update, batches, start_again, sweep, group, tick)
             start_again()
         rows.append(row)
         stopped.append(why)
@@ -119,9 +121,20 @@ def measure_curves(
 
 
 def hold_rate(
-    update: LentUpdate, batches: Iterator[Any], *, rate: float, steps: int, group: str | None, tick: Callable[[], None]
+    update: LentUpdate,
+    batches: Iterator[Any],
+    start_again: Callable[[], object],
+    *,
+    rate: float,
+    steps: int,
+    group: str | None,
+    tick: Callable[[], None],
 ) -> np.ndarray:
-    """float64[steps or fewer]: losses of training at one rate; it ends where one is not finite, which is the last."""
+    """float64[steps or fewer]: losses of training at one rate; it ends where one is not finite, which is the last.
+
+    Raises:
+        UsageError: a batch that is not finite whatever the rate.
+    """
     index, base = _driven(update, group)
     driver = _driver(update, constant(rate / base), group, horizon=steps)
     losses: list[float] = []
@@ -129,11 +142,18 @@ def hold_rate(
         reading = _update_at(update, batches, driver, len(losses), index)
         losses.append(reading.loss if reading.finite else math.nan)
         tick()
+        if not reading.finite:
+            blame_batch(update, start_again)
     return np.array(losses)
 
 
 def _one(
-    update: LentUpdate, batches: Iterator[Any], sweep: Sweep, group: str | None, tick: Callable[[], None]
+    update: LentUpdate,
+    batches: Iterator[Any],
+    start_again: Callable[[], object],
+    sweep: Sweep,
+    group: str | None,
+    tick: Callable[[], None],
 ) -> tuple[np.ndarray, str | None]:
     """One repeat: its losses, all finite, and why it ended before the top."""
     index, base = _driven(update, group)
@@ -154,6 +174,7 @@ def _one(
         if math.isfinite(reading.loss):
             losses.append(reading.loss)
         if not reading.finite:
+            blame_batch(update, start_again)
             return np.array(losses), "not finite"
         why = stop_reason(np.array(losses), per_decade=sweep.per_decade, chance=update.loss.chance)
         if why is not None:

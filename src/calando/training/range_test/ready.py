@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Generator, Iterable
 from inspect import unwrap
@@ -12,9 +13,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.optim.methods import Closure
 from calando.training.lent import undisturbed_loader
 
-__all__ = ["check_lent", "device_of", "endless", "prepare"]
+__all__ = ["check_lent", "device_of", "endless", "prepare", "try_step"]
 
 
 def check_lent(
@@ -72,6 +74,30 @@ def prepare(model: nn.Module, optimizer: Optimizer) -> None:
             for key in [key for key, hook in hooks.items() if _schedules(hook)]:
                 del hooks[key]
         inner = getattr(inner, "optimizer", None)
+
+
+def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
+    """What the `step` of an optimizer that is not known is to be called with: found out by a step of zero gradients.
+
+    Args:
+        put_back: undoes it.
+    """
+    wanted = inspect.signature(optimizer.step).parameters
+    if "closure" not in wanted and not any(one.kind is one.VAR_POSITIONAL for one in wanted.values()):
+        return "none"
+    if "closure" in wanted and wanted["closure"].default is inspect.Parameter.empty:
+        return "again"
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+    try:
+        optimizer.step()
+    except Exception:  # each package has its own for a closure that is missing
+        return "again"
+    finally:
+        put_back()
+    return "none"
 
 
 def _schedules(hook: Callable[..., Any]) -> bool:

@@ -6,7 +6,6 @@ scale, clip, update     through the gradient scaler, where there is one, and `cl
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
@@ -19,7 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from calando.errors import UsageError
+from calando.errors import CalandoError, UsageError
 from calando.optim.methods import Closure
 from calando.optim.strategy_checks import check_clipping
 from calando.training.range_test.loss import LentLoss, moved
@@ -56,8 +55,7 @@ class LentUpdate:
         clip_norm: largest global norm of the gradient.
         scaler: scales losses in half precision.
         autocast: the type that forward passes are cast to.
-        closure: what the optimizer's `step` is called with, as `Method.closure`; None: nothing, or, where it must have
-            one, a closure whose first call returns the loss that is known, and the next work it out anew.
+        closure: what the optimizer's `step` is called with, as `Method.closure`.
 
     Raises:
         UsageError: a gradient scaler with an optimizer that steps with a closure; clipping with one that reads its step
@@ -71,20 +69,20 @@ class LentUpdate:
     clip_norm: float | None = None
     scaler: torch.amp.GradScaler | None = None
     autocast: torch.dtype | None = None
-    closure: Closure | None = None
+    closure: Closure = "none"
     _parameters: list[nn.Parameter] = field(init=False)
     _ranks: DistributedDataParallel | None = field(init=False)
-    _takes_closure: bool = field(init=False)
+    drawn: list[Any] = field(init=False, default_factory=list)
+    """The last update's batches."""
+    batches: int = field(init=False, default=0)
+    """How many were drawn in all."""
 
     def __post_init__(self) -> None:
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
-        wanted = inspect.signature(self.optimizer.step).parameters.get("closure")
-        self._takes_closure = wanted is not None and wanted.default is inspect.Parameter.empty
         if self.clip_norm is not None:
             check_clipping(type(self.optimizer).__name__, self.closure)
-        wanting = self._takes_closure or self.closure in ("loss", "again")
-        if wanting and self._scaling():
+        if self.closure != "none" and self._scaling():
             name = type(self.optimizer).__name__
             raise UsageError(
                 f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
@@ -96,7 +94,8 @@ class LentUpdate:
         Raises:
             UsageError: a loss that is no scalar or has no gradient, or a batch that does not fit.
         """
-        drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
+        drawn = self.drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
+        self.batches += len(drawn)
         self.optimizer.zero_grad(set_to_none=True)
         reading = self._gradients(drawn)
         for _ in range(MOST_HALVINGS):
@@ -108,6 +107,13 @@ class LentUpdate:
             reading = self._gradients(drawn)
         if reading.finite:
             self._step(drawn, reading.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        return reading
+
+    def look_again(self) -> Reading:
+        """Loss and gradients of the last batches at the weights as they are; nothing is updated."""
+        self.optimizer.zero_grad(set_to_none=True)
+        reading = self._gradients(self.drawn)
         self.optimizer.zero_grad(set_to_none=True)
         return reading
 
@@ -149,19 +155,27 @@ class LentUpdate:
         return Reading(loss / dist.get_world_size(group), finite=bad == 0)
 
     def _step(self, drawn: list[Any], loss: float) -> None:
-        if self.closure == "none" or (self.closure is None and not self._takes_closure):
+        if self.closure == "none":
             self._apply()
             return
-        # The gradients are there when they are asked for first.
-        known = [] if self.closure == "again" else [loss]
 
         def closure() -> float:
-            if known:
-                return known[0] if self.closure == "loss" else known.pop()
+            if self.closure == "loss":
+                return loss
             self.optimizer.zero_grad(set_to_none=True)
             return self._gradients(drawn).loss
 
-        self.optimizer.step(closure)
+        try:
+            self.optimizer.step(closure)
+        except CalandoError:
+            raise
+        except Exception as error:
+            name, told = type(self.optimizer).__name__, " ".join(str(error).split())
+            raise UsageError(
+                f"{name}.step cannot be called with a closure that works loss and gradient out and returns the loss "
+                f"({type(error).__name__}: {told}); a range test knows no other way, so test the optimizer that it is "
+                "built on"
+            ) from error
 
     def _apply(self) -> None:
         if self.scaler is None:
