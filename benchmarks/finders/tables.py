@@ -6,11 +6,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import curves, truth
+from calando.analysis.suggest import RangeCurves
+from calando.training.range_test.found import Held, held
+
+from . import checks, curves, truth
 from .cases import CASES, CONSTANT_CASES, Case
+from .elsewhere import ELSEWHERE, Elsewhere
 from .hopeless import HOPELESS, NOISE, noise_curves
 from .peers import PEERS
-from .score import FINDERS, OURS, Landscape, Summary, answers_of, judged, landscape, summary
+from .score import FINDERS, OURS, Landscape, Summary, answers_of, judged, judged_case, landscape, summary
 
 __all__ = ["show"]
 
@@ -40,6 +44,7 @@ def show() -> None:
     _ours_by_case(console, cases, lands, measured)
     _by_case(console, cases, lands, measured)
     _constant(console, stored, measured)
+    _lived(console, cases, stored, measured)
     hopeless = _hopeless(console, measured)
     _goals(console, summaries, hopeless)
 
@@ -66,6 +71,46 @@ def _constant(console: Console, stored: dict[str, dict], measured: Measured) -> 
     if rows:
         table.add_row("mean", "", "", *map("{:.2f}".format, np.mean(rows, axis=0)))
     console.print(table)
+
+
+def _lived(console: Console, cases: list[Case], stored: dict[str, dict], measured: Measured) -> None:
+    """What "reliable" is worth: by the curves alone, and after a training at the rate, on the ground and off it."""
+    table = _table(
+        "reliable, by the curves and after a training at the rate; the rest are abstentions", "workload", "good band",
+        "n", "curves", "lives", "kept, least", "regret: curves", "lives",
+    )  # fmt: skip
+    tried = checks.read()
+    for case in (*cases, *(case for case in ELSEWHERE if case.name in stored and case.name in measured)):
+        land, entries = landscape(stored[case.name]), tried.get(case.name, [])
+        curves_say: list[float] = []
+        lives: list[float] = []
+        kept: list[float] = []
+        for entry, rows in zip(entries, measured[case.name], strict=False):
+            found, _ = judged_case(case, rows)
+            if not found.reliable or found.decayed.rate is None or entry["rate"] != found.decayed.rate:
+                continue
+            curves_say.append(land.regret(found.decayed.rate))
+            one = _held(case, entry, rows)
+            if one.outcome == "lives":
+                lives.append(land.regret(found.decayed.rate))
+                kept.append(one.kept)
+        if entries:
+            table.add_row(
+                case.name + (" (held out)" if case.held_out else ""), f"{land.good[0]:.2g} … {land.good[-1]:.2g}",
+                str(len(entries)), str(len(curves_say)), str(len(lives)), f"{min(kept):.2f}" if kept else "–",
+                f"{max(curves_say):.1f}" if curves_say else "–", f"{max(lives):.1f}" if lives else "–",
+            )  # fmt: skip
+    console.print(table)
+
+
+def _held(case: Case | Elsewhere, entry: dict, rows: np.ndarray) -> Held:
+    chance = case.chance if isinstance(case, Elsewhere) else float(np.log(10))
+    constant = case.constant if isinstance(case, Elsewhere) else None
+    losses = np.array(entry["constant"], float)
+    if len(losses) < checks.STEPS:
+        losses = np.append(losses, np.nan)
+    measured = RangeCurves.from_arrays(curves.RATES, rows, chance=chance)
+    return held(measured, losses, rate=entry["rate"], trivial=constant)
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -12,6 +12,7 @@ from torch import nn
 
 import calando
 from calando.errors import UsageError
+from calando.training.range_test.loss import LentLoss
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -240,3 +241,73 @@ def test_outputs_and_inputs_of_another_kind_get_a_hint_at_forward_that_works(los
         assert "\n" not in str(caught.value)
     assert find(Pair(), loss_fn=loss_fn, loader=two, forward=lambda model, batch: (model(*batch[0]), batch[1])).updates
     assert find(Answering(), loss_fn=loss_fn, forward=lambda model, batch: (model(batch[0]).logits, batch[1])).updates
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "targets", "chance"),
+    [
+        (F.mse_loss, 100 + 3 * torch.randn(256, 1, generator=torch.Generator().manual_seed(1)), 9.0),
+        (nn.L1Loss(), 100 + torch.rand(256, 1, generator=torch.Generator().manual_seed(1)), 0.25),
+        (nn.BCEWithLogitsLoss(), (torch.arange(256) % 4 == 0).float()[:, None], 0.5623),
+        (nn.MSELoss(reduction="sum"), 100 + torch.zeros(256, 1), 0.0),
+        (lambda o, t: F.mse_loss(o, t), torch.zeros(256, 1), None),
+    ],
+    ids=["squared", "absolute", "binary", "same", "own"],
+)
+def test_a_network_that_knows_nothing_says_the_same_of_every_sample(loss_fn, targets, chance):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1))
+    loader = list(zip(X.split(32), targets.split(32), strict=True))
+    loss = LentLoss(model=model, loss_fn=loss_fn)
+    for batch in loader:
+        loss(batch)
+    assert loss.chance is None, "the curve is judged as it is"
+    found = loss.trivial
+    assert found == (chance if chance is None else pytest.approx(chance, rel=0.2, abs=1e-9))
+
+
+def test_to_learn_the_mean_of_the_targets_is_not_to_learn():
+    """The loss falls from 10,000 to the variance, and no further: there is nothing in the inputs."""
+    targets = 100 + 3 * torch.randn(256, 1, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1))
+    loader = list(zip(torch.randn(40, 32, 6), targets[torch.randint(0, 256, (40, 32))], strict=True))
+    found = find(model, loss_fn=F.mse_loss, loader=loader, steps=100, repeats=3, hold=100)
+    assert not found.suggestion.reliable
+    assert found.held is None or found.held.outcome != "lives"
+
+
+class Fragile(torch.optim.SGD):
+    """A first step at any but a small rate kills the network for good: what a warmup is for."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        first = not any(self.state.values())
+        super().step()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if first:
+                    self.state[p]["dead"] = group["lr"] > 1e-3
+                if self.state[p]["dead"]:
+                    p.zero_()
+
+
+def test_a_rate_that_only_a_slow_rise_bears_is_not_reliable():
+    def fragile(model):
+        return Fragile(model.parameters(), lr=0.1, momentum=0.9)
+
+    easy = {"loader": list(zip((3 * X).split(32), Y.split(32), strict=True)), "steps": 80, "repeats": 3}
+    curves = find(make=fragile, hold=0, **easy)
+    assert curves.suggestion.reliable
+    assert curves.held is None
+    found = find(make=fragile, **easy)
+    assert found.suggestion.decayed == curves.suggestion.decayed
+    assert not found.suggestion.reliable
+    assert found.suggestion.doubts == ("does not live",)
+    assert found.held.outcome == "no better"
+    assert "warm up to it, or take a lower rate" in str(found)
+    assert found.updates == curves.updates + 80
+    robust = find(**easy)
+    assert robust.suggestion.reliable
+    assert robust.held.outcome == "lives"
+    assert robust.held.kept > 0.9

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
+from calando.analysis.suggest import RangeCurves
 from calando.training.lent import lending
 from calando.training.range_test.found import held
 from calando.training.range_test.loss import LentLoss
@@ -210,3 +211,27 @@ def test_holding_tells_life_from_death():
         (np.array([start, np.nan]), "not finite"),
     ):
         assert held(curves, losses, rate=0.1).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"), [(0.28, "no better"), (0.64, "no better"), (0.8, "lives"), (2.0, "lives")]
+)
+def test_a_network_that_keeps_little_of_the_gain_does_not_live(kept, outcome):
+    rates = np.geomspace(1e-6, 10, 100)
+    curves = RangeCurves.from_arrays(rates, 2 - 1 / (1 + 0.01 / rates))
+    one = held(curves, np.full(40, 2 - kept * float(2 - curves.losses[0, -5:].mean())), rate=0.1)
+    assert one.outcome == ("lives" if kept > 0.75 else "no better")
+    assert one.kept == pytest.approx(kept, abs=0.02)
+
+
+def test_a_network_at_chance_does_not_live_however_high_it_began():
+    rates = np.geomspace(1e-6, 10, 100)
+    losses = 5 - 4 / (1 + 0.01 / rates)
+    for known in ({"trivial": 2.3}, {}):
+        curves = RangeCurves.from_arrays(rates, losses, chance=None if known else 2.3)
+        assert held(curves, np.full(40, 2.3), rate=0.1, **known).outcome == "no better"
+        assert held(curves, np.full(40, 1.1), rate=0.1, **known).outcome == "lives"
+    unlearned = RangeCurves.from_arrays(rates, losses)
+    mean_alone = held(unlearned, np.full(40, 1.0), rate=0.1, trivial=0.9)
+    assert mean_alone.outcome == "no better"
+    assert "no more than the mean of its targets" in mean_alone.failure

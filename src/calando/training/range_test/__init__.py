@@ -7,6 +7,7 @@
     stops     when a sweep has seen enough, and when it began too high
     update    one update: batches -> loss -> gradients -> optimizer
     fault     whether the rate or the batch is to blame for what is not finite
+    constants the loss of outputs that are the same for all samples
     loss      from a batch of any make to a loss
     ready     what is lent, checked and made ready for training
 

@@ -201,7 +201,7 @@ def find_ranges(
         rate, wanted = suggestion.decayed.rate, suggestion.reliable or asked.hold is not None
         if held_for and wanted and rate is not None:
             losses = hold_rate(update, batches, start_again, rate=rate, steps=held_for, group=group, tick=tick)
-            lived = held(curves, losses, rate=rate)
+            lived = held(curves, losses, rate=rate, trivial=update.loss.trivial)
             start_again()
             # A network that has had less time than half a sweep may only need more of it.
             if lived.failure and (lived.outcome != "no better" or held_for >= asked.steps / 2):

@@ -15,8 +15,10 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from calando.errors import UsageError
+from calando.training.range_test.constants import ConstantOutputs
 from calando.training.range_test.shares import SharesSeen
 
 __all__ = ["Forward", "LentLoss", "moved"]
@@ -45,7 +47,14 @@ class LentLoss:
     forward: Forward | None = None
     chance: float | None = None
 
+    @property
+    def trivial(self) -> float | None:
+        """`chance`, or the loss of an output that is the same for all samples; None where neither is known."""
+        return self._constants.loss if self.chance is None else self.chance
+
     def __post_init__(self) -> None:
+        ranks = any(isinstance(module, DistributedDataParallel) for module in self.model.modules())
+        self._constants = ConstantOutputs(None if ranks or self.chance is not None else self.loss_fn)
         self._shares = SharesSeen(self.loss_fn if self.chance is None else None)
 
     def __call__(self, batch: Any) -> torch.Tensor:
@@ -101,6 +110,7 @@ class LentLoss:
                 "forward=lambda model, batch: (model(batch[0]).logits, batch[1]), or the loss itself"
             ) from error
         self._shares.add(output, target)
+        self._constants.add(output, target)
         if (chance := self._shares.chance) is not None:
             self.chance = chance
         return loss
