@@ -56,7 +56,7 @@ def note_reached(snapshot: Snapshot, *values: object) -> None:
         UsageError: one of them consumes an iterator, whose place cannot be put back.
 
     >>> ema, snapshot = torch.zeros(1), Snapshot()
-    >>> note_reached(snapshot, lambda model, batch: ema.add_(1))
+    >>> note_reached(snapshot, functools.partial(torch.add, ema))
     >>> _ = ema.add_(5)
     >>> snapshot.put_back()
     >>> ema
