@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -113,15 +114,17 @@ def find(
     with others_on_stderr(), measuring(quiet=as_json) as progress:
         found = find_for_run(spec, loaded, asked=wanted, progress=progress)
     if as_json:
-        typer.echo(found.to_json())
+        facts = {"workload": spec.workload.title, "lane": spec.lane.model_dump(), **json.loads(found.to_json())}
+        typer.echo(json.dumps(facts))
     else:
+        typer.echo(f"{spec.strategy.method} on {spec.workload.title}: {spec.lane.text}")
         _present(found)
     if output is not None:
         from calando.report import range_figure, save
 
         # After the answer, which stands whatever becomes of the picture.
         sys.stdout.flush()
-        title = f"Range test of {spec.strategy.method} on {spec.workload.data}, {spec.workload.model}"
+        title = f"Range test of {spec.strategy.method} on {spec.workload.title}, {spec.workload.model}"
         save(range_figure(found.curves, found.suggestion, title=title), output)
         if not as_json:
             typer.echo(output)

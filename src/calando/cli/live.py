@@ -97,7 +97,8 @@ def _heading(study: StudySpec, folder: Path) -> tuple[Text, ...]:
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
-        Text.assemble((workload.data, "bold"), asked),
+        Text.assemble((workload.title, "bold"), asked),
+        Text(f"on {study.lane.text}", style="dim"),
         Text(names, style="dim"),
         Text(f"study folder: {folder}", style="dim"),
     )

@@ -111,6 +111,8 @@ def train(
     folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}{found}-{spec.digest()[:8]}"
     with sole_coordinator(folder):
         centre = None
+        if not as_json:
+            typer.echo(f"{spec.strategy.name} on {spec.workload.title}: {spec.lane.text}", err=True)
         if found:
             with others_on_stderr():
                 spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
@@ -266,6 +268,8 @@ def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | 
     if as_json:
         facts = {
             "strategy": record.spec.strategy.text,
+            "workload": record.spec.workload.title,
+            "lane": record.spec.lane.model_dump(),
             "outcome": record.outcome,
             "at_chance": record.at_chance,
             "range_test": None if centre is None else centre.model_dump(mode="json"),

@@ -24,6 +24,7 @@ from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
 from calando.schedules import Span
 from calando.training.lane import choose_lane
+from calando.workloads.catalog import UNNAMED
 from calando.workloads.order import steps_per_epoch
 from calando.workloads.registry import load
 from calando.workloads.workload import CrossEntropy, Workload
@@ -53,6 +54,7 @@ def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -
         batch_size=workload.batch_size,
         augment=str(workload.augment),
         label_smoothing=smoothing,
+        name="" if workload.name == UNNAMED else workload.name,
     )
     return spec, workload, True
 

@@ -93,6 +93,7 @@ def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
     """What has to be the same and is not, as "batch_size 64 instead of 32"."""
     for part in ("workload", "lane"):
         theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
+        ours.pop("name", None)  # of the workload; the new one is kept, as those of strategies are
         yield from (f"{key} {ours[key]} instead of {theirs[key]}" for key in ours if ours[key] != theirs[key])
     for key in ("steps_per_epoch", "target"):
         theirs, ours = getattr(asked, key), getattr(new, key)

@@ -35,6 +35,10 @@ __all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "
 BEYOND = 4
 """How many rates a grid may go on by, unless asked otherwise."""
 
+BF16_RULE = (
+    "--precision auto chooses it on a GPU, and on a CPU that multiplies bf16 for images of 28 pixels or more; "
+    "--precision fp32: not"
+)
 Option = bool | int | float | str | tuple[float, ...]
 
 
@@ -125,6 +129,16 @@ class Lane(Spec):
     channels_last: bool = True
     deterministic: bool = True
 
+    @property
+    def text(self) -> str:
+        """In words.
+
+        >>> Lane(threads=2).text
+        'cpu, fp32, 2 threads a run'
+        """
+        precision = f"{self.precision} autocast ({BF16_RULE})" if self.precision == "bf16" else self.precision
+        return f"{self.device}, {precision}, {self.threads} thread{'s' * (self.threads > 1)} a run"
+
 
 class WorkloadSpec(Spec):
     """Model + data + augmentation + loss + batch size.
@@ -140,6 +154,7 @@ class WorkloadSpec(Spec):
         clip_norm: largest global gradient norm, or None.
         validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
         train_limit: use only this many training samples (after the validation part is cut), or None.
+        name: what a person calls it, `calando.workload(name=…)`; "": what `data` says. No part of any digest.
     """
 
     data: Plain
@@ -151,6 +166,24 @@ class WorkloadSpec(Spec):
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     train_limit: PositiveInt | None = None
+    name: str = ""
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No name is not written, as in studies that were made before there were any."""
+        said: dict[str, Any] = write(self)
+        if not self.name:
+            said.pop("name", None)
+        return said
+
+    @property
+    def title(self) -> str:
+        """What tables, figures and pages call it."""
+        return self.name or self.data
+
+    def nameless(self) -> WorkloadSpec:
+        """The same, called what its data say."""
+        return self.model_copy(update={"name": ""}) if self.name else self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -284,9 +317,9 @@ class RunSpec(Spec):
         return self.strategy.lr
 
     def canonical(self) -> str:
-        """As for every spec, but blind to the strategy's name: equal training is one run."""
+        """As for every spec, but blind to the names of strategy and workload: equal training is one run."""
         nameless = self.strategy.model_copy(update={"name": ""})
-        return self.model_copy(update={"strategy": nameless}).model_dump_json()
+        return self.model_copy(update={"strategy": nameless, "workload": self.workload.nameless()}).model_dump_json()
 
 
 class Centre(Spec):
@@ -334,6 +367,10 @@ class StudySpec(Spec):
     evaluate_every: PositiveInt
     target: Annotated[float, Field(gt=0, le=1)] | None = None
     lane: Lane = Lane()
+
+    def canonical(self) -> str:
+        """As for every spec, but blind to the workload's name."""
+        return self.model_copy(update={"workload": self.workload.nameless()}).model_dump_json()
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:

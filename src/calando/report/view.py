@@ -93,7 +93,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         notes.append(("–", f"{UNTUNED}."))
     advice = summary.advice
     return StudyView(
-        title=f"{spec.workload.model} on {spec.workload.data}",
+        title=f"{spec.workload.model} on {spec.workload.title}",
         headline=summary.headline,
         question=_question(summary),
         complete=summary.complete,
@@ -106,8 +106,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         runs=run_rows(summary, runs, tests),
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
-        lane=f"{spec.lane.device}, {spec.lane.precision}, {spec.lane.threads} thread(s) a run"
-        f"{', deterministic kernels' if spec.lane.deterministic else ''}",
+        lane=f"{spec.lane.text}{', deterministic kernels' if spec.lane.deterministic else ''}",
         target="" if summary.target is None else f"{percent(summary.target)}% on validation ({summary.target_source})",
         cost=cost(summary),
     )
@@ -123,11 +122,13 @@ def _question(summary: StudySummary) -> str:
     epochs = " / ".join(f"{length / spec.steps_per_epoch:.3g}" for length in spec.lengths)
     parts = [
         f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
-        f"{load.model} on {load.data}",
+        f"{load.model} on {load.title}",
         f"batch {load.batch_size}",
         f"{steps} steps ({epochs} epochs)",
         "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
     ]
+    if spec.lane.precision != "fp32":
+        parts.append(spec.lane.precision)
     if load.augment != "none":
         parts.append(f"augmented by {load.augment}")
     return " · ".join(parts)

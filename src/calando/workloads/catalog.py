@@ -23,6 +23,7 @@ __all__ = [
     "DATA_FORMS",
     "NETWORKS",
     "OWN_NETWORK",
+    "UNNAMED",
     "DataEntry",
     "check_data",
     "check_network",
@@ -32,6 +33,9 @@ __all__ = [
     "network_depth",
     "no_reader",
 ]
+
+UNNAMED = "custom"
+"""The name of a workload of somebody's own who gave it none."""
 
 OWN_NETWORK = "own"
 """The network's name where a MODULE:CALLABLE workload brings its own."""

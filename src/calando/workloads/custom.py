@@ -15,6 +15,7 @@ import torch
 
 from calando.errors import DataWarning, UsageError
 from calando.workloads.assemble import assemble
+from calando.workloads.catalog import UNNAMED
 from calando.workloads.data.arrays import as_images, as_labels, reading
 from calando.workloads.data.axes import Channels, check_channels
 from calando.workloads.data.dataset import DatasetSource, MapDataset
@@ -44,7 +45,7 @@ def workload(
     loss: Loss | None = None,
     classes: int | None = None,
     class_names: tuple[str, ...] | None = None,
-    name: str = "custom",
+    name: str = UNNAMED,
 ) -> Workload:
     """Put a workload together from your own data and network.
 
@@ -72,7 +73,7 @@ def workload(
         loss: (outputs, targets) -> scalar, instead of the cross-entropy.
         classes: number of classes; None takes it from the training labels.
         class_names: for display.
-        name: what tables call it.
+        name: what tables, figures and pages call it.
 
     Raises:
         DataError: data that cannot be trained on: empty, one class, labels out of range, not finite, less than a batch.
@@ -87,6 +88,8 @@ def workload(
         validation_fraction=validation_fraction,
         train_limit=train_limit,
     )
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"a workload's name must be one line that can be seen, got {name!r}")
     if loss is not None and label_smoothing:
         raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
     check_channels(channels)

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 from calando.errors import DataWarning, UsageError
 from calando.records.spec import WorkloadSpec
 from calando.workloads.augment import parse_augment
-from calando.workloads.catalog import OWN_NETWORK, check_network, data_entry, is_callable_text, is_standard, no_reader
+from calando.workloads.catalog import (
+    OWN_NETWORK,
+    UNNAMED,
+    check_network,
+    data_entry,
+    is_callable_text,
+    is_standard,
+    no_reader,
+)
 from calando.workloads.options import check_options
 from calando.workloads.user_code import call_user, import_callable
 
@@ -66,13 +74,14 @@ def resolve(
         UnknownName: no data, network or augmentation of that name.
         UsageError: an option out of its range.
     """
-    entry, smoothing = data_entry(data), 0.0
+    entry, smoothing, name = data_entry(data), 0.0, ""
     if is_callable_text(data):
         if validation_fraction is not None:
             raise UsageError(
                 f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there"
             )
         own = _call(data)
+        name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), _smoothing(own)
     batch_size = entry.batch_size if batch_size is None else batch_size
     label_smoothing = smoothing if label_smoothing is None else label_smoothing
@@ -95,6 +104,7 @@ def resolve(
         clip_norm=clip_norm,
         validation_fraction=validation_fraction,
         train_limit=train_limit,
+        name=name,
     )
 
 
@@ -162,7 +172,7 @@ def _own(spec: WorkloadSpec) -> Workload:
     augment.check_fits(height, width)
     train = limited(made.train, spec.train_limit)
     steps_per_epoch(len(train), spec.batch_size)
-    changed = replace(made, name=spec.data, train=train, augment=augment, batch_size=spec.batch_size)
+    changed = replace(made, name=spec.title, train=train, augment=augment, batch_size=spec.batch_size)
     if len(train) < len(made.train):
         moments = normalisation(train)
         changed = replace(changed, mean=moments.mean, std=moments.std)
