@@ -60,6 +60,7 @@ def test_every_stage_of_progress_has_a_summary(fake, study):
         summary = summarize(study, runs, {})
         json.dumps(to_json(summary), allow_nan=False)
         counts.append((summary.runs_done, summary.runs_known))
+        assert summary.runs_expected == 3 + 2 + 3 + 2 + 3
         assert summary.runs_done == len(runs)
         assert {result.name for result in summary.results} == {"fixed", "cosine", "step"}
         assert not summary.complete
@@ -74,10 +75,8 @@ def test_every_stage_of_progress_has_a_summary(fake, study):
 
 def test_headlines_of_an_unfinished_study(fake, study):
     stages = list(fake.play(study, by_rate(study)))
-    assert summarize(study, {}, {}).headline == "Nothing has run yet; 9 runs are asked for so far."
-    assert summarize(study, stages[1], {}).headline == (
-        "1 of the 9 runs known so far are done; there is no verdict yet."
-    )
+    assert summarize(study, {}, {}).headline == "Nothing has run yet; 13 runs are to be made."
+    assert summarize(study, stages[1], {}).headline == "1 of 13 runs is done; there is no verdict yet."
     assert summarize(study, stages[-1], {}).headline == (
         "All 13 runs are done; the test scores are still to be read. By validation cosine leads (97.8 %)."
     )

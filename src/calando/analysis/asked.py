@@ -5,7 +5,7 @@ Final runs differ in their seed alone, so naming a thousand of them costs little
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from calando.analysis.choose import settle_rate
@@ -14,7 +14,7 @@ from calando.records.family import RunFamily
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
-__all__ = ["Asked", "asked_for"]
+__all__ = ["Asked", "asked_for", "known_runs", "runs_to_come"]
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,17 @@ def asked_for(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRe
         family = RunFamily(study.run(strategy.at_rate(choice.lr), seed=0))
         finals = tuple(family.digest(seed) for seed in range(study.seeds))
     return Asked(choice=choice, trials=tuple(trial.digest() for trial in choice.trials), finals=finals)
+
+
+def known_runs(asked: Iterable[Asked]) -> dict[str, None]:
+    """Digests of all that is asked for so far, each once: equal training is one run."""
+    return dict.fromkeys(digest for one in asked for digest in one.digests)
+
+
+def runs_to_come(asked: Iterable[Asked], *, seeds: int) -> int:
+    """How many runs will be asked for once the rates are chosen that are still being chosen.
+
+    Those of the other seeds: the run that chooses a rate is the first of its final runs. Grids may be extended, and
+    runs of different strategies may turn out to be one; both are counted when they are known.
+    """
+    return sum(not one.finals for one in asked) * (seeds - 1)

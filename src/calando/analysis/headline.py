@@ -25,7 +25,7 @@ def headline(
     failed: bool,
     best: str | None,
     done: int,
-    known: int,
+    expected: int,
 ) -> str:
     """Say what is known.
 
@@ -35,11 +35,11 @@ def headline(
         complete: whether every run and every test score is there.
         failed: whether no final run of any strategy finished above chance.
         best: name of the first; None before a final run is there.
-        done, known: runs with a record, and asked for so far.
+        done, expected: runs with a record, and as many as there will be.
     """
     first = ranked[0]
     if not complete or first.test is None:
-        return _progress(first, best=best, done=done, known=known)
+        return _progress(first, best=best, done=done, expected=expected)
     if failed:
         return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
     n = first.test.n
@@ -71,13 +71,13 @@ def headline(
     return f"{highest}. It beats {_join(beaten)}{unclear}.{untuned}{fastest}"
 
 
-def _progress(first: StrategyResult, *, best: str | None, done: int, known: int) -> str:
+def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int) -> str:
     if done == 0:
-        return f"Nothing has run yet; {known} runs are asked for so far."
-    if done == known:
+        return f"Nothing has run yet; {expected} run{'s are' if expected > 1 else ' is'} to be made."
+    if done == expected:
         start = f"All {done} runs are done; the test scores are still to be read."
     else:
-        start = f"{done} of the {known} runs known so far are done; there is no verdict yet."
+        start = f"{done} of {expected} runs {'are' if done > 1 else 'is'} done; there is no verdict yet."
     if best is None or first.validation is None:
         return start
     return f"{start} By validation {best} leads ({100 * first.validation.mean:.1f} %)."

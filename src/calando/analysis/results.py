@@ -195,7 +195,8 @@ class StudySummary:
         target_source: "given", or "best fixed-rate score".
         headline: the verdict in a few sentences.
         advice: the strategy to use; None before the study is complete, and where every final run failed.
-        runs_done, runs_known: records there, and asked for so far.
+        runs_done, runs_known, runs_expected: records there, asked for so far, and as many as there will be unless a
+            grid is extended.
         updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
             and each range test once, whoever shares it.
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
@@ -211,6 +212,7 @@ class StudySummary:
     headline: str
     runs_done: int
     runs_known: int
+    runs_expected: int
     updates: int
     seconds: float
     updates_spent: int

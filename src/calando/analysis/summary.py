@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from calando.analysis.advice import advise, price_of
-from calando.analysis.asked import Asked, asked_for
+from calando.analysis.asked import Asked, asked_for, known_runs, runs_to_come
 from calando.analysis.headline import headline
 from calando.analysis.results import Comparison, RateChoice, Spread, StrategyResult, StudySummary, Trial
 from calando.analysis.sensitivity import rate_band
@@ -46,7 +46,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         _result(study, strategy, asked, runs, tests, target)
         for strategy, asked in zip(study.strategies, asked_by, strict=True)
     ]
-    asked = dict.fromkeys(digest for one in asked_by for digest in one.digests)
+    asked = known_runs(asked_by)
+    expected = len(asked) + runs_to_come(asked_by, seeds=study.seeds)
     done = [runs[digest] for digest in asked if digest in runs]
     complete = all(result.test is not None for result in results)
     ranked = sorted(results, key=lambda result: _rank(result, by_test=complete))
@@ -81,10 +82,11 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             failed=complete and all(runs[digest].outcome != "finished" or runs[digest].at_chance for digest in finals),
             best=best,
             done=len(done),
-            known=len(asked),
+            expected=expected,
         ),
         runs_done=len(done),
         runs_known=len(asked),
+        runs_expected=expected,
         updates=sum(record.updates for record in done) + sum(centre.updates for centre in ranges),
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),

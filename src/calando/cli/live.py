@@ -133,8 +133,10 @@ def _counts(status: Status, clock: _Clock) -> str:
     running = len(status.running)
     if not running and not status.done:
         return f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
+    later = status.expected - status.done - running - status.queued
+    rest = f", {later} to follow" if later > 0 else ""
     return (
-        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued, "
+        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, "
         f"time left {clock.remaining(status)}"
     )
 

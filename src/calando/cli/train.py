@@ -111,8 +111,6 @@ def train(
     folder = out or Path("calando-runs") / f"{file_name(spec.strategy.name)}{found}-{spec.digest()[:8]}"
     with sole_coordinator(folder):
         centre = None
-        if not as_json:
-            typer.echo(f"{spec.strategy.name} on {spec.workload.title}: {spec.lane.text}", err=True)
         if found:
             with others_on_stderr():
                 spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
@@ -120,6 +118,8 @@ def train(
                 typer.echo(_told(centre))
         _refuse_another(folder, spec, data=loaded.fingerprint)
         say_notes(loaded, quiet=as_json)
+        if not as_json:
+            typer.echo(f"{spec.strategy.name} on {spec.workload.title}: {spec.lane.text}", err=True)
         with others_on_stderr():
             record, test = _run(spec, loaded, folder, quiet=as_json)
         _present(folder, record, test, centre, as_json=as_json)

@@ -135,12 +135,10 @@ class Conductor:
     def count(self) -> None:
         """What the live display shows."""
         status, out = self.status, [lease.job for lease in self.leases.values()]
-        status.done = len(self.runs)
+        status.done, status.expected = self.plan.done, self.plan.expected
         status.finds = len(self.find_queue) + sum(isinstance(job, Find) for job in out)
         status.queued = self.order.queued
         status.looks = len(self.look_queue)
-        training = sum(isinstance(job, Train) for job in out)
-        status.expected = max(self.plan.expected, status.done + status.queued + training)
         self.reckon()
 
     def settle(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calando.analysis import final_runs, rates_that_may_come, settle_rate
+from calando.analysis.asked import Asked, asked_for, known_runs, runs_to_come
 from calando.engine.centre import range_runs
 from calando.engine.jobs import Find, Look
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
@@ -41,6 +42,7 @@ class Plan:
 
     Attributes:
         wanted: runs that can be made now, by digest.
+        done, expected: runs made, and how many there will be unless a grid is extended: as the page counts them.
         rates: strategy -> the rates that its runs may still come to have; one where it is settled.
     """
 
@@ -58,9 +60,17 @@ class Plan:
         self.rates: dict[str, tuple[float, ...]] = {}
         self._undecided: dict[str, set[str]] = {}
         self._finals: dict[str, tuple[str, ...]] = {}
+        self._asked: dict[str, Asked] = {one.name: asked_for(study, one, runs) for one in study.strategies}
         if not self.finds:
             for strategy in study.strategies:
                 self._follow(strategy)
+        self._count()
+
+    def _count(self) -> None:
+        asked = self._asked.values()
+        self._known = known_runs(asked)
+        self.done = sum(digest in self._runs for digest in self._known)
+        self.expected = len(self._known) + runs_to_come(asked, seeds=self.study.seeds)
 
     @property
     def finds(self) -> list[Find]:
@@ -70,12 +80,17 @@ class Plan:
     def took(self, digest: str) -> list[Wanted]:
         """Take notice of a record that came; what can be made since."""
         self.wanted.pop(digest, None)
-        before = set(self.wanted)
+        before, followed = set(self.wanted), False
+        self.done += digest in self._known
         for name, trials in list(self._undecided.items()):
             trials.discard(digest)
             if not trials:
                 del self._undecided[name]
+                self._asked[name] = asked_for(self.study, self.study.strategy(name), self._runs)
                 self._follow(self.study.strategy(name))
+                followed = True
+        if followed:
+            self._count()
         return [wanted for key, wanted in self.wanted.items() if key not in before]
 
     def made(self, digest: str) -> bool:
@@ -101,12 +116,6 @@ class Plan:
         for name in self._undecided:
             finals |= {run.digest() for run in settle_rate(self.study, self.study.strategy(name), self._runs).trials}
         return finals - self._tests.keys()
-
-    @property
-    def expected(self) -> int:
-        """How many runs the study will have made if no grid is extended: what "time left" is reckoned from."""
-        chosen = [len(grid) + self.study.seeds - 1 for grid in self.study.rate_grids.values()]
-        return sum(chosen) + self.study.seeds * (len(self.study.strategies) - len(chosen))
 
     def _follow(self, strategy: StrategySpec) -> None:
         """See how far the choice of a strategy's rate has come, and want what follows from that."""

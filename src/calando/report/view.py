@@ -58,7 +58,7 @@ class StudyView:
         use: the text of the strategy to use; "" where there is none to recommend yet.
         why: which strategies are level with it, and why it; "" where there was no choice.
         missing: what is not there yet; empty where the study is complete.
-        progress: runs done of those known, in percent.
+        progress: runs done of those expected, in percent.
         notes: footnotes, in the order of their marks.
         spec_json: the study's spec, indented.
         cost: what all of it took, alone and as it was shared.
@@ -98,7 +98,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         question=_question(summary),
         complete=summary.complete,
         missing=_missing(summary),
-        progress=100 * summary.runs_done // max(1, summary.runs_known),
+        progress=100 * summary.runs_done // max(1, summary.runs_expected),
         use=advice.text if advice else "",
         why=advice_sentence(advice) if advice else "",
         rows=_rows(summary, usable=advice is not None),

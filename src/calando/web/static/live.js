@@ -11,7 +11,7 @@
       const answer = await fetch("/api/summary", { cache: "no-store" });
       if (answer.ok) {
         const summary = await answer.json();
-        const now = JSON.stringify([summary.runs_done, summary.runs_known, summary.complete]);
+        const now = JSON.stringify([summary.runs_done, summary.runs_expected, summary.complete]);
         // The browser keeps the place on the page over a reload.
         if (known !== null && now !== known) return location.reload();
         known = now;
