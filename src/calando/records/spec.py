@@ -368,10 +368,6 @@ class StudySpec(Spec):
     target: Annotated[float, Field(gt=0, le=1)] | None = None
     lane: Lane = Lane()
 
-    def canonical(self) -> str:
-        """As for every spec, but blind to the workload's name."""
-        return self.model_copy(update={"workload": self.workload.nameless()}).model_dump_json()
-
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
         names = [strategy.name for strategy in self.strategies]
@@ -392,8 +388,9 @@ class StudySpec(Spec):
         return self
 
     def canonical(self) -> str:
-        """How far grids may go on is left out unless it was asked: studies from before it could be keep their names."""
-        return self.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
+        """Blind to the workload's name, and to how far grids may go on unless it was asked: older studies keep theirs."""
+        nameless = self.model_copy(update={"workload": self.workload.nameless()})
+        return nameless.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["BETTER", "COLOURS", "NEUTRAL", "WORSE", "Look", "looks"]
+__all__ = ["BETTER", "COLOURS", "HOVER", "NEUTRAL", "WORSE", "Look", "looks"]
 
 COLOURS = ("#0061d3", "#e08a00", "#0e9b72", "#d5073d", "#a532aa", "#3fa9db", "#7a5c00", "#6b7280")
 DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 3), (9, 3, 2, 3), (16, 4), (9, 3, 2, 3, 2, 3))
 SHAPES = ("circle", "diamond", "triangle-up", "square", "cross", "triangle-down")
+
+HOVER = "hover"
+"""Describes a layer that is there for a pointer alone: a picture is drawn without it."""
 
 BETTER, WORSE, NEUTRAL = COLOURS[0], COLOURS[3], COLOURS[7]
 

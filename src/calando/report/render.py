@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
 from calando.records.files import write_atomically
+from calando.report.palette import HOVER
 from calando.report.renderer import renderer
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ def svg(chart: dict[str, Any]) -> str:
     Raises:
         NotDrawn: the process that draws died; so for the next two.
     """
-    return renderer().ask(ask="svg", chart=chart, major=_vega_lite()).decode()
+    return renderer().ask(ask="svg", chart=_still(chart), major=_vega_lite()).decode()
+
+
+def _still(chart: dict[str, Any]) -> dict[str, Any]:
+    """The same without what is there for a pointer alone."""
+    layers = [layer for layer in chart.get("layer", []) if layer.get("description") != HOVER]
+    return {**chart, "layer": layers} if layers else chart
 
 
 def png(drawn: str) -> bytes:

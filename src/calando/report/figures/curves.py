@@ -17,6 +17,7 @@ from calando.report.figures.theme import (
     faded,
     fill,
     finished,
+    hover,
     picked,
     powers_of_ten,
     steps_axis,
@@ -26,13 +27,15 @@ from calando.report.figures.theme import (
 from calando.report.palette import Look
 from calando.report.series import Band, End, thinned
 
-__all__ = ["ALL_BANDS", "lines_chart", "log_y", "loss_figure", "rate_figure", "score_figure"]
+__all__ = ["ALL_BANDS", "hover_rates", "lines_chart", "log_y", "loss_figure", "rate_figure", "score_figure"]
 
 # A rate that decays to nothing would stretch a log axis without end; below this share of the smallest peak it stops.
 # (Values are cut rather than clipped: a clip path a line costs twenty times the rest of a PNG.)
 FLOOR_SHARE = 1e-2
 # More bands than this on top of each other show nothing but mud.
 ALL_BANDS = 5
+# Along a line, places with numbers under the pointer.
+HOVER_POINTS = 60
 
 
 def rate_figure(
@@ -60,8 +63,33 @@ def rate_figure(
         drawn = np.maximum(rates, floor)
         rows += [{"strategy": name, "step": int(at), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
     y = log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
-    chart = lines_chart(rows, list(curves), styles, y=y, best=best, horizon=horizon).add_params(picked())
+    lines = lines_chart(rows, list(curves), styles, y=y, best=best, horizon=horizon).add_params(picked())
+    chart = alt.layer(lines, hover_rates(curves, y=y, horizon=horizon, floor=floor))
     return finished(chart, title=title, subtitle=subtitle, names=list(curves))
+
+
+def hover_rates(
+    curves: Mapping[str, np.ndarray], *, y: alt.Y, horizon: int, floor: float = -np.inf, positive: bool = False
+) -> alt.Chart:
+    """The rate under the pointer, along each curve.
+
+    Args:
+        floor: no point is lower; its number is as it is.
+        positive: nothing else has a place on the axis.
+    """
+    rows: list[Row] = [
+        {
+            "strategy": name,
+            "step": int(at),
+            "rate": max(float(rates[at]), floor),
+            "said": float(rates[at]),
+        }
+        for name, rates in curves.items()
+        for at in np.unique(np.linspace(0, len(rates) - 1, HOVER_POINTS).round().astype(np.int64))
+        if rates[at] > 0 or not positive
+    ]
+    said = [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("said:Q", title="rate", format=".4~g")]
+    return hover(rows, x=steps_axis(horizon), y=y, said=said)
 
 
 def loss_figure(
@@ -96,7 +124,13 @@ def loss_figure(
         for name, those in ended.items()
         for end in those
     ]
-    chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon)
+    shown = [
+        {"strategy": name, "step": row["step"], "y": min(row["mean"], top), **_numbers(row)}
+        for name, band in bands.items()
+        for row in _some(_band_rows(name, band))
+    ]
+    points = hover(shown, x=steps_axis(horizon), y=y("y"), said=_said("loss", ".4~g"))
+    chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon, points=points)
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
@@ -120,14 +154,36 @@ def score_figure(
     def y(field: str) -> alt.Y:
         return axis.y(field, title="validation score")
 
-    chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon)
+    shown = [
+        {"strategy": name, "step": row["step"], "y": axis.place(row["mean"]), **_numbers(row)}
+        for name, band in bands.items()
+        for row in _some(_band_rows(name, band))
+    ]
+    points = hover(shown, x=steps_axis(horizon), y=y("y"), said=_said("score", ".2%"))
+    chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon, points=points)
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
+
+
+def _some(rows: Sequence[Row]) -> list[Row]:
+    """As many as are said under the pointer, the last one among them."""
+    return [rows[at] for at in np.unique(np.linspace(0, len(rows) - 1, HOVER_POINTS).round().astype(np.int64))]
+
+
+def _numbers(row: Row) -> Row:
+    """What is said of a place; `n`: over how many runs."""
+    return {key: row[key] for key in ("mean", "low", "high", "n")}
+
+
+def _said(what: str, form: str) -> list[alt.Tooltip]:
+    names = {"mean": f"{what}, mean", "low": "lowest", "high": "highest"}
+    numbers = [alt.Tooltip(f"{key}:Q", title=name, format=form) for key, name in names.items()]
+    return [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), *numbers, alt.Tooltip("n:Q", title="runs")]
 
 
 def _band_rows(name: str, band: Band) -> list[Row]:
     return [
-        {"strategy": name, "step": int(step), "mean": float(mean), "low": float(low), "high": float(high)}
-        for step, mean, low, high in zip(band.steps, band.mean, band.low, band.high, strict=True)
+        {"strategy": name, "step": int(step), "mean": float(mean), "low": float(low), "high": float(high), "n": int(n)}
+        for step, mean, low, high, n in zip(band.steps, band.mean, band.low, band.high, band.n, strict=True)
     ]
 
 
@@ -166,8 +222,12 @@ def _banded(
     y: Callable[[str], alt.Y],
     best: str | None,
     horizon: int,
+    points: alt.Chart,
 ) -> AnyChart:
-    """Lines and bands. Where there are many strategies, only the best one's band and those picked are shown."""
+    """Lines and bands, and `points` to hover over.
+
+    Where there are many strategies, only the best one's band and those picked are shown.
+    """
     chosen = picked()
     x = steps_axis(horizon)
     alone = alt.selection_point(name=PICKED, fields=["strategy"], bind="legend", empty=False)
@@ -187,4 +247,5 @@ def _banded(
         said = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
         marks = alt.Chart(data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
         layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=said))
+    layers.append(points)
     return alt.layer(*layers)

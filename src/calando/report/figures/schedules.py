@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from calando.report.figures.curves import lines_chart, log_y
+from calando.report.figures.curves import hover_rates, lines_chart, log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, finished, picked
 from calando.report.palette import Look, looks
 from calando.report.series import thinned
@@ -41,7 +41,7 @@ def schedule_figure(
     horizon = max(len(values) for lines in every for values in lines.values())
     styles = looks(names)
     first = _panel(curves, names, styles, y_title=y_title, log=log, horizon=horizon).add_params(picked())
-    chart: AnyChart = first
+    chart: AnyChart = alt.layer(first, hover_rates(curves, y=first.encoding.y, horizon=horizon, positive=log))
     if below:
         titles = {f"multiplier of {key}": lines for key, lines in below.items()}
         rest = [_panel(lines, names, styles, y_title=y, log=False, horizon=horizon) for y, lines in titles.items()]

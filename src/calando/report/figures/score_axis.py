@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import altair as alt
 
+from calando.report.figures.ticks import within
+
 __all__ = ["ScoreAxis"]
 
 # Errors worth a tick: 10%, 50%, 80%, 90%, 95%, 98%, 99% …
@@ -58,15 +60,17 @@ class ScoreAxis:
     def y(self, field: str, *, title: str) -> alt.Y:
         """The encoding of that field."""
         if not self.logarithmic:
-            scale = alt.Scale(zero=False, nice=True, padding=8)
+            # One score alone would have an axis of one mark.
+            around = None if self.top - self.bottom > 1e-6 else [max(0.0, self.top - 0.05), min(1.0, self.top + 0.05)]
+            scale = alt.Scale(zero=False, nice=True, padding=8) if around is None else alt.Scale(domain=around)
             return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~%", tickCount=6))
         low, high = (1 - self.top) * 0.9, min(1.0, (1 - self.bottom) * 1.1)
-        marks = [mark for mark in _MARKS if low <= mark <= high]
+        marks = within(_MARKS, low, high)
         if len(marks) > 9:
             marks = [mark for mark in marks if f"{mark:e}"[0] in "15"]
         return alt.Y(
             f"{field}:Q",
             title=[title, "(log scale of the error)"],
             scale=alt.Scale(type="log", reverse=True, domain=[low, high], nice=False),
-            axis=alt.Axis(values=marks, labelExpr="format(1 - datum.value, '.3~%')"),
+            axis=alt.Axis(values=marks, labelExpr="format(1 - datum.value, '.5~%')"),
         )

@@ -39,7 +39,7 @@ def target_figure(
             "step:Q",
             title="step (updates) at which the target was reached",
             scale=alt.Scale(domain=[0, max(lengths[name] for name in names)], nice=False),
-            axis=alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)")),
+            axis=alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1),
         ),
         yOffset=alt.YOffset("seed:O", scale=alt.Scale(paddingOuter=1)),
         y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis(grid=True)),

@@ -14,7 +14,8 @@ from typing import Any
 
 import altair as alt
 
-from calando.report.palette import Look
+from calando.report.figures.ticks import log_ticks
+from calando.report.palette import HOVER, Look
 
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
@@ -30,6 +31,7 @@ __all__ = [
     "faded",
     "fill",
     "finished",
+    "hover",
     "legend",
     "picked",
     "powers_of_ten",
@@ -128,11 +130,9 @@ def dash(names: Sequence[str], styles: Mapping[str, Look]) -> alt.StrokeDash:
 
 
 def powers_of_ten(low: float, high: float) -> alt.Axis:
-    """The axis of a log scale from `low` to `high`: a grid line at each power of ten; 2 and 5 where these are few."""
-    digits = (1, 2, 5) if high / low < 300 else (1,)
-    marks = [digit * 10.0**power for power in range(-12, 13) for digit in digits]
+    """The axis of a log scale from `low` to `high`: a grid line at each power of ten, at more where these are few."""
     return alt.Axis(
-        values=[mark for mark in marks if low * 0.999 <= mark <= high * 1.001],
+        values=log_ticks(low, high),
         labelExpr="format(datum.value, datum.value < 0.001 || datum.value >= 100000 ? '~e' : '~g')",
     )
 
@@ -149,8 +149,19 @@ def steps_axis(horizon: int) -> alt.X:
         "step:Q",
         title="step (updates)",
         scale=scale,
-        axis=alt.Axis(grid=False, tickCount=alt.ExprRef("ceil(width / 90)")),
+        axis=alt.Axis(grid=False, tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1),
     )
+
+
+def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, said: Sequence[alt.Tooltip]) -> alt.Chart:
+    """Points that are not seen, each with its numbers under the pointer: a line itself has none.
+
+    For a page; what is drawn as a picture is drawn without (`render.svg`).
+    """
+    points: alt.Chart = alt.Chart(data(rows), description=HOVER).mark_point(filled=True, size=150, opacity=0).encode(
+        x=x, y=y, tooltip=list(said)
+    )  # fmt: skip
+    return points
 
 
 def finished(

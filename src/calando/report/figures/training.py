@@ -113,5 +113,5 @@ def _loss_panel(record: RunRecord) -> AnyChart:
 
 def _x(horizon: int, *, title: str | None) -> alt.X:
     """The step axis, as long as the run was planned, labelled under the lowest panel only."""
-    axis = alt.Axis(grid=False, labels=title is not None, tickCount=8)
+    axis = alt.Axis(grid=False, labels=title is not None, tickCount=8, tickMinStep=1)
     return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, horizon], nice=False), axis=axis)
