@@ -3,6 +3,7 @@
 Needs a Chromium: $CALANDO_CHROMIUM, or `chromium` on the path.
 """
 
+import dataclasses
 import os
 import shutil
 import threading
@@ -226,3 +227,71 @@ def test_the_live_page_follows_the_study_and_asks_it_to_stop(browser, tmp_path):
     finally:
         server.should_exit = True
         thread.join()
+
+
+def column(visit, place):
+    return visit.page.eval_on_selector_all(
+        "table.runs tbody tr", f"all => all.map(one => one.cells[{place}].textContent.trim())"
+    )
+
+
+def test_the_table_of_runs_is_sorted_by_click_and_by_key(browser, report):
+    with Visit(browser, report) as visit:
+        visit.page.locator("summary", has_text=" runs").first.click()
+        headings = visit.page.eval_on_selector_all("table.runs th", "all => all.map(one => one.textContent.trim())")
+        assert headings == [
+            *("run", "strategy", "rate", "seed", "role", "outcome", "steps", "validation, %", "test, %", "seconds")
+        ]
+        before = column(visit, 0)
+        rate, test = headings.index("rate"), headings.index("test, %")
+        visit.page.click("table.runs th:nth-child(3) button")
+        rates = [float(one) for one in column(visit, rate)]
+        assert rates == sorted(rates)
+        assert visit.page.get_attribute("table.runs th:nth-child(3)", "aria-sort") == "ascending"
+        visit.page.keyboard.press("Enter")  # the button has the focus
+        rates = [float(one) for one in column(visit, rate)]
+        assert rates == sorted(rates, reverse=True)
+        for _ in range(2):
+            visit.page.locator("table.runs th", has_text="test, %").locator("button").press("Space")
+            scores = column(visit, test)
+            known = [one for one in scores if one != "–"]
+            assert scores == known + ["–"] * (len(scores) - len(known))  # trials have none, and stay below
+        assert [float(one) for one in known] == sorted((float(one) for one in known), reverse=True)
+        assert visit.count("table.runs th[aria-sort]") == 1
+        assert sorted(column(visit, 0)) == sorted(before)
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1600])
+def test_no_column_of_a_table_is_cut(browser, tmp_path, width):
+    """Not even where runs come from several machines and stand for several strategies."""
+    study = make_study(("cosine", "warmup-stable-decay"), seeds=3, steps=1200)
+    runs, tests = fabricate(study)
+    for place, (digest, record) in enumerate(list(runs.items())):
+        host = {"machine": f"AMD EPYC 9R14 96-Core Processor {place % 3}", "torch": "2.13.0", "python": "3.11.7"}
+        runs[digest] = dataclasses.replace(record, host=host, inherited=600, undone=30, second_passes=1200)
+    path = write_report(
+        tmp_path, summarize(study, runs, tests), runs, tests, fingerprint="x", command="calando compare", figures=()
+    )
+    with Visit(browser, path.as_uri(), width=width) as visit:
+        visit.page.locator("summary", has_text=" runs").first.click()
+        assert "host" in visit.page.inner_text("table.runs thead")
+        for name in ("runs", "results"):
+            wide = f"div.wide:has(table.{name})"
+            over = visit.page.eval_on_selector(wide, "one => one.scrollWidth - one.clientWidth")
+            assert over <= 0, name
+            last = visit.page.locator(f"table.{name} tbody tr:first-child td:last-child").bounding_box()
+            assert last["x"] + last["width"] <= width
+
+
+def test_a_line_says_its_numbers_under_the_pointer(browser, report):
+    with Visit(browser, report) as visit:
+        for name, what in (("rates", "rate"), ("loss", "loss, mean"), ("score", "score, mean")):
+            points = visit.page.locator(f"figure[data-figure={name}] svg .mark-symbol.role-mark path")
+            points.nth(points.count() // 2).hover(force=True)
+            visit.page.wait_for_selector("#vg-tooltip-element.visible")
+            said = visit.page.inner_text("#vg-tooltip-element")
+            assert "strategy" in said
+            assert "step" in said
+            assert what in said
+        assert visit.complaints == []

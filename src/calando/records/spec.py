@@ -388,7 +388,7 @@ class StudySpec(Spec):
         return self
 
     def canonical(self) -> str:
-        """Blind to the workload's name, and to how far grids may go on unless it was asked: older studies keep theirs."""
+        """Blind to the workload's name, and to how far grids may go on unless it was asked, as in older studies."""
         nameless = self.model_copy(update={"workload": self.workload.nameless()})
         return nameless.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
 

@@ -61,6 +61,7 @@ class StudyView:
         progress: runs done of those expected, in percent.
         notes: footnotes, in the order of their marks.
         spec_json: the study's spec, indented.
+        machines: on which its runs were made, each once.
         cost: what all of it took, alone and as it was shared.
         target: the score counted to, and where it comes from; "" where there is none.
     """
@@ -79,6 +80,7 @@ class StudyView:
     spec_json: str
     digest: str
     lane: str
+    machines: tuple[str, ...]
     cost: str
     target: str
 
@@ -92,6 +94,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
     if any(result.untuned for result in summary.results):
         notes.append(("–", f"{UNTUNED}."))
     advice = summary.advice
+    made = run_rows(summary, runs, tests)
     return StudyView(
         title=f"{spec.workload.model} on {spec.workload.title}",
         headline=summary.headline,
@@ -103,7 +106,8 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         why=advice_sentence(advice) if advice else "",
         rows=_rows(summary, usable=advice is not None),
         notes=tuple(notes),
-        runs=run_rows(summary, runs, tests),
+        runs=made,
+        machines=tuple(dict.fromkeys(run.host for run in made if run.host)),
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
         lane=f"{spec.lane.text}{', deterministic kernels' if spec.lane.deterministic else ''}",

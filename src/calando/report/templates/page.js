@@ -1,4 +1,5 @@
-// Draws the figures, and lets a strategy picked in one legend, or in the table, stand out in all of them.
+// Draws the figures, lets a strategy picked in one legend, or in the table, stand out in all of them, and sorts the
+// table of runs.
 "use strict";
 (() => {
   const PICKED = "picked", STORE = "picked_store";
@@ -66,6 +67,31 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") pick([], null);
+  });
+
+  // Numbers as numbers, whatever follows them; what is absent stays below, whichever way round.
+  function sort(heading) {
+    const row = heading.parentElement, body = heading.closest("table").tBodies[0];
+    const place = [...row.cells].indexOf(heading), numbers = heading.classList.contains("n");
+    const down = heading.getAttribute("aria-sort") === "ascending";
+    for (const other of row.cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const key = (line) => {
+      const text = line.cells[place].textContent.trim();
+      return numbers ? parseFloat(text.replaceAll(",", "")) : text;
+    };
+    const lines = [...body.rows].map((line) => [key(line), line]);
+    const absent = (value) => numbers && Number.isNaN(value);
+    lines.sort(([a], [b]) => {
+      if (absent(a) || absent(b)) return absent(a) - absent(b);
+      const order = numbers ? a - b : a.localeCompare(b);
+      return down ? -order : order;
+    });
+    body.append(...lines.map(([, line]) => line));
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.sort");
+    if (button) sort(button.closest("th"));
   });
 
   async function drawAll() {
