@@ -1,6 +1,12 @@
 """What was chosen or named is said where a person looks: on the terminal, on the page, in JSON."""
 
 import html
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -106,3 +112,33 @@ def test_the_precision_that_auto_chose_is_said(calando, task, tmp_path, monkeypa
     find = ("find", text, "--steps", "20", "--repeats", "1")
     assert precision in calando(*find).out.splitlines()[0]
     assert calando(*find, "--json").json["lane"]["precision"] == precision
+
+
+def test_show_lists_the_studies_of_a_folder(calando, refused, finished_study, tmp_path):
+    """A line each, whatever state they are in, and how to show one; the verbs that take one say which there are."""
+    home = tmp_path / "my studies"
+    for name in ("older", "newer", "damaged"):
+        shutil.copytree(finished_study, home / name)
+    with closing(sqlite3.connect(home / "newer" / "study.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM tests")
+        connection.execute("DELETE FROM runs WHERE rowid > 1")
+    (home / "damaged" / "study.sqlite").write_bytes(b"no store")
+    (home / "something else").mkdir()
+    for age, name in enumerate(("newer", "older", "damaged")):
+        os.utime(home / name / "study.sqlite", (1e9 - age, 1e9 - age))
+    ended = calando("show", home)
+    assert ended.status == 0
+    newer, older, damaged, advice = ended.out.splitlines()
+    assert re.match(rf"{home}/newer  1 of \d+ runs: 1 of", newer)
+    assert older.startswith(f"{home}/older  complete: ")
+    assert damaged.startswith(f"{home}/damaged  ")
+    assert max(map(len, ended.out.splitlines()[:3])) <= 100
+    words = shlex.split(advice.partition(": ")[2])
+    assert words == ["calando", "show", f"{home}/newer"]
+    assert "there is no verdict yet" in calando(*words[1:]).out
+    listed = calando("show", home, "--json").json
+    assert [one["study"] for one in listed] == [f"{home}/{name}" for name in ("newer", "older", "damaged")]
+    assert [one.get("complete") for one in listed] == [False, True, None]
+    assert f"it holds 3: name one, as '{home}/newer'" in refused("report", home).err
+    (tmp_path / "empty").mkdir()
+    assert "`calando compare` makes one" in refused("show", tmp_path / "empty").err

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["present", "report", "show"]
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="study folder, as `calando compare` names it")]
+Studies = Annotated[Path, typer.Argument(metavar="STUDY", help="study folder, or one that holds several")]
 
 
-def show(study: Study, as_json: AsJson = False) -> None:
-    """Show what a study has concluded so far."""
+def show(study: Studies, as_json: AsJson = False) -> None:
+    """Show what a study has concluded so far; of a folder that holds several, a line each."""
+    from calando.records.store import studies_in
+
     with _without_sweeping():
+        if inside := studies_in(study):
+            _list(inside, as_json=as_json)
+            return
         _tables(_read(study), as_json=as_json)
 
 
@@ -74,6 +82,40 @@ def _read(folder: Path) -> StudySummary:
         for note in store.notes:
             print(f"calando: {note}", file=sys.stderr)
         return summarize(store.study, store.runs(traces=False), store.tests())
+
+
+def _list(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Each study with how far it is and what it says; one that cannot be read is listed with the reason."""
+    from calando.errors import CalandoError
+
+    lines: list[dict[str, object]] = []
+    for folder in folders:
+        try:
+            summary = _read(folder)
+        except CalandoError as error:
+            lines.append({"study": str(folder), "error": str(error)})
+            continue
+        lines.append(
+            {
+                "study": str(folder),
+                "workload": summary.spec.workload.title,
+                "complete": summary.complete,
+                "runs_done": summary.runs_done,
+                "runs_expected": summary.runs_expected,
+                "headline": summary.headline,
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps(lines, indent=2))
+        return
+    columns = shutil.get_terminal_size().columns
+    for line in lines:
+        state = "complete" if line.get("complete") else f"{line.get('runs_done')} of {line.get('runs_expected')} runs"
+        said = (
+            f"{line['study']}  {line['error']}" if "error" in line else f"{line['study']}  {state}: {line['headline']}"
+        )
+        typer.echo(said if len(said) <= columns else f"{said[: max(columns, 40) - 1]}…")
+    typer.echo(f"one of them whole: {shlex.join(['calando', 'show', str(folders[0])])}")
 
 
 def _write(folder: Path) -> Path:

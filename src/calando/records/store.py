@@ -34,10 +34,18 @@ from calando.records.record import RangeRecord, RunRecord, TestScore, range_reco
 from calando.records.spec import StudySpec
 from calando.records.write_ahead_log import lost_commits
 
-__all__ = ["Store", "sole_coordinator"]
+__all__ = ["Store", "sole_coordinator", "studies_in"]
 
 FILE_NAME = "study.sqlite"
 _RANGE = "range test "
+
+
+def studies_in(folder: Path) -> list[Path]:
+    """The study folders that lie in a folder which is none itself, the one last written to first."""
+    if (folder / FILE_NAME).exists() or not folder.is_dir():
+        return []
+    there = [path for path in folder.glob(f"*/{FILE_NAME}") if path.is_file()]
+    return [path.parent for path in sorted(there, key=lambda path: (-path.stat().st_mtime, str(path)))]
 
 
 class Store:
@@ -83,7 +91,11 @@ class Store:
         if path.is_dir():
             raise CorruptFile(f"{path} is a folder; restore a copy or remove the study folder")
         if not path.is_file():
-            raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); `calando compare` makes one")
+            inside = studies_in(folder)
+            remedy = (
+                f"it holds {len(inside)}: name one, as {str(inside[0])!r}" if inside else "`calando compare` makes one"
+            )
+            raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); {remedy}")
         if path.stat().st_size == 0:
             raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
         for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
