@@ -27,7 +27,10 @@ Studies = Annotated[Path, typer.Argument(metavar="STUDY", help="study folder, or
 
 
 def show(study: Studies, as_json: AsJson = False) -> None:
-    """Show what a study has concluded so far; of a folder that holds several, a line each."""
+    """Show what a study has concluded so far.
+
+    Of a folder that holds several studies, a line each.
+    """
     from calando.records.store import studies_in
 
     with _without_sweeping():
