@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check docs bench torture clean
 
 demo: $(VENV)/installed
-	$(BIN)/calando compare digits
+	$(BIN)/calando compare digits step exponential linear cosine one-cycle --augment "crop(3)" --seeds 8 --rates 3
 
 test: check
 	CALANDO_CHROMIUM=$$(sh tools/chromium.sh) $(BIN)/python -m pytest -n 2 -q -m "not torture"
