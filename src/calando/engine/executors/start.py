@@ -38,7 +38,7 @@ INSTALLED_PLACES = {"PYTHONSAFEPATH": "1"}
 
 ATTEMPTS, PAUSE_SECONDS = 4, 0.3
 ANSWER_SECONDS = 60.0
-"""A server forks in milliseconds once it has imported torch, which takes seconds, on a slow disk more; then twice that."""
+"""A server forks in milliseconds once it has imported torch, which takes seconds. Each try waits twice as long."""
 LONGEST_FOLDER = 70
 """Bytes of a folder's name: the sockets of workers lie two levels below it, and a socket's name has at most 107."""
 
