@@ -103,7 +103,7 @@ class Following:
         scheduler: for a framework that expects one: it reports the rates that are used, and sets none.
     """
 
-    __slots__ = ("__weakref__", "_method", "_updates", "network", "optimizer", "scheduler", "strategy")
+    __slots__ = ("__weakref__", "_chance", "_method", "_updates", "network", "optimizer", "scheduler", "strategy")
 
     def __init__(
         self,
@@ -172,12 +172,12 @@ class Following:
 
     @property
     def done(self) -> bool:
-        """All updates were made, or a rollback gave up."""
+        """All updates were made, or training ended early: see `stopped`."""
         return self._updates.step >= self._updates.total_steps or self.stopped is not None
 
     @property
     def stopped(self) -> str | None:
-        """Why a rollback gave up, or None."""
+        """Why training ended early, or None: a rollback gave up, or weights were not finite where `observe` looked."""
         return self._updates.stopped
 
     @property
