@@ -49,7 +49,7 @@ def a_record(study: StudySpec, *, seed: int = 0, losses=(1.0, float("nan")), out
     return RunRecord(
         spec=study.run(study.strategies[0], seed=seed),
         outcome=outcome,
-        steps_done=len(losses),
+        steps_done=max(0, len(losses) - (outcome == "diverged")),
         losses=np.array(losses, np.float32),
         rates=np.full(len(losses), 0.1),
         evaluations=(Evaluation(step=1, loss=float("inf"), score=0.1),),

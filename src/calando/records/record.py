@@ -102,9 +102,9 @@ class RunRecord:
         spec: what was run; `spec.digest()` is the key.
         outcome: see the top of this page.
         steps_done: updates made; fewer than `spec.steps` only where the run diverged.
-        losses: float32[steps_done], the training loss of each update (label smoothing included); float32[0] where
-            it was read without traces.
-        rates: float64[steps_done], the rate of each update (first parameter group); float64[0] likewise.
+        losses: float32[steps_done], the training loss of each update (label smoothing included), and at the end of a
+            diverged run the loss that ended it; float32[0] where it was read without traces.
+        rates: float64, the rate at each of these losses (first parameter group); float64[0] likewise.
         evaluations: ascending in step; the last is at `steps_done` unless diverged.
         chance: score of always naming the most frequent class of the training part; in records of before it was
             counted, 1 / number of classes.

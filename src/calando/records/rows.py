@@ -152,7 +152,8 @@ class RunReader:
             raise Damaged(f"run {digest} does not match its own spec")
         if host not in self._hosts:
             self._hosts[host] = json.loads(host)
-        losses, rates = (NO_LOSSES, NO_RATES) if traces is None else _unpacked(digest, traces, steps=steps_done)
+        seen = steps_done + (outcome == "diverged")  # the loss that ended the run, though no update followed it
+        losses, rates = (NO_LOSSES, NO_RATES) if traces is None else _unpacked(digest, traces, seen=seen)
         return RunRecord(
             spec=run,
             outcome=outcome,
@@ -221,11 +222,11 @@ def _seal_of_traces(digest: str, losses: bytes, rates: bytes) -> int:
     return zlib.crc32(rates, zlib.crc32(losses, zlib.crc32(digest.encode())))
 
 
-def _unpacked(digest: str, row: Row, *, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _unpacked(digest: str, row: Row, *, seen: int) -> tuple[np.ndarray, np.ndarray]:
     theirs, losses, rates, seal = row
     if theirs != digest or _seal_of_traces(digest, losses, rates) != seal:
         raise Damaged(f"the traces of run {digest} are not what was written")
-    return _inflated(losses, "<f4", most=steps), _inflated(rates, "<f8", most=steps)
+    return _inflated(losses, "<f4", most=seen), _inflated(rates, "<f8", most=seen)
 
 
 def _inflated(data: bytes, kind: str, *, most: int) -> np.ndarray:
@@ -233,7 +234,7 @@ def _inflated(data: bytes, kind: str, *, most: int) -> np.ndarray:
     reader = zlib.decompressobj()
     found = reader.decompress(data, max(1, most * np.dtype(kind).itemsize))
     if reader.unconsumed_tail or not reader.eof:
-        raise Damaged(f"a trace holds more than its run's {most} updates")
+        raise Damaged(f"a trace holds more than its run's {most} losses")
     return np.frombuffer(found, kind)
 
 
