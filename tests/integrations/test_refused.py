@@ -1,5 +1,7 @@
 """A refusal leaves nothing behind: neither a value in a group, nor a hook, nor a mark on the optimizer."""
 
+import copy
+
 import pytest
 import torch
 from tests.integrations.torch_training import groups
@@ -106,17 +108,54 @@ def test_a_wrapper_that_runs_no_hooks_is_refused_in_a_line(wrap):
     assert attached.step == 1
 
 
-def test_a_wrapper_that_runs_hooks_is_followed():
-    from pytorch_optimizer import Lookahead
+def pytorch_optimizers(name, inner):
+    import pytorch_optimizer
 
-    inner = plain()
-    wrapper = Lookahead(inner, k=2)
-    attached = calando.attach(wrapper, "linear(1, 0)", total_steps=10)
-    for _ in range(4):
-        for group in inner.param_groups:
+    return getattr(pytorch_optimizer, name)(inner)
+
+
+WRAPPERS = ["Lookahead", "ScheduleFreeWrapper", "OrthoGrad", "PCGrad"]
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapper_that_runs_hooks_is_followed_and_its_state_resumes_it(name):
+    def built():
+        wrapper = pytorch_optimizers(name, plain())
+        attached = calando.attach(wrapper, "linear(1, 0)", total_steps=10)
+        getattr(wrapper, "train", lambda: None)()
+        return wrapper, attached
+
+    def update(wrapper):
+        for group in wrapper.param_groups:
             group["params"][0].grad = torch.ones(2)
         wrapper.step()
-    assert (attached.step, inner.param_groups[0]["lr"]) == (4, 0.1 * 0.7)
+
+    wrapper, attached = built()
+    for _ in range(4):
+        update(wrapper)
+    assert (attached.step, wrapper.optimizer.param_groups[0]["lr"]) == (4, 0.1 * 0.7)
+    saved = copy.deepcopy(wrapper.state_dict())
+    again, resumed = built()
+    again.load_state_dict(saved)
+    update(again)
+    assert (resumed.step, again.optimizer.param_groups[0]["lr"]) == (5, 0.1 * 0.6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_what_drives_a_wrapper_or_what_it_wraps_is_the_one_writer(name, kind):
+    inner = plain()
+    wrapper = pytorch_optimizers(name, inner)
+    attached = calando.attach(wrapper, "linear(1, 0)", total_steps=10)
+    for one in (wrapper, inner):
+        with pytest.raises(UsageError, match="follows attached schedules already"):
+            kind(one, "linear(1, 0)", total_steps=10)
+    attached.detach()
+    attached = calando.attach(inner, "linear(1, 0)", total_steps=10)
+    with pytest.raises(UsageError, match="follows attached schedules already"):
+        kind(wrapper, "linear(1, 0)", total_steps=10)
+    attached.detach()
+    kind(wrapper, "linear(1, 0)", total_steps=10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -26,7 +26,7 @@ from calando.integrations.carried import pop_from_groups, put, take
 from calando.integrations.course import Course, Jump
 from calando.integrations.other_writers import OtherWriters
 from calando.integrations.reported_rate import ReportedRate
-from calando.integrations.step_hooks import StepHooks, check_runs_hooks
+from calando.integrations.step_hooks import StepHooks, check_runs_hooks, keeper, wrapped
 from calando.optim.driver import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
@@ -114,10 +114,12 @@ class Attached:
             after=self._after_update,
             rates=lambda: self._course.driver.written["lr"],
         ).handles
+        holder = keeper(optimizer)
+        assert holder is not None, "checked by attach"
         self._hooks += (
-            optimizer.register_state_dict_post_hook(self._save),
-            optimizer.register_load_state_dict_pre_hook(self._check),
-            optimizer.register_load_state_dict_post_hook(self._load),
+            holder.register_state_dict_post_hook(self._save),
+            holder.register_load_state_dict_pre_hook(self._check),
+            holder.register_load_state_dict_post_hook(self._load),
         )
         self._notice_loaded_before(pop_from_groups(optimizer))
         course.driver.write(0)
@@ -206,7 +208,7 @@ class Attached:
         for hook in self._hooks:
             hook.remove()
         if (optimizer := self._optimizer()) is not None:
-            _DRIVEN.discard(optimizer)
+            _DRIVEN.difference_update(wrapped(optimizer))
 
     def _write_ahead(self) -> None:
         self._course.driver.write(self.step)
@@ -271,9 +273,9 @@ def refuse_attached(optimizer: Optimizer) -> None:
     """Two writers would overwrite each other.
 
     Raises:
-        UsageError: `optimizer` has schedules attached, or follows a strategy.
+        UsageError: `optimizer`, or one that it wraps, has schedules attached, or follows a strategy.
     """
-    if optimizer in _DRIVEN:
+    if any(one in _DRIVEN for one in wrapped(optimizer)):
         raise UsageError(
             "this optimizer follows attached schedules already; call detach() on what attach returned first, or, if it "
             "is of calando.follow, write the schedule into its strategy"
@@ -281,5 +283,5 @@ def refuse_attached(optimizer: Optimizer) -> None:
 
 
 def note_driven(optimizer: Optimizer) -> None:
-    """From now on `refuse_attached` refuses it."""
-    _DRIVEN.add(optimizer)
+    """From now on `refuse_attached` refuses it, and what it wraps."""
+    _DRIVEN.update(wrapped(optimizer))

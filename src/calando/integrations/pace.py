@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from calando.errors import UsageError
-from calando.integrations.step_hooks import StepHooks, check_runs_hooks
+from calando.integrations.step_hooks import StepHooks, check_runs_hooks, wrapped
 
 __all__ = ["Pace"]
 
@@ -44,9 +44,7 @@ class Pace:
 
     def watch(self, optimizer: Optimizer, scheduler: T, *, written: Callable[[T], list[float]]) -> None:
         """Count its updates while the scheduler lives, which has written these rates; a wrapper's are those within."""
-        inner: Any = optimizer
-        while isinstance(getattr(inner, "optimizer", None), Optimizer):  # Accelerate's
-            inner = inner.optimizer
+        *_, inner = optimizer, *wrapped(optimizer)
         try:
             check_runs_hooks(inner, "LRScheduler")
         except UsageError:

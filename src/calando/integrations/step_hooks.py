@@ -11,7 +11,7 @@ torch runs an optimizer's hooks at every call of a `step` that it wrapped, and n
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, TypeVar, final
 from weakref import finalize, ref
@@ -23,7 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from calando.errors import UsageError
 
-__all__ = ["StepHooks", "before_update", "check_has_groups", "check_runs_hooks", "initialises"]
+__all__ = ["StepHooks", "before_update", "check_has_groups", "check_runs_hooks", "initialises", "keeper", "wrapped"]
 
 T = TypeVar("T")
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -32,6 +32,11 @@ After = Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None]
 
 HOOK_RUNNER = Optimizer.profile_hook_step(lambda self: None).__code__
 """What torch wraps every `step` in: the code that runs the hooks."""
+
+STATE_HOOKS = (
+    "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
+)  # fmt: skip
+"""Where torch keeps them; a wrapper that never called `Optimizer.__init__`, as pytorch_optimizer's, lacks them."""
 
 
 @final
@@ -121,11 +126,25 @@ def check_runs_hooks(optimizer: object, caller: str) -> None:
         UsageError: `optimizer` is not torch's, or a wrapper round one whose `step` runs no hooks.
     """
     check_has_groups(optimizer, caller)
-    if not isinstance(optimizer, Optimizer) or not _runs_hooks_of(optimizer):
+    if not isinstance(optimizer, Optimizer) or not _runs_hooks_of(optimizer) or keeper(optimizer) is None:
         raise UsageError(
             f"{type(optimizer).__name__} does not run the hooks of torch's optimizers: {caller} the optimizer within, "
             "before it is wrapped (with Accelerate, before prepare)"
         )
+
+
+def wrapped(optimizer: object) -> Iterator[Optimizer]:
+    """The optimizer, and those that it is a wrapper round, from the outside in."""
+    if isinstance(optimizer, Optimizer):
+        yield optimizer
+    inner = getattr(optimizer, "optimizer", None)
+    if isinstance(inner, Optimizer) and inner is not optimizer:
+        yield from wrapped(inner)
+
+
+def keeper(optimizer: Optimizer) -> Optimizer | None:
+    """Whose `state_dict` runs hooks: the optimizer's, or that of one within a wrapper that has none of its own."""
+    return next((one for one in wrapped(optimizer) if all(hasattr(one, name) for name in STATE_HOOKS)), None)
 
 
 def _runs_hooks_of(optimizer: object) -> bool:
