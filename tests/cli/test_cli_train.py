@@ -233,3 +233,36 @@ def test_a_score_at_chance_is_called_so_and_the_reading_of_the_data_is_told_once
     assert "no better than always naming the most frequent class, which is right for 95.24%" in ended.out
     again = calando(*run, "--threads", "1", "--json")
     assert (again.err, again.json["at_chance"]) == ("", True)
+
+
+TASK = """
+import torch, calando
+from torch import nn
+y = torch.arange(90) % 3
+x = torch.rand(90, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + y.view(-1, 1, 1, 1)
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.{activation}(), nn.Linear(8, 3))
+def task():
+    return calando.workload(train=(x, y), test=(x, y), model=net, batch_size=16)
+"""
+
+
+def test_the_folder_of_a_single_run_knows_it_too(refused, calando, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = ("train", "edited_task:task", "sgd(lr=0.1)", "--steps", "3", "--threads", "1", "--out", "run")
+
+    def write(activation):
+        (tmp_path / "edited_task.py").write_text(TASK.format(activation=activation))
+        sys.modules.pop("edited_task", None)
+
+    write("ReLU")
+    assert calando(*command).status == 0
+    assert calando(*command).status == 0
+    path = tmp_path / "run" / "spec.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({name: said[name] for name in ("spec", "data")}))
+    ended = calando(*command)
+    assert "the run in 'run' did not know its network and loss" in ended.err
+    assert json.loads(path.read_text())["identity"]
+    write("Tanh")
+    assert "the network's output has changed since the run in 'run' was started" in refused(*command).err

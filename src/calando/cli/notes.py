@@ -11,12 +11,12 @@ __all__ = ["say_notes"]
 
 
 def say_notes(workload: Workload, *, quiet: bool) -> None:
-    """Print the workload's notes and doubts, a line each; nothing where `quiet`."""
+    """Print the workload's notes, doubts and cautions, a line each; nothing where `quiet`."""
     from rich.console import Console
     from rich.text import Text
 
     if quiet:
         return
     console = Console(stderr=True)
-    for note in (*workload.notes, *workload.doubts):
+    for note in (*workload.notes, *workload.doubts, *workload.cautions):
         console.print(Text(note, style="yellow"), soft_wrap=True)

@@ -116,7 +116,7 @@ def train(
                 spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
             if not as_json:
                 typer.echo(_told(centre))
-        _refuse_another(folder, spec, data=loaded.fingerprint)
+        _refuse_another(folder, spec, loaded, quiet=as_json)
         say_notes(loaded, quiet=as_json)
         if not as_json:
             typer.echo(f"{spec.strategy.name} on {spec.workload.title}: {spec.lane.text}", err=True)
@@ -125,25 +125,33 @@ def train(
         _present(folder, record, test, centre, as_json=as_json)
 
 
-def _refuse_another(folder: Path, spec: RunSpec, *, data: str) -> None:
-    """Say in the folder what is run in it, on which data; or see that it is the same."""
+def _refuse_another(folder: Path, spec: RunSpec, workload: Workload, *, quiet: bool) -> None:
+    """Say in the folder what is run in it: spec, data, network and loss; or see that they are the same."""
     from calando.errors import CorruptFile, UsageError
     from calando.records.files import write_atomically
+    from calando.training.identity import identify, recognised
 
-    path = folder / "spec.json"
+    path, data = folder / "spec.json", workload.fingerprint
     if not path.exists():
-        said = {"spec": spec.model_dump(mode="json"), "data": data}
+        said = {"spec": spec.model_dump(mode="json"), "data": data, "identity": str(identify(workload))}
         write_atomically(path, json.dumps(said, indent=2).encode())
         return
     try:
         said = json.loads(path.read_bytes())
         theirs, trained_on = type(spec).model_validate(said["spec"]), said["data"]
+        kept = str(said.get("identity", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
     if theirs.digest() != spec.digest():
         raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")
     if trained_on != data:
         raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another --out")
+    what = f"the run in {str(folder)!r}"
+    identity, notes = recognised(kept, workload, what=what, remedy="name another --out")
+    if identity != kept:
+        write_atomically(path, json.dumps({**said, "identity": identity}, indent=2).encode())
+    for note in () if quiet else notes:
+        print(note, file=sys.stderr)
 
 
 def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tuple[RunRecord, TestScore]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
@@ -20,7 +20,7 @@ from calando.engine.order import Order
 from calando.engine.plan import Plan
 from calando.engine.shelf import Shelf
 from calando.engine.stages import Fork, RunPath
-from calando.engine.verify import quick_doubt, thorough_doubt
+from calando.engine.verify import difference_when_repeated, quick_doubt, thorough_doubt
 from calando.engine.work import failure
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, TestScore
@@ -66,6 +66,7 @@ class Conductor:
         store: the study's; nobody else writes to it.
         workload: for seeing whether its runs can be forked.
         keep, sharing, listen: as for `conduct`.
+        notes: what to report at once.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Conductor:
         keep: int,
         sharing: Sharing,
         listen: Callable[[Status], None] | None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.study, self.store, self.workload, self.sharing, self.listen = store.study, store, workload, sharing, listen
         self.doubted = False
@@ -89,7 +91,8 @@ class Conductor:
         self.said: set[str] = set()
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        self.status = Status(expected=0, notes=[*store.notes, *workload.notes, *workload.doubts])
+        known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions, *notes)
+        self.status = Status(expected=0, notes=list(known))
         if self.study.beyond is None and self.study.rate_grids:
             self.say_once("rule", "begun by an older calando: each grid goes on by one rate at most, as it did there")
         self.look_queue: list[Look] = []
@@ -107,8 +110,8 @@ class Conductor:
             self.settle()
             self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
         self.order = self.ordered()
-        if self.sharing != "none" and not self.doubted and self.plan.wanted and (shared := self.order.shared):
-            self.doubt(shared)
+        if not self.doubted and self.plan.wanted:
+            self.doubt(self.order.shared)
             self.order = self.ordered()
         self.find_queue = self.plan.finds
         self.look_queue = self.plan.looks()
@@ -123,12 +126,21 @@ class Conductor:
         return order
 
     def doubt(self, shared: list[RunPath]) -> None:
-        """Share nothing where a run from a fork is not the run that it would be alone."""
-        self.doubted, thoroughly = True, self.sharing == "verified"
-        doubt = thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(shared[0].spec, self.workload)
-        if doubt:
+        """Say where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
+        sharing = shared if self.sharing != "none" else []
+        if not sharing and self.workload.is_ours:
+            return  # what is ours repeats itself
+        self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
+        spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
+        wavering = "" if self.workload.is_ours else difference_when_repeated(spec, self.workload)
+        doubt = wavering or (thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(spec, self.workload))
+        if wavering:
             self.sharing = "none"
-            self.status.notes.append(f"nothing is shared between runs: {doubt}")
+            self.status.notes.append(f"scores depend on the order of runs and on the number of workers: {doubt}")
+        elif doubt:
+            self.sharing = "none"
+            told = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
+            self.status.notes.append(f"{told}: {doubt}")
         elif thoroughly:
             self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
 

@@ -6,7 +6,8 @@ ones, and the same study conducted again does the rest, to the same bits and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,6 +25,7 @@ from calando.records import Store, StudySpec
 from calando.records.files import sweep
 from calando.records.store import sole_coordinator
 from calando.schedules.function import functions_named
+from calando.training.identity import identify, recognised
 from calando.workloads.workload import Workload
 
 __all__ = ["ExecutorName", "conduct", "executor_named"]
@@ -90,8 +92,9 @@ def conduct(
     functions = functions_named(" ".join(strategy.text for strategy in study.strategies))
     if executor != "inline" and not (folder / "study.sqlite").exists():
         check_sendable(workload if given else None, functions)
-    with sole_coordinator(folder), _open_or_create(folder, study, workload.fingerprint, command) as store:
-        conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen)
+    with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
+        store, identity, notes = opened
+        conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
         if not conductor.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
@@ -101,11 +104,14 @@ def conduct(
                 folder=folder,
                 threads=study.lane.threads,
                 fingerprint=workload.fingerprint,
+                identity=identity,
                 functions=functions_named(" ".join(strategy.text for strategy in conductor.study.strategies)),
             )
             # More workers than runs would only load data.
             workers = max(1, min(workers, conductor.status.expected - conductor.status.done))
             conductor.run(_crew(executor, setup, conductor, workers=workers, address=address))
+        elif notes:
+            conductor.tell()
         return summarize(conductor.study, conductor.runs, conductor.tests)
 
 
@@ -128,15 +134,27 @@ def _crew(name: ExecutorName, setup: Setup, conductor: Conductor, *, workers: in
             return RayExecutor(setup, workers=workers, on_progress=conductor.on_progress, address=address, gpus=gpus)
 
 
-def _open_or_create(folder: Path, study: StudySpec, fingerprint: str, command: str) -> Store:
+@contextmanager
+def _open_or_create(
+    folder: Path, study: StudySpec, workload: Workload, command: str
+) -> Iterator[tuple[Store, str, tuple[str, ...]]]:
+    """The store, what network and loss are, and what to report of them."""
     if not (folder / "study.sqlite").exists():
-        return Store.create(folder, study, fingerprint=fingerprint, command=command)
-    store = Store.open(folder)
-    larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
-    if store.fingerprint != fingerprint:
-        raise UsageError(
-            f"the data has changed since study {str(folder)!r} was started; name another --study to start anew"
+        identity = str(identify(workload))
+        with Store.create(folder, study, fingerprint=workload.fingerprint, identity=identity, command=command) as store:
+            yield store, identity, ()
+        return
+    with Store.open(folder) as store:
+        larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
+        if store.fingerprint != workload.fingerprint:
+            raise UsageError(
+                f"the data has changed since study {str(folder)!r} was started; name another --study to start anew"
+            )
+        identity, notes = recognised(
+            store.identity, workload, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
         )
-    if larger.asked != store.asked:
-        store.enlarge(asked=larger.asked, study=larger.study, command=command)
-    return store
+        if identity != store.identity:
+            store.identify(identity)
+        if larger.asked != store.asked:
+            store.enlarge(asked=larger.asked, study=larger.study, command=command)
+        yield store, identity, notes

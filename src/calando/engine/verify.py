@@ -2,6 +2,7 @@
 
     quick       two updates, a checkpoint, two more; and the last two once more from the checkpoint: before any past
                 is shared
+    repeated    two equal runs of four updates: whether a run depends on what ran before it
     thorough    whole runs of this very study, from where they part from others, against the same trained alone
 
 A network, loss or data set may keep state of its own that no checkpoint holds (a counter, a generator, a cache):
@@ -20,15 +21,21 @@ from calando.errors import CalandoError
 from calando.records import RunSpec
 from calando.training.capture import capture
 from calando.training.checkpoint import Place, load_checkpoint, save_checkpoint
+from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import TrainState, start
 from calando.workloads.workload import Workload
 
-__all__ = ["difference_when_forked", "quick_doubt", "thorough_doubt"]
+__all__ = ["difference_when_forked", "difference_when_repeated", "quick_doubt", "thorough_doubt"]
 
 QUICK_STEP, QUICK_UNTIL = 2, 4
 THOROUGH_RUNS, THOROUGH_PATHS = 3, 64
+REPEATED_SAMPLES = 64
+ELSEWHERE = (
+    "the network, the loss or the data keep state that cannot be copied for each run (a global variable, a class's "
+    "attribute, a file), or draw from a generator that nobody seeds"
+)
 
 
 def quick_doubt(spec: RunSpec, workload: Workload) -> str:
@@ -58,20 +65,54 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, 
     with tempfile.TemporaryDirectory() as folder, holding_lane(spec.lane):
         place = Place(Path(folder), "verify")
         try:
-            alone = start(spec, workload)
-            advance(alone, workload, until=until)
+            alone = _trained(spec, workload, until=until)
         except Exception:  # the user's own code: the study will meet it again, and say so as it does
             return ""
         try:
-            carrying = start(carrier, workload)
-            advance(carrying, workload, until=step)
-            save_checkpoint(carrying, place)
-            forked = start(spec, workload)
+            save_checkpoint(_trained(carrier, workload, until=step), place)
+            own = workload.fresh()
+            forked = start(spec, own)
             load_checkpoint(forked, place)
-            advance(forked, workload, until=until)
+            advance(forked, own, until=until)
         except (CalandoError, KeyError, TypeError, ValueError, RuntimeError) as error:
             return f"its state cannot be put into a checkpoint and back ({type(error).__name__}: {error})"
         return _first_difference(alone, forked)
+
+
+def difference_when_repeated(spec: RunSpec, workload: Workload) -> str:
+    """Train a few updates and look at validation samples, twice, and compare.
+
+    Returns:
+        What differs first, in words; "" where every bit agrees, or where the run fails by itself.
+    """
+    few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
+    found = []
+    with holding_lane(spec.lane):
+        for _ in range(2):
+            try:
+                own = workload.fresh()
+                state = start(spec, own)
+                advance(state, own, until=min(QUICK_UNTIL, spec.steps))
+                found.append((state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)))
+            except Exception:  # as in `difference_when_forked`
+                return ""
+    (one, first), (other, second) = found
+    for update in range(min(one.seen, other.seen)):
+        if one.losses[update].tobytes() != other.losses[update].tobytes():
+            return (
+                f"the loss of update {update} is {one.losses[update]:.6g}, and {other.losses[update]:.6g} in another "
+                f"run that is its equal; {ELSEWHERE}"
+            )
+    if repr(first) != repr(second):
+        return f"two equal networks have validation losses of {first[0]:.6g} and {second[0]:.6g}; {ELSEWHERE}"
+    return ""
+
+
+def _trained(spec: RunSpec, workload: Workload, *, until: int) -> TrainState:
+    own = workload.fresh()
+    state = start(spec, own)
+    advance(state, own, until=until)
+    return state
 
 
 def _first_difference(alone: TrainState, forked: TrainState) -> str:

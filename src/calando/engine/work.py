@@ -162,8 +162,9 @@ def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
     folder = run_folder(study_folder, job.spec.digest())
     if job.diverged:
         return TestScore(score=workload.chance.score, loss=math.inf, n=len(workload.test))
+    own = workload.fresh()
     with holding_lane(job.spec.lane):
-        state = start(job.spec, workload)
+        state = start(job.spec, own)
         try:
             # Not of the end: written by a worker taken for dead that had not noticed yet.
             load_weights(state.network, folder, step=job.spec.steps)
@@ -172,5 +173,5 @@ def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
             _remove(folder, error)
             execute(job.spec, workload, folder=folder, keep=True)
             load_weights(state.network, folder)
-        loss, score = evaluate(state.network, workload, workload.test, lane=job.spec.lane)
+        loss, score = evaluate(state.network, own, own.test, lane=job.spec.lane)
     return TestScore(score=score, loss=loss, n=len(workload.test))

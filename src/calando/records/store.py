@@ -1,7 +1,8 @@
 """The study folder's memory: one SQLite file, written by the coordinator alone.
 
     STUDY/study.sqlite      meta      study spec as asked and as settled by range tests, these tests,
-                                      data fingerprint, command line, schema version
+                                      data fingerprint, what network and loss are, command line,
+                                      schema version
                             runs      one row a finished run: spec, outcome, evaluations, cost
                             traces    its losses and rates
                             tests     one row a test look
@@ -75,13 +76,16 @@ class Store:
         return (note,)
 
     @classmethod
-    def create(cls, folder: Path, study: StudySpec, *, fingerprint: str, command: str = "") -> Store:
+    def create(
+        cls, folder: Path, study: StudySpec, *, fingerprint: str, identity: str = "", command: str = ""
+    ) -> Store:
         """Start a study in `folder`, which must not hold one."""
         path = folder / FILE_NAME
         assert not path.exists()
         with noticing_full_disk(path):
             folder.mkdir(parents=True, exist_ok=True)
-        Database.create(path, {"study": study.model_dump_json(), "fingerprint": fingerprint, "command": command})
+        known = {"fingerprint": fingerprint, "identity": identity, "command": command}
+        Database.create(path, {"study": study.model_dump_json(), **known})
         return cls.open(folder)
 
     @classmethod
@@ -128,6 +132,16 @@ class Store:
         """Fingerprint of the data the study was started on."""
         with self._file.reading():
             return self._meta("fingerprint")
+
+    @property
+    def identity(self) -> str:
+        """What its network and loss are, as `calando.training.identity` writes it; "" where nobody looked yet."""
+        with self._file.reading():
+            return self._all_meta().get("identity", "")
+
+    def identify(self, text: str) -> None:
+        """Keep what its network and loss are."""
+        self._replace({"identity": text})
 
     @property
     def command(self) -> str:

@@ -21,6 +21,7 @@ import torch
 
 from calando.errors import UsageError
 from calando.records import Lane
+from calando.workloads.generators import holding_generators
 
 __all__ = ["choose_lane", "describe_host", "holding_lane", "seed_step"]
 
@@ -53,24 +54,24 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
 
 @contextmanager
 def holding_lane(lane: Lane) -> Iterator[None]:
-    """Set torch up for a lane, and put everything back: threads, determinism, and the generators' states."""
-    threads = torch.get_num_threads()
-    deterministic = torch.get_deterministic_debug_mode()
-    benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        torch.set_num_threads(lane.threads)
-        # Not torch.use_deterministic_algorithms: it imports torch's compiler, which takes longer than a short run.
-        torch.set_deterministic_debug_mode("warn" if lane.deterministic else "default")
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, lane.deterministic
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(deterministic)
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+    """Set torch up for a lane, and put everything back: threads, determinism, and the generators' states.
+
+    One thread at a time: all that is set is the process's.
+    """
+    with holding_generators():
+        threads = torch.get_num_threads()
+        deterministic = torch.get_deterministic_debug_mode()
+        benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+        try:
+            torch.set_num_threads(lane.threads)
+            # Not torch.use_deterministic_algorithms: it imports torch's compiler, which takes longer than a short run.
+            torch.set_deterministic_debug_mode("warn" if lane.deterministic else "default")
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, lane.deterministic
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_deterministic_debug_mode(deterministic)
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
 
 
 def seed_step(seed: int, step: int) -> None:

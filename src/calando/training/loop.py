@@ -27,6 +27,7 @@ from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
 from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated
+from calando.training.foreign import Quiet
 from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start
@@ -55,6 +56,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
     """
     spec = state.spec
     chance = workload.chance_loss
+    quiet = Quiet()
     while state.step < until and state.stopped is None:
         step = state.step
         wants = [controller.wants(step) for controller in state.controllers]
@@ -62,7 +64,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             keep(state)
         index = batch_index(state, step)
         state.driver.write(step, multiplier=math.prod(state.multipliers))
-        update = Update(state, workload, index)
+        update = Update(state, workload, quiet, index)
         loss = update.gradient()
         state.losses[step], state.rates[step] = loss, float(state.optimizer.param_groups[0]["lr"])
         if not math.isfinite(loss):
@@ -100,6 +102,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         )
         if watch is not None and watch(state):
             break
+        quiet.begin()
 
 
 def execute(
@@ -131,6 +134,7 @@ def execute(
         DiskFull: a checkpoint found no space.
         CorruptFile: the checkpoint in `folder`, or else the origin, is damaged.
     """
+    workload = workload.fresh()
     with holding_lane(spec.lane):
         state = start(spec, workload)
         own = None if folder is None else Place(folder, spec.digest())

@@ -10,8 +10,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.training.batch_norm import holding_statistics
+from calando.training.foreign import Quiet
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
+from calando.workloads.data.source import TensorSource
 from calando.workloads.workload import Workload
 
 __all__ = ["Update", "dead_share"]
@@ -22,14 +24,21 @@ class Update:
     """Of a run at its present step; `gradient` first, then `apply` if the loss is finite.
 
     Args:
+        quiet: notices draws that are not the run's.
         index: of the batch in the seed's order. What is random in a forward pass depends on it too.
         labels: its targets, int64[batch_size], on the CPU.
     """
 
-    def __init__(self, state: TrainState, workload: Workload, index: int) -> None:
-        self._state, self._workload, self._index = state, workload, index
+    def __init__(self, state: TrainState, workload: Workload, quiet: Quiet, index: int) -> None:
+        self._state, self._workload, self._quiet, self._index = state, workload, quiet, index
+        quiet.end("between")
         seed_step(state.spec.seed, index)
+        in_memory = isinstance(workload.train, TensorSource)
+        if in_memory:
+            quiet.begin()
         self._images, self.labels = workload.batch(index, seed=state.spec.seed)
+        if in_memory:
+            quiet.end("batch")
         self._loss = 0.0
 
     def gradient(self) -> float:
@@ -45,7 +54,9 @@ class Update:
             with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
                 outputs = state.network(x)
             loss = self._workload.loss(outputs.float(), y) / spec.workload.accumulate
+            self._quiet.begin()
             loss.backward()
+            self._quiet.end("backward")
             total += loss.item()
         self._loss = total
         return total

@@ -9,8 +9,6 @@ Resolving needs no torch, except for your own MODULE:CALLABLE, which says its de
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -189,9 +187,11 @@ def _own(spec: WorkloadSpec) -> Workload:
 
 
 def _call(data: str) -> Workload:
+    from calando.workloads.generators import holding_seeded
     from calando.workloads.workload import Workload
 
-    with _drawing_the_same(), warnings.catch_warnings():
+    # Data that are drawn or split at random are the same in every process.
+    with holding_seeded(0), warnings.catch_warnings():
         # It is in the workload's doubts, which are shown once and not by every worker.
         warnings.simplefilter("ignore", DataWarning)
         module = data.partition(":")[0]
@@ -206,26 +206,6 @@ def _call(data: str) -> Workload:
     if not isinstance(made, Workload):
         raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
     return made
-
-
-@contextmanager
-def _drawing_the_same() -> Iterator[None]:
-    """Data that are drawn or split at random are the same in every process, and whoever draws next draws as before."""
-    import random
-
-    import numpy as np
-    import torch
-
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        torch.default_generator.manual_seed(0)
-        np.random.seed(0)
-        random.seed(0)
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
 
 
 def _smoothing(workload: Workload) -> float:

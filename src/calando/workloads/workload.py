@@ -10,22 +10,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 
 from calando.workloads.augment import Augment
 from calando.workloads.chance import Chance, chance_of
+from calando.workloads.data.dataset import DatasetSource
 from calando.workloads.data.source import Source
-from calando.workloads.nets.factory import NetworkFactory
+from calando.workloads.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork
 from calando.workloads.order import batch_indices, steps_per_epoch
+from calando.workloads.pristine import Pristine
 
 __all__ = ["CrossEntropy", "Loss", "Workload"]
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs [N, classes], targets int64[N]) -> scalar: the mean over the batch."""
+
+
+_NETWORK, _LOSS = "the workload's model", "the workload's loss"
+_PARTS = {
+    "train": "the workload's training data",
+    "validation": "the workload's validation data",
+    "test": "the workload's test data",
+}
 
 
 @dataclass(frozen=True)
@@ -102,11 +113,73 @@ class Workload:
         """The training loss of such a network; None where the loss is not the cross-entropy."""
         return self.chance.loss if isinstance(self.loss, CrossEntropy) else None
 
+    def fresh(self) -> Workload:
+        """The workload with network factory, loss and Datasets of its own, as they were given: each run gets one.
+
+        Raises:
+            UsageError: a Dataset writes to the large arrays that all runs share.
+        """
+        if self._pristine is None:
+            return self
+        copies = self._pristine.copies()
+        parts: dict[str, Any] = {
+            name: getattr(self, name).reading_from(copies[what]) for name, what in _PARTS.items() if what in copies
+        }
+        if _NETWORK in copies:
+            parts["build"] = replace(cast("OwnNetwork", self.build), build=copies[_NETWORK])
+        return replace(self, loss=copies.get(_LOSS, self.loss), **parts)
+
+    @cached_property
+    def _pristine(self) -> Pristine | None:
+        """What is not calando's own; None: everything is."""
+        theirs: dict[str, object] = {
+            what: source.given
+            for name, what in _PARTS.items()
+            if isinstance(source := getattr(self, name), DatasetSource)
+        }
+        samples = frozenset(theirs)
+        if isinstance(self.build, OwnNetwork):
+            theirs[_NETWORK] = self.build.build
+        if not isinstance(self.loss, CrossEntropy):
+            theirs[_LOSS] = self.loss
+        return Pristine(theirs, samples=samples) if theirs else None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the copies: who is sent the workload makes its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_pristine"}
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no code of the user's, or of another package, runs when it is trained."""
+        named = self.build.name if isinstance(self.build, NamedNetwork) else ":"
+        return self._pristine is None and ":" not in named
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What cannot be copied for each run, and what data cannot be known by; in sentences, shown once."""
+        shared = () if self._pristine is None else self._pristine.shared.items()
+        return (
+            *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
+            *(
+                f"{what}: two looks at sample {source.unrepeatable} differ though the generators were seeded alike; a study "
+                "knows it by its labels alone"
+                for name, what in _PARTS.items()
+                if isinstance(source := getattr(self, name), DatasetSource) and source.unrepeatable is not None
+            ),
+        )
+
+    @cached_property
+    def hash_of_samples(self) -> str:
+        """16 hexadecimal digits that name all samples of the Datasets; "" where there are none."""
+        sources = [source for name in _PARTS if isinstance(source := getattr(self, name), DatasetSource)]
+        digests = [source.hash_of_samples() for source in sources]
+        return hashlib.sha256(b"".join(digests)).hexdigest()[:16] if digests else ""
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that name the data: labels and images of the three parts.
 
-        Of a Dataset, which may be slow to read: all labels and the first, middle and last image.
+        Of a Dataset: all labels and the first, middle and last image; `hash_of_samples` is of all.
         """
         digest = hashlib.sha256()
         for part in (self.train, self.validation, self.test):

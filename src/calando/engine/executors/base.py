@@ -58,6 +58,7 @@ class Setup:
         folder: the study's, on a path that the coordinator sees.
         threads: of each worker.
         fingerprint: of the coordinator's data, which the worker's must have; "": any.
+        identity: what the coordinator's network and loss are, which the worker's must be; "": any.
         functions: those that the strategies' texts name and this process has registered (`named_function`).
     """
 
@@ -67,17 +68,24 @@ class Setup:
     folder: Path
     threads: int
     fingerprint: str = ""
+    identity: str = ""
     functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
 
     def load(self) -> Workload:
         """The workload: data in memory, network not yet built.
 
         Raises:
-            UsageError: it cannot be loaded here, or the data are others than the coordinator's.
+            UsageError: it cannot be loaded here, or data, network or loss are others than the coordinator's.
         """
         bring_functions(self.functions)
-        if self.given is not None:
-            return self.given
+        workload = self._loaded() if self.given is None else self.given
+        if self.identity:
+            from calando.training.identity import check_same
+
+            check_same(self.identity, workload, where=platform.node())
+        return workload
+
+    def _loaded(self) -> Workload:
         from calando.workloads.registry import load
 
         workload = load(self.workload, data_dir=self.data_dir)

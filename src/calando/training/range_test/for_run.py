@@ -40,6 +40,7 @@ def find_for_run(
     Raises:
         UsageError, UnknownName: as `find_lr`.
     """
+    workload = workload.fresh()
     lane, parts = spec.lane, spec.workload.accumulate
     layout = torch.channels_last if lane.channels_last else torch.contiguous_format
     device = torch.device(lane.device)

@@ -6,17 +6,17 @@ read through once when it is taken in: every image must have one shape, finite v
 is seen then gives the mean and standard deviation of any part of it.
 
 The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
-of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards.
+of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards. What is looked
+at is a copy of the Dataset, so that one that keeps state of its own (a generator, a counter) stays as it was given.
+Pixels that differ all the same in a second look, of another copy, are not repeatable: nothing is known by them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -24,11 +24,14 @@ import torch
 from calando.errors import DataError
 from calando.workloads.data.axes import Channels, described, find_channels
 from calando.workloads.data.source import Moments
+from calando.workloads.generators import holding_seeded
+from calando.workloads.pristine import copied_alone
 
 __all__ = ["DatasetSource", "MapDataset"]
 
 _TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
 _LOOKED_AT = 32  # samples of which two more looks are taken: a transform of one look in ten is missed once in 800 times
+_LOOKED_AT_TWICE = 64  # the first samples: to look at all of them may take minutes
 
 
 class MapDataset(Protocol):
@@ -48,6 +51,7 @@ class _Scan:
     """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
 
     `channels` are where they are in tensors and arrays, `came` says in what form the first image came.
+    `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look differs.
     """
 
     shape: tuple[int, int, int]
@@ -57,6 +61,8 @@ class _Scan:
     labels: torch.Tensor
     sums: np.ndarray
     squares: np.ndarray
+    hashes: np.ndarray
+    unrepeatable: int | None
 
 
 class DatasetSource:
@@ -72,15 +78,21 @@ class DatasetSource:
         origin: what to call it in an error.
         channels: where they are in tensors and arrays; None: the shape of the first decides.
 
+    Attributes:
+        given: the Dataset as it was given, never read: a copy, where it can be copied.
+
     Raises:
         DataError: no length, no samples, or a sample that cannot be used; names its position.
     """
 
     def __init__(self, dataset: MapDataset, *, origin: str, channels: Channels | None = None) -> None:
-        self._dataset = dataset
+        self.given, self._dataset = _copied(dataset), _copied(dataset)
         self.origin = origin
-        with _seeded_and_restored():
-            self._scan = _scan(dataset, origin=origin, channels=channels)
+        with holding_seeded(0):
+            scan = _scan(self._dataset, origin=origin, channels=channels)
+        with holding_seeded(0):
+            again = _first_unrepeatable(_copied(dataset), scan, origin=origin)
+        self._scan = replace(scan, unrepeatable=again)
         self._rows = torch.arange(len(self._scan.labels))
 
     @property
@@ -111,8 +123,8 @@ class DatasetSource:
 
     def take(self, rows: torch.Tensor) -> DatasetSource:
         """Shares the Dataset and what the first look gave."""
-        part = object.__new__(DatasetSource)
-        part._dataset, part.origin, part._scan, part._rows = self._dataset, self.origin, self._scan, self._rows[rows]
+        part = self.reading_from(self._dataset)
+        part.given, part._rows = self.given, self._rows[rows]
         return part
 
     @property
@@ -126,7 +138,7 @@ class DatasetSource:
         places = np.linspace(0, len(self) - 1, min(len(self), _LOOKED_AT)).round().astype(np.int64).tolist()
 
         def look(place: int, seed: int) -> torch.Tensor:
-            with _seeded_and_restored(seed):
+            with holding_seeded(seed):
                 return self.fetch(torch.tensor([place]))
 
         for turn, place in enumerate(places):  # other seeds for each: with a few, every look might draw alike
@@ -134,6 +146,18 @@ class DatasetSource:
             if not torch.equal(one.nan_to_num(), other.nan_to_num()):
                 return int(place)
         return None
+
+    def reading_from(self, dataset: MapDataset) -> DatasetSource:
+        """The same samples read from a copy of the Dataset that was given."""
+        part = object.__new__(DatasetSource)
+        part.given, part._dataset, part.origin = dataset, dataset, self.origin
+        part._scan, part._rows = self._scan, self._rows
+        return part
+
+    @property
+    def unrepeatable(self) -> int | None:
+        """The first sample whose pixels are not repeatable, among those looked at twice."""
+        return self._scan.unrepeatable
 
     def moments(self) -> Moments:
         """From the sums that the first look kept of each sample."""
@@ -148,12 +172,29 @@ class DatasetSource:
         return int(bad[0]) if len(bad) else None
 
     def fingerprint(self) -> bytes:
-        """SHA-256 of all labels and of the first, middle and last sample: reading all of them may take minutes."""
+        """SHA-256 of all labels and of the first, middle and last sample; `hash_of_samples` is of all of them.
+
+        Studies that older calandos made know their data by these three.
+        """
         digest = hashlib.sha256(f"{self._scan.dtype} {len(self)} {self.shape}".encode())
         digest.update(self.labels.numpy().tobytes())
-        with _seeded_and_restored():
-            digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy().data)
+        if self.unrepeatable is None:
+            with holding_seeded(0):
+                digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy().data)
         return digest.digest()
+
+    def hash_of_samples(self) -> bytes:
+        """SHA-256 of all labels and samples, as the first look found them; of labels alone where pixels vary."""
+        rows = self._rows.numpy()
+        digest = hashlib.sha256(self._scan.labels.numpy()[rows].tobytes())
+        if self.unrepeatable is None:
+            digest.update(self._scan.hashes[rows].tobytes())
+        return digest.digest()
+
+
+def _copied(dataset: MapDataset) -> MapDataset:
+    found = copied_alone(dataset)
+    return cast("MapDataset", found)
 
 
 def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Scan:
@@ -171,12 +212,30 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
     shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
     labels = torch.empty(len(dataset), dtype=torch.int64)
     sums, squares = np.empty((2, len(dataset), shape[0]))
+    hashes = np.empty((len(dataset), 16), np.uint8)
     for place in range(len(dataset)):
         image, labels[place] = _sample(dataset, place, origin=origin, channels=channels)
         _same(image, shape, dtype, origin=f"{origin}, sample {place}")
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
-    return _Scan(shape, dtype, channels, _came(content, channels), labels, sums, squares)
+        hashes[place] = _hash(image)
+    came = _came(content, channels)
+    return _Scan(shape, dtype, channels, came, labels, sums, squares, hashes, None)
+
+
+def _hash(image: torch.Tensor) -> np.ndarray:
+    pixels = image.contiguous().numpy().data
+    return np.frombuffer(hashlib.blake2b(pixels, digest_size=16).digest(), np.uint8)
+
+
+def _first_unrepeatable(dataset: MapDataset, scan: _Scan, *, origin: str) -> int | None:
+    """Of the samples that are looked at twice; another copy of the Dataset, the generators as in the first look."""
+    _sample(dataset, 0, origin=origin, channels=scan.channels)  # the first look began with it, for shape and type
+    for place in range(min(len(scan.hashes), _LOOKED_AT_TWICE)):
+        image, _ = _sample(dataset, place, origin=origin, channels=scan.channels)
+        if not np.array_equal(_hash(image), scan.hashes[place]):
+            return place
+    return None
 
 
 def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int]:
@@ -268,17 +327,3 @@ def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, 
             f"{origin}: the image is {image.dtype} {tuple(image.shape)}, the first is {dtype} {shape}; "
             "all must be alike: resize or convert them in the data set's transform"
         )
-
-
-@contextmanager
-def _seeded_and_restored(seed: int = 0) -> Iterator[None]:
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch the user's GPU generators
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import nn
 
 from calando.errors import UsageError
 from calando.workloads.catalog import check_network, is_callable_text, network_depth
+from calando.workloads.generators import holding_generators
 from calando.workloads.nets.cnn import cnn
 from calando.workloads.nets.foreign import foreign
 from calando.workloads.nets.resnet import resnet
 from calando.workloads.nets.wrn import wrn
+from calando.workloads.pristine import copied_alone
 from calando.workloads.user_code import call_user, import_callable
 
 __all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits"]
@@ -65,6 +68,10 @@ class NamedNetwork:
             return wrn(blocks=blocks, width=int(width), dropout=dropout, in_channels=in_channels, classes=classes)
         return resnet(blocks=blocks, shortcuts=name.startswith("resnet"), in_channels=in_channels, classes=classes)
 
+    def fresh(self) -> NamedNetwork:
+        """Itself: it holds nothing that changes."""
+        return self
+
 
 @dataclass(frozen=True)
 class OwnNetwork:
@@ -92,20 +99,24 @@ class OwnNetwork:
             raise UsageError(f"network {self.name!r} must return a torch.nn.Module, got {type(net).__name__}")
         return net
 
+    def fresh(self) -> OwnNetwork:
+        """One with a copy of `build`, where that can be copied."""
+        return replace(self, build=cast("Callable[..., object]", copied_alone(self.build)))
+
 
 NetworkFactory = NamedNetwork | OwnNetwork
 
 
 def check_network_fits(factory: NetworkFactory, *, in_channels: int, classes: int) -> None:
-    """Build the network once and show it two images; torch's generator is put back.
+    """Build the network once and show it two images; the factory is copied, the generators are put back.
 
     Raises:
         UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
     """
     height, width = factory.image_size
     seen = f"images of {in_channels}x{height}x{width}"
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        net = factory().eval()
+    with holding_generators(), torch.no_grad():
+        net = factory.fresh()().eval()
         if not any(parameter.requires_grad for parameter in net.parameters()):
             raise UsageError(f"network {factory.name!r} has no weights to train")
         try:

@@ -1,0 +1,291 @@
+"""What a network and a loss are, as far as a study can see: measured on a few samples, kept with it, compared later.
+
+    structure   names, shapes and types of parameters and buffers                       compared exactly
+    weights     initial weights at seed 0
+    output      of PROBED training samples, in training mode and then in evaluation mode
+    loss        of these outputs, of made-up outputs of every class, and its gradient there
+    gradient    of the loss with respect to the weights
+    samples     hash of all samples of Datasets                                         compared exactly
+
+Of each tensor three numbers are kept: its norm and two sums with fixed signs. Processors round differently, so these
+are equal within a tolerance of the norm. Where another machine, or another torch, draws other numbers from one seed,
+weights and what follows from them are not compared, which is reported.
+
+fp32, on the CPU, one thread, generators seeded; on copies of what was given, so that a run finds it as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from calando.errors import CorruptFile, UsageError
+from calando.records import Lane
+from calando.training.lane import holding_lane, seed_step
+from calando.workloads.workload import Workload
+
+__all__ = ["Identity", "check_same", "identify", "recognised"]
+
+PROBED = 4
+MADE_UP, MOST_MADE_UP = 64, 4096
+SIGNS = 4093  # a prime: no shape's rows fall on the same signs again and again
+TOLERANCES = {"weights": 1e-5, "output": 1e-4, "loss": 1e-4, "gradient": 1e-3}
+"""Of the norm; processors with other instructions differ by 1e-6 (docs/LOG.md)."""
+
+FOLLOWING = ("weights", "output", "gradient")
+"""What depends on the numbers that the machine draws from a seed."""
+
+CALLED = {
+    "structure": "the network's parameters",
+    "weights": "the network's initial weights",
+    "output": "the network's output",
+    "gradient": "the network's gradient",
+    "loss": "the loss",
+    "samples": "samples of its data",
+}
+
+DRAWS_OTHERWISE = (
+    "this machine or its torch draws other numbers from a seed than where it was started, so initial weights and what "
+    "follows from them are not compared"
+)
+
+Numbers = tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Identity:
+    """Made by `identify`; `str` and `read` are inverse.
+
+    Args:
+        structure: hash; `size` says in words what it is of.
+        numbers: by "weights", "output", "loss", "gradient"; three a tensor.
+        samples: hash, or "" where there are no Datasets.
+        drawn: what this machine draws from one seed.
+    """
+
+    structure: str
+    size: str
+    numbers: Mapping[str, Numbers]
+    samples: str
+    drawn: Numbers
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def read(text: str) -> Identity:
+        """Of a text.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is none.
+        """
+        said = json.loads(text)
+        numbers = {what: tuple(map(float, said["numbers"][what])) for what in TOLERANCES}
+        drawn = tuple(map(float, said["drawn"]))
+        return Identity(str(said["structure"]), str(said["size"]), numbers, str(said["samples"]), drawn)
+
+    def draws_as(self, other: Identity) -> bool:
+        """Whether both were measured where one seed gives the same numbers."""
+        return _near(self.drawn, other.drawn, tolerance=1e-5)
+
+    def changes(self, now: Identity) -> list[str]:
+        """What is another now, by `CALLED`'s keys."""
+        if self.structure != now.structure:
+            return ["structure"]
+        found = [
+            what
+            for what in ("weights", "output", "loss", "gradient")
+            if (what not in FOLLOWING or self.draws_as(now))
+            and not _near(
+                self.numbers[what], now.numbers[what], tolerance=TOLERANCES[what], together=what == "gradient"
+            )
+        ]
+        return found + ["samples"] * (self.samples != now.samples)
+
+    def in_words(self, changes: list[str], now: Identity, *, verb: tuple[str, str]) -> str:
+        """Subject and verb of a sentence on what has changed; what follows from a change is left out.
+
+        Args:
+            verb: for one thing and for several, ("has", "have").
+        """
+        follows = {"weights": ("output", "gradient"), "output": ("gradient",), "loss": ("gradient",)}
+        implied = {one for what in changes for one in follows.get(what, ())}
+        words = [CALLED[what] for what in changes if what not in implied]
+        if "structure" in changes:
+            words[0] += f" ({self.size}, now {now.size})" if self.size != now.size else ""
+        one = len(words) == 1 and not {"structure", "weights", "samples"} & set(changes)
+        return f"{' and '.join(words)} {verb[0] if one else verb[1]}"
+
+
+def identify(workload: Workload) -> Identity:
+    """What the workload's network and loss are.
+
+    What fails here fails in training, which reports it: of that nothing is kept.
+    """
+    lane = Lane(device="cpu", precision="fp32", threads=1, channels_last=False)
+    with holding_lane(lane):
+        drawn = _drawn()
+        own = workload.fresh()
+        seed_step(0, -1)
+        network = own.build()
+        layout = [_spelled(name, value) for name, value in _tensors(network)]
+        weights = [number for _, value in _tensors(network) for number in _sketch(value)]
+        numbers = {"weights": weights, "loss": _of_loss(own.loss, own.classes), **_of_passes(network, workload.fresh())}
+    count = sum(value.numel() for value in network.parameters() if not is_lazy(value))
+    return Identity(
+        structure=hashlib.sha256("\n".join(layout).encode()).hexdigest()[:16],
+        size=f"{count:,} in {len(layout)} tensors",
+        numbers={what: tuple(_rounded(found)) for what, found in numbers.items()},
+        samples=workload.hash_of_samples,
+        drawn=tuple(_rounded(drawn)),
+    )
+
+
+def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tuple[str, tuple[str, ...]]:
+    """See that network and loss are those that were kept: (what to keep from now on, what to report).
+
+    Args:
+        kept: as text; "" where an older calando kept nothing.
+        what: they belong to.
+        remedy: for who wants another network.
+
+    Raises:
+        UsageError: they are others; says what has changed.
+        CorruptFile: what was kept is damaged.
+    """
+    now = identify(workload)
+    if not kept:
+        return str(now), (f"{what} did not know its network and loss; from now on it does, as they are today",)
+    try:
+        before = Identity.read(kept)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"what the network and the loss of {what} were is damaged; restore a copy") from error
+    changes = before.changes(now)
+    if not changes:
+        same = before.draws_as(now)
+        return kept, () if same else (f"{what}: {DRAWS_OTHERWISE}",)
+    # What differs from one look to the next says nothing.
+    wavering = set(now.changes(identify(workload)))
+    if certain := [one for one in changes if one not in wavering]:
+        raise UsageError(
+            f"{before.in_words(certain, now, verb=('has', 'have'))} changed since {what} was started; bring back what "
+            f"was there, or {remedy}"
+        )
+    told = before.in_words(changes, now, verb=("varies", "vary"))
+    return kept, (f"{told} from look to look, so whether that has changed since {what} was started is unknown",)
+
+
+def check_same(kept: str, workload: Workload, *, where: str) -> None:
+    """See that a worker's network and loss are the coordinator's.
+
+    Raises:
+        UsageError: they are others; says which.
+    """
+    before, now = Identity.read(kept), identify(workload)
+    if changes := before.changes(now):
+        wavering = set(now.changes(identify(workload)))
+        if certain := [one for one in changes if one not in wavering]:
+            raise UsageError(
+                f"{before.in_words(certain, now, verb=('differs', 'differ'))} on {where} from where the study was "
+                "started: bring the code up to date there, or, if it draws at random, have it draw the same each time"
+            )
+
+
+def _of_passes(network: nn.Module, workload: Workload) -> dict[str, list[float]]:
+    """Output and gradient; the loss is another copy's, so that it is as it was given."""
+    rows = torch.from_numpy(np.linspace(0, len(workload.train) - 1, PROBED).round().astype(np.int64))
+    try:
+        seed_step(0, 0)
+        images, labels = workload.normalise(workload.train.fetch(rows)), workload.train.labels[rows]
+        network.train()
+        seed_step(0, 1)
+        trained = network(images)
+        output = _sketch(trained)
+        loss = workload.loss(trained.float(), labels)
+        loss.backward()
+        gradient = [
+            number for value in network.parameters() if value.grad is not None for number in _sketch(value.grad)
+        ]
+        network.eval()
+        with torch.no_grad():
+            # After a pass in training mode, which statistics of batch norm have taken in at their momentum.
+            output += _sketch(network(images))
+    except (Exception, SystemExit):  # it is the user's own code, which may raise anything
+        return {"output": [], "gradient": []}
+    return {"output": output, "gradient": gradient}
+
+
+def _of_loss(loss: object, classes: int) -> list[float]:
+    assert callable(loss)
+    count = min(max(MADE_UP, 2 * classes), MOST_MADE_UP)
+    drawn = np.random.default_rng(0).uniform(-4, 4, (count, classes)).astype(np.float32)
+    outputs, targets = torch.from_numpy(drawn).requires_grad_(), torch.arange(count) % classes
+    try:
+        seed_step(0, 0)
+        value = loss(outputs, targets)
+        value.backward()
+        gradient = torch.zeros(1) if outputs.grad is None else outputs.grad
+        return [*_sketch(value), *_sketch(gradient)]
+    except (Exception, SystemExit):  # as above
+        return []
+
+
+def _tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from network.named_parameters()
+    yield from network.named_buffers()
+
+
+def _spelled(name: str, value: torch.Tensor) -> str:
+    kind = "parameter" if isinstance(value, nn.Parameter) else "buffer"
+    shape = "lazy" if is_lazy(value) else str(tuple(value.shape))
+    return f"{kind} {name} {shape} {value.dtype} {value.requires_grad}"
+
+
+def _sketch(value: torch.Tensor) -> list[float]:
+    """Norm and two signed sums: another tensor of this shape hardly ever has the same."""
+    if is_lazy(value):
+        return []
+    flat = value.detach()
+    flat = (torch.view_as_real(flat) if flat.is_complex() else flat).reshape(-1).double()
+    norm = float(torch.linalg.vector_norm(flat))
+    flat = F.pad(flat, (0, -len(flat) % SIGNS)) if len(flat) > SIGNS else flat
+    folded = flat.view(-1, SIGNS).sum(0) if len(flat) > SIGNS else flat
+    return [norm, *(_signs()[:, : len(folded)] @ folded).tolist()]
+
+
+@cache
+def _signs() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 2, (2, SIGNS)) * 2.0 - 1.0)
+
+
+def _drawn() -> list[float]:
+    seed_step(0, 0)
+    kept = F.dropout(torch.ones(1000), 0.3)
+    values = (kept, torch.rand(100), torch.randn(100), torch.randperm(100))
+    return [number for value in values for number in _sketch(value)]
+
+
+def _rounded(numbers: list[float]) -> list[float]:
+    return [float(f"{number:.8g}") for number in numbers]
+
+
+def _near(some: Numbers, others: Numbers, *, tolerance: float, together: bool = False) -> bool:
+    if len(some) != len(others):
+        return False
+    one, other = np.array(some).reshape(-1, 3), np.array(others).reshape(-1, 3)
+    norms = np.maximum(np.abs(one[:, :1]), np.abs(other[:, :1]))
+    # A gradient that would be 0 (of a bias before batch norm) is all rounding: it is measured by those of all weights.
+    room = tolerance * (np.linalg.norm(norms) if together else norms)
+    with np.errstate(invalid="ignore"):  # of infinities
+        return bool(np.all((np.abs(one - other) <= room) | (one == other) | (np.isnan(one) & np.isnan(other))))
