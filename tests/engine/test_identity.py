@@ -45,9 +45,8 @@ def net(*, width=4, stride=1, drop=0.3, momentum=0.1, activation=nn.ReLU, bias=0
 
 
 def made(model=None, loss=None, **options):
-    return calando.workload(
-        train=(IMAGES, LABELS), test=(IMAGES, LABELS), model=model or net(), loss=loss, batch_size=16, **options
-    )
+    options = {"train": (IMAGES, LABELS), "test": (IMAGES, LABELS), **options}
+    return calando.workload(model=model or net(), loss=loss, batch_size=16, **options)
 
 
 def compare(folder, workload, *, seeds=1, notes=None, **options):
@@ -189,3 +188,26 @@ def test_a_worker_with_another_network_is_refused(tmp_path, given):
         return
     with pytest.raises(UsageError, match="the network's output differs on .* from where the study was started: bring"):
         setup.load()
+
+
+class Pictures:
+    def __init__(self, changed=()):
+        self.images = IMAGES.clone()
+        self.images[list(changed)] = 255 - self.images[list(changed)]
+
+    def __len__(self):
+        return 90
+
+    def __getitem__(self, index):
+        return self.images[index], int(LABELS[index])
+
+
+def test_changed_samples_of_a_dataset_are_refused(tmp_path):
+    """Neither the first, nor the middle, nor the last of a part."""
+    compare(tmp_path, made(train=Pictures()))
+    for changed in ((17,), range(20, 40)):
+        with pytest.raises(
+            UsageError, match=r"samples of its data have changed since study|the data has changed since"
+        ):
+            compare(tmp_path, made(train=Pictures(changed)), seeds=2)
+    compare(tmp_path, made(train=Pictures()), seeds=2)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from calando.errors import DataError
+from calando.workloads.custom import workload
 from calando.workloads.data.dataset import DatasetSource
 from calando.workloads.data.source import Source, TensorSource
 
@@ -192,3 +193,47 @@ def test_one_label_an_image(count: int) -> None:
     images, labels = torch.zeros(4, 1, 2, 2), torch.zeros(count, dtype=torch.int64)
     with pytest.raises(DataError, match=f"x: 4 images but {count} labels"):
         TensorSource(images, labels, origin="x")
+
+
+class Whole:
+    """60 pictures, of which some may be others; transforms that draw from the global generators where asked for."""
+
+    def __init__(self, changed: tuple[int, ...] = (), *, noisy: bool = False, unseeded: bool = False) -> None:
+        self.images = np.random.default_rng(0).random((60, 1, 4, 4), dtype=np.float32)
+        self.images[list(changed)] += 0.5
+        self.noisy, self.unseeded = noisy, unseeded
+
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = torch.from_numpy(self.images[index])
+        image = image + torch.rand(()) * random.random() * np.random.rand() if self.noisy else image
+        return (image + float(np.random.default_rng().random()) if self.unseeded else image), index % 3
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_dataset_is_known_by_every_sample(noisy: bool) -> None:
+    source = DatasetSource(Whole(noisy=noisy), origin="x")
+    assert source.varies is None
+    assert source.hash_of_samples() == DatasetSource(Whole(noisy=noisy), origin="x").hash_of_samples()
+    for place in (1, 7, 31, 58):
+        other = DatasetSource(Whole((place,), noisy=noisy), origin="x")
+        assert other.hash_of_samples() != source.hash_of_samples()
+        rest = torch.tensor([row for row in range(60) if row != place])
+        assert other.take(rest).hash_of_samples() == source.take(rest).hash_of_samples()
+
+
+def test_pixels_that_no_seed_repeats_are_not_what_a_dataset_is_known_by() -> None:
+    one, other = (DatasetSource(Whole(unseeded=True), origin="x") for _ in range(2))
+    assert one.varies == 0
+    assert one.hash_of_samples() == other.hash_of_samples()
+    assert one.fingerprint() == other.fingerprint()
+    made = workload(train=Whole(unseeded=True), model="cnn", batch_size=8)
+    assert any("training data: two looks at sample 0 differ though the generators" in note for note in made.cautions)
+
+
+def test_looking_leaves_a_dataset_as_it_was_given() -> None:
+    given = Shrinking()
+    DatasetSource(given, origin="x")
+    assert given.reads == 0

@@ -23,7 +23,7 @@ from torch import nn
 
 from calando.errors import UsageError
 
-__all__ = ["Pristine", "copied_alone"]
+__all__ = ["Pristine", "copied_alone", "empty_cell", "fill_cell"]
 
 LARGE = 2**20
 MOST_SUMMED = 2**30
@@ -134,7 +134,7 @@ class _Pickler(pickle.Pickler):
             return FunctionType, arguments, {name: getattr(value, name) for name in names}, None, None, _fill_function
         if isinstance(value, CellType):
             try:
-                return CellType, (), value.cell_contents, None, None, _fill_cell
+                return CellType, (), value.cell_contents, None, None, fill_cell
             except ValueError:  # it is empty
                 return CellType, ()
         return NotImplemented
@@ -159,7 +159,13 @@ def _fill_function(function: FunctionType, own: Mapping[str, Any]) -> None:
         setattr(function, name, value)
 
 
-def _fill_cell(cell: CellType, content: object) -> None:
+def empty_cell() -> CellType:
+    """A cell of a closure, to be filled."""
+    return CellType()
+
+
+def fill_cell(cell: CellType, content: object) -> None:
+    """Closures that share it see the content."""
     cell.cell_contents = content
 
 

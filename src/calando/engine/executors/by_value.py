@@ -14,26 +14,44 @@ import pickle
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from multiprocessing.reduction import ForkingPickler
-from typing import ClassVar
+from types import CellType, FunctionType
+from typing import Any, ClassVar
 
 import cloudpickle
 import torch
 
 from calando.engine.executors.base import Setup
 from calando.errors import UsageError
+from calando.workloads.pristine import empty_cell, fill_cell
 from calando.workloads.workload import Workload
 
 __all__ = ["check_sendable", "pack_setup", "unpack_setup"]
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle gives each function cells of its own; here closures that share a variable go on sharing it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, CellType):
+            try:
+                return empty_cell, (), value.cell_contents, None, None, fill_cell
+            except ValueError:  # it is empty
+                return empty_cell, ()
+        found = super().reducer_override(value)
+        if isinstance(value, FunctionType) and value.__closure__ and isinstance(found, tuple):
+            make, (*arguments, _), (state, slots), *rest = found
+            return make, (*arguments, value.__closure__), (state, {**slots, "__closure__": None}), *rest
+        return found
+
+
+class _Pickler(_ByValue):
     """What it writes can be read once: each reader takes over a file of its own for each shared tensor."""
 
     # `import torch` tells multiprocessing's pickler how tensors are shared.
     dispatch_table: ClassVar = ChainMap(ForkingPickler._extra_reducers, cloudpickle.Pickler.dispatch_table)  # type: ignore[attr-defined]
 
 
-class _Dry(cloudpickle.Pickler):  # type: ignore[misc]
+class _Dry(_ByValue):
     """Leaves tensors out: each can be sent, and sharing its memory takes a file that would stay open."""
 
     def persistent_id(self, value: object) -> str | None:
