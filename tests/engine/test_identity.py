@@ -211,3 +211,27 @@ def test_changed_samples_of_a_dataset_are_refused(tmp_path):
         ):
             compare(tmp_path, made(train=Pictures(changed)), seeds=2)
     compare(tmp_path, made(train=Pictures()), seeds=2)
+
+
+class Leaving(nn.Module):
+    """Ends the process, or copies it, where it is trained."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.how = nn.Linear(64, 3), how
+
+    def forward(self, x):
+        if self.training and self.how == "exit":
+            sys.exit(0)
+        if self.training and self.how == "fork":
+            os.fork()
+        return self.layer(x.flatten(1))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("how", ["exit", "fork"])
+def test_a_network_that_ends_or_copies_the_process_does_neither_here(tmp_path, how):
+    this = os.getpid()
+    told = identify(made(lambda: Leaving(how)))
+    assert os.getpid() == this
+    assert (told.numbers["output"] == ()) == (how == "exit")

@@ -9,9 +9,11 @@ and channels_last everywhere: never slower here, and pooling and fp32 convolutio
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +64,7 @@ def holding_lane(lane: Lane) -> Iterator[None]:
         threads = torch.get_num_threads()
         deterministic = torch.get_deterministic_debug_mode()
         benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+        this = os.getpid()
         try:
             torch.set_num_threads(lane.threads)
             # Not torch.use_deterministic_algorithms: it imports torch's compiler, which takes longer than a short run.
@@ -69,6 +72,9 @@ def holding_lane(lane: Lane) -> Iterator[None]:
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, lane.deterministic
             yield
         finally:
+            if os.getpid() != this:
+                print("calando: the network, the loss or the data forked this process; the copy ends", file=sys.stderr)
+                os._exit(1)
             torch.set_num_threads(threads)
             torch.set_deterministic_debug_mode(deterministic)
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
