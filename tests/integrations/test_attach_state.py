@@ -158,6 +158,57 @@ def test_a_state_that_was_loaded_before_attach_is_not_passed_over_in_silence():
     assert attached.step == 4
 
 
+@pytest.mark.parametrize("first", ["load", "attach"])
+@pytest.mark.parametrize("entry", [True, False])
+def test_who_sets_the_step_after_a_load_hears_nothing(first, entry):
+    optimizer = optimizer_of(0.1)
+    calando.attach(optimizer, "linear(1, 0)", total_steps=10)
+    update(optimizer, times=3)
+    state = saved_and_read(optimizer.state_dict())
+    if not entry:
+        state.pop("calando")
+        for group in state["param_groups"]:
+            group.pop("calando")
+    other = optimizer_of(0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if first == "load":
+            other.load_state_dict(state)
+        attached = calando.attach(other, "linear(1, 0)", total_steps=10)
+        if first == "attach":
+            other.load_state_dict(state)
+        attached.step = 3
+        update(other)
+    assert attached.get_last_lr() == [0.1 * 0.7]
+
+
+@pytest.mark.parametrize("step", [-1, 2.5, "3", None, [1]])
+def test_a_step_that_is_none_is_refused_at_once(step):
+    optimizer = optimizer_of(0.1)
+    attached = calando.attach(optimizer, "linear(1, 0)", total_steps=10)
+    attached.step = 4
+    with pytest.raises(UsageError, match="step must be the number of an update"):
+        attached.step = step
+    assert attached.step == 4
+
+
+def test_what_outlives_its_optimizer_says_so():
+    attached = calando.attach(optimizer_of(0.1), "linear(1, 0)", total_steps=10)
+    asked = {
+        "state": attached.state_dict,
+        "rates": attached.get_last_lr,
+        "bases": lambda: attached.base_lrs,
+        "lint": attached.lint,
+        "extend": lambda: attached.extend(total_steps=20),
+        "scheduler": lambda: attached.scheduler,
+        "load": lambda: attached.load_state_dict({}),
+    }
+    for ask in asked.values():
+        with pytest.raises(UsageError, match="the optimizer that followed the attached schedules is gone; keep a ref"):
+            ask()
+    attached.detach()
+
+
 def network() -> torch.nn.Module:
     torch.manual_seed(1)
     return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))

@@ -45,6 +45,18 @@ def test_once_an_epoch_is_said_after_the_first_and_once():
     assert said.startswith("the optimizer made 4 updates between two calls of scheduler.step(), all at one rate")
 
 
+def test_updates_that_another_scheduler_moves_are_its_turn():
+    optimizer = sgd(0.1)
+    warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, 1.0, total_iters=4)
+    scheduler = calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for step in range(12):
+            optimizer.step()
+            (warmup if step < 4 else scheduler).step()
+    assert scheduler.last_epoch == 8
+
+
 def test_a_horizon_shorter_than_an_epoch_counts_epochs():
     assert run("uuuus" * 3, total=3) == []
 

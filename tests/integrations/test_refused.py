@@ -184,7 +184,16 @@ def test_a_refused_strategy_leaves_the_network_as_it_was(text):
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("broken", [{"last_epoch": "soon"}, {"base_lrs": ["a", "b"]}, {"total_steps": 0}])
+BROKEN = [
+    {"last_epoch": "soon"}, {"last_epoch": 2.7}, {"last_epoch": -5}, {"last_epoch": None},
+    {"base_lrs": ["a", "b"]}, {"base_lrs": None}, {"base_lrs": 0.1}, {"base_lrs": [float("nan"), 0.1]},
+    {"total_steps": 0}, {"total_steps": "x"}, {"schedule": 3}, {"hyper_parameters": None}, {"base_values": [1, 2]},
+    {"base_values": {"momentum": [0.9, 0.9]}}, {"shares": [1.0]}, {"shares": 1.0}, {"group_names": ["a"]},
+    {"last_lr": [0.1]}, {"last_lr": ["a", 0.1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=repr)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_refused_state_changes_nothing(kind, broken):
     optimizer = plain()
@@ -195,3 +204,55 @@ def test_a_refused_state_changes_nothing(kind, broken):
     with pytest.raises(UsageError):
         follower.load_state_dict({**state, **broken})
     assert (left(optimizer), follower.state_dict()) == before
+
+
+@pytest.mark.parametrize("state", [None, [], 3, "last_epoch", {}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_state_is_refused(kind, state):
+    optimizer = plain()
+    follower = kind(optimizer, "linear(1, 0)", total_steps=10)
+    with pytest.raises(UsageError, match="state"):
+        follower.load_state_dict(state)
+
+
+def test_an_entry_of_something_else_is_refused_before_anything_is_loaded():
+    optimizer = plain()
+    calando.attach(optimizer, "linear(1, 0)", total_steps=10)
+    before = left(optimizer)
+    with pytest.raises(UsageError, match="state"):
+        optimizer.load_state_dict({**plain().state_dict(), "calando": 5})
+    assert left(optimizer) == before
+
+
+@pytest.mark.parametrize(
+    "rates", [None, 0.1, ["a", "b"], [0.1], [float("nan"), 0.1], [-1, 0.1], [0.1, [0.2]]], ids=repr
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_base_rates_that_are_none_are_refused_and_change_nothing(kind, rates):
+    optimizer = plain()
+    follower = kind(optimizer, "linear(1, 0)", total_steps=10)
+    before = left(optimizer)
+    with pytest.raises(UsageError, match="base"):
+        follower.base_lrs = rates
+    assert (left(optimizer), follower.base_lrs) == (before, [0.1, 0.2])
+
+
+@pytest.mark.parametrize("given", [["momentum"], "momentum", 1, {"momentum": 0.9}, {1: "linear(1, 0)"}], ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hyper_parameters_of_other_types_are_refused(kind, given):
+    optimizer = plain()
+    before = left(optimizer)
+    with pytest.raises(UsageError):
+        kind(optimizer, "linear(1, 0)", total_steps=10, hyper_parameters=given)
+    assert left(optimizer) == before
+
+
+@pytest.mark.parametrize("kept", [None, "x", torch.ones(2)], ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_base_value_that_is_none_is_refused(kind, kept):
+    optimizer = plain()
+    optimizer.param_groups[1]["initial_lr"] = kept
+    with pytest.raises(UsageError, match="group 1 of the optimizer has initial_lr=.* delete it from there"):
+        kind(optimizer, "linear(1, 0)", total_steps=10)
+    del optimizer.param_groups[1]["initial_lr"]  # as the message says
+    kind(optimizer, "linear(1, 0)", total_steps=10)

@@ -17,6 +17,7 @@ from torch.optim import lr_scheduler
 
 import calando
 from calando.errors import UsageError
+from calando.integrations import transformers as as_theirs
 from calando.integrations.course import Jump
 
 # Every order in which a script can bring back what it saved: each is built before it is loaded.
@@ -209,3 +210,65 @@ def test_a_copy_goes_its_own_way():
     for other, its_scheduler in (optimizers, schedulers):
         its_scheduler.step(5)
         assert (other.param_groups[0]["lr"], optimizer.param_groups[0]["lr"]) == (0.05, 0.1)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_a_group_added_to_a_copy_has_its_rate_at_the_next_update(copied):
+    optimizer = sgd(0.1)
+    other, its_scheduler = copied((optimizer, calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=10)))
+    train(other, its_scheduler, steps=4)
+    other.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))], "lr": 1.0})
+    other.step()
+    assert other.param_groups[1]["lr"] == 0.6
+
+
+RESUMED = {
+    "by number": lambda scheduler: scheduler.step(6),
+    "one by one": lambda scheduler: [scheduler.step() for _ in range(6)],
+}
+
+
+@pytest.mark.parametrize("resume", RESUMED)
+@pytest.mark.parametrize("text", ["linear(1, 0)", TEXT, "constant(0.5)", "triangular(start=0.2, rise=3)"])
+def test_who_resumes_by_the_step_alone_hears_nothing(text, resume):
+    optimizer = sgd(0.1, 0.2)
+    scheduler = calando.LRScheduler(optimizer, text, total_steps=TOTAL)
+    train(optimizer, scheduler, steps=6)
+    wanted = train(*copy.deepcopy((optimizer, scheduler)), steps=5)
+    other = sgd(0.1, 0.2)
+    other.load_state_dict(optimizer.state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = calando.LRScheduler(other, text, total_steps=TOTAL)
+        RESUMED[resume](again)
+        assert train(other, again, steps=5) == wanted
+
+
+def test_who_resumes_at_another_step_than_was_saved_hears_of_it():
+    optimizer = sgd(0.1)
+    train(optimizer, calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=TOTAL), steps=6)
+    resumes = (lambda _, scheduler: scheduler.step(9), lambda other, scheduler: train(other, scheduler, steps=1))
+    for resume in resumes:
+        other = sgd(0.1)
+        other.load_state_dict(optimizer.state_dict())
+        again = calando.LRScheduler(other, "linear(1, 0)", total_steps=TOTAL)
+        with pytest.warns(UserWarning, match="group 0 held lr="):
+            resume(other, again)
+
+
+@pytest.mark.parametrize("name", ["get_linear_schedule_with_warmup", "get_cosine_schedule_with_warmup"])
+def test_transformers_way_to_resume_is_as_theirs_and_says_nothing(name):
+    theirs = getattr(pytest.importorskip("transformers"), name)
+    ours = getattr(as_theirs, name)
+    optimizer = sgd(0.1, 0.2)
+    train(optimizer, theirs(optimizer, 3, TOTAL), steps=7)
+    rates = []
+    for way in (theirs, ours):
+        other = sgd(0.1, 0.2)
+        other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            scheduler = way(other, 3, TOTAL, last_epoch=6)
+            rates.append(train(other, scheduler, steps=6))
+    first, second = ([rate for update in run for rate in update] for run in rates)
+    assert second == pytest.approx(first, rel=1e-12)

@@ -16,7 +16,8 @@ A CUDA graph that holds `optimizer.step` replays without its hooks: use `calando
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, SupportsFloat, final
+from operator import index
+from typing import Any, NoReturn, SupportsFloat, SupportsIndex, final
 from weakref import WeakSet, proxy, ref
 
 from torch.optim import Optimizer
@@ -32,6 +33,9 @@ from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
 __all__ = ["Attached", "attach", "note_driven", "refuse_attached", "was_skipped"]
+
+
+GONE = "the optimizer that followed the attached schedules is gone; keep a reference to it"
 
 
 def attach(
@@ -95,15 +99,15 @@ def attach(
 class Attached:
     """Schedules that an optimizer follows; made by `attach`.
 
-    Args:
-        step: updates made so far; the next one is update number `step`.
+    It does not keep the optimizer: once that is gone, nothing here can be asked for but `step`.
     """
 
-    __slots__ = ("__weakref__", "_course", "_hooks", "_loading", "_optimizer", "_scheduler", "step")
+    __slots__ = ("__weakref__", "_hooks", "_loading", "_of_place", "_optimizer", "_own_course", "_scheduler", "_step")
 
     def __init__(self, optimizer: Optimizer, course: Course) -> None:
-        self.step = 0
-        self._course = course
+        self._step = 0
+        self._own_course = course
+        self._of_place = False  # the course's notice is of the place, which whoever sets it knows
         self._optimizer = ref(optimizer)
         self._loading: Any = None
         self._scheduler: ref[ReportedRate] | None = None  # it holds the optimizer
@@ -131,6 +135,29 @@ class Attached:
         )
 
     @property
+    def _course(self) -> Course:
+        if self._optimizer() is None:
+            raise UsageError(GONE)
+        return self._own_course
+
+    @property
+    def step(self) -> int:
+        """Updates made so far; the next one is update number `step`. It may be set, to go on elsewhere."""
+        return self._step
+
+    @step.setter
+    def step(self, step: SupportsIndex) -> None:
+        try:
+            number = index(step)
+        except TypeError:
+            number = -1
+        if number < 0:
+            raise UsageError(f"step must be the number of an update, a whole number from 0, got {step!r}")
+        self._step = number
+        if self._of_place:
+            self._own_course.notice, self._of_place = None, False
+
+    @property
     def schedule(self) -> Schedule:
         """The rate's schedule."""
         return self._course.driver.schedules["lr"]
@@ -147,7 +174,7 @@ class Attached:
 
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
-        self._course.rebase([float(rate) for rate in rates])
+        self._course.rebase(rates)
         self._write_ahead()
 
     @property
@@ -165,8 +192,9 @@ class Attached:
         """
         reported = None if self._scheduler is None else self._scheduler()
         if reported is None:
-            if (optimizer := self._optimizer()) is None:
-                raise UsageError("the optimizer that followed the attached schedules is gone; keep a reference to it")
+            optimizer = self._optimizer()
+            if optimizer is None:
+                raise UsageError(GONE)
             reported = ReportedRate(
                 optimizer,
                 next_step=lambda: self.step,
@@ -201,7 +229,10 @@ class Attached:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go to the saved step; as `LRScheduler.load_state_dict`, whose states will do."""
-        self.step = max(0, self._course.restore(state_dict))  # below 0: of a scheduler that waits for its turn
+        self._step, self._of_place = (
+            max(0, self._course.restore(state_dict)),
+            False,
+        )  # below 0: of a scheduler that waits for its turn
 
     def detach(self) -> None:
         """Stop following: the values stay as they are, and something else may drive the optimizer."""
@@ -229,8 +260,9 @@ class Attached:
     def _load(self, optimizer: Optimizer) -> None:
         saved, self._loading = self._loading, None
         if saved is not None:
-            self.step = max(0, self._course.restore(saved))
+            self._step, self._of_place = max(0, self._course.restore(saved)), False
             return
+        self._of_place = True
         self._course.notice = (
             "the optimizer's state was loaded, but the place in the schedule was not in it (saved without attached "
             f"schedules, or by something that leaves it out): the schedule goes on at update {self.step}; to go on "
@@ -244,6 +276,7 @@ class Attached:
         except (TypeError, UsageError):
             return
         if saved["last_epoch"]:
+            self._of_place = True
             self._course.notice = (
                 f"the optimizer's state was saved at update {saved['last_epoch']} of these schedules and loaded before "
                 "attach, so they begin at update 0: attach first, or attached.load_state_dict(state['calando']), where "
@@ -251,13 +284,17 @@ class Attached:
             )
 
     def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._course.notice is not None:
-            self._course.say_notice(stacklevel=3)
-        self._course.driver.write_exactly(self.step)
+        course = self._own_course
+        if course.notice is not None:
+            # What was saved holds the rates of the update before.
+            for step in (self._step, self._step - 1):
+                course.goes_on_at(step)
+            course.say_notice(stacklevel=3)
+        course.driver.write_exactly(self._step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not was_skipped(optimizer):
-            self.step += 1
+            self._step += 1
 
 
 _DRIVEN: WeakSet[Optimizer] = WeakSet()

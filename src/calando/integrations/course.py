@@ -8,16 +8,17 @@ resuming does not depend on the order in which things are built and loaded.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, final
+from typing import Any, SupportsFloat, TypeVar, final
 
 import numpy as np
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
-from calando.integrations.other_writers import Origin, OtherWriters, origins
+from calando.integrations.other_writers import CLOSE, Origin, OtherWriters, origins
 from calando.optim.driver import AddedAt, Driver, check_added_at, group_name
 from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
@@ -27,9 +28,12 @@ __all__ = ["Course", "Jump"]
 
 STATE = ("last_epoch", "schedule", "total_steps", "steps_per_epoch", "hyper_parameters", "base_lrs", "base_values")
 
+WAITING = -1  # the step of a scheduler that has not had its turn in a sequence
+
 T = TypeVar("T")
 
 SMALLEST_JUMP = 1e-9  # relative
+MOST_LOOKED_AT = 1_000_000  # updates whose rates are compared with those found
 LINTED_STEPS = 200  # looked at to compare groups
 
 
@@ -85,6 +89,11 @@ class Course:
         writers: OtherWriters,
     ) -> None:
         check_added_at(added_at)
+        if not isinstance(hyper_parameters, Mapping | None):
+            raise UsageError(
+                f"hyper_parameters must be a dictionary of schedules, such as {{'momentum': 'linear(1, 0.9)'}}, got "
+                f"{hyper_parameters!r}"
+            )
         others = dict(hyper_parameters or {})
         if "lr" in others:
             raise UsageError("hyper_parameters holds 'lr'; the rate's schedule is the second argument")
@@ -94,9 +103,10 @@ class Course:
         self.driver = Driver(
             optimizer, schedules=schedules, horizon=horizon, added_at=added_at, noticed=writers.noticed
         )
-        doubted = next((one for one in found if one.by == "unknown"), None)
+        self._places: list[int] | None = None  # the updates that have the rates in doubt
+        self._doubted = [one for one in found if one.by == "unknown"]
         # What was not said yet, as a state that is loaded may settle it, or where nobody may have seen it.
-        self.notice = None if doubted is None else _doubt(doubted)
+        self.notice = _doubt(self._doubted[0]) if self._doubted else None
         self._of_horizon = False  # the notice is of a saved horizon
         by_hand = {one.index: one for one in found if one.by == "hand"}
         if by_hand:
@@ -111,10 +121,33 @@ class Course:
         if writers.compose:
             self.driver.scale({one.index: one.held / one.kept for one in found if one.by == "torch" and one.kept})
 
+    def goes_on_at(self, step: int) -> bool:
+        """Whether somebody goes on at update `step` or later where rates were loaded: then nothing is in doubt.
+
+        Where the rates that were found are those of this update, the notice of a doubt is dropped.
+        """
+        if self._places is None and self._doubted:
+            self._places = self._places_of(self._doubted)
+        if not self._places or step > self._places[-1]:
+            return False
+        if step in self._places:
+            self.notice, self._doubted, self._places = None, [], None
+        return True
+
+    def _places_of(self, found: Sequence[Origin]) -> list[int]:
+        """The updates that have these rates, in order."""
+        curves, bases = self.driver.curves, self.driver.base_values["lr"]
+        steps = np.arange(min(self.driver.horizon.total_steps, MOST_LOOKED_AT) + 1)
+        fits = np.ones(len(steps), dtype=bool)
+        for one in found:
+            fits &= np.isclose(bases[one.index] * curves[one.index]["lr"](steps), one.held, rtol=CLOSE, atol=0)
+        places: list[int] = steps[fits].tolist()
+        return places
+
     def say_notice(self, *, stacklevel: int) -> None:
         """Say, at an update, what is still to be said."""
         if self.notice is not None:
-            said, self.notice = self.notice, None
+            said, self.notice, self._doubted, self._places = self.notice, None, [], None
             warnings.warn(said, stacklevel=stacklevel + 1)
 
     @property
@@ -149,23 +182,38 @@ class Course:
         Raises:
             UsageError: it is of other schedules, of another number of groups, or none of calando's.
         """
+        if not isinstance(state, Mapping):
+            raise UsageError(f"a state must be the dictionary that state_dict() gave, got {state!r}")
         if missing := [key for key in STATE if key not in state]:
             raise UsageError(
                 f"not a state of calando's LRScheduler or attach: it holds {', '.join(map(str, state))}, "
                 f"but not {missing[0]}"
             )
+        for key in ("hyper_parameters", "base_values"):
+            if not isinstance(state[key], Mapping):
+                raise UsageError(f"the state is damaged: {key} must be a dictionary, got {state[key]!r}")
         saved = {"lr": state["schedule"], **state["hyper_parameters"]}
         if saved != self.texts:
             raise UsageError(f"the state was saved with {_spelled(saved)}; here it is {_spelled(self.texts)}")
         bases = {"lr": state["base_lrs"], **state["base_values"]}
         groups = len(self.driver.optimizer.param_groups)
-        if any(len(values) != groups for values in bases.values()):
-            count = len(state["base_lrs"])
-            raise UsageError(f"the state was saved with {count} parameter groups, the optimizer has {groups}")
+        by_group = [*bases.values(), *(state[key] for key in ("shares", "group_names", "last_lr") if key in state)]
+        for values in by_group:
+            if not isinstance(values, list | tuple):
+                raise UsageError(f"the state is damaged: it must hold a value for each parameter group, got {values!r}")
+            if len(values) != groups:
+                raise UsageError(f"the state was saved with {len(values)} parameter groups, the optimizer has {groups}")
+        if bases.keys() != saved.keys():
+            raise UsageError(f"the state is damaged: it holds base values of {', '.join(map(str, bases))}")
         try:
-            _numbers(state)
+            numbers = _numbers(state)
         except (TypeError, ValueError) as problem:
             raise UsageError(f"the state holds what is no number: {problem}") from None
+        step, base_values, shares, _ = numbers
+        if step != state["last_epoch"] or step < WAITING:
+            raise UsageError(f"the state is damaged: last_epoch is {state['last_epoch']!r}, no number of an update")
+        if not all(math.isfinite(value) for values in (*base_values.values(), shares) for value in values):
+            raise UsageError("the state is damaged: it holds base values that are not finite")
 
     def restore(self, state: Mapping[str, Any]) -> int:
         """Take the base values and the horizon of a saved state, and write the values of its step, which is returned.
@@ -186,7 +234,8 @@ class Course:
                 f"{_told(self.driver.horizon)}; extend() changes it"
             )
             warnings.warn(notice, stacklevel=3)
-        self.notice, self._of_horizon = notice, notice is not None
+        self.notice, self._of_horizon, self._doubted = notice, notice is not None, []
+        self._places = None
         self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"), shares=shares)
         if step >= 0:
             self.driver.write(step)
@@ -194,15 +243,22 @@ class Course:
             self.driver.put_rates(rates)
         return step
 
-    def rebase(self, rates: Sequence[float]) -> None:
+    def rebase(self, rates: Iterable[SupportsFloat]) -> None:
         """Take other base rates.
 
         Raises:
-            UsageError: there are not as many as groups.
+            UsageError: there are not as many as groups, or one is no rate.
         """
-        if len(rates) != (groups := len(self.driver.optimizer.param_groups)):
-            raise UsageError(f"base_lrs must hold a rate for each parameter group, got {len(rates)} for {groups}")
-        self._follow(self.driver.horizon, base_values={**self.driver.base_values, "lr": rates})
+        try:
+            given = [float(rate) for rate in rates]
+        except (TypeError, ValueError, RuntimeError):
+            raise UsageError(f"base_lrs must be a list of numbers, a rate for each group, got {rates!r}") from None
+        for rate in given:
+            if not 0 <= rate < math.inf:
+                raise UsageError(f"a base rate must be finite and not below 0, got {rate:g}")
+        if len(given) != (groups := len(self.driver.optimizer.param_groups)):
+            raise UsageError(f"base_lrs must hold a rate for each parameter group, got {len(given)} for {groups}")
+        self._follow(self.driver.horizon, base_values={**self.driver.base_values, "lr": given})
 
     def extend(self, step: int, *, total_steps: int, steps_per_epoch: int | None) -> tuple[Jump, ...]:
         """Another horizon from `step` on; every value of that update which is not what it would have been.

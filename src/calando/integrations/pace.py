@@ -34,7 +34,9 @@ class Pace:
     def __init__(self) -> None:
         self._updates = 0  # since the last call
         self._calls, self._calls_before = 0, 0  # since the last update; between it and the one before
-        self._made = False
+        self._moved = False  # the rate, between two of these updates: another scheduler has its turn
+        self._seen: object = None  # the first group's rate at the last of them
+        self.made = False  # an update, since the scheduler was built or set to a step
         self._good = 0  # calls that followed one update
         self.settled = self._once = False  # once an update: it was seen, so nobody steps once a process
         self._handles: tuple[RemovableHandle, ...] = ()
@@ -60,12 +62,16 @@ class Pace:
 
     def jumped(self) -> None:
         """The scheduler was set to a step by its number: nothing to compare until its next call."""
-        self._updates, self._calls, self._calls_before, self._made = 0, 0, 0, False
+        self._updates, self._calls, self._calls_before, self.made = 0, 0, 0, False
 
     def called(self, total_steps: int) -> str | None:
         """The scheduler was stepped; what is to be said of it."""
         updates, self._updates = self._updates, 0
-        if not self._made or self.settled:
+        moved, self._moved = self._moved, False
+        if not self.made or self.settled:
+            return None
+        if moved:
+            self.jumped()
             return None
         if updates:
             self._once |= self._calls == 1
@@ -100,5 +106,8 @@ class Pace:
             handle.remove()
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        rate = optimizer.param_groups[0].get("lr") if optimizer.param_groups else None
+        self._moved |= self._updates > 0 and isinstance(rate, float) and rate != self._seen
+        self._seen = rate if isinstance(rate, float) else None
         self._updates += 1
-        self._made = True
+        self.made = True

@@ -89,9 +89,13 @@ class LRScheduler(lr_scheduler.LRScheduler):
         )
         self.last_epoch = 0
         self._course.driver.write(0)
-        before_update(optimizer, self, LRScheduler._before_update)
+        self._see_newcomers()
         self._pace = Pace()
         self._pace.watch(optimizer, self, written=lambda scheduler: scheduler._course.driver.written["lr"])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._see_newcomers()  # a copied optimizer has lost its hooks
 
     def __setattr__(self, name: str, value: object) -> None:
         # What a class of one's own adds is its affair; "last_epoch" is set at each step.
@@ -113,7 +117,8 @@ class LRScheduler(lr_scheduler.LRScheduler):
         course = self._course
         course.driver.write(step)
         self.last_epoch = step
-        if course.notice is not None:
+        # Before the first update it may be on its way to the step to go on at.
+        if course.notice is not None and (self._pace.made or not course.goes_on_at(step)):
             course.say_notice(stacklevel=2)
         if self._pace.settled:
             return
@@ -121,6 +126,9 @@ class LRScheduler(lr_scheduler.LRScheduler):
             self._pace.jumped()
         elif (mistake := self._pace.called(self.horizon.total_steps)) is not None:
             warnings.warn(mistake, stacklevel=2)
+
+    def _see_newcomers(self) -> None:
+        before_update(self.optimizer, self, LRScheduler._before_update)
 
     def _before_update(self, optimizer: Optimizer) -> None:
         # A group that was added since the last step() would make this update at its bare rate.
@@ -155,7 +163,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
-        self._course.rebase([float(rate) for rate in rates])
+        self._course.rebase(rates)
         if self.last_epoch >= 0:
             self._course.driver.write(self.last_epoch)
 

@@ -505,6 +505,10 @@ def _base_value(group: Group, key: str, index: int) -> float:
             f"cannot schedule {key!r}: it is {value!r} in group {index}, neither a number nor a floating-point tensor"
         )
     kept = f"initial_{key}"
+    if kept in group and not _is_number(group[kept]):
+        raise UsageError(
+            f"group {index} of the optimizer has {kept}={group[kept]!r}, which is no base value; delete it from there"
+        )
     return float(group[kept]) if kept in group else float(value)
 
 
