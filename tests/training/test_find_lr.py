@@ -243,6 +243,14 @@ def frozen_all() -> nn.Module:
     return net().requires_grad_(False)
 
 
+class NeedsLoss(torch.optim.Optimizer):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model.parameters(), {"lr": 0.1})
+
+    def step(self, loss):
+        raise AssertionError("not called")
+
+
 def groups_of(model: nn.Module, **second) -> torch.optim.Optimizer:
     return torch.optim.SGD([{"params": model[0].parameters()}, {"params": model[2].parameters(), **second}], lr=0.1)
 
@@ -275,6 +283,19 @@ ERRORS = {
     "autocast must be": lambda: find(autocast=torch.int8),
     "model must be": lambda: find("resnet8", sgd(net())),
     "optimizer must be": lambda: find(net(), "sgd"),
+    "device must be one of torch's, such as 'cpu' or 'cuda:0', got 'gpu'": lambda: find(device="gpu"),
+    "device must be one of torch's, such as 'cpu' or 'cuda:0', got 3.5": lambda: find(device=3.5),
+    "low must be a positive finite rate, got 'a'": lambda: find(low="a"),
+    "groups must be 'all', 'each' or a group's name, got 0": lambda: find(groups=0),
+    "clip_norm must be positive and finite, got '1'": lambda: find(clip_norm="1"),
+    "loss_fn is the class CrossEntropyLoss; make one of it": lambda: find(loss_fn=nn.CrossEntropyLoss),
+    "loss_fn must be a function, called with (output, target), or None": lambda: find(loss_fn="cross_entropy"),
+    "forward must be a function, called with (model, batch), or None": lambda: find(forward="x"),
+    "progress must be a function": lambda: find(progress="x"),
+    "scaler must be a torch.amp.GradScaler or None, got True": lambda: find(scaler=True),
+    "the loader must be a DataLoader, a list of batches": lambda: find(loader=None),
+    "an object of yours with __iter__, got <function": lambda: find(loader=sgd),
+    "NeedsLoss.step needs loss, which a range test does not know": lambda: find((m := net()), NeedsLoss(m)),
     "device='cuda'": lambda: find(device="cuda"),
 }
 

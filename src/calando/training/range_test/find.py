@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, final
 
 import torch
@@ -66,8 +67,10 @@ class Asked:
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
         for name, rate in (("low", self.low), ("high", self.high)):
-            if rate is not None and not 0 < rate < math.inf:
+            if rate is not None and not (isinstance(rate, Real) and 0 < rate < math.inf):
                 raise UsageError(f"{name} must be a positive finite rate, got {rate!r}")
+        if not isinstance(self.groups, str):
+            raise UsageError(f"groups must be 'all', 'each' or a group's name, got {self.groups!r}")
         if not self.sweep.low * 10 <= self.sweep.high:
             raise UsageError(
                 f"high must be at least ten times low, got low={self.sweep.low:g} and high={self.sweep.high:g}"
@@ -149,7 +152,19 @@ def find_lr(
         UnknownName: a group that the optimizer does not have.
     """
     asked = Asked(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
-    check_lent(model, optimizer, accumulate=accumulate, clip_norm=clip_norm, autocast=autocast)
+    check_lent(
+        model,
+        optimizer,
+        loss_fn=loss_fn,
+        forward=forward,
+        loader=loader,
+        accumulate=accumulate,
+        clip_norm=clip_norm,
+        scaler=scaler,
+        autocast=autocast,
+    )
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress must be a function, called with (updates made, updates expected), got {progress!r}")
     place = device_of(model, device)
     with lending(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
 

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Generator, Iterable
 from inspect import unwrap
+from numbers import Real
 from typing import Any
 
 import torch
@@ -23,8 +24,12 @@ def check_lent(
     model: nn.Module,
     optimizer: Optimizer,
     *,
+    loss_fn: object,
+    forward: object,
+    loader: object,
     accumulate: int,
     clip_norm: float | None,
+    scaler: object,
     autocast: torch.dtype | None,
 ) -> None:
     """Whether these can be trained at all.
@@ -36,9 +41,23 @@ def check_lent(
         raise UsageError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if not isinstance(optimizer, Optimizer):
         raise UsageError(f"optimizer must be a torch optimizer, got {type(optimizer).__name__}")
+    for name, function, wanted in (
+        ("loss_fn", loss_fn, "called with (output, target)"),
+        ("forward", forward, "called with (model, batch)"),
+    ):
+        if isinstance(function, type) and issubclass(function, nn.Module):
+            raise UsageError(f"{name} is the class {function.__name__}; make one of it: {function.__name__}()")
+        if function is not None and not callable(function):
+            raise UsageError(f"{name} must be a function, {wanted}, or None, got {function!r}")
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise UsageError(
+            f"the loader must be a DataLoader, a list of batches, or an object of yours with __iter__, got {loader!r}"
+        )
+    if scaler is not None and not callable(getattr(scaler, "unscale_", None)):
+        raise UsageError(f"scaler must be a torch.amp.GradScaler or None, got {scaler!r}")
     if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
         raise UsageError(f"accumulate must be a whole number from 1, got {accumulate!r}")
-    if clip_norm is not None and not 0 < clip_norm < math.inf:
+    if clip_norm is not None and not (_is_number(clip_norm) and 0 < clip_norm < math.inf):
         raise UsageError(f"clip_norm must be positive and finite, got {clip_norm!r}; leave it out not to clip")
     if autocast is not None and autocast not in (torch.bfloat16, torch.float16):
         raise UsageError(f"autocast must be torch.bfloat16 or torch.float16, got {autocast!r}")
@@ -48,6 +67,10 @@ def check_lent(
         raise UsageError("a range test trains, which inference mode does not allow; call it outside")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def device_of(model: nn.Module, device: torch.device | str | None) -> torch.device:
     """Where batches go.
 
@@ -55,7 +78,10 @@ def device_of(model: nn.Module, device: torch.device | str | None) -> torch.devi
         UsageError: the network is elsewhere.
     """
     there = next((p.device for p in model.parameters()), torch.device("cpu"))
-    wanted = there if device is None else torch.device(device)
+    try:
+        wanted = there if device is None else torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UsageError(f"device must be one of torch's, such as 'cpu' or 'cuda:0', got {device!r}") from None
     if wanted.type != there.type:
         raise UsageError(f"device={str(device)!r}, but the network is on {str(there)!r}; move it there first")
     return wanted
@@ -83,6 +109,12 @@ def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
         put_back: undoes it.
     """
     wanted = inspect.signature(optimizer.step).parameters
+    needed = [one.name for one in wanted.values() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if unknown := [name for name in needed if name != "closure"]:
+        raise UsageError(
+            f"{type(optimizer).__name__}.step needs {', '.join(unknown)}, which a range test does not know; give it "
+            "an optimizer whose step takes nothing or a closure"
+        )
     if "closure" not in wanted and not any(one.kind is one.VAR_POSITIONAL for one in wanted.values()):
         return "none"
     if "closure" in wanted and wanted["closure"].default is inspect.Parameter.empty:
