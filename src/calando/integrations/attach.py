@@ -15,7 +15,7 @@ A CUDA graph that holds `optimizer.step` replays without its hooks: use `calando
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
 from typing import Any, NoReturn, SupportsFloat, SupportsIndex, final
 from weakref import WeakSet, proxy, ref
@@ -240,6 +240,16 @@ class Attached:
             hook.remove()
         if (optimizer := self._optimizer()) is not None:
             _DRIVEN.difference_update(wrapped(optimizer))
+
+    def keep_place(self) -> Callable[[], None]:
+        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        step, course = self._step, self._own_course
+
+        def put_back() -> None:
+            self._step = step
+            course.driver.forget()
+
+        return put_back
 
     def _write_ahead(self) -> None:
         self._course.driver.write(self.step)

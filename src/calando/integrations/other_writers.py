@@ -20,6 +20,7 @@ from weakref import ProxyType, getweakrefs
 
 from torch.optim import Optimizer, lr_scheduler
 
+from calando.integrations.step_hooks import wrapped
 from calando.optim.driver import Driver, Noticed
 
 __all__ = ["Origin", "OtherWriters", "origins"]
@@ -115,7 +116,8 @@ def _in_use(optimizer: Optimizer) -> tuple[list[dict[str, Any]], list[Driver]]:
     # torch keeps no list of an optimizer's schedulers, and a small object's attributes may stand in it or in a
     # dictionary. A driver may know the optimizer by a proxy. This is looked for only where a rate is not ours.
     itself = _itself(optimizer)
-    holders = gc.get_referrers(itself, *(one for one in getweakrefs(itself) if isinstance(one, ProxyType)))
+    known = [itself, *wrapped(itself)]
+    holders = gc.get_referrers(*known, *(ref for one in known for ref in getweakrefs(one) if type(ref) is ProxyType))
     torchs = [_attributes(one) for one in holders]
     torchs = [held for held in torchs if "optimizer" in held and isinstance(held.get("_last_lr"), list)]
     return torchs, [one for one in holders if type(one) is Driver]

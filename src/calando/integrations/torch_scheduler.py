@@ -9,7 +9,7 @@ which things are built and loaded.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -187,6 +187,16 @@ class LRScheduler(lr_scheduler.LRScheduler):
             driver.write(step)
         self.last_epoch = step
         self._pace.jumped()
+
+    def keep_place(self) -> Callable[[], None]:
+        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        step, course = self.last_epoch, self._course
+
+        def put_back() -> None:
+            self.last_epoch = step
+            course.driver.forget()
+
+        return put_back
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
         """Go on, from the present step, on a longer or shorter horizon.

@@ -6,7 +6,7 @@ State is the step, the average, and each controller's state and multiplier; rate
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -235,6 +235,28 @@ class Updates:
         keep_types(optimizer, self._loading_state)
         self._kept, self._loading, self._loading_state = [], {}, {}
         self._driver.write(self.step, multiplier=math.prod(self._multipliers))
+
+    def keep_place(self) -> Callable[[], None]:
+        """What puts the strategy back to where it is now, once the optimizer and the network are as they are now."""
+        plain = {name: getattr(self, name) for name in ("step", "stopped", "_observed", "_dead", "_ahead", "gathered")}
+        states, multipliers = [dict(state) for state in self._states], list(self._multipliers)
+        events, kept = list(self.events), list(self._kept)
+        average = self.average
+        count = 0 if average is None else average.count
+        tensors = [] if average is None else [tensor.clone() for tensor in average.tensors.values()]
+
+        def put_back() -> None:
+            for name, value in plain.items():
+                setattr(self, name, value)
+            self._states, self._multipliers = [dict(state) for state in states], list(multipliers)
+            self.events, self._kept = list(events), list(kept)
+            if average is not None:
+                average.count = count
+                for mine, held in zip(average.tensors.values(), tensors, strict=True):
+                    mine.copy_(held)
+            self._driver.forget()
+
+        return put_back
 
     def observe(
         self, optimizer: Optimizer, *, batch_chance: float | None = None, **seen: float | torch.Tensor | None

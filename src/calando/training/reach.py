@@ -3,6 +3,7 @@
     functions        closure cells, defaults, attributes, and the globals that their code names
     bound methods    the object, and the functions of its class
     partial          function and arguments
+    schedulers       their step and all that they note; so do optimizers that schedules are attached to
     other objects    attributes, slots, and what their class holds; modules too
 
 Each is noted with the cell, name, attribute or entry that it stands in, and such as are made by the first call go
@@ -14,6 +15,7 @@ of installed packages.
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import itertools
 import random
@@ -27,6 +29,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from calando.errors import UsageError
@@ -90,8 +93,13 @@ class _Walk:
             self.seen[id(found)] = found
             if isinstance(found, STATE):
                 self.snapshot.note(found)
+                if isinstance(found, Optimizer):
+                    self._followed(found)
                 if isinstance(found, nn.Module):
                     self._object(found)
+            elif isinstance(found, LRScheduler):
+                self._place(found)
+                self.waiting += self.snapshot.note_container(vars(found))
             elif isinstance(found, MethodType):
                 self._function(found.__func__, owner=found.__self__)
                 self.waiting.append(found.__self__)
@@ -105,6 +113,15 @@ class _Walk:
                 self._container(found)
             elif not isinstance(found, ModuleType):
                 self._object(found)
+
+    def _followed(self, optimizer: Optimizer) -> None:
+        """The place in what drives it by itself: `calando.attach`, `calando.follow`."""
+        for hook in getattr(optimizer, "_optimizer_state_dict_post_hooks", {}).values():
+            self._place(getattr(inspect.unwrap(hook), "__self__", None))
+
+    def _place(self, follower: object) -> None:
+        if callable(keep_place := getattr(follower, "keep_place", None)):
+            self.snapshot.note_state(keep_place, lambda put_back: put_back())
 
     def _function(self, function: Any, *, owner: object = None) -> None:
         if not isinstance(function, FunctionType):
