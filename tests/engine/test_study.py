@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -26,6 +27,7 @@ from calando.engine.limits import Budget, Machine
 from calando.engine.plan import Plan
 from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store
+from calando.report import write_report
 from calando.training import checkpoint
 from calando.workloads.registry import resolve
 
@@ -336,6 +338,20 @@ def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
     summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
     assert summary.results[0].diverged == 2
     assert summary.results[0].test.values == (asked.workload.chance.score,) * 2
+
+
+@pytest.mark.parametrize("rate", ["1e30", "1e12"])
+def test_a_study_of_runs_that_diverged_is_read_whole_and_reported(rate, tmp_path):
+    asked = ask(f"sgd(lr={rate})", seeds=1)
+    summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
+    with Store.open(tmp_path, read_only=True) as store:
+        runs = store.runs()
+    for record in runs.values():
+        assert record.outcome == "diverged"
+        # The loss that ended it was seen, though no update followed.
+        assert len(record.losses) == len(record.rates) == record.steps_done + 1
+        assert np.isfinite(record.losses).tolist() == [True] * record.steps_done + [False]
+    assert write_report(tmp_path, summary, runs, {}, fingerprint="f", command="", figures=()).is_file()
 
 
 @pytest.mark.torture

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -90,6 +91,19 @@ def test_batches_left_out_are_left_out_for_good():
     spec = a_run("sgd(lr=0.05)", workload).model_copy(update={"skips": ((3, 2), (5, 4))})
     state = start(spec, workload)
     assert [batch_index(state, step) for step in range(8)] == [0, 1, 2, 5, 6, 11, 12, 13]
+
+
+@pytest.mark.parametrize("lr", [400.0, 1e-9])
+def test_a_run_that_is_given_up_holds_the_losses_that_were_seen_and_no_other(lr):
+    """Given up by finite losses, it has one an update; by one that is not finite, that one as well."""
+    workload = a_workload(Bare)
+    text = f"sgd(lr={lr}, momentum=0.99) | rollback(every=1, warmup=1, tries=1, patience=2, wait=2)"
+    record = execute(a_run(text, workload, steps=120), workload)
+    assert record.outcome == "diverged"
+    last_was_finite = "loss is nan" not in record.events[-1].text and "loss is inf" not in record.events[-1].text
+    assert len(record.losses) == len(record.rates) == record.steps_done + (not last_was_finite)
+    assert np.isfinite(record.losses).all() == last_was_finite
+    assert (record.rates > 0).all()
 
 
 def test_a_rescued_run_is_resumed_to_the_bit_and_replayed_to_the_bit(tmp_path):

@@ -94,6 +94,7 @@ def put_back(state: TrainState, taken: Capture) -> None:
         state.average.count = int(document["averaged"])
     seen = len(tensors["trace.losses"])
     state.losses[:seen], state.rates[:seen] = tensors["trace.losses"].numpy(), tensors["trace.rates"].numpy()
+    state.losses[seen:], state.rates[seen:] = 0, 0  # of a future that is taken back
     state.step = int(document["step"])
     state.controller_states = [dict(entry) for entry in document["controller_states"]]
     state.multipliers = [float(value) for value in document["multipliers"]]

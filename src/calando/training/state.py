@@ -78,8 +78,9 @@ class TrainState:
 
     @property
     def seen(self) -> int:
-        """Losses computed so far: the one that ended a diverged run was seen, though no update followed."""
-        return self.step + (self.stopped is not None)
+        """Losses computed so far: one that is not finite was seen, though no update followed and the run ended."""
+        ended_by_loss = self.stopped is not None and not np.isfinite(self.losses[self.step : self.step + 1]).all()
+        return self.step + ended_by_loss
 
 
 def start(spec: RunSpec, workload: Workload) -> TrainState:
