@@ -147,6 +147,15 @@ def test_what_errors_advise_works(tmp_path: Path) -> None:
     assert look(tmp_path / "data" / "train").classes == ("c", "d")
 
 
+def test_a_link_to_nothing_and_an_empty_file_are_named(tmp_path: Path) -> None:
+    grown(tmp_path, "cat/1.png", "dog/1.png")
+    with pytest.raises(DataError, match=r"1.png: not an image that can be decoded \(cannot identify image file\)"):
+        read_folder(tmp_path)
+    (tmp_path / "cat" / "0.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"0.png: cannot be read \(No such file or directory\)"):
+        read_folder(tmp_path)
+
+
 def test_a_link_to_a_folder_above_ends(tmp_path: Path) -> None:
     grown(tmp_path, "cat/1.png", "dog/1.png")
     (tmp_path / "cat" / "up").symlink_to(tmp_path)

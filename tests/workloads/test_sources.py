@@ -58,6 +58,11 @@ def test_a_value_that_is_not_finite_is_found_wherever_it_is(place: int, value: f
     source = DatasetSource(TensorDataset(images[few], torch.zeros(3)), origin="x")
     assert source.first_not_finite() == 1
     assert source.take(torch.tensor([0, 0])).first_not_finite() is None
+    # of a part by its number in the whole, which is what a person can look up
+    assert source.take(torch.tensor([0, 1])).first_not_finite() == 1
+    whole = TensorSource(images, torch.zeros(1200, dtype=torch.int64), origin="x")
+    assert whole.take(torch.tensor([1199])).first_not_finite() == 1199
+    assert whole.take(torch.tensor([3, 1199])).take(torch.tensor([1])).first_not_finite() == 1199
 
 
 def test_what_is_fetched_is_a_copy() -> None:

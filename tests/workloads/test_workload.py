@@ -1,15 +1,17 @@
 """Workloads put together in Python: batches are pure, checks are made, the parts are what they say."""
 
+import io
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from calando.errors import DataError, UnknownName, UsageError
+from calando.errors import DataError, DataWarning, UnknownName, UsageError
 from calando.workloads.augment import parse_augment
 from calando.workloads.custom import workload
 from calando.workloads.order import batch_indices
@@ -183,6 +185,64 @@ def not_finite(place: int) -> tuple[torch.Tensor, torch.Tensor]:
     images = images.float()
     images[place, 0, 3, 3] = float("nan")
     return images, labels
+
+
+@pytest.mark.parametrize("place", [0, 7, 31, 59])
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_a_bad_sample_of_what_is_cut_is_named_by_its_own_number(place: int, as_dataset: bool) -> None:
+    images, labels = pair()
+    images = images.float()
+    images[place, 0, 3, 3] = float("nan")
+    train = torch.utils.data.TensorDataset(images, labels) if as_dataset else (images, labels)
+    with pytest.raises(DataError, match=f"train: sample {place} has a NaN"):
+        workload(train=train, model=linear, batch_size=8)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_floats_of_any_width_are_read(kind: torch.dtype) -> None:
+    images, labels = pair()
+    made = workload(train=(images.to(kind), labels), test=(images.float(), labels), model=linear, batch_size=8)
+    rows = torch.arange(6)
+    assert torch.equal(made.test.fetch(rows), images[rows].to(kind).float())
+
+
+def test_sparse_tensors_and_lists_of_labels_are_read() -> None:
+    images, labels = pair()
+    plain = workload(train=(images.float(), labels), model=linear, batch_size=8)
+    for train in ((images.float().to_sparse(), labels), (images.float().numpy(), labels.tolist())):
+        assert workload(train=train, model=linear, batch_size=8).train.fingerprint() == plain.train.fingerprint()
+    with pytest.raises(DataError, match="train: labels must be whole numbers"):
+        workload(train=(images, ["a"] * len(images)), model=linear, batch_size=8)
+    with pytest.raises(DataError, match="train, labels: cannot be made an array"):
+        workload(train=(images, [1, [2, 3]]), model=linear, batch_size=8)
+
+
+def test_parts_of_two_types_need_one_scale() -> None:
+    images, labels = pair()
+    plain = workload(train=(images, labels), test=(images, labels), model=linear, batch_size=8)
+    unit = workload(train=(images, labels), test=(images / 255, labels), model=linear, batch_size=8)
+    assert unit.mean == plain.mean
+    normal = (images / 255 - 0.5) / 0.25
+    for train, test in ((images, images.float()), (images.float(), images), (images, normal), (normal, images)):
+        with pytest.raises(DataError, match="no scale in common; give both in one type and scale"):
+            workload(train=(train, labels), test=(test, labels), model=linear, batch_size=8)
+    workload(train=(normal, labels), test=(images.float(), labels), model=linear, batch_size=8)  # a scale of their own
+
+
+def test_pictures_of_a_dataset_that_are_to_be_turned_are_reported() -> None:
+    exif = Image.Exif()
+    content = []
+    for i in range(30):
+        exif[0x0112] = 6 if i < 4 else 1
+        file = io.BytesIO()
+        Image.fromarray(pair()[0][i, 0].numpy()).save(file, "PNG", exif=exif)
+        content.append((file, i % 3))
+    lying = [(Image.open(file), label) for file, label in content]
+    with pytest.warns(DataWarning, match="4 of 30 PIL images are to be turned by their EXIF") as caught:
+        made = workload(train=lying, model=linear, batch_size=8)
+    assert [str(warning.message) for warning in caught] == list(made.doubts)
+    turned = [(ImageOps.exif_transpose(image), label) for image, label in lying]  # what the line advises
+    assert workload(train=turned, model=linear, batch_size=8).doubts == ()
 
 
 @pytest.mark.parametrize(

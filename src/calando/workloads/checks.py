@@ -67,6 +67,24 @@ def check_parts(parts: Sequence[Source], *, classes: int) -> None:
             )
         if (bad := part.first_not_finite()) is not None:
             raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+    _check_scales(parts)
+
+
+def _check_scales(parts: Sequence[Source]) -> None:
+    """uint8 is read as x / 255. Floats in another part fit that from 0 to 1: their mean is there, their deviation at
+    most 1/2, and other floats have a scale of their own."""
+    whole = next((part for part in parts if part.dtype == torch.uint8), None)
+    for part in parts:
+        if whole is None or part.dtype == torch.uint8:
+            continue
+        found = part.moments()
+        fits = all(-1e-3 <= mean <= 1 + 1e-3 for mean in found.mean) and all(std <= 0.5 + 1e-3 for std in found.std)
+        if not fits:
+            raise DataError(
+                f"{part.origin}: images are floats of mean {found.mean[0]:.3g} and standard deviation "
+                f"{found.std[0]:.3g}, those of {whole.origin} uint8, which are read as x / 255: no scale in common; "
+                "give both in one type and scale"
+            )
 
 
 def check_twin(clean: Source, *, of: Source) -> None:

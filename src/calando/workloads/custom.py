@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from calando.errors import DataWarning, UsageError
+from calando.errors import DataError, DataWarning, UsageError
 from calando.workloads.assemble import assemble
 from calando.workloads.catalog import UNNAMED
 from calando.workloads.data.arrays import as_images, as_labels, reading
@@ -80,7 +80,8 @@ def workload(
         UsageError: any other argument that cannot be.
 
     Warns:
-        DataWarning: two looks at one sample of a part that is evaluated differ: its transforms are random.
+        DataWarning: two looks at one sample of a part that is evaluated differ: its transforms are random. Or PIL
+            images of a Dataset are to be turned by their EXIF, which is its transform's to do.
     """
     check_options(
         batch_size=batch_size,
@@ -124,10 +125,8 @@ def workload(
 
 def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
     """The samples, and how their axes were understood."""
-    if isinstance(samples, tuple | list) and len(samples) == 2 and all(_is_array(part) for part in samples):
-        images, labels = (
-            np.asarray(part.detach().cpu() if isinstance(part, torch.Tensor) else part) for part in samples
-        )
+    if isinstance(samples, tuple | list) and len(samples) == 2 and _is_array(samples[0]):
+        images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")
         tensor = isinstance(samples[0], torch.Tensor)
         pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
         numbers = as_labels(labels, origin=origin)
@@ -135,6 +134,18 @@ def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tupl
         return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)
     found = DatasetSource(samples, origin=origin, channels=channels)
     return found, found.reading
+
+
+def _as_array(values: object, origin: str) -> np.ndarray:
+    """Also of tensors that NumPy has no type for, and of lists."""
+    try:
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu().to_dense()
+            values = values.float() if values.is_floating_point() and values.itemsize < 4 else values
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{origin}: cannot be made an array ({said}); give a plain tensor or array") from error
 
 
 def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
@@ -151,6 +162,12 @@ def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
             f"train: two looks at sample {place} differ: {cut} cut from it get its random transforms too; "
             "give clean=, the same samples in the same order without them, or validation= and test="
         )
+    found += [
+        f"{name}: {source.turned} of {len(source)} PIL images are to be turned by their EXIF and are read as they lie; "
+        "turn them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
+        for name, source in sources.items()
+        if isinstance(source, DatasetSource) and source.turned
+    ]
     return tuple(found)
 
 

@@ -61,11 +61,15 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes:
     """A data set that comes without a test part: one fifth is cut off by the rule of `split.py`.
 
     Raises:
-        DataError: a class with a single sample.
+        DataError: a class with a single sample, or a value that is not finite.
     """
     if len(whole.images) != len(whole.labels):
         counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
         raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
+    if whole.images.dtype.kind == "f":  # by their numbers here: the parts number their samples otherwise
+        for place, image in enumerate(whole.images):
+            if not np.isfinite(image).all():
+                raise DataError(f"{whole.origin}: sample {place} has a NaN or infinite value; correct or remove it")
     if (np.unique(whole.labels, return_counts=True)[1] < 2).any():
         check_enough(whole.labels, cut=WHOLE_CUT, names=class_names)
     kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")

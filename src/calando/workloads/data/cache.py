@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from calando.errors import DataError
+
 __all__ = ["WORTH_SECONDS", "cache_folder", "cached"]
 
 WORTH_SECONDS = 0.5
@@ -66,7 +68,10 @@ def cached(
 def _key(files: Iterable[Path], form: str) -> str:
     digest = hashlib.sha256(f"{_VERSION}|{form}".encode())
     for file in files:
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError as error:  # a link to nothing, or a file that went away
+            raise DataError(f"{file}: cannot be read ({error.strerror}); remove it or put the file back") from error
         digest.update(f"|{file.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 

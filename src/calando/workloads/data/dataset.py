@@ -50,7 +50,8 @@ class MapDataset(Protocol):
 class _Scan:
     """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
 
-    `channels` are where they are in tensors and arrays, `came` says in what form the first image came.
+    `channels` are where they are in tensors and arrays, `came` says in what form the first image came, `turned` how
+    many PIL images are to be turned before they are seen, by their EXIF.
     `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look differs.
     """
 
@@ -61,6 +62,7 @@ class _Scan:
     labels: torch.Tensor
     sums: np.ndarray
     squares: np.ndarray
+    turned: int
     hashes: np.ndarray
     unrepeatable: int | None
 
@@ -105,6 +107,11 @@ class DatasetSource:
         """(C, H, W)."""
         return self._scan.shape
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """uint8 or float32."""
+        return self._scan.dtype
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -126,6 +133,11 @@ class DatasetSource:
         part = self.reading_from(self._dataset)
         part.given, part._rows = self.given, self._rows[rows]
         return part
+
+    @property
+    def turned(self) -> int:
+        """How many PIL images say in their EXIF that they lie on a side, mirrored or upside down."""
+        return self._scan.turned
 
     @property
     def reading(self) -> str:
@@ -168,8 +180,9 @@ class DatasetSource:
 
     def first_not_finite(self) -> int | None:
         """As the first look found them."""
-        bad = np.flatnonzero(~np.isfinite(self._scan.sums[self._rows.numpy()]).all(1))
-        return int(bad[0]) if len(bad) else None
+        rows = self._rows.numpy()
+        bad = np.flatnonzero(~np.isfinite(self._scan.sums[rows]).all(1))
+        return int(rows[bad[0]]) if len(bad) else None
 
     def fingerprint(self) -> bytes:
         """SHA-256 of all labels and of the first, middle and last sample; `hash_of_samples` is of all of them.
@@ -212,15 +225,19 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
     shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
     labels = torch.empty(len(dataset), dtype=torch.int64)
     sums, squares = np.empty((2, len(dataset), shape[0]))
+    turned = 0
     hashes = np.empty((len(dataset), 16), np.uint8)
     for place in range(len(dataset)):
-        image, labels[place] = _sample(dataset, place, origin=origin, channels=channels)
+        name = f"{origin}, sample {place}"
+        content, label = _content(dataset, place, name=name)
+        image, labels[place] = _image(content, name=name, channels=channels), _label(label, name=name)
+        turned += _is_to_be_turned(content)
         _same(image, shape, dtype, origin=f"{origin}, sample {place}")
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
         hashes[place] = _hash(image)
     came = _came(content, channels)
-    return _Scan(shape, dtype, channels, came, labels, sums, squares, hashes, None)
+    return _Scan(shape, dtype, channels, came, labels, sums, squares, turned, hashes, None)
 
 
 def _hash(image: torch.Tensor) -> np.ndarray:
@@ -258,6 +275,14 @@ def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, obj
 
 def _is_pil(image: object) -> bool:
     return hasattr(image, "getbands")
+
+
+def _is_to_be_turned(image: object) -> bool:
+    if not _is_pil(image):
+        return False
+    from calando.workloads.data.picture import orientation_of
+
+    return orientation_of(image) > 1  # type: ignore[arg-type]  # what has bands is PIL's
 
 
 def _shape(image: object) -> tuple[int, ...]:

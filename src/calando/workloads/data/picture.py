@@ -27,7 +27,7 @@ from calando.errors import DataError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Head", "opened", "read_head", "read_pixels"]
+__all__ = ["Head", "opened", "orientation_of", "read_head", "read_pixels"]
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "F", "I", "L", "LA", "La")
@@ -72,7 +72,7 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
     ) as error:
         if isinstance(error, DataError):
             raise
-        reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<file")
+        reason = re.sub(r" ?<_io\.BytesIO object[^>]*>", "", " ".join(str(error).split()))
         raise DataError(f"{name}: not an image that can be decoded ({reason}); replace or remove it") from error
 
 
@@ -254,6 +254,11 @@ def _orientation(picture: Image.Image, seen: Counter[str]) -> int:
         seen["with EXIF that cannot be read: not turned"] += 1
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """What its EXIF says: 1 as it lies, 2 … 8 to be turned or mirrored; 1 where nothing is said."""
+    return _orientation(picture, Counter())
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -44,6 +44,11 @@ class Source(Protocol):
         ...
 
     @property
+    def dtype(self) -> torch.dtype:
+        """uint8 or float32."""
+        ...
+
+    @property
     def origin(self) -> str:
         """What to call it in an error: a file's name, or "test"."""
         ...
@@ -65,7 +70,7 @@ class Source(Protocol):
         ...
 
     def first_not_finite(self) -> int | None:
-        """Position of the first sample with a NaN or infinity."""
+        """The first sample with a NaN or infinity, by its number in what this source was taken from."""
         ...
 
     def fingerprint(self) -> bytes:
@@ -102,7 +107,7 @@ class TensorSource:
         self._rows = torch.arange(len(images)) if rows is None else rows
         self.labels = labels if rows is None else labels[rows]
         self.shape: tuple[int, int, int] = (images.shape[1], images.shape[2], images.shape[3])
-        self.origin = origin
+        self.dtype, self.origin = images.dtype, origin
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -122,7 +127,7 @@ class TensorSource:
         for start in range(0, len(self), _CHUNK):
             good = torch.isfinite(self._chunk(start)).flatten(1).all(1)
             if not good.all():
-                return start + int(good.logical_not().nonzero()[0])
+                return int(self._rows[start + int(good.logical_not().nonzero()[0])])
         return None
 
     def moments(self) -> Moments:
