@@ -139,6 +139,8 @@ SHARDS = [f"train-{i:05}-of-00004.parquet" for i in range(4)]
         (["train_clean.parquet", "train_noisy.parquet"], "several kinds of training files"),
         (["train.parquet", "test.parquet", "test_hard.parquet"], "several kinds of test files"),
         (["train-00000-of-00002-0a1b2c3d4e5f6a7b.parquet"], "missing: train-00001-of-00002.parquet"),
+        (["train/0000.parquet", "train/0002.parquet"], r"missing before 0002.parquet: 0001.parquet; fetch them"),
+        (["train/0001.parquet", "test/0000.parquet"], r"missing before 0001.parquet: 0000.parquet; fetch them"),
         (["a.parquet"], "has no parquet file named train.*it holds a.parquet"),
         ([".a/train.parquet"], "it holds none that is not hidden"),
     ],
@@ -147,6 +149,21 @@ def test_what_is_not_one_whole_set_is_refused(tmp_path: Path, files: list[str], 
     with pytest.raises(DataError, match=told) as refused:
         find_files(touched(tmp_path, *files))
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_was_fetched_twice_is_not_read_twice(
+    tmp_path: Path, samples: Samples, write_parquet: Write
+) -> None:
+    images, labels = samples(20)
+    path = write_parquet(tmp_path / "train.parquet", images, labels.tolist())
+    copy = tmp_path / "train (1).parquet"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"train \(1\).parquet and train.parquet hold the same bytes; remove one"):
+        read_parquet(tmp_path)
+    write_parquet(copy, images[::-1].copy(), labels[::-1].tolist())  # another shard, of the same size or not
+    assert len(find_files(tmp_path).train) == 2
+    copy.unlink()
+    assert len(read_parquet(tmp_path).train.labels) == 16
 
 
 def test_one_configuration_can_be_named(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:

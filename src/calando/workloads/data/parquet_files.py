@@ -6,11 +6,12 @@
 
 What is left of a path without its part, its numbers and words such as "shard" is the configuration that the file
 belongs to: the folders for all files, and the file's name too among those of one part. All files must belong to one. Of
-numbered shards, none may be missing.
+numbered shards, none may be missing, and no file may be there twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from calando.workloads.data.part_names import PARTS, is_hidden, part_of
 __all__ = ["Files", "find_files", "refuse_lone_shard"]
 
 _SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
+_NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
 _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
 _MOST_NAMED = 8
 _CALLED = {"train": "training", "test": "test", "val": "validation"}
@@ -56,7 +58,7 @@ def find_files(root: Path) -> Files:
     """The files below a folder.
 
     Raises:
-        DataError: no training file, several configurations, or a shard missing.
+        DataError: no training file, several configurations, a shard missing, or a file there twice.
     """
     found = [file for file in sorted(root.rglob("*.parquet")) if file.is_file()]
     shown = [file for file in found if not any(is_hidden(name) for name in file.relative_to(root).parts)]
@@ -74,6 +76,7 @@ def find_files(root: Path) -> Files:
     _refuse_several(root, parts["train"], used)
     for kind in (parts["train"], parts["test"] or parts["val"]):
         _refuse_kinds(root, kind)
+        _refuse_copies(root, kind)
     for part in ("train", "test" if parts["test"] else "val"):
         _refuse_incomplete([place.file for place in parts[part]])
     passed_over = []
@@ -140,6 +143,20 @@ def _refuse_kinds(root: Path, places: Sequence[_Place]) -> None:
         )
 
 
+def _refuse_copies(root: Path, places: Sequence[_Place]) -> None:
+    """A file that was fetched twice, "train.parquet" and "train (1).parquet", would count each sample twice."""
+    by_size: dict[int, list[Path]] = {}
+    for place in places:
+        by_size.setdefault(place.file.stat().st_size, []).append(place.file)
+    for size, same in by_size.items():
+        first: dict[bytes, Path] = {}
+        for file in same if size and len(same) > 1 else ():
+            with file.open("rb") as content:
+                other = first.setdefault(hashlib.file_digest(content, "sha256").digest(), file)
+            if other is not file:
+                raise DataError(f"{root}: {other.name} and {file.name} hold the same bytes; remove one of them")
+
+
 def _home(file: Path, root: Path) -> Path:
     """The folder that can be named instead: the parts' folders are below it."""
     folder = file.parent
@@ -156,6 +173,12 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
             key = (file.parent, shard["before"], shard["after"])
             there.setdefault(key, {}).setdefault(int(shard["total"]), set()).add(int(shard["index"]))
             names[key] = shard
+    for numbered_in in sorted({file.parent for file in files}):
+        stems = [file.stem for file in files if file.parent == numbered_in and _NUMBER.fullmatch(file.stem)]
+        gap = sorted(set(range(max(map(int, stems), default=-1) + 1)) - set(map(int, stems)))
+        if gap:
+            named = [f"{i:0{len(stems[0])}}.parquet" for i in gap]
+            raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {_some(named)}; fetch them")
     for key, totals in there.items():
         (folder, before, after), shard = key, names[key]
         if len(totals) > 1:
