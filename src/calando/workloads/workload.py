@@ -161,8 +161,8 @@ class Workload:
         return (
             *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
-                f"{what}: two looks at sample {source.unrepeatable} differ though the generators were seeded alike; a study "
-                "knows it by its labels alone"
+                f"{what}: two looks at sample {source.unrepeatable} differ though the generators were seeded alike; "
+                "a study knows it by its labels alone"
                 for name, what in _PARTS.items()
                 if isinstance(source := getattr(self, name), DatasetSource) and source.unrepeatable is not None
             ),

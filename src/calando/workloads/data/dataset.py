@@ -52,7 +52,8 @@ class _Scan:
 
     `channels` are where they are in tensors and arrays, `came` says in what form the first image came, `turned` how
     many PIL images are to be turned before they are seen, by their EXIF.
-    `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look differs.
+    `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look
+    differs.
     """
 
     shape: tuple[int, int, int]
