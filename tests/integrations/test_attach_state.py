@@ -192,6 +192,22 @@ def test_a_step_that_is_none_is_refused_at_once(step):
     assert attached.step == 4
 
 
+def test_the_state_of_a_scheduler_next_to_others_is_gone_on_from_in_silence():
+    optimizer = optimizer_of(0.1)
+    scheduler = calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=10)
+    for _ in range(4):
+        update(optimizer)
+        scheduler.step()
+    attached = calando.attach(optimizer, "linear(1, 0)", total_steps=10)  # writes the rate of update 0
+    state = scheduler.state_dict()
+    assert state["last_lr"] == [0.1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attached.load_state_dict(state)
+        update(optimizer)
+    assert attached.get_last_lr() == [0.06]
+
+
 def test_what_outlives_its_optimizer_says_so():
     attached = calando.attach(optimizer_of(0.1), "linear(1, 0)", total_steps=10)
     asked = {

@@ -103,6 +103,7 @@ class Course:
         self.driver = Driver(
             optimizer, schedules=schedules, horizon=horizon, added_at=added_at, noticed=writers.noticed
         )
+        self._composes = writers.compose
         self._places: list[int] | None = None  # the updates that have the rates in doubt
         self._doubted = [one for one in found if one.by == "unknown"]
         # What was not said yet, as a state that is loaded may settle it, or where nobody may have seen it.
@@ -239,7 +240,7 @@ class Course:
         self._follow(saved_horizon, base_values=base_values, names=state.get("group_names"), shares=shares)
         if step >= 0:
             self.driver.write(step)
-        if rates is not None:
+        if rates is not None and self._composes:  # what composes with nobody writes its own
             self.driver.put_rates(rates)
         return step
 
