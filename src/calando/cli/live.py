@@ -115,11 +115,11 @@ class _Clock:
         now = time.monotonic()
         if self.began is None:
             if not status.running:
-                return "reckoning"
+                return "unknown yet"
             self.began, self.left = now, status.steps_left
         made = self.left - status.steps_left
         if made <= 0 or now - self.began < 1:
-            return "reckoning"
+            return "unknown yet"
         seconds = round(status.steps_left * (now - self.began) / made)
         hours, minutes = divmod(seconds // 60, 60)
         return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
