@@ -106,7 +106,8 @@ class StrategyResult:
         validation_chose: True where only the run that chose the rate was there to report.
         test: test scores of all final runs, in seed order; None before they are read.
         steps_to_target: by seed, in order; None where the target was not reached; empty while there is no target.
-        diverged, died: how many of all runs of this strategy, trials included.
+        diverged, died: how many of all runs of this strategy, trials included; a run whose test look is not finite
+            counts as diverged.
         steps_trials, steps_final: updates charged, as if each run had been trained alone; a run used by both counts
             as a trial, and so does a range test.
         seconds: training and evaluation time charged for all of them.

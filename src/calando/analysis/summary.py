@@ -3,7 +3,8 @@
 score of a final run      its own; chance where it diverged
 validation                mean over the final runs that did not choose the rate: seeds 1 … n-1 where it was chosen
                           and one of them is done, else what there is
-best                      highest mean test score, once every test score is there; before that, highest validation
+best                      highest mean test score, once every test score is there; before that, highest validation;
+                          of strategies of which a final run finished with finite numbers, where there are any
 updates charged           what each run costs alone; a trial that is also the final run of seed 0 counts as a trial; a
                           range test counts among the trials of every strategy that it was made for
 updates spent             each run's own share, once: what it started from was trained for another
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,15 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
     expected = len(asked) + runs_to_come(asked_by, seeds=study.seeds)
     done = [runs[digest] for digest in asked if digest in runs]
     complete = all(result.test is not None for result in results)
-    ranked = sorted(results, key=lambda result: _rank(result, by_test=complete))
+    usable = {
+        one.name: [
+            runs[digest] for digest in asked.finals if digest in runs and _worked(runs[digest], tests.get(digest))
+        ]
+        for one, asked in zip(results, asked_by, strict=True)
+    }
+    ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, by_test=complete)))
+    if complete:
+        ranked = [ranked[0], *(_no_opponent(one, ranked[0], failed=not usable[one.name]) for one in ranked[1:])]
     begun = any(result.seeds_done for result in results)
     best = ranked[0].name if begun else None
     comparisons: tuple[Comparison, ...] = ()
@@ -59,14 +68,10 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         scores = {result.name: result.test.values for result in ranked if result.test is not None}
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
         coarsest = max((1 / tests[digest].n for digest in asked if digest in tests), default=1.0)
-        untuned = {result.name: result.untuned for result in results}
+        untuned = {result.name: result.untuned for result in ranked}
         comparisons = withhold_verdicts(against_best(best, scores, resolution=coarsest), untuned)
-    prices = {
-        result.name: price_of([runs[digest] for digest in one.finals if digest in runs])
-        for result, one in zip(results, asked_by, strict=True)
-    }
+    prices = {name: price_of(records) for name, records in usable.items()}
     ranges = _range_tests(study)
-    finals = [digest for one in asked_by for digest in one.finals]
     return StudySummary(
         spec=study,
         complete=complete,
@@ -79,7 +84,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             ranked,
             comparisons,
             complete=complete,
-            failed=complete and all(runs[digest].outcome != "finished" or runs[digest].at_chance for digest in finals),
+            failed=complete and all(record.at_chance for records in usable.values() for record in records),
             best=best,
             done=len(done),
             expected=expected,
@@ -93,6 +98,17 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
         advice=advise(ranked, comparisons, prices) if complete else None,
     )
+
+
+def _no_opponent(result: StrategyResult, best: StrategyResult, *, failed: bool) -> StrategyResult:
+    """Where no final run worked and chance is higher than the best that did: no verdict, which would be of chance."""
+    assert result.test is not None
+    assert best.test is not None
+    if result.test.mean <= best.test.mean + 1e-12:
+        return result
+    assert failed, f"{best.name} is not the best"
+    why = "every final run diverged or died"
+    return replace(result, untuned=why, note="; ".join(filter(None, (result.note, f"not tuned out: {why}"))))
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:
@@ -135,8 +151,10 @@ def _result(
         validation_chose=bool(finals) and not unbiased,
         test=_test(finals, tests) if len(finals) == study.seeds else None,
         steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
-        diverged=sum(record.outcome == "diverged" for record in charged.values()),
-        died=sum(record.outcome == "died" for record in charged.values()),
+        diverged=sum(_diverged(record, tests.get(digest)) for digest, record in charged.items()),
+        died=sum(
+            record.outcome == "died" and not _diverged(record, tests.get(digest)) for digest, record in charged.items()
+        ),
         steps_trials=sum(record.updates for digest, record in charged.items() if digest in asked.trials)
         + (0 if centre is None else centre.updates),
         steps_final=sum(record.updates for digest, record in charged.items() if digest not in asked.trials),
@@ -151,6 +169,15 @@ def _trial(record: RunRecord) -> Trial:
     return Trial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
 
 
+def _diverged(record: RunRecord, look: TestScore | None) -> bool:
+    """Whether a run did, or its test look, where there is one, found what is not finite."""
+    return record.outcome == "diverged" or (look is not None and not math.isfinite(look.loss))
+
+
+def _worked(record: RunRecord, look: TestScore | None) -> bool:
+    return record.outcome == "finished" and not _diverged(record, look)
+
+
 def _test(finals: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> Spread | None:
     scores = []
     for digest, record in finals.items():
@@ -160,7 +187,7 @@ def _test(finals: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> Sp
         elif look is None:
             return None
         else:
-            scores.append(look.score)
+            scores.append(record.chance if _diverged(record, look) else look.score)
     return _spread(scores)
 
 

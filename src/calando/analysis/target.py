@@ -1,12 +1,13 @@
 """Steps to target: how soon a run first reaches a validation score.
 
-    steps(run, target) = min { e.step : e an evaluation of the run, e.score >= target }
+    steps(run, target) = min { e.step : e an evaluation of the run, e.score >= target, e.loss finite }
 
 The target, unless given, is the best score of a fixed rate: what you would have without any policy.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -27,7 +28,7 @@ def steps_to_target(record: RunRecord, target: float) -> int | None:
 
     Exact to the evaluation cadence. A run that reached the target and diverged later did reach it.
     """
-    return next((look.step for look in record.evaluations if look.score >= target), None)
+    return next((e.step for e in record.evaluations if e.score >= target and math.isfinite(e.loss)), None)
 
 
 def has_fixed_rate(strategy: StrategySpec) -> bool:

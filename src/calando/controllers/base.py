@@ -54,6 +54,9 @@ class Observation:
         slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
             before and after it; of a quadratic loss, d H d. Where a controller wants them; else None.
         ahead: the first parameter group's rate at the next update as it is scheduled, without multipliers. Likewise.
+        broken: what was found not finite behind a finite loss, in words, such as "validation loss is nan"; "" where
+            nothing was, or nobody looked. The loss is that before the update: what the update itself ruins is seen
+            where weights are evaluated.
     """
 
     step: int
@@ -67,6 +70,7 @@ class Observation:
     slope: float | None = None
     curvature: float | None = None
     ahead: float | None = None
+    broken: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,11 @@
-"""Divergence watch: a run whose loss is not finite ends at that step. Every run carries it."""
+"""Divergence watch: a run that is not finite ends at that step. Every run carries it.
+
+    loss         of every batch; its update is not made
+    broken       weights, outputs and validation losses, where the network is evaluated; after the last update always
+
+An infinite loss counts as well, whosever it is: it has no gradient to go on with. A loss that may be infinite, such as
+the logarithm of a probability of zero, is to be bounded where it is worked out.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +14,12 @@ from dataclasses import dataclass
 
 from calando.controllers.base import Action, Observation, State, Wants
 
-__all__ = ["Divergence"]
+__all__ = ["Divergence", "not_finite"]
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Stop where the training loss is nan or infinite.
+    """Stop where the training loss, or anything that an evaluation saw, is nan or infinite.
 
     >>> _, action = Divergence().respond({}, Observation(step=7, loss=float("nan")))
     >>> action.stop
@@ -28,7 +35,16 @@ class Divergence:
         return Wants()
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
-        """Ask for a stop at the first non-finite loss."""
-        if math.isfinite(observation.loss):
-            return state, Action()
-        return state, Action(stop=f"loss is {observation.loss} at step {observation.step}")
+        """Ask for a stop at the first thing that is not finite."""
+        return state, Action(stop=not_finite(observation) or None)
+
+
+def not_finite(observation: Observation) -> str:
+    """What is not finite, and when; "" where all is.
+
+    >>> not_finite(Observation(step=7, loss=0.5, broken="weights are not finite"))
+    'weights are not finite after step 7'
+    """
+    if not math.isfinite(observation.loss):
+        return f"loss is {observation.loss} at step {observation.step}"
+    return f"{observation.broken} after step {observation.step}" if observation.broken else ""

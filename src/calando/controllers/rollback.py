@@ -34,6 +34,7 @@ import math
 from dataclasses import dataclass
 
 from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.divergence import not_finite
 from calando.controllers.level import empty_level, level_of, remember_level
 from calando.controllers.spike import LEAST, empty_window, is_high, remember
 from calando.errors import UsageError
@@ -109,8 +110,8 @@ class Rollback:
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """Remember the loss; ask to go back where the run went wrong, and to keep its state where all is well."""
         loss, chance = observation.loss, observation.chance
-        if not math.isfinite(loss):
-            return self._go_back(state, f"loss is {loss} at step {observation.step}")
+        if broken := not_finite(observation):
+            return self._go_back(state, broken)
         nothing = state["first"] if chance is None else chance
         high = is_high(state, loss, chance=nothing, batch_chance=observation.batch_chance)
         state = dict(state)

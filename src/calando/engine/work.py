@@ -174,4 +174,4 @@ def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
             execute(job.spec, workload, folder=folder, keep=True)
             load_weights(state.network, folder)
         loss, score = evaluate(state.network, own, own.test, lane=job.spec.lane)
-    return TestScore(score=score, loss=loss, n=len(workload.test))
+    return TestScore(score=score, loss=loss if math.isfinite(loss) else math.inf, n=len(workload.test))

@@ -29,6 +29,7 @@ from calando.records import StrategySpec
 from calando.schedules.span import Horizon
 from calando.training.average import RunningAverage
 from calando.training.batch_norm import statistics_of
+from calando.training.finite import all_finite, network_broken
 from calando.training.rewind import KEPT
 from calando.training.snapshot import Snapshot
 from calando.training.update import dead_share
@@ -268,9 +269,11 @@ class Updates:
         wanted = [controller.wants(self.step).seen for controller in self.controllers]
         self._check_seen(given, wanted)
         self._observed = self.step
+        ruined = self._ruined(given)
         observation = Observation(
             **{"loss": 0.0, **given},
             step=self.step - 1,
+            broken=ruined or _not_finite(given),
             chance=self._chance,
             batch_chance=batch_chance,
             dead=self._dead,
@@ -279,7 +282,8 @@ class Updates:
         for index, controller in enumerate(self.controllers):
             if wanted[index] in given:
                 self._states[index], answers[index] = controller.respond(self._states[index], observation)
-        stops = [action.stop for action in answers.values() if action.stop is not None]
+        stops = [f"{ruined} after step {self.step - 1}"] if ruined else []
+        stops += [action.stop for action in answers.values() if action.stop is not None]
         rewinding = [index for index, action in answers.items() if action.rewind]
         said = tuple(action.event for action in answers.values() if action.event)
         if stops and not rewinding:
@@ -298,6 +302,19 @@ class Updates:
         if any(action.keep for action in answers.values()):
             self._keep(optimizer)
         return said
+
+    def _ruined(self, given: Mapping[str, float]) -> str:
+        """Which weights are not finite, in words, or "".
+
+        Looked at after the last update, where an evaluation is reported, and where something given is not finite. The
+        loss of an update is that before it, and an infinite one need not have ruined anything.
+        """
+        evaluated = given.keys() != {"loss"}
+        if self.step < self.total_steps and not evaluated and all(map(math.isfinite, given.values())):
+            return ""
+        if self.average is not None and not all_finite(self.average.tensors.values()):
+            return "the average of the weights is not finite"
+        return network_broken(self._network)
 
     def _check_seen(self, given: Mapping[str, float], wanted: list[str]) -> None:
         if self.step == self._observed:
@@ -340,6 +357,12 @@ class Updates:
 
 def _training(layers: Iterable[nn.modules.batchnorm._BatchNorm]) -> list[nn.modules.batchnorm._BatchNorm]:
     return [layer for layer in layers if layer.training]
+
+
+def _not_finite(given: Mapping[str, float]) -> str:
+    """Which result of an evaluation is not finite, in words, or ""."""
+    wrong = (f"{name.replace('_', ' ')} is {value}" for name, value in given.items() if not math.isfinite(value))
+    return next(wrong, "")
 
 
 def _number(name: str, value: Any) -> float:

@@ -2,7 +2,7 @@
 
 Outcomes:
     finished    the horizon was reached
-    diverged    a loss was not finite; the run stopped there. Its score counts as chance
+    diverged    a loss, the weights or an evaluation was not finite; the run stopped there. Its score counts as chance
     died        the horizon was reached, but the training loss ends at chance level (the entropy of the training
                 labels): networks without normalisation die rather than explode
 
@@ -29,8 +29,8 @@ class Evaluation:
 
     Args:
         step: updates done before it.
-        loss: mean cross-entropy (no label smoothing); may be non-finite.
-        score: share of samples classified rightly, in [0, 1].
+        loss: mean cross-entropy (no label smoothing); may be non-finite, and says nothing good of the score then.
+        score: share of samples classified rightly, in [0, 1]; chance where the loss is not finite.
         raw_loss, raw_score: of the weights that are trained, where those evaluated are an average of them; else None.
     """
 
@@ -46,8 +46,8 @@ class TestScore:
     """The one look at the test part, from the final weights, once every training of the study is done.
 
     Args:
-        score: share of samples classified rightly, in [0, 1]; chance where the run diverged.
-        loss: mean cross-entropy; infinite where the run diverged.
+        score: share of samples classified rightly, in [0, 1]; chance where the run diverged, or the loss is not finite.
+        loss: mean cross-entropy; infinite where the run diverged, or an output was not finite.
         n: test samples; the score's resolution is 1 / n.
     """
 

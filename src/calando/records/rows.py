@@ -150,6 +150,12 @@ class RunReader:
         run, theirs = self._specs.read(spec)
         if theirs != digest or outcome not in _OUTCOMES:
             raise Damaged(f"run {digest} does not match its own spec")
+        looks, happened = read_evaluations(evaluations), () if events == "[]" else read_events(events)
+        if outcome != "diverged" and looks and not math.isfinite(looks[-1].loss):
+            # Earlier versions looked at training losses alone, which are those before each update.
+            outcome = "diverged"
+            text = f"validation loss is {looks[-1].loss} at the end: this counts as diverged"
+            happened = (*happened, Event(step=max(0, steps_done - 1), kind="diverged", text=text))
         if host not in self._hosts:
             self._hosts[host] = json.loads(host)
         seen = steps_done + (outcome == "diverged")  # the loss that ended the run, though no update followed it
@@ -160,9 +166,9 @@ class RunReader:
             steps_done=steps_done,
             losses=losses,
             rates=rates,
-            evaluations=read_evaluations(evaluations),
+            evaluations=looks,
             chance=chance,
-            events=() if events == "[]" else read_events(events),
+            events=happened,
             skips=() if skips == "[]" else tuple((step, count) for step, count in json.loads(skips)),
             undone=undone,
             second_passes=second_passes,

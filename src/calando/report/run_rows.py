@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,6 +61,8 @@ def run_rows(
 def _row(
     digest: str, record: RunRecord, test: TestScore | None, *, users: Mapping[str, None], roles: Mapping[str, None]
 ) -> RunRow:
+    # As `calando.analysis.summary` counts them.
+    diverged = record.outcome == "diverged" or (test is not None and not math.isfinite(test.loss))
     return RunRow(
         digest=digest,
         strategy=", ".join(users),
@@ -69,7 +72,7 @@ def _row(
         outcome=record.outcome + (" at chance" if record.at_chance and record.outcome != "diverged" else ""),
         steps=_steps(record),
         validation=percent(record.score),
-        test=percent(test.score) if test else ABSENT,
+        test=ABSENT if test is None else percent(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
         host=", ".join(f"{key} {value}" for key, value in record.host.items()),
         events=tuple((count(event.step), event.text) for event in record.events),

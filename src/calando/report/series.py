@@ -132,7 +132,7 @@ def score_band(records: Sequence[RunRecord], *, points: int = 160) -> Band | Non
         steps = steps[np.unique(np.linspace(0, len(steps) - 1, points).round().astype(np.int64))]
     rows = np.full((len(records), len(steps)), np.nan)
     for row, record in zip(rows, records, strict=True):
-        known = {look.step: look.score for look in record.evaluations}
+        known = {look.step: look.score for look in record.evaluations if np.isfinite(look.loss)}
         if record.outcome == "diverged":
             row[steps >= record.steps_done] = record.chance
         for place, step in enumerate(steps):

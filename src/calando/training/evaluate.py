@@ -1,10 +1,15 @@
 """Evaluation: mean cross-entropy and share of right answers on a part of the data, gradients off.
 
 loss  = 1/n * sum of -log p(label)      without label smoothing
-score = 1/n * sum of [argmax == label]  in [0, 1]
+score = 1/n * sum of [argmax == label]  in [0, 1]; chance where the loss is not finite
+
+The argmax of nan is the first class, whose share would look like a score. An output that is not finite makes the loss
+so too, but for -inf at other classes than the label: a mask of classes, which hides nothing.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -35,4 +40,5 @@ def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane
             total_loss += float(F.cross_entropy(outputs.float(), labels, reduction="sum"))
             right += int((outputs.argmax(1) == labels).sum())
     network.train(training)
-    return total_loss / len(part), right / len(part)
+    loss = total_loss / len(part)
+    return loss, right / len(part) if math.isfinite(loss) else workload.chance.score

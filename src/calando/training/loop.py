@@ -4,7 +4,7 @@ Update t, for t = 0, 1, …:
     rates      the driver writes  base * schedule(t) * controllers' multipliers
     batch      samples and augmentation are functions of (seed, t), and of the batches that a rewind left out
     gradient   mean over `accumulate` micro-batches
-    watch      a loss that is not finite changes no weight
+    watch      a loss that is not finite changes no weight; weights, outputs and losses are looked at where evaluated
     update     optimizer.step() along the gradient, clipped to `clip_norm`, with what the method wants of it; the
                average takes it in
     evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluated`
@@ -27,6 +27,7 @@ from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
 from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated
+from calando.training.finite import network_broken
 from calando.training.foreign import Quiet
 from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
@@ -80,9 +81,9 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         state.step += 1
         if state.average is not None:
             state.average.update(step)
-        found = None
+        found, broken = None, ""
         if state.step % spec.evaluate_every == 0 or state.step == spec.steps:
-            found = _evaluate(state, workload)
+            found, broken = _evaluate(state, workload)
             state.evaluations.append(found)
         _observe(
             state,
@@ -98,6 +99,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
                 slope=slope,
                 curvature=curvature,
                 ahead=state.driver.values(step + 1)["lr"][0] if any(want.ahead for want in wants) else None,
+                broken=broken,
             ),
         )
         if watch is not None and watch(state):
@@ -187,17 +189,29 @@ def _first_pass(state: TrainState) -> bool:
     return all(event.kind != "rewind" or event.step < state.step for event in state.events)
 
 
-def _evaluate(state: TrainState, workload: Workload) -> Evaluation:
-    """On the validation part; of an average, the weights that are trained as well."""
+def _evaluate(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
+    """On the validation part; of an average, the weights that are trained as well. And what is not finite, or ""."""
     lane, part = state.spec.lane, workload.validation
     with evaluated_weights(state, workload) as others:
         loss, score = evaluate(state.network, workload, part, lane=lane)
+        broken = _broken(state, loss, others=others)
         if others and state.step == state.spec.steps:
             state.evaluated = {name: value.clone() for name, value in state.network.state_dict().items()}
-    if state.average is None or not others:
-        return Evaluation(step=state.step, loss=loss, score=score)
+    if not others:
+        return Evaluation(step=state.step, loss=loss, score=score), broken
+    if state.average is None:
+        return Evaluation(step=state.step, loss=loss, score=score), broken or network_broken(state.network)
     raw_loss, raw_score = evaluate(state.network, workload, part, lane=lane)
-    return Evaluation(step=state.step, loss=loss, score=score, raw_loss=raw_loss, raw_score=raw_score)
+    looked = Evaluation(step=state.step, loss=loss, score=score, raw_loss=raw_loss, raw_score=raw_score)
+    return looked, broken or _broken(state, raw_loss, others=False)
+
+
+def _broken(state: TrainState, loss: float, *, others: bool) -> str:
+    """What is not finite of the weights that the network holds and their validation loss, in words, or ""."""
+    of = " of the evaluated weights" * others
+    if wrong := network_broken(state.network):
+        return wrong.replace("weights", "evaluated weights") if others else wrong
+    return "" if math.isfinite(loss) else f"validation loss{of} is {loss}"
 
 
 def _observe(state: TrainState, observation: Observation) -> None:

@@ -132,6 +132,8 @@ def hold_rate(
 ) -> np.ndarray:
     """float64[steps or fewer]: losses of training at one rate; it ends where one is not finite, which is the last.
 
+    A loss is that before its update: the last one is nan as well where the last update left weights not finite.
+
     Raises:
         UsageError: a batch that is not finite whatever the rate.
     """
@@ -144,6 +146,8 @@ def hold_rate(
         tick()
         if not reading.finite:
             blame_batch(update, start_again)
+    if math.isfinite(losses[-1]) and not update.weights_finite():
+        losses[-1] = math.nan
     return np.array(losses)
 
 

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from calando.errors import CalandoError, UsageError
 from calando.optim.methods import Closure
 from calando.optim.strategy_checks import check_clipping
+from calando.training.finite import all_finite
 from calando.training.range_test.loss import LentLoss, moved
 
 __all__ = ["LentUpdate", "Reading"]
@@ -116,6 +117,10 @@ class LentUpdate:
         reading = self._gradients(self.drawn)
         self.optimizer.zero_grad(set_to_none=True)
         return reading
+
+    def weights_finite(self) -> bool:
+        """Whether all weights are, on every rank."""
+        return self._agreed(Reading(0.0, finite=all_finite(self._parameters))).finite
 
     def _gradients(self, drawn: list[Any]) -> Reading:
         """The loss, and gradients as the optimizer is to have them."""
