@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.schedules.sizes import LEAST, MOST
 
 if TYPE_CHECKING:
     from calando.analysis.results import Edge
@@ -23,7 +24,7 @@ __all__ = ["further_rates", "log_grid", "next_rate_of_old", "written"]
 # Of a rate, and of the ratio of two rates that were each written so.
 HALF_A_PERCENT, OF_A_RATIO = 0.005, 0.0101
 
-LOWEST, HIGHEST = 1e-30, 1e30
+LOWEST, HIGHEST = LEAST, MOST
 """Where grids end that go on: optimizers multiply by a rate in single precision."""
 
 

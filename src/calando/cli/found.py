@@ -59,12 +59,13 @@ def _measure(asked: RunSpec, workload: Workload, path: Path, *, quiet: bool) -> 
 def _read(path: Path, digest: str) -> RangeRecord | None:
     """What was found before, for the same run; None: nothing."""
     from calando.errors import CorruptFile
+    from calando.records.plain_file import read_plain
     from calando.records.record import range_record_of
 
     if not path.exists():
         return None
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_plain(path, most=2**20))
         return range_record_of(said["found"]) if said["run"] == digest else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged; remove it, and the range test is made again") from error

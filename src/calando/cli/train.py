@@ -129,6 +129,7 @@ def _refuse_another(folder: Path, spec: RunSpec, workload: Workload, *, quiet: b
     """Say in the folder what is run in it: spec, data, network and loss; or see that they are the same."""
     from calando.errors import CorruptFile, UsageError
     from calando.records.files import write_atomically
+    from calando.records.plain_file import read_plain
     from calando.training.identity import identify, recognised
 
     path, data = folder / "spec.json", workload.fingerprint
@@ -137,10 +138,10 @@ def _refuse_another(folder: Path, spec: RunSpec, workload: Workload, *, quiet: b
         write_atomically(path, json.dumps(said, indent=2).encode())
         return
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_plain(path, most=2**20))
         theirs, trained_on = type(spec).model_validate(said["spec"]), said["data"]
         kept = str(said.get("identity", ""))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
     if theirs.digest() != spec.digest():
         raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")

@@ -18,7 +18,7 @@ from calando.engine.limits import GIVEN, MOST_THREADS, Budget, Machine
 from calando.errors import UsageError
 from calando.optim import find_method, read_strategy, strategy_curves
 from calando.optim.installed import check_installed
-from calando.optim.strategies import bind_average
+from calando.optim.strategies import at_rate, bind_average
 from calando.optim.strategy_checks import check_clipping
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
@@ -71,7 +71,7 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
     check_installed(read)
-    return tuple(strategy.at_rate(lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
+    return tuple(at_rate(strategy, lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
 
 
 def _why_none(strategies: Sequence[StrategySpec]) -> str:

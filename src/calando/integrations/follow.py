@@ -33,7 +33,10 @@ from calando.integrations.step_hooks import StepHooks
 from calando.integrations.updates import Updates
 from calando.optim import find_method, read_strategy
 from calando.optim.installed import check_installed
+from calando.optim.strategies import at_rate
 from calando.records import StrategySpec
+from calando.schedules.checks import quote
+from calando.schedules.sizes import check_rate
 from calando.training.batch_norm import gathering_statistics
 from calando.training.evaluated import BATCHES
 from calando.training.lent import lending, undisturbed_loader
@@ -41,6 +44,8 @@ from calando.training.range_test.loss import moved
 from calando.workloads.chance import Chance, chance_of
 
 __all__ = ["Following", "follow"]
+
+MOST_CLASSES = 1_000_000
 
 Forward = Callable[[nn.Module, Any], object]
 
@@ -326,8 +331,10 @@ class Following:
                 f"(usual for {self._method.name}: {usual})"
             )
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-            raise UsageError(f"lr must be a positive finite number, got {rate!r}")
-        return float(rate)
+            raise UsageError(f"lr must be a positive finite number, got {quote(rate)}")
+        rate = check_rate("lr", rate)
+        at_rate(self.strategy, rate)
+        return rate
 
 
 def _chance(given: object) -> float | Chance | None:
@@ -344,6 +351,8 @@ def _chance(given: object) -> float | Chance | None:
         raise UsageError(f"{wanted}, got {len(labels)} numbers of {labels.dtype}")
     if (classes := int(labels.max()) + 1) < 2:
         raise UsageError(f"{wanted}, got one class alone")
+    if classes > MOST_CLASSES:
+        raise UsageError(f"{wanted}, which go up to {classes - 1} here; number the classes 0, 1, 2 … without gaps")
     return chance_of(labels.long(), classes=classes)
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from calando.errors import UnknownName, UsageError
 from calando.schedules import Curve, Schedule
+from calando.schedules.sizes import LEAST, check_products, check_size
 from calando.schedules.span import Horizon
 
 if TYPE_CHECKING:
@@ -441,6 +442,9 @@ class Driver:
         start = step - step % ahead
         blocks = [track.curve(np.arange(start, start + ahead)).tolist() for track in tracks]
         for track, block in zip(tracks, blocks, strict=True):
+            base = max((abs(base) for _, base in (*track.numbers, *track.others)), default=0.0)
+            check_products(track.key, base, np.asarray(block), first=start)
+        for track, block in zip(tracks, blocks, strict=True):
             track.multipliers[:] = block
         self._start, self._ahead = start, ahead
 
@@ -509,7 +513,9 @@ def _base_value(group: Group, key: str, index: int) -> float:
         raise UsageError(
             f"group {index} of the optimizer has {kept}={group[kept]!r}, which is no base value; delete it from there"
         )
-    return float(group[kept]) if kept in group else float(value)
+    base = float(group[kept]) if kept in group else float(value)
+    check_size(f"{key} of group {index}", base, least=LEAST if key == "lr" else 0.0)
+    return base
 
 
 def _unshare(groups: Sequence[Group], keys: Iterable[str]) -> None:

@@ -25,15 +25,16 @@ from calando.optim.averaging import Average
 from calando.optim.controllers_text import AVERAGES, CONTROLLERS, average_of, call_text, called, controller_of
 from calando.optim.methods import METHODS, find_method
 from calando.optim.presets import PRESETS
-from calando.optim.strategy_checks import check_parts, check_rate_curves
+from calando.optim.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
 from calando.optim.strategy_file import read_fields
 from calando.records import StrategySpec
 from calando.records.horizon import horizon_text
 from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
-from calando.schedules.checks import did_you_mean
+from calando.schedules.checks import did_you_mean, quote
+from calando.schedules.sizes import check_rate
 from calando.schedules.span import Horizon
 
-__all__ = ["bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
+__all__ = ["at_rate", "bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
 
 HORIZON = "horizon"
 
@@ -121,6 +122,20 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             "horizon": horizon,
         }
     )
+
+
+def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategySpec:
+    """The strategy at a base rate that is given with it.
+
+    Raises:
+        UsageError: single precision holds no such rate, or not what its schedule makes of it.
+
+    >>> at_rate(parse_strategy("sgd | cosine(1, 0)"), 0.1).text
+    'sgd(lr=0.1) | cosine(1, 0)'
+    """
+    rate = check_rate(what, lr)
+    check_scheduled_rate(rate, strategy_curves(strategy, **_LONG)["lr"])
+    return strategy.at_rate(rate)
 
 
 def bind_strategy(
@@ -231,8 +246,8 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
     if lr == "auto":
         return None, options
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not (0 < lr < math.inf):
-        raise UsageError(f"{call.name}: lr must be a positive finite number or auto, got {lr!r} in {text!r}")
-    return float(lr), options
+        raise UsageError(f"{call.name}: lr must be a positive finite number or auto, got {quote(lr)} in {text!r}")
+    return check_rate(f"{call.name}: lr", lr, where=f" in {text!r}"), options
 
 
 def _checked(fields: Mapping[str, Any]) -> StrategySpec:
@@ -245,7 +260,11 @@ def _checked(fields: Mapping[str, Any]) -> StrategySpec:
         first = error.errors()[0]
         raise UsageError(f"strategy {fields['name']!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     check_parts(strategy, method, settled)
-    check_rate_curves(method, strategy_curves(strategy, **_LONG)["lr"])
+    curves = strategy_curves(strategy, **_LONG)
+    check_rate_curves(method, curves["lr"])
+    if strategy.lr is not None:
+        check_rate(f"{method.name}: lr", strategy.lr)
+        check_scheduled_rate(strategy.lr, curves["lr"])
     bind_strategy(strategy, **_LONG)
     bind_average(strategy, **_LONG)
     return strategy

@@ -19,8 +19,9 @@ from calando.optim.driver import BETAS
 from calando.optim.methods import Closure, Method
 from calando.records import StrategySpec
 from calando.schedules import Curve
+from calando.schedules.sizes import check_products
 
-__all__ = ["check_clipping", "check_parts", "check_rate_curves"]
+__all__ = ["check_clipping", "check_parts", "check_rate_curves", "check_scheduled_rate"]
 
 
 def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, Any]) -> None:
@@ -70,15 +71,30 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
     if method.schedules != "warmup":
         return
     for curve in curves:
-        last = curve.total_steps - 1
-        # places at all scales: a schedule may speak in steps, epochs or shares
-        places = np.unique([*np.linspace(0, last, 1025).round(), *np.geomspace(1, last, 257).round()])
-        values = curve(places)
+        values = curve(_places(curve))
         if not values.max() <= values[-1] * (1 + 1e-9):
             raise UsageError(
                 f"{method.name} needs no decay, and this schedule of its rate ends at {values[-1]:g} of "
                 f"{values.max():g}; keep the warmup alone, as in linear(0, 1, over='5%'), got {str(curve.schedule)!r}"
             )
+
+
+def check_scheduled_rate(lr: float, curves: Sequence[Curve]) -> None:
+    """Refuse rates that single precision does not hold, as far as a look at many updates shows them.
+
+    The driver looks at all of them, when it comes there.
+
+    Raises:
+        UsageError: a rate is too large, or all are too small.
+    """
+    for curve in curves:
+        check_products("lr", lr, np.asarray(curve(_places(curve))))
+
+
+def _places(curve: Curve) -> np.ndarray:
+    """Updates at all scales: a schedule may speak in steps, epochs or shares."""
+    last = curve.total_steps - 1
+    return np.unique([*np.linspace(0, last, 1025).round(), *np.geomspace(1, last, 257).round()])
 
 
 def check_clipping(name: str, closure: Closure | None) -> None:

@@ -14,15 +14,19 @@ or, in one, `strategy = "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)"`.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from types import UnionType
 from typing import Any
 
 from calando.errors import UnknownName, UsageError
-from calando.records.files import read_bytes
+from calando.records.plain_file import read_plain
+from calando.schedules.sizes import check_rate
 
 __all__ = ["read_fields"]
+
+MOST_BYTES = 2**20
 
 _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
     ("name", str, "text"),
@@ -45,12 +49,12 @@ def read_fields(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read, is not TOML, or has a wrong, missing or second key.
     """
     try:
-        fields = tomllib.loads(read_bytes(path).decode())
+        fields = tomllib.loads(read_plain(path, most=MOST_BYTES).decode("utf-8").replace("\r\n", "\n"))
     except OSError as error:
         raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
     except RecursionError as error:
         raise UsageError(f"strategy file {str(path)!r} is nested too deeply") from error
-    except ValueError as error:  # TOML's, UTF-8's, or that of a number with thousands of digits
+    except ValueError as error:  # TOML's, that of its encoding, or numbers of thousands of digits
         raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
     for key in fields:
         if key not in _KNOWN:
@@ -68,5 +72,7 @@ def read_fields(path: Path) -> dict[str, Any]:
         raise UsageError(
             f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
         )
+    if isinstance(rate := fields.get("lr"), int | float) and rate > 0 and rate != math.inf:
+        check_rate(f"strategy file {str(path)!r}: lr", rate)
     fields.setdefault("name", path.stem)
     return fields

@@ -14,7 +14,7 @@ import torch
 
 from calando.errors import UsageError
 from calando.workloads.augment import parse_augment
-from calando.workloads.checks import check_moments, check_parts, check_twin, count_classes
+from calando.workloads.checks import check_moments, check_normalised, check_parts, check_twin, count_classes
 from calando.workloads.data.source import Moments, Source
 from calando.workloads.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
 from calando.workloads.order import steps_per_epoch
@@ -68,6 +68,8 @@ def assemble(
     check_parts([train, validation, test], classes=count)
     steps_per_epoch(len(train), batch_size)
     moments = normalisation(train)
+    for part in (validation, test):
+        check_normalised(part, by=moments, of=train.origin)
     channels, height, width = train.shape
     augmentation = parse_augment(augment)
     augmentation.check_fits(height, width)

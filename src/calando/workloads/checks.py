@@ -7,13 +7,15 @@ one shape and kind in every part; every value finite; pixels that are not all eq
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
 from calando.errors import DataError
+from calando.schedules.sizes import LEAST, MOST
 from calando.workloads.data.source import Moments, Source
 
-__all__ = ["check_moments", "check_parts", "check_twin", "count_classes"]
+__all__ = ["check_moments", "check_normalised", "check_parts", "check_twin", "count_classes"]
 
 
 def count_classes(train: Source, *, names: Sequence[str] | None = None, classes: int | None = None) -> int:
@@ -34,12 +36,13 @@ def count_classes(train: Source, *, names: Sequence[str] | None = None, classes:
         )
     if count < 2:
         raise DataError(f"{train.origin}: holds a single class, so there is nothing to tell apart; give at least two")
-    present = torch.bincount(train.labels, minlength=count)
-    if (missing := (present == 0).nonzero().flatten()).numel():
-        shown = ", ".join(str(int(label)) for label in missing[:5]) + (" …" if len(missing) > 5 else "")
+    present = set(train.labels.unique().tolist())  # not by counting, which makes room up to the largest label
+    if lost := count - len(present):
+        missing = list(islice((label for label in range(count) if label not in present), 5))
+        shown = ", ".join(map(str, missing)) + (" …" if lost > 5 else "")
         remedy = "number the classes 0, 1, 2 … without gaps"
         if names is not None and len(names) == count:
-            called = ", ".join(repr(names[int(label)]) for label in missing[:5]) + (" …" if len(missing) > 5 else "")
+            called = ", ".join(repr(names[label]) for label in missing) + (" …" if lost > 5 else "")
             remedy = f"add samples of {called}, or leave the name out and " + remedy
         raise DataError(f"{train.origin}: no training sample of class {shown} of {count}; {remedy}")
     return count
@@ -109,7 +112,30 @@ def check_moments(moments: Moments, *, origin: str) -> None:
     """Some channel varies.
 
     Raises:
-        DataError: all pixels of every channel are equal.
+        DataError: all pixels of every channel are equal, or vary by what single precision cannot normalise.
     """
+    for channel, (mean, std) in enumerate(zip(moments.mean, moments.std, strict=True)):
+        if 0 < std < LEAST or max(std, abs(mean)) > MOST:
+            raise DataError(
+                f"{origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, which "
+                "single precision cannot normalise; scale the images to values of a size near 1"
+            )
     if not any(std > 0 for std in moments.std):
         raise DataError(f"{origin}: every pixel of every image is the same; look at how the images were written")
+
+
+def check_normalised(part: Source, *, by: Moments, of: str) -> None:
+    """A part that is not trained on stays finite when it is normalised by what is.
+
+    Raises:
+        DataError: it does not.
+    """
+    if part.fetch(torch.tensor([0])).dtype == torch.uint8:
+        return
+    mine = part.moments()
+    for channel, (mean, std, center, unit) in enumerate(zip(mine.mean, mine.std, by.mean, by.std, strict=True)):
+        if not max(abs(mean - center), std, abs(mean)) / unit <= MOST:
+            raise DataError(
+                f"{part.origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, "
+                f"but those of {of} {center:.3g} and {unit:.3g}, by which they are normalised; scale all parts alike"
+            )

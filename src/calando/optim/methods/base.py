@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UnknownName, UsageError
 from calando.optim.groups import decay_group_names, split_by_decay
+from calando.schedules.checks import quote
+from calando.schedules.sizes import LEAST, check_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,9 +42,11 @@ class Number:
         """The number, if it is in range."""
         wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"{name} must be {wanted}, got {value!r}")
+            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
         if not (self.low < value if self.open_low else self.low <= value) or not value < self.high:
-            raise UsageError(f"{name} must be {wanted}, got {value!r}")
+            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
+        # A small weight decay is as good as none; what must not be 0 is divided by.
+        check_size(name, value, least=LEAST if self.open_low else 0.0)
         return value
 
 

@@ -23,6 +23,8 @@ from calando.errors import UnknownName, UsageError
 from calando.optim.driver import Driver, group_name
 from calando.optim.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.schedules import constant
+from calando.schedules.checks import quote
+from calando.schedules.sizes import check_rate
 from calando.schedules.span import Horizon
 from calando.training.lent import lending
 from calando.training.range_test.found import Found, FoundRate, held
@@ -68,7 +70,9 @@ class Asked:
                 raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
         for name, rate in (("low", self.low), ("high", self.high)):
             if rate is not None and not (isinstance(rate, Real) and 0 < rate < math.inf):
-                raise UsageError(f"{name} must be a positive finite rate, got {rate!r}")
+                raise UsageError(f"{name} must be a positive finite rate, got {quote(rate)}")
+            if rate is not None:
+                check_rate(name, rate)
         if not isinstance(self.groups, str):
             raise UsageError(f"groups must be 'all', 'each' or a group's name, got {self.groups!r}")
         if not self.sweep.low * 10 <= self.sweep.high:

@@ -63,7 +63,11 @@ class SharesSeen:
             counts = found.double().transpose(0, 1).flatten(1).sum(1)
         else:
             named = found.flatten()
-            counts = torch.bincount(named[named != self._ignored].long(), minlength=output.shape[1]).double()
+            named = named[named != self._ignored].long()
+            # Counting makes room up to the largest, whatever it is.
+            if len(named) and not 0 <= int(named.min()) <= int(named.max()) < output.shape[1]:
+                return
+            counts = torch.bincount(named, minlength=output.shape[1]).double()
         self._counts = counts if self._counts is None else self._counts + counts
 
     @property

@@ -109,7 +109,8 @@ def as_images(
     if array.dtype == np.uint8:
         return array
     if np.issubdtype(array.dtype, np.floating):
-        return array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # beyond single precision: infinite, and refused as such
+            return array.astype(np.float32, copy=False)
     raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {to_floats(array.dtype)}")
 
 
@@ -161,6 +162,10 @@ def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
         array = array[:, 0]
     if array.ndim != 1:
         raise DataError(f"{origin}: labels must be one class number a sample, got an array of shape {array.shape}")
+    if array.dtype.kind in "iuf" and len(array):
+        for label in (array.max(), array.min()):
+            if np.isfinite(label) and not -(2**31) <= label < 2**31:
+                raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {label}")
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():

@@ -78,6 +78,8 @@ def _key(files: Iterable[Path], form: str) -> str:
 
 def _load(path: Path) -> tuple[np.ndarray, list[str]] | None:
     try:
+        if not path.is_file():
+            return None
         images = np.load(path, mmap_mode="c")  # copy on write: torch wants arrays it could write to
         if not isinstance(images, np.memmap) or images.dtype not in (np.uint8, np.float32) or images.ndim != 4:
             return None

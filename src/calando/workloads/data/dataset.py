@@ -343,7 +343,9 @@ def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:
 def _label(label: object, *, name: str) -> int:
     value = np.asarray(label)
     if value.size == 1 and value.dtype.kind in "biuf" and float(value.item()).is_integer():
-        return int(value.item())
+        number = int(value.item())
+        if -(2**31) <= number < 2**31:
+            return number
     raise DataError(f"{name}: the label must be a whole number 0 … classes-1, got {label!r}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
+from calando.records.plain_file import read_plain
 from calando.workloads.data.arrays import ArrayData, Part, with_test
 from calando.workloads.data.cache import cached
 from calando.workloads.data.images import decode_all
@@ -22,6 +23,8 @@ from calando.workloads.data.told import parts_told, repeats_told
 from calando.workloads.data.tree import look
 
 __all__ = ["read_folder"]
+
+MOST_BYTES = 2**30
 
 
 def read_folder(path: Path) -> ArrayData:
@@ -56,6 +59,6 @@ def read_folder(path: Path) -> ArrayData:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_plain(file, most=MOST_BYTES)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from error

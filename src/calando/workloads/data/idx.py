@@ -11,11 +11,15 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from calando.errors import DataError
+from calando.records.plain_file import open_plain
 from calando.workloads.data.arrays import ArrayData, Part
 
 __all__ = ["FASHION_CLASSES", "has_idx", "read_idx", "read_idx_folder"]
@@ -37,6 +41,8 @@ _FILES = (
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
 _HEADER_BYTES = 4
+_MOST_BYTES, _MOST_AXES = 2**29, 8  # eleven times Fashion-MNIST's largest file
+_BLOCK = 2**20
 
 
 def has_idx(folder: Path) -> bool:
@@ -60,22 +66,41 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         DataError: missing, truncated, or not IDX of uint8.
     """
-    content = _content(path)
-    if len(content) < _HEADER_BYTES or content[:3] != b"\x00\x00\x08":
-        raise DataError(
-            f"{path}: not an IDX file of unsigned bytes (begins with {content[:4].hex(' ')}); fetch it again"
-        )
-    axes = content[3]
-    start = _HEADER_BYTES + 4 * axes
-    if len(content) < start:
+    try:
+        with open_plain(path) as file, _unpacked(file, path) as content:
+            return _read(content, path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: is missing; fetch it, e.g. calando data get fashion-mnist") from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"{path}: cannot be read ({reason}); it is damaged: fetch it again") from error
+
+
+def _read(content: BinaryIO, path: Path) -> np.ndarray:
+    """What the header says and not a byte more is unpacked: it may go on without end."""
+    head = content.read(_HEADER_BYTES)
+    if len(head) < _HEADER_BYTES or head[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path}: not an IDX file of unsigned bytes (begins with {head.hex(' ')}); fetch it again")
+    axes = head[3]
+    sizes = content.read(4 * axes)
+    if len(sizes) < 4 * axes:
         raise DataError(f"{path}: ends within its header; fetch it again")
-    shape = struct.unpack(f">{axes}I", content[_HEADER_BYTES:start])
-    if len(content) - start != math.prod(shape):
+    shape = struct.unpack(f">{axes}I", sizes)
+    wanted = math.prod(shape)
+    if wanted > _MOST_BYTES or axes > _MOST_AXES:
         raise DataError(
-            f"{path}: holds {len(content) - start} bytes of data where its header says {math.prod(shape)}; "
-            "fetch it again"
+            f"{path}: its header says {wanted} bytes of data in {axes} axes, more than the {_MOST_BYTES} that are "
+            "read; fetch it again"
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()
+    data, got = np.empty(wanted, np.uint8), 0
+    while got < wanted and (block := content.read(min(_BLOCK, wanted - got))):
+        data[got : got + len(block)] = np.frombuffer(block, np.uint8)
+        got += len(block)
+    more = len(content.read(1))
+    if got + more != wanted:
+        holds = f"more than {got}" if more else f"{got}"
+        raise DataError(f"{path}: holds {holds} bytes of data where its header says {wanted}; fetch it again")
+    return data.reshape(shape)
 
 
 def _part(images_path: Path, labels_path: Path) -> Part:
@@ -92,11 +117,10 @@ def _file(folder: Path, name: str) -> Path:
     return plain if plain.is_file() else folder / f"{name}.gz"
 
 
-def _content(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: is missing; fetch it, e.g. calando data get fashion-mnist") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); it is damaged: fetch it again") from error
+@contextmanager
+def _unpacked(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    if path.suffix != ".gz":
+        yield file
+        return
+    with gzip.open(file) as content:
+        yield cast("BinaryIO", content)

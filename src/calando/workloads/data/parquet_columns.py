@@ -14,6 +14,8 @@ from calando.errors import DataError
 __all__ = ["Labels", "read_images", "read_labels"]
 
 _IMAGE_NAMES = ("image", "img")
+_ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
+_MOST_ROWS, _ROWS_AT_ONCE = 50_000_000, 256
 _LABEL_NAMES = ("label", "labels", "fine_label", "target")
 
 
@@ -49,7 +51,7 @@ def read_labels(file: Path) -> Labels:
         schema = pyarrow.parquet.read_schema(file)
         _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
         name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
-        column = pyarrow.parquet.read_table(file, columns=[name], use_threads=False).column(name).to_pylist()
+        column = _unpacked(file, name).to_pylist()
     if None in column:
         raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
     return Labels(file, column, _class_names(schema.metadata or {}, name))
@@ -68,9 +70,45 @@ def read_images(files: Sequence[Path]) -> Any:
     for file in files:
         with _reading(file):
             name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
-            table = pyarrow.parquet.read_table(file, columns=[name], use_threads=False)
-            chunks += _encoded(table.column(name), file=file).chunks
+            chunks += _encoded(_unpacked(file, name), file=file).chunks
     return pyarrow.chunked_array(chunks, pyarrow.large_binary())
+
+
+def _unpacked(file: Path, name: str) -> Any:
+    """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may say a long value very often.
+
+    Raises:
+        DataError: it unpacks to much more than the file is long.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    chunks: list[Any] = []
+    most = max(_ALWAYS_BYTES, _MOST_RATIO * file.stat().st_size)
+    with pyarrow.parquet.ParquetFile(file) as source:
+        facts = source.metadata
+        groups = [facts.row_group(index) for index in range(facts.num_row_groups)]
+        pieces = [group.column(place) for group in groups for place in range(group.num_columns)]
+        size = sum(one.total_uncompressed_size for one in pieces if one.path_in_schema.split(".")[0] == name)
+        if facts.num_rows > _MOST_ROWS:
+            raise DataError(
+                f"{file}: has {facts.num_rows:,} rows, more than the {_MOST_ROWS:,} that are read; split it"
+            )
+        _refuse_more(file, name, size, most)
+        size = 0
+        for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name], use_threads=False):
+            size += batch.nbytes
+            _refuse_more(file, name, size, most)
+            chunks.append(batch.column(0))
+        return pyarrow.chunked_array(chunks, source.schema_arrow.field(name).type)
+
+
+def _refuse_more(file: Path, name: str, size: int, most: int) -> None:
+    if size > most:
+        raise DataError(
+            f"{file}: column {name} unpacks to more than {most >> 20:,} MiB, which is no data set of pictures; write "
+            "it again"
+        )
 
 
 @contextmanager

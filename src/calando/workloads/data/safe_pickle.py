@@ -32,6 +32,7 @@ _ADMITTED = frozenset(
         *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
     )
 )
+_MOST_INSTRUCTIONS, _MOST_NUMBER = 200_000, 2**60
 _MEMO = frozenset(("PUT", "LONG_BINPUT"))
 
 
@@ -47,26 +48,31 @@ class _Type:
 
 
 class _Array:
-    """Stands in for numpy.ndarray: keeps its shape, memory order and bytes."""
+    """Stands in for numpy.ndarray: keeps its shape, memory order and bytes, as they came: text is made bytes once."""
 
-    value: np.ndarray | None = None
+    _state: tuple[tuple[int, ...], bool, bytes | str] | None = None
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
             raise pickle.UnpicklingError("holds an array of unknown form")
         _, shape, kind, fortran, content = state
-        if isinstance(content, str):
-            content = content.encode("latin1")
         sizes = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
         if (
             not sizes
             or not isinstance(kind, _Type)
-            or not isinstance(content, bytes)
+            or not isinstance(content, bytes | str)
             or math.prod(shape) != len(content)
         ):
             raise pickle.UnpicklingError("holds an array whose bytes do not fit its shape")
-        flat = np.frombuffer(content, dtype=np.uint8)
-        self.value = flat.reshape(shape, order="F" if fortran else "C")
+        self._state = shape, bool(fortran), content
+
+    def pixels(self) -> np.ndarray | None:
+        """The array; None where nothing was put into it."""
+        if self._state is None:
+            return None
+        shape, fortran, content = self._state
+        flat = np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, dtype=np.uint8)
+        return flat.reshape(shape, order="F" if fortran else "C")
 
 
 class _Function:
@@ -88,23 +94,33 @@ def _array(_: tuple[object, ...]) -> _Array:
     return _Array()
 
 
-def _bytes(arguments: tuple[object, ...]) -> bytes:
-    if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
-        raise pickle.UnpicklingError("holds text in an unknown encoding")
-    return arguments[0].encode("latin1")
-
-
 _NAMES: dict[tuple[str, str], object] = {
     ("numpy.core.multiarray", "_reconstruct"): _Function(_array),
     ("numpy._core.multiarray", "_reconstruct"): _Function(_array),
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _Function(_bytes),
 }
 
 
 class _Reader(pickle.Unpickler):
-    """Looks names up in our own list and nowhere else."""
+    """Looks names up in our own list and nowhere else.
+
+    Args:
+        content: the pickle. It may name one long text again and again; no more is unpacked than it is long.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self._left = len(content)
+        self._names = {**_NAMES, ("_codecs", "encode"): _Function(self._bytes), ("numpy", "ndarray"): _Array}
+
+    def _bytes(self, arguments: tuple[object, ...]) -> bytes:
+        if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
+            raise pickle.UnpicklingError("holds text in an unknown encoding")
+        self._left -= len(arguments[0])
+        if self._left < 0:
+            raise pickle.UnpicklingError("unpacks to more than it holds")
+        return arguments[0].encode("latin1")
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
         """A stand-in.
@@ -112,9 +128,9 @@ class _Reader(pickle.Unpickler):
         Raises:
             pickle.UnpicklingError: any other name.
         """
-        if (module_name, global_name) not in _NAMES:
+        if (module_name, global_name) not in self._names:
             raise pickle.UnpicklingError(f"names {module_name}.{global_name}, which such data do not need")
-        return _NAMES[module_name, global_name]
+        return self._names[module_name, global_name]
 
 
 def load_arrays(content: bytes, *, origin: str) -> dict[str, object]:
@@ -134,10 +150,10 @@ def load_arrays(content: bytes, *, origin: str) -> dict[str, object]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pickletools warns of odd escapes in what is refused anyway
             _check_instructions(content)
-        data = _Reader(io.BytesIO(content), encoding="latin1").load()
+        data = _Reader(content).load()
         if not isinstance(data, dict):
             raise pickle.UnpicklingError("does not hold a dict")
-        return {_text(key): value.value if isinstance(value, _Array) else value for key, value in data.items()}
+        return {_text(key): value.pixels() if isinstance(value, _Array) else value for key, value in data.items()}
     except (
         AttributeError,
         EOFError,
@@ -159,7 +175,11 @@ def _text(key: object) -> str:
 
 
 def _check_instructions(content: bytes) -> None:
-    for opcode, argument, _ in pickletools.genops(content):
+    for place, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if place >= _MOST_INSTRUCTIONS:
+            raise pickle.UnpicklingError(f"has over {_MOST_INSTRUCTIONS:,} instructions, which such data do not need")
+        if isinstance(argument, int) and abs(argument) >= _MOST_NUMBER:
+            raise pickle.UnpicklingError("holds a number that is no label")  # keys like it would collide
         if opcode.name not in _ADMITTED:
             raise pickle.UnpicklingError(f"uses the instruction {opcode.name}, which such data do not need")
         if opcode.name in _MEMO and isinstance(argument, int) and argument > len(content):
