@@ -114,7 +114,7 @@ LABELS = member((4,), bytes([0, 1, 0, 1]))
         (member((4, 8, 8), bytes(256)), 2**32 - 2, "would unpack to 4,294,967,"),
         (member((2**32 - 2 - 128,), bytes(256)), 2**32 - 2, "would unpack to"),
         (member((10**12, 8, 8), dtype="|V0"), None, "its header says"),
-        (member((4, 8, 8), dtype="|O"), None, "pickled"),
+        (member((4, 8, 8), dtype="|O"), None, "allow_pickle"),
         (bytes(40 * 2**20), None, "not an archive that can be read"),
     ],
 )
