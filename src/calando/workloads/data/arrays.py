@@ -164,7 +164,7 @@ def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
         raise DataError(f"{origin}: labels must be one class number a sample, got an array of shape {array.shape}")
     if array.dtype.kind in "iuf" and len(array):
         for label in (array.max(), array.min()):
-            if np.isfinite(label) and not -(2**31) <= label < 2**31:
+            if np.isfinite(label) and not -(2**63) <= int(label) < 2**63:
                 raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {label}")
     if array.dtype.kind in "iu":
         return array.astype(np.int64)

@@ -344,7 +344,7 @@ def _label(label: object, *, name: str) -> int:
     value = np.asarray(label)
     if value.size == 1 and value.dtype.kind in "biuf" and float(value.item()).is_integer():
         number = int(value.item())
-        if -(2**31) <= number < 2**31:
+        if -(2**63) <= number < 2**63:
             return number
     raise DataError(f"{name}: the label must be a whole number 0 … classes-1, got {label!r}")
 
