@@ -39,12 +39,15 @@ __all__ = [
 ]
 
 
+MANY = 20  # choices; more would bury the suggestion
+NEAREST = 3
+
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories of what a terminal obeys, hides, reorders or cannot encode."""
 
 
 def is_plain(text: str) -> bool:
-    """Whether the text is one line in which everything can be seen.
+    r"""Whether the text is one line in which everything can be seen.
 
     >>> is_plain("cosine, 10 % \u00e9"), is_plain("red\x1b[31m"), is_plain("two\nlines")
     (True, False, False)
@@ -53,10 +56,10 @@ def is_plain(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """The text as one line that does nothing to a terminal: what cannot be seen is written as Python would.
+    r"""The text as one line that does nothing to a terminal: what cannot be seen is written as Python would.
 
     >>> print(plain("clear\x1b[2J, and\nanother line"))
-    clear\\x1b[2J, and another line
+    clear\x1b[2J, and another line
     """
     if is_plain(text):
         return text
@@ -77,11 +80,18 @@ class UnknownName(UsageError):
 
     >>> print(UnknownName("strategy", "cosin", ["cosine", "step"]))
     unknown strategy 'cosin'; did you mean 'cosine'? choices: cosine, step
+
+    Of many choices, the nearest few are named where one is near.
     """
 
     def __init__(self, kind: str, name: str, choices: Iterable[str], *, hint: str = "") -> None:
         known = sorted(choices)
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=NEAREST)
+        if near and len(known) > MANY:
+            super().__init__(
+                f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?{hint and ' '}{hint}"
+            )
+            return
         guess = f"; did you mean {near[0]!r}?" if near else ";"
         tail = f"; {hint}" if hint else ""
         super().__init__(f"unknown {kind} {name!r}{guess} choices: {', '.join(known)}{tail}")
@@ -91,7 +101,7 @@ class ScheduleTextError(UsageError):
     """A schedule or strategy text that does not parse, with the place marked.
 
     >>> print(ScheduleTextError("expected ')'", "cosine(1, 0", 11))
-    expected ')' at character 12 of 'cosine(1, 0' -> here: cosine(1, 0<!>
+    expected ')', at character 12 of 'cosine(1, 0' -> here: cosine(1, 0<!>
     """
 
     def __init__(self, problem: str, text: str, position: int) -> None:
@@ -99,7 +109,7 @@ class ScheduleTextError(UsageError):
         start, stop = max(0, position - 40), position + 20
         place = plain(f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}")
         shown = text if len(text) <= 60 else text[:57] + "…"
-        super().__init__(f"{problem} at character {position + 1} of {shown!r} -> here: {place}")
+        super().__init__(f"{problem}, at character {position + 1} of {shown!r} -> here: {place}")
 
 
 class DataError(UsageError):

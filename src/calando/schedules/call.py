@@ -50,7 +50,7 @@ class Call:
 
         >>> from calando.schedules import parse_call
         >>> print(parse_call("sgd(lr=0)").error("lr must be above 0", value="lr"))
-        lr must be above 0 at character 8 of 'sgd(lr=0)' -> here: sgd(lr=<!>0)
+        lr must be above 0, at character 8 of 'sgd(lr=0)' -> here: sgd(lr=<!>0)
         """
         place = self.start
         if name is not None:
@@ -70,7 +70,7 @@ class Call:
         >>> parse_call("round(2.5, ndigit=1)").apply(round)
         Traceback (most recent call last):
         calando.errors.ScheduleTextError: round has no argument 'ndigit'; did you mean 'ndigits'? it is
-        round(number, ndigits=None) at character 12 of 'round(2.5, ndigit=1)' -> here: round(2.5, <!>ndigit=1)
+        round(number, ndigits=None), at character 12 of 'round(2.5, ndigit=1)' -> here: round(2.5, <!>ndigit=1)
         """
         whole = signature_text(self.name, function)
         parameters = inspect.signature(function).parameters

@@ -57,8 +57,8 @@ def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
     linear(0, 1, over='5%') >> cosine(1, 0)
     >>> parse("cosin(1, 0)")
     Traceback (most recent call last):
-    calando.errors.ScheduleTextError: unknown schedule 'cosin'; did you mean 'cosine'? `calando schedules` lists all
-    at character 1 of 'cosin(1, 0)' -> here: <!>cosin(1, 0)
+    calando.errors.ScheduleTextError: unknown schedule 'cosin'; did you mean 'cosine'? `calando schedules` lists
+    all, at character 1 of 'cosin(1, 0)' -> here: <!>cosin(1, 0)
     """
     expressions = _Expressions()
     reader = Reader(text, offset=offset, whole=whole, expression=expressions.read)
