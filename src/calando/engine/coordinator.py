@@ -148,7 +148,8 @@ def _open_or_create(
         larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
         if store.fingerprint != workload.fingerprint:
             raise UsageError(
-                f"the data has changed since study {str(folder)!r} was started; name another --study to start anew"
+                f"the data has changed since study {str(folder)!r} was started; fix the seed of random data, or "
+                "name another --study"
             )
         identity, notes = recognised(
             store.identity, workload, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
