@@ -219,3 +219,16 @@ class StudySummary:
     updates_spent: int
     seconds_spent: float
     advice: Advice | None = None
+
+    def __str__(self) -> str:
+        """The headline, and a line for each strategy: what a notebook shows."""
+        verdicts = {one.strategy: one.verdict for one in self.comparisons}
+        lines = [self.headline]
+        for one in self.results:
+            rate = "rate open" if one.lr is None else f"rate {one.lr:.3g}"
+            score = "no test score" if one.test is None else f"test {100 * one.test.mean:.2f} % (n = {one.test.n})"
+            verdict = verdicts.get(one.name, "")
+            lines.append(f"  {one.name}: {rate}, {score}{verdict and f', {verdict}'}")
+        return "\n".join(lines)
+
+    __repr__ = __str__

@@ -142,6 +142,8 @@ class Found:
         parts = [f"group {name}\n{found}" for name, found in self.groups.items()]
         return "\n\n".join([*parts, f"{self.updates} updates in all"])
 
+    __repr__ = __str__  # a notebook shows this
+
     def to_json(self) -> str:
         """Everything, as JSON text; what is not finite becomes null."""
         return json.dumps({"updates": self.updates, "groups": {k: _plain(v) for k, v in self.groups.items()}})
