@@ -51,7 +51,7 @@ def test_a_best_one_needs_no_choice():
 
 def test_of_those_that_are_level_the_cheapest():
     advice = advised(a_result("a", decades=3), a_result("b"), a_result("c"), a=200, b=100, c=150)
-    assert (advice.name, advice.level, advice.why) == ("b", ("a", "b", "c"), "the cheapest to train")
+    assert (advice.name, advice.level, advice.why) == ("b", ("a", "b", "c"), "it is the cheapest to train")
 
 
 def test_times_count_where_they_differ_much():
@@ -63,18 +63,18 @@ def test_times_count_where_they_differ_much():
 
 def test_then_the_widest_band_of_rates():
     advice = advised(a_result("a", decades=None), a_result("b", decades=1.25), a_result("c", decades=0.5))
-    assert (advice.name, advice.why) == ("b", "a band of rates 1.2 decades wide, the widest")
+    assert (advice.name, advice.why) == ("b", "it has the widest band of good rates (1.2 decades)")
     dearer = advised(a_result("a", decades=3), a_result("b", decades=0.5), a_result("c"), a=200)
     assert (dearer.name, dearer.why) == (
         "c",
-        "as cheap as any, and a band of rates 1.0 decades wide, the widest of those",
+        "of the cheapest it has the widest band of good rates (1.0 decades)",
     )
 
 
 def test_then_the_higher_score():
     advice = advised(a_result("a"), a_result("b"))
     assert advice.name == "a"
-    assert advice.why == "the highest score of those that cost as little and have as wide a band of rates"
+    assert advice.why == "it scores highest of those with the lowest cost and the widest band of good rates"
 
 
 def test_a_score_far_below_is_not_preferred_for_its_price():

@@ -155,7 +155,7 @@ def test_what_cannot_be_told_apart_is_said_so(fake, study):
     first = summary.best
     other = ({"cosine", "fixed"} - {first}).pop()
     assert f"{first} scores highest: test " in summary.headline
-    assert f"It beats step; it cannot be told from {other} at n = 3." in summary.headline
+    assert f"It beats step; it cannot be distinguished from {other} at n = 3." in summary.headline
 
 
 def test_nothing_told_apart_names_the_fastest(fake):
@@ -168,7 +168,7 @@ def test_nothing_told_apart_names_the_fastest(fake):
         wobble(study, dict.fromkeys(names, 0.9), size=0.01),
     )
     assert {c.verdict for c in summary.comparisons} == {"cannot distinguish"}
-    assert "but no other strategy can be told from it at n = 3." in summary.headline
+    assert "but no other strategy can be distinguished from it at n = 3." in summary.headline
     assert summary.headline.endswith(
         "Of those that reached the target at every seed, bbb did so soonest (median 50 steps)."
     )
@@ -181,7 +181,7 @@ def test_many_names_are_counted(fake):
     base = dict.fromkeys(names, 0.5) | {"best": 0.950, "also": 0.949}
     summary = finished(fake, study, lambda run: 0.9, lambda run: base[name_of(study, run)] + 0.004 * (run.seed % 2))
     # "best" and "also" differ by one thousandth at every seed: no more than rounding could make.
-    assert "It beats 8 others; it cannot be told from also at n = 3." in summary.headline
+    assert "It beats 8 others; it cannot be distinguished from also at n = 3." in summary.headline
 
 
 def test_a_strategy_alone(fake):

@@ -105,7 +105,7 @@ def test_a_rate_that_was_given_is_what_is_compared(fake):
 def test_a_tie_with_a_strategy_on_its_edge_is_not_called_one(fake):
     summary = concluded(fake, {"best": inside, "edge": rising, "like": inside}, {"best": 0.9, "edge": 0.9, "like": 0.9})
     assert verdicts(summary) == {"edge": "not tuned out", "like": "cannot distinguish"}
-    assert "cannot be told from like at n = 3. edge is not tuned out" in summary.headline
+    assert "cannot be distinguished from like at n = 3. edge is not tuned out" in summary.headline
     assert summary.advice.level == ("best", "like")
 
 

@@ -147,7 +147,7 @@ def test_the_live_display_shows_each_worker(study, tmp_path, capsys, monkeypatch
     with following(study, tmp_path, quiet=False) as listen:
         listen(under_way)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
-    assert "2 of 6 runs done, 1 running, 3 queued, time left unknown yet" in drawn
+    assert "2 of 6 runs done, 1 running, 3 queued, ETA unknown yet" in drawn
     assert re.search(r"worker 1 +fixed lr=0.1 seed 1 +step 5/20 +rate 0.0125 +loss 1.500", drawn)
 
 

@@ -129,7 +129,7 @@ def test_rate_and_loss_are_drawn_live(calando, monkeypatch):
     ended = calando(*QUICK, "--out", "run")
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ended.err)
     assert "sgd(lr=0.05, momentum=0.9) | cosine(1, 0)" in drawn
-    assert re.search(r"step [1-4]/4 +rate 0\.\d+ +loss \d\.\d{3} +time left", drawn)
+    assert re.search(r"step [1-4]/4 +rate 0\.\d+ +loss \d\.\d{3} +ETA", drawn)
     assert any(0x2801 <= ord(letter) <= 0x28FF for letter in drawn), "no braille dot is set"
 
 

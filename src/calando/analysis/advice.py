@@ -81,12 +81,12 @@ def advise(
     if len(near) == 1:
         why = "the others score more than a point lower"
     elif len(cheap) == 1:
-        why = "the cheapest to train"
+        why = "it is the cheapest to train"
     elif [_width(result) for result in cheap].count(widest) == 1:
-        band = f"a band of rates {widest:.1f} decades wide"
-        why = f"{band}, the widest" if len(cheap) == len(near) else f"as cheap as any, and {band}, the widest of those"
+        band = f"band of good rates ({widest:.1f} decades)"
+        why = f"it has the widest {band}" if len(cheap) == len(near) else f"of the cheapest it has the widest {band}"
     else:
-        why = "the highest score of those that cost as little and have as wide a band of rates"
+        why = "it scores highest of those with the lowest cost and the widest band of good rates"
     return Advice(name=chosen.name, text=chosen.text, level=level, why=why)
 
 

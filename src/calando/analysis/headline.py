@@ -62,7 +62,7 @@ def headline(
         return f"{highest}.{untuned}"
     if not beaten:
         all_open = len(open_) > 1 and len(open_) == len(comparisons)
-        others = f"no other strategy can be told from it at n = {n}" if all_open else _unclear(open_, n)
+        others = f"no other strategy can be distinguished from it at n = {n}" if all_open else _unclear(open_, n)
         return f"{highest}, but {others}.{untuned}{fastest}"
     if first.untuned:
         but = f", but {_unclear(open_, n)}" if open_ else ""
@@ -101,7 +101,7 @@ def _untuned(ranked: Sequence[StrategyResult]) -> str:
 
 
 def _unclear(names: Sequence[str], n: int) -> str:
-    return f"it cannot be told from {_join(names)} at n = {n}"
+    return f"it cannot be distinguished from {_join(names)} at n = {n}"
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:

@@ -52,7 +52,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="FAMILY",
-            help="instead of strategies: the presets adaptive, decayed, rate-free or all, beside fixed and cosine",
+            help="instead of strategies: the presets adaptive, decayed, rate-free or all, with fixed and cosine",
         ),
     ] = None,
     model: Model = None,

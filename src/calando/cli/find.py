@@ -70,7 +70,7 @@ def find(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="write .png, .svg, .html or .json")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find a learning rate, or say that none can be told.
+    """Find a learning rate, or say why there is none.
 
     The rate rises from update to update until the loss is lost, a few times over; nothing else is trained. Schedules
     and the strategy's own rate do not matter.

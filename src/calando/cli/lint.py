@@ -39,7 +39,7 @@ def lint(
 ) -> None:
     """Report what is suspicious about schedules.
 
-    Every finding has a name, the update it is about and a remedy. The horizon has to be said: --steps, or --epochs with
+    Every finding has a name, the update it is about and a remedy. State the horizon: --steps, or --epochs with
     --steps-per-epoch. With the latter, epochs used as steps are found too.
 
     Ends with status 1 if there is an error (with --strict: or a warning), with 0 otherwise.

@@ -137,7 +137,7 @@ def _counts(status: Status, clock: _Clock) -> str:
     rest = f", {later} to follow" if later > 0 else ""
     return (
         f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, "
-        f"time left {clock.remaining(status)}"
+        f"ETA {clock.remaining(status)}"
     )
 
 

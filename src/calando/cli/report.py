@@ -41,7 +41,7 @@ def show(study: Studies, as_json: AsJson = False) -> None:
 
 
 def report(study: Study) -> None:
-    """Write a study's report.html and figures anew.
+    """Write a study's report.html and figures again.
 
     The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
     """
@@ -118,7 +118,7 @@ def _list(folders: Sequence[Path], *, as_json: bool) -> None:
             f"{line['study']}  {line['error']}" if "error" in line else f"{line['study']}  {state}: {line['headline']}"
         )
         typer.echo(said if len(said) <= columns else f"{said[: max(columns, 40) - 1]}…")
-    typer.echo(f"one of them whole: {shlex.join(['calando', 'show', str(folders[0])])}")
+    typer.echo(f"details of one: {shlex.join(['calando', 'show', str(folders[0])])}")
 
 
 def _write(folder: Path) -> Path:

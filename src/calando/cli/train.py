@@ -236,7 +236,7 @@ class _Drawing:
         left = (self.spec.steps - self.steps[-1]) * (time.monotonic() - self.began) / made if made else None
         at = f"step {self.steps[-1]}/{self.spec.steps}"
         told = "unknown yet" if left is None else f"{left:.0f} s"
-        return f"{at}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  time left {told}"
+        return f"{at}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  ETA {told}"
 
     def _picture(self) -> Group:
         from rich.console import Group

@@ -1,7 +1,7 @@
 """The strategies known by name, each the pipe text it stands for, in four families.
 
     fixed       one rate from the first update to the last
-    decayed     SGD whose rate falls: by a schedule, by feedback, or with an average of weights beside it
+    decayed     SGD whose rate falls: by a schedule, by feedback, or with an average of its weights
     adaptive    the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights
     rate-free   no rate to choose: the method works its step size out
 
@@ -25,7 +25,7 @@ Family = Literal["fixed", "decayed", "adaptive", "rate-free"]
 
 FAMILIES: Mapping[Family, str] = {
     "fixed": "one rate from the first update to the last",
-    "decayed": "SGD whose rate falls: by a schedule, by feedback, or with an average of weights beside it",
+    "decayed": "SGD whose rate falls: by a schedule, by feedback, or with an average of its weights",
     "adaptive": "the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights",
     "rate-free": "no rate to choose: the method works its step size out",
 }

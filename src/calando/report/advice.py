@@ -30,6 +30,6 @@ def advice_sentence(advice: Advice) -> str:
     names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
     return (
         f"{names} are level: the tests do not tell them apart. We would take {advice.name}: {advice.why}. That is a "
-        "preference of ours, not a finding: of those within a point of the highest, the cheapest to train, then the "
-        "widest band of rates."
+        "preference of ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then "
+        "the widest band of good rates."
     )

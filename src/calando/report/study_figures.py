@@ -142,7 +142,7 @@ def _sensitivity(summary: StudySummary) -> Figure:
         title=title,
         subtitle=pedigree,
     )
-    reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate has to be found."
+    reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate must be tuned."
     if untuned := [result.name for result in summary.results if result.untuned]:
         reading += f" Not tuned out, so that a better rate may lie outside: {', '.join(untuned)}."
     return Figure("sensitivity", title, reading, pedigree, chart)
@@ -165,7 +165,7 @@ def _differences(summary: StudySummary) -> Figure:
     if len(summary.comparisons) > 1:
         pedigree += f", corrected for picking the best of {len(summary.results)}"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
-    reading = "An interval that crosses the dashed line at zero cannot be told from the best; one that does not, can."
+    reading = "A strategy whose interval crosses the dashed line at zero cannot be distinguished from the best."
     if any(one.verdict == "not tuned out" for one in summary.comparisons):
         reading += " A diamond is not tuned out: its interval is of the rate it has, and no verdict."
     return Figure("differences", title, reading, pedigree, chart)

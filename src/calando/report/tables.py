@@ -105,7 +105,7 @@ def comparison_lines(summary: StudySummary) -> tuple[str, ...]:
     if summary.comparisons:
         return tuple(f"{one.strategy} against {one.best}: {one.text}" for one in summary.comparisons)
     if summary.complete and len(summary.results) > 1:
-        return ("one seed gives no interval: nothing can be told apart; use --seeds 2 or more",)
+        return ("one seed gives no interval, so there is no verdict; use --seeds 2 or more",)
     return ()
 
 
@@ -211,5 +211,5 @@ def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
     if said := shared(summary):
         notes.append(f"{said}; steps are what each strategy costs alone")
     if left_out:
-        notes.append(f"left out for want of width: {', '.join(sorted(left_out))}")
+        notes.append(f"left out, as the terminal is narrow: {', '.join(sorted(left_out))}")
     return notes
