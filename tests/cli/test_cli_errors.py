@@ -213,7 +213,7 @@ def test_a_strategy_file_that_is_no_text_or_no_file(refused, tmp_path):
     (tmp_path / "d.toml").mkdir()
     assert "cannot be read: Is a directory" in refused(*D, "d.toml").err
     os.mkfifo(tmp_path / "p.toml")
-    assert "cannot be read: it is a pipe or a device" in refused(*D, "p.toml").err
+    assert "is a FIFO, not a file" in refused(*D, "p.toml").err
 
 
 @pytest.mark.parametrize(

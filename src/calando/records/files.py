@@ -8,14 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calando.errors import DiskFull
 
-__all__ = ["noticing_full_disk", "read_bytes", "sweep", "write_atomically"]
+__all__ = ["noticing_full_disk", "sweep", "write_atomically"]
 
 EARLIER_PARTS = (".tensors-", ".state.json.")
 """How names of files on their way began in earlier versions."""
@@ -78,26 +77,6 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def read_bytes(path: Path) -> bytes:
-    """What a file holds. Of a pipe or a device, which may never end, nothing is read.
-
-    Raises:
-        OSError: there is none, or it is not a file (`errno.EINVAL`, or `EISDIR`).
-    """
-    # Else opening a pipe waits for somebody to write to it.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
-    except OSError:
-        os.close(handle)
-        raise
-    with os.fdopen(handle, "rb") as file:
-        return file.read()
 
 
 def sweep(*folders: Path) -> int:

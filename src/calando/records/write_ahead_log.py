@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.records.files import read_bytes
+from calando.records.plain_file import read_plain
 
 __all__ = ["lost_commits"]
 
@@ -31,6 +31,7 @@ Words = NDArray[np.uint32]
 HEADER, FRAME = 32, 24
 MAGIC, BIG_ENDIAN = 0x377F0682, 1
 AGAIN_SECONDS = 0.05
+LONGEST = 2**31
 
 
 def lost_commits(path: Path) -> int:
@@ -49,7 +50,7 @@ def lost_commits(path: Path) -> int:
 
 def _lost(log: Path) -> int:
     try:
-        data = read_bytes(log)
+        data = read_plain(log, most=LONGEST)
     except OSError:
         return 0
     if len(data) <= HEADER:

@@ -26,7 +26,8 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile
-from calando.records.files import noticing_full_disk, read_bytes, write_atomically
+from calando.records.files import noticing_full_disk, write_atomically
+from calando.records.plain_file import read_plain
 from calando.training.capture import Capture, capture, of_network, put_back
 from calando.training.state import TrainState
 
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 VERSION = 4
+LONGEST = 2**40
 UNSYNCED_SECONDS = 20.0
 """Waiting for the disk outlasts short runs; what a power cut ruins fails its checksum, and is made again."""
 
@@ -167,11 +169,11 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
     remedy = f"remove {str(folder)!r} to train this run anew"
     try:
-        sealed = json.loads(read_bytes(path))
+        sealed = json.loads(read_plain(path, most=LONGEST))
         if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:
             raise CorruptFile(f"checkpoint {str(path)!r} fails its checksum; {remedy}")
         document = json.loads(sealed["state"])
-        data = read_bytes(folder / str(document["tensors"]))
+        data = read_plain(folder / str(document["tensors"]), most=LONGEST)
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
             raise CorruptFile(f"checkpoint {str(folder / document['tensors'])!r} fails its checksum; {remedy}")
         return document, safetensors.torch.load(data)
