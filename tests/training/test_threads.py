@@ -15,6 +15,8 @@ from calando.errors import UsageError
 from calando.training.loop import execute
 from calando.workloads.generators import holding_generators, holding_seeded
 
+pytestmark = pytest.mark.filterwarnings("ignore::calando.errors.DataWarning")
+
 
 def compare(folder, workload):
     calando.compare(

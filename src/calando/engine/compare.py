@@ -115,7 +115,7 @@ def compare(
     if listen is None:
         # Whoever listens is told by the first status; nobody else would learn how their data were read.
         doubts = () if asked.given else asked.workload.doubts  # of a given one, making it has warned
-        for note in (*asked.workload.notes, *doubts):
+        for note in (*asked.workload.notes, *doubts, *asked.workload.cautions):
             print(note, file=sys.stderr)
     return conduct(
         Path(folder),

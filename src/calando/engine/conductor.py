@@ -6,6 +6,7 @@ It alone writes to the store, and listens to leases that are out, to no other.
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -91,8 +92,10 @@ class Conductor:
         self.said: set[str] = set()
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions, *notes)
+        known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions)
         self.status = Status(expected=0, notes=list(known))
+        for note in notes:
+            self.report(note)
         if self.study.beyond is None and self.study.rate_grids:
             self.say_once("rule", "begun by an older calando: each grid goes on by one rate at most, as it did there")
         self.look_queue: list[Look] = []
@@ -136,13 +139,19 @@ class Conductor:
         doubt = wavering or (thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(spec, self.workload))
         if wavering:
             self.sharing = "none"
-            self.status.notes.append(f"scores depend on the order of runs and on the number of workers: {doubt}")
+            self.report(f"scores depend on the order of runs and on the number of workers: {doubt}")
         elif doubt:
             self.sharing = "none"
             told = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
-            self.status.notes.append(f"{told}: {doubt}")
+            self.report(f"{told}: {doubt}")
         elif thoroughly:
             self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
+
+    def report(self, note: str) -> None:
+        """Say what one must know to read the scores, also where nobody listens."""
+        self.status.notes.append(note)
+        if self.listen is None:
+            print(note, file=sys.stderr)
 
     def count(self) -> None:
         """What the live display shows."""
