@@ -227,7 +227,7 @@ def test_a_range_test_sees_what_its_last_update_ruined():
         closure="none",
     )  # fmt: skip
     batches = iter(lambda: (torch.zeros(2, 1, 8, 8), torch.tensor([0, 1])), None)
-    held = hold_rate(update, batches, rate=3e37, steps=STEPS, group=None, tick=lambda: None)
+    held = hold_rate(update, batches, lambda: None, rate=3e37, steps=STEPS, group=None, tick=lambda: None)
     assert len(held) == STEPS
     assert math.isnan(held[-1])
     assert np.isfinite(held[:-1]).all()
