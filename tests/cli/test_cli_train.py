@@ -150,7 +150,8 @@ def test_stopped_in_the_middle_it_ends_with_the_same_bits(calando, tmp_path, mon
     for sign in (signal.SIGINT, signal.SIGKILL):
         process = start(tmp_path / "stopped")
         assert process.stderr is not None
-        at = re.match(r"step (\d+)/240", process.stderr.readline())
+        # The first line says device and precision.
+        at = next(filter(None, (re.match(r"step (\d+)/240", line) for line in iter(process.stderr.readline, ""))), None)
         process.send_signal(sign)
         _, err = process.communicate(timeout=60)
         assert at, err
@@ -226,7 +227,8 @@ def test_a_score_at_chance_is_called_so_and_the_reading_of_the_data_is_told_once
     np.savez(tmp_path / "rare.npz", images=pixels, labels=labels)
     run = ("train", "npz:rare.npz", "sgd(lr=1e-9)", "--model", "cnn", "--steps", "12", "--device", "cpu")
     ended = calando(*run, "--threads", "1")
-    assert ended.err == "rare.npz: 1,052 images of 6x6 pixels in 4 channels, read as [N, H, W, C]\n"
+    told = "rare.npz: 1,052 images of 6x6 pixels in 4 channels, read as [N, H, W, C]"
+    assert sorted(ended.err.splitlines()) == [told, "sgd on npz:rare.npz: cpu, fp32, 1 thread a run"]
     assert re.search(
         r"^died after 12 of 12 steps in \d+ s: validation [\d.]+% \(chance\), test", ended.out, re.MULTILINE
     )

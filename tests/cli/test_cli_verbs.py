@@ -34,7 +34,7 @@ VERBS = {
     "strategies": ["--json"],
     "workloads": ["--json"],
     "schedules": ["--json"],
-    "serve": ["--port"],
+    "serve": ["--no-token", "--port"],
     "data": ["get"],
 }  # fmt: skip
 

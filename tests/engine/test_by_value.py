@@ -1,6 +1,7 @@
 """Workloads that no worker could import: of a notebook, of a script with or without a guard, of a function's body."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -123,6 +124,13 @@ class Leaving(Net):
 compare("process", Leaving)
 """
     )
+    leaves_for_good = tmp_path / "leaves.py"
+    # In a worker alone: the look at the network before training is made in this process.
+    leaves = "__import__('os')._exit(3) if __import__('multiprocessing').parent_process() else super().forward(images)"
+    leaves_for_good.write_text(script.read_text().replace("sys.exit(3)", leaves))
     last = run([script], tmp_path).stderr.strip().splitlines()[-1]
+    assert "failed with SystemExit: 3; the traceback is in" in last
+    shutil.rmtree(tmp_path / "0-process")
+    last = run([leaves_for_good], tmp_path).stderr.strip().splitlines()[-1]
     assert "lost its worker 4 times (exited with status 3); its own code ends the process" in last
     assert "--workers" not in last
