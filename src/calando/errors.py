@@ -19,7 +19,6 @@ A message is one line: it names the thing, what came, the range or choices allow
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -36,6 +35,7 @@ __all__ = [
     "WorkerLost",
     "is_plain",
     "plain",
+    "quote",
 ]
 
 
@@ -52,7 +52,7 @@ def is_plain(text: str) -> bool:
     >>> is_plain("cosine, 10 % \u00e9"), is_plain("red\x1b[31m"), is_plain("two\nlines")
     (True, False, False)
     """
-    return (text.isascii() and text.isprintable()) or not any(unicodedata.category(one) in UNSEEN for one in text)
+    return (text.isascii() and text.isprintable()) or not any(map(_is_unseen, text))
 
 
 def plain(text: str) -> str:
@@ -64,7 +64,31 @@ def plain(text: str) -> str:
     if is_plain(text):
         return text
     words = " ".join(text.split())
-    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in UNSEEN else one for one in words)
+    return "".join(ascii(one)[1:-1] if _is_unseen(one) else one for one in words)
+
+
+QUOTED_LENGTH = 60
+
+
+def quote(value: object) -> str:
+    """`value` as it is shown in a message: its repr on one line, at most 60 characters.
+
+    >>> quote("cosine")
+    "'cosine'"
+    """
+    try:
+        shown = repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
+        shown = "an integer of thousands of digits"
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"
+
+
+def _is_unseen(letter: str) -> bool:
+    # Only here: most texts are ASCII, and the commands start sooner without it.
+    import unicodedata
+
+    return unicodedata.category(letter) in UNSEEN
 
 
 class CalandoError(Exception):

@@ -12,7 +12,7 @@ import calando
 from calando.engine.ask import read_strategies
 from calando.errors import UsageError
 from calando.optim import read_strategy
-from calando.schedules.sizes import check_products
+from calando.sizes import check_products
 from calando.training.loop import execute
 
 HUGE = "1" + "0" * 400

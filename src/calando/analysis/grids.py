@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
-from calando.schedules.sizes import LEAST, MOST
+from calando.sizes import LEAST, MOST
 
 if TYPE_CHECKING:
     from calando.analysis.results import Edge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +30,8 @@ def serve(
         from calando.web.server import run_server
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
+    import secrets
+
     if not 0 <= port <= 65535:
         raise UsageError(f"--port must be from 0 to 65535, got {port}")
     token = None if no_token else secrets.token_hex(16)

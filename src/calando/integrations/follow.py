@@ -36,7 +36,7 @@ from calando.optim.installed import check_installed
 from calando.optim.strategies import at_rate
 from calando.records import StrategySpec
 from calando.schedules.checks import quote
-from calando.schedules.sizes import check_rate
+from calando.sizes import check_rate
 from calando.training.batch_norm import gathering_statistics
 from calando.training.evaluated import BATCHES
 from calando.training.lent import lending, undisturbed_loader

@@ -28,8 +28,8 @@ import numpy as np
 
 from calando.errors import UnknownName, UsageError
 from calando.schedules import Curve, Schedule
-from calando.schedules.sizes import LEAST, check_products, check_size
 from calando.schedules.span import Horizon
+from calando.sizes import LEAST, check_products, check_size
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

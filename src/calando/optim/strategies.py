@@ -31,8 +31,8 @@ from calando.records import StrategySpec
 from calando.records.horizon import horizon_text
 from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
-from calando.schedules.sizes import check_rate
 from calando.schedules.span import Horizon
+from calando.sizes import check_rate
 
 __all__ = ["at_rate", "bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
 

@@ -19,7 +19,7 @@ from calando.optim.driver import BETAS
 from calando.optim.methods import Closure, Method
 from calando.records import StrategySpec
 from calando.schedules import Curve
-from calando.schedules.sizes import check_products
+from calando.sizes import check_products
 
 __all__ = ["check_clipping", "check_parts", "check_rate_curves", "check_scheduled_rate"]
 

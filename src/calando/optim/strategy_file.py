@@ -22,7 +22,7 @@ from typing import Any
 
 from calando.errors import UnknownName, UsageError
 from calando.records.plain_file import read_plain
-from calando.schedules.sizes import check_rate
+from calando.sizes import check_rate
 
 __all__ = ["read_fields"]
 

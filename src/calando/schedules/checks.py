@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 
-from calando.errors import UsageError
+from calando.errors import UsageError, quote
 
 __all__ = [
     "DEEPEST_NESTING",
@@ -30,7 +30,6 @@ __all__ = [
     "spell_number",
 ]
 
-QUOTED_LENGTH = 60
 LONGEST_LABEL = 200
 
 # What may be built is what may be read back: the same limits hold for a text and for a value.
@@ -51,20 +50,6 @@ class BadArgument(UsageError):
     def __init__(self, argument: str, problem: str, value: object, *, hint: str = "") -> None:
         self.argument, self.value = argument, value
         super().__init__(f"{argument} {problem}, got {quote(value)}{hint}")
-
-
-def quote(value: object) -> str:
-    """`value` as it is shown in a message: its repr on one line, at most 60 characters.
-
-    >>> quote("cosine")
-    "'cosine'"
-    """
-    try:
-        shown = repr(value)
-    except ValueError:  # Python refuses to print integers of more than 4300 digits
-        shown = "an integer of thousands of digits"
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"
 
 
 def checked_number(name: str, value: object, *, above: float = -math.inf) -> float:

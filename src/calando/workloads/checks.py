@@ -12,7 +12,7 @@ from itertools import islice
 import torch
 
 from calando.errors import DataError
-from calando.schedules.sizes import LEAST, MOST
+from calando.sizes import LEAST, MOST
 from calando.workloads.data.source import Moments, Source
 
 __all__ = ["check_moments", "check_normalised", "check_parts", "check_twin", "count_classes"]

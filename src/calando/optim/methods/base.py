@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from calando.errors import UnknownName, UsageError
 from calando.optim.groups import decay_group_names, split_by_decay
 from calando.schedules.checks import quote
-from calando.schedules.sizes import LEAST, check_size
+from calando.sizes import LEAST, check_size
 
 if TYPE_CHECKING:
     from torch import nn

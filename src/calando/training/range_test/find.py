@@ -24,8 +24,8 @@ from calando.optim.driver import Driver, group_name
 from calando.optim.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.schedules import constant
 from calando.schedules.checks import quote
-from calando.schedules.sizes import check_rate
 from calando.schedules.span import Horizon
+from calando.sizes import check_rate
 from calando.training.lent import lending
 from calando.training.range_test.found import Found, FoundRate, held
 from calando.training.range_test.loss import Forward, LentLoss

@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 
-from calando.errors import UsageError
-from calando.schedules.checks import quote
+from calando.errors import UsageError, quote
 
 __all__ = ["LEAST", "MOST", "check_products", "check_rate", "check_size"]
 
