@@ -100,7 +100,7 @@ def test_lines_fit_the_terminal(calando, monkeypatch, columns):
         (("cosine", "--epochs", "inf", "--steps-per-epoch", 10), r"must be from 1 to .* got inf epochs"),
         (("cosine", "--epochs", -1, "--steps-per-epoch", 10), r"must be from 1 to .* got -1 epochs"),
         (("cosine", "--steps", 10, "--steps-per-epoch", 0), r"steps_per_epoch must be a whole number from 1"),
-        (("cosin", "--steps", 10), r"unknown schedule or strategy 'cosin'; did you mean 'cosine'\?"),
+        (("cosin", "--steps", 10), r"unknown schedule or strategy 'cosin'; did you mean 'cosine' or "),
         (("linear(0, 1) >> cosin(1, 0)", "--steps", 10), r"did you mean 'cosine'.* character 17 of .* >> <!>cosin"),
         (("cosine(1, 0, over='2 epochs')", "--steps", 10), r"needs steps_per_epoch"),
         (("sgd | cosine(1, 0)", "--of", "momentum", "--steps", 10), r"has no schedule of 'momentum'; it has lr"),

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,7 @@ def test_show_lists_the_studies_of_a_folder(calando, refused, finished_study, tm
     (home / "something else").mkdir()
     for age, name in enumerate(("newer", "older", "damaged")):
         os.utime(home / name / "study.sqlite", (1e9 - age, 1e9 - age))
+    home = Path("my studies")  # short, so that lines of 100 columns have room for what is asserted
     ended = calando("show", home)
     assert ended.status == 0
     newer, older, damaged, advice = ended.out.splitlines()

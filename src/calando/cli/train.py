@@ -116,7 +116,8 @@ def train(
                 spec, centre = settle_rate(spec, loaded, folder, quiet=as_json)
             if not as_json:
                 typer.echo(_told(centre))
-        _refuse_another(folder, spec, loaded, quiet=as_json)
+        with others_on_stderr():
+            _refuse_another(folder, spec, loaded, quiet=as_json)
         say_notes(loaded, quiet=as_json)
         if not as_json:
             typer.echo(f"{spec.strategy.name} on {spec.workload.title}: {spec.lane.text}", err=True)
