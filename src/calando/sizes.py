@@ -14,7 +14,7 @@ import numpy as np
 
 from calando.errors import UsageError, quote
 
-__all__ = ["LEAST", "MOST", "check_products", "check_rate", "check_size"]
+__all__ = ["LARGEST", "LEAST", "MOST", "check_products", "check_rate", "check_size"]
 
 LEAST, MOST = 1e-30, 1e30
 LARGEST = float(np.finfo(np.float32).max)

@@ -120,8 +120,8 @@ KEEPING = {
     "closure": lambda: {"loss": closed_over()},
     "default": lambda: {"loss": by_default},
     "factory": lambda: {"model": Factory()},
-    "dataset": lambda: {"train": Noisy(np.random.default_rng(0))},
-    "dataset's random": lambda: {"train": Noisy(random.Random(0))},
+    "dataset": lambda: {"train": Noisy(np.random.default_rng(0)), "test": (IMAGES.float(), LABELS)},
+    "dataset's random": lambda: {"train": Noisy(random.Random(0)), "test": (IMAGES.float(), LABELS)},
 }
 
 
@@ -159,7 +159,7 @@ def test_no_order_of_strategies_changes_a_score(tmp_path, kind):
 
 
 def test_nor_does_the_number_of_workers(tmp_path):
-    mine = made(loss=closed_over(), model=Factory(), train=Noisy(np.random.default_rng(0)))
+    mine = made(loss=closed_over(), model=Factory(), **KEEPING["dataset"]())
     _, alone = compare(tmp_path / "inline", mine)
     for workers in (1, 2):
         _, runs = compare(tmp_path / f"{workers}", mine, executor="process", workers=workers)
@@ -259,8 +259,9 @@ class Writing:
 def test_a_dataset_that_writes_to_what_it_holds(tmp_path):
     """Small arrays are each run's own; large ones are shared, and it is refused."""
     small = Writing(4)
-    _, forward = compare(tmp_path / "forward", made(train=small))
-    _, backward = compare(tmp_path / "backward", made(train=small), NAMES[::-1])
+    test = (IMAGES / 255, LABELS)
+    _, forward = compare(tmp_path / "forward", made(train=small, test=test))
+    _, backward = compare(tmp_path / "backward", made(train=small, test=test), NAMES[::-1])
     assert forward == backward
     big = {
         "train": Writing(64),

@@ -9,11 +9,13 @@ from tests.training.small_runs import Bare, a_run, a_workload
 from torch import nn
 
 import calando
-from calando.engine.ask import read_strategies
+from calando.engine.ask import ask_study, read_strategies
+from calando.engine.limits import Budget, Machine
 from calando.errors import UsageError
 from calando.optim import read_strategy
 from calando.sizes import check_products
 from calando.training.loop import execute
+from calando.workloads.registry import resolve
 
 HUGE = "1" + "0" * 400
 RATES = ["1e31", "3.5e38", "1e300", "1e-31", "1e-38", "1e-45", "1e-310", HUGE]
@@ -61,7 +63,7 @@ def test_other_options(option, tmp_path):
     ("text", "match"),
     [
         ("sgd(lr=0.1) | constant(1e40)", "lr would be 1e\\+39 .* single precision ends"),
-        ("sgd(lr=1e30) | piecewise(values=[1, 1e10], at=[5])", "lr would be 1e\\+40"),
+        ("sgd(lr=1e30) | piecewise(values=[1e10, 1], at=[5])", "lr would be 1e\\+40"),
         ("sgd(lr=1e-20) | constant(1e-20)", "never be more than 1e-40"),
     ],
 )
@@ -71,6 +73,22 @@ def test_the_product_with_a_schedule(text, match):
     rate = float(re.search(r"lr=([^)]*)", text)[1])
     refused(lambda: read_strategies([left_open], lr=rate), match)
     refused(lambda: calando.follow(nn.Linear(1, 1), left_open, total_steps=9, lr=rate), match)
+
+
+def test_a_schedule_that_grows_is_refused_where_its_runs_come_as_far():
+    """In steps: how far that is depends on the runs' length."""
+    text = "sgd(lr=0.1) | step(every=8, factor=20)"
+    assert read_strategy(text).lr == 0.1
+    for steps, fits in ((100, True), (400, False)):
+
+        def ask(steps: int = steps):
+            machine = Machine(device="cpu")
+            return ask_study(resolve("digits"), [text], budget=Budget(steps=steps), machine=machine, seeds=1)
+
+        if fits:
+            assert ask().study.steps == steps
+        else:
+            refused(ask, "single precision ends at 3.4e38")
 
 
 def test_a_decay_may_end_at_nothing():

@@ -8,6 +8,7 @@ import torch
 from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
 
 from calando.controllers.edge import FIRST
+from calando.training.foreign import Quiet
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
@@ -23,7 +24,7 @@ def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
         state.network.double()
         state.driver.write(0)
         images, labels = workload.batch(0, seed=spec.seed)
-        update = Update(state, workload, 0)
+        update = Update(state, workload, Quiet(), 0)
         update._images = images.double()
         before = [p.detach().clone() for p in state.network.parameters()]
         parameters = list(state.network.parameters())
@@ -109,7 +110,7 @@ def test_clipping_the_step_does_not_change_what_is_measured(text):
             state = start(spec.model_copy(update={"strategy": spec.strategy.at_rate(lr)}), workload)
             before = torch.nn.utils.parameters_to_vector(state.network.parameters()).detach()
             state.driver.write(0)
-            update = Update(state, workload, 0)
+            update = Update(state, workload, Quiet(), 0)
             update.gradient()
             slope, curvature = update.apply_measured()
             length = float((torch.nn.utils.parameters_to_vector(state.network.parameters()).detach() - before).norm())

@@ -23,6 +23,7 @@ from calando.optim.strategy_checks import check_clipping
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
 from calando.schedules import Span
+from calando.sizes import check_products
 from calando.training.lane import choose_lane
 from calando.workloads.catalog import UNNAMED
 from calando.workloads.order import steps_per_epoch
@@ -213,6 +214,8 @@ def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, 
     bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
     for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
         values = np.concatenate([curve.sample() for curve in curves])
+        if key == "lr" and strategy.lr is not None:
+            check_products(key, strategy.lr, values)
         if not np.isfinite(values).all() or values.min() < 0:
             worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
             raise UsageError(

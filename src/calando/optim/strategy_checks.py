@@ -19,7 +19,7 @@ from calando.optim.driver import BETAS
 from calando.optim.methods import Closure, Method
 from calando.records import StrategySpec
 from calando.schedules import Curve
-from calando.sizes import check_products
+from calando.sizes import LARGEST, check_products
 
 __all__ = ["check_clipping", "check_parts", "check_rate_curves", "check_scheduled_rate"]
 
@@ -80,15 +80,17 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
 
 
 def check_scheduled_rate(lr: float, curves: Sequence[Curve]) -> None:
-    """Refuse rates that single precision does not hold, as far as a look at many updates shows them.
+    """Refuse rates that single precision does not hold, however long the runs will be.
 
-    The driver looks at all of them, when it comes there.
+    A schedule in steps that grows may never come as far as it would here; the driver looks at every update of a run.
 
     Raises:
-        UsageError: a rate is too large, or all are too small.
+        UsageError: the first rate is too large, or all are too small.
     """
     for curve in curves:
-        check_products("lr", lr, np.asarray(curve(_places(curve))))
+        values = np.asarray(curve(_places(curve)))
+        check_products("lr", lr, values[:1], first=0)
+        check_products("lr", lr, values[np.abs(values) <= LARGEST / max(lr, 1.0)])
 
 
 def _places(curve: Curve) -> np.ndarray:

@@ -27,7 +27,7 @@ class SharesSeen:
     >>> seen = SharesSeen(F.cross_entropy)
     >>> seen.add(torch.zeros(100, 2), torch.tensor([0] * 95 + [1] * 5))
     >>> round(seen.chance, 3)
-    0.222
+    0.224
 
     Args:
         loss_fn: the user's.
