@@ -131,3 +131,23 @@ def test_under_a_limit_on_memory_every_verb_gives_its_answer_first(tmp_path):
         assert "pictures cannot be drawn here" in one.stderr
         assert "Traceback" not in one.stderr
     assert not (tmp_path / "cosine.png").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere RLIMIT_AS limits nothing")
+@pytest.mark.parametrize("mebibytes", [300, 450, 600])
+def test_too_little_memory_to_begin_is_a_line(tmp_path, mebibytes):
+    """Less than torch takes."""
+    script = Path(sys.executable).with_name("calando")
+    ended = subprocess.run(
+        [script, "compare", "digits", "fixed", "--steps", "4", "--seeds", "1", "--lr", "0.1", "--executor", "inline"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes * 2**20, mebibytes * 2**20)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("calando: out of memory (")
+    assert ended.stderr.count("\n") == 1

@@ -13,6 +13,7 @@ import typer
 
 from calando import __version__
 from calando.cli import compare, data, find, lint, lists, plot, report, serve, train
+from calando.cli.torch_first import memory_is_limited
 from calando.errors import CalandoError, UsageError, plain
 
 __all__ = ["app", "main"]
@@ -62,7 +63,11 @@ def main() -> None:
         app(prog_name="calando")
     except CalandoError as error:
         _end(str(error), status=2 if isinstance(error, UsageError) else 1)
+    except MemoryError as error:
+        _end_for_want_of_memory(error)
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            _end_for_want_of_memory(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             _end("no space left on the disk; free some and run the same command again", status=1)
         path = error.filename2 or error.filename
@@ -72,6 +77,15 @@ def main() -> None:
     finally:
         # Registered last, and so the first to be called.
         atexit.register(_answered)
+
+
+def _end_for_want_of_memory(error: BaseException) -> NoReturn:
+    reason = plain(str(error))[:200] or type(error).__name__
+    limited = " (see `ulimit -v`)" if memory_is_limited() else ""
+    message = f"out of memory ({reason}); allow this process more{limited}, then run the same command again"
+    print(f"calando: {message}", file=sys.stderr, flush=True)
+    # What is tidied up at a usual end needs memory too, and says so at length.
+    os._exit(1)
 
 
 def _answered() -> None:
