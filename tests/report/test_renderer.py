@@ -134,9 +134,9 @@ def test_under_a_limit_on_memory_every_verb_gives_its_answer_first(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere RLIMIT_AS limits nothing")
-@pytest.mark.parametrize("mebibytes", [300, 450, 600])
+@pytest.mark.parametrize("mebibytes", [300, 400])
 def test_too_little_memory_to_begin_is_a_line(tmp_path, mebibytes):
-    """Less than torch takes."""
+    """Less than torch's library takes. A little more, and C++ may abort in the midst of its import."""
     script = Path(sys.executable).with_name("calando")
     ended = subprocess.run(
         [script, "compare", "digits", "fixed", "--steps", "4", "--seeds", "1", "--lr", "0.1", "--executor", "inline"],

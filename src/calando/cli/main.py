@@ -18,6 +18,8 @@ from calando.errors import CalandoError, UsageError, plain
 
 __all__ = ["app", "main"]
 
+NO_ROOM = ("bad_alloc", "allocate memory", "map segment", "start new thread", "without exception set")
+
 app = typer.Typer(
     name="calando",
     help="Settle the learning rate of a neural network: compare strategies fairly, see why, train with the answer.\n\n"
@@ -74,6 +76,11 @@ def main() -> None:
         if path is None:
             raise
         _end(f"{path}: {error.strerror}; name another path, or change its permissions", status=2)
+    except Exception as error:
+        # Libraries in C++ that find no room end in errors of many kinds.
+        if not memory_is_limited() or not any(sign in str(error) for sign in NO_ROOM):
+            raise
+        _end_for_want_of_memory(error)
     finally:
         # Registered last, and so the first to be called.
         atexit.register(_answered)
