@@ -47,6 +47,7 @@ class Attack:
 
     folder: Path
     rng: random.Random
+    turn: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     limits: list[tuple[int, int]] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
@@ -88,10 +89,14 @@ def damaged(attack: Attack) -> None:
             path.write_bytes(rng.randbytes(len(data)))
 
 
+SCARCE = ("memory", "descriptors", "file size", "tmpdir", "home", "encoding", "columns", "optimize")
+
+
 def starved(attack: Attack) -> None:
     """Something that a command needs is scarce or not there."""
     rng = attack.rng
-    match rng.choice(["memory", "descriptors", "file size", "tmpdir", "home", "encoding", "columns", "optimize"]):
+    # In turn: a draw can leave out one of eight for a long time.
+    match SCARCE[attack.turn % len(SCARCE)]:
         case "memory":
             size = rng.choice([512, 1024, 2048, 3072, 4096, 6144, 12288])
             attack.limits.append((resource.RLIMIT_AS, size * MEBIBYTE))
@@ -235,7 +240,7 @@ def test_whatever_is_done_to_it_it_gives_the_same_answer_or_a_line_of_ours(studi
         moment, kind = rng.choice(["finished", "midway"]), KINDS[number % len(KINDS)]
         folder = tmp_path / f"{number}" / "study"
         shutil.copytree(studies[moment][0], folder, symlinks=True)
-        attack = Attack(folder, rng)
+        attack = Attack(folder, rng, number // len(KINDS))
         kind(attack)
         verb = rng.choice(["show", "compare", "compare"])
         words = ["show", "study"] if verb == "show" else ["compare", *WORDS, "--study", "study"]
