@@ -32,7 +32,7 @@ bench: $(VENV)/installed-dev
 
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m torture --timeout 3600
-	$(BIN)/python -m pytest -q -m "not torture" --hypothesis-profile exploring tests/schedules tests/oracles tests/integrations
+	$(BIN)/python -m pytest -q -m "not torture" --hypothesis-profile exploring tests/schedules tests/oracles tests/loops
 
 # constraints.txt pins what these targets install; torch first, so that nothing pulls another build of it.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -25,7 +25,8 @@ from typing import Any
 import torch
 from runs import Kept, Task, percent, run_or_show
 
-from calando.optim import find_method, read_strategy
+from calando.methods import find_method
+from calando.strategy import read_strategy
 from calando.training import evaluated
 from calando.training.batch_norm import statistics_of
 from calando.training.evaluate import evaluate

@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import calando
 from calando.errors import UsageError
-from calando.workloads.nets.factory import NamedNetwork
-from calando.workloads.registry import load, resolve
+from calando.tasks.nets.factory import NamedNetwork
+from calando.tasks.registry import load, resolve
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)
 

@@ -29,12 +29,12 @@ import torch
 from runs import Kept, Task, percent, run_or_show
 
 from calando.controllers import Action, Controller, Observation, Wants
+from calando.tasks.workload import Workload
 from calando.training.capture import capture, put_back
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import TrainState, start
-from calando.workloads.workload import Workload
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SEEDS = range(5)

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import start

@@ -26,17 +26,17 @@ from pathlib import Path
 
 import numpy as np
 
-from calando.engine.ask import Asked, ask_study
-from calando.engine.conductor import Conductor
-from calando.engine.coordinator import conduct
-from calando.engine.executors.base import Finished, Lease, Outcome
-from calando.engine.jobs import Look, Train
-from calando.engine.limits import Budget, Machine
-from calando.engine.order import Order
-from calando.engine.plan import Plan
-from calando.engine.shelf import Shelf
 from calando.records import Evaluation, RunRecord, Store, TestScore
-from calando.workloads.registry import resolve
+from calando.study.ask import Asked, ask_study
+from calando.study.conductor import Conductor
+from calando.study.coordinator import conduct
+from calando.study.executors.base import Finished, Lease, Outcome
+from calando.study.jobs import Look, Train
+from calando.study.limits import Budget, Machine
+from calando.study.order import Order
+from calando.study.plan import Plan
+from calando.study.shelf import Shelf
+from calando.tasks.registry import resolve
 
 WORKLOAD = resolve("digits", batch_size=16, train_limit=32)
 MACHINE = Machine(device="cpu")

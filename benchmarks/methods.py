@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
-from calando.optim import Driver, Method
-from calando.optim.methods.torch_methods import TORCH_METHODS
+from calando.methods import Driver, Method
+from calando.methods.torch_methods import TORCH_METHODS
 from calando.records.files import write_atomically
 from calando.schedules import parse
 from calando.schedules.span import Horizon

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calando.engine.ask import Asked
-    from calando.engine.conductor import Sharing
     from calando.records import RunRecord, RunSpec
+    from calando.study.ask import Asked
+    from calando.study.conductor import Sharing
 
 __all__ = ["TOOLS", "Runs"]
 
@@ -96,9 +96,9 @@ class Runs:
 
 @cache
 def _asked(runs: Runs) -> Asked:
-    from calando.engine.ask import ask_study
-    from calando.engine.limits import Budget, Machine
-    from calando.workloads.registry import resolve
+    from calando.study.ask import ask_study
+    from calando.study.limits import Budget, Machine
+    from calando.tasks.registry import resolve
 
     machine = Machine(device="cpu", precision="fp32")
     workload, budget = resolve(runs.workload), Budget(steps=runs.steps)

@@ -18,11 +18,11 @@ from typing import Any
 
 from runs import Kept, Task, run_or_show
 
-from calando.optim import METHODS
+from calando.methods import METHODS
+from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import TrainState, start
-from calando.workloads.workload import Workload
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 UPDATES, ROUNDS, WARM = 4, 9, 2

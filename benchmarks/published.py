@@ -47,14 +47,14 @@ import torch
 from torch import nn
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
 from calando.records import Lane
 from calando.records.files import write_atomically
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
+from calando.tasks.data.open import open_data
 from calando.training.checkpoint import drop_checkpoint, load_weights
 from calando.training.evaluate import evaluate
 from calando.training.loop import execute
-from calando.workloads.data.open import open_data
 
 RESULTS = Path(__file__).with_suffix(".json")
 EPOCHS, BATCH, TRAINING_IMAGES = 50, 128, 60_000

@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
-from calando.optim import read_strategy
 from calando.records import RunRecord, RunSpec
 from calando.records.files import write_atomically
+from calando.strategy import read_strategy
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
+from calando.tasks.registry import resolve
+from calando.tasks.workload import Workload
 from calando.training.loop import execute
-from calando.workloads.registry import resolve
-from calando.workloads.workload import Workload
 
 __all__ = ["Kept", "Task", "percent", "run_or_show"]
 

@@ -33,7 +33,7 @@ import torch
 from runs import Kept, Task, percent
 from torch import nn
 
-from calando.optim import METHODS, Method
+from calando.methods import METHODS, Method
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "sensitivity.svg"

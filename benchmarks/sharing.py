@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calando.engine.ask import Asked, ask_study
-from calando.engine.coordinator import conduct
-from calando.engine.limits import Budget, Machine
-from calando.engine.stages import LEAST_SHARED, StageTree
-from calando.optim.presets import DEFAULT_STRATEGIES
 from calando.records import Store
-from calando.workloads.registry import resolve
+from calando.strategy.presets import DEFAULT_STRATEGIES
+from calando.study.ask import Asked, ask_study
+from calando.study.coordinator import conduct
+from calando.study.limits import Budget, Machine
+from calando.study.stages import LEAST_SHARED, StageTree
+from calando.tasks.registry import resolve
 
 STUDIES = ("digits", "digits-stages", "cifar-stages")
 SGD = "sgd(lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005)"

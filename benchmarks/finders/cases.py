@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
-from calando.optim import read_strategy
 from calando.records import RunSpec
-from calando.workloads.registry import resolve
-from calando.workloads.workload import Workload
+from calando.strategy import read_strategy
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
+from calando.tasks.registry import resolve
+from calando.tasks.workload import Workload
 
 __all__ = ["CASES", "CONSTANT_CASES", "Case", "prepare", "settled"]
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from calando.training.range_test import find_for_run
+from calando.range_test import find_for_run
 
 from . import curves
 from .cases import CASES, prepare

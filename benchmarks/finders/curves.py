@@ -20,9 +20,9 @@ import torch
 
 from calando.records import RunSpec
 from calando.records.files import write_atomically
+from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, seed_step
 from calando.training.state import start
-from calando.workloads.workload import Workload
 
 from . import elsewhere
 from .cases import CASES, Case, prepare

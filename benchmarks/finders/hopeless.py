@@ -22,10 +22,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
 from calando.records import RunSpec
-from calando.workloads.nets.cnn import cnn
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
+from calando.tasks.nets.cnn import cnn
 
 from .nets import shallow
 

@@ -17,8 +17,8 @@ from functools import cache, cached_property
 import numpy as np
 
 from calando.analysis.suggest import RULES, RangeCurves, Suggestion, suggest
-from calando.optim.methods import find_method
-from calando.training.range_test.stops import stop_reason
+from calando.methods import find_method
+from calando.range_test.stops import stop_reason
 
 from . import curves, truth
 from .cases import Case

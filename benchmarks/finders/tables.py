@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calando.analysis.suggest import RangeCurves
-from calando.training.range_test.found import Held, held
+from calando.range_test.found import Held, held
 
 from . import checks, curves, truth
 from .cases import CASES, CONSTANT_CASES, Case

@@ -14,18 +14,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calando.engine.compare import compare
     from calando.errors import CalandoError, UsageError
-    from calando.integrations.attach import attach
-    from calando.integrations.follow import follow
-    from calando.integrations.torch_scheduler import LRScheduler
-    from calando.optim import parse_strategy
-    from calando.optim.groups import layer_groups
+    from calando.loops.attach import attach
+    from calando.loops.follow import follow
+    from calando.loops.torch_scheduler import LRScheduler
+    from calando.methods.groups import layer_groups
+    from calando.range_test import find_lr
     from calando.schedules import parse
-    from calando.training.range_test import find_lr
+    from calando.strategy import parse_strategy
+    from calando.study.compare import compare
+    from calando.tasks.custom import workload
+    from calando.tasks.workload import Workload
     from calando.training.replay import replay_of
-    from calando.workloads.custom import workload
-    from calando.workloads.workload import Workload
 
 __all__ = [
     "CalandoError",
@@ -47,18 +47,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "CalandoError": "calando.errors",
-    "LRScheduler": "calando.integrations.torch_scheduler",
+    "LRScheduler": "calando.loops.torch_scheduler",
     "UsageError": "calando.errors",
-    "Workload": "calando.workloads.workload",
-    "attach": "calando.integrations.attach",
-    "compare": "calando.engine.compare",
-    "find_lr": "calando.training.range_test",
-    "follow": "calando.integrations.follow",
-    "layer_groups": "calando.optim.groups",
+    "Workload": "calando.tasks.workload",
+    "attach": "calando.loops.attach",
+    "compare": "calando.study.compare",
+    "find_lr": "calando.range_test",
+    "follow": "calando.loops.follow",
+    "layer_groups": "calando.methods.groups",
     "parse": "calando.schedules",
-    "parse_strategy": "calando.optim",
+    "parse_strategy": "calando.strategy",
     "replay_of": "calando.training.replay",
-    "workload": "calando.workloads.custom",
+    "workload": "calando.tasks.custom",
 }
 
 

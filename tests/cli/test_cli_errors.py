@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.engine.ask import read_strategies
 from calando.errors import UsageError
-from calando.optim import parse_strategy
+from calando.strategy import parse_strategy
+from calando.study.ask import read_strategies
 
 D = ("compare", "digits")
 INLINE = ("--executor", "inline", "--steps", "2", "--seeds", "1", "--rates", "1")

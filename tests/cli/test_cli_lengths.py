@@ -8,11 +8,11 @@ import pytest
 
 from calando.cli.live import following
 from calando.cli.texts import horizon_of
-from calando.engine.conductor import Status
-from calando.engine.executors.base import Lease, Progress
-from calando.engine.jobs import Train
 from calando.errors import UsageError
 from calando.records import Store
+from calando.study.conductor import Status
+from calando.study.executors.base import Lease, Progress
+from calando.study.jobs import Train
 
 SMALL = ("--executor", "inline", "--batch-size", "32", "--seeds", "2", "--rates", "1")
 

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from calando.cli.facts import AVERAGES, METHOD_FAMILIES
-from calando.optim import METHODS, PRESETS, read_strategy
-from calando.optim.controllers_text import AVERAGES as KNOWN_AVERAGES
-from calando.optim.controllers_text import CONTROLLERS
-from calando.optim.presets import FAMILIES
+from calando.methods import METHODS
+from calando.strategy import PRESETS, read_strategy
+from calando.strategy.controllers_text import AVERAGES as KNOWN_AVERAGES
+from calando.strategy.controllers_text import CONTROLLERS
+from calando.strategy.presets import FAMILIES
 
 
 def test_everything_is_listed_and_the_same_in_json(calando):
@@ -117,7 +118,7 @@ def test_a_family_is_compared_beside_the_yardsticks(calando):
 
 @pytest.mark.parametrize("name", {**PRESETS, **METHODS})
 def test_the_line_for_a_loop_of_ones_own_works(calando, monkeypatch, name):
-    from tests.optim.method_cases import network
+    from tests.methods.method_cases import network
 
     import calando as library
 

@@ -10,10 +10,10 @@ from contextlib import closing
 import pytest
 
 from calando.cli.live import following
-from calando.engine.conductor import Status
-from calando.engine.executors.base import Lease, Progress
-from calando.engine.jobs import Look, Train
 from calando.records import Store
+from calando.study.conductor import Status
+from calando.study.executors.base import Lease, Progress
+from calando.study.jobs import Look, Train
 
 D = ("compare", "digits")
 SMALL = ("--executor", "inline", "--steps", "6", "--batch-size", "32", "--seeds", "2", "--rates", "1")

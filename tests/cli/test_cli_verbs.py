@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 import calando as package
-from calando.optim import PRESETS
 from calando.schedules import SCHEDULES
+from calando.strategy import PRESETS
 
 VERBS = {
     "compare": ["--family", "--model", "--epochs", "--steps", "--seeds", "--rates", "--span", "--beyond", "--lr",

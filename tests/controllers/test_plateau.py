@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from calando.controllers import Divergence, Observation, Plateau
 from calando.controllers.plateau import METRICS
 from calando.errors import UsageError
-from calando.optim.driver import Driver
+from calando.methods.driver import Driver
 from calando.schedules import linear
 from calando.schedules.span import Horizon
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.oracles.traces import BASES, CLOSED, agree, each_kind, horizons, sgd, stepped
 
 from calando.errors import UsageError
-from calando.integrations import transformers as ours_by_name
+from calando.loops import transformers as ours_by_name
 
 theirs_by_name = pytest.importorskip("transformers.optimization")
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from calando.optim import PRESETS
 from calando.report.palette import COLOURS, looks
+from calando.strategy import PRESETS
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB.
 SIGHTS = {

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
 
 STEPS = 12
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
 from calando.training.loop import Interrupted, execute
 
 pytestmark = [

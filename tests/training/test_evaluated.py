@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.training.small_runs import Dropping, a_run, a_workload, bits
 from torch import nn
 
-from calando.optim.averaging import Average
+from calando.strategy.averaging import Average
 from calando.training import evaluated
 from calando.training.average import RunningAverage
 from calando.training.batch_norm import statistics_of

@@ -14,14 +14,14 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import calando
-from calando.engine.ask import ask_run
-from calando.engine.limits import Budget, Machine
 from calando.errors import UnknownName, UsageError
-from calando.optim import METHODS
+from calando.methods import METHODS
+from calando.range_test import Asked, find_for_run
+from calando.range_test.loss import moved
 from calando.records import WorkloadSpec
+from calando.study.ask import ask_run
+from calando.study.limits import Budget, Machine
 from calando.training.loop import execute
-from calando.training.range_test import Asked, find_for_run
-from calando.training.range_test.loss import moved
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] * X[:, 1] > 0).long()

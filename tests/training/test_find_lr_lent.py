@@ -12,7 +12,7 @@ from torch import nn
 
 import calando
 from calando.errors import UsageError
-from calando.training.range_test.loss import LentLoss
+from calando.range_test.loss import LentLoss
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()

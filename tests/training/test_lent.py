@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, RandomSampler, Sampler, TensorDataset
 
 import calando
 from calando.errors import UsageError
-from calando.optim import METHODS
+from calando.methods import METHODS
 from calando.training.lent import lending
 
 OPTIMIZERS = {

@@ -11,7 +11,7 @@ from tests.training.small_runs import STEPS, Bare, Dropping, a_run, a_workload, 
 
 import calando
 from calando.errors import CorruptFile
-from calando.optim import METHODS
+from calando.methods import METHODS
 from calando.training.checkpoint import export_weights, load_weights
 from calando.training.lane import choose_lane, holding_lane
 from calando.training.loop import Interrupted, advance, execute

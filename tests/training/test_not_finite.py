@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import calando
-from calando.engine.executors.base import Finished, Lease
-from calando.engine.jobs import Look, Train
-from calando.engine.work import perform
+from calando.study.executors.base import Finished, Lease
+from calando.study.jobs import Look, Train
+from calando.study.work import perform
 from calando.training import finite
 from calando.training.loop import advance, execute
 from calando.training.state import start
@@ -208,9 +208,9 @@ def test_a_test_look_that_is_not_finite_scores_chance(tmp_path):
 
 
 def test_a_range_test_sees_what_its_last_update_ruined():
-    from calando.training.range_test.loss import LentLoss
-    from calando.training.range_test.measure import hold_rate
-    from calando.training.range_test.update import LentUpdate
+    from calando.range_test.loss import LentLoss
+    from calando.range_test.measure import hold_rate
+    from calando.range_test.update import LentUpdate
 
     class Alone(nn.Module):
         def __init__(self):

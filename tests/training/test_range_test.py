@@ -13,12 +13,12 @@ from torch import nn
 
 import calando
 from calando.analysis.suggest import RangeCurves
+from calando.range_test.found import held
+from calando.range_test.loss import LentLoss
+from calando.range_test.measure import Sweep, measure_curves
+from calando.range_test.stops import begins_too_high, stop_reason
+from calando.range_test.update import LentUpdate
 from calando.training.lent import lending
-from calando.training.range_test.found import held
-from calando.training.range_test.loss import LentLoss
-from calando.training.range_test.measure import Sweep, measure_curves
-from calando.training.range_test.stops import begins_too_high, stop_reason
-from calando.training.range_test.update import LentUpdate
 
 DENSITY = 14  # updates a decade: 100 over seven decades
 SEEDS = st.integers(0, 2**32 - 1)

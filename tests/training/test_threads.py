@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from tests.engine.study_kit import decided
+from tests.study.study_kit import decided
 from tests.training.small_runs import Dropping, a_run, a_workload, bits
 
 import calando
 from calando.errors import UsageError
+from calando.tasks.generators import holding_generators, holding_seeded
 from calando.training.loop import execute
-from calando.workloads.generators import holding_generators, holding_seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore::calando.errors.DataWarning")
 

@@ -11,10 +11,10 @@ from calando.errors import UsageError
 from calando.records.store import Store
 from calando.report import training_figure
 from calando.report.run_rows import run_rows
+from calando.tasks.chance import chance_of
 from calando.training.lane import holding_lane, seed_step
 from calando.training.loop import execute
 from calando.training.state import start
-from calando.workloads.chance import chance_of
 
 HIGH = "sgd(lr=1.5, momentum=0.9)"
 

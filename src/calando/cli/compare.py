@@ -102,7 +102,7 @@ def compare(
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
-    from calando.optim.presets import choose_strategies
+    from calando.strategy.presets import choose_strategies
 
     # Before the imports that need torch: a name mistyped is said at once.
     chosen = choose_strategies(strategies or [], family=family)
@@ -118,14 +118,14 @@ def compare(
         train_limit=train_limit,
     )
     if executor == "process":
-        from calando.engine.executors.start import start_early
+        from calando.study.executors.start import start_early
 
         start_early()
     import_torch()
     from calando.cli.live import following
-    from calando.engine.ask import ask_study
-    from calando.engine.coordinator import conduct, executor_named
-    from calando.engine.limits import Budget, Machine
+    from calando.study.ask import ask_study
+    from calando.study.coordinator import conduct, executor_named
+    from calando.study.limits import Budget, Machine
 
     if verify_sharing and no_sharing:
         raise UsageError("--verify-sharing and --no-sharing contradict each other; give one")

@@ -27,6 +27,6 @@ def get(
 
     What is there already is not fetched again.
     """
-    from calando.workloads.fetch import get
+    from calando.tasks.fetch import get
 
     typer.echo(get(name, data_dir=data))

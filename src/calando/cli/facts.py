@@ -13,8 +13,9 @@ import typer
 from calando.errors import UnknownName
 
 if TYPE_CHECKING:
-    from calando.optim import Method, Preset
+    from calando.methods import Method
     from calando.records import StrategySpec
+    from calando.strategy import Preset
 
 __all__ = ["describe", "method_facts", "part_facts", "preset_facts", "print_methods"]
 
@@ -37,7 +38,7 @@ _ANEW = "batch norm's statistics are worked out anew for it, over training batch
 
 def preset_facts(preset: Preset) -> dict[str, Any]:
     """All that is known about a preset, JSON-able."""
-    from calando.optim import DEFAULT_STRATEGIES, read_strategy
+    from calando.strategy import DEFAULT_STRATEGIES, read_strategy
 
     method = read_strategy(preset.name).method
     return {**asdict(preset), "method": method, "default": preset.name in DEFAULT_STRATEGIES}
@@ -45,7 +46,7 @@ def preset_facts(preset: Preset) -> dict[str, Any]:
 
 def method_facts(method: Method) -> dict[str, Any]:
     """All that is known about a method, JSON-able."""
-    from calando.optim.installed import is_installed
+    from calando.methods.installed import is_installed
 
     return {
         "name": method.name,
@@ -70,7 +71,7 @@ def method_facts(method: Method) -> dict[str, Any]:
 
 def part_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """Controllers and averages: name -> what it does, and its options with their defaults."""
-    from calando.optim import controllers_text as parts
+    from calando.strategy import controllers_text as parts
 
     controllers = {name: (inspect.getdoc(make), options) for name, (make, options) in parts.CONTROLLERS.items()}
     averages = {name: (AVERAGES[name], options) for name, options in parts.AVERAGES.items()}
@@ -124,7 +125,8 @@ def describe(name: str, *, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from calando.optim import METHODS, PRESETS, read_strategy
+    from calando.methods import METHODS
+    from calando.strategy import PRESETS, read_strategy
 
     if name not in PRESETS and name not in METHODS:
         raise UnknownName("strategy or method", name, {*PRESETS, *METHODS})

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from calando.analysis.suggest import RangeCurves, Rule, Suggestion
-    from calando.training.range_test import Found, Progress
+    from calando.range_test import Found, Progress
 
 __all__ = ["find", "measuring"]
 
@@ -92,10 +92,10 @@ def find(
     )
     import_torch()
     from calando.cli.notes import say_notes
-    from calando.engine.ask import ask_run
-    from calando.engine.limits import Budget, Machine
-    from calando.optim import read_strategy
-    from calando.training.range_test import Asked, find_for_run
+    from calando.range_test import Asked, find_for_run
+    from calando.strategy import read_strategy
+    from calando.study.ask import ask_run
+    from calando.study.limits import Budget, Machine
 
     wanted = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     machine = Machine(

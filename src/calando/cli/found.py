@@ -12,7 +12,7 @@ from calando.cli.find import measuring
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunSpec
-    from calando.workloads.workload import Workload
+    from calando.tasks.workload import Workload
 
 __all__ = ["FILE_NAME", "settle_rate"]
 
@@ -26,8 +26,8 @@ def settle_rate(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool)
         UsageError: no rate that can be relied on was found.
         CorruptFile: what was kept is damaged.
     """
-    from calando.engine.centre import centre_of, range_run
     from calando.errors import UsageError
+    from calando.study.centre import centre_of, range_run
 
     asked = range_run(spec)
     kept = _read(folder / FILE_NAME, asked.digest())
@@ -44,9 +44,9 @@ def settle_rate(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool)
 
 
 def _measure(asked: RunSpec, workload: Workload, path: Path, *, quiet: bool) -> RangeRecord:
-    from calando.engine.work import range_record
+    from calando.range_test import find_for_run
     from calando.records.files import write_atomically
-    from calando.training.range_test import find_for_run
+    from calando.study.work import range_record
 
     began = time.monotonic()
     with measuring(quiet=quiet) as progress:

@@ -27,8 +27,9 @@ def strategies(
     calando strategies lion
     """
     from calando.cli.facts import describe, method_facts, part_facts, preset_facts, print_methods
-    from calando.optim import METHODS, PRESETS
-    from calando.optim.presets import DEFAULT_STRATEGIES, FAMILIES
+    from calando.methods import METHODS
+    from calando.strategy import PRESETS
+    from calando.strategy.presets import DEFAULT_STRATEGIES, FAMILIES
 
     if name is not None:
         describe(name, as_json=as_json)
@@ -68,7 +69,7 @@ def strategies(
 
 def workloads(as_json: AsJson = False) -> None:
     """List data sets and networks."""
-    from calando.workloads.catalog import DATA, DATA_FORMS, NETWORKS
+    from calando.tasks.catalog import DATA, DATA_FORMS, NETWORKS
 
     entries = [*DATA.values(), *DATA_FORMS.values()]
     if as_json:

@@ -15,14 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from calando.engine.conductor import Status
-from calando.engine.jobs import Find, Look
-from calando.engine.lengths import expected_updates
 from calando.errors import plain
 from calando.records import StudySpec
+from calando.study.conductor import Status
+from calando.study.jobs import Find, Look
+from calando.study.lengths import expected_updates
 
 if TYPE_CHECKING:
-    from calando.engine.executors.base import Progress
+    from calando.study.executors.base import Progress
 
 __all__ = ["following"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calando.workloads.workload import Workload
+    from calando.tasks.workload import Workload
 
 __all__ = ["say_notes"]
 

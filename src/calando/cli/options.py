@@ -99,7 +99,7 @@ def workload_spec(
         UsageError: an unknown name or a value outside its range.
     """
     from calando.cli.output import others_on_stderr
-    from calando.workloads.registry import resolve
+    from calando.tasks.registry import resolve
 
     with others_on_stderr():
         return resolve(

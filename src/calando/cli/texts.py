@@ -27,8 +27,8 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     >>> read_schedules("sgd | cosine(1, 0) | momentum: linear(0.9, 1)")
     {'lr': cosine(1, 0), 'momentum': linear(0.9, 1)}
     """
-    from calando.optim import PRESETS
     from calando.schedules import SCHEDULES, parse
+    from calando.strategy import PRESETS
 
     if (strategy := _strategy(text)) is not None:
         written = {"lr": "constant(1)", **strategy.schedules}
@@ -54,7 +54,8 @@ def horizon_of(text: str, steps: int, *, steps_per_epoch: int | None) -> int:
 
 
 def _strategy(text: str) -> StrategySpec | None:
-    from calando.optim import METHODS, PRESETS, read_strategy
+    from calando.methods import METHODS
+    from calando.strategy import PRESETS, read_strategy
 
     known = text in PRESETS or _head(text) in METHODS or "|" in text or text.endswith(".toml")
     return read_strategy(text) if known else None

@@ -13,7 +13,7 @@ def import_torch() -> None:
     Raises:
         MemoryError: this process may not have as much as torch takes.
     """
-    from calando.engine.executors.start import without_interrupts
+    from calando.study.executors.start import without_interrupts
 
     with without_interrupts():
         try:

@@ -39,9 +39,9 @@ from calando.cli.torch_first import import_torch
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from calando.engine.executors.base import Outcome
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, TestScore
-    from calando.workloads.workload import Workload
+    from calando.study.executors.base import Outcome
+    from calando.tasks.workload import Workload
 
 __all__ = ["train"]
 
@@ -90,9 +90,9 @@ def train(
         train_limit=train_limit,
     )
     import_torch()
-    from calando.engine.ask import ask_run
-    from calando.engine.limits import Budget, Machine
     from calando.records.store import sole_coordinator
+    from calando.study.ask import ask_run
+    from calando.study.limits import Budget, Machine
 
     cores = len(os.sched_getaffinity(0))
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
@@ -157,10 +157,10 @@ def _refuse_another(folder: Path, spec: RunSpec, workload: Workload, *, quiet: b
 
 
 def _run(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool) -> tuple[RunRecord, TestScore]:
-    from calando.engine.executors.base import Failed, Finished, Lease
-    from calando.engine.jobs import Look, Train
-    from calando.engine.work import failure, perform
     from calando.records import RunRecord, TestScore
+    from calando.study.executors.base import Failed, Finished, Lease
+    from calando.study.jobs import Look, Train
+    from calando.study.work import failure, perform
 
     def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
         if isinstance(outcome, Failed):
@@ -261,8 +261,8 @@ def _told(centre: Centre) -> str:
 
 
 def _present(folder: Path, record: RunRecord, test: TestScore, centre: Centre | None, *, as_json: bool) -> None:
-    from calando.engine.shelf import run_folder
     from calando.errors import NotDrawn
+    from calando.study.shelf import run_folder
     from calando.training.checkpoint import export_weights
 
     weights, picture = folder / "weights.safetensors", folder / "training.png"

@@ -51,7 +51,7 @@ def from_torch(scheduler: Any, total_steps: int, *, hyper_parameter: str = "lr")
     linear(0.1, 1, over='5 steps') >> cosine(1, 0.01, over='95 steps')
     """
     total_steps = Horizon(total_steps).total_steps
-    if _home(scheduler) == "calando.integrations.torch_scheduler" and hyper_parameter == "lr":
+    if _home(scheduler) == "calando.loops.torch_scheduler" and hyper_parameter == "lr":
         ours: Schedule = scheduler.schedule
         return ours
     groups: list[Mapping[str, Any]] = getattr(getattr(scheduler, "optimizer", None), "param_groups", [{}])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from calando.optim.averaging import Average
+from calando.strategy.averaging import Average
 
 __all__ = ["RunningAverage"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from calando.optim.methods.own.memory import keep_types
+from calando.methods.own.memory import keep_types
 from calando.records import Evaluation, Event
 from calando.training.state import TrainState
 

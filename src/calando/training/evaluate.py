@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from calando.records import Lane
-from calando.workloads.data.source import Source
-from calando.workloads.workload import Workload
+from calando.tasks.data.source import Source
+from calando.tasks.workload import Workload
 
 __all__ = ["evaluate"]
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
+from calando.tasks.workload import Workload
 from calando.training.batch_norm import gathering_statistics, statistics_of
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
-from calando.workloads.workload import Workload
 
 __all__ = ["BATCHES", "evaluated_weights", "others_evaluated", "recalibrate"]
 

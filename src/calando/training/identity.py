@@ -31,8 +31,8 @@ from torch.nn.parameter import is_lazy
 
 from calando.errors import CorruptFile, UsageError
 from calando.records import Lane
+from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, seed_step
-from calando.workloads.workload import Workload
 
 __all__ = ["Identity", "check_same", "identify", "recognised"]
 

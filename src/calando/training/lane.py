@@ -23,7 +23,7 @@ import torch
 
 from calando.errors import UsageError
 from calando.records import Lane
-from calando.workloads.generators import holding_generators
+from calando.tasks.generators import holding_generators
 
 __all__ = ["choose_lane", "describe_host", "holding_lane", "seed_step"]
 

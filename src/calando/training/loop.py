@@ -23,6 +23,7 @@ import torch
 
 from calando.controllers import Observation
 from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
+from calando.tasks.workload import Workload
 from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
@@ -33,7 +34,6 @@ from calando.training.lane import describe_host, holding_lane
 from calando.training.rewind import batch_index, keep, rewind
 from calando.training.state import TrainState, start
 from calando.training.update import Update
-from calando.workloads.workload import Workload
 
 __all__ = ["Interrupted", "advance", "execute"]
 

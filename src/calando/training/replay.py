@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from calando.errors import UsageError
-from calando.optim.strategies import strategy_curves
 from calando.records import RunRecord, RunSpec
 from calando.schedules import constant, piecewise
+from calando.strategy.strategies import strategy_curves
 
 __all__ = ["replay_of"]
 

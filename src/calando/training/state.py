@@ -12,14 +12,14 @@ from torch.optim import Optimizer
 
 from calando.controllers import Controller, Divergence
 from calando.controllers.base import State as ControllerState
-from calando.optim.driver import Driver
-from calando.optim.methods import Method, find_method
-from calando.optim.strategies import bind_average, bind_strategy
+from calando.methods import Method, find_method
+from calando.methods.driver import Driver
 from calando.records import Evaluation, Event, RunSpec
 from calando.schedules.span import Horizon
+from calando.strategy.strategies import bind_average, bind_strategy
+from calando.tasks.workload import Workload
 from calando.training.average import RunningAverage
 from calando.training.lane import seed_step
-from calando.workloads.workload import Workload
 
 if TYPE_CHECKING:
     from calando.training.capture import Capture

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from calando.tasks.data.source import TensorSource
+from calando.tasks.workload import Workload
 from calando.training.batch_norm import holding_statistics
 from calando.training.foreign import Quiet
 from calando.training.lane import seed_step
 from calando.training.state import TrainState
-from calando.workloads.data.source import TensorSource
-from calando.workloads.workload import Workload
 
 __all__ = ["Update", "dead_share"]
 

@@ -1,0 +1,334 @@
+"""Schedules that advance by themselves, on every real update of an optimizer.
+
+    before optimizer.step()     the values of update t are written, whatever was loaded or set since the last one
+    after it                    t becomes t + 1, unless the gradient scaler skipped the update
+
+Both are hooks that torch offers in public. A `GradScaler` that finds infinite gradients does not call
+`optimizer.step`; a fused optimizer is called and told to skip (`found_inf`), which is read here, at the cost of
+one wait for the device an update. Calls that only accumulate gradients never reach the optimizer.
+
+All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the place in the
+schedule.
+
+A CUDA graph that holds `optimizer.step` replays without its hooks: use `calando.LRScheduler` there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import index
+from typing import Any, NoReturn, SupportsFloat, SupportsIndex, final
+from weakref import WeakSet, proxy, ref
+
+from torch.optim import Optimizer
+
+from calando.errors import UsageError
+from calando.loops.carried import pop_from_groups, put, take
+from calando.loops.course import Course, Jump
+from calando.loops.other_writers import OtherWriters
+from calando.loops.reported_rate import ReportedRate
+from calando.loops.step_hooks import StepHooks, check_runs_hooks, keeper, wrapped
+from calando.methods.driver import AddedAt
+from calando.schedules import Finding, Schedule
+from calando.schedules.span import Horizon
+
+__all__ = ["Attached", "attach", "note_driven", "refuse_attached", "was_skipped"]
+
+
+GONE = "the optimizer that followed the attached schedules is gone; keep a reference to it"
+
+
+def attach(
+    optimizer: Optimizer,
+    schedule: Schedule | str,
+    *,
+    total_steps: int,
+    steps_per_epoch: int | None = None,
+    hyper_parameters: Mapping[str, Schedule | str] | None = None,
+    added_at: AddedAt = "base",
+) -> Attached:
+    """Let an optimizer follow schedules by itself: no `step()` to call, none to forget.
+
+    The optimizer's `state_dict` holds the place in the schedule, so what saves and loads the optimizer resumes it. Keep
+    what is returned to extend or detach; the optimizer keeps following if you do not. It wins over a scheduler that was
+    built before. With Accelerate, attach before `prepare`. Where a framework expects a scheduler: `attached.scheduler`.
+
+    Args:
+        optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
+            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
+        schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
+        total_steps: the horizon in updates; beyond it the last value holds.
+        steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
+        hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
+            "beta1" and "beta2" are the elements of "betas".
+        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
+            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
+            "initial_lr", which is its base rate either way.
+
+    Raises:
+        UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
+            does not have, a hyper-parameter that is none; an optimizer that is none, that runs no hooks (a wrapper
+            round one), or has schedules attached. Nothing changed then.
+
+    >>> import torch, calando
+    >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+    >>> attached = calando.attach(optimizer, "linear(1, 0)", total_steps=100)
+    >>> for _ in range(51):
+    ...     optimizer.step()
+    >>> attached.step, attached.get_last_lr()
+    (51, [0.05])
+    """
+    check_runs_hooks(optimizer, "attach")
+    refuse_attached(optimizer)
+    # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
+    course = Course(
+        proxy(optimizer),
+        schedule,
+        total_steps=total_steps,
+        steps_per_epoch=steps_per_epoch,
+        hyper_parameters=hyper_parameters,
+        added_at=added_at,
+        writers=OtherWriters(compose=False, remedy="detach() ends that"),
+    )
+    attached = Attached(optimizer, course)
+    note_driven(optimizer)
+    return attached
+
+
+@final
+class Attached:
+    """Schedules that an optimizer follows; made by `attach`.
+
+    It does not keep the optimizer: once that is gone, nothing here can be asked for but `step`.
+    """
+
+    __slots__ = ("__weakref__", "_hooks", "_loading", "_of_place", "_optimizer", "_own_course", "_scheduler", "_step")
+
+    def __init__(self, optimizer: Optimizer, course: Course) -> None:
+        self._step = 0
+        self._own_course = course
+        self._of_place = False  # the course's notice is of the place, which whoever sets it knows
+        self._optimizer = ref(optimizer)
+        self._loading: Any = None
+        self._scheduler: ref[ReportedRate] | None = None  # it holds the optimizer
+        # Not the hooks themselves, which hold this.
+        self._hooks = StepHooks(
+            optimizer,
+            before=self._before_update,
+            after=self._after_update,
+            rates=lambda: self._course.driver.written["lr"],
+        ).handles
+        holder = keeper(optimizer)
+        assert holder is not None, "checked by attach"
+        self._hooks += (
+            holder.register_state_dict_post_hook(self._save),
+            holder.register_load_state_dict_pre_hook(self._check),
+            holder.register_load_state_dict_post_hook(self._load),
+        )
+        self._notice_loaded_before(pop_from_groups(optimizer))
+        course.driver.write(0)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "what calando.attach gives cannot be copied or pickled: a copied optimizer has no hooks. Save "
+            "optimizer.state_dict(), and load it into another optimizer with the same schedules attached"
+        )
+
+    @property
+    def _course(self) -> Course:
+        if self._optimizer() is None:
+            raise UsageError(GONE)
+        return self._own_course
+
+    @property
+    def step(self) -> int:
+        """Updates made so far; the next one is update number `step`. It may be set, to go on elsewhere."""
+        return self._step
+
+    @step.setter
+    def step(self, step: SupportsIndex) -> None:
+        try:
+            number = index(step)
+        except TypeError:
+            number = -1
+        if number < 0:
+            raise UsageError(f"step must be the number of an update, a whole number from 0, got {step!r}")
+        self._step = number
+        if self._of_place:
+            self._own_course.notice, self._of_place = None, False
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rate's schedule."""
+        return self._course.driver.schedules["lr"]
+
+    @property
+    def horizon(self) -> Horizon:
+        """The updates that the run is planned for, and those of an epoch."""
+        return self._course.driver.horizon
+
+    @property
+    def base_lrs(self) -> list[float]:
+        """Each group's base rate, as a float; to set them changes the rates from the next update on."""
+        return self._course.base_lrs()
+
+    @base_lrs.setter
+    def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
+        self._course.rebase(rates)
+        self._write_ahead()
+
+    @property
+    def scheduler(self) -> ReportedRate:
+        """What to give a framework that expects a scheduler: it reports the rates that are used, and sets none.
+
+        >>> import torch, calando
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+        >>> attached = calando.attach(optimizer, "linear(1, 0)", total_steps=10)
+        >>> for _ in range(3):
+        ...     optimizer.step()
+        ...     attached.scheduler.step()
+        >>> attached.step, attached.scheduler.get_last_lr()
+        (3, [0.06999999999999999])
+        """
+        reported = None if self._scheduler is None else self._scheduler()
+        if reported is None:
+            optimizer = self._optimizer()
+            if optimizer is None:
+                raise UsageError(GONE)
+            reported = ReportedRate(
+                optimizer,
+                next_step=lambda: self.step,
+                write=self._write_ahead,
+                next_lrs=lambda: self._course.driver.values(self.step)["lr"],
+                base_lrs=lambda: self.base_lrs,
+            )
+            self._scheduler = ref(reported)
+        return reported
+
+    def get_last_lr(self) -> list[float]:
+        """Each group's rate as the last update had it, as a float; before the first, as that will have it.
+
+        After `scheduler.step()`, or where base rates were set, as the next update will have it.
+        """
+        return [float(group["lr"]) for group in self._course.driver.optimizer.param_groups]
+
+    def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
+        """Go on, from the next update, on a longer or shorter horizon; as `LRScheduler.extend`."""
+        return self._course.extend(self.step, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+
+    def lint(self) -> list[Finding]:
+        """What is suspicious about the schedules, and about how they meet this optimizer; see `calando lint`."""
+        return self._course.lint()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step, the horizon, the schedules' texts and the base values; `LRScheduler` reads it too.
+
+        `optimizer.state_dict()` holds it under "calando".
+        """
+        return self._course.state(self.step)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go to the saved step; as `LRScheduler.load_state_dict`, whose states will do."""
+        self._step, self._of_place = (
+            max(0, self._course.restore(state_dict)),
+            False,
+        )  # below 0: of a scheduler that waits for its turn
+
+    def detach(self) -> None:
+        """Stop following: the values stay as they are, and something else may drive the optimizer."""
+        for hook in self._hooks:
+            hook.remove()
+        if (optimizer := self._optimizer()) is not None:
+            _DRIVEN.difference_update(wrapped(optimizer))
+
+    def keep_place(self) -> Callable[[], None]:
+        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        step, course = self._step, self._own_course
+
+        def put_back() -> None:
+            self._step = step
+            course.driver.forget()
+
+        return put_back
+
+    def _write_ahead(self) -> None:
+        self._course.driver.write(self.step)
+
+    def _save(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        put(state_dict, self.state_dict())
+
+    def _check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        """Refuse a state of other schedules before anything is loaded."""
+        saved = take(state_dict)
+        if saved is not None:
+            try:
+                self._course.check(saved)
+            except UsageError as problem:
+                raise UsageError(f"{problem}; to take the optimizer's own state alone, load it before attach") from None
+        self._loading = saved
+
+    def _load(self, optimizer: Optimizer) -> None:
+        saved, self._loading = self._loading, None
+        if saved is not None:
+            self._step, self._of_place = max(0, self._course.restore(saved)), False
+            return
+        self._of_place = True
+        self._course.notice = (
+            "the optimizer's state was loaded, but the place in the schedule was not in it (saved without attached "
+            f"schedules, or by something that leaves it out): the schedule goes on at update {self.step}; to go on "
+            "elsewhere, attached.load_state_dict(…) or attached.step = …"
+        )
+
+    def _notice_loaded_before(self, saved: Any) -> None:
+        """The optimizer's state was loaded first, when nothing could take ours; other schedules begin at 0 as asked."""
+        try:
+            self._course.check(saved)
+        except (TypeError, UsageError):
+            return
+        if saved["last_epoch"]:
+            self._of_place = True
+            self._course.notice = (
+                f"the optimizer's state was saved at update {saved['last_epoch']} of these schedules and loaded before "
+                "attach, so they begin at update 0: attach first, or attached.load_state_dict(state['calando']), where "
+                "state is the optimizer's"
+            )
+
+    def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        course = self._own_course
+        if course.notice is not None:
+            # What was saved holds the rates of the update before.
+            for step in (self._step, self._step - 1):
+                course.goes_on_at(step)
+            course.say_notice(stacklevel=3)
+        course.driver.write_exactly(self._step)
+
+    def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not was_skipped(optimizer):
+            self._step += 1
+
+
+_DRIVEN: WeakSet[Optimizer] = WeakSet()
+
+
+def was_skipped(optimizer: Optimizer) -> bool:
+    """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
+    infinite = getattr(optimizer, "found_inf", None)
+    return infinite is not None and bool(infinite.item())
+
+
+def refuse_attached(optimizer: Optimizer) -> None:
+    """Two writers would overwrite each other.
+
+    Raises:
+        UsageError: `optimizer`, or one that it wraps, has schedules attached, or follows a strategy.
+    """
+    if any(one in _DRIVEN for one in wrapped(optimizer)):
+        raise UsageError(
+            "this optimizer follows attached schedules already; call detach() on what attach returned first, or, if it "
+            "is of calando.follow, write the schedule into its strategy"
+        )
+
+
+def note_driven(optimizer: Optimizer) -> None:
+    """From now on `refuse_attached` refuses it, and what it wraps."""
+    _DRIVEN.update(wrapped(optimizer))

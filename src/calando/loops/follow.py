@@ -1,0 +1,365 @@
+"""A whole strategy in a training loop of one's own: what the method needs beside its steps happens by itself.
+
+    before optimizer.step()     the rates of update t are written; a closure is what the method wants of it
+    after it                    the average takes the weights in; t becomes t + 1, unless a gradient scaler skipped it
+    observe(…)                  controllers answer: a plateau cuts the rate, a rollback brings good weights back
+    evaluated(…)                meanwhile the network holds what is to be judged, batch norm's statistics its own
+
+The optimizer is the method's own, with hooks that torch offers in public, so it goes where a torch optimizer goes.
+All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the strategy.
+
+A closure is torch's: it clears gradients, works the loss out, calls `backward` and returns the loss. SAM calls it twice
+an update, the second time with the dropout of the first and without touching running statistics.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from typing import Any, final
+from weakref import proxy
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from calando.errors import UsageError
+from calando.loops.attach import note_driven
+from calando.loops.reported_rate import ReportedRate
+from calando.loops.step_hooks import StepHooks
+from calando.loops.updates import Updates
+from calando.methods import find_method
+from calando.methods.installed import check_installed
+from calando.range_test.loss import moved
+from calando.records import StrategySpec
+from calando.schedules.checks import quote
+from calando.sizes import check_rate
+from calando.strategy import read_strategy
+from calando.strategy.strategies import at_rate
+from calando.tasks.chance import Chance, chance_of
+from calando.training.batch_norm import gathering_statistics
+from calando.training.evaluated import BATCHES
+from calando.training.lent import lending, undisturbed_loader
+
+__all__ = ["Following", "follow"]
+
+MOST_CLASSES = 1_000_000
+
+Forward = Callable[[nn.Module, Any], object]
+
+
+def follow(
+    network: nn.Module,
+    strategy: str | os.PathLike[str] | StrategySpec,
+    *,
+    total_steps: int,
+    steps_per_epoch: int | None = None,
+    lr: float | None = None,
+    chance: float | torch.Tensor | Sequence[int] | None = None,
+) -> Following:
+    """Train a network in your own loop with any strategy: method, schedules, average and controllers.
+
+    Args:
+        network: whose trained parameters are divided into the groups that the method needs; on its device already.
+        strategy: a preset's name, a strategy's text or file, as `calando compare` takes them.
+        total_steps: the horizon in updates; beyond it the last rate holds.
+        steps_per_epoch: updates in one epoch; needed where a length is in epochs.
+        lr: the base rate, where the strategy leaves it to trials (`lr=auto`); it wins over the strategy's.
+        chance: with it a rollback sees a network that died. Of a mean cross-entropy the class numbers of the training
+            samples, as `dataset.targets`; or the loss of a network that knows how frequent each class is and nothing
+            else: the entropy of these, log(classes) where all are equally frequent.
+
+    Raises:
+        UsageError: a strategy that is none, has no rate, or does not fit the horizon or the network; a package that is
+            not installed; an automatic warmup (`edge`), which only calando's own loop measures.
+
+    >>> import torch, calando
+    >>> x, y = torch.randn(64, 1, 4, 4), torch.arange(64) % 2
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    >>> training = calando.follow(network, "ema-cosine", lr=0.1, total_steps=20)
+    >>> while not training.done:
+    ...     nn.functional.cross_entropy(network(x), y).backward()
+    ...     training.optimizer.step()
+    ...     training.optimizer.zero_grad()
+    >>> with training.evaluated([(x, y)]):
+    ...     accuracy = (network(x).argmax(1) == y).float().mean()
+    >>> training.step, training.optimizer.param_groups[0]["lr"] < 0.001
+    (20, True)
+    """
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
+    if not isinstance(strategy, str | os.PathLike | StrategySpec):
+        raise UsageError(f"strategy must be a preset's name, a text or a file, got {strategy!r}")
+    known = _chance(chance)
+    spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
+    return Following(network, spec, lr=lr, chance=known, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+
+
+@final
+class Following:
+    """A strategy that a network is trained with; made by `follow`.
+
+    Args:
+        network: as it was given.
+        strategy: as it was read.
+        optimizer: the method's; call its `step` and `zero_grad` as ever.
+        scheduler: for a framework that expects one: it reports the rates that are used, and sets none.
+    """
+
+    __slots__ = ("__weakref__", "_chance", "_method", "_updates", "network", "optimizer", "scheduler", "strategy")
+
+    def __init__(
+        self,
+        network: nn.Module,
+        strategy: StrategySpec,
+        *,
+        lr: float | None,
+        chance: float | Chance | None,
+        total_steps: int,
+        steps_per_epoch: int | None,
+    ) -> None:
+        if strategy.horizon:
+            raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps says it")
+        self.network, self.strategy = network, strategy
+        self._method = find_method(strategy.method)
+        check_installed([strategy])
+        options = self._method.settle(strategy.options)
+        groups = self._method.groups.split(network, options)
+        self.optimizer: Optimizer = self._method.build(groups, self._rate(lr), options)
+        # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
+        self._updates = Updates(
+            network,
+            proxy(self.optimizer),
+            strategy,
+            chance=chance.loss if isinstance(chance, Chance) else chance,
+            total_steps=total_steps,
+            steps_per_epoch=steps_per_epoch,
+        )
+        self._chance = chance if isinstance(chance, Chance) else None
+        note_driven(self.optimizer)
+        updates = self._updates
+        StepHooks(
+            self.optimizer,
+            before=updates.before,
+            after=updates.after,
+            rates=lambda: updates.rates,
+            initialise=updates.initialise,
+        )
+        self.optimizer.register_state_dict_post_hook(self._updates.save)
+        self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
+        self.optimizer.register_load_state_dict_post_hook(self._updates.load)
+        updates = self._updates
+        self.scheduler = ReportedRate(
+            self.optimizer,
+            next_step=lambda: updates.step,
+            write=updates.write_ahead,
+            next_lrs=updates.next_lrs,
+            base_lrs=updates.base_lrs,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, "scheduler"):  # made last
+            raise AttributeError(f"what calando.follow gives is fixed: setting {name!r} would change nothing")
+        super().__setattr__(name, value)
+
+    def __reduce__(self) -> str:
+        raise UsageError(
+            "what calando.follow gives cannot be copied or pickled: a copied optimizer has no hooks. Save "
+            "optimizer.state_dict(), and load it into what follow() gives for the copied network"
+        )
+
+    @property
+    def step(self) -> int:
+        """Updates made so far; the next one is update number `step`. A rollback takes some back."""
+        return self._updates.step
+
+    @property
+    def done(self) -> bool:
+        """All updates were made, or training ended early: see `stopped`."""
+        return self._updates.step >= self._updates.total_steps or self.stopped is not None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why training ended early, or None: a rollback gave up, or weights were not finite where `observe` looked."""
+        return self._updates.stopped
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What controllers did, in sentences, oldest first."""
+        return tuple(self._updates.events)
+
+    def get_last_lr(self) -> list[float]:
+        """Each group's present rate."""
+        return self._updates.get_last_lr()
+
+    def observe(
+        self,
+        *,
+        loss: float | torch.Tensor | None = None,
+        validation_loss: float | torch.Tensor | None = None,
+        validation_score: float | torch.Tensor | None = None,
+        targets: torch.Tensor | None = None,
+    ) -> tuple[str, ...]:
+        """Tell the controllers what came of the last update; after `optimizer.step()`, at most once an update.
+
+        Args:
+            loss: the training loss of its batch; after every update where a rollback, or a plateau on the training
+                loss, is there.
+            validation_loss, validation_score: where an evaluation followed.
+            targets: the class numbers of its batch, where `chance` was given as those of all samples: where classes are
+                unequal, a batch's loss depends on which of them are in it.
+
+        Returns:
+            What they did, in sentences; mostly nothing.
+
+        Raises:
+            UsageError: no update since the last call; a value that they need is missing, or nobody asks for.
+
+        >>> import torch, calando
+        >>> network = nn.Linear(1, 1)
+        >>> training = calando.follow(network, "sgd(lr=0.1) | plateau(factor=0.5, patience=1)", total_steps=9)
+        >>> for found in (0.5, 0.6):
+        ...     network(torch.ones(1, 1)).sum().backward()
+        ...     training.optimizer.step()
+        ...     print(training.observe(validation_loss=found))
+        ()
+        ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 step',)
+        """
+        batch_chance = None if targets is None else self._chance_of(targets)
+        return self._updates.observe(
+            self.optimizer,
+            loss=loss,
+            validation_loss=validation_loss,
+            validation_score=validation_score,
+            batch_chance=batch_chance,
+        )
+
+    def _chance_of(self, targets: torch.Tensor) -> float:
+        if self._chance is None:
+            raise UsageError("targets are compared with the labels of all samples: give follow(chance=labels) as well")
+        numbers = torch.as_tensor(targets).detach().cpu().flatten()
+        if (
+            not len(numbers)
+            or numbers.is_floating_point()
+            or not 0 <= numbers.min() <= numbers.max() < self._chance.classes
+        ):
+            raise UsageError(f"observe: targets must be class numbers 0 … {self._chance.classes - 1}, got {targets!r}")
+        return self._chance.of_batch(numbers.long())
+
+    @contextmanager
+    def evaluated(
+        self, batches: Iterable[Any] | None = None, *, forward: Forward | None = None, most: int = BATCHES
+    ) -> Iterator[None]:
+        """Meanwhile the network is in evaluation mode and holds the weights to judge, save or export.
+
+        Those are others than what is trained for schedule-free methods, DoG, `ema` and `swa`. The statistics of batch
+        normalisation are worked out anew for them, as the mean over training batches. Afterwards weights, statistics,
+        modes, generators and the loader's position are as they were, to the bit.
+
+        Args:
+            batches: training batches, such as the loader; needed where the network has batch normalisation. A batch
+                is (*inputs, target), a dict of the network's arguments, or the input.
+            forward: called with (network, batch) instead, for batches of another make.
+            most: how many are taken.
+
+        Raises:
+            UsageError: batches are needed and there are none; an update is made meanwhile, or the optimizer's state
+                asked for: those would be of the wrong weights.
+        """
+        if batches is not None and not isinstance(batches, Iterable):
+            raise UsageError(f"evaluated: batches must be a loader or a list of batches, got {batches!r}")
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            raise UsageError(f"evaluated: most must be a whole number from 1, got {most!r}")
+        if forward is not None and not callable(forward):
+            raise UsageError(f"evaluated: forward must be called with (network, batch), got {forward!r}")
+        modes = [(module, module.training) for module in self.network.modules()]
+        try:
+            # Within another evaluation the weights to judge are there already.
+            other = self._updates.others_evaluated and not self._updates.evaluating
+            with self._others(batches, forward or _forward, most) if other else nullcontext():
+                self.network.eval()
+                yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    @contextmanager
+    def _others(self, batches: Iterable[Any] | None, forward: Forward, most: int) -> Iterator[None]:
+        """Meanwhile the network holds other weights than those trained."""
+        needed = bool(self._updates.gathered)
+        if needed and batches is None:
+            raise UsageError(
+                "the network has batch normalisation, and its statistics are of other weights than those evaluated; "
+                "pass training batches: evaluated(loader)"
+            )
+        switching: Any = self.optimizer  # has eval() and train() where its method says so
+        # Not the network itself: what the user notes on it meanwhile stays.
+        with lending([*self.network.parameters(), *self.network.buffers()], source=batches):
+            self._updates.evaluating = True
+            try:
+                if self._method.eval_mode:
+                    switching.eval()
+                if self._updates.average is not None:
+                    self._updates.average.put_in()
+                if needed:
+                    assert batches is not None
+                    self._recalibrate(batches, forward, most)
+                yield
+            finally:
+                self._updates.evaluating = False
+                if self._method.eval_mode:
+                    switching.train()
+
+    def _recalibrate(self, batches: Iterable[Any], forward: Forward, most: int) -> None:
+        device = next(self.network.parameters()).device
+        taken = 0
+        with gathering_statistics(self.network, self._updates.gathered):
+            for batch in islice(undisturbed_loader(batches), most):
+                forward(self.network, moved(batch, device))
+                taken += 1
+        if not taken:
+            raise UsageError("batch normalisation's statistics need training batches, and there was none")
+
+    def _rate(self, given: float | None) -> float:
+        rate = self.strategy.lr if given is None else given
+        if rate is None:
+            usual = f"{self._method.usual_rate:g}"
+            raise UsageError(
+                f"{self.strategy.name} leaves its rate to trials; pass lr=, from calando.find_lr or `calando compare` "
+                f"(usual for {self._method.name}: {usual})"
+            )
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+            raise UsageError(f"lr must be a positive finite number, got {quote(rate)}")
+        rate = check_rate("lr", rate)
+        at_rate(self.strategy, rate)
+        return rate
+
+
+def _chance(given: object) -> float | Chance | None:
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < math.inf):
+        return given
+    wanted = "chance must be a loss above 0, such as log(classes), or the class numbers of the training samples"
+    if isinstance(given, bool | int | float | str):
+        raise UsageError(f"{wanted}, got {given!r}")
+    try:
+        labels = torch.as_tensor(given).detach().cpu().flatten()
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"{wanted}, got a {type(given).__name__}") from None
+    if not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool or int(labels.min()) < 0:
+        raise UsageError(f"{wanted}, got {len(labels)} numbers of {labels.dtype}")
+    if (classes := int(labels.max()) + 1) < 2:
+        raise UsageError(f"{wanted}, got one class alone")
+    if classes > MOST_CLASSES:
+        raise UsageError(f"{wanted}, which go up to {classes - 1} here; number the classes 0, 1, 2 … without gaps")
+    return chance_of(labels.long(), classes=classes)
+
+
+def _forward(network: nn.Module, batch: Any) -> object:
+    if isinstance(batch, Mapping):
+        return network(**batch)
+    if isinstance(batch, tuple | list):
+        return network(*(batch[:-1] if len(batch) > 1 else batch))
+    return network(batch)

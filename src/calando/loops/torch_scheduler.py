@@ -1,0 +1,251 @@
+"""A schedule where torch's own scheduler is expected.
+
+    rate of group g at update t = base rate of g * schedule(t)      in closed form, never from the rate before
+
+State is the step, the horizon, the schedules and the base values, so resuming does not depend on the order in
+which things are built and loaded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from operator import index
+from typing import Any, SupportsFloat, SupportsIndex
+
+from torch import Tensor
+from torch.optim import Optimizer, lr_scheduler
+
+from calando.errors import UsageError
+from calando.loops.assigned import refuse_unknown
+from calando.loops.attach import refuse_attached
+from calando.loops.course import Course, Jump
+from calando.loops.other_writers import OtherWriters
+from calando.loops.pace import Pace
+from calando.loops.step_hooks import before_update, check_has_groups, initialises
+from calando.methods.driver import AddedAt
+from calando.schedules import Finding, Schedule
+from calando.schedules.span import Horizon
+
+__all__ = ["LRScheduler"]
+
+
+class LRScheduler(lr_scheduler.LRScheduler):
+    """Set every group's rate from a schedule, once an update; accepted where torch's scheduler is.
+
+    Args:
+        optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
+            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
+        schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
+        total_steps: the horizon in updates; beyond it the last value holds.
+        steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
+        hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
+            "beta1" and "beta2" are the elements of "betas".
+        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
+            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
+            "initial_lr", which is its base rate either way.
+
+    Raises:
+        UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
+            does not have, a hyper-parameter that is none; what is no optimizer, or one that `calando.attach` already
+            drives. Nothing changed then.
+
+    Example:
+        >>> import torch, calando
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+        >>> scheduler = calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=100)
+        >>> for _ in range(50):
+        ...     optimizer.step()
+        ...     scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.05]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Schedule | str,
+        *,
+        total_steps: int,
+        steps_per_epoch: int | None = None,
+        hyper_parameters: Mapping[str, Schedule | str] | None = None,
+        added_at: AddedAt = "base",
+    ) -> None:
+        # Not super().__init__(): torch's wraps optimizer.step and takes a step of its own.
+        check_has_groups(optimizer, "LRScheduler")
+        refuse_attached(optimizer)
+        self.optimizer = optimizer
+        # Nothing here may be called total_steps: Accelerate would stop stepping when _step_count passes it, which
+        # it also advances for calls that it holds back while gradients accumulate.
+        self._step_count = 1
+        self._course = Course(
+            optimizer,
+            schedule,
+            total_steps=total_steps,
+            steps_per_epoch=steps_per_epoch,
+            hyper_parameters=hyper_parameters,
+            added_at=added_at,
+            writers=OtherWriters(compose=True, remedy="to change the base rates set base_lrs"),
+        )
+        self.last_epoch = 0
+        self._course.driver.write(0)
+        self._see_newcomers()
+        self._pace = Pace()
+        self._pace.watch(optimizer, self, written=lambda scheduler: scheduler._course.driver.written["lr"])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._see_newcomers()  # a copied optimizer has lost its hooks
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # What a class of one's own adds is its affair; "last_epoch" is set at each step.
+        if name != "last_epoch" and type(self) is LRScheduler:
+            refuse_unknown(self, name, own=["optimizer", "last_epoch"])
+        super().__setattr__(name, value)
+
+    def step(self, epoch: int | None = None) -> None:
+        """After each update: the values of the next one. `epoch` sets the number of that update instead.
+
+        Raises:
+            UsageError: `epoch` is below zero or no whole number; nothing changed then.
+        """
+        present = self.last_epoch
+        step = present + 1 if epoch is None else _whole(epoch)
+        if present < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
+            self._begin(step)
+            return
+        course = self._course
+        course.driver.write(step)
+        self.last_epoch = step
+        # Before the first update it may be on its way to the step to go on at.
+        if course.notice is not None and (self._pace.made or not course.goes_on_at(step)):
+            course.say_notice(stacklevel=2)
+        if self._pace.settled:
+            return
+        if epoch is not None:
+            self._pace.jumped()
+        elif (mistake := self._pace.called(self.horizon.total_steps)) is not None:
+            warnings.warn(mistake, stacklevel=2)
+
+    def _see_newcomers(self) -> None:
+        before_update(self.optimizer, self, LRScheduler._before_update)
+
+    def _before_update(self, optimizer: Optimizer) -> None:
+        # A group that was added since the last step() would make this update at its bare rate.
+        driver = self._course.driver
+        if self.last_epoch < 0 or not driver.look_for_newcomers():
+            return
+        if not initialises(optimizer, lambda: driver.written["lr"]):
+            driver.write_newcomers(self.last_epoch)
+
+    def get_last_lr(self) -> list[float | Tensor]:
+        """Each group's present rate, as a float."""
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Each group's rate at update `last_epoch`, from the closed form, as a float."""
+        return list(self._course.driver.values(max(0, self.last_epoch))["lr"])
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rate's schedule."""
+        return self._course.driver.schedules["lr"]
+
+    @property
+    def horizon(self) -> Horizon:
+        """The updates that the run is planned for, and those of an epoch."""
+        return self._course.driver.horizon
+
+    @property
+    def base_lrs(self) -> list[float | Tensor]:
+        """Each group's base rate, as a float; to set them changes the rates at once."""
+        return list(self._course.driver.base_values["lr"])
+
+    @base_lrs.setter
+    def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
+        self._course.rebase(rates)
+        if self.last_epoch >= 0:
+            self._course.driver.write(self.last_epoch)
+
+    @property
+    def _last_lr(self) -> list[float | Tensor]:  # type: ignore[override]  # read by scripts, written by nobody
+        return self.get_last_lr()
+
+    def _update_lr(self, epoch: int | None = None) -> None:
+        # torch's SequentialLR calls this one where it hands over.
+        if epoch is None:
+            self.step()
+        else:
+            self._begin(_whole(epoch))
+
+    def _begin(self, step: int) -> None:
+        """Take over at `step` from whoever wrote the rates until now."""
+        driver = self._course.driver
+        driver.scale({index: 1 / share for index, share in enumerate(driver.shares)}, again=False)
+        driver.forget()
+        if step >= 0:
+            driver.write(step)
+        self.last_epoch = step
+        self._pace.jumped()
+
+    def keep_place(self) -> Callable[[], None]:
+        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        step, course = self.last_epoch, self._course
+
+        def put_back() -> None:
+            self.last_epoch = step
+            course.driver.forget()
+
+        return put_back
+
+    def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
+        """Go on, from the present step, on a longer or shorter horizon.
+
+        Args:
+            total_steps: the new horizon, counted from the start of the run.
+            steps_per_epoch: as it was where it is not given.
+
+        Returns:
+            Every value of the next update that is not what it would have been; with a UserWarning if there is one.
+
+        Raises:
+            UsageError: a schedule does not fit the new horizon; nothing changed then.
+
+        >>> import torch, calando
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+        >>> scheduler = calando.LRScheduler(optimizer, "wsd()", total_steps=100)
+        >>> scheduler.step(50)
+        >>> scheduler.extend(total_steps=200)
+        ()
+        """
+        return self._course.extend(self.last_epoch, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+
+    def lint(self) -> list[Finding]:
+        """What is suspicious about the schedules, and about how they meet this optimizer; see `calando lint`."""
+        return self._course.lint()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step, the horizon, the schedules' texts and the base values: plain numbers and texts."""
+        return self._course.state(self.last_epoch, others=True)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
+
+        The saved horizon and base values win over those this scheduler was built with; if the horizons differ, a
+        UserWarning says so. A state of `calando.attach` will do.
+
+        Raises:
+            UsageError: the state is of other schedules, of another number of groups, or not of calando; nothing
+                changed then.
+        """
+        self.last_epoch = self._course.restore(state_dict)
+
+
+def _whole(step: SupportsIndex) -> int:
+    try:
+        return index(step)
+    except TypeError:
+        raise UsageError(
+            f"step() takes the number of an update, a whole number, got {step!r}; this scheduler counts updates, "
+            "not epochs"
+        ) from None

@@ -1,0 +1,178 @@
+"""A method: an optimizer with what it needs to know about rates. Importing this needs no torch.
+
+Every method says where its usual rate lies (for convolutional networks), so that `lr=auto` has a grid to
+search, and which options it takes with their ranges, so that a typing error is found before training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from calando.errors import UnknownName, UsageError
+from calando.methods.groups import decay_group_names, split_by_decay
+from calando.schedules.checks import quote
+from calando.sizes import LEAST, check_size
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+__all__ = ["Closure", "Family", "Flag", "Grouping", "Method", "Number", "Pair", "Scheduling"]
+
+Family = Literal["classic", "adaptive", "rate-free"]
+Closure = Literal["none", "loss", "again"]
+Scheduling = Literal["any", "warmup", "none"]
+
+Value = bool | int | float | str | tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in [low, high), or (low, high) where `open_low`."""
+
+    default: float
+    low: float = 0.0
+    high: float = math.inf
+    open_low: bool = False
+
+    def check(self, name: str, value: Value) -> float:
+        """The number, if it is in range."""
+        wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
+        if not (self.low < value if self.open_low else self.low <= value) or not value < self.high:
+            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
+        # A small weight decay is as good as none; what must not be 0 is divided by.
+        check_size(name, value, least=LEAST if self.open_low else 0.0)
+        return value
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers in [0, 1): exponential averages' coefficients."""
+
+    default: tuple[float, float]
+
+    def check(self, name: str, value: Value) -> tuple[float, float]:
+        """The pair, if both are in range."""
+        numbers = isinstance(value, tuple) and all(
+            isinstance(v, int | float) and not isinstance(v, bool) for v in value
+        )
+        if not isinstance(value, tuple) or not numbers or len(value) != 2 or not all(0 <= item < 1 for item in value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise UsageError(f"{name} must be two numbers in [0, 1) like [0.9, 0.999], got {shown!r}")
+        return value[0], value[1]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    default: bool
+
+    def check(self, name: str, value: Value) -> bool:
+        """The flag, if it is one."""
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} must be true or false, got {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How a method divides a network's parameters into named groups.
+
+    Args:
+        names: settled options -> every name that `split` may give.
+        split: (network, settled options) -> groups for the optimizer: "name", "params", and what is the group's own.
+            A group's own rate is "lr_factor" times the method's.
+    """
+
+    names: Callable[[dict[str, Any]], tuple[str, ...]]
+    split: Callable[[nn.Module, dict[str, Any]], list[dict[str, Any]]]
+
+
+BY_DECAY = Grouping(
+    names=lambda options: decay_group_names(options.get("weight_decay", 0.0)),
+    split=lambda network, options: split_by_decay(network, weight_decay=options.get("weight_decay", 0.0)),
+)
+"""Weight decay for matrices and filters, none for biases and normalisation layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One entry of the registry.
+
+    Args:
+        name: as written in a strategy text.
+        summary: one line.
+        family: "classic" (SGD and its like), "adaptive", or "rate-free" (works its step size out by itself).
+        usual_rate: centre of the trial grid for convolutional networks; of a rate-free method, its one rate.
+        rate_span: ratio of the grid's highest to its lowest rate.
+        decay: what is known about decaying its rate.
+        options: the hyper-parameters it takes beside `lr`, with defaults and ranges.
+        build: (parameter groups, lr, options) -> torch optimizer.
+        source: paper or project.
+        memory: tensors of the parameters' size that it keeps.
+        schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
+        eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
+        closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
+            the loss of this batch, a number; "again": one that works out loss and gradient anew at the weights as they
+            are.
+        keeps_base: what it does depends on its base rate beside the scheduled one, so runs of other base rates have
+            no past in common even where their rates are equal.
+        package: what must be installed beside torch, or "".
+        groups: how parameters are divided.
+    """
+
+    name: str
+    summary: str
+    family: Family
+    usual_rate: float
+    rate_span: float
+    decay: str
+    options: Mapping[str, Number | Pair | Flag]
+    build: Callable[[list[dict[str, Any]], float, dict[str, Any]], Optimizer]
+    source: str
+    memory: float
+    schedules: Scheduling = "any"
+    eval_mode: bool = False
+    closure: Closure = "none"
+    keeps_base: bool = False
+    package: str = ""
+    groups: Grouping = BY_DECAY
+
+    @property
+    def rate_free(self) -> bool:
+        """Whether a rate left open is its usual one, without trials."""
+        return self.family == "rate-free"
+
+    @property
+    def own_rate(self) -> str:
+        """Of a rate-free method: why no rate is looked for, and which to take."""
+        why = "works its step size out by itself and the rate only multiplies it"
+        return f"{self.name} {why}: take lr={self.usual_rate:g}"
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes an update."""
+        return 2 if self.closure == "again" else 1
+
+    def settle(self, given: Mapping[str, Value]) -> dict[str, Any]:
+        """All options: the given ones checked, the others at their defaults.
+
+        Raises:
+            UnknownName: an option the method does not take.
+            UsageError: a value outside its range.
+        """
+        for name in given:
+            if name not in self.options:
+                raise UnknownName(f"option of {self.name}", name, ["lr", *self.options])
+        settled: dict[str, Any] = {}
+        for name, option in self.options.items():
+            settled[name] = option.check(f"{self.name}: {name}", given[name]) if name in given else option.default
+        if settled.get("nesterov") and not settled["momentum"] > 0:
+            raise UsageError(f"{self.name}: nesterov=true needs momentum above 0, got momentum={settled['momentum']}")
+        return settled

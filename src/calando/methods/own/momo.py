@@ -1,0 +1,211 @@
+"""MoMo and MoMo-Adam: the rate is a cap; the step is where a model of the loss reaches its lower bound.
+
+    d, f, γ    averages of the gradient g, of the loss, and of <g, x>
+    h(y)     = f + <d, y> - γ                          the model: an average of the linearised losses
+    x'       = argmin over y of  max(h(y) / ρ, bound) + Σ over groups (|y - x|² / (2 α) + (λ / 2) |y|²),  norms by D
+             = (x - s α d / D) / (1 + α λ)
+    s        = min(1 / ρ,  max(0, f - γ - ρ bound + Σ <d, x> / (1 + α λ)) / Σ (α / (1 + α λ)) <d, d / D>)
+
+    α, λ     a group's rate and weight decay, x and d its parts; s is one for all groups
+    MoMo         D = 1, ρ = 1: averages start at the first values
+    MoMo-Adam    D = sqrt(mean of g² / (1 - β2^t)) + eps, ρ = 1 - β1^t: averages start at zero
+
+With one group this is the authors' rule to the letter (their step size is s α). They take each group's decay for all
+parameters; here several groups give the exact minimum of the same model. s > 0 stays below 1 / ρ where the model says
+that the bound is near. A parameter without a gradient is left out of the model.
+
+Source: Schaipp, Ohana, Eickenberg, Defazio & Gower 2024, *MoMo: Momentum Models for Adaptive Learning Rates*,
+Algorithms 1 and 2 with weight decay; github.com/fabian-sp/MoMo. Their online estimate of the bound is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from calando.errors import UsageError
+from calando.methods.own.memory import Remembering, common, dot, loss_from, numbers, remembered, wide
+
+__all__ = ["MoMo", "MoMoAdam"]
+
+
+class _ModelBased(Remembering, ABC):
+    """The step, but for the averages."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> float:  # type: ignore[override]
+        """One update; the gradients are there.
+
+        Args:
+            closure: gives the loss of the batch.
+
+        Raises:
+            UsageError: no closure; groups that differ in what they must share.
+        """
+        if closure is None:
+            raise UsageError(f"{type(self).__name__} needs the loss of the batch: optimizer.step(lambda: loss)")
+        loss = loss_from(closure)
+        self._step(loss)
+        return loss
+
+    @torch.no_grad()
+    def _step(self, loss: float) -> None:
+        beta, bound = self._momentum(), common(self, "lower_bound")
+        count = self.param_groups[0]["step_count"] + 1
+        average = self._start(loss) if count == 1 else self.param_groups[0]["loss_average"]
+        average = beta * average + (1 - beta) * loss
+        rho = 1.0 - beta**count if self._start(1.0) == 0 else 1.0
+
+        moved: list[tuple[dict[str, Any], Tensor, Tensor]] = []  # group, parameter, direction d / D
+        products: list[Tensor] = []
+        for group in self.param_groups:
+            group["step_count"], group["loss_average"] = count, average
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                direction = self._average(group, parameter, parameter.grad, beta)
+                d = self.state[parameter]["gradient_average"]
+                products += [dot(parameter.grad, parameter), dot(d, parameter), dot(d, direction)]
+                moved.append((group, parameter, direction))
+
+        fetched = iter(numbers(products))
+        rises, falls = [average - rho * bound], []
+        for group, parameter, _ in moved:
+            now, along, norm = next(fetched), next(fetched), next(fetched)
+            state, rate = self.state[parameter], float(group["lr"])
+            before = state.get("product_average", self._start(now))
+            state["product_average"] = beta * before + (1 - beta) * now
+            shrink = 1 + rate * group["weight_decay"]
+            rises.append(along / shrink - state["product_average"])
+            falls.append(rate / shrink * norm)
+        rise, fall = max(0.0, math.fsum(rises)), math.fsum(falls)
+        # Where nothing can be gained by moving, the direction is zero and any share of the rate will do.
+        share = min(1 / rho, rise / fall) if fall > 0 else 1 / rho
+
+        for group, parameter, direction in moved:
+            rate = float(group["lr"])
+            parameter.add_(direction, alpha=-share * rate)
+            if group["weight_decay"]:
+                parameter.div_(1 + rate * group["weight_decay"])
+
+    @abstractmethod
+    def _momentum(self) -> float:
+        """The averages' coefficient, the same for all groups."""
+
+    @abstractmethod
+    def _start(self, first: float) -> float:
+        """Where an average starts, of its first value."""
+
+    @abstractmethod
+    def _average(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor, beta: float) -> Tensor:
+        """Bring state["gradient_average"] up to date; d / D."""
+
+
+@final
+class MoMo(_ModelBased):
+    """MoMo: momentum SGD whose rate is capped by the model.
+
+    Args:
+        params: as torch's optimizers take them.
+        lr: the cap on the step size; the authors' 1.
+        momentum: of the averages, in [0, 1).
+        weight_decay: of a group.
+        lower_bound: of the loss; 0 for most losses without label smoothing.
+
+    The loss |x|² / 2 at 3 has the model 4.5 + 3 (y - 3), which reaches 0 at 1.5:
+
+    >>> x = torch.nn.Parameter(torch.tensor([3.0]))
+    >>> optimizer = MoMo([x], lr=1.0)
+    >>> loss = (x**2).sum() / 2
+    >>> loss.backward()
+    >>> optimizer.step(lambda: loss)
+    4.5
+    >>> round(x.item(), 6)
+    1.5
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        lr: float = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        lower_bound: float = 0.0,
+    ) -> None:
+        options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "lower_bound": lower_bound}
+        super().__init__(params, {**options, "step_count": 0, "loss_average": 0.0})
+
+    def _momentum(self) -> float:
+        return float(common(self, "momentum"))
+
+    def _start(self, first: float) -> float:
+        return first
+
+    def _average(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor, beta: float) -> Tensor:
+        state = self.state[parameter]
+        if "gradient_average" not in state:
+            state["gradient_average"] = remembered(parameter, gradient)
+        average: Tensor = state["gradient_average"]
+        return average.mul_(beta).add_(gradient, alpha=1 - beta)
+
+
+@final
+class MoMoAdam(_ModelBased):
+    """MoMo-Adam: Adam whose rate is capped by the model.
+
+    Args:
+        params: as torch's optimizers take them.
+        lr: the cap on the step size; the authors' 0.01.
+        betas: of the averages of the gradient, with loss and product, and of its square; each in [0, 1).
+        eps: added to the root of the mean square.
+        weight_decay: of a group; decoupled, by division.
+        lower_bound: of the loss; 0 for most losses without label smoothing.
+
+    Far from the bound it makes Adam's step:
+
+    >>> x = torch.nn.Parameter(torch.tensor([3.0]))
+    >>> optimizer = MoMoAdam([x], lr=0.01)
+    >>> loss = (x**2).sum() / 2
+    >>> loss.backward()
+    >>> optimizer.step(lambda: loss)
+    4.5
+    >>> round(x.item(), 4)
+    2.99
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        lr: float = 0.01,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        lower_bound: float = 0.0,
+    ) -> None:
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "lower_bound": lower_bound}
+        super().__init__(params, {**options, "step_count": 0, "loss_average": 0.0})
+
+    def _momentum(self) -> float:
+        return float(common(self, "betas")[0])
+
+    def _start(self, first: float) -> float:
+        return 0.0
+
+    def _average(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor, beta: float) -> Tensor:
+        state, beta2 = self.state[parameter], group["betas"][1]
+        if "gradient_average" not in state:
+            zero = torch.zeros_like(wide(parameter))
+            state.update(updates=0, gradient_average=zero, square_average=zero.clone())
+        state["updates"] += 1
+        average: Tensor = state["gradient_average"].mul_(beta).add_(gradient, alpha=1 - beta)
+        squares: Tensor = state["square_average"].mul_(beta2)
+        squares.addcmul_(wide(gradient), wide(gradient), value=1 - beta2)
+        scale = squares.div(1 - beta2 ** state["updates"]).sqrt_().add_(group["eps"])
+        return average.div(scale)

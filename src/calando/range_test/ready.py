@@ -1,0 +1,160 @@
+"""What is lent, made ready for a range test: checked, in the mode for training, with no one else who writes rates."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Iterable
+from inspect import unwrap
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from calando.errors import UsageError
+from calando.methods import Closure
+from calando.training.lent import undisturbed_loader
+
+__all__ = ["check_lent", "device_of", "endless", "prepare", "try_step"]
+
+
+def check_lent(
+    model: nn.Module,
+    optimizer: Optimizer,
+    *,
+    loss_fn: object,
+    forward: object,
+    loader: object,
+    accumulate: int,
+    clip_norm: float | None,
+    scaler: object,
+    autocast: torch.dtype | None,
+) -> None:
+    """Whether these can be trained at all.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(optimizer, Optimizer):
+        raise UsageError(f"optimizer must be a torch optimizer, got {type(optimizer).__name__}")
+    for name, function, wanted in (
+        ("loss_fn", loss_fn, "called with (output, target)"),
+        ("forward", forward, "called with (model, batch)"),
+    ):
+        if isinstance(function, type) and issubclass(function, nn.Module):
+            raise UsageError(f"{name} is the class {function.__name__}; make one of it: {function.__name__}()")
+        if function is not None and not callable(function):
+            raise UsageError(f"{name} must be a function, {wanted}, or None, got {function!r}")
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise UsageError(
+            f"the loader must be a DataLoader, a list of batches, or an object of yours with __iter__, got {loader!r}"
+        )
+    if scaler is not None and not callable(getattr(scaler, "unscale_", None)):
+        raise UsageError(f"scaler must be a torch.amp.GradScaler or None, got {scaler!r}")
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+        raise UsageError(f"accumulate must be a whole number from 1, got {accumulate!r}")
+    if clip_norm is not None and not (_is_number(clip_norm) and 0 < clip_norm < math.inf):
+        raise UsageError(f"clip_norm must be positive and finite, got {clip_norm!r}; leave it out not to clip")
+    if autocast is not None and autocast not in (torch.bfloat16, torch.float16):
+        raise UsageError(f"autocast must be torch.bfloat16 or torch.float16, got {autocast!r}")
+    if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
+        raise UsageError("all parameters of the optimizer are frozen (requires_grad=False); unfreeze some")
+    if torch.is_inference_mode_enabled():
+        raise UsageError("a range test trains, which inference mode does not allow; call it outside")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def device_of(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    """Where batches go.
+
+    Raises:
+        UsageError: the network is elsewhere.
+    """
+    there = next((p.device for p in model.parameters()), torch.device("cpu"))
+    try:
+        wanted = there if device is None else torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UsageError(f"device must be one of torch's, such as 'cpu' or 'cuda:0', got {device!r}") from None
+    if wanted.type != there.type:
+        raise UsageError(f"device={str(device)!r}, but the network is on {str(there)!r}; move it there first")
+    return wanted
+
+
+def prepare(model: nn.Module, optimizer: Optimizer) -> None:
+    """Into the mode for training, if it is in another; with no one else who writes rates."""
+    if not model.training:
+        model.train()
+    inner: Any = optimizer
+    while isinstance(inner, Optimizer):
+        if callable(train := getattr(inner, "train", None)):  # schedule-free methods
+            train()
+        # Torch offers no public way to remove hooks that others registered.
+        for hooks in (inner._optimizer_step_pre_hooks, inner._optimizer_step_post_hooks):
+            for key in [key for key, hook in hooks.items() if _schedules(hook)]:
+                del hooks[key]
+        inner = getattr(inner, "optimizer", None)
+
+
+def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
+    """What the `step` of an optimizer that is not known is to be called with: found out by a step of zero gradients.
+
+    Args:
+        put_back: undoes it.
+    """
+    wanted = inspect.signature(optimizer.step).parameters
+    needed = [one.name for one in wanted.values() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if unknown := [name for name in needed if name != "closure"]:
+        raise UsageError(
+            f"{type(optimizer).__name__}.step needs {', '.join(unknown)}, which a range test does not know; give it "
+            "an optimizer whose step takes nothing or a closure"
+        )
+    if "closure" not in wanted and not any(one.kind is one.VAR_POSITIONAL for one in wanted.values()):
+        return "none"
+    if "closure" in wanted and wanted["closure"].default is inspect.Parameter.empty:
+        return "again"
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+    try:
+        optimizer.step()
+    except Exception:  # each package has its own for a closure that is missing
+        return "again"
+    finally:
+        put_back()
+    return "none"
+
+
+def _schedules(hook: Callable[..., Any]) -> bool:
+    """Whether a hook is of something that drives rates by itself, as `calando.attach` does."""
+    return hasattr(getattr(unwrap(hook), "__self__", None), "get_last_lr")
+
+
+def endless(loader: Iterable[Any]) -> Generator[Any, None, None]:
+    """The loader's batches, begun again whenever they end; one is held at a time.
+
+    >>> batches = endless([1, 2])
+    >>> [next(batches) for _ in range(5)]
+    [1, 2, 1, 2, 1]
+
+    Raises:
+        UsageError: it gives none.
+    """
+    loader = undisturbed_loader(loader)
+    passes = 0
+    while True:
+        count = 0
+        for batch in loader:
+            count += 1
+            yield batch
+        if count == 0:
+            again = f"when begun again, after {passes} times" if passes else "at all"
+            raise UsageError(f"the loader gives no batch {again}; give one that can be read again and is not empty")
+        passes += 1

@@ -1,0 +1,201 @@
+"""One update of a network that is lent: batches -> loss -> gradients -> optimizer, as its owner's own loop would.
+
+loss  = mean over `accumulate` batches of the loss before the update, averaged over the ranks
+scale, clip, update     through the gradient scaler, where there is one, and `clip_norm`
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from calando.errors import CalandoError, UsageError
+from calando.methods import Closure
+from calando.range_test.loss import LentLoss, moved
+from calando.strategy.strategy_checks import check_clipping
+from calando.training.finite import all_finite
+
+__all__ = ["LentUpdate", "Reading"]
+
+MOST_HALVINGS = 64
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """What one update saw.
+
+    Args:
+        loss: before it.
+        finite: the loss and all gradients are; the update was made.
+    """
+
+    loss: float
+    finite: bool
+
+
+@final
+@dataclass(kw_only=True)
+class LentUpdate:
+    """Calling it makes one update with the rates that the optimizer holds.
+
+    Args:
+        loss: of a batch; where its network is or holds a DistributedDataParallel, the ranks agree.
+        optimizer: its parameters are trained in place.
+        device: where batches are moved to.
+        accumulate: batches an update.
+        clip_norm: largest global norm of the gradient.
+        scaler: scales losses in half precision.
+        autocast: the type that forward passes are cast to.
+        closure: what the optimizer's `step` is called with, as `Method.closure`.
+
+    Raises:
+        UsageError: a gradient scaler with an optimizer that steps with a closure; clipping with one that reads its step
+            off the gradient's size.
+    """
+
+    loss: LentLoss
+    optimizer: Optimizer
+    device: torch.device
+    accumulate: int = 1
+    clip_norm: float | None = None
+    scaler: torch.amp.GradScaler | None = None
+    autocast: torch.dtype | None = None
+    closure: Closure = "none"
+    _parameters: list[nn.Parameter] = field(init=False)
+    _ranks: DistributedDataParallel | None = field(init=False)
+    drawn: list[Any] = field(init=False, default_factory=list)
+    """The last update's batches."""
+    batches: int = field(init=False, default=0)
+    """How many were drawn in all."""
+
+    def __post_init__(self) -> None:
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
+        if self.clip_norm is not None:
+            check_clipping(type(self.optimizer).__name__, self.closure)
+        if self.closure != "none" and self._scaling():
+            name = type(self.optimizer).__name__
+            raise UsageError(
+                f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
+            )
+
+    def __call__(self, batches: Iterator[Any]) -> Reading:
+        """One update if all is finite, otherwise none.
+
+        Raises:
+            UsageError: a loss that is no scalar or has no gradient, or a batch that does not fit.
+        """
+        drawn = self.drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
+        self.batches += len(drawn)
+        self.optimizer.zero_grad(set_to_none=True)
+        reading = self._gradients(drawn)
+        for _ in range(MOST_HALVINGS):
+            if reading.finite or not math.isfinite(reading.loss) or not self._scaling() or self._scale() <= 1:
+                break
+            # Half precision overflowed: the scaler makes no update but lowers its scale, and the batches come again.
+            self._apply()
+            self.optimizer.zero_grad(set_to_none=True)
+            reading = self._gradients(drawn)
+        if reading.finite:
+            self._step(drawn, reading.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        return reading
+
+    def look_again(self) -> Reading:
+        """Loss and gradients of the last batches at the weights as they are; nothing is updated."""
+        self.optimizer.zero_grad(set_to_none=True)
+        reading = self._gradients(self.drawn)
+        self.optimizer.zero_grad(set_to_none=True)
+        return reading
+
+    def weights_finite(self) -> bool:
+        """Whether all weights are, on every rank."""
+        return self._agreed(Reading(0.0, finite=all_finite(self._parameters))).finite
+
+    def _gradients(self, drawn: list[Any]) -> Reading:
+        """The loss, and gradients as the optimizer is to have them."""
+        total = 0.0
+        for place, batch in enumerate(drawn):
+            with ExitStack() as stack:
+                stack.enter_context(torch.enable_grad())
+                if self._ranks is not None and place + 1 < len(drawn):
+                    stack.enter_context(self._ranks.no_sync())
+                with nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast):
+                    loss = self.loss(batch)
+                part = loss / self.accumulate
+                (part if self.scaler is None else self.scaler.scale(part)).backward()
+            total += float(loss.detach()) / self.accumulate
+        gradients = [_dense(p.grad) for p in self._parameters if p.grad is not None]
+        if not gradients:
+            raise UsageError(
+                "the loss has no gradient for any parameter of the optimizer; it may have been made for another network"
+            )
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        if self.clip_norm is None:
+            norm = nn.utils.get_total_norm(gradients)
+        else:
+            norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+        return self._agreed(Reading(total, finite=math.isfinite(total) and math.isfinite(float(norm))))
+
+    def _agreed(self, mine: Reading) -> Reading:
+        """The mean over the ranks: what follows depends on it alone, so they all do the same."""
+        if self._ranks is None:
+            return mine
+        group = self._ranks.process_group
+        place = self.device if dist.get_backend(group) == "nccl" else torch.device("cpu")
+        both = torch.tensor([mine.loss, 0.0 if mine.finite else 1.0], dtype=torch.float64, device=place)
+        dist.all_reduce(both, group=group)
+        loss, bad = both.tolist()
+        return Reading(loss / dist.get_world_size(group), finite=bad == 0)
+
+    def _step(self, drawn: list[Any], loss: float) -> None:
+        if self.closure == "none":
+            self._apply()
+            return
+
+        def closure() -> float:
+            if self.closure == "loss":
+                return loss
+            self.optimizer.zero_grad(set_to_none=True)
+            return self._gradients(drawn).loss
+
+        try:
+            self.optimizer.step(closure)
+        except CalandoError:
+            raise
+        except Exception as error:
+            name, told = type(self.optimizer).__name__, " ".join(str(error).split())
+            raise UsageError(
+                f"{name}.step cannot be called with a closure that works loss and gradient out and returns the loss "
+                f"({type(error).__name__}: {told}); a range test knows no other way, so test the optimizer that it is "
+                "built on"
+            ) from error
+
+    def _apply(self) -> None:
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+    def _scaling(self) -> bool:
+        return self.scaler is not None and self.scaler.is_enabled()
+
+    def _scale(self) -> float:
+        assert self.scaler is not None
+        return float(self.scaler.get_scale())
+
+
+def _dense(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.coalesce().values() if gradient.is_sparse else gradient

@@ -1,0 +1,195 @@
+"""Controllers and weight averages from text, bound to a horizon.
+
+    plateau(factor=0.1, patience='10%', threshold=0.0001, threshold_mode='rel', cooldown=0, floor=0,
+            metric='validation_loss')
+    rollback(factor=0.5, warmup='2%', every='2%', tries=5, patience='10%', wait='50%')
+    edge(until='10%', sigma=0.5, smoothing=0, every=2)
+    ema(decay=0.999)
+    swa(start='75%', every='1 epoch')
+
+Lengths are in any unit. Those of a rollback are at least as long as its statistics need: `every` and
+`patience` 32 updates, `wait` 64.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calando.controllers import Controller, Edge, Plateau, Rollback
+from calando.controllers.spike import WINDOW
+from calando.errors import UnknownName, UsageError
+from calando.schedules import Call, Span, parse_call
+from calando.schedules.checks import checked_count, quote
+from calando.schedules.span import LONGEST_HORIZON, Horizon
+from calando.strategy.averaging import Average
+
+__all__ = ["AVERAGES", "CONTROLLERS", "average_of", "call_text", "called", "controller_of"]
+
+Value = float | int | str
+
+
+@dataclass(frozen=True)
+class _Length:
+    """A span's default, and the fewest steps that it comes to."""
+
+    default: str | int
+    least: int
+
+
+@dataclass(frozen=True)
+class _Default:
+    """A number's, a count's or a word's default; what is given must be of the same kind."""
+
+    default: Value
+
+
+Made = Callable[..., Controller]
+_Options = Mapping[str, _Length | _Default]
+
+_PLATEAU: _Options = {
+    "factor": _Default(0.1),
+    "patience": _Length("10%", 1),
+    "threshold": _Default(1e-4),
+    "threshold_mode": _Default("rel"),
+    "cooldown": _Length(0, 0),
+    "floor": _Default(0.0),
+    "metric": _Default("validation_loss"),
+}
+_ROLLBACK: _Options = {
+    "factor": _Default(0.5),
+    "warmup": _Length("2%", 0),
+    "every": _Length("2%", WINDOW),
+    "tries": _Default(5),
+    "patience": _Length("10%", WINDOW),
+    "wait": _Length("50%", 2 * WINDOW),
+}
+
+_EDGE: _Options = {
+    "until": _Length("10%", 1),
+    "sigma": _Default(0.5),
+    "smoothing": _Default(0.0),
+    "every": _Default(2),
+}
+
+CONTROLLERS: Mapping[str, tuple[Made, _Options]] = {
+    "edge": (Edge, _EDGE),
+    "plateau": (Plateau, _PLATEAU),
+    "rollback": (Rollback, _ROLLBACK),
+}
+"""Name -> what builds it, and its options."""
+
+AVERAGES: Mapping[str, _Options] = {
+    "ema": {"decay": _Default(0.999)},
+    "swa": {"start": _Length("75%", 0), "every": _Length("1 epoch", 1)},
+}
+"""Name -> its options."""
+
+_EXAMPLES = {
+    "edge": "edge(until='10%')",
+    "plateau": "plateau(factor=0.2, patience='10%')",
+    "rollback": "rollback(factor=0.5, tries=5)",
+    "ema": "ema(decay=0.999)",
+    "swa": "swa(start='75%', every='1 epoch')",
+}
+
+_ZERO = re.compile(r"\s*[+-]?0+(\.0*)?\s*(%|steps?|epochs?)?\s*")
+_HEAD = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(|$)")
+
+
+def called(segment: str) -> str:
+    """The name that a segment of a pipe begins by calling, or "".
+
+    >>> called(" swa(start='75%')"), called("beta1: linear(1, 0)")
+    ('swa', '')
+    """
+    head = _HEAD.match(segment)
+    return head[1] if head else ""
+
+
+def call_text(call: Call) -> str:
+    """The one way in which a controller or an average is written.
+
+    Raises:
+        UnknownName: nothing of that name; an option that it does not take.
+        UsageError: an option without its name.
+
+    >>> call_text(parse_call("ema( decay = 0.9990 )"))
+    'ema(decay=0.999)'
+    """
+    options = _options_of(call.name)
+    if call.args:
+        raise UsageError(f"{call.name} takes named options only, as in {_EXAMPLES[call.name]}")
+    for key in call.kwargs:
+        if key not in options:
+            raise UnknownName(f"option of {call.name}", key, options)
+    return f"{call.name}({', '.join(f'{key}={value!r}' for key, value in call.kwargs.items())})"
+
+
+def controller_of(text: str, horizon: Horizon) -> Controller:
+    """A controller from its text, its lengths in steps.
+
+    Raises:
+        UsageError: a value of the wrong kind or outside its range.
+
+    >>> controller_of("plateau(patience='5%')", Horizon(1000))
+    Plateau(factor=0.1, patience=50, ...)
+    """
+    call = parse_call(text)
+    make, _ = CONTROLLERS[call.name]
+    return make(**_bound(call, horizon))
+
+
+def average_of(text: str, horizon: Horizon) -> Average:
+    """A weight average from its text, its lengths in steps.
+
+    Raises:
+        UsageError: a value of the wrong kind or outside its range; an swa that begins after the run's end.
+
+    >>> average_of("swa(start='75%')", Horizon(1000, 100))
+    Average(kind='swa', decay=0.0, start=750, every=100)
+    """
+    call = parse_call(text)
+    average = Average(kind="ema" if call.name == "ema" else "swa", **_bound(call, horizon))
+    if average.start >= horizon.total_steps:
+        given = call.kwargs.get("start", AVERAGES["swa"]["start"].default)
+        raise UsageError(
+            f"swa: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which none "
+            "follows; begin sooner, or train for longer"
+        )
+    return average
+
+
+def _options_of(name: str) -> _Options:
+    if name in AVERAGES:
+        return AVERAGES[name]
+    if name not in CONTROLLERS:
+        raise UnknownName("controller", name, CONTROLLERS)
+    return CONTROLLERS[name][1]
+
+
+def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
+    return {
+        key: _settle(f"{call.name}: {key}", option, call.kwargs.get(key, option.default), horizon)
+        for key, option in _options_of(call.name).items()
+    }
+
+
+def _settle(named: str, option: _Length | _Default, given: Any, horizon: Horizon) -> Value:
+    if isinstance(option, _Length):
+        if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
+            return 0
+        if option.least == 0 and str(given).lstrip().startswith("-"):
+            raise UsageError(f"{named} must be a length of 0 or more, such as '5%' or 100, got {quote(given)}")
+        return max(option.least, round(horizon.steps(Span.parse(given, name=named))))
+    if isinstance(option.default, str):
+        if not isinstance(given, str):
+            raise UsageError(f"{named} must be a word in quotes, such as '{option.default}', got {quote(given)}")
+        return given
+    if isinstance(option.default, int):
+        return checked_count(named, given, most=LONGEST_HORIZON)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise UsageError(f"{named} must be a number, got {quote(given)}")
+    return given

@@ -1,0 +1,270 @@
+"""Strategies from text: a preset's name, a TOML file, or a pipe.
+
+    [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options) | AVERAGE(options) | horizon(LENGTH)
+
+    sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0) | rollback() | ema(decay=0.999)
+    mine = adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0) | horizon('10 epochs')
+
+A schedule without a key is the rate's. `lr=auto` means: chosen by trials. So does no lr, but for methods that work
+their rate out by themselves: those get their usual one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from calando.controllers import Controller
+from calando.errors import ScheduleTextError, UnknownName, UsageError
+from calando.methods import METHODS, find_method
+from calando.records import StrategySpec
+from calando.records.horizon import horizon_text
+from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
+from calando.schedules.checks import did_you_mean, quote
+from calando.schedules.span import Horizon
+from calando.sizes import check_rate
+from calando.strategy.averaging import Average
+from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, average_of, call_text, called, controller_of
+from calando.strategy.presets import PRESETS
+from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
+from calando.strategy.strategy_file import read_fields
+
+__all__ = ["at_rate", "bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
+
+HORIZON = "horizon"
+
+# Anything wrong with a part's own numbers shows on a long horizon too.
+_LONG = {"steps": 10**9, "steps_per_epoch": 10**3}
+
+_NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
+_KEYED = re.compile(r"\s*([a-z_][a-z_0-9]*)\s*:\s*")
+
+
+def read_strategy(text: str) -> StrategySpec:
+    """A strategy from whatever the user typed: a preset's name, a path to a TOML file, or pipe text.
+
+    Raises:
+        UnknownName: a bare word that names nothing.
+        UsageError: a file that is missing or wrong; an option or schedule that is.
+        ScheduleTextError: text that does not parse.
+
+    >>> read_strategy("cosine").schedules
+    {'lr': 'cosine(1, 0)'}
+    """
+    if text in PRESETS:
+        return parse_strategy(PRESETS[text].text, name=text)
+    if text.endswith(".toml"):
+        return _read_toml(Path(text))
+    if re.fullmatch(r"[\w.-]+", text) and text not in METHODS:
+        raise UnknownName("strategy", text, PRESETS, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+    return parse_strategy(text)
+
+
+def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
+    """A strategy from pipe text.
+
+    Raises:
+        ScheduleTextError: the text does not parse; it points at the place.
+        UsageError: an unknown method or option, a value outside its range.
+
+    >>> strategy = parse_strategy("mine = sgd(lr=0.1, momentum=0.9) | cosine(1,0)")
+    >>> strategy.name, strategy.text
+    ('mine', 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)')
+    """
+    start = 0
+    if named := _NAMED.match(text):
+        name, start = name or named[1], named.end()
+    segments = split_pipe(text[start:])
+    head, offset = segments[0]
+    call = parse_call(head, offset=start + offset, whole=text)
+    lr, options = _method_options(call, text)
+    schedules: dict[str, str] = {}
+    controllers: list[str] = []
+    average = horizon = ""
+    for segment, at in segments[1:]:
+        place = start + at
+        name_called = called(segment)
+        if name_called in CONTROLLERS:
+            controllers.append(call_text(parse_call(segment, offset=place, whole=text)))
+            continue
+        if name_called in AVERAGES:
+            if average:
+                raise ScheduleTextError(f"a second average beside {average}; keep one", text, place)
+            average = call_text(parse_call(segment, offset=place, whole=text))
+            continue
+        if name_called == HORIZON:
+            if horizon:
+                raise ScheduleTextError(f"a second horizon beside '{horizon}'; keep one", text, place)
+            horizon = parse_call(segment, offset=place, whole=text).apply(horizon_text)
+            continue
+        key, body = "lr", segment
+        if keyed := _KEYED.match(segment):
+            key, body = keyed[1], segment[keyed.end() :]
+        if key in schedules:
+            raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
+        schedules[key] = str(_schedule(body, place + len(segment) - len(body), text))
+    shown = [*schedules.values(), *controllers, *([average] if average else [])]
+    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
+    return _checked(
+        {
+            "name": name or f"{made_up} {horizon}".rstrip(),
+            "method": call.name,
+            "lr": lr,
+            "options": options,
+            "schedules": schedules,
+            "controllers": tuple(controllers),
+            "average": average,
+            "horizon": horizon,
+        }
+    )
+
+
+def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategySpec:
+    """The strategy at a base rate that is given with it.
+
+    Raises:
+        UsageError: single precision holds no such rate, or not what its schedule makes of it.
+
+    >>> at_rate(parse_strategy("sgd | cosine(1, 0)"), 0.1).text
+    'sgd(lr=0.1) | cosine(1, 0)'
+    """
+    rate = check_rate(what, lr)
+    check_scheduled_rate(rate, strategy_curves(strategy, **_LONG)["lr"])
+    return strategy.at_rate(rate)
+
+
+def bind_strategy(
+    strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None
+) -> tuple[dict[str, Schedule], tuple[Controller, ...]]:
+    """A strategy's schedules, for the driver to bind to its groups, and its controllers, bound to a horizon.
+
+    The rate always has a schedule.
+
+    Raises:
+        UsageError: a controller that does not fit the horizon.
+    """
+    texts = {"lr": "constant(1)", **strategy.schedules}
+    schedules = {key: parse(text) for key, text in texts.items()}
+    horizon = Horizon(steps, steps_per_epoch)
+    return schedules, tuple(controller_of(text, horizon) for text in strategy.controllers)
+
+
+def bind_average(strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None) -> Average | None:
+    """A strategy's weight average, bound to a horizon; None where it has none.
+
+    Raises:
+        UsageError: it does not fit the horizon.
+
+    >>> bind_average(parse_strategy("sgd | ema(decay=0.99)"), steps=100, steps_per_epoch=10)
+    Average(kind='ema', decay=0.99, start=0, every=1)
+    """
+    return average_of(strategy.average, Horizon(steps, steps_per_epoch)) if strategy.average else None
+
+
+def strategy_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> dict[str, tuple[Curve, ...]]:
+    """The different curves that a strategy's parameter groups follow, by hyper-parameter.
+
+    Raises:
+        UsageError: a schedule that does not fit the horizon, or names a group that there will not be.
+
+    >>> text = "sgd(lr=0.1, weight_decay=0.1) | per_group({'no_decay': 2}, others=1)"
+    >>> [curve(0) for curve in strategy_curves(parse_strategy(text), steps=10, steps_per_epoch=1)["lr"]]
+    [1.0, 2.0]
+    """
+    schedules, _ = bind_strategy(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
+    method = find_method(strategy.method)
+    names = method.groups.names(method.settle(strategy.options))
+    for key, schedule in schedules.items():
+        for name in schedule.group_names:
+            if name not in names:
+                raise UnknownName(f"parameter group in the schedule of {key}", name, names)
+    return {
+        key: tuple(
+            one.bind(steps, steps_per_epoch=steps_per_epoch)
+            for one in dict.fromkeys(schedule.for_group(name) for name in names)
+        )
+        for key, schedule in schedules.items()
+    }
+
+
+def _schedule(body: str, place: int, text: str) -> Schedule:
+    try:
+        return parse(body, offset=place, whole=text)
+    except ScheduleTextError as error:
+        name, others = called(body), [*CONTROLLERS, *AVERAGES, HORIZON]
+        if error.position == place and name in others:
+            raise ScheduleTextError(f"{name} is no schedule; it stands by itself, without a key", text, place) from None
+        # "platau(...)" was meant for a controller
+        if error.position == place and (guess := did_you_mean(name, others)):
+            raise ScheduleTextError(f"unknown schedule or controller {name!r}{guess}", text, place) from None
+        raise
+
+
+def _read_toml(path: Path) -> StrategySpec:
+    fields = read_fields(path)
+    if "strategy" in fields:
+        return parse_strategy(fields["strategy"], name=fields["name"])
+    try:
+        method = find_method(fields["method"])
+        if method.rate_free:
+            fields.setdefault("lr", method.usual_rate)
+        if fields.get("lr") == "auto":
+            del fields["lr"]
+        fields["schedules"] = {key: str(parse(str(text))) for key, text in fields.get("schedules", {}).items()}
+        fields["controllers"] = tuple(_told(str(text), CONTROLLERS) for text in fields.get("controllers", []))
+        if fields.get("average"):
+            fields["average"] = _told(fields["average"], AVERAGES)
+        if "horizon" in fields:
+            fields["horizon"] = horizon_text(fields["horizon"])
+        return _checked(fields)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"strategy file {str(path)!r}: {error}") from error
+
+
+def _told(text: str, choices: Mapping[str, object]) -> str:
+    call = parse_call(text)
+    if call.name not in choices:
+        raise UnknownName("average" if choices is AVERAGES else "controller", call.name, choices)
+    return call_text(call)
+
+
+def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]]:
+    method = find_method(call.name)
+    options: dict[str, Any] = dict(call.kwargs)
+    if call.args:
+        if len(call.args) > 1 or "lr" in options:
+            raise UsageError(
+                f"{call.name} takes one positional argument, lr; name the others, as in {call.name}(lr=0.1, …)"
+            )
+        options["lr"] = call.args[0]
+    lr = options.pop("lr", method.usual_rate if method.rate_free else "auto")
+    if lr == "auto":
+        return None, options
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not (0 < lr < math.inf):
+        raise UsageError(f"{call.name}: lr must be a positive finite number or auto, got {quote(lr)} in {text!r}")
+    return check_rate(f"{call.name}: lr", lr, where=f" in {text!r}"), options
+
+
+def _checked(fields: Mapping[str, Any]) -> StrategySpec:
+    options = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(fields.get("options", {})).items()}
+    method = find_method(str(fields["method"]))
+    settled = method.settle(options)
+    try:
+        strategy = StrategySpec(**{**fields, "options": options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"strategy {fields['name']!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    check_parts(strategy, method, settled)
+    curves = strategy_curves(strategy, **_LONG)
+    check_rate_curves(method, curves["lr"])
+    if strategy.lr is not None:
+        check_rate(f"{method.name}: lr", strategy.lr)
+        check_scheduled_rate(strategy.lr, curves["lr"])
+    bind_strategy(strategy, **_LONG)
+    bind_average(strategy, **_LONG)
+    return strategy

@@ -1,0 +1,116 @@
+"""Whether the parts of a strategy go together: found before training, said in one line with what to do.
+
+schedules     of a hyper-parameter that the method has; of the rate only where the method bears one
+controllers   one of a kind, and none that cuts the rate of a method that works it out by itself
+average       not of a method that evaluates an average of its own
+clipping      of gradients not where the step is read off loss and gradient together
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from calando.errors import UnknownName, UsageError
+from calando.methods import Closure, Method
+from calando.methods.driver import BETAS
+from calando.records import StrategySpec
+from calando.schedules import Curve
+from calando.sizes import LARGEST, check_products
+from calando.strategy.controllers_text import called
+
+__all__ = ["check_clipping", "check_parts", "check_rate_curves", "check_scheduled_rate"]
+
+
+def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, Any]) -> None:
+    """Refuse parts that do not go together, by their names alone.
+
+    Args:
+        settled: the method's options with their defaults.
+
+    Raises:
+        UnknownName: a schedule of what the method does not have.
+        UsageError: parts that contradict each other.
+    """
+    betas = list(BETAS)[: len(settled.get("betas", ()))]
+    numbers = ["lr", *[name for name, value in settled.items() if isinstance(value, float)], *betas]
+    for key in strategy.schedules:
+        if key not in numbers:
+            raise UnknownName(f"scheduled hyper-parameter of {strategy.method}", key, numbers)
+    if "lr" in strategy.schedules and method.schedules == "none":
+        raise UsageError(
+            f"{method.name} works its rate out by itself and takes no schedule of it; "
+            f"leave out {strategy.schedules['lr']!r}"
+        )
+    for key in ("momentum", "beta1"):
+        if method.eval_mode and key in strategy.schedules:
+            raise UsageError(
+                f"{method.name} works the weights to evaluate out with its {key}, which must stay; "
+                f"leave out {strategy.schedules[key]!r}"
+            )
+    kinds: dict[str, str] = {}
+    for text in strategy.controllers:
+        kind = called(text)
+        if kind in kinds:
+            raise UsageError(f"two controllers would fight over the rate: {kinds[kind]!r} and {text!r}; leave out one")
+        if kind == "plateau" and method.schedules != "any":
+            raise UsageError(f"{method.name} needs no decay of its rate, and a plateau is one; leave out {text!r}")
+        kinds[kind] = text
+    if strategy.average and method.eval_mode:
+        raise UsageError(f"{method.name} evaluates an average of its weights as it is; leave out {strategy.average!r}")
+
+
+def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
+    """Refuse a rate that falls below its highest value, where the method bears a warmup alone.
+
+    Raises:
+        UsageError: it falls.
+    """
+    if method.schedules != "warmup":
+        return
+    for curve in curves:
+        values = curve(_places(curve))
+        if not values.max() <= values[-1] * (1 + 1e-9):
+            raise UsageError(
+                f"{method.name} needs no decay, and this schedule of its rate ends at {values[-1]:g} of "
+                f"{values.max():g}; keep the warmup alone, as in linear(0, 1, over='5%'), got {str(curve.schedule)!r}"
+            )
+
+
+def check_scheduled_rate(lr: float, curves: Sequence[Curve]) -> None:
+    """Refuse rates that single precision does not hold, however long the runs will be.
+
+    A schedule in steps that grows may never come as far as it would here; the driver looks at every update of a run.
+
+    Raises:
+        UsageError: the first rate is too large, or all are too small.
+    """
+    for curve in curves:
+        values = np.asarray(curve(_places(curve)))
+        check_products("lr", lr, values[:1], first=0)
+        check_products("lr", lr, values[np.abs(values) <= LARGEST / max(lr, 1.0)])
+
+
+def _places(curve: Curve) -> np.ndarray:
+    """Updates at all scales: a schedule may speak in steps, epochs or shares."""
+    last = curve.total_steps - 1
+    return np.unique([*np.linspace(0, last, 1025).round(), *np.geomspace(1, last, 257).round()])
+
+
+def check_clipping(name: str, closure: Closure | None) -> None:
+    """Refuse to clip gradients that a method reads its step off: the shorter the gradient, the longer the step.
+
+    Args:
+        name: of the method or the optimizer.
+        closure: as `Method.closure`; None where that is not known.
+
+    Raises:
+        UsageError: it does.
+    """
+    if closure == "loss":
+        raise UsageError(
+            f"{name} works its step out from the loss and the gradient's size: clipped gradients would lengthen "
+            "it; leave clip_norm out, its rate is a cap on the step"
+        )

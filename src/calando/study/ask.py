@@ -1,0 +1,252 @@
+"""From what a user says to a complete question: names looked up, defaults filled in, everything checked.
+
+All that can be wrong is found here, before a study folder exists or a worker starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from calando.analysis import log_grid
+from calando.errors import UsageError
+from calando.methods import find_method
+from calando.methods.installed import check_installed
+from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
+from calando.schedules import Span
+from calando.sizes import check_products
+from calando.strategy import read_strategy, strategy_curves
+from calando.strategy.strategies import at_rate, bind_average
+from calando.strategy.strategy_checks import check_clipping
+from calando.study.lengths import at_lengths, cadence
+from calando.study.limits import GIVEN, MOST_THREADS, Budget, Machine
+from calando.tasks.catalog import UNNAMED
+from calando.tasks.order import steps_per_epoch
+from calando.tasks.registry import load
+from calando.tasks.workload import CrossEntropy, Workload
+from calando.training.lane import choose_lane
+
+__all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
+
+MOST_RATES = 100
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A complete question and the workload, loaded; `given`: it is the user's own object."""
+
+    study: StudySpec
+    workload: Workload
+    given: bool
+
+
+def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
+    """A workload as spec and as loaded data; True where it is the user's own object."""
+    if isinstance(workload, WorkloadSpec):
+        return workload, load(workload, data_dir=data_dir), False
+    smoothing = workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
+    spec = WorkloadSpec(
+        data=f"{GIVEN}{workload.name}",
+        model=workload.build.name,
+        batch_size=workload.batch_size,
+        augment=str(workload.augment),
+        label_smoothing=smoothing,
+        name="" if workload.name == UNNAMED else workload.name,
+    )
+    return spec, workload, True
+
+
+def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str | None) -> tuple[StrategySpec, ...]:
+    """Strategies by name, file, text or value; `lr` settles the rate of those that leave it open.
+
+    Raises:
+        UsageError: anything wrong with one, a package that its method needs missing, or a name given twice.
+    """
+    if isinstance(lr, str) or (lr is not None and not 0 < lr < float("inf")):
+        raise UsageError(f'lr must be a positive finite number or "find", got {lr!r}')
+    read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
+    for place, strategy in enumerate(read):
+        _check_name(strategy, read[:place])
+    check_installed(read)
+    return tuple(at_rate(strategy, lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
+
+
+def _why_none(strategies: Sequence[StrategySpec]) -> str:
+    """Why strategies that all have a rate leave none to find, with what to do."""
+    methods = {strategy.method: find_method(strategy.method) for strategy in strategies}
+    said = [f"{method.own_rate}, and leave lr=find out" for method in methods.values() if method.rate_free]
+    if len(said) < len(methods):
+        who = "every other strategy" if said else "every strategy"
+        said.append(f"{who} names its own; leave it out, as in sgd(momentum=0.9)")
+    return "; ".join(said)
+
+
+def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
+    name = strategy.name
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"a strategy's name must be one line that can be seen, got {name!r}")
+    for other in before:
+        if strategy == other:
+            raise UsageError(f"strategy {name!r} is given twice; leave one out")
+        if name == other.name:
+            raise UsageError(
+                f"two strategies are called {name!r}: {other.text}, and {strategy.text}; "
+                f'give one a name of its own, as in "mine = {strategy.text}"'
+            )
+
+
+def ask_study(
+    workload: WorkloadSpec | Workload,
+    strategies: Sequence[str | StrategySpec],
+    *,
+    budget: Budget,
+    machine: Machine,
+    seeds: int = 5,
+    rates: int = 5,
+    span: float | None = None,
+    beyond: int = BEYOND,
+    lr: float | Literal["find"] | None = None,
+    target: float | None = None,
+    data_dir: Path | None = None,
+) -> Asked:
+    """A whole study.
+
+    Args:
+        budget: how long runs are; of several lengths, each strategy without a horizon of its own is run at each.
+        rates: trials a strategy; its grid is centred on the method's usual rate.
+        span: ratio of a grid's highest to its lowest rate; None: the method's own.
+        beyond: how many rates a grid may go on by, past the end where its best trial lies.
+        lr: one rate for every strategy that leaves its own open: no trials; "find": each grid is centred on what a
+            range test finds.
+        target: validation score in (0, 1].
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    find = lr == "find"
+    read = read_strategies(strategies, lr=None if find else lr)
+    for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
+        if not 1 <= value <= most:
+            raise UsageError(f"{name} must be from 1 to {most}, got {value}")
+    if not 0 <= beyond <= MOST_BEYOND:
+        raise UsageError(f"beyond must be from 0 to {MOST_BEYOND} (rates that a grid may go on by), got {beyond}")
+    if target is not None and not 0 < target <= 1:
+        raise UsageError(f"target must be a validation score in (0, 1], got {target}")
+    if span is not None and not 1 < span < 1e12:
+        raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
+    grids = {}
+    for strategy in read:
+        method = find_method(strategy.method)
+        if strategy.lr is None:
+            grids[method.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
+    if find and all(find_method(strategy.method).rate_free for strategy in read if strategy.lr is None):
+        raise UsageError(f"there is no rate to find: {_why_none(read)}")
+    spec, loaded, given = read_workload(workload, data_dir=data_dir)
+    per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
+    lengths = budget.settle(spec, per_epoch=per_epoch)
+    specs, steps = at_lengths(read, lengths), lengths[-1].steps
+    own = [strategy.steps_within(steps, steps_per_epoch=per_epoch) for strategy in specs]
+    for strategy, horizon in zip(specs, own, strict=True):
+        _check_parts(strategy, spec, steps=horizon, steps_per_epoch=per_epoch)
+    study = StudySpec(
+        workload=spec,
+        strategies=specs,
+        rate_grids={strategy.name: grids[strategy.method] for strategy in specs if strategy.lr is None},
+        beyond=beyond,
+        find=find,
+        seeds=seeds,
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        evaluate_every=cadence(min(own), per_epoch=per_epoch),
+        target=target,
+        lane=_lane(machine, loaded),
+    )
+    return Asked(study=study, workload=loaded, given=given)
+
+
+def ask_run(
+    workload: WorkloadSpec | Workload,
+    strategy: str | StrategySpec,
+    *,
+    budget: Budget,
+    machine: Machine,
+    seed: int = 0,
+    lr: float | Literal["find"] | None = None,
+    data_dir: Path | None = None,
+) -> tuple[RunSpec, Workload]:
+    """A single run; a rate left open becomes the method's usual one, to be replaced where `lr` is "find".
+
+    Its length is the budget's; where that says nothing, the horizon that the strategy says of itself.
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    (read,) = read_strategies([strategy], lr=None if lr == "find" else lr)
+    if lr == "find" and (read.lr is not None or find_method(read.method).rate_free):
+        raise UsageError(f"there is no rate to find: {_why_none([read])}")
+    settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
+    spec, loaded, _ = read_workload(workload, data_dir=data_dir)
+    per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
+    steps = _length(settled, spec, budget, per_epoch=per_epoch)
+    _check_parts(settled, spec, steps=steps, steps_per_epoch=per_epoch)
+    run = RunSpec(
+        workload=spec,
+        strategy=settled.without_horizon(),
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        evaluate_every=cadence(steps, per_epoch=per_epoch),
+        seed=seed,
+        lane=_lane(machine, loaded),
+    )
+    return run, loaded
+
+
+def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, steps_per_epoch: int) -> None:
+    if workload.clip_norm is not None:
+        method = find_method(strategy.method)
+        check_clipping(method.name, method.closure)
+    bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
+    for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
+        values = np.concatenate([curve.sample() for curve in curves])
+        if key == "lr" and strategy.lr is not None:
+            check_products(key, strategy.lr, values)
+        if not np.isfinite(values).all() or values.min() < 0:
+            worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
+            raise UsageError(
+                f"strategy {strategy.name!r}: its {key} schedule is {values[worst]:g} at step {worst % steps}; "
+                "it must be finite and not below 0 (draw it with `calando plot`)"
+            )
+        if key == "lr" and values.max() == 0:
+            raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")
+
+
+def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_epoch: int) -> int:
+    """How long a single run is: what was asked for; where nothing was, what its strategy says."""
+    if strategy.horizon and budget == Budget():
+        said = Span.parse(strategy.horizon)
+        if said.unit == "epochs":
+            budget = Budget(epochs=said.value)
+        elif said.unit == "steps":
+            budget = Budget(steps=round(said.value))
+    lengths = budget.settle(spec, per_epoch=per_epoch)
+    if len(lengths) > 1:
+        raise UsageError(f"a single run has one length, got {len(lengths)}; `calando compare` takes several")
+    return strategy.steps_within(lengths[0].steps, steps_per_epoch=per_epoch)
+
+
+def _lane(machine: Machine, workload: Workload) -> Lane:
+    if not 1 <= machine.threads <= MOST_THREADS:
+        raise UsageError(f"threads must be from 1 to {MOST_THREADS}, got {machine.threads}")
+    return choose_lane(
+        device=machine.device,
+        precision=machine.precision,
+        threads=machine.threads,
+        image_size=max(workload.train.shape[1:]),
+    )

@@ -1,0 +1,325 @@
+"""The conductor: asks the plan what is missing and the order what is next, keeps workers busy, takes in what comes.
+
+It alone writes to the store, and listens to leases that are out, to no other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, final
+
+from calando.errors import StudyStopped, WorkerLost
+from calando.records import RangeRecord, RunRecord, Store, TestScore
+from calando.study.centre import centre_grids, is_centred
+from calando.study.executors.base import Executor, Failed, Finished, Lease, Left, Lost, Outcome, Progress, Stopped
+from calando.study.jobs import Find, Job, Look, Train
+from calando.study.lengths import expected_updates
+from calando.study.order import Order
+from calando.study.plan import Plan
+from calando.study.shelf import Shelf
+from calando.study.stages import Fork, RunPath
+from calando.study.verify import difference_when_repeated, quick_doubt, thorough_doubt
+from calando.study.work import failure
+from calando.tasks.workload import Workload
+
+__all__ = ["Conductor", "Sharing", "Status"]
+
+Sharing = Literal["checked", "verified", "none"]
+
+FORGIVEN_LOSSES = 3
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Status:
+    """How a study stands: what the live display shows.
+
+    Args:
+        done, expected: finished runs, and how many there will be (a grid may still be extended by one).
+        queued: runs that could start but wait for a worker.
+        running: by worker slot, the last report of each.
+        finds: range tests still to make, before training.
+        looks: test looks still to make, once training is over.
+        steps_left: updates still to make, running ones' shares included.
+        notes: sentences for the user: how the data were read, a worker lost, a grid extended.
+    """
+
+    expected: int
+    done: int = 0
+    queued: int = 0
+    running: dict[int, Progress] = field(default_factory=dict)
+    finds: int = 0
+    looks: int = 0
+    steps_left: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+@final
+class Conductor:
+    """A study while it runs: a view of the store, and what is out on lease.
+
+    Args:
+        store: the study's; nobody else writes to it.
+        workload: for seeing whether its runs can be forked.
+        keep, sharing, listen: as for `conduct`.
+        notes: what to report at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        workload: Workload,
+        *,
+        keep: int,
+        sharing: Sharing,
+        listen: Callable[[Status], None] | None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.study, self.store, self.workload, self.sharing, self.listen = store.study, store, workload, sharing, listen
+        self.doubted = False
+        self.ranges: dict[str, RangeRecord] = store.ranges()
+        self.runs: dict[str, RunRecord] = store.runs(traces=False)
+        self.tests: dict[str, TestScore] = store.tests()
+        self.shelf = Shelf(store.folder, finished=self.runs, keep=keep)
+        self.leases: dict[int, Lease] = {}
+        self.numbers = itertools.count(1)
+        self.losses: Counter[str] = Counter()
+        self.said: set[str] = set()
+        self.told = 0.0
+        self.charged = sum(record.spec.steps for record in self.runs.values())
+        known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions)
+        self.status = Status(expected=0, notes=list(known))
+        for note in notes:
+            self.report(note)
+        if self.study.beyond is None and self.study.rate_grids:
+            self.say_once("rule", "begun by an older calando: each grid goes on by one rate at most, as it did there")
+        self.look_queue: list[Look] = []
+        self.find_queue: list[Find] = []
+        self.replan()
+
+    @property
+    def complete(self) -> bool:
+        return not self.leases and not self.find_queue and not self.look_queue and self.plan.trained
+
+    def replan(self) -> None:
+        """Make the plan anew: at the start, and when range tests have moved the grids."""
+        self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
+        if not self.plan.finds and not is_centred(self.study):
+            self.settle()
+            self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
+        self.order = self.ordered()
+        if not self.doubted and self.plan.wanted:
+            self.doubt(self.order.shared)
+            self.order = self.ordered()
+        self.find_queue = self.plan.finds
+        self.look_queue = self.plan.looks()
+        self.count()
+
+    def ordered(self) -> Order:
+        """What is wanted, in its order."""
+        order = Order(self.plan, self.shelf, sharing=self.sharing != "none")
+        for digest, record in self.runs.items():
+            if digest in self.shelf:
+                order.finished(record.spec)
+        return order
+
+    def doubt(self, shared: list[RunPath]) -> None:
+        """Say where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
+        sharing = shared if self.sharing != "none" else []
+        if not sharing and self.workload.is_ours:
+            return  # what is ours repeats itself
+        self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
+        spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
+        wavering = "" if self.workload.is_ours else difference_when_repeated(spec, self.workload)
+        doubt = wavering or (thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(spec, self.workload))
+        if wavering:
+            self.sharing = "none"
+            self.report(f"scores depend on the order of runs and on the number of workers: {doubt}")
+        elif doubt:
+            self.sharing = "none"
+            told = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
+            self.report(f"{told}: {doubt}")
+        elif thoroughly:
+            self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
+
+    def report(self, note: str) -> None:
+        """Say what one must know to read the scores, also where nobody listens."""
+        self.status.notes.append(note)
+        if self.listen is None:
+            print(note, file=sys.stderr)
+
+    def count(self) -> None:
+        """What the live display shows."""
+        status, out = self.status, [lease.job for lease in self.leases.values()]
+        status.done, status.expected = self.plan.done, self.plan.expected
+        status.finds = len(self.find_queue) + sum(isinstance(job, Find) for job in out)
+        status.queued = self.order.queued
+        status.looks = len(self.look_queue)
+        self.reckon()
+
+    def settle(self) -> None:
+        """Move the grids to what the range tests found, for good."""
+        before = self.study.centres
+        self.study = centre_grids(self.study, self.ranges)
+        self.store.settle(self.study)
+        for name, centre in self.study.centres.items():
+            if name in before:
+                continue
+            if centre.lr is None and centre.updates == 0:
+                self.status.notes.append(f"{name}: no range test: {'; '.join(centre.doubts)}")
+            elif centre.lr is None:
+                self.status.notes.append(
+                    f"{name}: the range test is not to be relied on ({'; '.join(centre.doubts)}); usual grid"
+                )
+            else:
+                self.status.notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+
+    def reckon(self) -> None:
+        made = sum(one.step for one in self.status.running.values() if not isinstance(one.job, Find))
+        self.status.steps_left = max(0, expected_updates(self.study) - self.charged - made)
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.lease.number not in self.leases:
+            return
+        self.status.running[progress.slot] = progress
+        if time.monotonic() - self.told > POLL_SECONDS:
+            self.reckon()
+            self.tell()
+
+    def tell(self) -> None:
+        self.told = time.monotonic()
+        if self.listen is not None:
+            self.listen(self.status)
+
+    def run(self, crew: Executor) -> None:
+        """Keep `crew` busy until the study is complete."""
+        # What was asked of an earlier session, and came too late for it, is not for this one.
+        self.store.take_commands()
+        try:
+            while not self.complete:
+                while len(self.leases) < crew.slots and (lease := self.next_lease()) is not None:
+                    self.leases[lease.number] = lease
+                    crew.submit(lease)
+                idle = crew.slots - len(self.leases)
+                if idle and self.order.waiting:
+                    self.say_once(
+                        "idle", f"{idle} of {crew.slots} workers wait: what is left starts from what is being trained"
+                    )
+                self.count()
+                self.tell()
+                for outcome in crew.poll(seconds=POLL_SECONDS):
+                    self.take(outcome)
+                if "stop" in self.store.take_commands():
+                    raise StudyStopped("stopped from the page; the same command goes on where it stood")
+        finally:
+            if self.leases:
+                self.say_once("leaving", "putting away what is in hand; Ctrl-C again ends at once")
+                self.tell()
+            for outcome in crew.stop():
+                if isinstance(outcome, Left | Finished):
+                    self.take(outcome)
+        self.trim()
+
+    def next_lease(self) -> Lease | None:
+        number = next(self.numbers)
+        if self.find_queue:
+            return Lease(number, self.find_queue.pop(0))
+        job = self.order.next(number)
+        if job is None and self.look_queue:
+            return Lease(number, self.look_queue.pop(0))
+        return None if job is None else Lease(number, job)
+
+    def take(self, outcome: Outcome) -> None:
+        """Take in what came of a lease; of one that is over nothing is taken."""
+        number, job = outcome.lease.number, outcome.lease.job
+        if number not in self.leases:
+            return
+        if isinstance(outcome, Left):
+            self.shelf.put(outcome.fork)
+            self.order.left(outcome.fork)
+            self.trim()
+            return
+        digest = job.spec.digest()
+        del self.leases[number]
+        running = self.status.running
+        self.status.running = {slot: p for slot, p in running.items() if p.lease.number != number}
+        match outcome:
+            case Finished(result=RunRecord() as record):
+                self.store.put_run(record)
+                self.took_run(number, digest, record)
+            case Finished(result=RangeRecord() as found):
+                self.store.put_range(digest, found)
+                self.ranges[digest] = found
+                if not self.find_queue and not self.leases:
+                    self.replan()
+            case Finished(result=TestScore() as test):
+                self.store.put_test(digest, test)
+                self.tests[digest] = test
+            case Failed():
+                raise failure(outcome)
+            case Lost(reason=reason):
+                self.losses[digest] += 1
+                self.status.notes.append(f"a worker was lost ({reason}); its run goes on in another")
+                if self.losses[digest] > FORGIVEN_LOSSES:
+                    raise WorkerLost(
+                        f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
+                        f"{_remedy(reason)}, then run the same command again"
+                    )
+                self.put_back(number, job)
+            case Stopped():
+                self.put_back(number, job)
+
+    def took_run(self, number: int, digest: str, record: RunRecord) -> None:
+        """A run is made: what follows from it can start, and its traces need not stay in memory."""
+        nothing = record.losses[:0], record.rates[:0]
+        self.runs[digest] = replace(record, losses=nothing[0], rates=nothing[1])
+        self.charged += record.spec.steps
+        self.order.put(self.plan.took(digest))
+        self.order.ended(number, digest)
+        self.shelf.put(Fork(record.steps_done, digest, final=True))
+        self.order.finished(record.spec)
+        self.look_queue = self.plan.looks()
+        self.trim()
+
+    def put_back(self, number: int, job: Job) -> None:
+        """A job that came to nothing is queued again."""
+        match job:
+            case Train():
+                self.order.ended(number, job.spec.digest())
+            case Find():
+                self.find_queue.insert(0, job)
+            case Look():
+                self.look_queue.insert(0, job)
+
+    def trim(self) -> None:
+        """Drop the checkpoints that the budget has no room for."""
+        dropped = self.shelf.trim(wanted=self.order.useful, held=self.held)
+        if dropped:
+            self.say_once("keep", "checkpoints beyond --keep are dropped; what needs one again is trained again")
+
+    def held(self) -> set[str]:
+        """Checkpoints that must stay: those that runs in progress start from, and final weights to be looked at."""
+        origins = {
+            job.origin.address
+            for job in (lease.job for lease in self.leases.values())
+            if isinstance(job, Train) and job.origin
+        }
+        looked_at = {lease.job.spec.digest() for lease in self.leases.values()}
+        return origins | looked_at | self.plan.awaited_looks()
+
+    def say_once(self, what: str, note: str) -> None:
+        if what not in self.said:
+            self.said.add(what)
+            self.status.notes.append(note)
+
+
+def _remedy(reason: str) -> str:
+    """What helps where a run's workers die again and again."""
+    if "exited with status" in reason:
+        return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+    return "try fewer --workers or a smaller --batch-size"

@@ -1,0 +1,161 @@
+"""The coordinator: asks the plan what is missing, keeps workers busy, and alone writes to the store.
+
+It can be killed at any moment: the store then holds every finished run, checkpoints hold the unfinished
+ones, and the same study conducted again does the rest, to the same bits and the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+from calando.analysis import StudySummary, summarize
+from calando.errors import UnknownName, UsageError
+from calando.records import Store, StudySpec
+from calando.records.files import sweep
+from calando.records.store import sole_coordinator
+from calando.schedules.function import functions_named
+from calando.study.conductor import Conductor, Sharing, Status
+from calando.study.executors.base import Executor, Setup
+from calando.study.executors.by_value import check_sendable
+from calando.study.executors.inline import InlineExecutor
+from calando.study.executors.process import ProcessExecutor
+from calando.study.executors.start import start_early
+from calando.study.extend import extended
+from calando.study.limits import KEEP, read_size
+from calando.tasks.workload import Workload
+from calando.training.identity import identify, recognised
+
+__all__ = ["ExecutorName", "conduct", "executor_named"]
+
+ExecutorName = Literal["inline", "process", "ray"]
+
+
+def executor_named(name: str) -> ExecutorName:
+    """The executor of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    match name:
+        case "inline" | "process" | "ray":
+            return name
+        case _:
+            raise UnknownName("executor", name, ["inline", "process", "ray"])
+
+
+def conduct(
+    folder: Path,
+    study: StudySpec,
+    workload: Workload,
+    *,
+    data_dir: Path | None = None,
+    given: bool = False,
+    executor: ExecutorName = "process",
+    address: str | None = None,
+    workers: int = 1,
+    keep: str | int = KEEP,
+    sharing: Sharing = "checked",
+    command: str = "",
+    listen: Callable[[Status], None] | None = None,
+) -> StudySummary:
+    """Make whatever `study` still needs in `folder`, and say what it concluded.
+
+    Args:
+        folder: the study's; created where it is not there.
+        workload: already loaded, in this process.
+        data_dir: for workers that load it themselves.
+        given: the workload is the user's own object: it is sent to the workers as it is.
+        address: of the Ray cluster, with the executor "ray"; None: one is started on this machine.
+        keep: what checkpoints may take on the disk, as "5GB" or in bytes; final weights stay until their test look.
+        sharing: "checked": pasts that several runs share are trained once, unless a few updates show that this
+            workload cannot be forked exactly; "verified": whole runs are compared first; "none": each run is trained
+            alone.
+        command: the command line, kept with a new study for its report.
+        listen: called after every change with the status.
+
+    Raises:
+        UsageError: the folder holds a study that cannot become this one, another process conducts it, or a run cannot
+            be made.
+        StudyStopped: a worker died too often, or the disk is full, or the page asked to stop.
+        KeyboardInterrupt: after running jobs were put away.
+    """
+    budget = read_size(keep)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
+        raise UsageError(f"the study folder's name must be UTF-8, got {str(folder)!r}; name another --study")
+    if sharing not in get_args(Sharing):
+        raise UnknownName("sharing", str(sharing), get_args(Sharing))
+    if executor == "process":
+        start_early()
+    functions = functions_named(" ".join(strategy.text for strategy in study.strategies))
+    if executor != "inline" and not (folder / "study.sqlite").exists():
+        check_sendable(workload if given else None, functions)
+    with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
+        store, identity, notes = opened
+        conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
+        if not conductor.complete:
+            sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
+            setup = Setup(
+                workload=study.workload,
+                given=workload if given else None,
+                data_dir=data_dir,
+                folder=folder,
+                threads=study.lane.threads,
+                fingerprint=workload.fingerprint,
+                identity=identity,
+                functions=functions_named(" ".join(strategy.text for strategy in conductor.study.strategies)),
+            )
+            # More workers than runs would only load data.
+            workers = max(1, min(workers, conductor.status.expected - conductor.status.done))
+            conductor.run(_crew(executor, setup, conductor, workers=workers, address=address))
+        elif notes:
+            conductor.tell()
+        return summarize(conductor.study, conductor.runs, conductor.tests)
+
+
+def _crew(name: ExecutorName, setup: Setup, conductor: Conductor, *, workers: int, address: str | None) -> Executor:
+    match name:
+        case "inline":
+            return InlineExecutor(setup, on_progress=conductor.on_progress)
+        case "process":
+            return ProcessExecutor(setup, workers=workers, on_progress=conductor.on_progress)
+        case "ray":
+            # Only here, so that whoever does not use Ray need not have it.
+            from calando.study.executors.ray import RayExecutor
+
+            device = conductor.study.lane.device
+            if device.startswith("cuda:"):
+                raise UsageError(
+                    f"Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {device}"
+                )
+            gpus = 1 if device == "cuda" else 0
+            return RayExecutor(setup, workers=workers, on_progress=conductor.on_progress, address=address, gpus=gpus)
+
+
+@contextmanager
+def _open_or_create(
+    folder: Path, study: StudySpec, workload: Workload, command: str
+) -> Iterator[tuple[Store, str, tuple[str, ...]]]:
+    """The store, what network and loss are, and what to report of them."""
+    if not (folder / "study.sqlite").exists():
+        identity = str(identify(workload))
+        with Store.create(folder, study, fingerprint=workload.fingerprint, identity=identity, command=command) as store:
+            yield store, identity, ()
+        return
+    with Store.open(folder) as store:
+        larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
+        if store.fingerprint != workload.fingerprint:
+            raise UsageError(
+                f"the data has changed since study {str(folder)!r} was started; fix the seed of random data, or "
+                "name another --study"
+            )
+        identity, notes = recognised(
+            store.identity, workload, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
+        )
+        if identity != store.identity:
+            store.identify(identity)
+        if larger.asked != store.asked:
+            store.enlarge(asked=larger.asked, study=larger.study, command=command)
+        yield store, identity, notes

@@ -1,0 +1,115 @@
+"""What worker processes on this machine are sent, as bytes.
+
+    of a module that can be imported     by name
+    of a notebook, a script, a function  by value: no worker could import it (cloudpickle)
+    tensors                              in shared memory: once, however many workers there are
+
+As Ray's and joblib's workers have it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from multiprocessing.reduction import ForkingPickler
+from types import CellType, FunctionType
+from typing import Any, ClassVar
+
+import cloudpickle
+import torch
+
+from calando.errors import UsageError
+from calando.study.executors.base import Setup
+from calando.tasks.pristine import empty_cell, fill_cell
+from calando.tasks.workload import Workload
+
+__all__ = ["check_sendable", "pack_setup", "unpack_setup"]
+
+
+class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle gives each function cells of its own; here closures that share a variable go on sharing it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, CellType):
+            try:
+                return empty_cell, (), value.cell_contents, None, None, fill_cell
+            except ValueError:  # it is empty
+                return empty_cell, ()
+        found = super().reducer_override(value)
+        if isinstance(value, FunctionType) and value.__closure__ and isinstance(found, tuple):
+            make, (*arguments, _), (state, slots), *rest = found
+            return make, (*arguments, value.__closure__), (state, {**slots, "__closure__": None}), *rest
+        return found
+
+
+class _Pickler(_ByValue):
+    """What it writes can be read once: each reader takes over a file of its own for each shared tensor."""
+
+    # `import torch` tells multiprocessing's pickler how tensors are shared.
+    dispatch_table: ClassVar = ChainMap(ForkingPickler._extra_reducers, cloudpickle.Pickler.dispatch_table)  # type: ignore[attr-defined]
+
+
+class _Dry(_ByValue):
+    """Leaves tensors out: each can be sent, and sharing its memory takes a file that would stay open."""
+
+    def persistent_id(self, value: object) -> str | None:
+        return "" if isinstance(value, torch.Tensor) else None
+
+
+def check_sendable(workload: Workload | None, functions: Mapping[str, Callable[[float], float]]) -> None:
+    """See whether workers can be sent the user's own workload, and the functions that schedules name.
+
+    Raises:
+        UsageError: they cannot; names the part, and why.
+    """
+    parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
+    if workload is not None:
+        parts |= {
+            "the workload's model": workload.build,
+            "the workload's loss": workload.loss,
+            "the workload's training data": workload.train,
+            "the workload's validation data": workload.validation,
+            "the workload's test data": workload.test,
+        }
+    for name, part in parts.items():
+        try:
+            _Dry(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL).dump(part)
+        except Exception as error:  # pickling runs the user's own __reduce__ and __getstate__, which may raise anything
+            raise UsageError(
+                f"{name} cannot be sent to worker processes ({_told(error)}); leave out of it what cannot be pickled, "
+                'or train in this process: executor="inline"'
+            ) from error
+
+
+def pack_setup(setup: Setup) -> bytes:
+    """A setup for one worker.
+
+    Raises:
+        UsageError: as `check_sendable`.
+    """
+    check_sendable(setup.given, setup.functions)
+    file = io.BytesIO()
+    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(setup)
+    return file.getvalue()
+
+
+def unpack_setup(data: bytes) -> Setup:
+    """The setup, in the worker.
+
+    Raises:
+        UsageError: what it names cannot be imported there.
+    """
+    try:
+        setup: Setup = pickle.loads(data)
+    except Exception as error:  # as above
+        raise UsageError(
+            f"a worker process cannot load the workload ({_told(error)}); put what it is made of where Python imports "
+            'it from, or train in this process: executor="inline"'
+        ) from error
+    return setup
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

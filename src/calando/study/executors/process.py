@@ -1,0 +1,182 @@
+"""Processes: warm workers on this machine, each with its own torch, data and thread.
+
+Each worker loads the workload once and then takes job after job over a pipe. A worker ignores Ctrl-C (the
+coordinator speaks for the user), puts its run away when asked to stop or when the coordinator is gone, and
+is replaced when it dies. A thread of its own says that it is alive; one that is not heard of is killed, so that
+it cannot come back.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from calando.errors import UsageError
+from calando.study.executors import base
+from calando.study.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
+from calando.study.executors.by_value import pack_setup
+from calando.study.executors.main_module import can_be_imported
+from calando.study.executors.start import start_worker
+from calando.study.executors.worker import Beat, Refused, how_it_ended
+
+__all__ = ["ProcessExecutor"]
+
+STOP_SECONDS = 10.0
+"""For the update in hand and the checkpoint of what is put away; what takes longer is made again."""
+FORGIVEN_STARTS = 2
+
+
+@dataclass
+class _Worker:
+    slot: int
+    process: BaseProcess
+    connection: Connection
+    heard: float
+    lives: bool = False
+    lease: Lease | None = None
+
+
+class ProcessExecutor:
+    """Warm worker processes, started at once, fed one job at a time.
+
+    Args:
+        setup: what each worker loads.
+        workers: how many.
+        on_progress: called in this process with each progress report.
+    """
+
+    def __init__(self, setup: Setup, *, workers: int, on_progress: OnProgress) -> None:
+        self.slots = workers
+        self._setup = setup
+        self._on_progress = on_progress
+        self._stillborn = 0
+        self._workers = [self._start(slot) for slot in range(workers)]
+        self._polled = time.monotonic()
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the living workers."""
+        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+
+    def submit(self, lease: Lease) -> None:
+        """Give a job to an idle worker."""
+        worker = next(worker for worker in self._workers if worker.lease is None)
+        worker.lease = lease
+        try:
+            worker.connection.send(lease)
+        except OSError:
+            # Dead before it was given anything: poll() finds that out and says Lost.
+            return
+
+    def poll(self, *, seconds: float) -> list[Outcome]:
+        """What came in, and `Lost` for jobs whose worker died or fell silent; such a worker is replaced.
+
+        Raises:
+            UsageError: a worker refused the workload.
+        """
+        outcomes: list[Outcome] = []
+        ready = set(wait([worker.connection for worker in self._workers], timeout=seconds))
+        now = time.monotonic()
+        # While this process was itself held up nobody could be heard.
+        deaf, self._polled = max(0.0, now - self._polled - seconds), now
+        for index, worker in enumerate(self._workers):
+            worker.heard += deaf
+            try:
+                if worker.connection in ready:
+                    worker.heard = now
+                    self._receive(worker, outcomes)
+            except (EOFError, OSError):
+                worker.process.join(5)
+                self._check_born(worker)
+                self._replace(index, how_it_ended(worker.process.exitcode), outcomes)
+                continue
+            if now - worker.heard > base.SILENT_SECONDS:
+                worker.process.kill()
+                worker.process.join()
+                self._replace(index, f"not heard of for {base.SILENT_SECONDS:g} s", outcomes)
+        return outcomes
+
+    def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
+        while worker.connection.poll():
+            message = worker.connection.recv()
+            worker.lives = True
+            match message:
+                case Beat():
+                    pass
+                case Progress() as progress:
+                    self._on_progress(progress)
+                case Refused(message):
+                    raise UsageError(message)
+                case Left() as left:
+                    outcomes.append(left)
+                case outcome:
+                    worker.lease = None
+                    outcomes.append(outcome)
+
+    def _check_born(self, worker: _Worker) -> None:
+        """One that ends by itself before it is there will do so again: something in what it imports first is wrong."""
+        status = worker.process.exitcode
+        if worker.lives or status is None or status < 0:
+            return
+        self._stillborn += 1
+        if self._stillborn > FORGIVEN_STARTS:
+            script = sys.modules["__main__"].__file__ if can_be_imported() else None
+            top = f"; they import {script} first, and what it does at its top must work there too" if script else ""
+            raise UsageError(
+                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why){top}; "
+                'executor="inline" trains in this process'
+            )
+
+    def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:
+        worker = self._workers[index]
+        if worker.lease is not None:
+            outcomes.append(Lost(worker.lease, reason))
+        worker.connection.close()
+        self._workers[index] = self._start(worker.slot)
+
+    def stop(self) -> list[Outcome]:
+        """Ask every worker to put its run away; wait for it; end it. Interrupted, end all at once."""
+        try:
+            return self._put_away()
+        finally:
+            for worker in self._workers:
+                # Nothing is under way in it any more, and a process with torch in it takes a second to end by itself.
+                worker.process.kill()
+            for worker in self._workers:
+                worker.process.join()
+                worker.connection.close()
+            self._workers = []
+
+    def _put_away(self) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for worker in self._workers:
+            try:
+                worker.connection.send(None)
+            except OSError:
+                continue
+        until = time.monotonic() + STOP_SECONDS
+        for worker in self._workers:
+            try:
+                while worker.lease is not None and worker.connection.poll(max(0.0, until - time.monotonic())):
+                    message = worker.connection.recv()
+                    if isinstance(message, Progress | Beat | Refused):
+                        continue
+                    outcomes.append(message)
+                    if not isinstance(message, Left):
+                        worker.lease = None
+            except (EOFError, OSError):
+                worker.lease = None
+        return outcomes
+
+    def _start(self, slot: int) -> _Worker:
+        data = pack_setup(self._setup)
+        process, connection = start_worker(threads=self._setup.threads)
+        worker = _Worker(slot=slot, process=process, connection=connection, heard=time.monotonic())
+        # Where it is dead already poll() finds that out and starts another.
+        with suppress(OSError):
+            connection.send((data, slot))
+        return worker

@@ -1,0 +1,306 @@
+"""Ray: workers on many machines, each a long-lived actor.
+
+    RayExecutor  -- take, stop, news -->  actor (a Post), wherever Ray finds room  -- pipe -->  worker process
+
+Without an address a Ray of this machine's own is started, and ended with the executor. Each actor is asked for news
+all the time; an answer, empty or not, is its heartbeat. An actor that dies, or its node, is a worker that died: its
+lease is Lost, and Ray is asked for another actor. Leases wait here until an actor is there to take them, so that
+nothing waits for resources while the study could go on.
+
+Checkpoints are used where they lie if the actor sees the study's folder, and travel through the object store if not.
+
+Source: Moritz et al. 2018, *Ray: A Distributed Framework for Emerging AI Applications*.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, final
+
+from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
+from calando.records.files import write_atomically
+from calando.study.executors import base
+from calando.study.executors.base import Failed, Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
+from calando.study.executors.parcels import Parcel, pack, unpack
+from calando.study.executors.post import Post
+from calando.study.executors.ray_cluster import check_versions, how_it_died, join
+from calando.study.executors.words import Ended, Orders, Ready, Said, Word, versions
+from calando.study.executors.worker import Refused
+from calando.study.jobs import Job, Look, Train
+from calando.study.shelf import fork_folder, run_folder
+from calando.study.stages import Fork
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+    from ray.actor import ActorHandle
+
+__all__ = ["RayExecutor"]
+
+HERE = Path()
+TOKEN = ".seen"
+NEWS_SECONDS = 0.5
+STOP_SECONDS = 30.0
+ENDING_SECONDS = 2.0
+WAIT_SECONDS = 1200.0
+"""How long nobody may be there to take a job: as long as a cloud may need to start a machine, and some more."""
+
+FORGIVEN_STARTS = 3
+"""Actors in succession that may die before they are there."""
+
+
+@dataclass
+class _Worker:
+    slot: int
+    actor: ActorHandle[Post]
+    news: ObjectRef[list[Word]]
+    heard: float
+    ready: Ready | None = None
+    lease: Lease | None = None
+
+
+@final
+class RayExecutor:
+    """Workers as Ray actors, asked for at once.
+
+    Args:
+        setup: what each worker loads; put into the object store once.
+        workers: how many.
+        on_progress: called in this process with each progress report.
+        address: of the cluster, as `ray.init` takes it; None: a Ray of our own, or the one this process is joined to.
+        gpus: that each worker needs, or the share of one.
+        shared: whether workers see the study's folder; None: each looks for itself.
+
+    Raises:
+        UsageError: Ray is not installed, or no cluster answers at the address.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        workers: int,
+        on_progress: OnProgress,
+        address: str | None = None,
+        gpus: float = 0,
+        shared: bool | None = None,
+    ) -> None:
+        self.slots = workers
+        self._on_progress = on_progress
+        self._folder = setup.folder.absolute()
+        self._gpus = gpus
+        data_dir = setup.data_dir and setup.data_dir.absolute()
+        setup = replace(setup, folder=self._folder, data_dir=data_dir)
+        self._token = None if shared is False else (self._folder / TOKEN, secrets.token_hex())
+        self._orders = _orders(setup, self._token)
+        self._joined = join(address, cpus=workers * setup.threads)
+        import ray
+        from ray import cloudpickle
+
+        if self._token is not None:
+            path, content = self._token
+            write_atomically(path, content.encode())
+        self._setup = ray.put(cloudpickle.dumps(setup))
+        self._versions = versions()
+        self._waiting: list[Lease] = []
+        self._unborn = 0
+        self._stopped = False
+        self._workers = [self._ask_for(slot) for slot in range(workers)]
+        self._polled = self._served = time.monotonic()
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the workers that are there, on whatever machine."""
+        return [worker.ready.process_id for worker in self._workers if worker.ready]
+
+    def submit(self, lease: Lease) -> None:
+        """Give a job to an idle worker, now or when one is there."""
+        out = sum(worker.lease is not None for worker in self._workers)
+        assert out + len(self._waiting) < self.slots
+        self._waiting.append(lease)
+        self._hand_out()
+
+    def poll(self, *, seconds: float) -> list[Outcome]:
+        """What came in, and `Lost` for jobs whose worker died or fell silent; such a worker is replaced.
+
+        Raises:
+            UsageError: a worker refused the workload, or is not fit for it.
+            WorkerLost: workers die before they are there.
+            StudyStopped: Ray had no room for any worker for too long.
+        """
+        outcomes: list[Outcome] = []
+        self._receive(outcomes, seconds=seconds)
+        self._hand_out()
+        if any(worker.ready for worker in self._workers):
+            self._served = time.monotonic()
+        elif time.monotonic() - self._served > WAIT_SECONDS:
+            asked = f"{self._orders.threads} CPUs" + (f" and {self._gpus:g} GPUs" if self._gpus else "")
+            raise StudyStopped(
+                f"Ray had no room for a worker ({asked}) for {WAIT_SECONDS / 60:.0f} minutes; see `ray status`, "
+                "then run the same command again"
+            )
+        return outcomes
+
+    def stop(self) -> list[Outcome]:
+        """Ask every worker to put its run away; wait for it; end it, and Ray if it is our own."""
+        outcomes: list[Outcome] = []
+        if self._stopped:
+            return outcomes
+        import ray
+
+        self._stopped = True
+        self._waiting.clear()
+        for worker in self._workers:
+            worker.actor.stop.remote()
+        until = time.monotonic() + STOP_SECONDS
+        while any(worker.lease for worker in self._workers) and time.monotonic() < until:
+            self._receive(outcomes, seconds=NEWS_SECONDS)
+        until = time.monotonic() + ENDING_SECONDS
+        while any(worker.ready for worker in self._workers) and time.monotonic() < until:
+            self._receive(outcomes, seconds=NEWS_SECONDS)
+        for worker in self._workers:
+            ray.kill(worker.actor)
+        self._workers = []
+        if self._token is not None:
+            self._token[0].unlink(missing_ok=True)
+        if not self._joined:
+            ray.shutdown()
+        return outcomes
+
+    def _ask_for(self, slot: int) -> _Worker:
+        import ray
+
+        made = (
+            ray.remote(Post)
+            .options(
+                num_cpus=self._orders.threads,
+                num_gpus=self._gpus,
+                # One thread answers while another is given a job.
+                max_concurrency=4,
+                scheduling_strategy="SPREAD",
+            )
+            .remote(self._setup, self._orders, slot=slot)
+        )
+        # Ray's types do not say that what a class's `remote` gives is a handle.
+        actor = cast("ActorHandle[Post]", made)
+        return _Worker(slot, actor, _ask(actor), heard=time.monotonic())
+
+    def _receive(self, outcomes: list[Outcome], *, seconds: float) -> None:
+        """Hear what workers say; outcomes are added, dead workers replaced."""
+        import ray
+        from ray.exceptions import RayError
+
+        asked = [worker.news for worker in self._workers]
+        ray.wait(asked, num_returns=1, timeout=seconds)
+        answered = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0])
+        now = time.monotonic()
+        # While this process was itself held up nobody could be heard.
+        deaf, self._polled = max(0.0, now - self._polled - seconds), now
+        for worker in list(self._workers):
+            worker.heard += deaf
+            if worker.news in answered:
+                try:
+                    words = ray.get(worker.news)
+                except RayError as error:
+                    self._replace(worker, how_it_died(error), outcomes)
+                    continue
+                worker.heard = now
+                ended = [word.reason for word in words if isinstance(word, Ended)]
+                self._hear(worker, words, outcomes)
+                if ended:
+                    self._replace(worker, ended[0], outcomes)
+                else:
+                    worker.news = _ask(worker.actor)
+            elif worker.ready and now - worker.heard > base.SILENT_SECONDS:
+                self._replace(worker, f"not heard of for {base.SILENT_SECONDS:g} s", outcomes)
+
+    def _hear(self, worker: _Worker, words: Iterable[Word], outcomes: list[Outcome]) -> None:
+        for word in words:
+            match word:
+                case Ready():
+                    worker.ready = word
+                    check_versions(word, self._versions)
+                    self._unborn = 0
+                case Progress():
+                    self._on_progress(word)
+                case Refused(message):
+                    if not self._stopped:
+                        raise UsageError(message)
+                case Said(outcome, parcel):
+                    try:
+                        if parcel is not None:
+                            unpack(parcel, self._folder)
+                    except DiskFull as error:
+                        outcome = Failed(outcome.lease, "disk", str(error))
+                    if not isinstance(outcome, Left):
+                        worker.lease = None
+                    outcomes.append(outcome)
+                case Ended():
+                    pass
+
+    def _hand_out(self) -> None:
+        """Give waiting leases to workers that are there and idle."""
+        import ray
+
+        for worker in self._workers:
+            if not self._waiting:
+                return
+            if worker.lease is None and worker.ready:
+                worker.lease = self._waiting.pop(0)
+                parcel = None
+                if not worker.ready.shared:
+                    parcel = ray.put(Parcel(pack(self._folder, _needed(worker.lease.job))))
+                worker.actor.take.remote(worker.lease, parcel)
+
+    def _replace(self, worker: _Worker, reason: str, outcomes: list[Outcome]) -> None:
+        """End what is left of a worker; Ray is asked for another unless it is over."""
+        import ray
+
+        where = f" on {worker.ready.host}" if worker.ready else ""
+        if worker.lease is not None:
+            outcomes.append(Lost(worker.lease, reason + where))
+        worker.lease = None
+        ray.kill(worker.actor)
+        if worker.ready is None and not self._stopped:
+            self._unborn += 1
+            if self._unborn > FORGIVEN_STARTS:
+                raise WorkerLost(f"no worker can be started through Ray ({reason}); see Ray's own logs")
+        index = self._workers.index(worker)
+        if self._stopped:
+            del self._workers[index]
+        else:
+            self._workers[index] = self._ask_for(worker.slot)
+
+
+def _ask(actor: ActorHandle[Post]) -> ObjectRef[list[Word]]:
+    """Ask for news."""
+    return actor.news.remote(seconds=NEWS_SECONDS, silent_seconds=base.SILENT_SECONDS)
+
+
+def _orders(setup: Setup, token: tuple[Path, str] | None) -> Orders:
+    installed = {Path(sys.prefix), Path(sys.base_prefix)}
+    paths = [path for path in sys.path if path and not any(Path(path).is_relative_to(root) for root in installed)]
+    return Orders(
+        folder=setup.folder,
+        token=token,
+        directory=Path.cwd(),
+        paths=tuple(paths),
+        threads=setup.threads,
+        beat_seconds=base.BEAT_SECONDS,
+    )
+
+
+def _needed(job: Job) -> list[str]:
+    """Where in the study's folder lies what a job may start from or read."""
+    own = run_folder(HERE, job.spec.digest()).as_posix()
+    match job:
+        case Train(origin=Fork() as origin):
+            return [own, fork_folder(HERE, origin).as_posix()]
+        case Train() | Look(diverged=False):
+            return [own]
+        case _:
+            return []

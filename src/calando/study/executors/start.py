@@ -1,0 +1,195 @@
+"""How worker processes start.
+
+    Linux      from a fork server: one process imports what workers need, on one thread, and forks each of them in
+               milliseconds; it belongs to this process and ends with it
+    elsewhere  each is a new Python process that imports for itself: macOS's own libraries do not bear a fork, and
+               Windows has none
+
+The server can be started long before the first worker: it imports torch on one core while the coordinator imports it
+on another. It is the one that `multiprocessing` keeps, so forks that a user's script asks of it find torch imported.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from multiprocessing import forkserver, resource_tracker, util
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from calando.errors import UsageError, WorkerLost
+from calando.study.executors.main_module import can_be_imported, left_alone
+
+__all__ = ["INSTALLED_PLACES", "THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
+
+THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that thread pools read when torch is imported: they must stand before a worker starts."""
+
+INSTALLED_PLACES = {"PYTHONSAFEPATH": "1"}
+"""For `python -c` and `python -m`, which else import from the current folder first: it may hold a numpy.py."""
+
+ATTEMPTS, PAUSE_SECONDS = 4, 0.3
+ANSWER_SECONDS = 60.0
+"""A server forks in milliseconds once it has imported torch, which takes seconds. Each try waits twice as long."""
+LONGEST_FOLDER = 70
+"""Bytes of a folder's name: the sockets of workers lie two levels below it, and a socket's name has at most 107."""
+
+
+def start_early() -> None:
+    """Begin to import what workers need, in a process beside this one; returns at once, and may be called again."""
+    if sys.platform != "linux":
+        return
+    _settle_sockets()
+    with _environment(INSTALLED_PLACES):
+        # First, since it unblocks what is blocked below.
+        resource_tracker.ensure_running()
+        multiprocessing.set_forkserver_preload(["calando.study.executors.server"])
+        # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
+        with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
+            try:
+                forkserver.ensure_running()
+            except ChildProcessError:
+                raise UsageError(
+                    "this process was forked from one in which calando had started workers, and may start none; give "
+                    'executor="inline", or start it with multiprocessing\'s "spawn"'
+                ) from None
+
+
+def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
+    """A new worker, which waits for its `Setup`, as `pack_setup` gives it, and its slot; and the connection to it.
+
+    Raises:
+        UsageError: this process may start none: it is a daemon of multiprocessing's, such as a worker of its pools.
+        WorkerLost: the server dies again and again.
+    """
+    if multiprocessing.current_process().daemon:
+        raise UsageError(
+            "this process is a daemon of multiprocessing (a pool's worker?), which may not start worker processes; "
+            'give executor="inline", or call calando from the main process'
+        )
+    served = sys.platform == "linux"
+    context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
+    imports_main = can_be_imported()
+    for attempt in range(ATTEMPTS):
+        start_early()
+        ours, theirs = context.Pipe()
+        try:
+            environment = os.environ | dict.fromkeys(THREAD_POOLS, str(threads))
+            process = context.Process(target=_begin, args=(theirs, environment), daemon=True)
+            # Where no server forks it, a new Python reads its own at once.
+            with (
+                theirs,
+                _environment(dict.fromkeys(THREAD_POOLS, str(threads)) | INSTALLED_PLACES),
+                nullcontext() if imports_main else left_alone(),
+                _killed_if_silent(ANSWER_SECONDS * 2**attempt) if served else nullcontext(),
+            ):
+                process.start()
+        except (EOFError, OSError) as error:
+            # The server was killed as it was asked; there will be another once it is quite gone.
+            ours.close()
+            time.sleep(PAUSE_SECONDS)
+            reason = f"{type(error).__name__}: {error}"
+            continue
+        return process, ours
+    raise WorkerLost(f"no worker can be started ({reason}); is there memory left? then run the same command again")
+
+
+@contextmanager
+def _killed_if_silent(seconds: float) -> Iterator[None]:
+    """A server that does not answer (stopped, or thrashing) is killed, and whoever waits for it notices that."""
+    server = getattr(forkserver, "_forkserver", None)
+    pid = getattr(server, "_forkserver_pid", None)
+    if pid is None:
+        yield
+        return
+    late = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+
+
+def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
+    gc.enable()  # which the server has not
+    # What the user's code prints is not the command's answer.
+    os.dup2(2, 1)
+    # Daemons may start no processes, and the user's loaders may want to; a worker needs no daemon's end (see `serve`).
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    # The server's may be older.
+    os.environ.clear()
+    os.environ.update(environment)
+    from calando.study.executors.by_value import unpack_setup
+    from calando.study.executors.worker import Refused, serve
+
+    try:
+        data, slot = connection.recv()
+        try:
+            setup = unpack_setup(data)
+        except UsageError as error:
+            connection.send(Refused(str(error)))
+            return
+    except (EOFError, OSError):
+        return
+    del data
+    serve(connection, setup, slot)
+
+
+def _settle_sockets() -> None:
+    """Have multiprocessing keep its sockets where their names are short enough, whatever TMPDIR is.
+
+    Raises:
+        UsageError: no such folder can be written to.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST_FOLDER:
+        return
+    for folder in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm")):
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder, os.W_OK | os.X_OK):
+            tempfile.tempdir = folder
+            try:
+                # It makes a folder at its first call, and keeps to it.
+                util.get_temp_dir()
+            finally:
+                tempfile.tempdir = usual
+            return
+    raise UsageError(
+        f"TMPDIR is {len(os.fsencode(usual))} bytes long, and the sockets of worker processes need one of at most "
+        f"{LONGEST_FOLDER}; set TMPDIR to a shorter path"
+    )
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """A process started meanwhile does not hear of Ctrl-C; this one does, afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,132 @@
+"""The plan: what a study still needs, as a function of what it has, kept up to date result by result.
+
+    0. range tests     where the study asks for them: one for each method with its options
+    1. rate trials     every strategy whose rate is chosen: its grid at seed 0, then point after point past an end
+    2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
+    3. test looks      once nothing is left to train: each final run's last weights, once
+
+Built anew from the store it is the same, so a killed study goes on where it stood. A result costs the plan the same
+however many runs there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from calando.analysis import final_runs, rates_that_may_come, settle_rate
+from calando.analysis.asked import Asked, asked_for, known_runs, runs_to_come
+from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
+from calando.study.centre import range_runs
+from calando.study.jobs import Find, Look
+
+__all__ = ["Plan", "Wanted"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run without a record; `trial`: it decides on a rate, so what follows waits for it."""
+
+    spec: RunSpec
+    trial: bool
+
+
+class Plan:
+    """What is still to be made.
+
+    Args:
+        study: the question, its grids settled where range tests were asked for, else `finds` is what is to be made.
+        runs: records by digest; looked at, never changed. Whoever adds one says so with `took`.
+        tests: test scores by digest, looked at.
+        ranges: range tests by digest, looked at.
+
+    Attributes:
+        wanted: runs that can be made now, by digest.
+        done, expected: runs made, and how many there will be unless a grid is extended: as the page counts them.
+        rates: strategy -> the rates that its runs may still come to have; one where it is settled.
+    """
+
+    def __init__(
+        self,
+        study: StudySpec,
+        *,
+        runs: Mapping[str, RunRecord],
+        tests: Mapping[str, TestScore],
+        ranges: Mapping[str, RangeRecord],
+    ) -> None:
+        self.study = study
+        self._runs, self._tests, self._ranges = runs, tests, ranges
+        self.wanted: dict[str, Wanted] = {}
+        self.rates: dict[str, tuple[float, ...]] = {}
+        self._undecided: dict[str, set[str]] = {}
+        self._finals: dict[str, tuple[str, ...]] = {}
+        self._asked: dict[str, Asked] = {one.name: asked_for(study, one, runs) for one in study.strategies}
+        if not self.finds:
+            for strategy in study.strategies:
+                self._follow(strategy)
+        self._count()
+
+    def _count(self) -> None:
+        asked = self._asked.values()
+        self._known = known_runs(asked)
+        self.done = sum(digest in self._runs for digest in self._known)
+        self.expected = len(self._known) + runs_to_come(asked, seeds=self.study.seeds)
+
+    @property
+    def finds(self) -> list[Find]:
+        """Range tests to be made before anything is trained."""
+        return [Find(run) for digest, run in range_runs(self.study).items() if digest not in self._ranges]
+
+    def took(self, digest: str) -> list[Wanted]:
+        """Take notice of a record that came; what can be made since."""
+        self.wanted.pop(digest, None)
+        before, followed = set(self.wanted), False
+        self.done += digest in self._known
+        for name, trials in list(self._undecided.items()):
+            trials.discard(digest)
+            if not trials:
+                del self._undecided[name]
+                self._asked[name] = asked_for(self.study, self.study.strategy(name), self._runs)
+                self._follow(self.study.strategy(name))
+                followed = True
+        if followed:
+            self._count()
+        return [wanted for key, wanted in self.wanted.items() if key not in before]
+
+    def made(self, digest: str) -> bool:
+        """Whether there is a record of that run."""
+        return digest in self._runs
+
+    @property
+    def trained(self) -> bool:
+        """Whether nothing is left to train."""
+        return not self.wanted and not self._undecided and not self.finds
+
+    def looks(self) -> list[Look]:
+        """Test looks to be made, once everything is trained."""
+        if not self.trained:
+            return []
+        finals = dict.fromkeys(digest for digests in self._finals.values() for digest in digests)
+        unread = [digest for digest in finals if digest not in self._tests]
+        return [Look(self._runs[digest].spec, diverged=self._runs[digest].outcome == "diverged") for digest in unread]
+
+    def awaited_looks(self) -> set[str]:
+        """Digests of the runs whose final weights are or may be wanted for a test look not yet made."""
+        finals = {digest for digests in self._finals.values() for digest in digests}
+        for name in self._undecided:
+            finals |= {run.digest() for run in settle_rate(self.study, self.study.strategy(name), self._runs).trials}
+        return finals - self._tests.keys()
+
+    def _follow(self, strategy: StrategySpec) -> None:
+        """See how far the choice of a strategy's rate has come, and want what follows from that."""
+        choice = settle_rate(self.study, strategy, self._runs)
+        self.rates[strategy.name] = rates_that_may_come(self.study, strategy, choice)
+        if choice.lr is None:
+            self._undecided[strategy.name] = {run.digest() for run in choice.pending}
+            self.wanted |= {run.digest(): Wanted(run, trial=True) for run in choice.pending}
+            return
+        finals = {run.digest(): run for run in final_runs(self.study, strategy, self._runs)}
+        self._finals[strategy.name] = tuple(finals)
+        for digest, run in finals.items():
+            if digest not in self._runs and digest not in self.wanted:
+                self.wanted[digest] = Wanted(run, trial=False)

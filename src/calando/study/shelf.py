@@ -1,0 +1,116 @@
+"""The shelf: checkpoints of a study on disk that runs may still start from, within a budget.
+
+    STUDY/checkpoints/RUN      of each run; unfinished ones are its own to go on from, and not the shelf's business
+    STUDY/forks/ADDRESS        of a past that several runs share
+
+What is beyond the budget is dropped: first what no run that is wanted passes, then what one does, each time the
+deepest first, since what lies before it is worth more runs. What is dropped and wanted again is trained again. The
+final weights of runs that wait for their test look stay, whatever the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from calando.study.stages import Fork
+from calando.training.checkpoint import Place, drop_checkpoint, size_of, step_of
+
+__all__ = ["Shelf", "fork_folder", "place", "run_folder"]
+
+ROOM_MADE = 0.9
+"""Share of the budget that is left occupied after something had to go, so that not every fork drops another."""
+
+
+def run_folder(study_folder: Path, digest: str) -> Path:
+    """Where the checkpoint of a run lives."""
+    return study_folder / "checkpoints" / digest
+
+
+def fork_folder(study_folder: Path, fork: Fork) -> Path:
+    """Where a fork lives."""
+    return run_folder(study_folder, fork.address) if fork.final else study_folder / "forks" / fork.address
+
+
+def place(study_folder: Path, fork: Fork) -> Place:
+    """Where a fork lives, as a checkpoint."""
+    return Place(fork_folder(study_folder, fork), fork.address)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    fork: Fork
+    size: int
+
+
+@final
+class Shelf:
+    """The checkpoints there are.
+
+    Args:
+        folder: the study's.
+        finished: digests of finished runs.
+        keep: the budget in bytes.
+
+    Attributes:
+        found: steps of the forks that lay there at first.
+    """
+
+    def __init__(self, folder: Path, *, finished: Iterable[str], keep: int) -> None:
+        self.folder, self.keep = folder, keep
+        self._kept: dict[str, _Kept] = {}
+        self._occupied = 0
+        forks = folder / "forks"
+        for path in sorted(forks.iterdir()) if forks.is_dir() else ():
+            step = step_of(path)
+            if step is None:
+                drop_checkpoint(path)
+            else:
+                self.put(Fork(step, path.name))
+        self.found = frozenset(kept.fork.step for kept in self._kept.values())
+        finals = folder / "checkpoints"
+        there = {path.name for path in finals.iterdir()} if finals.is_dir() else set()
+        for digest in finished:
+            if digest in there and (step := step_of(finals / digest)) is not None:
+                self.put(Fork(step, digest, final=True))
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._kept
+
+    def put(self, fork: Fork) -> None:
+        """Take notice of a checkpoint that lies there now."""
+        size = size_of(fork_folder(self.folder, fork))
+        before = self._kept.get(fork.address)
+        self._occupied += size - (before.size if before else 0)
+        self._kept[fork.address] = _Kept(fork, size)
+
+    def drop(self, address: str) -> None:
+        """Remove a checkpoint."""
+        kept = self._kept.pop(address, None)
+        if kept is not None:
+            self._occupied -= kept.size
+            drop_checkpoint(fork_folder(self.folder, kept.fork))
+
+    def trim(self, *, wanted: Callable[[], set[str]], held: Callable[[], set[str]]) -> int:
+        """Drop what is beyond the budget; how many were.
+
+        Args:
+            wanted: addresses that a run that is wanted may start from; asked only if something has to go.
+            held: addresses that must stay.
+        """
+        if self._occupied <= self.keep:
+            return 0
+        useful, staying = wanted(), held()
+        leaving = sorted(
+            (kept.fork for kept in self._kept.values() if kept.fork.address not in staying),
+            key=lambda fork: (fork.address in useful, -fork.step, fork.address),
+        )
+        count = 0
+        for fork in leaving:
+            if self._occupied <= ROOM_MADE * self.keep:
+                break
+            self.drop(fork.address)
+            count += 1
+        return count

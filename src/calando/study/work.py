@@ -1,0 +1,177 @@
+"""Doing one job, wherever it runs: the only place where the engine touches training."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from calando.analysis.suggest import Rule
+from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError
+from calando.range_test import Found, find_for_run
+from calando.records import RangeRecord, RunRecord, TestScore
+from calando.study.executors.base import Failed, Finished, Lease, Left, Outcome, Stopped
+from calando.study.jobs import Find, Look, Train
+from calando.study.shelf import place, run_folder
+from calando.study.stages import Fork, RunPath
+from calando.tasks.workload import Workload
+from calando.training.checkpoint import Place, drop_checkpoint, load_weights
+from calando.training.evaluate import evaluate
+from calando.training.lane import holding_lane
+from calando.training.loop import Interrupted, execute
+from calando.training.state import TrainState, start
+
+__all__ = ["failure", "perform", "range_record"]
+
+PROGRESS_SECONDS = 0.1
+
+Report = Callable[[int, float, float], bool]
+
+
+def perform(
+    lease: Lease, workload: Workload, study_folder: Path, *, report: Report, left: Callable[[Left], None]
+) -> Outcome:
+    """Do a job.
+
+    Args:
+        report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
+        left: told of each fork that lies there for others.
+    """
+    job = lease.job
+    try:
+        match job:
+            case Look():
+                return Finished(lease, _look(job, workload, study_folder))
+            case Find():
+                return Finished(lease, _find(job, workload, report))
+            case Train():
+                return Finished(lease, _train(job, workload, study_folder, report, lambda f: left(Left(lease, f))))
+    except Interrupted:
+        return Stopped(lease)
+    except DiskFull as error:
+        return Failed(lease, "disk", str(error))
+    except UsageError as error:
+        return Failed(lease, "user", str(error))
+    except (Exception, SystemExit) as error:  # the user's network, loss or data set may raise anything
+        log = study_folder / "error.log"
+        # A message may hold what no encoding has.
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {text[0] if text else 'no message'}"
+        return Failed(lease, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")
+
+
+def _train(
+    job: Train, workload: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]
+) -> RunRecord:
+    """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
+    folder = run_folder(study_folder, job.spec.digest())
+    watch = _Watch(report)
+    path, seed = RunPath(job.spec), job.spec.seed
+    origin = place(study_folder, job.origin) if job.origin else None
+
+    def place_at(step: int) -> Place:
+        return place(study_folder, path.fork(step, seed=seed))
+
+    while True:
+        try:
+            return execute(
+                job.spec,
+                workload,
+                folder=folder,
+                keep=True,
+                origin=origin,
+                leaves={fork.step: place_at(fork.step) for fork in job.leaves},
+                spare=place_at if job.spares else None,
+                left=lambda step: left(path.fork(step, seed=seed)),
+                watch=watch,
+            )
+        except CorruptFile as error:
+            if folder.exists():
+                _remove(folder, error)
+            elif origin is not None:
+                # Without it the run is trained from the start, whether or not it can be removed.
+                drop_checkpoint(origin.folder)
+                origin = None
+            else:
+                raise
+
+
+def _remove(folder: Path, error: CorruptFile) -> None:
+    """Raises UsageError where the damaged checkpoint stays: what is read again would be damaged again."""
+    if not drop_checkpoint(folder):
+        raise UsageError(f"{error}; calando may not remove it itself: make {str(folder.parent)!r} writable") from error
+
+
+def failure(outcome: Failed) -> CalandoError:
+    """The exception that a failed job stands for."""
+    return DiskFull(outcome.message) if outcome.fault == "disk" else UsageError(outcome.message)
+
+
+class _Watch:
+    """Thins the loop's per-update calls to a report every `PROGRESS_SECONDS`."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.next = 0.0
+
+    def __call__(self, state: TrainState) -> bool:
+        now = time.monotonic()
+        if now < self.next:
+            return False
+        self.next = now + PROGRESS_SECONDS
+        last = max(state.step - 1, 0)
+        return self.report(state.step, float(state.rates[last]), float(state.losses[last]))
+
+
+def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
+    """Nothing of it is put away: it takes seconds, and asked to stop it is made again."""
+    began = time.monotonic()
+    told = began
+
+    def progress(made: int, _: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            if report(made, math.nan, math.nan):
+                raise Interrupted
+
+    found = find_for_run(job.spec, workload, progress=progress)
+    return range_record(found, seconds=time.monotonic() - began)
+
+
+def range_record(found: Found, *, seconds: float) -> RangeRecord:
+    """What is kept of a range test."""
+
+    def told(rule: Rule) -> tuple[float, float, float] | None:
+        return None if rule.rate is None else (rule.rate, rule.low, rule.high)
+
+    said = found.suggestion
+    return RangeRecord(
+        decayed=told(said.decayed),
+        constant=told(said.constant),
+        doubts=said.reasons,
+        updates=found.updates,
+        seconds=seconds,
+    )
+
+
+def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
+    folder = run_folder(study_folder, job.spec.digest())
+    if job.diverged:
+        return TestScore(score=workload.chance.score, loss=math.inf, n=len(workload.test))
+    own = workload.fresh()
+    with holding_lane(job.spec.lane):
+        state = start(job.spec, own)
+        try:
+            # Not of the end: written by a worker taken for dead that had not noticed yet.
+            load_weights(state.network, folder, step=job.spec.steps)
+        except CorruptFile as error:
+            # Lost or damaged weights are trained again: the same spec gives the same bits.
+            _remove(folder, error)
+            execute(job.spec, workload, folder=folder, keep=True)
+            load_weights(state.network, folder)
+        loss, score = evaluate(state.network, own, own.test, lane=job.spec.lane)
+    return TestScore(score=score, loss=loss if math.isfinite(loss) else math.inf, n=len(workload.test))

@@ -1,0 +1,147 @@
+"""Parts as they came -> a checked Workload.
+
+training set --(no test part given)--> one fifth is the test part
+             --(no validation part given)--> validation_fraction is the validation part
+             --(train_limit)--> a stratified part of what is left is trained on
+mean and std are those of what is trained on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from calando.errors import UsageError
+from calando.tasks.augment import parse_augment
+from calando.tasks.checks import check_moments, check_normalised, check_parts, check_twin, count_classes
+from calando.tasks.data.source import Moments, Source
+from calando.tasks.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
+from calando.tasks.order import steps_per_epoch
+from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out, take_stratified
+from calando.tasks.streams import Purpose
+from calando.tasks.workload import Loss, Workload
+
+__all__ = ["assemble", "limited", "network_factory", "normalisation"]
+
+
+def assemble(
+    train: Source,
+    *,
+    validation: Source | None,
+    test: Source | None,
+    model: str | Callable[..., object],
+    name: str,
+    batch_size: int,
+    augment: str,
+    loss: Loss,
+    validation_fraction: float,
+    train_limit: int | None,
+    classes: int | None,
+    class_names: tuple[str, ...] | None,
+    clean: Source | None = None,
+    notes: tuple[str, ...] = (),
+    doubts: tuple[str, ...] = (),
+) -> Workload:
+    """Cut, check and put together; the arguments are those of `custom.workload`.
+
+    Raises:
+        DataError: data that cannot be trained on.
+        UsageError: a network or augmentation that does not fit the data.
+    """
+    count = count_classes(train, names=class_names, classes=classes)
+    if class_names is not None and len(class_names) != count:
+        raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+    cut = tuple(what for part, what in ((test, WHOLE_CUT[0]), (validation, WHOLE_CUT[1])) if part is None)
+    if len(cut) == 2 or class_names is not None:
+        check_enough(train.labels.numpy(), cut=cut, names=class_names)
+    if clean is not None:
+        check_twin(clean, of=train)
+    twin = train if clean is None else clean
+    if test is None:
+        kept, held = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+        train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
+    if validation is None:
+        kept, held = _cut(train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part")
+        train, validation = train.take(kept), twin.take(held)
+    train = limited(train, train_limit)
+    check_parts([train, validation, test], classes=count)
+    steps_per_epoch(len(train), batch_size)
+    moments = normalisation(train)
+    for part in (validation, test):
+        check_normalised(part, by=moments, of=train.origin)
+    channels, height, width = train.shape
+    augmentation = parse_augment(augment)
+    augmentation.check_fits(height, width)
+    return Workload(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=count,
+        class_names=class_names or tuple(map(str, range(count))),
+        mean=moments.mean,
+        std=moments.std,
+        build=network_factory(model, in_channels=channels, classes=count, image_size=(height, width)),
+        augment=augmentation,
+        batch_size=batch_size,
+        loss=loss,
+        notes=notes,
+        doubts=doubts,
+    )
+
+
+def network_factory(
+    model: str | Callable[..., object], *, in_channels: int, classes: int, image_size: tuple[int, int]
+) -> NetworkFactory:
+    """The factory of a network's name, or of a class or function that builds one; built once to see that it fits.
+
+    Raises:
+        UnknownName: no network of that name.
+        UsageError: an instance instead of a class, or a network that does not fit the data.
+    """
+    factory: NetworkFactory
+    if isinstance(model, str):
+        factory = NamedNetwork(model, in_channels, classes, image_size)
+    elif isinstance(model, torch.nn.Module) or not callable(model):
+        kind = type(model).__name__
+        name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
+        hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
+        raise UsageError(
+            "model must be a name, or a class or function that builds a new network for each run, "
+            f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
+        )
+    else:
+        factory = OwnNetwork(
+            model, getattr(model, "__qualname__", type(model).__name__), in_channels, classes, image_size
+        )
+    check_network_fits(factory, in_channels=in_channels, classes=classes)
+    return factory
+
+
+def limited(train: Source, train_limit: int | None) -> Source:
+    """A stratified, fixed part of at most `train_limit` samples; all where None.
+
+    Raises:
+        DataError: fewer than there are classes.
+    """
+    if train_limit is None or train_limit >= len(train):
+        return train
+    return train.take(torch.from_numpy(take_stratified(train.labels.numpy(), count=train_limit)))
+
+
+def normalisation(train: Source) -> Moments:
+    """Mean and standard deviation of what is trained on; a channel that is constant is shifted only (std 1).
+
+    Raises:
+        DataError: every channel is constant.
+    """
+    moments = train.moments()
+    check_moments(moments, origin=train.origin)
+    return Moments(moments.mean, tuple(std if std > 0 else 1.0 for std in moments.std))
+
+
+def _cut(source: Source, *, fraction: float, purpose: Purpose, what: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions that stay and that are held out."""
+    kept, held = hold_out(source.labels.numpy(), fraction=fraction, purpose=purpose, what=what)
+    return torch.from_numpy(kept), torch.from_numpy(held)

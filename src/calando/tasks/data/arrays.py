@@ -1,0 +1,173 @@
+"""What every reader returns: uint8 (or float) images and int64 labels, as NumPy arrays.
+
+    images  [N, C, H, W]    labels  int64[N]
+
+A reader finds no fault with the labels' values; `checks.py` does, for all of them alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.tasks.data.axes import Channels, described, find_channels
+from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
+from calando.tasks.streams import Purpose
+
+__all__ = ["ArrayData", "Part", "as_images", "as_labels", "reading", "to_floats", "with_test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images with their labels.
+
+    Args:
+        images: uint8 or float32 [N, C, H, W]; may be mapped from a file.
+        labels: int64[N].
+        origin: what to call it in an error: the file's name.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    origin: str
+
+    def take(self, rows: np.ndarray) -> Part:
+        """The samples at these positions."""
+        return Part(self.images[rows], self.labels[rows], self.origin)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayData:
+    """A data set as read.
+
+    Args:
+        train: what to train on; the validation part is not yet cut from it.
+        test: what to test on.
+        class_names: one a class.
+        notes: sentences for the person: how the reader understood what it found.
+        cut: the test part was cut off from one whole.
+    """
+
+    train: Part
+    test: Part
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    cut: bool = False
+
+
+def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
+    """A data set that comes without a test part: one fifth is cut off by the rule of `split.py`.
+
+    Raises:
+        DataError: a class with a single sample, or a value that is not finite.
+    """
+    if len(whole.images) != len(whole.labels):
+        counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
+        raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
+    if whole.images.dtype.kind == "f":  # by their numbers here: the parts number their samples otherwise
+        for place, image in enumerate(whole.images):
+            if not np.isfinite(image).all():
+                raise DataError(f"{whole.origin}: sample {place} has a NaN or infinite value; correct or remove it")
+    if (np.unique(whole.labels, return_counts=True)[1] < 2).any():
+        check_enough(whole.labels, cut=WHOLE_CUT, names=class_names)
+    kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+    return ArrayData(whole.take(kept), whole.take(held), class_names, notes, cut=True)
+
+
+def as_images(
+    array: np.ndarray, *, origin: str, channels: Channels | None = None, tensor: bool = False, how: str = ""
+) -> np.ndarray:
+    """Images in the order [N, C, H, W], as uint8 or float32.
+
+    [N, H, W] is grey. Where the channels are in [N, C, H, W] or [N, H, W, C] is decided in `axes`.
+
+    >>> as_images(np.zeros((5, 8, 8, 3), np.uint8), origin="x").shape
+    (5, 3, 8, 8)
+
+    Args:
+        array: of any order of axes.
+        origin: what to call it in an error.
+        channels: where they are; None: the shape decides.
+        tensor, how: as in `axes.find_channels`.
+
+    Raises:
+        DataError: another number of axes, an empty image, channels that may be first or last, or a type that is neither
+            8-bit nor floating point.
+    """
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and 0 not in array.shape[1:]:
+        shape = (array.shape[1], array.shape[2], array.shape[3])
+        if (channels or find_channels(shape, origin=origin, tensor=tensor, how=how)) == "last":
+            array = array.transpose(0, 3, 1, 2)
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        raise DataError(
+            f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}"
+        )
+    if array.dtype == np.uint8:
+        return array
+    if np.issubdtype(array.dtype, np.floating):
+        with np.errstate(over="ignore"):  # beyond single precision: infinite, and refused as such
+            return array.astype(np.float32, copy=False)
+    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {to_floats(array.dtype)}")
+
+
+def to_floats(dtype: np.dtype) -> str:
+    """Advice for images of another type: what keeps every level.
+
+    >>> to_floats(np.dtype("uint16"))
+    "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
+    """
+    if dtype.kind in "iu":
+        return "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
+    if dtype.kind == "b":
+        return "convert them with x.astype('float32')"
+    return "give each image as numbers, one shape for all"
+
+
+def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channels: Channels | None = None) -> str:
+    """How the axes of an array of images were understood.
+
+    >>> reading((5, 8, 9, 3), (5, 3, 8, 9), origin="train")
+    'train: 5 images of 8x9 pixels in 3 channels, read as [N, H, W, C]'
+
+    Args:
+        came: its shape.
+        read: [N, C, H, W] of what `as_images` made of it.
+        origin: what to call it.
+        channels: as given to `as_images`.
+    """
+    count, depth, height, width = read
+    if len(came) == 3:
+        order = "[N, H, W]"
+    elif channels == "first" or (channels is None and tuple(came) == tuple(read)):
+        order = "[N, C, H, W]"
+    else:
+        order = "[N, H, W, C]"
+    return f"{origin}: {count:,} images of {described((depth, height, width), 'first')}, read as {order}"
+
+
+def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
+    """int64[N] from any integer type, or from floats that are whole; [N, 1] is flattened.
+
+    >>> as_labels(np.array([[1.0], [0.0]]), origin="y")
+    array([1, 0])
+
+    Raises:
+        DataError: another number of axes, or values that are not whole numbers.
+    """
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{origin}: labels must be one class number a sample, got an array of shape {array.shape}")
+    if array.dtype.kind in "iuf" and len(array):
+        for label in (array.max(), array.min()):
+            if np.isfinite(label) and not -(2**63) <= int(label) < 2**63:
+                raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {label}")
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
+        return array.astype(np.int64)
+    raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {array.dtype}")

@@ -1,0 +1,357 @@
+"""Samples read one by one from a map-style torch.utils.data.Dataset.
+
+A sample is (image, label) or {"image": …, "label": …}. An image is a PIL image, or a tensor or array [C, H, W],
+[H, W, C] or [H, W], uint8 or floating point; the first sample decides where the channels are (`axes`). The data set is
+read through once when it is taken in: every image must have one shape, finite values and a whole-numbered label; what
+is seen then gives the mean and standard deviation of any part of it.
+
+The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
+of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards. What is looked
+at is a copy of the Dataset, so that one that keeps state of its own (a generator, a counter) stays as it was given.
+Pixels that differ all the same in a second look, of another copy, are not repeatable: nothing is known by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+
+from calando.errors import DataError
+from calando.tasks.data.axes import Channels, described, find_channels
+from calando.tasks.data.source import Moments
+from calando.tasks.generators import holding_seeded
+from calando.tasks.pristine import copied_alone
+
+__all__ = ["DatasetSource", "MapDataset"]
+
+_TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
+_LOOKED_AT = 32  # samples of which two more looks are taken: a transform of one look in ten is missed once in 800 times
+_LOOKED_AT_TWICE = 64  # the first samples: to look at all of them may take minutes
+
+
+class MapDataset(Protocol):
+    """What is asked of a Dataset: a length, and samples by position."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int, /) -> object:
+        """One sample."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
+
+    `channels` are where they are in tensors and arrays, `came` says in what form the first image came, `turned` how
+    many PIL images are to be turned before they are seen, by their EXIF.
+    `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look
+    differs.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: torch.dtype
+    channels: Channels
+    came: str
+    labels: torch.Tensor
+    sums: np.ndarray
+    squares: np.ndarray
+    turned: int
+    hashes: np.ndarray
+    unrepeatable: int | None
+
+
+class DatasetSource:
+    """A Dataset as a source.
+
+    >>> dataset = [(torch.full((1, 2, 2), float(i)), i % 2) for i in range(4)]
+    >>> source = DatasetSource(dataset, origin="mine")
+    >>> source.shape, source.labels.tolist(), source.moments().mean
+    ((1, 2, 2), [0, 1, 0, 1], (1.5,))
+
+    Args:
+        dataset: map-style: `len(dataset)` and `dataset[i]`.
+        origin: what to call it in an error.
+        channels: where they are in tensors and arrays; None: the shape of the first decides.
+
+    Attributes:
+        given: the Dataset as it was given, never read: a copy, where it can be copied.
+
+    Raises:
+        DataError: no length, no samples, or a sample that cannot be used; names its position.
+    """
+
+    def __init__(self, dataset: MapDataset, *, origin: str, channels: Channels | None = None) -> None:
+        self.given, self._dataset = _copied(dataset), _copied(dataset)
+        self.origin = origin
+        with holding_seeded(0):
+            scan = _scan(self._dataset, origin=origin, channels=channels)
+        with holding_seeded(0):
+            again = _first_unrepeatable(_copied(dataset), scan, origin=origin)
+        self._scan = replace(scan, unrepeatable=again)
+        self._rows = torch.arange(len(self._scan.labels))
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """int64[N]."""
+        return self._scan.labels[self._rows]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self._scan.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """uint8 or float32."""
+        return self._scan.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Reads the samples in the order of `rows`.
+
+        Raises:
+            DataError: a sample's shape or type differs from the first's.
+        """
+        images = []
+        for place in self._rows[rows].tolist():
+            image, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
+            _same(image, self._scan.shape, self._scan.dtype, origin=f"{self.origin}, sample {place}")
+            images.append(image)
+        return torch.stack(images)
+
+    def take(self, rows: torch.Tensor) -> DatasetSource:
+        """Shares the Dataset and what the first look gave."""
+        part = self.reading_from(self._dataset)
+        part.given, part._rows = self.given, self._rows[rows]
+        return part
+
+    @property
+    def turned(self) -> int:
+        """How many PIL images say in their EXIF that they lie on a side, mirrored or upside down."""
+        return self._scan.turned
+
+    @property
+    def reading(self) -> str:
+        """How the axes of the images were understood."""
+        what = described(self._scan.shape, "first")
+        return f"{self.origin}: {len(self):,} images of {what}, read from {self._scan.came}"
+
+    def first_that_varies(self) -> int | None:
+        """Position of the first sample, among some, of which two looks differ: something draws at random there."""
+        places = np.linspace(0, len(self) - 1, min(len(self), _LOOKED_AT)).round().astype(np.int64).tolist()
+
+        def look(place: int, seed: int) -> torch.Tensor:
+            with holding_seeded(seed):
+                return self.fetch(torch.tensor([place]))
+
+        for turn, place in enumerate(places):  # other seeds for each: with a few, every look might draw alike
+            one, other = look(place, 2 * turn + 1), look(place, 2 * turn + 2)
+            if not torch.equal(one.nan_to_num(), other.nan_to_num()):
+                return int(place)
+        return None
+
+    def reading_from(self, dataset: MapDataset) -> DatasetSource:
+        """The same samples read from a copy of the Dataset that was given."""
+        part = object.__new__(DatasetSource)
+        part.given, part._dataset, part.origin = dataset, dataset, self.origin
+        part._scan, part._rows = self._scan, self._rows
+        return part
+
+    @property
+    def unrepeatable(self) -> int | None:
+        """The first sample whose pixels are not repeatable, among those looked at twice."""
+        return self._scan.unrepeatable
+
+    def moments(self) -> Moments:
+        """From the sums that the first look kept of each sample."""
+        rows = self._rows.numpy()
+        mean = self._scan.sums[rows].mean(0)
+        variance = self._scan.squares[rows].mean(0) - mean**2
+        return Moments(tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist()))
+
+    def first_not_finite(self) -> int | None:
+        """As the first look found them."""
+        rows = self._rows.numpy()
+        bad = np.flatnonzero(~np.isfinite(self._scan.sums[rows]).all(1))
+        return int(rows[bad[0]]) if len(bad) else None
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 of all labels and of the first, middle and last sample; `hash_of_samples` is of all of them.
+
+        Studies that older calandos made know their data by these three.
+        """
+        digest = hashlib.sha256(f"{self._scan.dtype} {len(self)} {self.shape}".encode())
+        digest.update(self.labels.numpy().tobytes())
+        if self.unrepeatable is None:
+            with holding_seeded(0):
+                digest.update(self.fetch(torch.tensor([0, len(self) // 2, len(self) - 1])).numpy().data)
+        return digest.digest()
+
+    def hash_of_samples(self) -> bytes:
+        """SHA-256 of all labels and samples, as the first look found them; of labels alone where pixels vary."""
+        rows = self._rows.numpy()
+        digest = hashlib.sha256(self._scan.labels.numpy()[rows].tobytes())
+        if self.unrepeatable is None:
+            digest.update(self._scan.hashes[rows].tobytes())
+        return digest.digest()
+
+
+def _copied(dataset: MapDataset) -> MapDataset:
+    found = copied_alone(dataset)
+    return cast("MapDataset", found)
+
+
+def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Scan:
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise DataError(
+            f"{origin}: a data set must have a length and be indexed by position (map-style), "
+            f"got {type(dataset).__name__}"
+        )
+    if len(dataset) == 0:
+        raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
+    name = f"{origin}, sample 0"
+    content, _ = _content(dataset, 0, name=name)
+    channels = channels or _channels_of(content, name=name)
+    first = _image(content, name=name, channels=channels)
+    shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
+    labels = torch.empty(len(dataset), dtype=torch.int64)
+    sums, squares = np.empty((2, len(dataset), shape[0]))
+    turned = 0
+    hashes = np.empty((len(dataset), 16), np.uint8)
+    for place in range(len(dataset)):
+        name = f"{origin}, sample {place}"
+        content, label = _content(dataset, place, name=name)
+        image, labels[place] = _image(content, name=name, channels=channels), _label(label, name=name)
+        turned += _is_to_be_turned(content)
+        _same(image, shape, dtype, origin=f"{origin}, sample {place}")
+        pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
+        sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
+        hashes[place] = _hash(image)
+    came = _came(content, channels)
+    return _Scan(shape, dtype, channels, came, labels, sums, squares, turned, hashes, None)
+
+
+def _hash(image: torch.Tensor) -> np.ndarray:
+    pixels = image.contiguous().numpy().data
+    return np.frombuffer(hashlib.blake2b(pixels, digest_size=16).digest(), np.uint8)
+
+
+def _first_unrepeatable(dataset: MapDataset, scan: _Scan, *, origin: str) -> int | None:
+    """Of the samples that are looked at twice; another copy of the Dataset, the generators as in the first look."""
+    _sample(dataset, 0, origin=origin, channels=scan.channels)  # the first look began with it, for shape and type
+    for place in range(min(len(scan.hashes), _LOOKED_AT_TWICE)):
+        image, _ = _sample(dataset, place, origin=origin, channels=scan.channels)
+        if not np.array_equal(_hash(image), scan.hashes[place]):
+            return place
+    return None
+
+
+def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int]:
+    name = f"{origin}, sample {place}"
+    image, label = _content(dataset, place, name=name)
+    return _image(image, name=name, channels=channels), _label(label, name=name)
+
+
+def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, object]:
+    try:
+        sample = dataset[place]
+    except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
+        raise DataError(f"{name}: cannot be read: {error}") from error
+    if isinstance(sample, Mapping) and "image" in sample and "label" in sample:
+        return sample["image"], sample["label"]
+    if isinstance(sample, Sequence) and len(sample) == 2:
+        return sample[0], sample[1]
+    raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
+
+
+def _is_pil(image: object) -> bool:
+    return hasattr(image, "getbands")
+
+
+def _is_to_be_turned(image: object) -> bool:
+    if not _is_pil(image):
+        return False
+    from calando.tasks.data.picture import orientation_of
+
+    return orientation_of(image) > 1  # type: ignore[arg-type]  # what has bands is PIL's
+
+
+def _shape(image: object) -> tuple[int, ...]:
+    return tuple(image.shape if isinstance(image, torch.Tensor) else np.asarray(image).shape)
+
+
+def _channels_of(image: object, *, name: str) -> Channels:
+    """Where the channels are in images like this one; "first" where that says nothing."""
+    shape = _shape(image)
+    if _is_pil(image) or len(shape) != 3 or 0 in shape:
+        return "first"
+    of_one, tensor = (shape[0], shape[1], shape[2]), isinstance(image, torch.Tensor)
+    return find_channels(of_one, origin=name, tensor=tensor, how=" in calando.workload(…)")
+
+
+def _came(image: object, channels: Channels) -> str:
+    if _is_pil(image):
+        return "PIL images"
+    kind = "tensors" if isinstance(image, torch.Tensor) else "arrays"
+    order = "[H, W]" if len(_shape(image)) == 2 else "[C, H, W]" if channels == "first" else "[H, W, C]"
+    return f"{kind} {order}"
+
+
+def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:
+    if isinstance(image, torch.Tensor):
+        tensor = image.detach().cpu()
+    else:
+        if getattr(image, "mode", None) in ("P", "PA"):
+            raise DataError(
+                f"{name}: the image has a palette (PIL's mode P), so its pixels are no brightness; "
+                "convert it in the data set's transform: image.convert('RGB')"
+            )
+        array = np.asarray(image)
+        if array.dtype == object or array.dtype.kind not in "uf":
+            came = (
+                f"{type(image).__name__} of {array.dtype}; {_TO_FLOATS}"
+                if array.dtype.kind in "bi"
+                else type(image).__name__
+            )
+            raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {came}")
+        tensor = torch.from_numpy(np.array(array))
+    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
+        raise DataError(
+            f"{name}: the image must have the axes [C, H, W], [H, W, C] or [H, W], got {tuple(tensor.shape)}"
+        )
+    if tensor.ndim == 2:
+        tensor = tensor[None]
+    elif _is_pil(image) or channels == "last":
+        tensor = tensor.permute(2, 0, 1).contiguous()
+    if tensor.dtype == torch.uint8:
+        return tensor
+    if tensor.is_floating_point():
+        return tensor.to(torch.float32)
+    raise DataError(f"{name}: the image must be uint8 or floating point, got {tensor.dtype}; {_TO_FLOATS}")
+
+
+def _label(label: object, *, name: str) -> int:
+    value = np.asarray(label)
+    if value.size == 1 and value.dtype.kind in "biuf" and float(value.item()).is_integer():
+        number = int(value.item())
+        if -(2**63) <= number < 2**63:
+            return number
+    raise DataError(f"{name}: the label must be a whole number 0 … classes-1, got {label!r}")
+
+
+def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, *, origin: str) -> None:
+    if tuple(image.shape) != shape or image.dtype != dtype:
+        raise DataError(
+            f"{origin}: the image is {image.dtype} {tuple(image.shape)}, the first is {dtype} {shape}; "
+            "all must be alike: resize or convert them in the data set's transform"
+        )

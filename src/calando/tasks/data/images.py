@@ -1,0 +1,191 @@
+"""Encoded images (JPEG, PNG, …) -> one array [N, C, H, W], uint8 or float32.
+
+- Colour: one channel if every image is grey, else all are made RGB.
+- Size: where they differ, all are resized (bilinear, antialiased) to the most common height and width; of equally
+  common ones, to the smallest. The shape of a picture is not kept; crop beforehand where that matters.
+- Depth: uint8, or float32 where 8 bits would lose a level:
+
+      x = v / (2^b - 1)    b: bits of the largest value v in the training part's pictures of over 8 bits; at least 8
+
+  One b for all, never one a picture; a test part's larger values come out above 1. Pictures of 8 bits among them are
+  v / 255. Pictures of floats are as they are, and stand alone: there is no scale in common with whole numbers.
+
+What one picture's pixels are is in `picture.py`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.tasks.data.picture import Head, opened, read_head, read_pixels
+
+__all__ = ["EXTENSIONS", "decode_all"]
+
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_LIMIT_BYTES = 8 * 2**30
+
+Read = Callable[[int], bytes]
+Name = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What every image is made into.
+
+    Args:
+        bits: b above; 0 where images are floats and left as they are.
+        exact: 8 bits keep every level: uint8; else float32.
+    """
+
+    height: int
+    width: int
+    grey: bool
+    bits: int = 8
+    exact: bool = True
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        return np.uint8 if self.exact else np.float32
+
+
+def decode_all(
+    count: int, read: Read, name: Name, *, fitted_on: int | None = None, notes: list[str] | None = None
+) -> np.ndarray:
+    """Decode `count` images.
+
+    Args:
+        count: how many; at least 1.
+        read: the encoded bytes of image i.
+        name: what to call image i in an error.
+        fitted_on: how many of the first images are the training part; None: all.
+        notes: given what was done to the pictures, in one sentence, where there is something to say.
+
+    Raises:
+        DataError: an image that cannot be decoded, or more pixels than fit in memory.
+    """
+    assert count >= 1
+    seen: Counter[str] = Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata, big pictures: what cannot be decoded raises below
+        content = read(0)
+        with opened(content, name(0)) as picture:
+            head = read_head(picture, content)
+        first = _Form(head.height, head.width, head.grey)
+        images = _decode(count, read, name, first, seen, strict=True) if head.depth == "8" else None
+        if images is None:  # not all alike: look at all of them, then decode
+            seen.clear()
+            common = _common_form(count, read, name, fitted_on or count, seen)
+            images = _decode(count, read, name, common, seen, strict=False)
+    assert images is not None
+    if notes is not None and seen:
+        said = (f"{n} of {count} {what}" if n else what for what, n in seen.items())
+        notes.append(f"pictures: {'; '.join(said)}")
+    return images
+
+
+def _decode(count: int, read: Read, name: Name, form: _Form, seen: Counter[str], *, strict: bool) -> np.ndarray | None:
+    """[count, C, H, W]; None where `strict` and an image would have to be resized, or lose colour or levels."""
+    channels = 1 if form.grey else 3
+    if count * channels * form.height * form.width * np.dtype(form.dtype).itemsize > _LIMIT_BYTES:
+        if strict:
+            return None  # the first may be an outlier
+        raise DataError(
+            f"{count} images of {form.width}x{form.height} take more than {_LIMIT_BYTES >> 30} GiB of memory; "
+            "resize them, or hand over a torch.utils.data.Dataset, which is read sample by sample"
+        )
+    images = np.empty((count, channels, form.height, form.width), dtype=form.dtype)
+    for place in range(count):
+        content = read(place)
+        with opened(content, name(place)) as picture:
+            if strict and sorted(picture.size) != sorted((form.width, form.height)):
+                return None  # turned or not: seen before its pixels are decoded
+            pixels = read_pixels(picture, content, seen)
+            alike = pixels.dtype == np.uint8 and pixels.shape[:2] == (form.height, form.width)
+            if strict and not (alike and (pixels.ndim == 2 or not form.grey)):
+                return None
+            images[place] = _made(pixels, form, seen)
+    return images
+
+
+def _common_form(count: int, read: Read, name: Name, fitted_on: int, seen: Counter[str]) -> _Form:
+    sizes: Counter[tuple[int, int]] = Counter()
+    depths: dict[str, int] = {}  # of each depth, the first picture that has it
+    levels, grey = _Levels(), True
+    for place in range(count):
+        content = read(place)
+        with opened(content, name(place)) as picture:
+            head: Head = read_head(picture, content)
+            sizes[head.height, head.width] += 1
+            grey = grey and head.grey
+            depths.setdefault(head.depth, place)
+            if head.depth == "deep":
+                levels.look(read_pixels(picture, content, Counter()), fitted=place < fitted_on)
+    (height, width), _ = min(sizes.items(), key=lambda item: (-item[1], item[0][0] * item[0][1], item[0]))
+    if "float" in depths and len(depths) > 1:
+        whole = next(place for depth, place in depths.items() if depth != "float")
+        raise DataError(
+            f"{name(depths['float'])}: pixels are floats, those of {name(whole)} whole numbers, which have no scale in "
+            "common; convert one kind to the other"
+        )
+    if "float" in depths:
+        seen["of 32-bit floats, read as they are"] = 0
+        return _Form(height, width, grey, bits=0, exact=False)
+    if "deep" not in depths:
+        return _Form(height, width, grey)
+    bits, exact = levels.bits, levels.fit_in_eight_bits
+    how = "8 bits keep every level" if exact else f"divided by {2**bits - 1}, every level is kept (float32)"
+    seen[f"more than 8 bits a colour: the largest value of the training part is {levels.largest}; {how}"] = 0
+    return _Form(height, width, grey, bits, exact)
+
+
+class _Levels:
+    """The values that occur in pictures of more than 8 bits."""
+
+    def __init__(self) -> None:
+        self.largest, self._outside = 0, False
+        self._present = np.zeros(65536, dtype=bool)
+
+    def look(self, pixels: np.ndarray, *, fitted: bool) -> None:
+        """Take in one picture's; `fitted`: it belongs to the training part."""
+        if fitted:
+            self.largest = max(self.largest, int(np.abs(pixels).max()))
+        if pixels.min() < 0 or pixels.max() > 65535:
+            self._outside = True
+        else:
+            self._present[pixels] = True
+
+    @property
+    def bits(self) -> int:
+        return max(self.largest.bit_length(), 8)
+
+    @property
+    def fit_in_eight_bits(self) -> bool:
+        values = np.flatnonzero(self._present)
+        if self._outside or (len(values) and values[-1] >= 2**self.bits):
+            return False
+        return len(np.unique(values >> (self.bits - 8))) == len(values)
+
+
+def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
+    from PIL import Image
+
+    if pixels.dtype == np.int64:
+        pixels = (pixels >> (form.bits - 8)).astype(np.uint8) if form.exact else pixels / np.float32(2**form.bits - 1)
+    elif pixels.dtype == np.uint8 and not form.exact:
+        pixels = pixels / np.float32(255)
+    planes = [pixels] if pixels.ndim == 2 else list(pixels.transpose(2, 0, 1))
+    if pixels.shape[:2] != (form.height, form.width):
+        seen[f"resized to {form.width}x{form.height}, the most common size"] += 1
+        size, how = (form.width, form.height), Image.Resampling.BILINEAR
+        kind = np.uint8 if form.exact else np.float32
+        planes = [np.asarray(Image.fromarray(np.ascontiguousarray(plane, kind)).resize(size, how)) for plane in planes]
+    if not form.grey and len(planes) == 1:
+        seen["grey among coloured ones: made RGB"] += 1
+        planes *= 3
+    return np.stack(planes)

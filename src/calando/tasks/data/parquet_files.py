@@ -1,0 +1,197 @@
+"""Which parquet files below a folder are which part of one data set.
+
+    data/train-00000-of-00002.parquet, data/test-00000-of-00001.parquet     the part is in the file's name …
+    default/train/0000.parquet, default/test/0000.parquet                   … or in that of a folder above it
+    A/train/0000.parquet, B/train/0000.parquet                              two configurations: one must be named
+
+What is left of a path without its part, its numbers and words such as "shard" is the configuration that the file
+belongs to: the folders for all files, and the file's name too among those of one part. All files must belong to one. Of
+numbered shards, none may be missing, and no file may be there twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calando.errors import DataError
+from calando.tasks.data.part_names import PARTS, is_hidden, part_of
+
+__all__ = ["Files", "find_files", "refuse_lone_shard"]
+
+_SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
+_NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
+_PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
+_MOST_NAMED = 8
+_CALLED = {"train": "training", "test": "test", "val": "validation"}
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one data set.
+
+    Args:
+        train: at least one.
+        test: may be empty.
+        passed_over: what lies there and is not read, each with the reason.
+    """
+
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    passed_over: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a file's path says: its part, and the configuration by its folders and by its own name."""
+
+    file: Path
+    part: str | None
+    folder: str
+    stem: str
+
+
+def find_files(root: Path) -> Files:
+    """The files below a folder.
+
+    Raises:
+        DataError: no training file, several configurations, a shard missing, or a file there twice.
+    """
+    found = [file for file in sorted(root.rglob("*.parquet")) if file.is_file()]
+    shown = [file for file in found if not any(is_hidden(name) for name in file.relative_to(root).parts)]
+    places = [_place(file, root) for file in shown]
+    parts = {part: [place for place in places if place.part == part] for part in PARTS}
+    if not parts["train"]:
+        if shown:
+            held = f"; it holds {_some([str(file.relative_to(root)) for file in shown])}"
+        else:
+            held = "; it holds none" + (" that is not hidden" if found else "")
+        raise DataError(
+            f"{root}: has no parquet file named train*.parquet; name a file, or a folder with such files{held}"
+        )
+    used = parts["train"] + (parts["test"] or parts["val"])
+    _refuse_several(root, parts["train"], used)
+    for kind in (parts["train"], parts["test"] or parts["val"]):
+        _refuse_kinds(root, kind)
+        _refuse_copies(root, kind)
+    for part in ("train", "test" if parts["test"] else "val"):
+        _refuse_incomplete([place.file for place in parts[part]])
+    passed_over = []
+    if parts["test"] and parts["val"]:
+        files = _some([place.file.name for place in parts["val"]])
+        passed_over.append(f"{files} (there is a test part; validation is cut from the training part)")
+    if other := [place.file.name for place in places if place.part is None]:
+        passed_over.append(f"{_some(other)} (the name says no part)")
+    if hidden := len(found) - len(shown):
+        passed_over.append(f"{hidden} hidden parquet {'file' if hidden == 1 else 'files'}")
+    return Files(
+        tuple(place.file for place in parts["train"]),
+        tuple(place.file for place in parts["test"] or parts["val"]),
+        tuple(passed_over),
+    )
+
+
+def refuse_lone_shard(file: Path) -> None:
+    """A file that is one of several shards is not a data set.
+
+    Raises:
+        DataError: its name says so.
+    """
+    shard = _SHARD.fullmatch(file.stem)
+    if shard and int(shard["total"]) > 1:
+        raise DataError(
+            f"{file}: is one of {int(shard['total'])} shards by its name; name the folder that holds them all, or "
+            "rename the file to train on this one alone"
+        )
+
+
+def _place(file: Path, root: Path) -> _Place:
+    folders = file.relative_to(root).parts[:-1]
+    part, words = part_of(_SHARD.sub(r"\g<before> \g<after>", file.stem))
+    if part is None:
+        words = ()  # any names will do in a folder that says the part
+    for name in reversed(folders):
+        part = part or part_of(name)[0]
+    kept = [part_of(name)[1] if part_of(name)[0] else (name,) for name in folders]
+    folder = "/".join(" ".join(words) for words in kept if words)
+    return _Place(file, part, folder, " ".join(word for word in words if word not in _PIECE))
+
+
+def _refuse_several(root: Path, train: Sequence[_Place], used: Sequence[_Place]) -> None:
+    if len({place.folder for place in used}) > 1:
+        homes = sorted({str(_home(place.file, root)) for place in used})
+        trained = {str(_home(place.file, root)) for place in train}
+        if len(homes) > 1 and set(homes) == trained:
+            raise DataError(
+                f"{root}: holds several configurations or data sets, in {_some(homes)}; name one of these folders"
+            )
+        raise DataError(
+            f"{root}: its files belong to different configurations: {_some([str(place.file) for place in used])}; "
+            "put those of one into a folder of their own, and name that folder"
+        )
+
+
+def _refuse_kinds(root: Path, places: Sequence[_Place]) -> None:
+    if len({place.stem for place in places}) > 1:
+        files = _some([place.file.name for place in places])
+        raise DataError(
+            f"{root}: several kinds of {_CALLED[places[0].part or 'test']} files ({files}); put those of one into a "
+            "folder of their own, and name that folder"
+        )
+
+
+def _refuse_copies(root: Path, places: Sequence[_Place]) -> None:
+    """A file that was fetched twice, "train.parquet" and "train (1).parquet", would count each sample twice."""
+    by_size: dict[int, list[Path]] = {}
+    for place in places:
+        by_size.setdefault(place.file.stat().st_size, []).append(place.file)
+    for size, same in by_size.items():
+        first: dict[bytes, Path] = {}
+        for file in same if size and len(same) > 1 else ():
+            with file.open("rb") as content:
+                other = first.setdefault(hashlib.file_digest(content, "sha256").digest(), file)
+            if other is not file:
+                raise DataError(f"{root}: {other.name} and {file.name} hold the same bytes; remove one of them")
+
+
+def _home(file: Path, root: Path) -> Path:
+    """The folder that can be named instead: the parts' folders are below it."""
+    folder = file.parent
+    while folder != root and part_of(folder.name)[0]:
+        folder = folder.parent
+    return folder
+
+
+def _refuse_incomplete(files: Sequence[Path]) -> None:
+    there: dict[tuple[Path, str, str], dict[int, set[int]]] = {}
+    names: dict[tuple[Path, str, str], re.Match[str]] = {}
+    for file in files:
+        if shard := _SHARD.fullmatch(file.stem):
+            key = (file.parent, shard["before"], shard["after"])
+            there.setdefault(key, {}).setdefault(int(shard["total"]), set()).add(int(shard["index"]))
+            names[key] = shard
+    for numbered_in in sorted({file.parent for file in files}):
+        stems = [file.stem for file in files if file.parent == numbered_in and _NUMBER.fullmatch(file.stem)]
+        gap = sorted(set(range(max(map(int, stems), default=-1) + 1)) - set(map(int, stems)))
+        if gap:
+            named = [f"{i:0{len(stems[0])}}.parquet" for i in gap]
+            raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {_some(named)}; fetch them")
+    for key, totals in there.items():
+        (folder, before, after), shard = key, names[key]
+        if len(totals) > 1:
+            raise DataError(
+                f"{folder}: holds shards of several sets, {before}…-of-{' and -of-'.join(map(str, sorted(totals)))}; "
+                "keep one set there"
+            )
+        ((total, indices),) = totals.items()
+        first = 1 if total in indices and 0 not in indices else 0
+        if missing := sorted(set(range(first, first + total)) - indices):
+            lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}.parquet" for i in missing]
+            raise DataError(f"{folder}: {len(lost)} of {total} shards are missing: {_some(lost)}; fetch them")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (f" … ({len(names)})" if len(names) > _MOST_NAMED else "")

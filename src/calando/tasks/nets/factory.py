@@ -1,0 +1,129 @@
+"""A network's name -> a factory that builds it; the caller seeds torch's generator.
+
+A factory is a frozen value: it can be compared, printed and sent to a worker process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import nn
+
+from calando.errors import UsageError
+from calando.tasks.catalog import check_network, is_callable_text, network_depth
+from calando.tasks.generators import holding_generators
+from calando.tasks.nets.cnn import cnn
+from calando.tasks.nets.foreign import foreign
+from calando.tasks.nets.resnet import resnet
+from calando.tasks.nets.wrn import wrn
+from calando.tasks.pristine import copied_alone
+from calando.tasks.user_code import call_user, import_callable
+
+__all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits"]
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """Builds the network of a name.
+
+    >>> NamedNetwork("resnet8", in_channels=3, classes=10, image_size=(32, 32))().__class__.__name__
+    'Sequential'
+
+    Args:
+        name: as `catalog.NETWORKS` lists them.
+        in_channels: of the images.
+        classes: number of outputs.
+        image_size: (height, width).
+    """
+
+    name: str
+    in_channels: int
+    classes: int
+    image_size: tuple[int, int]
+
+    def __call__(self) -> nn.Module:
+        """A new network with random weights.
+
+        Raises:
+            UnknownName: no network of that name.
+            UsageError: its package is missing, it does not take such images, or the user's own code failed.
+        """
+        name, in_channels, classes = check_network(self.name), self.in_channels, self.classes
+        if name == "cnn":
+            return cnn(in_channels=in_channels, classes=classes, image_size=self.image_size)
+        package, _, rest = name.partition(":")
+        if package in ("timm", "torchvision"):
+            return foreign(package, rest, in_channels=in_channels, classes=classes)
+        if is_callable_text(name):
+            return OwnNetwork(import_callable(name), name, in_channels, classes, self.image_size)()
+        blocks = network_depth(name)
+        assert blocks is not None
+        if name.startswith("wrn"):
+            _, _, width, *drop = re.split("-", name)
+            dropout = float(drop[0].removeprefix("drop")) if drop else 0.0
+            return wrn(blocks=blocks, width=int(width), dropout=dropout, in_channels=in_channels, classes=classes)
+        return resnet(blocks=blocks, shortcuts=name.startswith("resnet"), in_channels=in_channels, classes=classes)
+
+    def fresh(self) -> NamedNetwork:
+        """Itself: it holds nothing that changes."""
+        return self
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """Builds the user's own network: `build` gets those of classes=, in_channels=, image_size= that it names.
+
+    >>> OwnNetwork(lambda classes: nn.Linear(4, classes), "mine", 1, 10, (2, 2))().out_features
+    10
+    """
+
+    build: Callable[..., object]
+    name: str
+    in_channels: int
+    classes: int
+    image_size: tuple[int, int]
+
+    def __call__(self) -> nn.Module:
+        """A new network.
+
+        Raises:
+            UsageError: it raised, or returned something else than a torch.nn.Module.
+        """
+        offered = {"classes": self.classes, "in_channels": self.in_channels, "image_size": self.image_size}
+        net = call_user(self.build, name=f"network {self.name!r}", offered=offered)
+        if not isinstance(net, nn.Module):
+            raise UsageError(f"network {self.name!r} must return a torch.nn.Module, got {type(net).__name__}")
+        return net
+
+    def fresh(self) -> OwnNetwork:
+        """One with a copy of `build`, where that can be copied."""
+        return replace(self, build=cast("Callable[..., object]", copied_alone(self.build)))
+
+
+NetworkFactory = NamedNetwork | OwnNetwork
+
+
+def check_network_fits(factory: NetworkFactory, *, in_channels: int, classes: int) -> None:
+    """Build the network once and show it two images; the factory is copied, the generators are put back.
+
+    Raises:
+        UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
+    """
+    height, width = factory.image_size
+    seen = f"images of {in_channels}x{height}x{width}"
+    with holding_generators(), torch.no_grad():
+        net = factory.fresh()().eval()
+        if not any(parameter.requires_grad for parameter in net.parameters()):
+            raise UsageError(f"network {factory.name!r} has no weights to train")
+        try:
+            output = net(torch.zeros(2, in_channels, height, width))
+        except Exception as error:  # the network may be the user's own, which may raise anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise UsageError(f"network {factory.name!r} does not take {seen}: {reason}") from error
+    if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
+        got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")

@@ -1,0 +1,231 @@
+"""What people gave (network factory, loss, Datasets), as it was, and copies of it: each run gets its own.
+
+    copied     objects with all they hold: counters, running means, caches, generators, what closures hold
+    kept       classes, modules, functions that hold nothing of their own, and the globals of functions
+    shared     arrays of a Dataset from LARGE bytes on: they hold samples. One that is written to is noticed
+
+What cannot be copied (a lock, an open file) is shared by all runs, and `Pristine.shared` says so. State in a module's
+globals or in a class is not copied either: `calando.study.verify` sees whether two equal runs differ.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from torch import nn
+
+from calando.errors import UsageError
+
+__all__ = ["Pristine", "copied_alone", "empty_cell", "fill_cell"]
+
+LARGE = 2**20
+MOST_SUMMED = 2**30
+"""Bytes of a shared array that are looked at to see whether it was written to."""
+
+KEPT = (type, ModuleType, CodeType)
+ATOMS = (str, bytes, int, float, complex, bool, type(None))
+
+
+@final
+class Pristine:
+    """Parts by name, as they are now.
+
+    >>> pristine = Pristine({"the loss": [1, 2]})
+    >>> pristine.copies()["the loss"].append(3)
+    >>> pristine.copies()["the loss"]
+    [1, 2]
+
+    Args:
+        parts: what a copy of each is asked for; what several of them hold is one object in their copies, too.
+        samples: names of those whose large arrays are shared.
+
+    Attributes:
+        shared: why a part cannot be copied, by its name.
+    """
+
+    def __init__(self, parts: Mapping[str, object], *, samples: frozenset[str] = frozenset()) -> None:
+        self.shared: dict[str, str] = {}
+        own: set[int] = set()
+        for name, part in parts.items():
+            trial = _Pickler(io.BytesIO(), shared=frozenset(), small=None)
+            try:
+                trial.dump(part)
+            except Exception as error:  # it runs the user's own __reduce__ and __getstate__, which may raise anything
+                self.shared[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            if name not in samples:
+                own.update(map(id, trial.held))
+        file = io.BytesIO()
+        pickler = _Pickler(file, shared=frozenset(id(parts[name]) for name in self.shared), small=own)
+        pickler.dump(dict(parts))
+        self._data, self._held = file.getvalue(), pickler.held
+        # Their own copies: what was given may be used elsewhere.
+        self._kept = {index: _copy_of(self._held[index]) for index in pickler.copied}
+        self._sums = [(memory, _sum(memory)) for memory in pickler.large.values()]
+
+    def copies(self) -> dict[str, Any]:
+        """A copy of each part.
+
+        Raises:
+            UsageError: an array that all share was written to since.
+        """
+        for memory, before in self._sums:
+            if _sum(memory) != before:
+                raise UsageError(
+                    f"the data set writes to an array of {memory.nbytes / 2**20:.0f} MiB that it holds while it is "
+                    "read, so that a run would depend on those before it; have it return changed copies of its samples"
+                )
+        found: dict[str, Any] = _Unpickler(io.BytesIO(self._data), self._held, self._kept).load()
+        return found
+
+
+def copied_alone(part: object) -> object:
+    """A copy of a part, or itself where it cannot be copied."""
+    pristine = Pristine({"it": part}, samples=frozenset({"it"}))
+    return part if pristine.shared else pristine.copies()["it"]
+
+
+class _Pickler(pickle.Pickler):
+    """Tensors, arrays, classes and functions are left out, and held.
+
+    Args:
+        shared: ids of parts that are not copied.
+        small: ids of what is copied however large it is; None: this is a trial, and no array is looked into.
+    """
+
+    def __init__(self, file: io.BytesIO, *, shared: frozenset[int], small: set[int] | None) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self.held: list[object] = []
+        self.copied: list[int] = []
+        self.large: dict[int, np.ndarray] = {}
+        self._small = small
+        self._references = set(shared)
+        self._places: dict[int, int] = {}
+
+    def persistent_id(self, value: object) -> int | None:
+        """Its place among what is held; None: it is pickled."""
+        if id(value) in self._places:
+            return self._places[id(value)]
+        kept = id(value) in self._references or isinstance(value, KEPT) or _is_plain(value)
+        if not kept and not _is_array(value):
+            return None
+        index = self._places[id(value)] = len(self.held)
+        self.held.append(value)
+        if not kept and self._small is not None:
+            root = _root(value)
+            if id(value) in self._small or root is None or root.nbytes < LARGE:
+                self.copied.append(index)
+            elif root.at not in self.large and root.writeable:
+                self.large[root.at] = root.memory()
+        return index
+
+    def reducer_override(self, value: Any) -> Any:
+        """Functions, which pickle knows by name only, and what they close over."""
+        if isinstance(value, FunctionType):
+            self._references.add(id(value.__globals__))
+            arguments = (value.__code__, value.__globals__, value.__name__, None, value.__closure__)
+            names = ("__defaults__", "__kwdefaults__", "__dict__", "__qualname__", "__module__", "__doc__")
+            return FunctionType, arguments, {name: getattr(value, name) for name in names}, None, None, _fill_function
+        if isinstance(value, CellType):
+            try:
+                return CellType, (), value.cell_contents, None, None, fill_cell
+            except ValueError:  # it is empty
+                return CellType, ()
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, held: list[object], kept: Mapping[int, object]) -> None:
+        super().__init__(file)
+        self._held, self._kept = held, kept
+        self._made: dict[int, object] = {}
+
+    def persistent_load(self, index: int) -> object:
+        if index not in self._kept:
+            return self._held[index]
+        if index not in self._made:
+            self._made[index] = _copy_of(self._kept[index])
+        return self._made[index]
+
+
+def _fill_function(function: FunctionType, own: Mapping[str, Any]) -> None:
+    for name, value in own.items():
+        setattr(function, name, value)
+
+
+def empty_cell() -> CellType:
+    """A cell of a closure, to be filled."""
+    return CellType()
+
+
+def fill_cell(cell: CellType, content: object) -> None:
+    """Closures that share it see the content."""
+    cell.cell_contents = content
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a function that holds nothing that could change."""
+    if not isinstance(value, FunctionType) or value.__closure__ or value.__dict__:
+        return False
+    return all(isinstance(one, ATOMS) for one in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()))
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, torch.Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind != "O")
+
+
+def _copy_of(value: Any) -> Any:
+    if type(value) is torch.Tensor and value.layout is torch.strided:
+        # Not `copy.deepcopy`, which copies all of the memory that a view is a part of.
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if type(value) is nn.Parameter:
+        return nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad)
+    return copy.deepcopy(value)
+
+
+class _Root(NamedTuple):
+    """All the memory of which an array is a part."""
+
+    at: int
+    nbytes: int
+    writeable: bool
+    memory: Callable[[], np.ndarray]
+
+
+def _root(value: Any) -> _Root | None:
+    """None: it is none of the CPU's, or in no one piece."""
+    if isinstance(value, torch.Tensor):
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            return None
+        storage = value.untyped_storage()
+        return _Root(
+            storage.data_ptr(),
+            storage.nbytes(),
+            writeable=True,
+            memory=lambda: torch.empty(0, dtype=torch.uint8).set_(storage).numpy(),
+        )
+    mapped = isinstance(value, np.memmap)
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    if not value.flags.c_contiguous:
+        return None
+    return _Root(
+        value.ctypes.data,
+        value.nbytes,
+        # A file's would have to be read; what is mapped for reading cannot be written to.
+        writeable=value.flags.writeable and not mapped,
+        memory=lambda: value.reshape(-1).view(np.uint8),
+    )
+
+
+def _sum(memory: np.ndarray) -> int:
+    """Another one where the memory was written to, as far as MOST_SUMMED bytes of it tell."""
+    words = memory[: memory.nbytes // 8 * 8].view(np.uint64)
+    step = max(1, memory.nbytes // MOST_SUMMED)
+    return int(np.add.reduce(words[::step]))

@@ -1,0 +1,110 @@
+"""Which samples are held out: a fixed rule, the same for every seed, machine and version.
+
+In each class, the n samples are put in a fixed shuffled order (`streams.rank_keys` of their positions in the data set)
+and the first round(fraction · n), at least one, are held out. So
+
+- the parts are stratified: each class keeps its share, and every class is in both parts;
+- a larger fraction holds out all that a smaller one does;
+- it does not depend on the run's seed: all runs of a study are judged on the same samples.
+
+The validation part is cut from the training set this way (fraction 0.1 where nothing else is asked for); so is the test
+part, one fifth, of data that comes without one. `train_limit` takes a stratified part of what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.tasks.streams import Purpose, rank_keys
+
+__all__ = ["TEST_FRACTION", "WHOLE_CUT", "check_enough", "hold_out", "take_stratified"]
+
+TEST_FRACTION = 0.2
+WHOLE_CUT = ("test part", "validation part")
+"""What is cut off from data that come as one whole."""
+
+
+def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str] | None = None) -> None:
+    """Every class that occurs has a sample for each part that will be cut off, and one to train on.
+
+    >>> check_enough(np.array([0, 0, 0]), cut=["test part", "validation part"])
+
+    Args:
+        labels: int64[N], before anything is cut off.
+        cut: what will be, as it is called in an error.
+        names: of the classes.
+
+    Raises:
+        DataError: a class with fewer samples; says its name and how many it has.
+    """
+    values, sizes = np.unique(labels, return_counts=True)
+    if len(values) and sizes.min() <= len(cut):
+        label, size = int(values[sizes.argmin()]), int(sizes.min())
+        name = f"{names[label]!r}" if names and 0 <= label < len(names) else f"{label}"
+        parts = " and ".join(f"a {part}" for part in cut) + (" is" if len(cut) == 1 else " are")
+        raise DataError(
+            f"class {name} has {size} sample{'s' * (size > 1)}; {parts} cut off class by class, "
+            f"which needs at least {len(cut) + 1} of each; add samples or leave that class out"
+        )
+
+
+def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cut positions 0 … n-1 into (kept, held out), both ascending.
+
+    >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.25, purpose=Purpose.TEST_SPLIT, what="test part")
+    >>> len(kept), len(held)
+    (4, 2)
+
+    Args:
+        labels: int64[n].
+        fraction: in (0, 1).
+        purpose: names the fixed shuffle.
+        what: what the held-out samples are called in an error.
+
+    Raises:
+        DataError: a class has a single sample, so that it cannot be in both parts.
+    """
+    assert 0 < fraction < 1
+    held = np.zeros(len(labels), dtype=bool)
+    keys = rank_keys(len(labels), purpose)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            raise DataError(
+                f"class {int(label)} has only one sample; a {what} is cut from the training set class by class, "
+                "which needs at least 2 of each; add samples or leave that class out"
+            )
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held[members[np.argsort(keys[members])[:count]]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def take_stratified(labels: np.ndarray, *, count: int) -> np.ndarray:
+    """Positions, ascending, of `count` samples (all, where there are fewer), each class by its share and at least once.
+
+    Shares are rounded down and what is left goes to the largest remainders (Hamilton's method).
+
+    >>> labels = np.array([0] * 90 + [1] * 10)
+    >>> np.bincount(labels[take_stratified(labels, count=20)]).tolist()
+    [18, 2]
+
+    Raises:
+        DataError: fewer samples asked for than there are classes.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels))
+    classes, sizes = np.unique(labels, return_counts=True)
+    if count < len(classes):
+        raise DataError(f"train_limit={count} cannot hold one sample of each of {len(classes)} classes; ask for more")
+    share = sizes * (count / len(labels))
+    quota = np.maximum(np.floor(share).astype(np.int64), 1)
+    while (gap := count - int(quota.sum())) != 0:
+        room = quota < sizes if gap > 0 else quota > 1
+        off = np.where(room, share - quota, -np.inf if gap > 0 else np.inf)
+        quota[np.argmax(off) if gap > 0 else np.argmin(off)] += 1 if gap > 0 else -1
+    keys = rank_keys(len(labels), Purpose.TRAIN_LIMIT)
+    members = (np.flatnonzero(labels == label) for label in classes)
+    return np.sort(np.concatenate([m[np.argsort(keys[m])[:n]] for m, n in zip(members, quota, strict=True)]))

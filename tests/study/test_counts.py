@@ -1,0 +1,66 @@
+"""The terminal, the page and JSON count the runs of a study alike, at every moment."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from calando.analysis import summarize
+from calando.analysis.summary import to_json
+from calando.cli import live
+from calando.records import Store
+from calando.report.view import study_view
+from calando.study.ask import ask_study
+from calando.study.coordinator import conduct
+from calando.study.limits import Budget, Machine
+from calando.tasks.registry import resolve
+
+
+@pytest.mark.parametrize(
+    ("strategies", "options"),
+    [
+        # Two that train alike are one run; a rate that is given next to rates that are chosen.
+        (("fixed", "twin = sgd(lr=auto, momentum=0.9)", "sgd(lr=0.1)"), {"rates": 3}),
+        # One grid is extended at its end.
+        (("far = sgd(lr=auto)", "cosine"), {"rates": 2, "span": 1.5}),
+        (("fixed",), {"rates": 2, "lr": "find"}),
+    ],
+)
+def test_every_count_is_the_same(tmp_path, strategies, options):
+    asked = ask_study(
+        resolve("digits", batch_size=32), strategies, budget=Budget(steps=6), machine=Machine(), seeds=3, **options
+    )
+    counts = []
+
+    def listen(status):
+        if status.looks:
+            return
+        with Store.open(tmp_path / "study", read_only=True) as store:
+            study, runs, tests = store.study, store.runs(), store.tests()
+        summary = summarize(study, runs, tests)
+        page, plain = study_view(summary, runs, tests), to_json(summary)
+        counts.append((status.done, status.expected))
+        assert counts[-1] == (summary.runs_done, summary.runs_expected)
+        assert counts[-1] == (plain["runs_done"], plain["runs_expected"])
+        assert page.progress == 100 * status.done // status.expected
+        assert f"{status.expected} run" in page.headline
+        if status.done < status.expected and status.done:
+            assert page.headline.startswith(f"{status.done} of {status.expected} run")
+        _terminal_says(status)
+
+    conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=listen)
+    done = [one for one, _ in counts]
+    assert done == sorted(done)
+    assert counts[-1][0] == counts[-1][1]
+
+
+def _terminal_says(status):
+    console = Console(file=io.StringIO(), width=120)
+    console.print(live._counts(status, live._Clock()))
+    line = " ".join(console.file.getvalue().split())
+    if status.finds or not (status.done or status.running):
+        assert f"{status.expected} run" in line
+        return
+    parts = [int(part.split()[0]) for part in line.partition(" runs done, ")[2].split(", ") if part[0].isdigit()]
+    assert line.startswith(f"{status.done} of {status.expected} runs done")
+    assert status.done + sum(parts) == status.expected, line

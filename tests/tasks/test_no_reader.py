@@ -1,0 +1,48 @@
+"""A prefix that is none of our readers is told so, whatever Python module shares its name."""
+
+from pathlib import Path
+
+import pytest
+
+from calando.errors import UsageError
+from calando.tasks.catalog import data_entry, is_standard
+from calando.tasks.registry import resolve
+
+READERS = "readers are folder:PATH, parquet:PATH, npz:PATH; or name your function as MODULE:CALLABLE"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "csv:FILE",
+        "csv:data.csv",
+        "csv:data/train.csv",
+        "csv:reader",
+        "json:x",
+        "zipfile:photos.zip",
+        "sqlite3:x.db",
+        "email.mime:x",
+        "imagefolder:my photos",
+        "hdf5:/data/x.h5",
+        "hdf5:FILE",
+        "PIL:photos",
+        "numpy:x.npy",
+    ],
+)
+def test_a_prefix_that_is_no_reader_is_told_so_and_which_are(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        resolve(text)
+    assert f"{text.partition(':')[0]!r} is not a reader; {READERS}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_nearest_reader_is_proposed() -> None:
+    with pytest.raises(UsageError, match="did you mean parquet:data/x"):
+        data_entry("parqet:data/x")
+
+
+def test_a_module_of_ones_own_may_be_called_as_one_of_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "chunk.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not is_standard("chunk")
+    assert not is_standard("my.csv")

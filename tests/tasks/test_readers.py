@@ -1,0 +1,331 @@
+"""What is written in a format is read back, pixel by pixel."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calando.errors import DataError
+from calando.tasks.data.arrays import ArrayData
+from calando.tasks.data.cifar import CIFAR10_CLASSES, read_binary, read_pickled
+from calando.tasks.data.digits import read_digits
+from calando.tasks.data.folder import read_folder
+from calando.tasks.data.idx import read_idx_folder
+from calando.tasks.data.npz import read_npz
+from calando.tasks.data.parquet import read_parquet
+
+Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
+Write = Callable[..., Path]
+Encode = Callable[..., bytes]
+
+
+def assert_whole(data: ArrayData, images: np.ndarray, labels: np.ndarray) -> None:
+    """Train and test together are these samples, each once; one fifth of each class is the test part."""
+    got = np.concatenate([data.train.images, data.test.images])
+    got_labels = np.concatenate([data.train.labels, data.test.labels])
+    key = [image.tobytes() + bytes([label]) for image, label in zip(got, got_labels, strict=True)]
+    assert sorted(key) == sorted(im.tobytes() + bytes([la]) for im, la in zip(images, labels, strict=True))
+    for label in np.unique(labels):
+        assert (data.test.labels == label).sum() == round(0.2 * (labels == label).sum())
+
+
+def assert_same(part_images: np.ndarray, part_labels: np.ndarray, images: np.ndarray, labels: np.ndarray) -> None:
+    assert part_images.dtype == np.uint8
+    assert part_labels.dtype == np.int64
+    assert np.array_equal(part_images, images)
+    assert np.array_equal(part_labels, labels)
+
+
+def test_digits_are_scikit_learns() -> None:
+    from sklearn.datasets import load_digits
+
+    original = load_digits()
+    data = read_digits()
+    assert_whole(data, np.rint(original.images * 255 / 16).astype(np.uint8)[:, None], original.target)
+    assert data.train.images.max() == 255
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_idx(tmp_path: Path, samples: Samples, write_idx: Write, compress: bool) -> None:
+    images, labels = samples(12)
+    data = read_idx_folder(write_idx(tmp_path, images, labels, compress=compress))
+    assert_same(data.train.images, data.train.labels, images, labels)
+    assert_same(data.test.images, data.test.labels, images, labels)
+
+
+def test_idx_partner_missing_or_unfit(tmp_path: Path, samples: Samples, write_idx: Write) -> None:
+    images, labels = samples(12)
+    write_idx(tmp_path / "a", images, labels)
+    (tmp_path / "a" / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz: is missing; fetch it"):
+        read_idx_folder(tmp_path / "a")
+    write_idx(tmp_path / "b", images, labels[:-1])
+    with pytest.raises(DataError, match="do not fit"):
+        read_idx_folder(tmp_path / "b")
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_npz_with_parts(tmp_path: Path, samples: Samples, channels_last: bool) -> None:
+    images, labels = samples(20, channels=3)
+    written = images.transpose(0, 2, 3, 1) if channels_last else images
+    np.savez_compressed(
+        tmp_path / "x.npz", x_train=written, y_train=labels[:, None], x_test=written[:4], y_test=labels[:4]
+    )
+    data = read_npz(tmp_path / "x.npz")
+    assert_same(data.train.images, data.train.labels, images, labels)
+    assert_same(data.test.images, data.test.labels, images[:4], labels[:4])
+
+
+def test_npz_whole_grey(tmp_path: Path, samples: Samples) -> None:
+    images, labels = samples(40)
+    np.savez(tmp_path / "x.npz", images=images[:, 0], labels=labels.astype(np.uint8), notes=np.array("hello"))
+    assert_whole(read_npz(tmp_path / "x.npz"), images, labels)
+
+
+def test_npz_floats_become_float32(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.linspace(0, 1, 640).reshape(10, 8, 8), labels=np.arange(10) % 2)
+    data = read_npz(tmp_path / "x.npz")
+    assert data.train.images.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"a": np.zeros(3)}, "it holds a"),
+        ({"images": np.zeros((4, 8, 8), np.int32), "labels": np.zeros(4)}, "uint8 or floating point, got int32"),
+        ({"images": np.zeros((4, 8), np.uint8), "labels": np.zeros(4)}, r"got \(4, 8\)"),
+        ({"images": np.zeros((4, 0, 8), np.uint8), "labels": np.zeros(4)}, r"got \(4, 1, 0, 8\)"),
+        ({"images": np.zeros((4, 8, 8), np.uint8), "labels": np.array([0, 1, 0.5, 1])}, "whole numbers"),
+        ({"images": np.zeros((4, 8, 8), np.uint8), "labels": np.eye(4)}, r"shape \(4, 4\)"),
+        ({"images": np.array([{}]), "labels": np.zeros(1)}, "allow_pickle"),
+    ],
+)
+def test_npz_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], told: str) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(DataError, match=told):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_npy_is_not_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(DataError, match="single array"):
+        read_npz(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("struct_column", [True, False])
+def test_parquet_folder(
+    tmp_path: Path, samples: Samples, write_parquet: Write, channels: int, struct_column: bool
+) -> None:
+    images, labels = samples(30, channels=channels)
+    names = ["no", "yes"]
+    for name, part in (("data/train-00000-of-00002", slice(0, 10)), ("data/train-00001-of-00002", slice(10, 20))):
+        write_parquet(
+            tmp_path / f"{name}.parquet", images[part], labels[part].tolist(), struct_column=struct_column, names=names
+        )
+    write_parquet(tmp_path / "data/test-00000-of-00001.parquet", images[20:], labels[20:].tolist())
+    write_parquet(tmp_path / "data/validation.parquet", images[:1], [0])
+    data = read_parquet(tmp_path)
+    assert_same(data.train.images, data.train.labels, images[:20], labels[:20])
+    assert_same(data.test.images, data.test.labels, images[20:], labels[20:])
+    assert data.class_names == ("no", "yes")
+
+
+@pytest.mark.parametrize(("image_name", "label_name"), [("img", "label"), ("image", "labels"), ("image", "fine_label")])
+def test_parquet_single_file(
+    tmp_path: Path, samples: Samples, write_parquet: Write, image_name: str, label_name: str
+) -> None:
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), image_name=image_name, label_name=label_name)
+    assert_whole(read_parquet(path), images, labels)
+
+
+def test_parquet_splits_are_told_apart_by_folder_too(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(30)
+    root = tmp_path / "training_data"  # the name of the folder asked for is not a split
+    write_parquet(root / "train" / "0.parquet", images[:20], labels[:20].tolist())
+    write_parquet(root / "validation" / "0.parquet", images[20:], labels[20:].tolist())
+    data = read_parquet(root)
+    assert_same(data.train.images, data.train.labels, images[:20], labels[:20])
+    assert_same(data.test.images, data.test.labels, images[20:], labels[20:])
+
+
+def test_parquet_labels_may_be_names(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(30, classes=3)
+    words = [["cat", "ant", "bee"][label] for label in labels]
+    write_parquet(tmp_path / "train.parquet", images[:24], words[:24])
+    write_parquet(tmp_path / "test.parquet", images[24:], words[24:])
+    data = read_parquet(tmp_path)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert [data.class_names[label] for label in data.train.labels] == words[:24]
+    write_parquet(tmp_path / "test.parquet", images[24:25], ["dog"])
+    with pytest.raises(DataError, match="label 'dog' is not among the training part's: ant, bee, cat"):
+        read_parquet(tmp_path)
+
+
+def test_parquet_faults(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    images, labels = samples(4)
+    for name, table, told in (
+        ("columns", {"audio": [b"x"], "label": [0]}, "has no image column .*; its columns are audio, label"),
+        ("unlabelled", {"image": [b"x"]}, "has no label column"),
+        (
+            "empty",
+            {"image": pyarrow.array([], pyarrow.binary()), "label": pyarrow.array([], pyarrow.int64())},
+            "no samples",
+        ),
+        ("null", {"image": [b"x", None], "label": [0, 1]}, "1 of 2 images have no bytes"),
+        ("nolabel", {"image": [b"x", b"y"], "label": [0, None]}, "row 1 has no label"),
+        ("outside", {"image": [{"path": "a.png"}], "label": [0]}, "not stored inside"),
+        ("text", {"image": ["x"], "label": [0]}, "encoded images as bytes, got string"),
+        ("lists", {"image": [b"x"], "label": [[0]]}, "labels must be whole numbers"),
+        ("noimage", {"image": [b"x"], "label": [0]}, "row 0: not an image that can be decoded"),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / f"{name}.parquet")
+        with pytest.raises(DataError, match=told):
+            read_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="no such file or folder"):
+        read_parquet(tmp_path / "absent")
+    with pytest.raises(DataError, match="has no parquet file named train"):
+        read_parquet(tmp_path)
+    path = write_parquet(tmp_path / "torn.parquet", images, labels.tolist())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="torn.parquet: not a parquet file"):
+        read_parquet(path)
+
+
+def test_cifar_binary(tmp_path: Path, samples: Samples, write_cifar_binary: Write) -> None:
+    images, labels = samples(10, channels=3, size=32, classes=10)
+    data = read_binary(write_cifar_binary(tmp_path, images, labels))
+    assert_same(data.train.images, data.train.labels, np.tile(images, (5, 1, 1, 1)), np.tile(labels, 5))
+    assert_same(data.test.images, data.test.labels, images, labels)
+    assert data.class_names == CIFAR10_CLASSES
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_cifar_pickled(tmp_path: Path, samples: Samples, write_cifar_pickled: Write, protocol: int, order: str) -> None:
+    images, labels = samples(10, channels=3, size=32, classes=10)
+    laid_out = np.array(images, order=order)
+    data = read_pickled(write_cifar_pickled(tmp_path, laid_out, labels, protocol=protocol))
+    assert_same(data.train.images, data.train.labels, np.tile(images, (5, 1, 1, 1)), np.tile(labels, 5))
+    assert_same(data.test.images, data.test.labels, images, labels)
+
+
+def test_cifar_faults(tmp_path: Path, samples: Samples, write_cifar_binary: Write, write_cifar_pickled: Write) -> None:
+    images, labels = samples(10, channels=3, size=32, classes=10)
+    folder = write_cifar_binary(tmp_path / "bin", images, labels)
+    (folder / "data_batch_3.bin").unlink()
+    with pytest.raises(DataError, match=r"data_batch_3.bin: cannot be read \(No such file.*calando data get cifar10"):
+        read_binary(folder)
+    (folder / "data_batch_3.bin").write_bytes(b"\x00" * 5000)
+    with pytest.raises(DataError, match="5000 bytes are not a whole number of records of 3073"):
+        read_binary(folder)
+    with pytest.raises(DataError, match="labels must be 0 … 9, got 0 … 12"):
+        read_pickled(write_cifar_pickled(tmp_path / "labels", images, np.array([*range(9), 12])))
+    with pytest.raises(DataError, match="no list 'labels' of 10"):
+        read_pickled(write_cifar_pickled(tmp_path / "short", images, labels[:9]))
+    with pytest.raises(DataError, match="no array 'data'"):
+        read_pickled(write_cifar_pickled(tmp_path / "narrow", images[:, :1], labels))
+
+
+def test_folder_whole_and_with_parts(tmp_path: Path, samples: Samples, write_folder: Write) -> None:
+    images, labels = samples(40, channels=3)
+    data = read_folder(write_folder(tmp_path / "whole", images, labels))
+    assert_whole(data, images, labels)
+    assert data.class_names == ("cat", "dog")
+    for test_name in ("test", "val"):
+        root = tmp_path / test_name
+        write_folder(root / "train", images[:30], labels[:30])
+        write_folder(root / test_name, images[30:], labels[30:])
+        data = read_folder(root)
+        order = np.argsort(labels[:30], kind="stable")
+        assert_same(data.train.images, data.train.labels, images[:30][order], labels[:30][order])
+        assert (len(data.train.labels), len(data.test.labels)) == (30, 10)
+
+
+def test_folder_makes_colour_and_size_common(tmp_path: Path, png: Encode) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "dog").mkdir()
+    grey = rng.integers(0, 256, (1, 8, 8), dtype=np.uint8)
+    flat = np.full((3, 20, 16), 200, np.uint8)
+    for i in range(5):
+        (tmp_path / "cat" / f"{i}.png").write_bytes(png(grey))
+        (tmp_path / "dog" / f"{i}.png").write_bytes(png(flat if i == 0 else np.repeat(grey, 3, axis=0)))
+    (tmp_path / "dog" / "notes.txt").write_text("not an image")
+    (tmp_path / "dog" / ".hidden.png").write_text("not an image")
+    data = read_folder(tmp_path)
+    images = np.concatenate([data.train.images, data.test.images])
+    assert images.shape == (10, 3, 8, 8)
+    assert (images == 200).all((1, 2, 3)).sum() == 1  # the larger one, made as small as the nine
+    assert (images == grey).all((1, 2, 3)).sum() == 9
+
+
+def test_more_pixels_than_memory_is_said_before_decoding(
+    tmp_path: Path, samples: Samples, write_folder: Write, png: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = samples(8)
+    folder = write_folder(tmp_path, images, labels)
+    (folder / "cat" / "0000.png").write_bytes(png(np.zeros((1, 64, 64), np.uint8)))  # the first is an outlier
+    monkeypatch.setattr("calando.tasks.data.images._LIMIT_BYTES", 8 * 64)
+    assert read_folder(folder).train.images.shape[1:] == (1, 8, 8)
+    monkeypatch.setattr("calando.tasks.data.images._LIMIT_BYTES", 8 * 64 - 1)
+    with pytest.raises(DataError, match="8 images of 8x8 take more than .* torch.utils.data.Dataset"):
+        read_folder(folder)
+
+
+def test_sixteen_bits_keep_their_upper_half(tmp_path: Path) -> None:
+    from PIL import Image
+
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.fromarray(deep).save(tmp_path / name / f"{i}.png")
+    assert np.array_equal(read_folder(tmp_path).train.images[0, 0], (deep >> 8).astype(np.uint8))
+
+
+def test_folder_faults(tmp_path: Path, samples: Samples, write_folder: Write) -> None:
+    images, labels = samples(8)
+    with pytest.raises(DataError, match="there is no such folder"):
+        read_folder(tmp_path / "absent")
+    with pytest.raises(DataError, match="has no class folders"):
+        read_folder(tmp_path)
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no images"):
+        read_folder(tmp_path / "empty")
+    write_folder(tmp_path / "half" / "train", images, labels)
+    with pytest.raises(DataError, match="has train/ but no test/"):
+        read_folder(tmp_path / "half")
+    write_folder(tmp_path / "half" / "test", images, labels, names=("cat", "cow"))
+    with pytest.raises(DataError, match="class 'cow' is not among the training part's: cat, dog"):
+        read_folder(tmp_path / "half")
+    folder = write_folder(tmp_path / "torn", images, labels)
+    torn = folder / "dog" / "0003.png"
+    torn.write_bytes(torn.read_bytes()[:40])
+    with pytest.raises(DataError, match=r"0003.png: not an image that can be decoded .*; replace or remove it"):
+        read_folder(folder)
+
+
+def test_real_cifar10_parquet(real_data: Path) -> None:
+    """Only the test file: a second, not twenty."""
+    data = read_parquet(real_data / "cifar10" / "test.parquet")
+    assert data.class_names == CIFAR10_CLASSES
+    assert data.train.images.shape == (8000, 3, 32, 32)
+    assert np.bincount(data.train.labels).tolist() == [800] * 10
+    assert 110 < data.train.images.mean() < 130
+
+
+def test_real_fashion_mnist(real_data: Path) -> None:
+    data = read_idx_folder(real_data / "fashion-mnist")
+    assert data.train.images.shape == (60_000, 1, 28, 28)
+    assert np.bincount(data.test.labels).tolist() == [1000] * 10
+
+
+def test_real_sound_is_refused(real_data: Path) -> None:
+    with pytest.raises(DataError, match="has no image column .* its columns are audio, label, speaker"):
+        read_parquet(real_data / "fsdd")
