@@ -19,6 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,9 @@ from runs import Kept, Task, percent, run_or_show
 
 from calando.methods import find_method
 from calando.strategy import read_strategy
-from calando.training import evaluated
 from calando.training.batch_norm import statistics_of
-from calando.training.evaluate import evaluate
-from calando.training.evaluated import evaluated_weights
+from calando.training.evaluate import BATCHES as OURS
+from calando.training.evaluate import evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import start
@@ -38,7 +38,6 @@ from calando.training.state import start
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SEEDS = range(3)
 TASK = Task(data="cifar10", model="resnet8", batch=128, steps=600)
-OURS = evaluated.BATCHES
 BATCHES = (0, 5, OURS, 100)
 DECAYED = "linear(0.05, 1, over='5%') >> cosine(1, 0)"
 FLAT = "linear(0.05, 1, over='5%') >> constant(1)"
@@ -76,14 +75,12 @@ def train(strategy: str, *, seed: int, data_dir: Path) -> dict[str, Any]:
             return percent(evaluate(state.network, workload, workload.validation, lane=spec.lane)[1])
 
         row = {"outcome": "finished", "score": percent(state.evaluations[-1].score)}
-        if state.method.eval_mode:
+        if state.session.eval_mode:
             row["training"] = score()
             row["recalibrated"] = {}
             for batches in BATCHES:
-                evaluated.BATCHES = batches
-                with evaluated_weights(state, workload):
+                with state.session.evaluated(partial(recalibrate, state, workload, batches=batches)):
                     row["recalibrated"][str(batches)] = score()
-            evaluated.BATCHES = OURS
     return row
 
 

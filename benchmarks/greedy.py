@@ -30,11 +30,10 @@ from runs import Kept, Task, percent, run_or_show
 
 from calando.controllers import Action, Controller, Observation, Wants
 from calando.tasks.workload import Workload
-from calando.training.capture import capture, put_back
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.state import TrainState, start
+from calando.training.state import TrainState, capture, put_back, start
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SEEDS = range(5)
@@ -93,9 +92,10 @@ def greedy(*, smooth: bool) -> Greedy:
 
 
 def add(state: TrainState, controller: Controller) -> None:
-    state.controllers = (*state.controllers, controller)
-    state.controller_states.append(controller.initial())
-    state.multipliers.append(1.0)
+    session = state.session
+    session.controllers = (*session.controllers, controller)
+    session.controller_states.append(controller.initial())
+    session.multipliers.append(1.0)
 
 
 def poll(state: TrainState, workload: Workload, held: Held) -> None:
@@ -106,7 +106,7 @@ def poll(state: TrainState, workload: Workload, held: Held) -> None:
         tried = []
         for factor in POLLED:
             put_back(state, before)
-            held.multiplier = state.multipliers[-1] = rate * factor
+            held.multiplier = state.session.multipliers[-1] = rate * factor
             advance(state, workload, until=until)
             loss = math.inf
             if state.stopped is None:
@@ -114,7 +114,7 @@ def poll(state: TrainState, workload: Workload, held: Held) -> None:
             tried.append((loss if math.isfinite(loss) else math.inf, factor, capture(state)))
         least, factor, after = min(tried, key=lambda one: one[0])
         put_back(state, after)
-        held.multiplier = state.multipliers[-1] = rate * factor
+        held.multiplier = state.session.multipliers[-1] = rate * factor
         if least == math.inf:
             return
 

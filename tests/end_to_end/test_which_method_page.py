@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+from calando.training.evaluated import BATCHES
+
 from calando.methods import METHODS, Method
 from calando.strategy import PRESETS
 from calando.strategy.controllers_text import AVERAGES, CONTROLLERS
-from calando.training.evaluated import BATCHES
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/which-method.md").read_text()
 

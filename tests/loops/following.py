@@ -33,7 +33,7 @@ def train(training, workload, *, seed: int, batches: range, evaluate_every: int 
 
         closure.losses = []
         training.optimizer.step(closure)
-        if any(c.wants(0).seen == "loss" for c in training._updates.controllers):
+        if any(c.wants(0).seen == "loss" for c in training._session.controllers):
             training.observe(loss=closure.losses[0])
         elif training.strategy.controllers and training.step % evaluate_every == 0:
             with training.evaluated():

@@ -17,14 +17,14 @@ from calando.strategy import PRESETS
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.rewind import batch_index
 from calando.training.state import start
 
-TEXTS = {name: preset.text for name, preset in PRESETS.items() if "edge(" not in preset.text}
+TEXTS = {name: preset.text for name, preset in PRESETS.items()}
 TEXTS["plateau-training"] = (
     "adamw(lr=auto) | cosine(1, 0) | plateau(patience=3, metric='training_loss') | ema(decay=0.8)"
 )
 TEXTS["groups"] = "sgd(lr=auto, weight_decay=0.1, momentum=0.9) | per_group({'no_decay': 2}, others=linear(1, 0))"
+TEXTS["edge with sam"] = "sam(lr=auto) | cosine(1, 0) | edge(until=9, every=3)"
 TEXTS["momentum"] = "sgd(lr=auto, momentum=0.9) | linear(1, 0) | momentum: linear(1, 0.5)"
 
 
@@ -78,10 +78,12 @@ def test_a_rollback_goes_back_as_in_calandos_own_loop(rate):
     assert training.stopped == state.stopped
     assert (training.stopped is None) == (rate < 5)
     refused = state.stopped is not None and not math.isfinite(state.losses[state.step])
-    assert index == batch_index(state, state.step) + refused
+    assert index == state.batch_index(state.step) + refused
     if state.stopped is None:
         assert bits(mine) == bits(state.network)
-        assert all(torch.equal(a, b) for a, b in zip(averages(training), state.average.tensors.values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(averages(training), state.session.average.tensors.values(), strict=True)
+        )
 
 
 def test_a_step_that_a_gradient_scaler_skipped_is_no_update():

@@ -20,7 +20,6 @@ def test_where_a_strategy_cannot_be_followed_it_is_said_at_once():
     for text, words, error in (
         ("cosine", r"cosine leaves its rate to trials; pass lr=, .*\(usual for sgd: 0.1\)", UsageError),
         ("cosin", "did you mean 'cosine'", UnknownName),
-        ("sgd(lr=0.1) | edge()", "edge measures by a second pass", UsageError),
         ("sgd(lr=0.1) | horizon('5 epochs')", r"leave out horizon\('5 epochs'\)", UsageError),
         ("sgd(lr=0.1) | step(every='1 epoch', factor=0.1)", "pass steps_per_epoch=", UsageError),
         ("sgd(lr=0.1) | per_group({'head': 2}, others=1)", "unknown parameter group", UnknownName),
@@ -57,7 +56,10 @@ def test_where_a_strategy_cannot_be_followed_it_is_said_at_once():
         calando.follow([net], "cosine", lr=1, total_steps=10)
 
 
-@pytest.mark.parametrize(("text", "words"), [("momo", "needs the loss of the batch"), ("sam", "needs a second pass")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("momo", "needs the loss of the batch"), ("sam", "needs a second pass"), ("sgd | edge()", "needs a second pass")],
+)
 def test_a_method_that_needs_a_closure_says_how_it_looks(text, words):
     training = calando.follow(network(), text, lr=0.1, total_steps=10)
     before = bits(training.network)

@@ -173,7 +173,7 @@ def test_an_optimizer_without_groups_is_refused(kind):
         kind(optimizer, "linear(1, 0)", total_steps=10)
 
 
-@pytest.mark.parametrize("text", ["nosuch(lr=1)", "sgd(lr=0.1) | edge()", "sgd() | linear(1, 0)", "sgd(lr=-1)"])
+@pytest.mark.parametrize("text", ["nosuch(lr=1)", "sgd(lr=0.1) | edge(sigma=3)", "sgd() | linear(1, 0)", "sgd(lr=-1)"])
 def test_a_refused_strategy_leaves_the_network_as_it_was(text):
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     before = {key: value.clone() for key, value in network.state_dict().items()}

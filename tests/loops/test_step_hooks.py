@@ -272,7 +272,7 @@ def test_what_follows_a_strategy_is_initialised_without_moving(text):
     get_optimizer_state_dict(network, training.optimizer)
     assert same(bits(network), before)
     assert (training.step, training.get_last_lr(), training.done) == (0, rates, False)
-    assert training._updates.average is None or training._updates.average.count == 0
+    assert training._session.average is None or training._session.average.count == 0
 
     def closure():
         training.optimizer.zero_grad()

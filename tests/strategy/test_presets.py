@@ -4,7 +4,8 @@ import pytest
 
 from calando.errors import UnknownName, UsageError
 from calando.methods import METHODS, find_method
-from calando.strategy import DEFAULT_STRATEGIES, PRESETS, read_strategy, strategy_curves
+from calando.schedules.span import Horizon
+from calando.strategy import DEFAULT_STRATEGIES, PRESETS, bind, read_strategy
 from calando.strategy.presets import FAMILIES, YARDSTICKS, choose_strategies
 
 
@@ -14,7 +15,7 @@ def test_presets_read_bind_and_leave_their_rate_open(name):
     method = find_method(strategy.method)
     assert strategy.name == name
     assert strategy.lr == (method.usual_rate if method.rate_free else None)
-    (curve,) = strategy_curves(strategy, steps=1000, steps_per_epoch=100)["lr"]
+    (curve,) = bind(strategy, Horizon(1000, 100)).curves["lr"]
     assert max(curve.sample()) == pytest.approx(1, abs=1e-2)
 
 
@@ -30,7 +31,7 @@ def test_families_are_true_to_their_names():
         strategy = read_strategy(name)
         method = find_method(strategy.method)
         falls = bool(strategy.controllers)
-        for curve in strategy_curves(strategy, steps=1000, steps_per_epoch=100)["lr"]:
+        for curve in bind(strategy, Horizon(1000, 100)).curves["lr"]:
             falls |= bool(curve(1000) < max(curve.sample()))
         assert preset.family in FAMILIES
         assert (preset.family == "rate-free") == method.rate_free, name

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from calando.errors import ScheduleTextError, UsageError
 from calando.methods import METHODS
 from calando.records import StrategySpec
-from calando.strategy import parse_strategy, read_strategy, strategy_curves
+from calando.schedules.span import Horizon
+from calando.strategy import bind, parse_strategy, read_strategy
 
 BEARS_ALL = sorted(name for name, method in METHODS.items() if method.schedules == "any")
 SCHEDULES = ["cosine(1, 0)", "linear(0, 1, over='5%') >> cosine(1, 0)", "step(every='34%', factor=0.1)", "wsd()"]
@@ -35,7 +36,7 @@ def test_printed_text_reads_back_equal(method, lr, schedule, weight_decay, contr
 
 def test_other_hyper_parameters_carry_schedules():
     strategy = parse_strategy("adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0)")
-    (curve,) = strategy_curves(strategy, steps=10, steps_per_epoch=1)["weight_decay"]
+    (curve,) = bind(strategy, Horizon(10, 1)).curves["weight_decay"]
     assert curve(5) == 0.5
     assert parse_strategy("adam | beta1: linear(1, 0.9)").schedules == {"beta1": "linear(1, 0.9)"}
 
@@ -43,7 +44,7 @@ def test_other_hyper_parameters_carry_schedules():
 def test_groups_carry_schedules_of_their_own():
     strategy = parse_strategy("sgd(lr=0.1, weight_decay=0.1) | per_group({'no_decay': cosine(1, 0)}, others=1)")
     assert parse_strategy(strategy.text, name=strategy.name) == strategy
-    curves = strategy_curves(strategy, steps=10, steps_per_epoch=1)["lr"]
+    curves = bind(strategy, Horizon(10, 1)).curves["lr"]
     assert [curve(10) for curve in curves] == [1.0, 0.0]
 
 

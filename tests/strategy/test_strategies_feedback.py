@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from calando.controllers import Plateau, Rollback
 from calando.errors import UsageError
 from calando.methods import METHODS
-from calando.strategy import parse_strategy, read_strategy
+from calando.schedules.span import Horizon
+from calando.strategy import bind, parse_strategy, read_strategy
 from calando.strategy.averaging import Average
-from calando.strategy.strategies import bind_average, bind_strategy
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def rate_free(monkeypatch):
 
 
 def controllers_of(text, *, steps=1000, steps_per_epoch=100):
-    return bind_strategy(parse_strategy(text), steps=steps, steps_per_epoch=steps_per_epoch)[1]
+    return bind(parse_strategy(text), Horizon(steps, steps_per_epoch)).controllers
 
 
 def average_of(text, *, steps=1000, steps_per_epoch=100):
-    return bind_average(parse_strategy(text), steps=steps, steps_per_epoch=steps_per_epoch)
+    return bind(parse_strategy(text), Horizon(steps, steps_per_epoch)).average
 
 
 def test_lengths_are_bound_in_any_unit():
@@ -61,7 +61,7 @@ def test_averages_are_bound_to_updates():
     assert average_of("sgd | swa(start=0, every=3)") == Average(kind="swa", start=0, every=3)
     late = parse_strategy("sgd | swa(start='20 epochs')")
     with pytest.raises(UsageError, match="start='20 epochs' is update 2000 of a run of 1000, after which none follows"):
-        bind_average(late, steps=1000, steps_per_epoch=100)
+        bind(late, Horizon(1000, 100))
 
 
 @pytest.mark.parametrize("zero", ["0", "'0%'", "'0 steps'", "'0.0 epochs'"])

@@ -7,12 +7,22 @@ import pytest
 import torch
 from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
 
+from calando.controllers.base import Wants
 from calando.controllers.edge import FIRST
+from calando.training.batch import Batch
 from calando.training.foreign import Quiet
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
-from calando.training.update import Update
+
+
+def measured(state, batch):
+    """(slope, curvature) along the first update, as if a controller asked for them."""
+    session = state.session
+    session.begin()
+    session.wants = [Wants(curvature=True)]
+    session.make_step(batch.gradient(), batch.again, clip=batch.clip)
+    return session.slope, session.curvature
 
 
 def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
@@ -22,16 +32,14 @@ def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
     with holding_lane(spec.lane):
         state = start(spec, workload)
         state.network.double()
-        state.driver.write(0)
         images, labels = workload.batch(0, seed=spec.seed)
-        update = Update(state, workload, Quiet(), 0)
-        update._images = images.double()
+        batch = Batch(state, workload, Quiet(), 0)
+        batch._images = images.double()
         before = [p.detach().clone() for p in state.network.parameters()]
         parameters = list(state.network.parameters())
         loss = torch.nn.functional.cross_entropy(state.network(images.double()), labels)
         gradient = torch.autograd.grad(loss, parameters, create_graph=True)
-        update.gradient()
-        slope, curvature = update.apply_measured()
+        slope, curvature = measured(state, batch)
         moved = [p.detach() - q for p, q in zip(parameters, before, strict=True)]
         assert slope == pytest.approx(
             -sum(float((g.detach() * d).sum()) for g, d in zip(gradient, moved, strict=True)), rel=1e-5
@@ -88,13 +96,13 @@ def test_a_schedule_that_jumps_is_capped_where_it_jumps(schedule):
     spec = a_run(f"sgd(lr=0.5) | {schedule} | edge(until='100%', every=1, sigma=0.1)", workload, steps=24)
     with holding_lane(spec.lane):
         state = start(spec, workload)
-        edge = state.controllers[1]
+        edge = state.session.controllers[1]
         for step in range(1, spec.steps):
             advance(state, workload, until=step)
-            remembered = state.controller_states[1]
+            remembered = state.session.controller_states[1]
             cap = edge.sigma * remembered["slope"] / (remembered["curvature"] + edge.eps)
             advance(state, workload, until=step + 1)
-            scheduled = state.driver.values(step)["lr"][0]
+            scheduled = state.session.driver.values(step)["lr"][0]
             assert state.rates[step] <= max(cap, FIRST * scheduled) * (1 + 1e-9)
     assert state.step == spec.steps
 
@@ -109,10 +117,7 @@ def test_clipping_the_step_does_not_change_what_is_measured(text):
         with holding_lane(spec.lane):
             state = start(spec.model_copy(update={"strategy": spec.strategy.at_rate(lr)}), workload)
             before = torch.nn.utils.parameters_to_vector(state.network.parameters()).detach()
-            state.driver.write(0)
-            update = Update(state, workload, Quiet(), 0)
-            update.gradient()
-            slope, curvature = update.apply_measured()
+            slope, curvature = measured(state, Batch(state, workload, Quiet(), 0))
             length = float((torch.nn.utils.parameters_to_vector(state.network.parameters()).detach() - before).norm())
             found.append((slope / length, curvature / length**2))
     (slope, curvature), (clipped_slope, clipped_curvature) = found

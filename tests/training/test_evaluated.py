@@ -10,12 +10,10 @@ from tests.training.small_runs import Dropping, a_run, a_workload, bits
 from torch import nn
 
 from calando.strategy.averaging import Average
-from calando.training import evaluated
 from calando.training.average import RunningAverage
 from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import export_weights, load_weights
-from calando.training.evaluate import evaluate
-from calando.training.evaluated import evaluated_weights, recalibrate
+from calando.training.evaluate import BATCHES, evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
@@ -29,6 +27,10 @@ def everything(state) -> list[bytes]:
     values = [*state.network.state_dict().values()]
     values += [v for entry in state.optimizer.state.values() for v in entry.values() if isinstance(v, torch.Tensor)]
     return [value.detach().numpy().tobytes() for value in values]
+
+
+def evaluated(state, workload):
+    return state.session.evaluated(lambda: recalibrate(state, workload, batches=BATCHES))
 
 
 @pytest.mark.parametrize("kind", ["ema", "swa"])
@@ -68,12 +70,12 @@ def test_evaluating_other_weights_leaves_what_is_trained_to_the_bit(text):
         before = everything(state)
         modes = [module.training for module in state.network.modules()]
         trained = [p.detach().clone() for p in state.network.parameters()]
-        with evaluated_weights(state, workload) as others:
+        with evaluated(state, workload) as others:
             assert others
             assert any(not torch.equal(p, q) for p, q in zip(state.network.parameters(), trained, strict=True))
         assert everything(state) == before
         assert [module.training for module in state.network.modules()] == modes
-        with pytest.raises(KeyboardInterrupt), evaluated_weights(state, workload):
+        with pytest.raises(KeyboardInterrupt), evaluated(state, workload):
             raise KeyboardInterrupt
         assert everything(state) == before
 
@@ -84,7 +86,7 @@ def test_a_plain_method_is_evaluated_as_it_is():
     with holding_lane(spec.lane):
         state = start(spec, workload)
         before = everything(state)
-        with evaluated_weights(state, workload) as others:
+        with evaluated(state, workload) as others:
             assert not others
             assert everything(state) == before
 
@@ -172,7 +174,7 @@ def test_statistics_matter_for_schedule_free(monkeypatch):
     workload = a_workload()
     spec = a_run(FREE, workload)
     right = execute(spec, workload)
-    monkeypatch.setattr(evaluated, "BATCHES", 0)
+    monkeypatch.setattr("calando.training.evaluate.BATCHES", 0)
     wrong = execute(spec, workload)
     assert right.losses.tobytes() == wrong.losses.tobytes()
     assert not np.allclose([e.loss for e in right.evaluations], [e.loss for e in wrong.evaluations])

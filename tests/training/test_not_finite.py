@@ -140,7 +140,7 @@ def test_an_average_that_is_not_finite(kind):
 
     def ruin(state):
         if state.step == 6:
-            next(iter(state.average.tensors.values()))[0, 0] = math.inf
+            next(iter(state.session.average.tensors.values()))[0, 0] = math.inf
         return False
 
     advance(state, workload, until=spec.steps, watch=ruin)

@@ -15,7 +15,6 @@ from calando.training.checkpoint import Place, export_weights
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.replay import replay_of
-from calando.training.rewind import batch_index
 from calando.training.state import start
 
 ROLLBACK = "sgd(lr={lr}, momentum=0.9) | rollback(every=2, warmup=3, tries=4)"
@@ -41,9 +40,9 @@ class Scripted:
 
 def scripted(spec, workload, at: int):
     state = start(spec, workload)
-    state.controllers = (*state.controllers, Scripted(at))
-    state.controller_states.append(state.controllers[-1].initial())
-    state.multipliers.append(1.0)
+    state.session.controllers = (*state.session.controllers, Scripted(at))
+    state.session.controller_states.append(state.session.controllers[-1].initial())
+    state.session.multipliers.append(1.0)
     return state
 
 
@@ -62,8 +61,8 @@ def test_after_a_rewind_the_run_is_one_that_had_skipped_the_batches_and_cut_the_
         assert state.undone == at + 1 - made
         other = start(spec, workload)
         advance(other, workload, until=made)
-        other.skips, other.multipliers = [(made, at + 1 - made)], [0.5]
-        other.controllers, other.controller_states = (Constant(),), [{}]
+        other.skips, other.session.multipliers = [(made, at + 1 - made)], [0.5]
+        other.session.controllers, other.session.controller_states = (Constant(),), [{}]
         advance(other, workload, until=spec.steps)
     assert state.losses.tobytes() == other.losses.tobytes()
     for mine, theirs in zip(state.network.state_dict().values(), other.network.state_dict().values(), strict=True):
@@ -90,7 +89,7 @@ def test_batches_left_out_are_left_out_for_good():
     workload = a_workload()
     spec = a_run("sgd(lr=0.05)", workload).model_copy(update={"skips": ((3, 2), (5, 4))})
     state = start(spec, workload)
-    assert [batch_index(state, step) for step in range(8)] == [0, 1, 2, 5, 6, 11, 12, 13]
+    assert [state.batch_index(step) for step in range(8)] == [0, 1, 2, 5, 6, 11, 12, 13]
 
 
 @pytest.mark.parametrize("lr", [400.0, 1e-9])

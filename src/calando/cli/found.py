@@ -32,7 +32,7 @@ def settle_rate(spec: RunSpec, workload: Workload, folder: Path, *, quiet: bool)
     asked = range_run(spec)
     kept = _read(folder / FILE_NAME, asked.digest())
     found = _measure(asked, workload, folder / FILE_NAME, quiet=quiet) if kept is None else kept
-    centre = centre_of(spec.strategy, found, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
+    centre = centre_of(spec.strategy, found, spec.horizon)
     if centre.lr is None:
         guess = found.decayed or found.constant
         told = f" (it would say {guess[0]:.3g})" if guess is not None else ""

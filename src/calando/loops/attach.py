@@ -28,11 +28,11 @@ from calando.loops.course import Course, Jump
 from calando.loops.other_writers import OtherWriters
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.step_hooks import StepHooks, check_runs_hooks, keeper, wrapped
-from calando.methods.driver import AddedAt
+from calando.methods.driver import AddedAt, was_skipped
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 
-__all__ = ["Attached", "attach", "note_driven", "refuse_attached", "was_skipped"]
+__all__ = ["Attached", "attach", "note_driven", "refuse_attached"]
 
 
 GONE = "the optimizer that followed the attached schedules is gone; keep a reference to it"
@@ -308,12 +308,6 @@ class Attached:
 
 
 _DRIVEN: WeakSet[Optimizer] = WeakSet()
-
-
-def was_skipped(optimizer: Optimizer) -> bool:
-    """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
-    infinite = getattr(optimizer, "found_inf", None)
-    return infinite is not None and bool(infinite.item())
 
 
 def refuse_attached(optimizer: Optimizer) -> None:

@@ -9,15 +9,16 @@ The optimizer is the method's own, with hooks that torch offers in public, so it
 All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the strategy.
 
 A closure is torch's: it clears gradients, works the loss out, calls `backward` and returns the loss. SAM calls it twice
-an update, the second time with the dropout of the first and without touching running statistics.
+an update, the second time with the dropout of the first and without touching running statistics; so does `edge` at the
+updates that it measures. Its curvature is that of the gradients as the closure leaves them: do not clip there.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, final
 from weakref import proxy
@@ -29,20 +30,20 @@ from torch.optim import Optimizer
 from calando.errors import UsageError
 from calando.loops.attach import note_driven
 from calando.loops.reported_rate import ReportedRate
+from calando.loops.session_hooks import SessionHooks
 from calando.loops.step_hooks import StepHooks
-from calando.loops.updates import Updates
 from calando.methods import find_method
 from calando.methods.installed import check_installed
 from calando.range_test.loss import moved
 from calando.records import StrategySpec
 from calando.schedules.checks import quote
+from calando.schedules.span import Horizon
 from calando.sizes import check_rate
-from calando.strategy import read_strategy
-from calando.strategy.strategies import at_rate
+from calando.strategy import at_rate, bind, read_strategy
 from calando.tasks.chance import Chance, chance_of
 from calando.training.batch_norm import gathering_statistics
-from calando.training.evaluated import BATCHES
-from calando.training.lent import lending, undisturbed_loader
+from calando.training.evaluate import BATCHES
+from calando.training.lent import undisturbed_loader
 
 __all__ = ["Following", "follow"]
 
@@ -74,7 +75,7 @@ def follow(
 
     Raises:
         UsageError: a strategy that is none, has no rate, or does not fit the horizon or the network; a package that is
-            not installed; an automatic warmup (`edge`), which only calando's own loop measures.
+            not installed.
 
     >>> import torch, calando
     >>> x, y = torch.randn(64, 1, 4, 4), torch.arange(64) % 2
@@ -109,7 +110,7 @@ class Following:
         scheduler: for a framework that expects one: it reports the rates that are used, and sets none.
     """
 
-    __slots__ = ("__weakref__", "_chance", "_method", "_updates", "network", "optimizer", "scheduler", "strategy")
+    __slots__ = ("__weakref__", "_chance", "_hooks", "_session", "network", "optimizer", "scheduler", "strategy")
 
     def __init__(
         self,
@@ -124,40 +125,32 @@ class Following:
         if strategy.horizon:
             raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps says it")
         self.network, self.strategy = network, strategy
-        self._method = find_method(strategy.method)
         check_installed([strategy])
-        options = self._method.settle(strategy.options)
-        groups = self._method.groups.split(network, options)
-        self.optimizer: Optimizer = self._method.build(groups, self._rate(lr), options)
+        rate = _rate(strategy, lr)
+        bound = bind(strategy, Horizon(total_steps, steps_per_epoch))
+        self.optimizer: Optimizer = bound.optimizer(network, lr=rate)
         # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
-        self._updates = Updates(
-            network,
-            proxy(self.optimizer),
-            strategy,
-            chance=chance.loss if isinstance(chance, Chance) else chance,
-            total_steps=total_steps,
-            steps_per_epoch=steps_per_epoch,
-        )
+        known = chance.loss if isinstance(chance, Chance) else chance
+        self._hooks = hooks = SessionHooks(network, proxy(self.optimizer), bound, chance=known)
+        self._session = session = hooks.session
         self._chance = chance if isinstance(chance, Chance) else None
         note_driven(self.optimizer)
-        updates = self._updates
         StepHooks(
             self.optimizer,
-            before=updates.before,
-            after=updates.after,
-            rates=lambda: updates.rates,
-            initialise=updates.initialise,
+            before=hooks.before,
+            after=hooks.after,
+            rates=lambda: hooks.rates,
+            initialise=hooks.initialise,
         )
-        self.optimizer.register_state_dict_post_hook(self._updates.save)
-        self.optimizer.register_load_state_dict_pre_hook(self._updates.check)
-        self.optimizer.register_load_state_dict_post_hook(self._updates.load)
-        updates = self._updates
+        self.optimizer.register_state_dict_post_hook(hooks.save)
+        self.optimizer.register_load_state_dict_pre_hook(hooks.check)
+        self.optimizer.register_load_state_dict_post_hook(hooks.load)
         self.scheduler = ReportedRate(
             self.optimizer,
-            next_step=lambda: updates.step,
-            write=updates.write_ahead,
-            next_lrs=updates.next_lrs,
-            base_lrs=updates.base_lrs,
+            next_step=lambda: session.step,
+            write=hooks.write_ahead,
+            next_lrs=session.next_rates,
+            base_lrs=lambda: list(session.driver.base_values["lr"]),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -174,26 +167,26 @@ class Following:
     @property
     def step(self) -> int:
         """Updates made so far; the next one is update number `step`. A rollback takes some back."""
-        return self._updates.step
+        return self._session.step
 
     @property
     def done(self) -> bool:
         """All updates were made, or training ended early: see `stopped`."""
-        return self._updates.step >= self._updates.total_steps or self.stopped is not None
+        return self._session.step >= self._hooks.total_steps or self.stopped is not None
 
     @property
     def stopped(self) -> str | None:
         """Why training ended early, or None: a rollback gave up, or weights were not finite where `observe` looked."""
-        return self._updates.stopped
+        return self._session.stopped
 
     @property
     def events(self) -> tuple[str, ...]:
         """What controllers did, in sentences, oldest first."""
-        return tuple(self._updates.events)
+        return tuple(self._hooks.events)
 
     def get_last_lr(self) -> list[float]:
         """Each group's present rate."""
-        return self._updates.get_last_lr()
+        return self._hooks.get_last_lr()
 
     def observe(
         self,
@@ -229,8 +222,7 @@ class Following:
         ('rate multiplied by 0.5: no progress on validation loss 0.5 for 1 step',)
         """
         batch_chance = None if targets is None else self._chance_of(targets)
-        return self._updates.observe(
-            self.optimizer,
+        return self._hooks.observe(
             loss=loss,
             validation_loss=validation_loss,
             validation_score=validation_score,
@@ -275,67 +267,57 @@ class Following:
             raise UsageError(f"evaluated: most must be a whole number from 1, got {most!r}")
         if forward is not None and not callable(forward):
             raise UsageError(f"evaluated: forward must be called with (network, batch), got {forward!r}")
+        layers, session = self._hooks.gathered, self._session
+        if layers and batches is None and session.others_evaluated and not session.evaluating:
+            raise UsageError(
+                "the network has batch normalisation, and its statistics are of other weights than those evaluated; "
+                "pass training batches: evaluated(loader)"
+            )
+
+        def recalibrate() -> None:
+            if layers:
+                assert batches is not None
+                _recalibrate(self.network, layers, islice(undisturbed_loader(batches), most), forward or _forward)
+
         modes = [(module, module.training) for module in self.network.modules()]
         try:
-            # Within another evaluation the weights to judge are there already.
-            other = self._updates.others_evaluated and not self._updates.evaluating
-            with self._others(batches, forward or _forward, most) if other else nullcontext():
+            with session.evaluated(recalibrate, source=batches):
                 self.network.eval()
                 yield
         finally:
             for module, training in modes:
                 module.training = training
 
-    @contextmanager
-    def _others(self, batches: Iterable[Any] | None, forward: Forward, most: int) -> Iterator[None]:
-        """Meanwhile the network holds other weights than those trained."""
-        needed = bool(self._updates.gathered)
-        if needed and batches is None:
-            raise UsageError(
-                "the network has batch normalisation, and its statistics are of other weights than those evaluated; "
-                "pass training batches: evaluated(loader)"
-            )
-        switching: Any = self.optimizer  # has eval() and train() where its method says so
-        # Not the network itself: what the user notes on it meanwhile stays.
-        with lending([*self.network.parameters(), *self.network.buffers()], source=batches):
-            self._updates.evaluating = True
-            try:
-                if self._method.eval_mode:
-                    switching.eval()
-                if self._updates.average is not None:
-                    self._updates.average.put_in()
-                if needed:
-                    assert batches is not None
-                    self._recalibrate(batches, forward, most)
-                yield
-            finally:
-                self._updates.evaluating = False
-                if self._method.eval_mode:
-                    switching.train()
 
-    def _recalibrate(self, batches: Iterable[Any], forward: Forward, most: int) -> None:
-        device = next(self.network.parameters()).device
-        taken = 0
-        with gathering_statistics(self.network, self._updates.gathered):
-            for batch in islice(undisturbed_loader(batches), most):
-                forward(self.network, moved(batch, device))
-                taken += 1
-        if not taken:
-            raise UsageError("batch normalisation's statistics need training batches, and there was none")
+def _rate(strategy: StrategySpec, given: float | None) -> float:
+    rate = strategy.lr if given is None else given
+    if rate is None:
+        method = find_method(strategy.method)
+        raise UsageError(
+            f"{strategy.name} leaves its rate to trials; pass lr=, from calando.find_lr or `calando compare` "
+            f"(usual for {method.name}: {method.usual_rate:g})"
+        )
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        raise UsageError(f"lr must be a positive finite number, got {quote(rate)}")
+    rate = check_rate("lr", rate)
+    at_rate(strategy, rate)
+    return rate
 
-    def _rate(self, given: float | None) -> float:
-        rate = self.strategy.lr if given is None else given
-        if rate is None:
-            usual = f"{self._method.usual_rate:g}"
-            raise UsageError(
-                f"{self.strategy.name} leaves its rate to trials; pass lr=, from calando.find_lr or `calando compare` "
-                f"(usual for {self._method.name}: {usual})"
-            )
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-            raise UsageError(f"lr must be a positive finite number, got {quote(rate)}")
-        rate = check_rate("lr", rate)
-        at_rate(self.strategy, rate)
-        return rate
+
+def _recalibrate(
+    network: nn.Module,
+    layers: Collection[nn.modules.batchnorm._BatchNorm],
+    batches: Iterable[Any],
+    forward: Forward,
+) -> None:
+    device = next(network.parameters()).device
+    taken = 0
+    with gathering_statistics(network, layers):
+        for batch in batches:
+            forward(network, moved(batch, device))
+            taken += 1
+    if not taken:
+        raise UsageError("batch normalisation's statistics need training batches, and there was none")
 
 
 def _chance(given: object) -> float | Chance | None:

@@ -34,7 +34,7 @@ from calando.sizes import LEAST, check_products, check_size
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-__all__ = ["BETAS", "AddedAt", "Driver", "Noticed", "check_added_at", "group_name"]
+__all__ = ["BETAS", "AddedAt", "Driver", "Noticed", "check_added_at", "group_name", "was_skipped"]
 
 Group = dict[str, Any]
 
@@ -488,6 +488,12 @@ def check_added_at(value: str) -> None:
     """
     if value not in get_args(AddedAt):
         raise UsageError(f"added_at must be {' or '.join(map(repr, get_args(AddedAt)))}, got {value!r}")
+
+
+def was_skipped(optimizer: Optimizer) -> bool:
+    """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
+    infinite = getattr(optimizer, "found_inf", None)
+    return infinite is not None and bool(infinite.item())
 
 
 def group_name(group: Mapping[str, Any], index: int) -> str:

@@ -7,7 +7,7 @@ goes on with the batches that follow. Only the rate is swept: the strategy's sch
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from calando.range_test.loss import LentLoss
 from calando.range_test.update import LentUpdate
 from calando.records import RunSpec
 from calando.tasks.workload import Workload
-from calando.training.lane import holding_lane, seed_step
+from calando.training.lane import holding_lane, run_network, seed_step
 from calando.training.lent import lending
 from calando.training.state import start
 
@@ -42,23 +42,19 @@ def find_for_run(
     """
     workload = workload.fresh()
     lane, parts = spec.lane, spec.workload.accumulate
-    layout = torch.channels_last if lane.channels_last else torch.contiguous_format
-    device = torch.device(lane.device)
 
     def forward(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
-            outputs = network(batch[0].contiguous(memory_format=layout))
-        return workload.loss(outputs.float(), batch[1])
+        return workload.loss(run_network(network, batch[0], lane).float(), batch[1])
 
     with holding_lane(lane):
         state = start(spec, workload)
         update = LentUpdate(
             loss=LentLoss(model=state.network, forward=forward, chance=workload.chance_loss),
             optimizer=state.optimizer,
-            device=device,
+            device=torch.device(lane.device),
             accumulate=parts,
             clip_norm=spec.workload.clip_norm,
-            closure=state.method.closure,
+            closure=state.session.closure,
         )
         with lending(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
             return find_ranges(update, batches, start_again, asked=asked or Asked(), progress=progress)

@@ -27,6 +27,7 @@ from calando.range_test.stops import begins_too_high, stop_reason
 from calando.range_test.update import LentUpdate, Reading
 from calando.schedules import Schedule, constant, exponential, per_group
 from calando.schedules.span import Horizon
+from calando.training.session import Session
 
 __all__ = ["Sweep", "hold_rate", "measure_curves"]
 
@@ -138,10 +139,10 @@ def hold_rate(
         UsageError: a batch that is not finite whatever the rate.
     """
     index, base = _driven(update, group)
-    driver = _driver(update, constant(rate / base), group, horizon=steps)
+    session = update.session(_of_group(constant(rate / base), group), horizon=Horizon(steps))
     losses: list[float] = []
     while len(losses) < steps and (not losses or math.isfinite(losses[-1])):
-        reading = _update_at(update, batches, driver, len(losses), index)
+        reading = _update(update, batches, session, index)
         losses.append(reading.loss if reading.finite else math.nan)
         tick()
         if not reading.finite:
@@ -163,10 +164,10 @@ def _one(
     index, base = _driven(update, group)
     last = sweep.most - 1
     low, top = sweep.rates(sweep.most)[[0, last]] / base
-    driver = _driver(update, exponential(float(low), float(top)), group, horizon=last)
+    session = update.session(_of_group(exponential(float(low), float(top)), group), horizon=Horizon(last))
     losses: list[float] = []
     for step in range(sweep.most):
-        reading = _update_at(update, batches, driver, step, index)
+        reading = _update(update, batches, session, index)
         tick()
         if not reading.finite and step == 0:
             what = "its gradient" if math.isfinite(reading.loss) else "the loss"
@@ -186,10 +187,10 @@ def _one(
     return np.array(losses), None
 
 
-def _update_at(update: LentUpdate, batches: Iterator[Any], driver: Driver, step: int, index: int) -> Reading:
-    driver.write(step)
-    reading = update(batches)
-    written, found = driver.values(step)["lr"][index], float(update.optimizer.param_groups[index]["lr"])
+def _update(update: LentUpdate, batches: Iterator[Any], session: Session, index: int) -> Reading:
+    written = session.driver.values(session.step)["lr"][index]
+    reading = update.make(session, batches)
+    found = float(update.optimizer.param_groups[index]["lr"])
     if not math.isclose(written, found, rel_tol=1e-3):
         raise UsageError(
             f"the rate was set to {written:g}, and something else made it {found:g}: a scheduler that drives this "
@@ -205,6 +206,5 @@ def _driven(update: LentUpdate, group: str | None) -> tuple[int, float]:
     return index, driver.base_values["lr"][index]
 
 
-def _driver(update: LentUpdate, schedule: Schedule, group: str | None, *, horizon: int) -> Driver:
-    told = schedule if group is None else per_group({group: schedule}, others=1)
-    return Driver(update.optimizer, schedules={"lr": told}, horizon=Horizon(horizon))
+def _of_group(schedule: Schedule, group: str | None) -> Schedule:
+    return schedule if group is None else per_group({group: schedule}, others=1)

@@ -1,4 +1,4 @@
-"""One update of a network that is lent: batches -> loss -> gradients -> optimizer, as its owner's own loop would.
+"""Updates of a network that is lent: batches -> loss -> gradients -> a session's step, as its owner's own loop would.
 
 loss  = mean over `accumulate` batches of the loss before the update, averaged over the ranks
 scale, clip, update     through the gradient scaler, where there is one, and `clip_norm`
@@ -21,8 +21,11 @@ from torch.optim import Optimizer
 from calando.errors import CalandoError, UsageError
 from calando.methods import Closure
 from calando.range_test.loss import LentLoss, moved
+from calando.schedules import Schedule
+from calando.schedules.span import Horizon
 from calando.strategy.strategy_checks import check_clipping
 from calando.training.finite import all_finite
+from calando.training.session import Session
 
 __all__ = ["LentUpdate", "Reading"]
 
@@ -46,7 +49,7 @@ class Reading:
 @final
 @dataclass(kw_only=True)
 class LentUpdate:
-    """Calling it makes one update with the rates that the optimizer holds.
+    """Updates of what is lent, each a session's on the next batches.
 
     Args:
         loss: of a batch; where its network is or holds a DistributedDataParallel, the ranks agree.
@@ -89,32 +92,41 @@ class LentUpdate:
                 f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
             )
 
-    def __call__(self, batches: Iterator[Any]) -> Reading:
+    def session(self, schedule: Schedule, *, horizon: Horizon) -> Session:
+        """A new session on what is lent, whose rates follow a schedule."""
+        return Session(
+            self.loss.model, self.optimizer, schedules={"lr": schedule}, horizon=horizon, closure=self.closure
+        )
+
+    def make(self, session: Session, batches: Iterator[Any]) -> Reading:
         """One update if all is finite, otherwise none.
 
         Raises:
             UsageError: a loss that is no scalar or has no gradient, or a batch that does not fit.
         """
-        drawn = self.drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
-        self.batches += len(drawn)
+        session.begin()
+        self.drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
+        self.batches += len(self.drawn)
         self.optimizer.zero_grad(set_to_none=True)
-        reading = self._gradients(drawn)
+        reading = self._gradients()
         for _ in range(MOST_HALVINGS):
             if reading.finite or not math.isfinite(reading.loss) or not self._scaling() or self._scale() <= 1:
                 break
             # Half precision overflowed: the scaler makes no update but lowers its scale, and the batches come again.
-            self._apply()
+            assert self.scaler is not None
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
             self.optimizer.zero_grad(set_to_none=True)
-            reading = self._gradients(drawn)
+            reading = self._gradients()
         if reading.finite:
-            self._step(drawn, reading.loss)
+            self._step(session, reading.loss)
         self.optimizer.zero_grad(set_to_none=True)
         return reading
 
     def look_again(self) -> Reading:
         """Loss and gradients of the last batches at the weights as they are; nothing is updated."""
         self.optimizer.zero_grad(set_to_none=True)
-        reading = self._gradients(self.drawn)
+        reading = self._gradients()
         self.optimizer.zero_grad(set_to_none=True)
         return reading
 
@@ -122,13 +134,13 @@ class LentUpdate:
         """Whether all weights are, on every rank."""
         return self._agreed(Reading(0.0, finite=all_finite(self._parameters))).finite
 
-    def _gradients(self, drawn: list[Any]) -> Reading:
+    def _gradients(self) -> Reading:
         """The loss, and gradients as the optimizer is to have them."""
         total = 0.0
-        for place, batch in enumerate(drawn):
+        for place, batch in enumerate(self.drawn):
             with ExitStack() as stack:
                 stack.enter_context(torch.enable_grad())
-                if self._ranks is not None and place + 1 < len(drawn):
+                if self._ranks is not None and place + 1 < len(self.drawn):
                     stack.enter_context(self._ranks.no_sync())
                 with nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast):
                     loss = self.loss(batch)
@@ -159,35 +171,20 @@ class LentUpdate:
         loss, bad = both.tolist()
         return Reading(loss / dist.get_world_size(group), finite=bad == 0)
 
-    def _step(self, drawn: list[Any], loss: float) -> None:
-        if self.closure == "none":
-            self._apply()
-            return
-
-        def closure() -> float:
-            if self.closure == "loss":
-                return loss
-            self.optimizer.zero_grad(set_to_none=True)
-            return self._gradients(drawn).loss
-
+    def _step(self, session: Session, loss: float) -> None:
         try:
-            self.optimizer.step(closure)
+            session.make_step(loss, lambda: self._gradients().loss, scaler=self.scaler)
         except CalandoError:
             raise
         except Exception as error:
+            if self.closure == "none":
+                raise
             name, told = type(self.optimizer).__name__, " ".join(str(error).split())
             raise UsageError(
                 f"{name}.step cannot be called with a closure that works loss and gradient out and returns the loss "
                 f"({type(error).__name__}: {told}); a range test knows no other way, so test the optimizer that it is "
                 "built on"
             ) from error
-
-    def _apply(self) -> None:
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
 
     def _scaling(self) -> bool:
         return self.scaler is not None and self.scaler.is_enabled()

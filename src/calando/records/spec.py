@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,9 @@ from pydantic import (
 )
 
 from calando.errors import UsageError, is_plain
+
+if TYPE_CHECKING:
+    from calando.schedules.span import Horizon
 
 __all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
 
@@ -315,6 +318,13 @@ class RunSpec(Spec):
         """The base rate."""
         assert self.strategy.lr is not None
         return self.strategy.lr
+
+    @property
+    def horizon(self) -> Horizon:
+        """What lengths are measured against."""
+        from calando.schedules.span import Horizon
+
+        return Horizon(self.steps, self.steps_per_epoch)
 
     def canonical(self) -> str:
         """As for every spec, but blind to the names of strategy and workload: equal training is one run."""

@@ -3,15 +3,17 @@
 Importing it needs no torch.
 """
 
+from calando.strategy.bound import BoundStrategy, bind
 from calando.strategy.presets import DEFAULT_STRATEGIES, PRESETS, Preset
-from calando.strategy.strategies import bind_strategy, parse_strategy, read_strategy, strategy_curves
+from calando.strategy.strategies import at_rate, parse_strategy, read_strategy
 
 __all__ = [
     "DEFAULT_STRATEGIES",
     "PRESETS",
+    "BoundStrategy",
     "Preset",
-    "bind_strategy",
+    "at_rate",
+    "bind",
     "parse_strategy",
     "read_strategy",
-    "strategy_curves",
 ]

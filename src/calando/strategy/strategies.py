@@ -19,27 +19,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from calando.controllers import Controller
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
 from calando.records import StrategySpec
 from calando.records.horizon import horizon_text
-from calando.schedules import Call, Curve, Schedule, parse, parse_call, split_pipe
+from calando.schedules import Call, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
 from calando.schedules.span import Horizon
 from calando.sizes import check_rate
-from calando.strategy.averaging import Average
-from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, average_of, call_text, called, controller_of
+from calando.strategy.bound import bind
+from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, call_text, called
 from calando.strategy.presets import PRESETS
 from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
 from calando.strategy.strategy_file import read_fields
 
-__all__ = ["at_rate", "bind_average", "bind_strategy", "parse_strategy", "read_strategy", "strategy_curves"]
+__all__ = ["at_rate", "parse_strategy", "read_strategy"]
 
 HORIZON = "horizon"
 
 # Anything wrong with a part's own numbers shows on a long horizon too.
-_LONG = {"steps": 10**9, "steps_per_epoch": 10**3}
+_LONG = Horizon(10**9, 10**3)
 
 _NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
 _KEYED = re.compile(r"\s*([a-z_][a-z_0-9]*)\s*:\s*")
@@ -134,62 +133,8 @@ def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategyS
     'sgd(lr=0.1) | cosine(1, 0)'
     """
     rate = check_rate(what, lr)
-    check_scheduled_rate(rate, strategy_curves(strategy, **_LONG)["lr"])
+    check_scheduled_rate(rate, bind(strategy, _LONG).curves["lr"])
     return strategy.at_rate(rate)
-
-
-def bind_strategy(
-    strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None
-) -> tuple[dict[str, Schedule], tuple[Controller, ...]]:
-    """A strategy's schedules, for the driver to bind to its groups, and its controllers, bound to a horizon.
-
-    The rate always has a schedule.
-
-    Raises:
-        UsageError: a controller that does not fit the horizon.
-    """
-    texts = {"lr": "constant(1)", **strategy.schedules}
-    schedules = {key: parse(text) for key, text in texts.items()}
-    horizon = Horizon(steps, steps_per_epoch)
-    return schedules, tuple(controller_of(text, horizon) for text in strategy.controllers)
-
-
-def bind_average(strategy: StrategySpec, *, steps: int, steps_per_epoch: int | None) -> Average | None:
-    """A strategy's weight average, bound to a horizon; None where it has none.
-
-    Raises:
-        UsageError: it does not fit the horizon.
-
-    >>> bind_average(parse_strategy("sgd | ema(decay=0.99)"), steps=100, steps_per_epoch=10)
-    Average(kind='ema', decay=0.99, start=0, every=1)
-    """
-    return average_of(strategy.average, Horizon(steps, steps_per_epoch)) if strategy.average else None
-
-
-def strategy_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> dict[str, tuple[Curve, ...]]:
-    """The different curves that a strategy's parameter groups follow, by hyper-parameter.
-
-    Raises:
-        UsageError: a schedule that does not fit the horizon, or names a group that there will not be.
-
-    >>> text = "sgd(lr=0.1, weight_decay=0.1) | per_group({'no_decay': 2}, others=1)"
-    >>> [curve(0) for curve in strategy_curves(parse_strategy(text), steps=10, steps_per_epoch=1)["lr"]]
-    [1.0, 2.0]
-    """
-    schedules, _ = bind_strategy(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
-    method = find_method(strategy.method)
-    names = method.groups.names(method.settle(strategy.options))
-    for key, schedule in schedules.items():
-        for name in schedule.group_names:
-            if name not in names:
-                raise UnknownName(f"parameter group in the schedule of {key}", name, names)
-    return {
-        key: tuple(
-            one.bind(steps, steps_per_epoch=steps_per_epoch)
-            for one in dict.fromkeys(schedule.for_group(name) for name in names)
-        )
-        for key, schedule in schedules.items()
-    }
 
 
 def _schedule(body: str, place: int, text: str) -> Schedule:
@@ -260,11 +205,9 @@ def _checked(fields: Mapping[str, Any]) -> StrategySpec:
         first = error.errors()[0]
         raise UsageError(f"strategy {fields['name']!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     check_parts(strategy, method, settled)
-    curves = strategy_curves(strategy, **_LONG)
+    curves = bind(strategy, _LONG).curves
     check_rate_curves(method, curves["lr"])
     if strategy.lr is not None:
         check_rate(f"{method.name}: lr", strategy.lr)
         check_scheduled_rate(strategy.lr, curves["lr"])
-    bind_strategy(strategy, **_LONG)
-    bind_average(strategy, **_LONG)
     return strategy

@@ -19,9 +19,9 @@ from calando.methods.installed import check_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
 from calando.schedules import Span
+from calando.schedules.span import Horizon
 from calando.sizes import check_products
-from calando.strategy import read_strategy, strategy_curves
-from calando.strategy.strategies import at_rate, bind_average
+from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
 from calando.study.lengths import at_lengths, cadence
 from calando.study.limits import GIVEN, MOST_THREADS, Budget, Machine
@@ -212,8 +212,7 @@ def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, 
     if workload.clip_norm is not None:
         method = find_method(strategy.method)
         check_clipping(method.name, method.closure)
-    bind_average(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
-    for key, curves in strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch).items():
+    for key, curves in bind(strategy, Horizon(steps, steps_per_epoch)).curves.items():
         values = np.concatenate([curve.sample() for curve in curves])
         if key == "lr" and strategy.lr is not None:
             check_products(key, strategy.lr, values)

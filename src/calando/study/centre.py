@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from calando.analysis import log_grid
 from calando.methods import find_method
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
-from calando.strategy import strategy_curves
+from calando.schedules.span import Horizon
+from calando.strategy import bind
 from calando.strategy.controllers_text import called
 
 __all__ = ["centre_grids", "centre_of", "is_centred", "range_run", "range_runs"]
@@ -66,20 +67,19 @@ def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySp
         found = centre_of(
             strategy,
             ranges[_range_run(study, strategy).digest()],
-            steps=study.steps_of(strategy),
-            steps_per_epoch=study.steps_per_epoch,
+            Horizon(study.steps_of(strategy), study.steps_per_epoch),
         )
         grids[name] = grid if found.lr is None else log_grid(found.lr, grid[-1] / grid[0], len(grid))
         centres[name] = found
     return study.model_copy(update={"rate_grids": grids, "centres": centres})
 
 
-def centre_of(strategy: StrategySpec, found: RangeRecord, *, steps: int, steps_per_epoch: int) -> Centre:
+def centre_of(strategy: StrategySpec, found: RangeRecord, horizon: Horizon) -> Centre:
     """What a range test says of the base rate of a strategy."""
-    curves = strategy_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch)["lr"]
+    curves = bind(strategy, horizon).curves["lr"]
     highest = max(float(curve.sample().max()) for curve in curves)
     cut = any(called(text) == "plateau" for text in strategy.controllers)
-    decays = cut or all(curve(steps - 1) <= DECAYED * highest for curve in curves)
+    decays = cut or all(curve(horizon.total_steps - 1) <= DECAYED * highest for curve in curves)
     said = found.decayed if decays else found.constant
     if said is None or found.doubts:
         return Centre(lr=None, doubts=found.doubts, updates=found.updates, seconds=found.seconds)

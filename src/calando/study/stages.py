@@ -24,11 +24,9 @@ from typing import final
 
 import numpy as np
 
-from calando.methods import find_method
 from calando.records import RunSpec
 from calando.records.family import RunFamily
-from calando.strategy import strategy_curves
-from calando.strategy.strategies import bind_average, bind_strategy
+from calando.strategy import bind
 
 __all__ = ["LEAST_SHARED", "Fork", "RunPath", "StageTree", "part_at"]
 
@@ -64,22 +62,19 @@ class RunPath:
         self._family = RunFamily(spec)
         self.spec, self.digest = self._family.run(0), self._family.digest(0)
         strategy = spec.strategy
-        method = find_method(strategy.method)
-        options = method.settle(strategy.options)
-        where = {"steps": spec.steps, "steps_per_epoch": spec.steps_per_epoch}
-        schedules, controllers = bind_strategy(strategy, **where)
-        curves = strategy_curves(strategy, **where)
-        names = method.groups.names(options)
+        bound = bind(strategy, spec.horizon)
+        method, curves = bound.method, bound.curves
+        names = method.groups.names(dict(bound.options))
         self.steps = spec.steps
         known = {
             "workload": spec.workload.model_dump(),
             "lane": spec.lane.model_dump(),
             "method": method.name,
-            "options": options,
+            "options": dict(bound.options),
             "base": spec.lr if method.keeps_base else None,
-            "scheduled": sorted(schedules),
-            "controllers": repr(controllers),
-            "average": repr(bind_average(strategy, **where)),
+            "scheduled": sorted(bound.schedules),
+            "controllers": repr(bound.controllers),
+            "average": repr(bound.average),
             "steps_per_epoch": spec.steps_per_epoch,
             "evaluate_every": spec.evaluate_every,
             "skips": spec.skips,
@@ -90,7 +85,7 @@ class RunPath:
             for key in sorted(curves)
         }
         # One column a hyper-parameter and group; groups that follow one schedule share the array.
-        self.columns = tuple(sampled[key][schedules[key].for_group(name)] for key in sampled for name in names)
+        self.columns = tuple(sampled[key][bound.schedules[key].for_group(name)] for key in sampled for name in names)
         self._pasts: dict[int, str] = {}
 
     def run_digest(self, seed: int) -> str:

@@ -20,12 +20,11 @@ from calando.errors import CalandoError
 from calando.records import RunSpec
 from calando.study.stages import RunPath, part_at
 from calando.tasks.workload import Workload
-from calando.training.capture import capture
 from calando.training.checkpoint import Place, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.state import TrainState, start
+from calando.training.state import TrainState, capture, start
 
 __all__ = ["difference_when_forked", "difference_when_repeated", "quick_doubt", "thorough_doubt"]
 

@@ -5,7 +5,7 @@
 
 n counts the weights averaged before; the first is taken as it is. d_n lets the first averages forget the beginning
 sooner, as in TensorFlow's and timm's averages. Averages are float32 or better. Statistics of batch normalisation are
-not averaged: they are worked out anew for the averaged weights (`calando.training.evaluated`).
+not averaged: they are gathered again for the averaged weights (`calando.training.evaluate`).
 
 Sources: Polyak & Juditsky 1992; Izmailov et al. 2018 (SWA).
 """

@@ -28,8 +28,8 @@ from safetensors import SafetensorError
 from calando.errors import CorruptFile
 from calando.records.files import noticing_full_disk, write_atomically
 from calando.records.plain_file import read_plain
-from calando.training.capture import Capture, capture, of_network, put_back
-from calando.training.state import TrainState
+from calando.training.session import Kept, Position
+from calando.training.state import Captured, TrainState, capture, of_network, put_back
 
 __all__ = [
     "Place",
@@ -64,7 +64,8 @@ def save_checkpoint(state: TrainState, place: Place) -> None:
     """
     folder = place.folder
     taken = capture(state)
-    captures = {"": taken, **{f"kept{place}.": one for place, one in enumerate(state.kept)}}
+    kept = [one.memory for one in state.session.kept if isinstance(one.memory, Captured)]
+    captures = {"": taken, **{f"kept{place}.": one for place, one in enumerate(kept)}}
     tensors = {prefix + name: value for prefix, one in captures.items() for name, value in one.tensors.items()}
     if state.evaluated is not None:
         tensors |= {f"evaluated.{name}": value for name, value in state.evaluated.items()}
@@ -78,7 +79,7 @@ def save_checkpoint(state: TrainState, place: Place) -> None:
         "tensors": name,
         "sha256": digest,
         "state": taken.document,
-        "kept": [one.document for one in state.kept],
+        "kept": [one.document for one in kept],
     }
     sync = state.seconds > UNSYNCED_SECONDS
     write_atomically(folder / name, data, sync=sync)
@@ -188,8 +189,11 @@ def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, tor
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    put_back(state, Capture(tensors, document["state"]))
-    state.kept = [Capture(part(f"kept{place}."), kept) for place, kept in enumerate(document["kept"])]
+    put_back(state, Captured(state.session, tensors, document["state"]))
+    state.session.kept = [
+        Kept(Position.read(kept), Captured(state.session, part(f"kept{place}."), kept))
+        for place, kept in enumerate(document["kept"])
+    ]
     state.evaluated = part("evaluated.") or None
 
 

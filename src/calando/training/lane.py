@@ -15,17 +15,18 @@ import random
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from calando.errors import UsageError
 from calando.records import Lane
 from calando.tasks.generators import holding_generators
 
-__all__ = ["choose_lane", "describe_host", "holding_lane", "seed_step"]
+__all__ = ["choose_lane", "describe_host", "holding_lane", "run_network", "seed_step"]
 
 LARGE_IMAGE = 28
 
@@ -78,6 +79,22 @@ def holding_lane(lane: Lane) -> Iterator[None]:
             torch.set_num_threads(threads)
             torch.set_deterministic_debug_mode(deterministic)
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
+
+
+def run_network(network: nn.Module, images: torch.Tensor, lane: Lane) -> torch.Tensor:
+    """A forward pass in a lane's layout and precision, on its device.
+
+    Args:
+        images: float32[n, channels, height, width], anywhere.
+
+    Returns:
+        What the network returns, in whichever precision it does.
+    """
+    layout = torch.channels_last if lane.channels_last else torch.contiguous_format
+    device = torch.device(lane.device)
+    with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
+        outputs: torch.Tensor = network(images.to(device).contiguous(memory_format=layout))
+    return outputs
 
 
 def seed_step(seed: int, step: int) -> None:

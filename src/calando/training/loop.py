@@ -1,14 +1,12 @@
 """The loop: `advance` makes updates, `execute` makes a whole run. A run is a function of its spec and lane.
 
-Update t, for t = 0, 1, …:
-    rates      the driver writes  base * schedule(t) * controllers' multipliers
-    batch      samples and augmentation are functions of (seed, t), and of the batches that a rewind left out
-    gradient   mean over `accumulate` micro-batches
-    watch      a loss that is not finite changes no weight; weights, outputs and losses are looked at where evaluated
-    update     optimizer.step() along the gradient, clipped to `clip_norm`, with what the method wants of it; the
-               average takes it in
-    evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluated`
-    answer     controllers see the loss and the evaluation; one of them may ask to go back: `calando.training.rewind`
+Update t, for t = 0, 1, …, is a session's (`calando.training.session`) on a batch of the task:
+    begin      the driver writes  base * schedule(t) * controllers' multipliers
+    batch      samples and augmentation are functions of (seed, t), and of the batches that going back left out
+    gradient   mean over `accumulate` micro-batches; a loss that is not finite changes no weight
+    make_step  along the gradient, clipped to `clip_norm`; the average takes the weights in
+    evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluate`
+    answer     controllers see the loss and the evaluation; one of them may go back: `take_back`
 """
 
 from __future__ import annotations
@@ -22,18 +20,15 @@ import numpy as np
 import torch
 
 from calando.controllers import Observation
-from calando.records import Evaluation, Event, Outcome, RunRecord, RunSpec
+from calando.records import Event, Outcome, RunRecord, RunSpec
 from calando.tasks.workload import Workload
+from calando.training.batch import Batch
 from calando.training.batch_norm import statistics_of
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
-from calando.training.evaluate import evaluate
-from calando.training.evaluated import BATCHES, evaluated_weights, others_evaluated
-from calando.training.finite import network_broken
+from calando.training.evaluate import BATCHES, evaluate_run
 from calando.training.foreign import Quiet
 from calando.training.lane import describe_host, holding_lane
-from calando.training.rewind import batch_index, keep, rewind
-from calando.training.state import TrainState, start
-from calando.training.update import Update
+from calando.training.state import TrainState, start, take_back
 
 __all__ = ["Interrupted", "advance", "execute"]
 
@@ -55,53 +50,38 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         until: at most `state.spec.steps`.
         watch: called after each update; True stops between two updates.
     """
-    spec = state.spec
-    chance = workload.chance_loss
+    spec, session = state.spec, state.session
     quiet = Quiet()
     while state.step < until and state.stopped is None:
         step = state.step
-        wants = [controller.wants(step) for controller in state.controllers]
-        if not state.kept and any(want.states for want in wants):
-            keep(state)
-        index = batch_index(state, step)
-        state.driver.write(step, multiplier=math.prod(state.multipliers))
-        update = Update(state, workload, quiet, index)
-        loss = update.gradient()
+        session.begin()
+        batch = Batch(state, workload, quiet, state.batch_index(step))
+        loss = batch.gradient()
         state.losses[step], state.rates[step] = loss, float(state.optimizer.param_groups[0]["lr"])
         if not math.isfinite(loss):
             state.optimizer.zero_grad(set_to_none=True)
-            _observe(state, Observation(step=step, loss=loss, chance=chance))
+            _answer(state, Observation(step=step, loss=loss, chance=workload.chance_loss))
             continue
-        dead = update.dead() if any(want.dead for want in wants) else None
-        slope = curvature = None
-        if any(want.curvature for want in wants):
-            slope, curvature = update.apply_measured()
-        else:
-            update.apply()
-        state.step += 1
-        if state.average is not None:
-            state.average.update(step)
+        session.make_step(loss, batch.again, clip=batch.clip)
         found, broken = None, ""
         if state.step % spec.evaluate_every == 0 or state.step == spec.steps:
-            found, broken = _evaluate(state, workload)
+            found, broken = evaluate_run(state, workload)
             state.evaluations.append(found)
-        _observe(
-            state,
-            Observation(
-                step=step,
-                loss=loss,
-                rate=float(state.rates[step]),
-                validation_loss=found.loss if found else None,
-                validation_score=found.score if found else None,
-                chance=chance,
-                batch_chance=None if chance is None else workload.chance.of_batch(update.labels),
-                dead=dead,
-                slope=slope,
-                curvature=curvature,
-                ahead=state.driver.values(step + 1)["lr"][0] if any(want.ahead for want in wants) else None,
-                broken=broken,
-            ),
+        observation = Observation(
+            step=step,
+            loss=loss,
+            rate=float(state.rates[step]),
+            validation_loss=found.loss if found else None,
+            validation_score=found.score if found else None,
+            chance=workload.chance_loss,
+            batch_chance=None if workload.chance_loss is None else workload.chance.of_batch(batch.labels),
+            dead=session.dead,
+            slope=session.slope,
+            curvature=session.curvature,
+            ahead=session.scheduled_ahead(),
+            broken=broken,
         )
+        _answer(state, observation)
         if watch is not None and watch(state):
             break
         quiet.begin()
@@ -189,56 +169,16 @@ def _first_pass(state: TrainState) -> bool:
     return all(event.kind != "rewind" or event.step < state.step for event in state.events)
 
 
-def _evaluate(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
-    """On the validation part; of an average, the weights that are trained as well. And what is not finite, or ""."""
-    lane, part = state.spec.lane, workload.validation
-    with evaluated_weights(state, workload) as others:
-        loss, score = evaluate(state.network, workload, part, lane=lane)
-        broken = _broken(state, loss, others=others)
-        if others and state.step == state.spec.steps:
-            state.evaluated = {name: value.clone() for name, value in state.network.state_dict().items()}
-    if not others:
-        return Evaluation(step=state.step, loss=loss, score=score), broken
-    if state.average is None:
-        return Evaluation(step=state.step, loss=loss, score=score), broken or network_broken(state.network)
-    raw_loss, raw_score = evaluate(state.network, workload, part, lane=lane)
-    looked = Evaluation(step=state.step, loss=loss, score=score, raw_loss=raw_loss, raw_score=raw_score)
-    return looked, broken or _broken(state, raw_loss, others=False)
-
-
-def _broken(state: TrainState, loss: float, *, others: bool) -> str:
-    """What is not finite of the weights that the network holds and their validation loss, in words, or ""."""
-    of = " of the evaluated weights" * others
-    if wrong := network_broken(state.network):
-        return wrong.replace("weights", "evaluated weights") if others else wrong
-    return "" if math.isfinite(loss) else f"validation loss{of} is {loss}"
-
-
-def _observe(state: TrainState, observation: Observation) -> None:
-    """What the controllers answer is done: multipliers, stops, states kept, a rewind."""
-    answers = []
-    for index, controller in enumerate(state.controllers):
-        state.controller_states[index], action = controller.respond(state.controller_states[index], observation)
-        answers.append(action)
-    asked = tuple(index for index, action in enumerate(answers) if action.rewind)
-    for index, action in enumerate(answers):
-        if not asked or index in asked:
-            state.multipliers[index] = action.multiplier
-        if action.event and action.stop is None:
-            state.events.append(Event(step=observation.step, kind="controller", text=action.event))
-    if asked:
-        multipliers = [state.multipliers[index] for index in asked]
-        rewind(state, offending=observation.step, asked=asked)
-        for index, multiplier in zip(asked, multipliers, strict=True):
-            state.multipliers[index] = multiplier
-        return
-    stops = [action.stop for action in answers if action.stop is not None]
-    if stops:
-        # The last controller's reason says most: Divergence, which every run carries, comes first.
-        state.stopped = stops[-1]
-        state.events.append(Event(step=observation.step, kind="diverged", text=stops[-1]))
-    if any(action.keep for action in answers):
-        keep(state)
+def _answer(state: TrainState, observation: Observation) -> None:
+    """The controllers answer, and what they did stands in the run's record."""
+    made = state.step
+    seen = ("loss",) if observation.validation_loss is None else ("loss", "validation_loss", "validation_score")
+    answer = state.session.answer(observation, seen=seen)
+    state.events += [Event(step=observation.step, kind="controller", text=text) for text in answer.events]
+    if answer.went_back:
+        take_back(state, made=made, offending=observation.step)
+    elif answer.stop is not None:
+        state.events.append(Event(step=observation.step, kind="diverged", text=answer.stop))
 
 
 def _record(state: TrainState, workload: Workload) -> RunRecord:
@@ -255,7 +195,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
             "the network died or never learned"
         )
         events.append(Event(step=state.step - 1, kind="died", text=text))
-    if state.evaluations and others_evaluated(state) and statistics_of(state.network):
+    if state.evaluations and state.session.others_evaluated and statistics_of(state.network):
         text = (
             f"batch-norm statistics were worked out anew from {BATCHES} training batches before each of "
             f"{len(state.evaluations)} evaluations"
@@ -272,7 +212,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         events=tuple(events),
         skips=tuple(state.skips),
         undone=state.undone,
-        second_passes=state.second_passes,
+        second_passes=state.session.second_passes,
         seconds=state.seconds,
         inherited=state.inherited,
         inherited_seconds=state.inherited_seconds,
@@ -301,6 +241,6 @@ def _at_chance(state: TrainState, workload: Workload) -> bool:
         return False
     steps = range(max(0, state.step - max(10, state.step // 20)), state.step)
     seed, losses = state.spec.seed, state.losses[steps.start : steps.stop].astype(np.float64)
-    labels = (workload.batch_labels(batch_index(state, step), seed=seed) for step in steps)
+    labels = (workload.batch_labels(state.batch_index(step), seed=seed) for step in steps)
     chance = np.array([workload.chance.of_batch(batch) for batch in labels])
     return bool(np.minimum(losses, 2 * chance).sum() >= CHANCE_MARGIN * chance.sum())

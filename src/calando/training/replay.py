@@ -13,7 +13,7 @@ import numpy as np
 from calando.errors import UsageError
 from calando.records import RunRecord, RunSpec
 from calando.schedules import constant, piecewise
-from calando.strategy.strategies import strategy_curves
+from calando.strategy import bind
 
 __all__ = ["replay_of"]
 
@@ -31,8 +31,7 @@ def replay_of(record: RunRecord) -> RunSpec:
         raise UsageError(
             f"the run ended at update {record.steps_done} of {spec.steps}; there is no whole run to replay"
         )
-    curves = strategy_curves(strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
-    if len(curves["lr"]) > 1:
+    if len(bind(strategy, spec.horizon).curves["lr"]) > 1:
         raise UsageError("its parameter groups had schedules of their own; one curve of rates cannot replay them")
     changes = np.flatnonzero(np.diff(record.rates)) + 1
     values = record.rates[[0, *changes]].tolist()

@@ -1,30 +1,33 @@
-"""The whole state of a run between two updates: everything `loop.advance` reads and writes."""
+"""The whole state of a run between two updates: a session, its trace, and what the run was charged.
+
+`capture` takes it down as tensors by name and a JSON document, and `put_back` makes it so again, the same to the bit.
+Checkpoints write both to a file (`calando.training.checkpoint`); states kept for going back are in memory, and in the
+checkpoint as well, so that a resumed run goes back to the same.
+
+What a controller takes back stays charged, and the batches seen since are left out:
+    batch of update t = batch (t + sum of n over skips (s, n) with s <= t) of the seed's order
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.controllers import Controller, Divergence
-from calando.controllers.base import State as ControllerState
-from calando.methods import Method, find_method
-from calando.methods.driver import Driver
+from calando.controllers import Divergence
+from calando.methods.own.memory import keep_types
 from calando.records import Evaluation, Event, RunSpec
-from calando.schedules.span import Horizon
-from calando.strategy.strategies import bind_average, bind_strategy
+from calando.strategy import bind
 from calando.tasks.workload import Workload
-from calando.training.average import RunningAverage
 from calando.training.lane import seed_step
+from calando.training.session import Position, Session
 
-if TYPE_CHECKING:
-    from calando.training.capture import Capture
-
-__all__ = ["TrainState", "start"]
+__all__ = ["Captured", "TrainState", "capture", "of_network", "put_back", "start", "take_back"]
 
 
 @dataclass
@@ -32,55 +35,63 @@ class TrainState:
     """A run in progress.
 
     Args:
-        step: updates made so far; the next update is number `step`.
+        session: the strategy at work on the network.
         losses, rates: [spec.steps], filled up to `step`.
-        controller_states, multipliers: one for each controller.
-        average: of the weights, evaluated instead of them; None: there is none.
         skips: (update, batches): from that update on, so many batches of the seed's order are left out.
-        undone: updates that a rewind took back.
-        second_passes: updates that took one, those taken back included.
-        kept: the last states worth coming back to, oldest first.
+        undone: updates that were taken back.
         evaluated: the network's state as last evaluated, where that is not what is trained.
-        stopped: why the run ended before its horizon, or None.
-        seconds: time spent so far, over all sessions.
+        seconds: time spent so far, over all sittings.
         inherited, inherited_seconds: updates as they are charged, and time, that another run spent and this one
             started from.
     """
 
     spec: RunSpec
-    method: Method
-    network: nn.Module
-    optimizer: Optimizer
-    driver: Driver
-    controllers: tuple[Controller, ...]
-    controller_states: list[ControllerState]
-    multipliers: list[float]
+    session: Session
     losses: np.ndarray
     rates: np.ndarray
-    step: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    average: RunningAverage | None = None
     skips: list[tuple[int, int]] = field(default_factory=list)
     undone: int = 0
-    second_passes: int = 0
-    kept: list[Capture] = field(default_factory=list)
     evaluated: dict[str, torch.Tensor] | None = None
-    stopped: str | None = None
     seconds: float = 0.0
     inherited: int = 0
     inherited_seconds: float = 0.0
 
     @property
+    def step(self) -> int:
+        """Updates made so far; the next update is number `step`."""
+        return self.session.step
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        return self.session.network
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The method's."""
+        return self.session.optimizer
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ended before its horizon, or None."""
+        return self.session.stopped
+
+    @property
     def charged(self) -> int:
         """Updates so far as `RunRecord.updates` counts them."""
-        return self.step + self.undone + self.second_passes
+        return self.step + self.undone + self.session.second_passes
 
     @property
     def seen(self) -> int:
         """Losses computed so far: one that is not finite was seen, though no update followed and the run ended."""
         ended_by_loss = self.stopped is not None and not np.isfinite(self.losses[self.step : self.step + 1]).all()
         return self.step + ended_by_loss
+
+    def batch_index(self, step: int) -> int:
+        """Which batch of the seed's order update `step` trains on."""
+        return step + sum(count for start, count in self.skips if start <= step)
 
 
 def start(spec: RunSpec, workload: Workload) -> TrainState:
@@ -89,8 +100,7 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
     Call it under `holding_lane`, which puts the global generators back.
     """
     seed_step(spec.seed, -1)
-    network = workload.build()
-    network = network.to(device=spec.lane.device)
+    network = workload.build().to(device=spec.lane.device)
     if spec.lane.channels_last:
         for parameter in network.parameters():
             if parameter.ndim == 4:
@@ -98,23 +108,146 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
                 # with them what they put out.
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
     network.train()
-    method = find_method(spec.strategy.method)
-    options: dict[str, Any] = method.settle(spec.strategy.options)
-    optimizer = method.build(method.groups.split(network, options), spec.lr, options)
-    average = bind_average(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
-    schedules, asked_for = bind_strategy(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)
-    controllers = (Divergence(), *asked_for)
+    bound = bind(spec.strategy, spec.horizon)
+    optimizer = bound.optimizer(network, lr=spec.lr)
+    session = Session.of(
+        bound, network, optimizer, controllers=(Divergence(), *bound.controllers), remember=capture_session
+    )
     return TrainState(
         spec=spec,
-        method=method,
-        network=network,
-        optimizer=optimizer,
-        driver=Driver(optimizer, schedules=schedules, horizon=Horizon(spec.steps, spec.steps_per_epoch)),
-        controllers=controllers,
-        controller_states=[controller.initial() for controller in controllers],
-        multipliers=[float(controller.initial().get("multiplier", 1.0)) for controller in controllers],
+        session=session,
         losses=np.zeros(spec.steps, np.float32),
         rates=np.zeros(spec.steps, np.float64),
-        average=None if average is None else RunningAverage(network, average),
         skips=list(spec.skips),
     )
+
+
+@final
+@dataclass(frozen=True)
+class Captured:
+    """A session, or a whole run, at one moment.
+
+    Args:
+        session: it is put back into.
+        tensors: "network.NAME", "optimizer.INDEX.KEY", "average.NAME"; of a run also "trace.losses" and "trace.rates".
+            Copies.
+        document: everything else, JSON-able; read only.
+    """
+
+    session: Session
+    tensors: Mapping[str, torch.Tensor]
+    document: Mapping[str, Any]
+
+    def put_back(self) -> None:
+        """Weights, optimizer's state and average.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError, IndexError: they are of something else, or damaged.
+        """
+        session, tensors, optimizer = self.session, self.tensors, self.document["optimizer"]
+        session.network.load_state_dict(of_network(tensors))
+        saved: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in optimizer["plain"].items()}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".", 2)
+                saved.setdefault(int(index), {})[key] = value.clone()
+        groups = [{k: tuple(v) if k == "betas" else v for k, v in g.items()} for g in optimizer["groups"]]
+        of_optimizer = {"state": saved, "param_groups": groups}
+        session.optimizer.load_state_dict(of_optimizer)
+        keep_types(session.optimizer, of_optimizer)
+        for parameter in [p for group in session.optimizer.param_groups for p in group["params"]]:
+            entries = session.optimizer.state.get(parameter, {})
+            for key, value in entries.items():
+                # Fused kernels walk memory: a buffer must have its parameter's layout, which the file does not keep.
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                    entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        if session.average is not None:
+            for name, value in session.average.tensors.items():
+                value.copy_(tensors[f"average.{name}"])
+
+
+def capture_session(session: Session) -> Captured:
+    """A session now, so that it can be written to a file."""
+    tensors = {f"network.{name}": value for name, value in session.network.state_dict().items()}
+    optimizer = session.optimizer.state_dict()
+    plain: dict[str, dict[str, Any]] = {}
+    for index, entries in optimizer["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{key}"] = value
+            else:
+                plain.setdefault(str(index), {})[key] = value
+    if session.average is not None:
+        tensors |= {f"average.{name}": value for name, value in session.average.tensors.items()}
+    groups = [{k: _plain(v) for k, v in group.items()} for group in optimizer["param_groups"]]
+    document = session.position().document() | {"optimizer": {"plain": plain, "groups": groups}}
+    return Captured(session, {name: value.detach().clone() for name, value in tensors.items()}, document)
+
+
+def capture(state: TrainState) -> Captured:
+    """The state now."""
+    taken = capture_session(state.session)
+    trace = {
+        "trace.losses": torch.from_numpy(state.losses[: state.seen].copy()),
+        "trace.rates": torch.from_numpy(state.rates[: state.seen].copy()),
+    }
+    document = {
+        **taken.document,
+        "evaluations": [asdict(evaluation) for evaluation in state.evaluations],
+        "events": [asdict(event) for event in state.events],
+        "skips": [list(skip) for skip in state.skips],
+        "undone": state.undone,
+        "second_passes": state.session.second_passes,
+        "seconds": state.seconds,
+        "inherited": state.inherited,
+        "inherited_seconds": state.inherited_seconds,
+    }
+    return Captured(state.session, {**taken.tensors, **trace}, document)
+
+
+def put_back(state: TrainState, taken: Captured) -> None:
+    """Bring `state` to where `taken` stands.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError, IndexError: it is not of this run, or is damaged.
+    """
+    tensors, document = taken.tensors, taken.document
+    taken.put_back()
+    state.session.take_position(Position.read(document))
+    seen = len(tensors["trace.losses"])
+    state.losses[:seen], state.rates[:seen] = tensors["trace.losses"].numpy(), tensors["trace.rates"].numpy()
+    state.losses[seen:], state.rates[seen:] = 0, 0
+    state.evaluations = [Evaluation(**entry) for entry in document["evaluations"]]
+    state.events = [Event(**entry) for entry in document["events"]]
+    state.skips = [(int(step), int(count)) for step, count in document["skips"]]
+    state.undone, state.session.second_passes = int(document["undone"]), int(document["second_passes"])
+    stops = [event.text for event in state.events if event.kind == "diverged"]
+    state.session.stopped = stops[0] if stops else None
+    state.seconds = float(document["seconds"])
+    state.inherited, state.inherited_seconds = int(document["inherited"]), float(document["inherited_seconds"])
+
+
+def take_back(state: TrainState, *, made: int, offending: int) -> None:
+    """The session went back: so does the trace, and the batches seen since are left out.
+
+    Args:
+        made: updates before it went back.
+        offending: the last update that saw a batch; one whose loss was not finite saw it without an update.
+    """
+    step = state.step
+    state.losses[step:], state.rates[step:] = 0, 0
+    state.evaluations = [evaluation for evaluation in state.evaluations if evaluation.step <= step]
+    state.evaluated = None  # it was of the end that is taken back
+    state.undone += made - step
+    state.skips = [*state.skips, (step, offending + 1 - step)]
+    text = f"went back to before update {step}; the batches of updates {step} to {offending} are left out"
+    state.events = [*state.events, Event(step=offending, kind="rewind", text=text)]
+
+
+def of_network(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A network's `state_dict` out of a capture's tensors."""
+    return {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, torch.Tensor) else value

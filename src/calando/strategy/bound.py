@@ -1,0 +1,118 @@
+"""A strategy bound to a horizon: its text read once, its lengths in steps, ready to meet a network.
+
+spec (text, from the user, a file or the store)  ->  bind(spec, horizon)  ->  BoundStrategy
+    schedules      hyper-parameter -> Schedule, which the driver binds to its groups; the rate always has one
+    curves         hyper-parameter -> the different curves that the method's groups follow
+    controllers    with lengths in updates
+    average        which updates are averaged, or None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, final
+
+from calando.controllers import Controller
+from calando.errors import UnknownName
+from calando.methods import Method, find_method
+from calando.records import StrategySpec
+from calando.schedules import Curve, Schedule, parse
+from calando.schedules.span import Horizon
+from calando.strategy.averaging import Average
+from calando.strategy.controllers_text import average_of, controller_of
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+__all__ = ["BoundStrategy", "bind"]
+
+
+@final
+@dataclass(frozen=True)
+class BoundStrategy:
+    """A strategy on a horizon; made by `bind`.
+
+    Args:
+        spec: as it was read.
+        horizon: the run's length in updates, and an epoch's.
+        method: the optimizer's entry.
+        options: its hyper-parameters, all of them.
+        schedules: hyper-parameter -> schedule of multipliers; "lr" is always there.
+        controllers: in the order of the text.
+        average: of the weights; None: there is none.
+    """
+
+    spec: StrategySpec
+    horizon: Horizon
+    method: Method
+    options: Mapping[str, Any]
+    schedules: Mapping[str, Schedule]
+    controllers: tuple[Controller, ...]
+    average: Average | None
+
+    @cached_property
+    def curves(self) -> dict[str, tuple[Curve, ...]]:
+        """The different curves that the parameter groups follow, by hyper-parameter.
+
+        Raises:
+            UsageError: a schedule that does not fit the horizon, or names a group that there will not be.
+
+        >>> from calando.strategy import parse_strategy
+        >>> text = "sgd(lr=0.1, weight_decay=0.1) | per_group({'no_decay': 2}, others=1)"
+        >>> [curve(0) for curve in bind(parse_strategy(text), Horizon(10, 1)).curves["lr"]]
+        [1.0, 2.0]
+        """
+        names = self.method.groups.names(dict(self.options))
+        for key, schedule in self.schedules.items():
+            for name in schedule.group_names:
+                if name not in names:
+                    raise UnknownName(f"parameter group in the schedule of {key}", name, names)
+        return {
+            key: tuple(
+                one.bind(self.horizon.total_steps, steps_per_epoch=self.horizon.steps_per_epoch)
+                for one in dict.fromkeys(schedule.for_group(name) for name in names)
+            )
+            for key, schedule in self.schedules.items()
+        }
+
+    def optimizer(self, network: nn.Module, *, lr: float) -> Optimizer:
+        """The method's optimizer for a network's trained parameters, divided into the groups that it needs.
+
+        Args:
+            network: on its device already.
+            lr: the base rate, positive.
+        """
+        options = dict(self.options)
+        return self.method.build(self.method.groups.split(network, options), lr, options)
+
+
+def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:
+    """Bind a strategy's parts to a horizon.
+
+    Raises:
+        UsageError: a controller or an average that does not fit the horizon.
+
+    >>> from calando.strategy import parse_strategy
+    >>> bind(parse_strategy("sgd | ema(decay=0.99)"), Horizon(100, 10)).average
+    Average(kind='ema', decay=0.99, start=0, every=1)
+    """
+    method = find_method(strategy.method)
+    texts = {"lr": "constant(1)", **strategy.schedules}
+    return BoundStrategy(
+        spec=strategy,
+        horizon=horizon,
+        method=method,
+        options=method.settle(strategy.options),
+        schedules={key: schedule_of(text) for key, text in texts.items()},
+        controllers=tuple(controller_of(text, horizon) for text in strategy.controllers),
+        average=average_of(strategy.average, horizon) if strategy.average else None,
+    )
+
+
+@lru_cache(maxsize=4096)
+def schedule_of(text: str) -> Schedule:
+    """A schedule from its text; a schedule is a value, so each text is parsed once in a process."""
+    return parse(text)
