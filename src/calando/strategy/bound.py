@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from calando.controllers import Controller
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-__all__ = ["BoundStrategy", "bind"]
+__all__ = ["BoundStrategy", "bind", "text_of"]
 
 
 @final
@@ -112,7 +112,24 @@ def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:
     )
 
 
-@lru_cache(maxsize=4096)
+_SCHEDULES: dict[str, Schedule] = {}
+"""Schedules by their texts: a schedule is a value, so each text is read once in a process."""
+
+MOST_HELD = 4096
+
+
+def text_of(schedule: Schedule) -> str:
+    """A schedule's text, for a spec; `schedule_of` then need not read it again."""
+    text = str(schedule)
+    if len(_SCHEDULES) >= MOST_HELD:
+        _SCHEDULES.clear()
+    _SCHEDULES[text] = schedule
+    return text
+
+
 def schedule_of(text: str) -> Schedule:
-    """A schedule from its text; a schedule is a value, so each text is parsed once in a process."""
-    return parse(text)
+    """The schedule that a spec's text stands for."""
+    if text not in _SCHEDULES:
+        text_of(schedule := parse(text))
+        return _SCHEDULES.setdefault(text, schedule)
+    return _SCHEDULES[text]

@@ -27,7 +27,7 @@ from calando.schedules import Call, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
 from calando.schedules.span import Horizon
 from calando.sizes import check_rate
-from calando.strategy.bound import bind
+from calando.strategy.bound import bind, text_of
 from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, call_text, called
 from calando.strategy.presets import PRESETS
 from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
@@ -106,7 +106,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             key, body = keyed[1], segment[keyed.end() :]
         if key in schedules:
             raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
-        schedules[key] = str(_schedule(body, place + len(segment) - len(body), text))
+        schedules[key] = text_of(_schedule(body, place + len(segment) - len(body), text))
     shown = [*schedules.values(), *controllers, *([average] if average else [])]
     made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
     return _checked(
@@ -160,7 +160,7 @@ def _read_toml(path: Path) -> StrategySpec:
             fields.setdefault("lr", method.usual_rate)
         if fields.get("lr") == "auto":
             del fields["lr"]
-        fields["schedules"] = {key: str(parse(str(text))) for key, text in fields.get("schedules", {}).items()}
+        fields["schedules"] = {key: text_of(parse(str(text))) for key, text in fields.get("schedules", {}).items()}
         fields["controllers"] = tuple(_told(str(text), CONTROLLERS) for text in fields.get("controllers", []))
         if fields.get("average"):
             fields["average"] = _told(fields["average"], AVERAGES)
