@@ -18,7 +18,7 @@ from torch.optim import lr_scheduler
 import calando
 from calando.errors import UsageError
 from calando.loops import transformers as as_theirs
-from calando.loops.course import Jump
+from calando.loops.scheduled_optimizer import Jump
 
 # Every order in which a script can bring back what it saved: each is built before it is loaded.
 STEPS = ("build optimizer", "load optimizer", "build scheduler", "load scheduler")

@@ -23,11 +23,10 @@ from weakref import WeakSet, proxy, ref
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
-from calando.loops.carried import pop_from_groups, put, take
-from calando.loops.course import Course, Jump
+from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks, keeper, pop_from_groups, put, take, wrapped
 from calando.loops.other_writers import OtherWriters
 from calando.loops.reported_rate import ReportedRate
-from calando.loops.step_hooks import StepHooks, check_runs_hooks, keeper, wrapped
+from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
 from calando.methods.driver import AddedAt, was_skipped
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
@@ -81,7 +80,7 @@ def attach(
     check_runs_hooks(optimizer, "attach")
     refuse_attached(optimizer)
     # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
-    course = Course(
+    scheduled = ScheduledOptimizer(
         proxy(optimizer),
         schedule,
         total_steps=total_steps,
@@ -90,7 +89,7 @@ def attach(
         added_at=added_at,
         writers=OtherWriters(compose=False, remedy="detach() ends that"),
     )
-    attached = Attached(optimizer, course)
+    attached = Attached(optimizer, scheduled)
     note_driven(optimizer)
     return attached
 
@@ -102,12 +101,21 @@ class Attached:
     It does not keep the optimizer: once that is gone, nothing here can be asked for but `step`.
     """
 
-    __slots__ = ("__weakref__", "_hooks", "_loading", "_of_place", "_optimizer", "_own_course", "_scheduler", "_step")
+    __slots__ = (
+        "__weakref__",
+        "_hooks",
+        "_loading",
+        "_of_place",
+        "_optimizer",
+        "_own_scheduled",
+        "_scheduler",
+        "_step",
+    )
 
-    def __init__(self, optimizer: Optimizer, course: Course) -> None:
+    def __init__(self, optimizer: Optimizer, scheduled: ScheduledOptimizer) -> None:
         self._step = 0
-        self._own_course = course
-        self._of_place = False  # the course's notice is of the place, which whoever sets it knows
+        self._own_scheduled = scheduled
+        self._of_place = False  # the notice is of the place, which whoever sets it knows
         self._optimizer = ref(optimizer)
         self._loading: Any = None
         self._scheduler: ref[ReportedRate] | None = None  # it holds the optimizer
@@ -116,7 +124,7 @@ class Attached:
             optimizer,
             before=self._before_update,
             after=self._after_update,
-            rates=lambda: self._course.driver.written["lr"],
+            rates=lambda: self._scheduled.driver.written["lr"],
         ).handles
         holder = keeper(optimizer)
         assert holder is not None, "checked by attach"
@@ -126,7 +134,7 @@ class Attached:
             holder.register_load_state_dict_post_hook(self._load),
         )
         self._notice_loaded_before(pop_from_groups(optimizer))
-        course.driver.write(0)
+        scheduled.driver.write(0)
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
@@ -135,10 +143,10 @@ class Attached:
         )
 
     @property
-    def _course(self) -> Course:
+    def _scheduled(self) -> ScheduledOptimizer:
         if self._optimizer() is None:
             raise UsageError(GONE)
-        return self._own_course
+        return self._own_scheduled
 
     @property
     def step(self) -> int:
@@ -155,26 +163,26 @@ class Attached:
             raise UsageError(f"step must be the number of an update, a whole number from 0, got {step!r}")
         self._step = number
         if self._of_place:
-            self._own_course.notice, self._of_place = None, False
+            self._own_scheduled.notice, self._of_place = None, False
 
     @property
     def schedule(self) -> Schedule:
         """The rate's schedule."""
-        return self._course.driver.schedules["lr"]
+        return self._scheduled.driver.schedules["lr"]
 
     @property
     def horizon(self) -> Horizon:
         """The updates that the run is planned for, and those of an epoch."""
-        return self._course.driver.horizon
+        return self._scheduled.driver.horizon
 
     @property
     def base_lrs(self) -> list[float]:
         """Each group's base rate, as a float; to set them changes the rates from the next update on."""
-        return self._course.base_lrs()
+        return self._scheduled.base_lrs()
 
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
-        self._course.rebase(rates)
+        self._scheduled.rebase(rates)
         self._write_ahead()
 
     @property
@@ -199,7 +207,7 @@ class Attached:
                 optimizer,
                 next_step=lambda: self.step,
                 write=self._write_ahead,
-                next_lrs=lambda: self._course.driver.values(self.step)["lr"],
+                next_lrs=lambda: self._scheduled.driver.values(self.step)["lr"],
                 base_lrs=lambda: self.base_lrs,
             )
             self._scheduler = ref(reported)
@@ -210,27 +218,27 @@ class Attached:
 
         After `scheduler.step()`, or where base rates were set, as the next update will have it.
         """
-        return [float(group["lr"]) for group in self._course.driver.optimizer.param_groups]
+        return [float(group["lr"]) for group in self._scheduled.driver.optimizer.param_groups]
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
         """Go on, from the next update, on a longer or shorter horizon; as `LRScheduler.extend`."""
-        return self._course.extend(self.step, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        return self._scheduled.extend(self.step, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
     def lint(self) -> list[Finding]:
         """What is suspicious about the schedules, and about how they meet this optimizer; see `calando lint`."""
-        return self._course.lint()
+        return self._scheduled.lint()
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the horizon, the schedules' texts and the base values; `LRScheduler` reads it too.
 
         `optimizer.state_dict()` holds it under "calando".
         """
-        return self._course.state(self.step)
+        return self._scheduled.state(self.step)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go to the saved step; as `LRScheduler.load_state_dict`, whose states will do."""
         self._step, self._of_place = (
-            max(0, self._course.restore(state_dict)),
+            max(0, self._scheduled.restore(state_dict)),
             False,
         )  # below 0: of a scheduler that waits for its turn
 
@@ -243,16 +251,16 @@ class Attached:
 
     def keep_place(self) -> Callable[[], None]:
         """What puts the schedule back to the present step, once the optimizer is as it is now."""
-        step, course = self._step, self._own_course
+        step, scheduled = self._step, self._own_scheduled
 
         def put_back() -> None:
             self._step = step
-            course.driver.forget()
+            scheduled.driver.forget()
 
         return put_back
 
     def _write_ahead(self) -> None:
-        self._course.driver.write(self.step)
+        self._scheduled.driver.write(self.step)
 
     def _save(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
         put(state_dict, self.state_dict())
@@ -262,7 +270,7 @@ class Attached:
         saved = take(state_dict)
         if saved is not None:
             try:
-                self._course.check(saved)
+                self._scheduled.check(saved)
             except UsageError as problem:
                 raise UsageError(f"{problem}; to take the optimizer's own state alone, load it before attach") from None
         self._loading = saved
@@ -270,10 +278,10 @@ class Attached:
     def _load(self, optimizer: Optimizer) -> None:
         saved, self._loading = self._loading, None
         if saved is not None:
-            self._step, self._of_place = max(0, self._course.restore(saved)), False
+            self._step, self._of_place = max(0, self._scheduled.restore(saved)), False
             return
         self._of_place = True
-        self._course.notice = (
+        self._scheduled.notice = (
             "the optimizer's state was loaded, but the place in the schedule was not in it (saved without attached "
             f"schedules, or by something that leaves it out): the schedule goes on at update {self.step}; to go on "
             "elsewhere, attached.load_state_dict(…) or attached.step = …"
@@ -282,25 +290,25 @@ class Attached:
     def _notice_loaded_before(self, saved: Any) -> None:
         """The optimizer's state was loaded first, when nothing could take ours; other schedules begin at 0 as asked."""
         try:
-            self._course.check(saved)
+            self._scheduled.check(saved)
         except (TypeError, UsageError):
             return
         if saved["last_epoch"]:
             self._of_place = True
-            self._course.notice = (
+            self._scheduled.notice = (
                 f"the optimizer's state was saved at update {saved['last_epoch']} of these schedules and loaded before "
                 "attach, so they begin at update 0: attach first, or attached.load_state_dict(state['calando']), where "
                 "state is the optimizer's"
             )
 
     def _before_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        course = self._own_course
-        if course.notice is not None:
+        scheduled = self._own_scheduled
+        if scheduled.notice is not None:
             # What was saved holds the rates of the update before.
             for step in (self._step, self._step - 1):
-                course.goes_on_at(step)
-            course.say_notice(stacklevel=3)
-        course.driver.write_exactly(self._step)
+                scheduled.goes_on_at(step)
+            scheduled.say_notice(stacklevel=3)
+        scheduled.driver.write_exactly(self._step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not was_skipped(optimizer):

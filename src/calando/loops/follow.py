@@ -29,9 +29,9 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.loops.attach import note_driven
+from calando.loops.optimizer_hooks import StepHooks
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.session_hooks import SessionHooks
-from calando.loops.step_hooks import StepHooks
 from calando.methods import find_method
 from calando.methods.installed import check_installed
 from calando.range_test.loss import moved

@@ -20,7 +20,7 @@ from weakref import ProxyType, getweakrefs
 
 from torch.optim import Optimizer, lr_scheduler
 
-from calando.loops.step_hooks import wrapped
+from calando.loops.optimizer_hooks import wrapped
 from calando.methods.driver import Driver, Noticed
 
 __all__ = ["Origin", "OtherWriters", "origins"]

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from calando.errors import UsageError
-from calando.loops.step_hooks import StepHooks, check_runs_hooks, wrapped
+from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks, wrapped
 
 __all__ = ["Pace"]
 

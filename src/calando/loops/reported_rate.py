@@ -9,16 +9,15 @@ update early, as torch's schedulers do, so what reads the groups before that upd
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, final
 
 from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from calando.errors import UsageError
-from calando.loops.assigned import refuse_unknown
 
-__all__ = ["ReportedRate"]
+__all__ = ["ReportedRate", "refuse_unknown"]
 
 
 @final
@@ -98,3 +97,24 @@ class ReportedRate(lr_scheduler.LRScheduler):
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.step(epoch)
+
+
+def refuse_unknown(handle: object, name: str, *, own: Sequence[str]) -> None:
+    """Before `handle.name = …`: only attributes that it has; others would be taken in silence and change nothing.
+
+    Frameworks keep notes of theirs under names that begin with "_", and patch methods: both may be assigned.
+
+    Args:
+        own: its attributes that are not of its class.
+
+    Raises:
+        AttributeError: it has no attribute of this name.
+    """
+    kind = type(handle)
+    if name in own or name.startswith("_") or hasattr(kind, name):
+        return
+    of_class = [key for key in dir(kind) if not key.startswith("_") and isinstance(getattr(kind, key), property)]
+    has = ", ".join(sorted({*own, *of_class}))
+    raise AttributeError(
+        f"{kind.__name__} has no attribute {name!r}, and setting it would change nothing; it has {has}"
+    )

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from calando.controllers import Observation
 from calando.errors import UsageError
-from calando.loops.carried import KEY, put, take
+from calando.loops.optimizer_hooks import KEY, put, take
 from calando.loops.other_writers import OtherWriters
 from calando.methods.own.memory import keep_types
 from calando.strategy import BoundStrategy

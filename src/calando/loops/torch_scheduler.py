@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from calando.errors import UsageError
-from calando.loops.assigned import refuse_unknown
 from calando.loops.attach import refuse_attached
-from calando.loops.course import Course, Jump
+from calando.loops.optimizer_hooks import before_update, check_has_groups, initialises
 from calando.loops.other_writers import OtherWriters
 from calando.loops.pace import Pace
-from calando.loops.step_hooks import before_update, check_has_groups, initialises
+from calando.loops.reported_rate import refuse_unknown
+from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
 from calando.methods.driver import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
@@ -78,7 +78,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         # Nothing here may be called total_steps: Accelerate would stop stepping when _step_count passes it, which
         # it also advances for calls that it holds back while gradients accumulate.
         self._step_count = 1
-        self._course = Course(
+        self._scheduled = ScheduledOptimizer(
             optimizer,
             schedule,
             total_steps=total_steps,
@@ -88,10 +88,10 @@ class LRScheduler(lr_scheduler.LRScheduler):
             writers=OtherWriters(compose=True, remedy="to change the base rates set base_lrs"),
         )
         self.last_epoch = 0
-        self._course.driver.write(0)
+        self._scheduled.driver.write(0)
         self._see_newcomers()
         self._pace = Pace()
-        self._pace.watch(optimizer, self, written=lambda scheduler: scheduler._course.driver.written["lr"])
+        self._pace.watch(optimizer, self, written=lambda scheduler: scheduler._scheduled.driver.written["lr"])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -114,12 +114,12 @@ class LRScheduler(lr_scheduler.LRScheduler):
         if present < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
             self._begin(step)
             return
-        course = self._course
-        course.driver.write(step)
+        scheduled = self._scheduled
+        scheduled.driver.write(step)
         self.last_epoch = step
         # Before the first update it may be on its way to the step to go on at.
-        if course.notice is not None and (self._pace.made or not course.goes_on_at(step)):
-            course.say_notice(stacklevel=2)
+        if scheduled.notice is not None and (self._pace.made or not scheduled.goes_on_at(step)):
+            scheduled.say_notice(stacklevel=2)
         if self._pace.settled:
             return
         if epoch is not None:
@@ -132,7 +132,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def _before_update(self, optimizer: Optimizer) -> None:
         # A group that was added since the last step() would make this update at its bare rate.
-        driver = self._course.driver
+        driver = self._scheduled.driver
         if self.last_epoch < 0 or not driver.look_for_newcomers():
             return
         if not initialises(optimizer, lambda: driver.written["lr"]):
@@ -144,28 +144,28 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """Each group's rate at update `last_epoch`, from the closed form, as a float."""
-        return list(self._course.driver.values(max(0, self.last_epoch))["lr"])
+        return list(self._scheduled.driver.values(max(0, self.last_epoch))["lr"])
 
     @property
     def schedule(self) -> Schedule:
         """The rate's schedule."""
-        return self._course.driver.schedules["lr"]
+        return self._scheduled.driver.schedules["lr"]
 
     @property
     def horizon(self) -> Horizon:
         """The updates that the run is planned for, and those of an epoch."""
-        return self._course.driver.horizon
+        return self._scheduled.driver.horizon
 
     @property
     def base_lrs(self) -> list[float | Tensor]:
         """Each group's base rate, as a float; to set them changes the rates at once."""
-        return list(self._course.driver.base_values["lr"])
+        return list(self._scheduled.driver.base_values["lr"])
 
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
-        self._course.rebase(rates)
+        self._scheduled.rebase(rates)
         if self.last_epoch >= 0:
-            self._course.driver.write(self.last_epoch)
+            self._scheduled.driver.write(self.last_epoch)
 
     @property
     def _last_lr(self) -> list[float | Tensor]:  # type: ignore[override]  # read by scripts, written by nobody
@@ -180,7 +180,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def _begin(self, step: int) -> None:
         """Take over at `step` from whoever wrote the rates until now."""
-        driver = self._course.driver
+        driver = self._scheduled.driver
         driver.scale({index: 1 / share for index, share in enumerate(driver.shares)}, again=False)
         driver.forget()
         if step >= 0:
@@ -190,11 +190,11 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     def keep_place(self) -> Callable[[], None]:
         """What puts the schedule back to the present step, once the optimizer is as it is now."""
-        step, course = self.last_epoch, self._course
+        step, scheduled = self.last_epoch, self._scheduled
 
         def put_back() -> None:
             self.last_epoch = step
-            course.driver.forget()
+            scheduled.driver.forget()
 
         return put_back
 
@@ -218,15 +218,15 @@ class LRScheduler(lr_scheduler.LRScheduler):
         >>> scheduler.extend(total_steps=200)
         ()
         """
-        return self._course.extend(self.last_epoch, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        return self._scheduled.extend(self.last_epoch, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
     def lint(self) -> list[Finding]:
         """What is suspicious about the schedules, and about how they meet this optimizer; see `calando lint`."""
-        return self._course.lint()
+        return self._scheduled.lint()
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the horizon, the schedules' texts and the base values: plain numbers and texts."""
-        return self._course.state(self.last_epoch, others=True)
+        return self._scheduled.state(self.last_epoch, others=True)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
@@ -238,7 +238,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
             UsageError: the state is of other schedules, of another number of groups, or not of calando; nothing
                 changed then.
         """
-        self.last_epoch = self._course.restore(state_dict)
+        self.last_epoch = self._scheduled.restore(state_dict)
 
 
 def _whole(step: SupportsIndex) -> int:

@@ -24,7 +24,7 @@ from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
 from calando.schedules.span import Horizon
 
-__all__ = ["Course", "Jump"]
+__all__ = ["Jump", "ScheduledOptimizer"]
 
 STATE = ("last_epoch", "schedule", "total_steps", "steps_per_epoch", "hyper_parameters", "base_lrs", "base_values")
 
@@ -61,7 +61,7 @@ class Jump:
 
 
 @final
-class Course:
+class ScheduledOptimizer:
     """Schedules on an optimizer.
 
     Args:

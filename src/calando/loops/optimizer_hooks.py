@@ -6,12 +6,17 @@ torch runs an optimizer's hooks at every call of a `step` that it wrapped, and n
                                         outermost call is the update
     a step that initialises             distributed checkpoints make an optimizer's state by a step at rate 0 with
                                         gradients of 0: it is no update, and the rate stays the one it was called with
+
+And what is ours in an optimizer's state, so that whoever saves the optimizer has saved it. It stands under "calando".
+Plain numbers and texts stand in the first group too, as JSON: FSDP and torch.distributed.checkpoint save groups and
+tensors, and leave out all else.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, TypeVar, final
 from weakref import finalize, ref
@@ -23,7 +28,21 @@ from torch.utils.hooks import RemovableHandle
 
 from calando.errors import UsageError
 
-__all__ = ["StepHooks", "before_update", "check_has_groups", "check_runs_hooks", "initialises", "keeper", "wrapped"]
+__all__ = [
+    "KEY",
+    "StepHooks",
+    "before_update",
+    "check_has_groups",
+    "check_runs_hooks",
+    "initialises",
+    "keeper",
+    "pop_from_groups",
+    "put",
+    "take",
+    "wrapped",
+]
+
+KEY = "calando"
 
 T = TypeVar("T")
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -203,3 +222,45 @@ def _called_by_checkpoint() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def put(state_dict: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Into a state that an optimizer has just made."""
+    state_dict[KEY] = entry
+    text = _as_text(entry)
+    if text is not None and state_dict["param_groups"]:
+        state_dict["param_groups"][0][KEY] = text
+
+
+def take(state_dict: dict[str, Any]) -> Any:
+    """Out of a state that an optimizer is about to load: the shallow copy that torch hands to hooks; None if missing.
+
+    What the caller's state holds stays there.
+    """
+    entry = state_dict.pop(KEY, None)
+    groups = state_dict["param_groups"]
+    texts = [group[KEY] for group in groups if KEY in group]
+    state_dict["param_groups"] = [{key: value for key, value in group.items() if key != KEY} for group in groups]
+    return _as_entry(texts[0]) if entry is None and texts else entry
+
+
+def pop_from_groups(optimizer: Optimizer) -> Any:
+    """What an optimizer holds that loaded a state before anything of ours was there to take it; None if nothing."""
+    texts = [group.pop(KEY) for group in optimizer.param_groups if KEY in group]
+    return _as_entry(texts[0]) if texts else None
+
+
+def _as_text(entry: Mapping[str, Any]) -> str | None:
+    """None where JSON would lose something, such as an average's tensors."""
+    try:
+        text = json.dumps(entry)
+    except TypeError:
+        return None
+    return text if json.loads(text) == entry else None
+
+
+def _as_entry(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text  # of something else; who takes it says so
