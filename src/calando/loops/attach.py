@@ -27,7 +27,8 @@ from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks, keeper, p
 from calando.loops.other_writers import OtherWriters
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
-from calando.methods.driver import AddedAt, was_skipped
+from calando.methods.driver import was_skipped
+from calando.methods.known_groups import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 

@@ -19,7 +19,8 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.loops.other_writers import CLOSE, Origin, OtherWriters, origins
-from calando.methods.driver import AddedAt, Driver, check_added_at, group_name
+from calando.methods.driver import Driver
+from calando.methods.known_groups import AddedAt, check_added_at, group_name
 from calando.schedules import Finding, Schedule, parse
 from calando.schedules.lint import lint_schedule
 from calando.schedules.span import Horizon

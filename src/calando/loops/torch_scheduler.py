@@ -23,7 +23,7 @@ from calando.loops.other_writers import OtherWriters
 from calando.loops.pace import Pace
 from calando.loops.reported_rate import refuse_unknown
 from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
-from calando.methods.driver import AddedAt
+from calando.methods.known_groups import AddedAt
 from calando.schedules import Finding, Schedule
 from calando.schedules.span import Horizon
 

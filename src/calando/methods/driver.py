@@ -7,11 +7,7 @@ Base values are each group's own, read once, so ratios between groups survive. T
 optimizer was saved and loaded. Tensor values are written in place, so a compiled or captured step sees them
 without being rebuilt.
 
-Groups are known by themselves: by the dictionary or, where an optimizer's state was loaded into others, by its list of
-parameters. So they may be added, removed and put into another order at any time, and each keeps its base and its name.
-
-A group's name is its "name" where it has one, else the index it had when it joined. "beta1", "beta2" and "beta3" are
-the elements of a group's "betas" where it has no such key itself.
+Which group is which, its name and its base are for `calando.methods.known_groups` to say.
 """
 
 from __future__ import annotations
@@ -19,30 +15,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from numbers import Real
+from functools import partial
 from operator import is_
-from typing import TYPE_CHECKING, Any, Literal, final, get_args
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from calando.errors import UnknownName, UsageError
+from calando.errors import UsageError
+from calando.methods.known_groups import BETAS, AddedAt, Group, GroupReader, KnownGroup, held_value
 from calando.schedules import Curve, Schedule
 from calando.schedules.span import Horizon
-from calando.sizes import LEAST, check_products, check_size
+from calando.sizes import check_products
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-__all__ = ["BETAS", "AddedAt", "Driver", "Noticed", "check_added_at", "group_name", "was_skipped"]
-
-Group = dict[str, Any]
-
-AddedAt = Literal["base", "present"]
-"""What the values are that a group is added with."""
-
-BETAS = {"beta1": 0, "beta2": 1, "beta3": 2}
-"""Name -> place in a group's "betas"."""
+__all__ = ["Driver", "Noticed", "was_skipped"]
 
 # Multipliers are worked out for a block of updates at once: as many updates as make MOST_HELD multipliers of all
 # curves together, but at least LEAST_AHEAD.
@@ -123,7 +111,8 @@ class Driver:
         self.horizon = horizon
         self.added_at = added_at
         self.noticed = noticed
-        self._known: list[_Known] = []  # of each group, in the order of the optimizer's
+        self._look_up = GroupReader(self.schedules, horizon, added_at)
+        self._known: list[KnownGroup] = []  # of each group, in the order of the optimizer's
         self._names = set(former_names)  # of all groups that there ever were
         self._tracks: tuple[_Track, ...] = ()
         # Updates start .. start + ahead - 1 are those whose multipliers the tracks hold.
@@ -182,7 +171,7 @@ class Driver:
                 for group, base in track.others:
                     if self.noticed is not None and _was_replaced(group, key, base * last):
                         found = found or []
-                        found.append((group, key, float(_held(group, key)), base * last))
+                        found.append((group, key, float(held_value(group, key)), base * last))
                     _put(group, key, base * factor)
             track.last = factor
         if found is not None and self.noticed is not None:
@@ -336,7 +325,9 @@ class Driver:
         """
         groups: list[Group] = self.optimizer.param_groups
         before = {id(known.group) for known in self._known}
-        found, joined = self._look_up(groups, placed or {}, names)
+        found, joined = self._look_up(
+            groups, self._known, placed=placed or {}, names=names, former=self._names, last=self._last
+        )
         tracks: dict[tuple[str, Curve], _Track] = {}
         for known in found:
             for key, curve in known.curves.items():
@@ -365,70 +356,6 @@ class Driver:
         step, multiplier = self._last
         return curve(step) * multiplier if key == "lr" else curve(step)
 
-    def _look_up(
-        self, groups: Sequence[Group], placed: Mapping[int, dict[str, float]], names: Sequence[str] | None
-    ) -> tuple[list[_Known], set[int]]:
-        """What is known of each group, and which joined, by id.
-
-        One that was known keeps its base values: what was loaded into it is not them.
-
-        `optimizer.load_state_dict` puts new dictionaries round the same lists of parameters, so these count as well.
-        """
-        by_group = {id(known.group): known for known in self._known}
-        by_params = {id(known.params): known for known in self._known}
-        known = [by_group.get(id(group)) or by_params.get(id(group["params"])) for group in groups]
-        here = list(names) if names is not None else self._name(groups, known)
-        curves = self._bind(here)
-        found = []
-        for index, (group, before, name, mine) in enumerate(zip(groups, known, here, curves, strict=True)):
-            held = {key: _base_value(group, key, index) for key in self.schedules}
-            if before is not None:
-                bases = before.bases
-            elif index in placed:
-                bases = placed[index]
-            else:
-                bases = {key: self._base_of(group, key, value, mine[key], name) for key, value in held.items()}
-            found.append(_Known(group, group["params"], name, bases, mine, 1.0 if before is None else before.share))
-        return found, {id(group) for group, before in zip(groups, known, strict=True) if before is None}
-
-    def _name(self, groups: Sequence[Group], known: Sequence[_Known | None]) -> list[str]:
-        """Each group's name; one that joins without a name gets the index that it has, if no other had it before."""
-        names: list[str] = []
-        for index, (group, before) in enumerate(zip(groups, known, strict=True)):
-            if "name" in group or before is not None:
-                names.append(group_name(group, index) if before is None or "name" in group else before.name)
-            else:
-                taken = self._names.union(names)
-                free = (str(number) for number in range(index, index + len(taken) + 1))
-                names.append(next(name for name in free if name not in taken))
-        return names
-
-    def _base_of(self, group: Group, key: str, value: float, curve: Curve, name: str) -> float:
-        """A newcomer's base value, which holds `value`."""
-        if self.added_at == "base" or self._last is None or f"initial_{key}" in group:
-            return value
-        step, multiplier = self._last
-        factor = curve(step) * (multiplier if key == "lr" else 1.0)
-        if factor == 0:
-            raise UsageError(
-                f"group {name} was added at the present {key}, {value:g}, where the schedule multiplies by 0 (update "
-                f"{step}): give the group its base value as 'initial_{key}'"
-            )
-        return value / factor
-
-    def _bind(self, names: Sequence[str]) -> list[dict[str, Curve]]:
-        """Each group's curves; equal schedules are bound once."""
-        for key, schedule in self.schedules.items():
-            for name in schedule.group_names:
-                if name not in names and name not in self._names:  # it may have been removed since
-                    raise UnknownName(f"parameter group in the schedule of {key}", name, names)
-
-        @cache
-        def bind(schedule: Schedule) -> Curve:
-            return schedule.bind(self.horizon.total_steps, steps_per_epoch=self.horizon.steps_per_epoch)
-
-        return [{key: bind(schedule.for_group(name)) for key, schedule in self.schedules.items()} for name in names]
-
     def _look_ahead(self, step: int) -> int:
         """Work out the multipliers of the block of updates that has `step`; its place there."""
         if step < 0:
@@ -451,23 +378,6 @@ class Driver:
 
 @final
 @dataclass(slots=True)
-class _Known:
-    """A group, and what stays its own wherever it is put."""
-
-    group: Group
-    params: list[Any]  # the group's very list
-    name: str
-    bases: dict[str, float]  # by hyper-parameter
-    curves: dict[str, Curve]  # by hyper-parameter
-    share: float  # of the rate: `Driver.scale`
-
-    def base(self, key: str) -> float:
-        """What the schedule multiplies."""
-        return self.bases[key] * self.share if key == "lr" else self.bases[key]
-
-
-@final
-@dataclass(slots=True)
 class _Track:
     """One hyper-parameter of the groups that follow one curve."""
 
@@ -480,48 +390,10 @@ class _Track:
     many: bool = False  # more than MOST_COMPARED of numbers
 
 
-def check_added_at(value: str) -> None:
-    """Whether it is one of `AddedAt`.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if value not in get_args(AddedAt):
-        raise UsageError(f"added_at must be {' or '.join(map(repr, get_args(AddedAt)))}, got {value!r}")
-
-
 def was_skipped(optimizer: Optimizer) -> bool:
     """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
     infinite = getattr(optimizer, "found_inf", None)
     return infinite is not None and bool(infinite.item())
-
-
-def group_name(group: Mapping[str, Any], index: int) -> str:
-    """A parameter group's name: its own, else its index.
-
-    >>> group_name({"name": "head"}, 0), group_name({}, 1)
-    ('head', '1')
-    """
-    return str(group.get("name", index))
-
-
-def _base_value(group: Group, key: str, index: int) -> float:
-    value = _held(group, key)
-    if value is None:
-        numbers = ", ".join(sorted(name for name, value in group.items() if _is_number(value)))
-        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {numbers or 'no number'}")
-    if not _is_number(value):
-        raise UsageError(
-            f"cannot schedule {key!r}: it is {value!r} in group {index}, neither a number nor a floating-point tensor"
-        )
-    kept = f"initial_{key}"
-    if kept in group and not _is_number(group[kept]):
-        raise UsageError(
-            f"group {index} of the optimizer has {kept}={group[kept]!r}, which is no base value; delete it from there"
-        )
-    base = float(group[kept]) if kept in group else float(value)
-    check_size(f"{key} of group {index}", base, least=LEAST if key == "lr" else 0.0)
-    return base
 
 
 def _unshare(groups: Sequence[Group], keys: Iterable[str]) -> None:
@@ -529,25 +401,12 @@ def _unshare(groups: Sequence[Group], keys: Iterable[str]) -> None:
     seen = set()
     for group in groups:
         for key in keys:
-            value = _held(group, key)
+            value = held_value(group, key)
             if hasattr(value, "fill_"):
                 if id(value) in seen:
                     value = value.clone()
                     _replace(group, key, value)
                 seen.add(id(value))
-
-
-def _is_number(value: Any) -> bool:
-    if hasattr(value, "fill_"):
-        return bool(value.is_floating_point() and value.numel() == 1)
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _held(group: Group, key: str) -> Any:
-    """The value of a hyper-parameter; None where there is none."""
-    if key in group or key not in BETAS:
-        return group.get(key)
-    return dict(enumerate(group.get("betas", ()))).get(BETAS[key])
 
 
 def _holds(group: tuple[Group, float], key: str, last: float) -> bool:
@@ -556,14 +415,14 @@ def _holds(group: tuple[Group, float], key: str, last: float) -> bool:
 
 def _was_replaced(group: Group, key: str, ours: float) -> bool:
     """Whether a value that is a tensor or in "betas" is not what was written; one on a device is not waited for."""
-    held = _held(group, key)
+    held = held_value(group, key)
     if hasattr(held, "fill_"):
         return bool(held.device.type == "cpu" and held.item() != held.new_tensor(ours).item())
     return bool(held != ours)
 
 
 def _put(group: Group, key: str, value: float) -> None:
-    held = _held(group, key)
+    held = held_value(group, key)
     if hasattr(held, "fill_"):
         (held.detach() if held.requires_grad else held).fill_(value)
     else:

@@ -21,7 +21,8 @@ from torch.optim import Optimizer
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
 from calando.methods import closure_of, usual_rate_of, works_its_rate_out
-from calando.methods.driver import Driver, group_name
+from calando.methods.driver import Driver
+from calando.methods.known_groups import group_name
 from calando.range_test.found import Found, FoundRate, held
 from calando.range_test.loss import Forward, LentLoss
 from calando.range_test.measure import Sweep, hold_rate, measure_curves

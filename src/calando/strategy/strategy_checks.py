@@ -15,7 +15,7 @@ import numpy as np
 
 from calando.errors import UnknownName, UsageError
 from calando.methods import Closure, Method
-from calando.methods.driver import BETAS
+from calando.methods.known_groups import BETAS
 from calando.records import StrategySpec
 from calando.schedules import Curve
 from calando.sizes import LARGEST, check_products
