@@ -1,4 +1,7 @@
-"""`calando`: the verbs, and how errors reach the user: one line, exit status 2 (theirs) or 1 (the world's)."""
+"""`calando`: how a command ends, and how errors reach the user: one line, exit status 2 (theirs) or 1 (the world's).
+
+Little is imported here: where memory is limited, the verbs are imported by the process that may die of it (`guard`).
+"""
 
 from __future__ import annotations
 
@@ -7,92 +10,98 @@ import errno
 import gc
 import os
 import sys
-from typing import Annotated, NoReturn
 
-import typer
-
-from calando import __version__
-from calando.cli import compare, data, find, lint, lists, plot, report, serve, train
-from calando.cli.torch_first import memory_is_limited
+from calando.cli.guard import Ending, guarded
 from calando.errors import CalandoError, UsageError, plain
-
-__all__ = ["app", "main"]
-
-NO_ROOM = ("bad_alloc", "allocate memory", "map segment", "start new thread", "without exception set")
-
-app = typer.Typer(
-    name="calando",
-    help="Settle the learning rate of a neural network: compare strategies fairly, see why, train with the answer.\n\n"
-    "Start with: calando compare digits",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+from calando.process_limits import (
+    for_more_files,
+    for_more_memory,
+    is_want_of_files,
+    is_want_of_memory,
+    memory_allowed,
 )
 
-app.command("compare")(compare.compare)
-app.command("train")(train.train)
-app.command("find")(find.find)
-app.command("show")(report.show)
-app.command("report")(report.report)
-app.command("plot")(plot.plot)
-app.command("lint")(lint.lint)
-app.command("strategies")(lists.strategies)
-app.command("workloads")(lists.workloads)
-app.command("schedules")(lists.schedules)
-app.command("serve")(serve.serve)
-app.add_typer(data.app, name="data")
+__all__ = ["main"]
 
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"calando {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="print the version", callback=_print_version)] = False,
-) -> None:
-    """Hold the options that come before a verb; what is said of `calando` itself stands above."""
+NEAR = 0.5
+"""Of the memory allowed: an error of any kind is taken for a want of it where the process has had that much."""
 
 
 def main() -> None:
     """Entry point of the `calando` command."""
+    if memory_allowed() is not None and sys.platform == "linux":
+        guarded(_command)
+    ending = _command()
+    ending.say()
+    if ending.at_once:
+        os._exit(ending.status)
+    sys.exit(ending.status)
+
+
+def _command() -> Ending:
+    """Do what the command line asks for.
+
+    Raises:
+        SystemExit: it is done, or typer has refused it.
+    """
     # Else the end of a process with torch in it takes most of a second, in which Python looks for garbage.
     atexit.register(gc.freeze)
     try:
+        from calando.cli.verbs import app
+
         app(prog_name="calando")
     except CalandoError as error:
-        _end(str(error), status=2 if isinstance(error, UsageError) else 1)
+        line = plain(str(error))
+        if is_want_of_files(line) and "ulimit" not in line:
+            return Ending(1, for_more_files(line))
+        return Ending(2 if isinstance(error, UsageError) else 1, line)
     except MemoryError as error:
-        _end_for_want_of_memory(error)
+        return _no_memory(error)
     except OSError as error:
         if error.errno == errno.ENOMEM:
-            _end_for_want_of_memory(error)
+            return _no_memory(error)
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return _no_files(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _end("no space left on the disk; free some and run the same command again", status=1)
+            return Ending(1, "no space left on the disk; free some and run the same command again")
         path = error.filename2 or error.filename
         if path is None:
             raise
-        _end(f"{path}: {error.strerror}; name another path, or change its permissions", status=2)
+        return Ending(2, plain(f"{path}: {error.strerror}; name another path, or change its permissions"))
     except Exception as error:
         # Libraries in C++ that find no room end in errors of many kinds.
-        if not memory_is_limited() or not any(sign in str(error) for sign in NO_ROOM):
+        if is_want_of_files(str(error)):
+            return _no_files(error)
+        allowed = memory_allowed()
+        if allowed is None or not (is_want_of_memory(str(error)) or _most_had() > NEAR * allowed):
             raise
-        _end_for_want_of_memory(error)
+        return _no_memory(error)
     finally:
         # Registered last, and so the first to be called.
         atexit.register(_answered)
+    raise AssertionError("typer ends with SystemExit")
 
 
-def _end_for_want_of_memory(error: BaseException) -> NoReturn:
-    reason = plain(str(error))[:200] or type(error).__name__
-    limited = " (see `ulimit -v`)" if memory_is_limited() else ""
-    message = f"out of memory ({reason}); allow this process more{limited}, then run the same command again"
-    print(f"calando: {message}", file=sys.stderr, flush=True)
+def _no_memory(error: BaseException) -> Ending:
     # What is tidied up at a usual end needs memory too, and says so at length.
-    os._exit(1)
+    return Ending(1, for_more_memory(_reason(error)), at_once=True)
+
+
+def _no_files(error: BaseException) -> Ending:
+    return Ending(1, for_more_files(_reason(error)), at_once=True)
+
+
+def _reason(error: BaseException) -> str:
+    return plain(str(error))[:200] or type(error).__name__
+
+
+def _most_had() -> int:
+    """The most bytes of addresses that this process has had at a time; 0: unknown."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:  # noqa: PTH123 (pathlib: memory)
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmPeak:")), 0)
+    except OSError:
+        return 0
 
 
 def _answered() -> None:
@@ -100,8 +109,3 @@ def _answered() -> None:
     sys.stdout.flush()
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-
-
-def _end(message: str, *, status: int) -> NoReturn:
-    print(f"calando: {plain(message)}", file=sys.stderr)
-    sys.exit(status)

@@ -59,7 +59,7 @@ def present(folder: Path, *, as_json: bool) -> None:
         path = _write(folder)
     except (NotDrawn, MemoryError) as error:
         again = f"`calando report {folder}` tries again"
-        print(f"calando: no report was written ({error or 'out of memory'}); {again}", file=sys.stderr)
+        print(f"calando: no report was written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
         return
     if not as_json:
         typer.echo(f"report: {path}")

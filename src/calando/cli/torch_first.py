@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-__all__ = ["import_torch", "memory_is_limited"]
+from calando.process_limits import is_want_of_files, memory_allowed
+
+__all__ = ["import_torch"]
 
 
 def import_torch() -> None:
@@ -19,15 +21,6 @@ def import_torch() -> None:
         try:
             importlib.import_module("torch")
         except Exception as error:  # finding no room it ends in an ImportError, a RuntimeError, a SystemError …
-            if memory_is_limited():
+            if memory_allowed() is not None and not is_want_of_files(str(error)):
                 raise MemoryError(f"torch cannot be imported: {error}") from error
             raise
-
-
-def memory_is_limited() -> bool:
-    """Whether a limit is set on what this process may have, as by `ulimit -v`."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return False
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

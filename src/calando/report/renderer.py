@@ -19,12 +19,15 @@ import sys
 import threading
 from typing import IO, Any, final
 
-from calando.errors import NotDrawn
+from calando.errors import NotDrawn, plain
+from calando.process_limits import files_allowed
 
 __all__ = ["Renderer", "renderer"]
 
 LONGEST_SECONDS = 120.0
 """A picture takes a tenth of a second, the script two."""
+FILES = 20
+"""What V8's threads open, 17, and a few; without them vl-convert fails in words of its own."""
 
 
 @functools.cache
@@ -77,7 +80,7 @@ class Renderer:
             finally:
                 late.cancel()
         if verdict != "ok":
-            raise NotDrawn(f"vl-convert cannot draw this: {data.decode(errors='replace').strip()[:200]}")
+            raise NotDrawn(f"vl-convert cannot draw this: {plain(data.decode(errors='replace').strip())[:200]}")
         return data
 
     def close(self) -> None:
@@ -97,6 +100,11 @@ class Renderer:
 
 
 def _start() -> subprocess.Popen[bytes]:
+    allowed = files_allowed()
+    if allowed is not None and allowed < FILES:
+        raise NotDrawn(
+            f"pictures cannot be drawn here: that takes {FILES} open files, and {allowed} are allowed (`ulimit -n`)"
+        )
     try:
         return subprocess.Popen(
             [sys.executable, "-m", __name__],

@@ -8,14 +8,17 @@ it cannot come back.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
-from calando.errors import UsageError
+from calando.errors import UsageError, WorkerLost
+from calando.process_limits import files_allowed, for_more_files, memory_allowed
 from calando.study.executors import base
 from calando.study.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
 from calando.study.executors.by_value import pack_setup
@@ -28,6 +31,10 @@ __all__ = ["ProcessExecutor"]
 STOP_SECONDS = 10.0
 """For the update in hand and the checkpoint of what is put away; what takes longer is made again."""
 FORGIVEN_STARTS = 2
+FILES_EACH, SPARE_FILES = 3, 4
+"""What is open here for each worker; and for what is opened for a moment."""
+FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT} | ({-signal.SIGKILL} if hasattr(signal, "SIGKILL") else set())
+"""Exit statuses of workers that somebody else ended."""
 
 
 @dataclass
@@ -53,6 +60,7 @@ class ProcessExecutor:
         self.slots = workers
         self._setup = setup
         self._on_progress = on_progress
+        _see_whether_files_suffice(workers)
         self._stillborn = 0
         self._workers = [self._start(slot) for slot in range(workers)]
         self._polled = time.monotonic()
@@ -120,15 +128,17 @@ class ProcessExecutor:
     def _check_born(self, worker: _Worker) -> None:
         """One that ends by itself before it is there will do so again: something in what it imports first is wrong."""
         status = worker.process.exitcode
-        if worker.lives or status is None or status < 0:
+        if worker.lives or status is None or status in FROM_OUTSIDE:
             return
         self._stillborn += 1
         if self._stillborn > FORGIVEN_STARTS:
             script = sys.modules["__main__"].__file__ if can_be_imported() else None
             top = f"; they import {script} first, and what it does at its top must work there too" if script else ""
+            allowed = memory_allowed()
+            room = "" if allowed is None else f"; each may have {allowed / 1e6:,.0f} MB (`ulimit -v`): is that enough?"
             raise UsageError(
-                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why){top}; "
-                'executor="inline" trains in this process'
+                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why)"
+                f'{room}{top}; executor="inline" trains in this process'
             )
 
     def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:
@@ -180,3 +190,19 @@ class ProcessExecutor:
         with suppress(OSError):
             connection.send((data, slot))
         return worker
+
+
+def _see_whether_files_suffice(workers: int) -> None:
+    """Before any is started: one that finds no file to open says so in a traceback, and blames something else.
+
+    Raises:
+        WorkerLost: this process may not have as many files open as it takes.
+    """
+    allowed = files_allowed()
+    if allowed is None or not Path("/dev/fd").is_dir():
+        return
+    needed = len(list(Path("/dev/fd").iterdir())) + FILES_EACH * workers + SPARE_FILES
+    if needed > allowed:
+        raise WorkerLost(
+            for_more_files(f"{workers} worker{'s' * (workers != 1)} and what is open already take {needed}")
+        )

@@ -8,6 +8,8 @@ import importlib
 import os
 import sys
 
+from calando.process_limits import memory_allowed
+
 __all__: list[str] = []
 
 
@@ -16,8 +18,14 @@ def _become_server() -> None:
     # what they made stays shared; workers sweep what they make themselves.
     gc.disable()
     # Torch's compiler too: its optimizers import it at their first step.
-    for name in ("torch._dynamo", "calando.study.work"):
-        importlib.import_module(name)
+    try:
+        for name in ("torch._dynamo", "calando.study.work"):
+            importlib.import_module(name)
+    except Exception:
+        if memory_allowed() is None:
+            raise
+        # Who asks it for a worker says what is wrong, in one line.
+        os._exit(1)
     gc.freeze()
     # It ends when the command has; until then the reader of a pipe waits, and to take torch down takes a second.
     atexit.register(os._exit, 0)

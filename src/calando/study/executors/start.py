@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from calando.errors import UsageError, WorkerLost
+from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, memory_allowed
 from calando.study.executors.main_module import can_be_imported, left_alone
 
 __all__ = ["INSTALLED_PLACES", "THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
@@ -99,6 +100,10 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             reason = f"{type(error).__name__}: {error}"
             continue
         return process, ours
+    if is_want_of_files(reason):
+        raise WorkerLost(for_more_files(f"no worker can be started: {reason}"))
+    if memory_allowed() is not None:
+        raise WorkerLost(for_more_memory(f"no worker can be started: {reason}"))
     raise WorkerLost(f"no worker can be started ({reason}); is there memory left? then run the same command again")
 
 
