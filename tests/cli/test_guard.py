@@ -25,7 +25,8 @@ def limited() -> None:
 
 def start(body: str) -> subprocess.Popen:
     """A guarded command that does this."""
-    script = "import os, sys, time\nfrom calando.cli.guard import Ending, guarded\ndef command():\n"
+    script = "import os, sys, time\nfrom calando.cli.ending import Ending\nfrom calando.cli.guard import guarded\n"
+    script += "def command():\n"
     script += textwrap.indent(textwrap.dedent(body), "    ") + "\nguarded(command)"
     words = [sys.executable, "-c", script]
     return subprocess.Popen(

@@ -19,9 +19,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
+from calando.cli.ending import Ending
 from calando.errors import plain
 from calando.process_limits import (
     for_more_files,
@@ -30,7 +30,7 @@ from calando.process_limits import (
     is_want_of_memory,
 )
 
-__all__ = ["Ending", "guarded"]
+__all__ = ["guarded"]
 
 KEPT_BYTES = 2**20
 """Of what is held back, the last: people's code may print for days."""
@@ -42,26 +42,6 @@ FROM_OUTSIDE = PASSED_ON | {signal.SIGKILL, signal.SIGALRM, signal.SIGXCPU, sign
 """Signals that end a process without its own doing."""
 BY_A_PERSON = 0
 """Linux's SI_USER: sent to this process alone. Ctrl-C in a terminal reaches the command by itself."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a command ends.
-
-    Args:
-        status: its exit status.
-        line: what it says last on standard error; "": nothing.
-        at_once: without tidying up.
-    """
-
-    status: int
-    line: str = ""
-    at_once: bool = False
-
-    def say(self) -> None:
-        """Print the line."""
-        if self.line:
-            print(f"calando: {self.line}", file=sys.stderr, flush=True)
 
 
 def guarded(command: Callable[[], Ending]) -> NoReturn:

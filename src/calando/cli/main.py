@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from calando.cli.guard import Ending, guarded
+from calando.cli.ending import Ending
 from calando.errors import CalandoError, UsageError, plain
 from calando.process_limits import (
     for_more_files,
@@ -30,6 +30,8 @@ NEAR = 0.5
 def main() -> None:
     """Entry point of the `calando` command."""
     if memory_allowed() is not None and sys.platform == "linux":
+        from calando.cli.guard import guarded
+
         guarded(_command)
     ending = _command()
     ending.say()
