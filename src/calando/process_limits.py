@@ -6,6 +6,9 @@ Whoever runs into such a limit hears it from libraries in many words, few of whi
 from __future__ import annotations
 
 import errno
+import os
+import sys
+from collections.abc import Sequence
 
 __all__ = [
     "files_allowed",
@@ -13,6 +16,7 @@ __all__ = [
     "for_more_memory",
     "is_want_of_files",
     "is_want_of_memory",
+    "look_before_blas",
     "memory_allowed",
 ]
 
@@ -23,11 +27,14 @@ NO_ROOM = (
     "Memory allocation",
     "map segment",
     "start new thread",
-    "thread creation failed",
+    "hread creation failed",
     "pthread_create failed",
     "without exception set",
     "without setting an exception",
 )
+BLAS_BYTES, BLAS_BYTES_A_CORE = 32 * 2**20, 40 * 2**20
+"""OpenBLAS's library, and a buffer and a stack for each of its threads."""
+BLAS_IS_THERE = ("scipy.special._ufuncs", "scipy.linalg._fblas")
 NO_FILES = ("Too many open files", f"[Errno {errno.EMFILE}]", f"[Errno {errno.ENFILE}]")
 
 
@@ -72,6 +79,30 @@ def for_more_files(reason: str) -> str:
         f"too many open files ({reason}); each process may have {files_allowed()} open here (`ulimit -n`): allow more "
         "(`ulimit -n 256`), then run the same command again"
     )
+
+
+def look_before_blas() -> None:
+    """Where memory is limited: have an import of SciPy end in a MemoryError where its OpenBLAS would find no room.
+
+    It asks the system for its buffers again and again, for ever, and no signal of Python's gets through.
+    """
+    if memory_allowed() is not None and not any(isinstance(finder, _RoomFirst) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _RoomFirst())
+
+
+class _RoomFirst:
+    """Finds no module; sees whether there is room for one of SciPy's."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
+        if name.partition(".")[0] != "scipy" or not sys.modules.keys().isdisjoint(BLAS_IS_THERE):
+            return
+        import mmap
+
+        needed = BLAS_BYTES + BLAS_BYTES_A_CORE * (os.cpu_count() or 1)
+        try:
+            mmap.mmap(-1, needed).close()
+        except OSError:
+            raise MemoryError(f"SciPy takes up to {needed / 1e6:,.0f} MB more") from None
 
 
 def _least(*names: str) -> int | None:

@@ -52,6 +52,8 @@ def is_line_about_memory(err: str) -> bool:
         "os.write(2, b'OpenBLAS error: Memory allocation still failed after 10 retries\\n'); os._exit(1)",
         "raise MemoryError",
         "bytearray(2 ** 40)",
+        "hoard = bytearray(980 * 2**20); import scipy.special",  # without a look before, it spins for ever
+        "os.write(2, b'libgomp: Thread creation failed: Resource temporarily unavailable\\n'); os._exit(1)",
         "os.write(2, b'MemoryError\\n'); return Ending(2, 'worker processes end before they are ready')",
         "return Ending(2, 'cosine failed with MemoryError: no message')",
     ],

@@ -28,6 +28,7 @@ from calando.process_limits import (
     for_more_memory,
     is_want_of_files,
     is_want_of_memory,
+    look_before_blas,
 )
 
 __all__ = ["guarded"]
@@ -92,6 +93,7 @@ def _be_the_command(command: Callable[[], Ending], held: int, word: int) -> NoRe
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
     os.dup2(held, 2)
     os.close(held)
+    look_before_blas()
     try:
         try:
             ending = command()
@@ -150,7 +152,7 @@ def _translated(code: int, word: Ending | None, held: str) -> Ending | None:
         return Ending(1, for_more_files(reason))
     if is_want_of_memory(said):
         return Ending(1, for_more_memory(reason))
-    if code < 0:
+    if code < 0 or (word is None and "Traceback" not in held):  # a library in C ended it
         return Ending(1, for_more_memory(f"as it seems: {reason}"))
     return None
 

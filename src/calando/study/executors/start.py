@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from calando.errors import UsageError, WorkerLost
-from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, memory_allowed
+from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, look_before_blas, memory_allowed
 from calando.study.executors.main_module import can_be_imported, left_alone
 
 __all__ = ["INSTALLED_PLACES", "THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
@@ -126,6 +126,7 @@ def _killed_if_silent(seconds: float) -> Iterator[None]:
 
 def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
     gc.enable()  # which the server has not
+    look_before_blas()
     # What the user's code prints is not the command's answer.
     os.dup2(2, 1)
     # Daemons may start no processes, and the user's loaders may want to; a worker needs no daemon's end (see `serve`).
