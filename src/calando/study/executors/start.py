@@ -156,7 +156,13 @@ def _settle_sockets() -> None:
     Raises:
         UsageError: no such folder can be written to.
     """
-    usual = tempfile.gettempdir()
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"worker processes need a temporary folder, and none can be written to ({error.strerror}); set TMPDIR to "
+            "one with space left, and see whether the size of files is limited (`ulimit -f`)"
+        ) from None
     if len(os.fsencode(usual)) <= LONGEST_FOLDER:
         return
     for folder in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm")):
