@@ -12,6 +12,7 @@ from tests.study.study_kit import decided, workers_under
 from calando.errors import UsageError
 from calando.range_test import find_for_run
 from calando.records import RangeRecord, Store
+from calando.schedules.span import Horizon
 from calando.strategy import parse_strategy
 from calando.study.ask import ask_run, ask_study
 from calando.study.centre import centre_grids, centre_of, is_centred, range_run, range_runs
@@ -140,7 +141,7 @@ def test_the_base_rate_is_what_makes_the_schedule_peak_at_what_was_found(factor,
         seconds=0.0,
     )  # fmt: skip
     for text, rate in ((f"linear({peak}, 0)", 0.3 * factor), (f"constant({peak})", factor)):
-        centre = centre_of(parse_strategy(f"sgd | {text}"), found, steps=100, steps_per_epoch=10)
+        centre = centre_of(parse_strategy(f"sgd | {text}"), found, Horizon(100, 10))
         assert centre.lr is not None
         assert math.isclose(centre.lr * peak, rate, rel_tol=0.005)
 
@@ -159,7 +160,7 @@ def test_the_base_rate_is_what_makes_the_schedule_peak_at_what_was_found(factor,
     ],
 )
 def test_which_of_the_two_rates_a_strategy_gets(text, rate):
-    assert centre_of(parse_strategy(text), FOUND, steps=1000, steps_per_epoch=10).lr == rate
+    assert centre_of(parse_strategy(text), FOUND, Horizon(1000, 10)).lr == rate
 
 
 def test_an_unreliable_range_test_leaves_the_usual_grid_and_says_so():

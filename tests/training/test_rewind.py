@@ -203,8 +203,8 @@ def test_second_passes_are_charged_as_updates(text, passes, tmp_path):
         state = scripted(spec, workload, 5)
         advance(state, workload, until=spec.steps)
     assert state.undone == 4
-    assert state.charged == 12 + 4 + state.second_passes
-    assert state.second_passes == {0: 0, 12: 16, 3: 4, 15: 20}[passes]
+    assert state.charged == 12 + 4 + state.session.second_passes
+    assert state.session.second_passes == {0: 0, 12: 16, 3: 4, 15: 20}[passes]
 
 
 def test_what_another_run_spent_on_second_passes_is_inherited(tmp_path):
