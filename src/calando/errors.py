@@ -36,6 +36,7 @@ __all__ = [
     "is_plain",
     "plain",
     "quote",
+    "reason_of",
 ]
 
 
@@ -65,6 +66,23 @@ def plain(text: str) -> str:
         return text
     words = " ".join(text.split())
     return "".join(ascii(one)[1:-1] if _is_unseen(one) else one for one in words)
+
+
+LONGEST_REASON = 300
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Type and first line of somebody else's exception, as one plain line; whatever its text does.
+
+    >>> reason_of(ValueError("no\x1b[2J good\nfor many reasons")), reason_of(KeyError())
+    ('ValueError: no\\x1b[2J good', 'KeyError: no message')
+    """
+    try:
+        lines = str(error).strip().splitlines()
+    except BaseException as other:  # a __str__ of the user's own, which may raise anything
+        return f"{type(error).__name__}, whose text cannot be had ({type(other).__name__})"
+    told = plain(lines[0]) if lines else "no message"
+    return f"{type(error).__name__}: {told if len(told) <= LONGEST_REASON else told[:LONGEST_REASON] + '…'}"
 
 
 QUOTED_LENGTH = 60

@@ -319,3 +319,36 @@ def test_normalising_on_the_gpu() -> None:
     made = workload(train=pair(channels=3), model=linear, batch_size=7)
     raw, _ = made.raw_batch(0, seed=0)
     assert torch.allclose(made.normalise(raw.cuda()).cpu(), made.normalise(raw), atol=1e-6)
+
+
+WRONG_KINDS = [
+    {"batch_size": "16"},
+    {"batch_size": 1.5},
+    {"batch_size": None},
+    {"batch_size": True},
+    {"train_limit": float("nan")},
+    {"train_limit": "9"},
+    {"validation_fraction": "0.1"},
+    {"validation_fraction": None},
+    {"label_smoothing": "a"},
+    {"classes": 2.0},
+    {"classes": float("nan")},
+    {"class_names": "ab"},
+    {"class_names": ("a", 3)},
+    {"class_names": ("\x1b[2J", "b")},
+    {"class_names": iter("ab")},
+    {"name": 3},
+    {"augment": None},
+    {"loss": "cross-entropy"},
+    {"loss": torch.nn.CrossEntropyLoss},
+    {"train": None},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_KINDS, ids=str)
+def test_an_argument_of_another_kind_is_a_line(wrong):
+    given = {"train": (torch.rand(40, 1, 8, 8), torch.arange(40) % 2), "model": "cnn", "batch_size": 8}
+    with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "[_ ]")) as caught:
+        workload(**{**given, **wrong})
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)

@@ -161,6 +161,14 @@ class Store:
             found = self._file.table("runs", rows.RUNS)
             return {row[0]: reader.read(row, _traces(file, row[0]) if traces else None) for row in found}
 
+    def run(self, digest: str) -> RunRecord:
+        """One run that is there, with its traces."""
+        with self._file.reading() as file:
+            row = file.execute(f"SELECT {', '.join(rows.RUNS)} FROM runs WHERE digest = ?", (digest,)).fetchone()
+            if row is None:
+                raise rows.Damaged(f"run {digest} is lost")
+            return rows.RunReader().read(tuple(row), _traces(file, digest))
+
     def tests(self) -> dict[str, TestScore]:
         """Every test look, by run digest."""
         with self._file.reading():

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from calando.analysis import log_grid
-from calando.errors import UsageError
+from calando.errors import UsageError, quote
 from calando.methods import find_method
 from calando.methods.installed import check_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
@@ -67,8 +68,8 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
     Raises:
         UsageError: anything wrong with one, a package that its method needs missing, or a name given twice.
     """
-    if isinstance(lr, str) or (lr is not None and not 0 < lr < float("inf")):
-        raise UsageError(f'lr must be a positive finite number or "find", got {lr!r}')
+    if lr is not None and (not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr < float("inf")):
+        raise UsageError(f'lr must be a positive finite number or "find", got {quote(lr)}')
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
@@ -131,8 +132,8 @@ def ask_study(
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
     for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
-        if not 1 <= value <= most:
-            raise UsageError(f"{name} must be from 1 to {most}, got {value}")
+        if not isinstance(value, Real) or isinstance(value, bool) or not 1 <= value <= most:
+            raise UsageError(f"{name} must be from 1 to {most}, got {quote(value)}")
     if not 0 <= beyond <= MOST_BEYOND:
         raise UsageError(f"beyond must be from 0 to {MOST_BEYOND} (rates that a grid may go on by), got {beyond}")
     if target is not None and not 0 < target <= 1:

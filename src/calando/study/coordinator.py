@@ -25,6 +25,7 @@ from calando.study.executors.process import ProcessExecutor
 from calando.study.executors.start import start_early
 from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
+from calando.study.retraced import check_retraced
 from calando.tasks.workload import Workload
 from calando.training.identity import identify, recognised
 
@@ -154,6 +155,7 @@ def _open_or_create(
         identity, notes = recognised(
             store.identity, workload, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
         )
+        notes = (*notes, *check_retraced(store, workload))
         if identity != store.identity:
             store.identify(identity)
         if larger.asked != store.asked:

@@ -65,7 +65,9 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, 
         place = Place(Path(folder), "verify")
         try:
             alone = _trained(spec, workload, until=until)
-        except (Exception, SystemExit):  # the user's own code: the study will meet it again, and say so as it does
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the user's own code: the study will meet it again, and say so as it does
             return ""
         try:
             save_checkpoint(_trained(carrier, workload, until=step), place)
@@ -93,7 +95,9 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> str:
                 state = start(spec, own)
                 advance(state, own, until=min(QUICK_UNTIL, spec.steps))
                 found.append((state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)))
-            except (Exception, SystemExit):  # as in `difference_when_forked`
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # as in `difference_when_forked`
                 return ""
     (one, first), (other, second) = found
     for update in range(min(one.seen, other.seen)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from calando.analysis.suggest import Rule
-from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError
+from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
 from calando.study.executors.base import Failed, Finished, Lease, Left, Outcome, Stopped
@@ -53,14 +54,15 @@ def perform(
     except DiskFull as error:
         return Failed(lease, "disk", str(error))
     except UsageError as error:
-        return Failed(lease, "user", str(error))
-    except (Exception, SystemExit) as error:  # the user's network, loss or data set may raise anything
+        return Failed(lease, "user", plain(str(error)))
+    except BaseException as error:  # the user's network, loss or data set may raise anything
+        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # workers do not hear Ctrl-C: there, it is the user's own code that raises it
         log = study_folder / "error.log"
         # A message may hold what no encoding has.
         log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-        text = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {text[0] if text else 'no message'}"
-        return Failed(lease, "user", f"{job.spec.strategy.name} failed with {reason}; the traceback is in {log}")
+        said = f"{job.spec.strategy.name} failed with {reason_of(error)}; the traceback is in {log}"
+        return Failed(lease, "user", said)
 
 
 def _train(

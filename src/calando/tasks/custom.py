@@ -8,12 +8,14 @@ def workload():
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import cast
 
 import numpy as np
 import torch
 
-from calando.errors import DataError, DataWarning, UsageError
+from calando.errors import DataError, DataWarning, UsageError, is_plain, quote
 from calando.tasks.assemble import assemble
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import as_images, as_labels, reading
@@ -89,7 +91,8 @@ def workload(
         validation_fraction=validation_fraction,
         train_limit=train_limit,
     )
-    if not name.strip() or not name.isprintable():
+    _check_given(train=train, augment=augment, loss=loss, classes=classes, class_names=class_names)
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise UsageError(f"a workload's name must be one line that can be seen, got {name!r}")
     if loss is not None and label_smoothing:
         raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
@@ -121,6 +124,38 @@ def workload(
         notes=tuple(note for _, note in given.values()),
         doubts=doubts,
     )
+
+
+def _check_given(
+    *,
+    train: object,
+    augment: object,
+    loss: object,
+    classes: object,
+    class_names: object,
+) -> None:
+    """Nothing, if each is of its kind.
+
+    Raises:
+        UsageError: names the first that is not.
+    """
+    if train is None:
+        raise UsageError("train must be (images, labels) or a Dataset, got None")
+    if not isinstance(augment, str):
+        raise UsageError(f'augment must be a text like "crop(4)+flip" or "none", got {quote(augment)}')
+    if loss is not None and not callable(loss):
+        raise UsageError(f"loss must be a function (outputs, targets) -> scalar, got {quote(loss)}")
+    if isinstance(loss, type) and issubclass(loss, torch.nn.Module):
+        raise UsageError(f"loss must be a function or an instance, got the class {loss.__name__}: {loss.__name__}()")
+    if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool)):
+        raise UsageError(f"classes must be a whole number, got {quote(classes)}")
+    if class_names is None:
+        return
+    several = isinstance(class_names, Sequence) and not isinstance(class_names, str)
+    if not (several and all(isinstance(one, str) and is_plain(one) for one in cast("Sequence[object]", class_names))):
+        raise UsageError(
+            f"class_names must be texts of one line that can be seen, one a class, got {quote(class_names)}"
+        )
 
 
 def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tuple[Source, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 
-from calando.errors import UsageError
+from calando.errors import UsageError, quote
 
 __all__ = ["check_options"]
 
@@ -30,8 +31,16 @@ def check_options(
     """
     counts = {"batch size": batch_size, "accumulate": accumulate, "train limit": train_limit}
     for name, count in counts.items():
-        if count is not None and count < 1:
+        if count is None and name == "train limit":
+            continue
+        if not isinstance(count, Integral) or isinstance(count, bool):
+            raise UsageError(f"{name} must be a whole number, got {quote(count)}")
+        if count < 1:
             raise UsageError(f"{name} must be at least 1, got {count}")
+    sizes = {"label smoothing": label_smoothing, "validation fraction": validation_fraction, "clip norm": clip_norm}
+    for name, size in sizes.items():
+        if not isinstance(size, Real) and not (size is None and name == "clip norm"):
+            raise UsageError(f"{name} must be a number, got {quote(size)}")
     if batch_size % accumulate:
         raise UsageError(f"accumulate must divide the batch size, got {accumulate} for a batch size of {batch_size}")
     if not 0 <= label_smoothing < 1:

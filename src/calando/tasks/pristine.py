@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calando.errors import UsageError
+from calando.errors import UsageError, reason_of
 
 __all__ = ["Pristine", "copied_alone", "empty_cell", "fill_cell"]
 
@@ -58,7 +58,7 @@ class Pristine:
             try:
                 trial.dump(part)
             except Exception as error:  # it runs the user's own __reduce__ and __getstate__, which may raise anything
-                self.shared[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                self.shared[name] = reason_of(error)
             if name not in samples:
                 own.update(map(id, trial.held))
         file = io.BytesIO()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, reason_of
 
 __all__ = ["call_user", "import_callable"]
 
@@ -35,7 +35,9 @@ def import_callable(text: str) -> Callable[..., object]:
     try:
         with _staying_one_process(module_name):
             found: object = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything; it is reported in one line
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's module may raise anything; it is reported in one line
         raise UsageError(f"cannot import {module_name!r} of {text!r}: {_told(error)}") from error
     for name in path.split("."):
         if not hasattr(found, name):
@@ -64,7 +66,9 @@ def call_user(function: Callable[..., object], *, name: str, offered: dict[str, 
             return function(**{key: value for key, value in offered.items() if key in wanted})
     except CalandoError:
         raise
-    except (Exception, SystemExit) as error:  # as above
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # as above
         raise UsageError(f"{name} failed: {_told(error)}") from error
 
 
@@ -83,7 +87,7 @@ def _staying_one_process(name: str) -> Iterator[None]:
 def _told(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    return f"{reason_of(error)}{place}"
 
 
 def _public(module_name: str) -> list[str]:

@@ -221,7 +221,9 @@ def _of_passes(network: nn.Module, workload: Workload) -> dict[str, list[float]]
         with torch.no_grad():
             # After a pass in training mode, which statistics of batch norm have taken in at their momentum.
             output += _sketch(network(images))
-    except (Exception, SystemExit):  # it is the user's own code, which may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # it is the user's own code, which may raise anything
         return {"output": [], "gradient": []}
     return {"output": output, "gradient": gradient}
 
@@ -237,7 +239,9 @@ def _of_loss(loss: object, classes: int) -> list[float]:
         value.backward()
         gradient = torch.zeros(1) if outputs.grad is None else outputs.grad
         return [*_sketch(value), *_sketch(gradient)]
-    except (Exception, SystemExit):  # as above
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # as above
         return []
 
 

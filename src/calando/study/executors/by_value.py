@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import cloudpickle
 import torch
 
-from calando.errors import UsageError
+from calando.errors import UsageError, reason_of
 from calando.study.executors.base import Setup
 from calando.tasks.pristine import empty_cell, fill_cell
 from calando.tasks.workload import Workload
@@ -78,8 +78,8 @@ def check_sendable(workload: Workload | None, functions: Mapping[str, Callable[[
             _Dry(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL).dump(part)
         except Exception as error:  # pickling runs the user's own __reduce__ and __getstate__, which may raise anything
             raise UsageError(
-                f"{name} cannot be sent to worker processes ({_told(error)}); leave out of it what cannot be pickled, "
-                'or train in this process: executor="inline"'
+                f"{name} cannot be sent to worker processes ({reason_of(error)}); leave out of it what cannot be "
+                'pickled, or train in this process: executor="inline"'
             ) from error
 
 
@@ -105,11 +105,7 @@ def unpack_setup(data: bytes) -> Setup:
         setup: Setup = pickle.loads(data)
     except Exception as error:  # as above
         raise UsageError(
-            f"a worker process cannot load the workload ({_told(error)}); put what it is made of where Python imports "
-            'it from, or train in this process: executor="inline"'
+            f"a worker process cannot load the workload ({reason_of(error)}); put what it is made of where Python "
+            'imports it from, or train in this process: executor="inline"'
         ) from error
     return setup
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from calando.errors import UsageError
+from calando.errors import UsageError, reason_of
 from calando.tasks.catalog import check_network, is_callable_text, network_depth
 from calando.tasks.generators import holding_generators
 from calando.tasks.nets.cnn import cnn
@@ -121,9 +121,10 @@ def check_network_fits(factory: NetworkFactory, *, in_channels: int, classes: in
             raise UsageError(f"network {factory.name!r} has no weights to train")
         try:
             output = net(torch.zeros(2, in_channels, height, width))
-        except Exception as error:  # the network may be the user's own, which may raise anything
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise UsageError(f"network {factory.name!r} does not take {seen}: {reason}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the network may be the user's own, which may raise anything
+            raise UsageError(f"network {factory.name!r} does not take {seen}: {reason_of(error)}") from error
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")
