@@ -1,7 +1,9 @@
 """Each run has its own loss, network factory, Datasets and generators, as they were given: no order changes a score."""
 
+import os
 import random
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,3 +272,72 @@ def test_a_dataset_that_writes_to_what_it_holds(tmp_path):
     }
     with pytest.raises(UsageError, match="the data set writes to an array of 3 MiB that it holds while it is read"):
         compare(tmp_path / "big", made(**big))
+
+
+class LateOfItsClass(Net):
+    """What it keeps shows after more updates than are tried before training."""
+
+    passes = 0
+
+    def forward(self, x):
+        LateOfItsClass.passes += 1
+        return super().forward(x) * (2 if LateOfItsClass.passes > 10_000 else 1)
+
+
+class LateDefault:
+    def __call__(self, outputs, targets, seen=[]):  # noqa: B006
+        seen.append(1)
+        return F.cross_entropy(outputs, targets) * (2 if len(seen) > 10_000 else 1)
+
+
+def late_global(outputs, targets):
+    return late(outputs, targets)
+
+
+def late(outputs, targets):
+    KEPT.append(1)
+    return F.cross_entropy(outputs, targets) * (2 if len(KEPT) > 10_000 else 1)
+
+
+def late_environment(outputs, targets):
+    os.environ["CALANDO_TESTED"] = str(1 + int(os.environ.get("CALANDO_TESTED", "0")))
+    return F.cross_entropy(outputs, targets)
+
+
+LATE = {
+    "LateOfItsClass.passes": {"model": LateOfItsClass},
+    "a default of LateDefault.__call__": {"loss": LateDefault()},
+    "test_own_state.KEPT": {"loss": late_global},
+    "the environment": {"loss": late_environment},
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_state_that_all_runs_share_is_named_though_nothing_shows_yet(tmp_path, name, monkeypatch):
+    monkeypatch.setenv("CALANDO_TESTED", "0")
+    notes, _ = compare(tmp_path, made(**LATE[name]), NAMES[:1], seeds=1)
+    (said,) = (note for note in notes if note.startswith("scores may depend on the order of runs"))
+    assert name in said
+
+
+def test_what_only_looks_is_not_named(tmp_path):
+    notes, _ = compare(tmp_path, made(loss=RunningMean()), NAMES[:1], seeds=1)
+    assert not any("may depend on the order" in note for note in notes)
+
+
+class Wandering(Net):
+    def forward(self, x):
+        if len(x) > 4:
+            os.chdir("/")
+            torch.set_default_dtype(torch.float64)
+        return super().forward(x)
+
+
+def test_another_current_folder_or_default_type_is_the_runs_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    compare(Path("study"), made(model=Wandering), NAMES[:2], seeds=1)
+    assert Path.cwd() == tmp_path
+    assert torch.get_default_dtype() is torch.float32
+    assert (tmp_path / "study" / "study.sqlite").exists()
+    assert any((tmp_path / "study").rglob("*.safetensors"))
+    assert not Path("/study").exists()

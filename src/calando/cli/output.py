@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
 
-__all__ = ["others_on_stderr"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["answer_console", "others_on_stderr"]
+
+LEAST_COLUMNS = 20
+
+
+def answer_console() -> Console:
+    """What the answer is printed to: what its encoding has not is written as Python would, not refused.
+
+    Some callers say that a terminal has no columns, where nothing would be printed.
+    """
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = Console()
+    if console.width < LEAST_COLUMNS:
+        console.width = 80
+    return console
 
 
 @contextmanager
 def others_on_stderr() -> Iterator[None]:
     """What is printed meanwhile, from Python, from C or by a process started meanwhile, goes to standard error."""
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     try:
         kept = os.dup(1)
     except OSError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calando.cli.options import AsJson
+from calando.cli.output import answer_console
 from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def present(folder: Path, *, as_json: bool) -> None:
     The answer first: whatever becomes of the pictures, it stands.
     """
     _tables(_read(folder), as_json=as_json)
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     try:
         path = _write(folder)
     except (NotDrawn, MemoryError) as error:
@@ -133,12 +135,10 @@ def _write(folder: Path) -> Path:
 
 
 def _tables(summary: StudySummary, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from calando.analysis import to_json
     from calando.report import study_tables
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
         return
-    Console().print(study_tables(summary))
+    answer_console().print(study_tables(summary))

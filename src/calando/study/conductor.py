@@ -135,12 +135,18 @@ class Conductor:
             return  # what is ours repeats itself
         self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
         spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
-        wavering = "" if self.workload.is_ours else difference_when_repeated(spec, self.workload)
+        wavering, moved = ("", ()) if self.workload.is_ours else difference_when_repeated(spec, self.workload)
         doubt = wavering or (thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(spec, self.workload))
         if wavering:
             self.sharing = "none"
             self.report(f"scores depend on the order of runs and on the number of workers: {doubt}")
-        elif doubt:
+        elif moved:
+            names = ", ".join(moved[:3]) + (" …" if len(moved) > 3 else "")
+            self.report(
+                "scores may depend on the order of runs and on the number of workers: training changes what all runs "
+                f"share ({names}); keep it in the network, the loss or the Dataset, of which each run has its own"
+            )
+        if doubt and not wavering:
             self.sharing = "none"
             told = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
             self.report(f"{told}: {doubt}")

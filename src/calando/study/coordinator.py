@@ -102,7 +102,7 @@ def conduct(
                 workload=study.workload,
                 given=workload if given else None,
                 data_dir=data_dir,
-                folder=folder,
+                folder=folder.absolute(),  # the user's code may change the current folder
                 threads=study.lane.threads,
                 fingerprint=workload.fingerprint,
                 identity=identity,

@@ -80,16 +80,18 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, 
         return _first_difference(alone, forked)
 
 
-def difference_when_repeated(spec: RunSpec, workload: Workload) -> str:
+def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tuple[str, ...]]:
     """Train a few updates and look at validation samples, twice, and compare.
 
     Returns:
-        What differs first, in words; "" where every bit agrees, or where the run fails by itself.
+        What differs first, in words; "" where every bit agrees, or where the run fails by itself. And the names of
+        state that no copy reaches and that the second run changed: what came of it may show later only.
     """
     few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
     found = []
     with holding_lane(spec.lane):
         for _ in range(2):
+            before = workload.left_behind()
             try:
                 own = workload.fresh()
                 state = start(spec, own)
@@ -98,17 +100,19 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> str:
             except KeyboardInterrupt:
                 raise
             except BaseException:  # as in `difference_when_forked`
-                return ""
+                return "", ()
+        after = workload.left_behind()
+    moved = tuple(name for name in before if before[name] != after.get(name))
     (one, first), (other, second) = found
     for update in range(min(one.seen, other.seen)):
         if one.losses[update].tobytes() != other.losses[update].tobytes():
             return (
                 f"the loss of update {update} is {one.losses[update]:.6g}, and {other.losses[update]:.6g} in another "
                 f"run that is its equal; {ELSEWHERE}"
-            )
+            ), moved
     if repr(first) != repr(second):
-        return f"two equal networks have validation losses of {first[0]:.6g} and {second[0]:.6g}; {ELSEWHERE}"
-    return ""
+        return f"two equal networks have validation losses of {first[0]:.6g} and {second[0]:.6g}; {ELSEWHERE}", moved
+    return "", moved
 
 
 def _trained(spec: RunSpec, workload: Workload, *, until: int) -> TrainState:

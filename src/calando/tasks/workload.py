@@ -9,7 +9,7 @@ Both are pure functions: which samples, in which order and how augmented depends
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, cast
@@ -21,6 +21,7 @@ from calando.tasks.augment import Augment
 from calando.tasks.chance import Chance, chance_of
 from calando.tasks.data.dataset import DatasetSource
 from calando.tasks.data.source import Source
+from calando.tasks.left_behind import look_behind
 from calando.tasks.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork
 from calando.tasks.order import batch_indices, steps_per_epoch
 from calando.tasks.pristine import Pristine
@@ -147,6 +148,13 @@ class Workload:
     def __getstate__(self) -> dict[str, object]:
         """Without the copies: who is sent the workload makes its own."""
         return {name: value for name, value in self.__dict__.items() if name != "_pristine"}
+
+    def left_behind(self) -> Mapping[str, bytes]:
+        """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.left_behind`)."""
+        datasets = [getattr(self, name) for name in _PARTS]
+        given = [source.given for source in datasets if isinstance(source, DatasetSource)]
+        build = self.build.build if isinstance(self.build, OwnNetwork) else None
+        return look_behind(build, self.loss, *given)
 
     @property
     def is_ours(self) -> bool:
