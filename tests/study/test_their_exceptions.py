@@ -73,3 +73,21 @@ def test_an_interrupt_is_the_users_own_where_no_key_can_be_heard(tmp_path, monke
             asked(tmp_path / "not heard", KeyboardInterrupt())
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class MoreWhenEvaluated(torch.nn.Linear):
+    """Two classes too many once it is evaluated: there would be a loss all the same, and a score."""
+
+    def __init__(self):
+        super().__init__(64, 2)
+
+    def forward(self, x):
+        outputs = super().forward(x.flatten(1))
+        return outputs if self.training or len(x) == 2 else torch.cat([outputs, outputs + 9], 1)
+
+
+def test_outputs_of_another_shape_are_not_scored(tmp_path):
+    data = torch.rand(60, 1, 8, 8), torch.arange(60) % 2
+    odd = calando.workload(train=data, model=MoreWhenEvaluated, batch_size=16)
+    with pytest.raises(UsageError, match=r"must give \[N, 2\] scores when it is evaluated, got \(\d+, 4\)"):
+        calando.compare(odd, "fixed", folder=tmp_path, executor="inline", lr=0.1, steps=2, seeds=1)

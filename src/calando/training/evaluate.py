@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from calando.errors import UsageError
 from calando.records import Evaluation, Lane
 from calando.tasks.data.source import Source
 from calando.tasks.workload import Workload
@@ -45,6 +46,11 @@ def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane
             indices = torch.arange(start, min(start + CHUNK, len(part)))
             labels = part.labels[indices].to(lane.device)
             outputs = run_network(network, workload.normalise(part.fetch(indices)), lane)
+            if tuple(outputs.shape) != (len(labels), workload.classes):
+                raise UsageError(
+                    f"the network must give [N, {workload.classes}] scores when it is evaluated, got "
+                    f"{tuple(outputs.shape)} for N = {len(labels)}"
+                )
             total_loss += float(F.cross_entropy(outputs.float(), labels, reduction="sum"))
             right += int((outputs.argmax(1) == labels).sum())
     network.train(training)
