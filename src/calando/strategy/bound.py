@@ -19,6 +19,7 @@ from calando.errors import UnknownName
 from calando.methods import Method, find_method
 from calando.records import StrategySpec
 from calando.schedules import Curve, Schedule, parse
+from calando.schedules.function import functions_named
 from calando.schedules.span import Horizon
 from calando.strategy.averaging import Average
 from calando.strategy.controllers_text import average_of, controller_of
@@ -119,11 +120,15 @@ MOST_HELD = 4096
 
 
 def text_of(schedule: Schedule) -> str:
-    """A schedule's text, for a spec; `schedule_of` then need not read it again."""
+    """A schedule's text, for a spec; `schedule_of` then need not read it again.
+
+    But for one with a user's own function, which may be registered again under its name.
+    """
     text = str(schedule)
     if len(_SCHEDULES) >= MOST_HELD:
         _SCHEDULES.clear()
-    _SCHEDULES[text] = schedule
+    if not functions_named(text):
+        _SCHEDULES[text] = schedule
     return text
 
 
@@ -131,5 +136,5 @@ def schedule_of(text: str) -> Schedule:
     """The schedule that a spec's text stands for."""
     if text not in _SCHEDULES:
         text_of(schedule := parse(text))
-        return _SCHEDULES.setdefault(text, schedule)
+        return schedule
     return _SCHEDULES[text]

@@ -16,7 +16,7 @@ import numpy as np
 from calando.errors import UsageError
 from calando.records import RunRecord, Store
 from calando.schedules.function import functions_named
-from calando.strategy import strategy_curves
+from calando.strategy import bind
 from calando.tasks.workload import Workload
 from calando.training.lane import describe_host, holding_lane
 from calando.training.loop import advance
@@ -101,7 +101,7 @@ def _first_other_rate(record: RunRecord) -> int | None:
     spec = record.spec
     if record.undone or record.skips or spec.strategy.lr is None:
         return None
-    curve = strategy_curves(spec.strategy, steps=spec.steps, steps_per_epoch=spec.steps_per_epoch)["lr"][0]
+    curve = bind(spec.strategy, spec.horizon).curves["lr"][0]
     now = spec.strategy.lr * np.asarray(curve.sample(), dtype=np.float64)[: len(record.rates)]
     other = ~np.isclose(now, record.rates, rtol=RATES, atol=0)
     return int(np.argmax(other)) if other.any() else None
