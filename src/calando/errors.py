@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = [
     "CalandoError",
@@ -168,6 +169,9 @@ class CorruptFile(UsageError):
 
 class NotDrawn(CalandoError):
     """A picture cannot be drawn on this machine, or not now; the numbers do not depend on it."""
+
+    page: Path | None = None
+    """The page that was written all the same."""
 
 
 class StudyStopped(CalandoError):

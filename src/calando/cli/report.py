@@ -44,7 +44,8 @@ def show(study: Studies, as_json: AsJson = False) -> None:
 def report(study: Study) -> None:
     """Write a study's report.html and figures again.
 
-    The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
+    The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained, and torch is
+    not needed.
     """
     typer.echo(_write(study))
 
@@ -60,9 +61,13 @@ def present(folder: Path, *, as_json: bool) -> None:
     try:
         path = _write(folder)
     except (NotDrawn, MemoryError) as error:
+        page = error.page if isinstance(error, NotDrawn) else None
+        lacking = "no report was" if page is None else "PNG and SVG were not"
         again = f"`calando report {folder}` tries again"
-        print(f"calando: no report was written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
-        return
+        print(f"calando: {lacking} written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
+        if page is None:
+            return
+        path = page
     if not as_json:
         typer.echo(f"report: {path}")
 
@@ -127,11 +132,15 @@ def _write(folder: Path) -> Path:
     from calando.analysis import summarize
     from calando.records import Store
     from calando.report import write_report
+    from calando.report.renderer import NEEDED, is_installed
 
     with Store.open(folder, read_only=True) as store:
         runs, tests = store.runs(), store.tests()
         summary = summarize(store.study, runs, tests)
-        return write_report(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+        path = write_report(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+    if not is_installed():
+        print(f"calando: {NEEDED}", file=sys.stderr)
+    return path
 
 
 def _tables(summary: StudySummary, *, as_json: bool) -> None:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calando.analysis.results import StudySummary
+from calando.errors import NotDrawn
 from calando.records.files import write_atomically
 from calando.records.record import RunRecord, TestScore
 from calando.report import render
+from calando.report.renderer import is_installed
 from calando.report.view import study_view
 
 if TYPE_CHECKING:
@@ -37,24 +39,26 @@ def write_report(
     *,
     fingerprint: str,
     command: str,
-    figures: Sequence[Form] = ("png", "svg"),
+    figures: Sequence[Form] | None = None,
 ) -> Path:
     """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
 
-    Works at any stage of a study: what is missing is said.
+    Works at any stage of a study: what is missing is said. The page first: it needs nothing that pictures need.
 
     Args:
         folder: the study's.
         summary, runs, tests: what `analysis.summary.summarize` gave, and what it was given.
         fingerprint: of the data.
         command: what makes this study again; "" where that is not known.
-        figures: the forms to write beside the page.
+        figures: the forms to write next to the page; None: PNG and SVG where what draws them is installed.
 
     Raises:
         DiskFull: no space; files are whole or as they were.
+        NotDrawn: pictures cannot be drawn; its `page` is written.
     """
     from calando.report.study_figures import study_figures
 
+    forms = (("png", "svg") if is_installed() else ()) if figures is None else figures
     drawn = study_figures(summary, runs)
     specs = {figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None}
     page = study_page(
@@ -67,13 +71,18 @@ def write_report(
         specs=specs,
         script=render.bundle_js(),
     )
-    for name, spec in specs.items():
-        if figures:
-            svg = render.svg(spec)
-        for form in figures:
-            write_atomically(folder / "figures" / f"{name}.{form}", svg.encode() if form == "svg" else render.png(svg))
     path = folder / "report.html"
     write_atomically(path, page.encode())
+    try:
+        for name, spec in specs.items():
+            if forms:
+                svg = render.svg(spec)
+            for form in forms:
+                made = svg.encode() if form == "svg" else render.png(svg)
+                write_atomically(folder / "figures" / f"{name}.{form}", made)
+    except NotDrawn as error:
+        error.page = path
+        raise
     return path
 
 

@@ -7,6 +7,7 @@ turning it into pixels.
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from calando.errors import UsageError
 from calando.records.files import write_atomically
 from calando.report.palette import HOVER
-from calando.report.renderer import renderer
+from calando.report.renderer import check_installed, renderer
 
 if TYPE_CHECKING:
     from calando.report.figures.theme import AnyChart
@@ -31,7 +32,7 @@ def save(chart: AnyChart, path: Path) -> None:
     Raises:
         UsageError: another suffix than .png, .svg, .html or .json.
         DiskFull: no space; `path` is as it was.
-        NotDrawn: the process that draws died.
+        NotDrawn: what draws .png and .svg is not installed, or its process died.
     """
     suffix = check_suffix(path)
     if suffix == ".json":
@@ -51,10 +52,13 @@ def check_suffix(path: Path) -> str:
 
     Raises:
         UsageError: another than .png, .svg, .html or .json.
+        NotDrawn: what draws .png and .svg is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"a figure can be {', '.join(SUFFIXES)}, got {path.name!r}; choose one of these suffixes")
+    if suffix in (".png", ".svg"):
+        check_installed()
     return suffix
 
 
@@ -68,7 +72,7 @@ def svg(chart: dict[str, Any]) -> str:
     """A Vega-Lite specification as SVG text.
 
     Raises:
-        NotDrawn: the process that draws died; so for the next two.
+        NotDrawn: what draws is not installed, or its process died; so for the next one.
     """
     return renderer().ask(ask="svg", chart=_still(chart), major=_vega_lite()).decode()
 
@@ -86,8 +90,12 @@ def png(drawn: str) -> bytes:
 
 @functools.cache
 def bundle_js() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script (0.9 MB, takes 2 s), which sets `window.vegaEmbed`."""
-    return renderer().ask(ask="script", start="window.vegaEmbed = vegaEmbed;", major=_vega_lite()).decode()
+    """Vega, Vega-Lite and Vega-Embed as one script (0.9 MB), which sets `window.vegaEmbed`.
+
+    It comes with calando, so that a page needs neither a network nor vl-convert; `tools/embed_files.py` makes it.
+    """
+    packed = Path(__file__).parent / "templates" / "vega.js.gz"
+    return gzip.decompress(packed.read_bytes()).decode()
 
 
 def _vega_lite() -> str:

@@ -1,6 +1,6 @@
 """Vega-Lite drawn in a process of its own, which may die without taking an answer with it.
 
-    asked     a line of JSON: {"ask": "svg", "chart": …}, {"ask": "png", "svg": …} or {"ask": "script", "version": …}
+    asked     a line of JSON: {"ask": "svg", "chart": …} or {"ask": "png", "svg": …}
     answered  a line, "ok BYTES" or "error BYTES", and that many bytes
 
 vl-convert holds V8, which reserves gigabytes of addresses and aborts where a limit (`ulimit -v`, a container's) forbids
@@ -17,17 +17,39 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from typing import IO, Any, final
 
 from calando.errors import NotDrawn, plain
 from calando.process_limits import files_allowed
 
-__all__ = ["Renderer", "renderer"]
+__all__ = ["NEEDED", "Renderer", "check_installed", "is_installed", "renderer"]
 
 LONGEST_SECONDS = 120.0
-"""A picture takes a tenth of a second, the script two."""
+"""A picture takes a tenth of a second."""
 FILES = 20
 """What V8's threads open, 17, and a few; without them vl-convert fails in words of its own."""
+
+
+NEEDED = "PNG and SVG need vl-convert: pip install 'calando[pictures]'; HTML needs nothing more"
+
+
+def is_installed() -> bool:
+    """Whether vl-convert is there; it is not imported."""
+    try:
+        return find_spec("vl_convert") is not None
+    except ValueError:  # what stands for it in sys.modules has no spec, as where a test hides it
+        return False
+
+
+def check_installed() -> None:
+    """See that pictures can be drawn.
+
+    Raises:
+        NotDrawn: vl-convert is not there.
+    """
+    if not is_installed():
+        raise NotDrawn(NEEDED)
 
 
 @functools.cache
@@ -54,8 +76,9 @@ class Renderer:
         """What comes back for one of the questions above.
 
         Raises:
-            NotDrawn: the process cannot be started, died, took too long, or vl-convert refused.
+            NotDrawn: the process cannot be started, died, took too long, or vl-convert is not there or refused.
         """
+        check_installed()
         with self._lock:
             if self._process is None:
                 self._process = _start()
@@ -161,8 +184,6 @@ def _answer(vl_convert: Any, what: dict[str, Any]) -> bytes:
             return drawn.encode()
         case {"ask": "png", "svg": svg, "scale": scale}:
             return bytes(vl_convert.svg_to_png(svg, scale=scale))
-        case {"ask": "script", "start": start, "major": major}:
-            return str(vl_convert.javascript_bundle(start, _version(vl_convert, major))).encode()
     raise ValueError(f"unknown question {what}")
 
 

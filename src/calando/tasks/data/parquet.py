@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calando.errors import DataError
+from calando.errors import DataError, UsageError
 from calando.tasks.data.arrays import ArrayData, Part, with_test
 from calando.tasks.data.cache import cached
 from calando.tasks.data.images import decode_all
@@ -40,9 +40,14 @@ def read_parquet(path: Path) -> ArrayData:
     """A file or a folder of files.
 
     Raises:
+        UsageError: pyarrow is not installed.
         DataError: missing, damaged, without an image or label column, with an image that cannot be decoded, several
             data sets in one folder, a shard missing, or classes that differ between files.
     """
+    try:
+        import pyarrow  # noqa: F401  # the columns' readers import it again
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{path}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
     if path.is_file():
         refuse_lone_shard(path)
         files = Files((path,), (), ())
