@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from calando.cli.options import (
 )
 from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
+from calando.host import count_processors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,7 @@ def find(
     machine = Machine(
         device=device,
         precision=precision,
-        threads=len(os.sched_getaffinity(0)) if threads is None else threads,
+        threads=count_processors() if threads is None else threads,
     )
     if output is not None:
         from calando.report.render import check_suffix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ from calando.cli.options import (
 )
 from calando.cli.output import others_on_stderr
 from calando.cli.torch_first import import_torch
+from calando.host import count_processors
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -94,7 +94,7 @@ def train(
     from calando.study.ask import ask_run
     from calando.study.limits import Budget, Machine
 
-    cores = len(os.sched_getaffinity(0))
+    cores = count_processors()
     machine = Machine(device=device, precision=precision, threads=cores if threads is None else threads)
     rate = rate_asked(lr)
     with others_on_stderr():

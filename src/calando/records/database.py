@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import final
 
 from calando.errors import CorruptFile, DiskFull, UsageError
+from calando.host import free_bytes
 from calando.records import rows
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
@@ -161,7 +162,7 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         raise
     except sqlite3.OperationalError as error:
         # Where there is no room for the file that readers share, SQLite speaks of a disk I/O error.
-        if "full" in str(error) or ("I/O" in str(error) and _room(path.parent) < LEAST_ROOM):
+        if "full" in str(error) or ("I/O" in str(error) and free_bytes(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise UsageError(
@@ -179,12 +180,6 @@ def speaking_plainly(path: Path) -> Iterator[None]:
         raise CorruptFile(f"{path} is damaged: {error}; restore a copy or remove the study folder") from error
     except (ValueError, zlib.error, KeyError, TypeError, RecursionError, AssertionError) as error:
         raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
-
-
-def _room(folder: Path) -> int:
-    """Bytes that are free there."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
 
 
 def _one_line(error: Exception) -> str:

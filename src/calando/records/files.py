@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calando.errors import DiskFull
+from calando.host import sync_folder
 
 __all__ = ["noticing_full_disk", "sweep", "write_atomically"]
 
@@ -71,11 +72,7 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         if not sync:
             return
         # The rename itself must survive a power cut, so the folder is synced too.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
 
 
 def sweep(*folders: Path) -> int:

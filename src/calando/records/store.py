@@ -16,18 +16,19 @@ Write-ahead logging lets any number of readers look on while the coordinator wri
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from calando.errors import CorruptFile, UsageError
+from calando.host import lock
 from calando.records import rows
 from calando.records.database import Database
 from calando.records.files import noticing_full_disk
@@ -103,8 +104,10 @@ class Store:
         if path.stat().st_size == 0:
             raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
         for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            if beside.exists() and not beside.is_file():
-                raise CorruptFile(f"{beside} is a pipe or a folder, not a file; remove it")
+            # Asked once: another process may remove it between two questions.
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(beside.stat().st_mode):
+                    raise CorruptFile(f"{beside} is a pipe or a folder, not a file; remove it")
         # Before SQLite reads the log, which passes over damage in silence.
         lost = lost_commits(path)
         return cls(folder, Database.open(path, read_only=read_only), lost=lost)
@@ -266,14 +269,10 @@ def sole_coordinator(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise UsageError(
-                f"study {str(folder)!r} is being run by process {holder}; wait for it or stop it"
-            ) from None
+            raise UsageError(f"study {str(folder)!r} is being run by process {holder}; wait for it or stop it")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

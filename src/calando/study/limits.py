@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from numbers import Integral, Real
 from typing import TypeVar
 
 from calando.errors import UsageError
+from calando.host import count_processors
 from calando.records import WorkloadSpec
 from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
@@ -55,7 +55,7 @@ class Machine:
             if not 1 <= self.workers <= MOST_WORKERS:
                 raise UsageError(f"workers must be from 1 to {MOST_WORKERS}, got {self.workers}")
             return self.workers
-        return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // self.threads)
+        return 1 if device.startswith("cuda") else max(1, count_processors() // self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Mapping
 
 from calando.errors import UsageError
@@ -25,8 +26,11 @@ def join(address: str | None, *, cpus: int) -> bool:
         cpus: of a new one.
 
     Raises:
-        UsageError: Ray is not installed, or nobody answers at the address.
+        UsageError: this is Windows, Ray is not installed, or nobody answers at the address.
     """
+    if sys.platform == "win32":
+        # A post starts its worker by /bin/sh and hands it a socket, which Windows has not.
+        raise UsageError("executor 'ray' needs Linux or macOS; leave --executor out to train in processes here")
     # Both are read when Ray is imported or started: it reports nothing home, and its daemons print nothing here.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from multiprocessing import forkserver, resource_tracker, util
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -46,8 +46,10 @@ LONGEST_FOLDER = 70
 
 def start_early() -> None:
     """Begin to import what workers need, in a process beside this one; returns at once, and may be called again."""
-    if sys.platform != "linux":
+    if not _are_served():
         return
+    from multiprocessing import forkserver, resource_tracker
+
     _settle_sockets()
     with _environment(INSTALLED_PLACES):
         # First, since it unblocks what is blocked below.
@@ -76,7 +78,7 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             "this process is a daemon of multiprocessing (a pool's worker?), which may not start worker processes; "
             'give executor="inline", or call calando from the main process'
         )
-    served = sys.platform == "linux"
+    served = _are_served()
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
     imports_main = can_be_imported()
     for attempt in range(ATTEMPTS):
@@ -107,9 +109,16 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     raise WorkerLost(f"no worker can be started ({reason}); is there memory left? then run the same command again")
 
 
+def _are_served() -> bool:
+    """Whether workers are forked by a server here."""
+    return sys.platform == "linux" and "forkserver" in multiprocessing.get_all_start_methods()
+
+
 @contextmanager
 def _killed_if_silent(seconds: float) -> Iterator[None]:
     """A server that does not answer (stopped, or thrashing) is killed, and whoever waits for it notices that."""
+    from multiprocessing import forkserver
+
     server = getattr(forkserver, "_forkserver", None)
     pid = getattr(server, "_forkserver_pid", None)
     if pid is None:
