@@ -1,22 +1,28 @@
-# What CI runs. `make demo` and `make test` need Python 3.11 or later and nothing else.
+# What CI runs. Every target needs Python 3.11 or later and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs bench torture clean
+.PHONY: demo quick test check lint docs bench torture clean
 
 demo: $(VENV)/installed
 	$(BIN)/calando compare digits step exponential linear cosine one-cycle --augment "crop(3)" --seeds 8 --rates 3
 
+# Lint, types, and the tests that start no process, browser or framework: what to run after every change.
+quick: lint
+	$(BIN)/python -m pytest -n 2 -q -m "not slow and not torture" tests
+
 test: check
 	CALANDO_CHROMIUM=$$(sh tools/chromium.sh) $(BIN)/python -m pytest -n 2 -q -m "not torture"
 
-check: $(VENV)/installed-dev
+check: lint
+	$(BIN)/deptry src
+
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/deptry src
 
 docs: $(VENV)/installed
 	$(BIN)/python tools/draw_schedules.py

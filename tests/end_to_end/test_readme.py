@@ -28,11 +28,14 @@ DOCUMENTS = (
 )
 PAGES = (
     *DOCUMENTS,
+    "docs/architecture.md",
     "docs/schedules.md",
     "docs/guides/statistics.md",
     "docs/guides/many-machines.md",
     "docs/LOG.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
 )
 
 # Put in place of the lengths of commands (`--epochs 5`) and of scripts.
