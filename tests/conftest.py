@@ -16,17 +16,48 @@ settings.register_profile("repeatable", settings.get_profile("exploring"), deran
 settings.load_profile("repeatable")
 
 
-SLOW_FOLDERS = ("cli", "end_to_end", "study", "web")
-"""Whose tests start processes, a browser or a server, or run the commands of the guides: `make quick` leaves them out.
-
-A slow file elsewhere says so itself, by `pytestmark = pytest.mark.slow`: it starts processes, imports a framework, or
-takes more than a second or two a test.
+HERE = Path(__file__).parent
+SLOW = (
+    "analysis/test_calibration.py",
+    "cli",
+    "end_to_end",
+    "loops/test_as_optax.py",
+    "loops/test_in_accelerate.py",
+    "loops/test_in_ignite.py",
+    "loops/test_in_lightning.py",
+    "loops/test_in_transformers.py",
+    "methods/test_parity_rate_free.py",
+    "oracles",
+    "report/test_render.py",
+    "report/test_renderer.py",
+    "report/test_report_imports.py",
+    "study",
+    "tasks/test_nets.py",
+    "tasks/test_registry.py",
+    "training/test_lent_running.py",
+    "training/test_threads.py",
+    "web",
+)
+"""What `make quick` leaves out, and does not even import: what starts processes, a browser or a server, imports
+frameworks, runs the commands of the guides, or takes seconds a test. A single slow test says so itself:
+`@pytest.mark.slow`.
 """
+
+if lost := [name for name in SLOW if not (HERE / name).exists()]:
+    raise pytest.UsageError(f"tests/conftest.py calls {', '.join(lost)} slow, which is not there; change the list")
+
+
+def _is_slow(path: Path) -> bool:
+    return any(path.is_relative_to(HERE / name) for name in SLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing that is not run."""
+    return True if "not slow" in config.option.markexpr and _is_slow(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow by its folder."""
-    here = Path(__file__).parent
+    """Mark what the list holds."""
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW_FOLDERS:
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 from torch.optim import Optimizer
 
 from calando.methods import METHODS, Method
+from calando.tasks.data.digits import FILE
 
 __all__ = ["CASES", "Case", "build", "case_of", "digits", "network", "stored", "update"]
 
@@ -133,9 +135,11 @@ def network(*, width: int = 8, hidden: int = 1) -> nn.Module:
 @cache
 def digits(count: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
     """Handwritten digits, 8 x 8."""
-    images, labels = load_digits(return_X_y=True)
+    with gzip.open(FILE) as file:
+        table = np.load(file)
+    images, labels = table[:, :-1], table[:, -1]
     x = torch.tensor(images[:count], dtype=torch.float32).reshape(-1, 1, 8, 8) / 8 - 1
-    return x, torch.tensor(labels[:count])
+    return x, torch.tensor(labels[:count], dtype=torch.int64)
 
 
 assert set(CASES) <= set(METHODS), "a case is of a registered method"
