@@ -2,8 +2,12 @@
 
 import json
 import subprocess
+import sys
 
+import pytest
 from tests.end_to_end.hiding import calling, environment
+
+from calando.errors import UsageError
 
 EXTRAS = ["pyarrow", "vl_convert", "sklearn", "jax", "prodigyopt", "pytorch_optimizer", "schedulefree", "ray"]
 SERVING = ["starlette", "uvicorn", "h11"]
@@ -58,3 +62,12 @@ def test_what_lacks_an_extra_says_which(tmp_path):
         assert out == ""
         assert f"pip install '{extra}'" in err
         assert err.count("\n") == 1
+
+
+def test_a_schedule_for_optax_says_that_it_needs_jax(monkeypatch):
+    from calando.loops.optax import as_optax
+
+    for name in ("jax", "jax.numpy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError, match=r"pip install 'calando\[jax\]'$"):
+        as_optax("cosine(1, 0)", 0.1, total_steps=10)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calando.errors import UsageError
 from calando.schedules import Schedule, parse
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ def as_optax(
         count, of any shape -> rate, of the same shape, in jax's default float type.
 
     Raises:
-        UsageError: a schedule that does not parse or does not fit the horizon.
+        UsageError: JAX is not installed, or a schedule that does not parse or does not fit the horizon.
     """
-    # the extra calando[jax]: whoever asks for this has it
-    import jax.numpy as jnp
+    try:
+        import jax.numpy as jnp
+    except ModuleNotFoundError as error:
+        raise UsageError("a schedule for optax needs JAX: pip install 'calando[jax]'") from error
 
     bound = (parse(schedule) if isinstance(schedule, str) else schedule).bind(
         total_steps, steps_per_epoch=steps_per_epoch
