@@ -6,15 +6,13 @@ It shares nothing with the package but the fields of a schedule.
 import itertools
 import math
 
-from calando.schedules.compose import Plus, Then, Times
-from calando.schedules.cut import Cut
-from calando.schedules.knots import Knots, Piecewise
-from calando.schedules.noise import Noise
-from calando.schedules.ramp import Constant, Ramp
+from calando.schedules.compose import Constant, Plus, Then, Times
+from calando.schedules.ramp import Ramp
 from calando.schedules.repeat import Repeat
-from calando.schedules.steps import MultiStep, Step
+from calando.schedules.scatter import Noise
+from calando.schedules.steps import Knots, MultiStep, Piecewise, Step
 from calando.schedules.timescale import TimeScale
-from calando.schedules.transform import Clip, Staircase, Transformed, Warp
+from calando.schedules.transform import Clip, Cut, Staircase, Transformed, Warp
 
 LATE = 1e-6  # an update this little before a seam has reached it
 

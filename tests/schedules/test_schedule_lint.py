@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.errors import UsageError
-from calando.schedules import SCHEDULES, lint, parse, per_group
-from calando.schedules.lint import lint_schedule
+from calando.schedules import SCHEDULES, lint, lint_schedule, parse, per_group
 
 SPE = 100
 
@@ -113,7 +112,7 @@ def test_each_rule_fires_on_the_fault_and_is_silent_on_the_remedy(wrong, finding
 
 def test_every_rule_that_is_listed_has_a_case():
     # the package, not the function of the same name
-    listed = set(re.findall(r"^    ([a-z-]+) +\S", sys.modules["calando.schedules.lint"].__doc__, re.MULTILINE))
+    listed = set(re.findall(r"^    ([a-z-]+) +\S", sys.modules["calando.schedules.linting"].__doc__, re.MULTILINE))
     assert {finding[0] for _, finding, _ in FAULTS} | {"momentum-overwritten"} == listed
 
 

@@ -50,7 +50,7 @@ def lint(
     calando lint "linear(1, 0.9)" --of momentum --steps 10000
     """
     from calando.cli.texts import horizon_of, read_schedules
-    from calando.schedules.lint import lint_schedule
+    from calando.schedules import lint_schedule
 
     horizon = _horizon(steps, epochs, steps_per_epoch)
     found: list[tuple[str, str, list[Finding]]] = []

@@ -99,8 +99,11 @@ def schedules(as_json: AsJson = False) -> None:
         return
     for family in FAMILIES:
         chosen = [entry for entry in entries if entry.family == family.title]
-        details = [(entry.name, entry.summary, f"{entry.signature}\n= {entry.formula}") for entry in chosen]
-        _listing(family.title, details)
+        details = [
+            (entry.name, entry.summary, "\n= ".join(filter(None, (entry.signature, entry.formula)))) for entry in chosen
+        ]
+        if details:
+            _listing(family.title, details)
     typer.echo(
         "a >> b: a, then b. a * b, a + b: side by side. Spans: '5%' of the run, '2 epochs', '500 steps' or 500.\n"
         "Draw one: calando plot \"linear(0.01, 1, over='5%') >> cosine(1, 0)\""

@@ -4,83 +4,77 @@
     curve = schedule.bind(1000)                            its shares and epochs are steps now
     curve(t), curve.sample()                               what the base rate is multiplied by
 
+Every file of this folder is imported, and what it registers (`register`) is there by name: in texts, in lists and as
+`calando.schedules.NAME`. The names below are listed for type checkers and editors only.
+
 >>> parse("linear(0, 1, over='5%') >> cosine(1, 0)").bind(1000)(50)
 1.0
 """
 
-from calando.schedules.base import Schedule
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from calando.schedules.base import Bound, Extent, Schedule
 from calando.schedules.call import Call, Value
-from calando.schedules.chebyshev import chebyshev
+from calando.schedules.compose import constant
 from calando.schedules.curve import Curve
-from calando.schedules.cut import cut
+from calando.schedules.cycles import (
+    cosine_restarts,
+    exp_range,
+    polynomial_cycles,
+    triangular,
+    triangular2,
+    warmup_cosine_restarts,
+)
+from calando.schedules.findings import Finding
 from calando.schedules.from_torch import from_torch
 from calando.schedules.function import function, named_function
 from calando.schedules.grammar import parse_call
+from calando.schedules.groups import discriminative, layer_decay, linear_scaling, per_group, sqrt_scaling
 from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
-from calando.schedules.knots import knots, piecewise
-from calando.schedules.lint import Finding, lint, lint_schedule
-from calando.schedules.noise import noise
-from calando.schedules.per_group import per_group
-from calando.schedules.pipe import split_pipe
-from calando.schedules.presets import (
-    cosine_restarts,
-    discriminative,
-    exp_range,
-    exponential_decay,
+from calando.schedules.linting import lint, lint_schedule
+from calando.schedules.primitive import Primitive
+from calando.schedules.ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial, rex, tanh
+from calando.schedules.registry import SCHEDULES, Description, describe, register
+from calando.schedules.repeat import repeat
+from calando.schedules.scatter import chebyshev, noise
+from calando.schedules.span import Horizon, Span
+from calando.schedules.steps import knots, multistep, piecewise, step
+from calando.schedules.text import from_json, parse, split_pipe, to_json
+from calando.schedules.timescale import exponential_decay, inverse_sqrt, inverse_time, natural_exponential, power_decay
+from calando.schedules.transform import clip, cut, staircase, warp
+from calando.schedules.warmups import (
+    radam_warmup,
+    saturating,
+    untuned_exponential_warmup,
+    untuned_linear_warmup,
+    warmup,
+)
+from calando.schedules.whole_runs import (
     flat_cosine,
     k_decay,
-    layer_decay,
-    linear_scaling,
     noam,
     one_cycle,
     one_cycle_momentum,
     one_cycle_three_phase,
     one_cycle_three_phase_momentum,
-    polynomial_cycles,
     slanted_triangular,
-    sqrt_scaling,
-    triangular,
-    triangular2,
-    untuned_exponential_warmup,
-    untuned_linear_warmup,
-    warmup,
-    warmup_cosine_restarts,
     warmup_hold_cosine,
     warmup_inverse_sqrt,
     wsd,
 )
-from calando.schedules.ramps import (
-    constant,
-    cosine,
-    exponential,
-    linear,
-    one_minus_sqrt,
-    one_minus_square,
-    polynomial,
-    rex,
-    tanh,
-)
-from calando.schedules.registry import SCHEDULES, Description, describe
-from calando.schedules.repeat import repeat
-from calando.schedules.span import Span
-from calando.schedules.steps import multistep, step
-from calando.schedules.text import from_json, parse, to_json
-from calando.schedules.timescale import (
-    inverse_sqrt,
-    inverse_time,
-    natural_exponential,
-    power_decay,
-    radam_warmup,
-    saturating,
-)
-from calando.schedules.transform import clip, staircase, warp
 
 __all__ = [
     "SCHEDULES",
+    "Bound",
     "Call",
     "Curve",
     "Description",
+    "Extent",
     "Finding",
+    "Horizon",
+    "Primitive",
     "Schedule",
     "Span",
     "Value",
@@ -129,6 +123,7 @@ __all__ = [
     "polynomial_cycles",
     "power_decay",
     "radam_warmup",
+    "register",
     "repeat",
     "rex",
     "saturating",
@@ -150,3 +145,13 @@ __all__ = [
     "warp",
     "wsd",
 ]
+
+for _file in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_file.name}")
+
+
+def __getattr__(name: str) -> Callable[..., Schedule]:
+    """A schedule that the list above lacks: of a new file, registered elsewhere, or brought by an installed package."""
+    if name.startswith("_") or name not in SCHEDULES:
+        raise AttributeError(f"module 'calando.schedules' has no attribute {name!r}")
+    return SCHEDULES[name]

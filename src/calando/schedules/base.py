@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ __all__ = [
     "Bound",
     "DoesNotFit",
     "Extent",
+    "Level",
     "Schedule",
     "as_schedule",
     "check_limits",
@@ -49,6 +50,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+Level = Literal["error", "warning", "info"]
+"""How bad what `lint` finds is: training would break, likely a mistake, worth knowing."""
 
 # An update within a millionth of a step of a seam has reached it: seams that fall on whole steps but are
 # computed from shares must not be missed by a rounding error.
@@ -81,7 +84,7 @@ class Bound(ABC):
 
 @dataclass(frozen=True, repr=False)
 class Schedule(ABC):
-    """A multiplier of the base rate, as an immutable value; see the constructors in `presets`.
+    """A multiplier of the base rate, as an immutable value; see the constructors in `calando.schedules`.
 
     Combine: `a >> b` (a, then b), `a * b` and `a * 0.5` (product), `a + b` and `a + 0.5` (sum). Nesting makes
     no difference: `(a >> b) >> c` equals `a >> (b >> c)`.
@@ -96,6 +99,9 @@ class Schedule(ABC):
 
     # numpy scalars and arrays leave `number * schedule` to us
     __array_ufunc__ = None
+
+    comes_again: ClassVar[bool] = False
+    """Its values come again and again, so its own falls may be as short as they like: asked by `lint`."""
 
     @property
     @abstractmethod
@@ -153,7 +159,7 @@ class Schedule(ABC):
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """The parameter groups told apart somewhere in this schedule; none where it is the same for all.
+        """The parameter groups that differ somewhere in this schedule; none where it is the same for all.
 
         >>> from calando.schedules import cosine, per_group
         >>> (cosine(1, 0) * per_group({"body": 0.1, "head": 1})).group_names
@@ -172,6 +178,30 @@ class Schedule(ABC):
         cosine(1, 0) * 0.1
         """
         return self.rebuilt([part.for_group(name) for part in self.parts]) if self.group_names else self
+
+    # What `lint` asks of a schedule; it knows none by its class.
+
+    @property
+    def sequence(self) -> tuple[Schedule, ...]:
+        """The parts that follow each other; itself where it is no chain."""
+        return (self,)
+
+    @property
+    def own_groups(self) -> tuple[str, ...]:
+        """The parameter groups that this very schedule names, without those of its parts."""
+        return ()
+
+    def calm(self) -> Schedule:
+        """This schedule without its scatter, where what it does at a single step means nothing."""
+        return self
+
+    def with_floor_raised(self, by: float) -> Schedule | None:
+        """This schedule with its floor above 0 raised; None where it has no such floor, or cannot have it there."""
+        return None
+
+    def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
+        """How likely it is that `argument`, of this many steps and less than an epoch, was meant in epochs."""
+        return "warning" if argument in ("at", "over") else None
 
     def __rshift__(self, other: Schedule | float) -> Then:
         # imported here, as in the operators below, because Then is itself a Schedule
@@ -211,7 +241,7 @@ def as_schedule(value: object) -> Schedule | None:
         return value
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    from calando.schedules.ramp import Constant
+    from calando.schedules.compose import Constant
 
     return Constant(checked_number("the number combined with a schedule", value))
 

@@ -10,6 +10,8 @@ number. Shares such as "5%" are of the whole horizon however deep they stand.
 At most one part of a chain may have no length of its own; it takes what the others leave. Within a chain a
 product or sum stretches if a part does, and else is as long as the longest of its parts that say how long they
 are: `linear(0, 1, over='5%') * 0.5 >> cosine(0.5, 0)` warms up for 5%.
+
+A number stands for a constant, which is why `Constant` is here.
 """
 
 from __future__ import annotations
@@ -19,17 +21,81 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.base import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, check_limits, quote_schedule
-from calando.schedules.checks import spell_number
-from calando.schedules.ramp import Constant
+from calando.schedules.checks import checked_number, spell_number
+from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
+from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.span import Horizon, spell_steps
 
-__all__ = ["Plus", "Then", "Times"]
+__all__ = ["Constant", "Plus", "Then", "Times", "constant", "widest"]
+
+
+@register(family="Ramps", example="constant(0.5)")
+def constant(value: float = 1, *, over: Length | None = None) -> Schedule:
+    """One value, held.
+
+    Formula: value
+
+    Args:
+        value: the multiplier, any finite number.
+        over: how long; without it, as long as there are steps left.
+
+    Raises:
+        UsageError: an argument out of range.
+
+    Source: torch's ConstantLR(factor, total_iters=n) is `constant(factor, over=n) >> constant(1)`.
+
+    >>> constant(0.5).bind(10)(9)
+    0.5
+    """
+    return Constant(value, over=span_or_none("over", over))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Constant(Primitive):
+    """`value`, for as long as it is given or for `over`.
+
+    >>> Constant(0.5).bind(10)(3)
+    0.5
+    """
+
+    value: float
+    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checked_number("value", self.value))
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        self.room_taken(horizon, room)
+        return BoundConstant(self.value)
+
+    def __str__(self) -> str:
+        return spell_call("constant", self.value, over=self.over)
+
+
+@final
+@dataclass(frozen=True)
+class BoundConstant(Bound):
+    """One value at every step."""
+
+    value: float
+
+    def __call__(self, steps: Array) -> Array:
+        return np.full(steps.shape, self.value)
+
+
+@counterpart("ConstantLR", multiplies=True)
+def _constant(seen: Seen) -> Schedule:
+    steps = seen.steps("total_iters")
+    if steps >= seen.room:
+        return constant(seen.scheduler.factor, over=seen.room)
+    return constant(seen.scheduler.factor, over=steps) >> constant(1)
 
 
 @final
@@ -69,6 +135,10 @@ class Then(Schedule):
 
     @property
     def parts(self) -> tuple[Schedule, ...]:
+        return self.chain
+
+    @property
+    def sequence(self) -> tuple[Schedule, ...]:
         return self.chain
 
     def rebuilt(self, parts: Sequence[Schedule]) -> Then:

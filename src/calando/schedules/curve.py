@@ -18,7 +18,7 @@ from calando.schedules.checks import quote
 from calando.schedules.span import Horizon
 
 if TYPE_CHECKING:
-    from calando.schedules.lint import Finding
+    from calando.schedules.findings import Finding
 
 __all__ = ["Curve"]
 
@@ -117,13 +117,13 @@ class Curve:
         return tuple(sorted(set(self._bound.unreached())))
 
     def lint(self, *, of: str = "lr") -> list[Finding]:
-        """What is suspicious about this curve as a schedule `of` a hyper-parameter; see `calando.schedules.lint`.
+        """What is suspicious about this curve as a schedule `of` a hyper-parameter; see `calando.schedules.linting`.
 
         >>> from calando.schedules import constant, linear
         >>> [finding.name for finding in (linear(0.1, 1, over=10) >> constant(-1)).bind(100).lint()]
         ['negative']
         """
-        from calando.schedules.lint import lint
+        from calando.schedules.linting import lint
 
         return lint(self, of=of)
 

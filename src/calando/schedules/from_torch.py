@@ -8,18 +8,19 @@ out differently, as a rate for all of them (eta_min) makes them, there is a part
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from calando.errors import UsageError
 from calando.schedules.base import Extent, Schedule
-from calando.schedules.cut import cut
-from calando.schedules.per_group import per_group
+from calando.schedules.groups import per_group
+from calando.schedules.registry import COUNTERPARTS, Seen, chain, counterpart, product
 from calando.schedules.span import Horizon
-from calando.schedules.torch_kinds import FACTORS, KINDS, Seen, chain, product
+from calando.schedules.transform import cut
 
 __all__ = ["from_torch"]
+
 
 _COMPOUND = ("ChainedScheduler", "SequentialLR")
 
@@ -72,9 +73,9 @@ def _read(seen: Seen) -> Schedule:
     kind = type(seen.scheduler).__name__
     if kind == "ReduceLROnPlateau":
         raise UsageError("ReduceLROnPlateau follows a metric, so no schedule says what it will do; keep it beside one")
-    if _home(seen.scheduler) not in ("torch.optim.lr_scheduler", "torch.optim.swa_utils") or kind not in _READERS:
+    if _home(seen.scheduler) not in ("torch.optim.lr_scheduler", "torch.optim.swa_utils") or kind not in COUNTERPARTS:
         raise UsageError(
-            f"{_home(seen.scheduler)}.{kind} is not known; known are {', '.join(sorted(_READERS))}; "
+            f"{_home(seen.scheduler)}.{kind} is not known; known are {', '.join(sorted(COUNTERPARTS))}; "
             "write it as a function of the step: function(f, of='steps')"
         )
     if seen.key != "lr":
@@ -86,10 +87,11 @@ def _read(seen: Seen) -> Schedule:
                 f"{kind} has base rate {base}, but its group starts from {start}: a scheduler built after it changed "
                 "that; give each scheduler an optimizer of its own and combine their schedules"
             )
-    schedule = _READERS[kind](seen)
+    schedule = COUNTERPARTS[kind].read(seen)
     return cut(schedule, over=seen.room) if _length(schedule) > seen.room else schedule
 
 
+@counterpart("SequentialLR")
 def _sequential(seen: Seen) -> Schedule:
     starts = [0, *seen.scheduler._milestones]
     ends = [min(end, seen.room) for end in [*starts[1:], seen.room]]
@@ -107,12 +109,13 @@ def _sequential(seen: Seen) -> Schedule:
     return chain(parts)
 
 
+@counterpart("ChainedScheduler")
 def _chained(seen: Seen) -> Schedule:
     children = seen.scheduler._schedulers
     for child in children if len(children) > 1 else ():
         kind = type(child).__name__
         falls_to_zero = kind == "CosineAnnealingLR" and child.eta_min == 0 and child.T_max >= seen.room
-        if kind not in FACTORS and not falls_to_zero:
+        if not (kind in COUNTERPARTS and COUNTERPARTS[kind].multiplies) and not falls_to_zero:
             raise UsageError(
                 f"{kind} in ChainedScheduler sets the rate whatever the others did, so it is no product; "
                 "turn each into a schedule and multiply those: a * b"
@@ -136,10 +139,3 @@ def _home(scheduler: object) -> str:
 def _length(schedule: Schedule) -> float:
     """In steps; 0 where it does not say. Every span here is in steps, so any horizon does."""
     return schedule.length(Horizon(1)) if schedule.extent is Extent.FIXED else 0.0
-
-
-_READERS: Mapping[str, Callable[[Seen], Schedule]] = {
-    **KINDS,
-    "ChainedScheduler": _chained,
-    "SequentialLR": _sequential,
-}

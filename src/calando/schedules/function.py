@@ -9,8 +9,10 @@ only where the function has been registered under it: reading a text never impor
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar, final
 
 import numpy as np
@@ -19,15 +21,20 @@ from calando.errors import UsageError
 from calando.schedules.base import Array, Bound, Extent, Schedule
 from calando.schedules.checks import LONGEST_LABEL, BadArgument, checked_choice, checked_label, did_you_mean, quote
 from calando.schedules.primitive import Length, Primitive, span_or_none
+from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.span import Horizon
 
 __all__ = ["Function", "bring_functions", "function", "functions_named", "named_function"]
 
+
 Multiplier = Callable[[float], float]
+
+
 ARGUMENTS = ("progress", "steps")
 _REGISTERED: dict[str, Multiplier] = {}
 
 
+@register(family="What changes a schedule", example="function('three waves')")
 def function(f: Multiplier | str, *, of: str = "progress", over: Length | None = None) -> Schedule:
     """A schedule from a function of your own.
 
@@ -149,3 +156,25 @@ class BoundFunction(Bound):
         else:
             arguments = (steps / self.length).tolist()
         return np.array([self.f(argument) for argument in arguments], dtype=np.float64)
+
+
+@counterpart("LambdaLR")
+def _lambda(seen: Seen) -> Schedule:
+    return function(seen.scheduler.lr_lambdas[seen.index], of="steps")
+
+
+@counterpart("MultiplicativeLR", multiplies=True)
+def _multiplicative(seen: Seen) -> Schedule:
+    factors = map(seen.scheduler.lr_lambdas[seen.index], range(1, seen.room + 1))
+    return function(_Table(tuple(accumulate(factors, operator.mul, initial=1.0))), of="steps")
+
+
+@final
+@dataclass(frozen=True)
+class _Table:
+    """A function of the step that looks its value up."""
+
+    values: tuple[float, ...]
+
+    def __call__(self, step: float) -> float:
+        return self.values[int(step)]

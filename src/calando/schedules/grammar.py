@@ -9,9 +9,19 @@
 
 A string is in single or double quotes and holds no escapes. Any other bare name is a string: lr=auto says
 lr='auto'. What an expression means is not known here: it is read by a function that is handed the reader
-where one begins (see `tokens.EXPRESSION`), so that brackets are counted through everything that is nested.
+where one begins, so that brackets are counted through everything that is nested.
 Every error is a ScheduleTextError that points at the character, in the whole text where the piece that is
 read is part of a longer one.
+
+Words:
+
+    number    -1  .5  1e-3          with its sign
+    string    '5%'  "2 epochs"      in single or double quotes, without escapes
+    name      cosine  adamw-cosine  timm.resnet18
+    mark      >> * + ( ) [ ] { } , = : |
+
+Every pattern takes time linear in what it reads, whatever it reads: no piece of it can match in two ways, and
+those that may fail are atomic.
 """
 
 from __future__ import annotations
@@ -19,17 +29,61 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.schedules.call import Call, Value
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, quote
-from calando.schedules.tokens import ARGUMENT_NAME, EXPRESSION, SPACE, TOKEN, Token
 
-__all__ = ["Call", "Reader", "Value", "parse_call"]
+__all__ = ["Reader", "parse_call"]
 
-_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}
-_WORDS = {**_WORDS, **{word.capitalize(): value for word, value in _WORDS.items()}}
+
+_SPACE = r"[ \t\r\n]*+"
+_NUMBER = r"(?>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_NAME = r"(?>[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*)"
+SPACE = re.compile(_SPACE)
+"""What may stand between two words; it matches everywhere."""
+
+
+TOKEN = re.compile(
+    rf"""
+      (?P<number>{_NUMBER})
+    | (?P<string>'[^'\r\n]*'|"[^"\r\n]*")
+    | (?P<name>{_NAME})
+    | (?P<mark>>>|[*+()\[\]{{}},=:|])
+    """,
+    re.VERBOSE,
+)
+"""A word; its kind is the group that matches."""
+
+
+ARGUMENT_NAME = re.compile(rf"{_NAME}{_SPACE}=")
+"""Where an argument is given by name."""
+
+
+EXPRESSION = re.compile(rf"(?:\({_SPACE})*+(?:{_NAME}{_SPACE}\(|(?:{_NUMBER}|{_NAME}){_SPACE}(?:>>|[*+]))")
+"""Where a value is an expression: after brackets, if any, a call, or a number or name with an operator behind it."""
+
+
+@final
+@dataclass(frozen=True)
+class Token:
+    """A word of a text.
+
+    Args:
+        kind: "number", "string", "name", "mark" or "end".
+        text: its characters.
+        start: where it begins in the piece that is read.
+    """
+
+    kind: str
+    text: str
+    start: int
+
+
+_LOWER: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}
+_WORDS = {**_LOWER, **{word.capitalize(): value for word, value in _LOWER.items()}}
 _UNITS = ("epoch", "epochs", "step", "steps")
 _LONGEST_INTEGER = 18  # digits; longer ones are read as floats
 _CLOSING = {"(": ")", "[": "]", "{": "}"}

@@ -24,11 +24,13 @@ import numpy as np
 from calando.schedules.base import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, quote_schedule
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
+from calando.schedules.registry import register
 from calando.schedules.span import Horizon, Span, spell_steps
 
 __all__ = ["ExponentialHyperbola", "Hyperbola", "exponential_hyperbolic", "hyperbolic"]
 
 
+@register(family="Ramps", example="hyperbolic(1, 0.01, bound=1200)")
 def hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | None = None) -> Schedule:
     """Down along a hyperbola, whose first steps depend little on how long the run is.
 
@@ -53,6 +55,7 @@ def hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | No
     return Hyperbola(start, infimum, Span.parse(bound, name="bound"), over=span_or_none("over", over))
 
 
+@register(family="Ramps", example="exponential_hyperbolic(1, 0.01, bound=1200)")
 def exponential_hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | None = None) -> Schedule:
     """Down by ratios along a hyperbola, whose first steps depend little on how long the run is.
 

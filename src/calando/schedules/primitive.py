@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import ClassVar, Self
 
 from calando.errors import UsageError
-from calando.schedules.base import SEAM, Extent, Schedule, as_schedule, nothing_left, too_long
+from calando.schedules.base import SEAM, Extent, Level, Schedule, as_schedule, nothing_left, too_long
 from calando.schedules.checks import BadArgument, spell_number
 from calando.schedules.span import Horizon, Span, spell_steps
 
@@ -49,6 +49,10 @@ class Primitive(Schedule):
     def length(self, horizon: Horizon) -> float:
         assert self.over is not None, "only a FIXED schedule is asked how long it is"
         return horizon.steps(self.over)
+
+    def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
+        # the rest may well be this short; a single step is what these have by default
+        return super().suspicion(argument, steps, horizon) or ("info" if steps > 1 else None)
 
     def room_taken(self, horizon: Horizon, room: float) -> float:
         """The steps this primitive takes of the `room` it is given.

@@ -1,50 +1,82 @@
-"""Constant and ramp: one value held, and the way from one value to another.
+"""Ramp: the way from one value to another, along a shape.
 
-    Constant    v(t) = value
-    Ramp        v(t) = shape(start, end, p)    p = min(t / L, 1)
+    v(t) = shape(start, end, p)    p = min(t / L, 1)
 
 L is the ramp's `over` in steps, or all the steps it is given. A ramp stays between its values, and has its start
 value at t = 0 and its end value at t = L, to the bit, unless its shape does not meet them (tanh). After L it
 holds the last value.
+
+A shape is given its progress: the part done, p = t / L, and the part left, q = 1 - p, both in [0, 1]. Having both keeps
+full relative precision where a rate comes close to zero: 1 - p would have lost its digits there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import Array, Bound, Extent
-from calando.schedules.checks import BadArgument, checked_number
+from calando.schedules.base import Array, Bound, Extent, Level
+from calando.schedules.checks import BadArgument, checked_number, spell_number
 from calando.schedules.primitive import Primitive, spell_call
-from calando.schedules.shapes import Progress, Shape
 from calando.schedules.span import Horizon
 
-__all__ = ["Constant", "Ramp"]
+__all__ = ["BoundRamp", "Progress", "Ramp", "Shape", "weighted"]
 
 
 @final
-@dataclass(frozen=True, repr=False)
-class Constant(Primitive):
-    """`value`, for as long as it is given or for `over`.
+class Progress:
+    """How far a ramp of `length` steps has come at `steps`, shape (n,), all from 0 to `length`."""
 
-    >>> Constant(0.5).bind(10)(3)
-    0.5
+    def __init__(self, steps: Array, length: float) -> None:
+        self._steps, self._length = steps, length
+
+    @property
+    def p(self) -> Array:
+        """The part done, an array of the caller's own."""
+        return self._steps / self._length
+
+    @property
+    def q(self) -> Array:
+        """The part left, an array of the caller's own."""
+        left = self._length - self._steps
+        left /= self._length
+        return left
+
+
+@dataclass(frozen=True)
+class Shape(ABC):
+    """A way from one value to another; its fields are numbers that the constructor of its name takes.
+
+    Attributes:
+        name: of the constructor that builds a ramp of this shape, hence what its text begins with.
+        needs_positive: the shape exists between values above zero only.
+        meets_ends: it has the start value at p = 0 and the end value at p = 1.
     """
 
-    value: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    name: ClassVar[str]
+    meets_ends: ClassVar[bool] = True
+    needs_positive: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", checked_number("value", self.value))
+    @abstractmethod
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        """The values at a progress, shape (n,); the ramp itself sees to p = 0 and p = 1."""
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        self.room_taken(horizon, room)
-        return BoundConstant(self.value)
+    def spelled_fields(self) -> dict[str, str]:
+        """The shape's own parameters as they are written in a text."""
+        return {item.name: spell_number(getattr(self, item.name)) for item in fields(self)}
 
-    def __str__(self) -> str:
-        return spell_call("constant", self.value, over=self.over)
+
+def weighted(start: float, end: float, fall: Callable[[], Array], rise: Callable[[], Array]) -> Array:
+    """start * fall + end * rise, for weights that add up to one; each gives an array that is overwritten."""
+    falls = abs(start) >= abs(end)
+    values = fall() if falls else rise()
+    values *= start - end if falls else end - start
+    values += end if falls else start
+    return values
 
 
 @final
@@ -52,7 +84,7 @@ class Constant(Primitive):
 class Ramp(Primitive):
     """From `start` to `end` along `shape`, over `over` or all that is left.
 
-    >>> from calando.schedules.shapes import Linear
+    >>> from calando.schedules.ramps import Linear
     >>> from calando.schedules.span import Span
     >>> Ramp(0, 1, Linear(), over=Span(50, "%")).bind(10).sample()
     array([0. , 0.2, 0.4, 0.6, 0.8, 1. , 1. , 1. , 1. , 1. ])
@@ -71,22 +103,16 @@ class Ramp(Primitive):
                 raise BadArgument(name, problem, getattr(self, name), hint="; use a small number such as 0.001")
             object.__setattr__(self, name, value)
 
+    def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
+        if self.end > self.start:  # a short warmup is common, a short fall or hold is not
+            return "info" if steps > 1 else None
+        return super().suspicion(argument, steps, horizon)
+
     def place(self, horizon: Horizon, room: float) -> Bound:
         return BoundRamp(self.start, self.end, self.shape, self.room_taken(horizon, room))
 
     def __str__(self) -> str:
         return spell_call(self.shape.name, self.start, self.end, over=self.over, **self.shape.spelled_fields())
-
-
-@final
-@dataclass(frozen=True)
-class BoundConstant(Bound):
-    """One value at every step."""
-
-    value: float
-
-    def __call__(self, steps: Array) -> Array:
-        return np.full(steps.shape, self.value)
 
 
 @final

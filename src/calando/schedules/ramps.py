@@ -1,18 +1,43 @@
 """Ramps by name: from one value to another, each along its shape.
 
-In the formulas p = min(t / L, 1) is progress through the schedule's own length L: `over` where it is given, else
-all the steps that are left.
+    linear            start * q                  + end * p
+    cosine            start * c^k                + end * (1 - c^k)          c = (1 + cos πp) / 2
+    polynomial        start * q^k                + end * (1 - q^k)
+    one_minus_sqrt    start * (1 - √p)           + end * √p
+    one_minus_square  start * (1 - p²)           + end * p²
+    rex               start * q / (1 - βp)       + end * (1 - β) p / (1 - βp)
+    tanh              start * (1 - tanh x) / 2   + end * (1 + tanh x) / 2   x = lower + (upper - lower) p
+    exponential       start^q                    * end^p                    both above zero
+
+p = min(t / L, 1) is progress through the schedule's own length L: `over` where it is given, else all the steps that are
+left; q = 1 - p. The weights in a row add up to one, so one of them is enough: that of the value further from zero,
+which leaves nothing to cancel. (1 + cos πp) / 2 cancels too where it nears zero, and is written sin²(π/2 q).
 """
 
 from __future__ import annotations
 
-from calando.schedules import shapes
-from calando.schedules.base import Schedule
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from calando.schedules.base import Array, Schedule
+from calando.schedules.checks import BadArgument, checked_number
+from calando.schedules.compose import constant
 from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.ramp import Constant, Ramp
+from calando.schedules.ramp import Progress, Ramp, Shape, weighted
+from calando.schedules.registry import Seen, counterpart, register
+from calando.schedules.repeat import repeat
 
 __all__ = [
-    "constant",
+    "Cosine",
+    "Exponential",
+    "Linear",
+    "OneMinusSqrt",
+    "OneMinusSquare",
+    "Polynomial",
+    "Rex",
+    "Tanh",
     "cosine",
     "exponential",
     "linear",
@@ -24,26 +49,18 @@ __all__ = [
 ]
 
 
-def constant(value: float = 1, *, over: Length | None = None) -> Schedule:
-    """One value, held.
+@final
+@dataclass(frozen=True)
+class Linear(Shape):
+    """In a straight line."""
 
-    Formula: value
+    name: ClassVar[str] = "linear"
 
-    Args:
-        value: the multiplier, any finite number.
-        over: how long; without it, as long as there are steps left.
-
-    Raises:
-        UsageError: an argument out of range.
-
-    Source: torch's ConstantLR(factor, total_iters=n) is `constant(factor, over=n) >> constant(1)`.
-
-    >>> constant(0.5).bind(10)(9)
-    0.5
-    """
-    return Constant(value, over=span_or_none("over", over))
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        return weighted(start, end, lambda: at.q, lambda: at.p)
 
 
+@register(family="Ramps", example="linear(1, 0)")
 def linear(start: float, end: float, *, over: Length | None = None) -> Schedule:
     """From start to end in a straight line.
 
@@ -62,9 +79,48 @@ def linear(start: float, end: float, *, over: Length | None = None) -> Schedule:
     >>> linear(0, 1, over="2 steps").bind(4).sample()
     array([0. , 0.5, 1. , 1. ])
     """
-    return Ramp(start, end, shapes.Linear(), over=span_or_none("over", over))
+    return Ramp(start, end, Linear(), over=span_or_none("over", over))
 
 
+@counterpart("LinearLR", multiplies=True)
+def _linear(seen: Seen) -> Schedule:
+    return linear(seen.scheduler.start_factor, seen.scheduler.end_factor, over=seen.steps("total_iters"))
+
+
+def _squared_sine(part: Array) -> Array:
+    """sin²(π/2 part), in place, as tan² / (1 + tan²): numpy's tan is several times faster than its sin."""
+    part *= np.pi / 2
+    np.tan(part, out=part)
+    np.square(part, out=part)
+    return np.divide(part, part + 1, out=part)
+
+
+@final
+@dataclass(frozen=True)
+class Cosine(Shape):
+    """Along half a cosine wave, or a power of it above zero."""
+
+    power: float = 1.0
+    name: ClassVar[str] = "cosine"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "power", checked_number("power", self.power, above=0))
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        if self.power == 1:
+            return weighted(start, end, lambda: _squared_sine(at.q), lambda: _squared_sine(at.p))
+        return weighted(
+            start,
+            end,
+            lambda: np.power(_squared_sine(at.q), self.power),
+            lambda: -np.expm1(self.power * np.log1p(-_squared_sine(at.p))),
+        )
+
+    def spelled_fields(self) -> dict[str, str]:
+        return {} if self.power == 1 else super().spelled_fields()
+
+
+@register(family="Ramps", example="cosine(1, 0)")
 def cosine(start: float, end: float, *, power: float = 1, over: Length | None = None) -> Schedule:
     """From start to end along half a cosine wave.
 
@@ -85,9 +141,30 @@ def cosine(start: float, end: float, *, power: float = 1, over: Length | None = 
     >>> cosine(1, 0).bind(4)([0, 1, 2, 3, 4]).round(3)
     array([1.   , 0.854, 0.5  , 0.146, 0.   ])
     """
-    return Ramp(start, end, shapes.Cosine(power), over=span_or_none("over", over))
+    return Ramp(start, end, Cosine(power), over=span_or_none("over", over))
 
 
+@counterpart("CosineAnnealingLR")
+def _cosine(seen: Seen) -> Schedule:
+    steps, floor = seen.steps("T_max"), seen.share(seen.scheduler.eta_min)
+    down = cosine(1, floor, over=steps)
+    return down if steps >= seen.room else repeat(down >> cosine(floor, 1, over=steps))
+
+
+@final
+@dataclass(frozen=True)
+class Exponential(Shape):
+    """By the same ratio from each step to the next."""
+
+    name: ClassVar[str] = "exponential"
+    needs_positive: ClassVar[bool] = True
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        values: Array = np.power(start, at.q) * np.power(end, at.p)
+        return values
+
+
+@register(family="Ramps", example="exponential(1, 0.01)")
 def exponential(start: float, end: float, *, over: Length | None = None) -> Schedule:
     """From start to end by the same ratio at each step.
 
@@ -106,9 +183,26 @@ def exponential(start: float, end: float, *, over: Length | None = None) -> Sche
     >>> exponential(1, 0.01).bind(4).sample().round(4)
     array([1.    , 0.3162, 0.1   , 0.0316])
     """
-    return Ramp(start, end, shapes.Exponential(), over=span_or_none("over", over))
+    return Ramp(start, end, Exponential(), over=span_or_none("over", over))
 
 
+@final
+@dataclass(frozen=True)
+class Polynomial(Shape):
+    """By a power, above zero, of the part that is left."""
+
+    power: float
+    name: ClassVar[str] = "polynomial"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "power", checked_number("power", self.power, above=0))
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        # 1 - q^k, precise for small p as well
+        return weighted(start, end, lambda: np.power(at.q, self.power), lambda: -np.expm1(self.power * np.log1p(-at.p)))
+
+
+@register(family="Ramps", example="polynomial(1, 0, power=2)")
 def polynomial(start: float, end: float, *, power: float = 2, over: Length | None = None) -> Schedule:
     """From start to end by a power of the part that is left.
 
@@ -128,9 +222,27 @@ def polynomial(start: float, end: float, *, power: float = 2, over: Length | Non
     >>> polynomial(1, 0, power=2).bind(4).sample()
     array([1.    , 0.5625, 0.25  , 0.0625])
     """
-    return Ramp(start, end, shapes.Polynomial(power), over=span_or_none("over", over))
+    return Ramp(start, end, Polynomial(power), over=span_or_none("over", over))
 
 
+@counterpart("PolynomialLR", multiplies=True)
+def _polynomial(seen: Seen) -> Schedule:
+    return polynomial(1, 0, power=seen.scheduler.power, over=seen.steps("total_iters"))
+
+
+@final
+@dataclass(frozen=True)
+class OneMinusSqrt(Shape):
+    """By the square root of the part done; a polynomial of power 1/2 is another thing, √(1 - p)."""
+
+    name: ClassVar[str] = "one_minus_sqrt"
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        # 1 - √p = (1 - p) / (1 + √p)
+        return weighted(start, end, lambda: at.q / (1 + np.sqrt(at.p)), lambda: np.sqrt(at.p))
+
+
+@register(family="Ramps", example="one_minus_sqrt(1, 0)")
 def one_minus_sqrt(start: float, end: float, *, over: Length | None = None) -> Schedule:
     """From start to end, fast at first and slower and slower: the 1-sqrt cool-down.
 
@@ -149,9 +261,22 @@ def one_minus_sqrt(start: float, end: float, *, over: Length | None = None) -> S
     >>> one_minus_sqrt(1, 0).bind(4).sample().round(3)
     array([1.   , 0.5  , 0.293, 0.134])
     """
-    return Ramp(start, end, shapes.OneMinusSqrt(), over=span_or_none("over", over))
+    return Ramp(start, end, OneMinusSqrt(), over=span_or_none("over", over))
 
 
+@final
+@dataclass(frozen=True)
+class OneMinusSquare(Shape):
+    """By the square of the part done."""
+
+    name: ClassVar[str] = "one_minus_square"
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        # 1 - p² = (1 - p) (1 + p)
+        return weighted(start, end, lambda: at.q * (1 + at.p), lambda: np.square(at.p))
+
+
+@register(family="Ramps", example="one_minus_square(1, 0)")
 def one_minus_square(start: float, end: float, *, over: Length | None = None) -> Schedule:
     """From start to end, slow at first and faster and faster: the 1-p² cool-down.
 
@@ -170,9 +295,30 @@ def one_minus_square(start: float, end: float, *, over: Length | None = None) ->
     >>> one_minus_square(1, 0).bind(4).sample()
     array([1.    , 0.9375, 0.75  , 0.4375])
     """
-    return Ramp(start, end, shapes.OneMinusSquare(), over=span_or_none("over", over))
+    return Ramp(start, end, OneMinusSquare(), over=span_or_none("over", over))
 
 
+@final
+@dataclass(frozen=True)
+class Rex(Shape):
+    """By the part left over a mix of itself and one."""
+
+    beta: float
+    name: ClassVar[str] = "rex"
+
+    def __post_init__(self) -> None:
+        beta = checked_number("beta", self.beta)
+        if not 0 <= beta < 1:
+            raise BadArgument("beta", "must be from 0 to below 1", self.beta)
+        object.__setattr__(self, "beta", beta)
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        # 1 - βp is 1 - β + βq, which loses nothing where p nears 1
+        mixed = 1 - self.beta + self.beta * at.q
+        return weighted(start, end, lambda: at.q / mixed, lambda: (1 - self.beta) * at.p / mixed)
+
+
+@register(family="Ramps", example="rex(1, 0)")
 def rex(start: float, end: float, *, beta: float = 0.5, over: Length | None = None) -> Schedule:
     """From start to end, slow at first and fast at last: the reflected exponential.
 
@@ -193,9 +339,30 @@ def rex(start: float, end: float, *, beta: float = 0.5, over: Length | None = No
     >>> rex(1, 0).bind(4).sample().round(4)
     array([1.    , 0.8571, 0.6667, 0.4   ])
     """
-    return Ramp(start, end, shapes.Rex(beta), over=span_or_none("over", over))
+    return Ramp(start, end, Rex(beta), over=span_or_none("over", over))
 
 
+@final
+@dataclass(frozen=True)
+class Tanh(Shape):
+    """Along a hyperbolic tangent, from `lower` to `upper`."""
+
+    lower: float
+    upper: float
+    name: ClassVar[str] = "tanh"
+    meets_ends: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lower", checked_number("lower", self.lower))
+        object.__setattr__(self, "upper", checked_number("upper", self.upper, above=self.lower))
+
+    def between(self, start: float, end: float, at: Progress) -> Array:
+        place = self.lower * at.q + self.upper * at.p
+        # (1 - tanh x) / 2 = 1 / (1 + e^2x)
+        return weighted(start, end, lambda: 1 / (1 + np.exp(2 * place)), lambda: 1 / (1 + np.exp(-2 * place)))
+
+
+@register(family="Ramps", example="tanh(1, 0)")
 def tanh(start: float, end: float, *, lower: float = -6, upper: float = 3, over: Length | None = None) -> Schedule:
     """From start to end along a hyperbolic tangent.
 
@@ -218,4 +385,11 @@ def tanh(start: float, end: float, *, lower: float = -6, upper: float = 3, over:
     >>> tanh(1, 0).bind(4)([0, 1, 2, 3, 4]).round(4)
     array([1.    , 0.9994, 0.9526, 0.1824, 0.0025])
     """
-    return Ramp(start, end, shapes.Tanh(lower, upper), over=span_or_none("over", over))
+    return Ramp(start, end, Tanh(lower, upper), over=span_or_none("over", over))
+
+
+@counterpart("SWALR")
+def _swa(seen: Seen) -> Schedule:
+    share, steps = seen.share(seen.group["swa_lr"]), seen.scheduler.anneal_epochs
+    ramp = cosine if seen.scheduler._anneal_strategy == "cos" else linear
+    return ramp(1, share, over=steps) if steps else constant(share)

@@ -1,76 +1,52 @@
-"""The schedules by name: what a text may call, and how a list shows them."""
+"""The schedules by name: what a text may call, how a list shows each, and which of torch's schedulers it stands for.
+
+A schedule is registered where it is defined, and nothing else in the code knows its name:
+
+    @register(family="Ramps", example="linear(1, 0)")
+    def linear(start, end, *, over=None): ...
+
+    @counterpart("LinearLR", multiplies=True)         what a torch scheduler of that class is, read from its attributes
+    def _linear_lr(seen): ...
+"""
 
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
-from calando.errors import UsageError
-from calando.schedules.base import Schedule
-from calando.schedules.chebyshev import chebyshev
+from calando.errors import UsageError, quote
+from calando.registry import Registry, home_of
 from calando.schedules.checks import signature_text
-from calando.schedules.cut import cut
-from calando.schedules.function import function
-from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
-from calando.schedules.knots import knots, piecewise
-from calando.schedules.noise import noise
-from calando.schedules.per_group import per_group
-from calando.schedules.presets import (
-    cosine_restarts,
-    discriminative,
-    exp_range,
-    exponential_decay,
-    flat_cosine,
-    k_decay,
-    layer_decay,
-    linear_scaling,
-    noam,
-    one_cycle,
-    one_cycle_momentum,
-    one_cycle_three_phase,
-    one_cycle_three_phase_momentum,
-    polynomial_cycles,
-    slanted_triangular,
-    sqrt_scaling,
-    triangular,
-    triangular2,
-    untuned_exponential_warmup,
-    untuned_linear_warmup,
-    warmup,
-    warmup_cosine_restarts,
-    warmup_hold_cosine,
-    warmup_inverse_sqrt,
-    wsd,
-)
-from calando.schedules.ramps import (
-    constant,
-    cosine,
-    exponential,
-    linear,
-    one_minus_sqrt,
-    one_minus_square,
-    polynomial,
-    rex,
-    tanh,
-)
-from calando.schedules.repeat import repeat
-from calando.schedules.steps import multistep, step
-from calando.schedules.timescale import (
-    inverse_sqrt,
-    inverse_time,
-    natural_exponential,
-    power_decay,
-    radam_warmup,
-    saturating,
-)
-from calando.schedules.transform import clip, staircase, warp
 
-__all__ = ["FAMILIES", "SCHEDULES", "Description", "Family", "describe"]
+if TYPE_CHECKING:
+    from calando.schedules.base import Schedule
+
+__all__ = [
+    "COUNTERPARTS",
+    "FAMILIES",
+    "SCHEDULES",
+    "Counterpart",
+    "Description",
+    "Family",
+    "Seen",
+    "chain",
+    "counterpart",
+    "describe",
+    "example_of",
+    "product",
+    "register",
+]
+
+Make = TypeVar("Make", bound="Callable[..., Schedule]")
+OWN = "Your own"
 
 
+@final
 @dataclass(frozen=True)
 class Family:
     """Schedules that serve one purpose.
@@ -78,90 +54,92 @@ class Family:
     Args:
         title: of the family.
         purpose: what its members are for, a sentence or two.
-        members: their constructors, in the order of a list.
     """
 
     title: str
     purpose: str
-    members: tuple[Callable[..., Schedule], ...]
 
 
 FAMILIES = (
-    Family(
-        "Ramps",
-        "From one value to another over `over`, or over all that is left. The bricks of everything below.",
-        (
-            constant,
-            linear,
-            cosine,
-            exponential,
-            polynomial,
-            one_minus_sqrt,
-            one_minus_square,
-            rex,
-            tanh,
-            hyperbolic,
-            exponential_hyperbolic,
-        ),
-    ),
+    Family("Ramps", "From one value to another over `over`, or over all that is left. The bricks of everything below."),
     Family(
         "Warmups",
         "The first part of a chain, `warmup('5%') >> cosine(1, 0)`; those that never end multiply another.",
-        (warmup, untuned_linear_warmup, untuned_exponential_warmup, radam_warmup, saturating),
     ),
-    Family(
-        "Whole runs",
-        "Up, held, down: schedules that people train with as they are.",
-        (
-            one_cycle,
-            one_cycle_three_phase,
-            one_cycle_momentum,
-            one_cycle_three_phase_momentum,
-            wsd,
-            flat_cosine,
-            warmup_hold_cosine,
-            slanted_triangular,
-            warmup_inverse_sqrt,
-            noam,
-            k_decay,
-        ),
-    ),
-    Family(
-        "Steps and places",
-        "Values that drop at once, or that are given at places.",
-        (step, multistep, piecewise, knots),
-    ),
-    Family(
-        "At a pace",
-        "Decays that know how fast, and not how long.",
-        (exponential_decay, natural_exponential, inverse_time, inverse_sqrt, power_decay),
-    ),
-    Family(
-        "Cycles",
-        "Again and again.",
-        (cosine_restarts, warmup_cosine_restarts, triangular, triangular2, exp_range, polynomial_cycles, chebyshev),
-    ),
+    Family("Whole runs", "Up, held, down: schedules that people train with as they are."),
+    Family("Steps and places", "Values that drop at once, or that are given at places."),
+    Family("At a pace", "Decays that know how fast, and not how long."),
+    Family("Cycles", "Again and again."),
     Family(
         "What changes a schedule",
         "Again, later, in stairs, within bounds, cut off, shaken; or a function of your own.",
-        (repeat, warp, staircase, clip, cut, noise, function),
     ),
-    Family(
-        "By group and batch size",
-        "Constants to multiply with, one for each parameter group or one for all.",
-        (per_group, layer_decay, discriminative, linear_scaling, sqrt_scaling),
-    ),
+    Family("By group and batch size", "Constants to multiply with, one for each parameter group or one for all."),
+    Family(OWN, "Registered in this process, or brought by installed packages."),
 )
 
-SCHEDULES: Mapping[str, Callable[..., Schedule]] = MappingProxyType(
-    {
-        make.__name__: make
-        for make in sorted((make for family in FAMILIES for make in family.members), key=lambda make: make.__name__)
-    }
-)
-"""Name -> constructor, sorted."""
+_FACTS: dict[str, tuple[str, str]] = {}  # name -> (title of its family, example)
 
 
+@overload
+def register(make: Make) -> Make: ...
+@overload
+def register(*, name: str = ..., family: str = ..., example: str = ...) -> Callable[[Make], Make]: ...
+def register(
+    make: Make | None = None, *, name: str = "", family: str = OWN, example: str = ""
+) -> Make | Callable[[Make], Make]:
+    """Register a schedule's constructor: texts, `calando plot`, `lint` and `schedules` then know it by name.
+
+    What it returns is built from other schedules, or is an instance of its own subclass of `Primitive`.
+
+    Args:
+        make: the constructor. A list shows its docstring's first sentence and its paragraph "Formula: ...".
+        name: what a text calls it; without it the function's own name.
+        family: title of one of `FAMILIES`.
+        example: a text that calls it, for pictures and `calando.testing`; without it a call without arguments.
+
+    Raises:
+        UsageError: a name that is taken or that no text can call; no such family; a constructor that takes *args or
+            **kwargs.
+
+    >>> from calando.schedules import SCHEDULES, cosine, parse
+    >>> @register(example="half_cosine(end=0.1)")
+    ... def half_cosine(*, end=0.0):
+    ...     '''Down along half a cosine wave from a half.'''
+    ...     return cosine(0.5, end)
+    >>> parse("half_cosine(end=0.1)")
+    cosine(0.5, 0.1)
+    >>> SCHEDULES.remove("half_cosine")
+    """
+
+    def add(make: Make) -> Make:
+        if not callable(make):
+            raise UsageError(f"a schedule is registered by a function that makes one, got {quote(make)}")
+        titles = [known.title for known in FAMILIES]
+        if family not in titles:
+            raise UsageError(f"family must be one of {', '.join(titles)}, got {quote(family)}")
+        called = name or getattr(make, "__name__", "")
+        open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        # ours are spared: asking for sixty signatures takes a millisecond of every start
+        if family == OWN and any(item.kind in open_ended for item in inspect.signature(make).parameters.values()):
+            raise UsageError(f"{called} takes *args or **kwargs, which no text can check; give each argument a name")
+        SCHEDULES.add(called, make, home=home_of(make))
+        _FACTS[called] = family, example or f"{called}()"
+        return make
+
+    return add if make is None else add(make)
+
+
+SCHEDULES: Registry[Callable[..., Schedule]] = Registry("schedule", join=lambda name, make: register(name=name)(make))
+"""Name -> constructor."""
+
+
+def example_of(name: str) -> str:
+    """A text that calls the schedule of that name."""
+    return _FACTS[name][1]
+
+
+@final
 @dataclass(frozen=True)
 class Description:
     """A schedule as a list shows it.
@@ -171,7 +149,7 @@ class Description:
         family: title of the family it belongs to.
         signature: the call with its arguments and defaults.
         summary: one line.
-        formula: the value at update t, or the algebra it stands for.
+        formula: the value at update t, or the algebra it stands for; "" where its docstring has none.
     """
 
     name: str
@@ -182,23 +160,109 @@ class Description:
 
 
 def describe() -> list[Description]:
-    """Every schedule that has a name, family by family.
+    """Every schedule that has a name, family by family; those of installed packages too.
 
     Raises:
-        UsageError: this Python was started without docstrings, which say it all.
+        UsageError: this Python was started without docstrings, which hold all of it.
 
     >>> entry = next(entry for entry in describe() if entry.name == "linear")
     >>> entry.signature, entry.formula
     ('linear(start, end, *, over=None)', 'start + (end - start) * p')
     """
-    return [_describe(family.title, make) for family in FAMILIES for make in family.members]
-
-
-def _describe(family: str, make: Callable[..., Schedule]) -> Description:
     if sys.flags.optimize > 1:
         raise UsageError("schedules are described in docstrings: unset PYTHONOPTIMIZE, or leave out -OO")
+    problems = SCHEDULES.load_installed()
+    known = [
+        _describe(family.title, name, make)
+        for family in FAMILIES
+        for name, make in SCHEDULES.items()
+        if _FACTS[name][0] == family.title
+    ]
+    return known + [Description(name, OWN, f"{name}(…)", problem, "") for name, problem in problems.items()]
+
+
+def _describe(family: str, name: str, make: Callable[..., Schedule]) -> Description:
     paragraphs = inspect.cleandoc(make.__doc__ or "").split("\n\n")
-    formula = next(text.removeprefix("Formula: ") for text in paragraphs if text.startswith("Formula: "))
+    formula = next((text.removeprefix("Formula: ") for text in paragraphs if text.startswith("Formula: ")), "")
     summary = " ".join(paragraphs[0].split()).removesuffix(".")
-    name = make.__name__
     return Description(name, family, signature_text(name, make), summary, " ".join(formula.split()))
+
+
+@final
+@dataclass(frozen=True)
+class Seen:
+    """A torch scheduler as one parameter group sees it.
+
+    A rate that torch knows as such (eta_min, max_lr) becomes a share of the group's own base rate.
+
+    Args:
+        scheduler: the scheduler.
+        index: of the group.
+        group: the optimizer's own.
+        room: the steps it is read for.
+        key: "lr", or the hyper-parameter.
+    """
+
+    scheduler: Any
+    index: int
+    group: Mapping[str, Any]
+    room: int
+    key: str = "lr"
+
+    def share(self, value: float, of: float | None = None) -> float:
+        """A value as a multiplier, to 15 digits: 0.1 / 0.004 is 25, whatever the last bit says."""
+        base = float(self.group["initial_lr"] if of is None else of)
+        if base == 0:
+            raise UsageError(
+                f"group {self.group.get('name', self.index)} has base rate 0, of which nothing but 0 is a multiple; "
+                "build the scheduler on an optimizer whose rate is above 0"
+            )
+        return float(f"{float(value) / base:.15g}")
+
+    def steps(self, name: str) -> int:
+        """The scheduler's attribute `name`, a number of steps from 1."""
+        steps: int = getattr(self.scheduler, name)
+        if steps < 1:
+            kind = type(self.scheduler).__name__
+            raise UsageError(f"{kind} has {name} {steps}, and torch's rates make no sense of it")
+        return steps
+
+
+@final
+@dataclass(frozen=True)
+class Counterpart:
+    """How a torch scheduler is read.
+
+    Args:
+        read: as one group sees it -> the schedule.
+        multiplies: torch works its rate out from the rate before, so that what is chained multiplies.
+    """
+
+    read: Callable[[Seen], Schedule]
+    multiplies: bool = False
+
+
+COUNTERPARTS: dict[str, Counterpart] = {}
+"""Name of a torch scheduler's class -> how it is read."""
+
+Read = Callable[[Seen], "Schedule"]
+
+
+def counterpart(kind: str, *, multiplies: bool = False) -> Callable[[Read], Read]:
+    """Register which schedule a torch scheduler of the class `kind` is; see `Counterpart`."""
+
+    def add(read: Read) -> Read:
+        COUNTERPARTS[kind] = Counterpart(read, multiplies)
+        return read
+
+    return add
+
+
+def chain(parts: list[Schedule]) -> Schedule:
+    """a >> b >> c."""
+    return reduce(operator.rshift, parts)
+
+
+def product(parts: list[Schedule]) -> Schedule:
+    """a * b * c."""
+    return reduce(operator.mul, parts)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, islice, takewhile
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from calando.schedules.base import (
     Bound,
     DoesNotFit,
     Extent,
+    Level,
     Schedule,
     check_limits,
     nothing_left,
@@ -35,14 +36,17 @@ from calando.schedules.base import (
 )
 from calando.schedules.checks import checked_count, checked_number, spell_number
 from calando.schedules.primitive import Length, as_part, span_or_none
+from calando.schedules.registry import register
 from calando.schedules.span import LONGEST_HORIZON, Horizon, Span, spell_steps
 
 __all__ = ["Repeat", "repeat"]
+
 
 MOST_LENGTHS = 500  # cycles of different lengths, each placed by itself
 MOST_SEAMS = 10_000  # told of all cycles together
 
 
+@register(family="What changes a schedule", example="repeat(linear(1, 0.2), every='25%', decay=0.7)")
 def repeat(
     part: Schedule | float,
     *,
@@ -91,6 +95,7 @@ class Repeat(Schedule):
     stretch: float
     decay: float
     limit: int | None
+    comes_again: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("stretch", "decay"):
@@ -121,6 +126,9 @@ class Repeat(Schedule):
 
     def rebuilt(self, parts: Sequence[Schedule]) -> Repeat:
         return Repeat(parts[0], self.every, self.stretch, self.decay, self.limit)
+
+    def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
+        return "warning"
 
     def length(self, horizon: Horizon) -> float:
         assert self.limit is not None, "only a FIXED schedule is asked how long it is"

@@ -6,7 +6,7 @@
     operand = call | number | "(" chain ")"     a number stands for constant(number)
 
 Calls are read by `grammar`; the names are those of `registry.SCHEDULES`. A chain may be an argument of a call,
-by itself or in a list or dict: repeat(0.5 * cosine(1, 0), every='25%'). There, a number or name alone is just
+alone or in a list or dict: repeat(0.5 * cosine(1, 0), every='25%'). There, a number or name alone is just
 that, and brackets around it make a list. The JSON form wraps the text, so there is one grammar and one set of
 limits: {"calando": "schedule", "version": 1, "text": "cosine(1, 0)"}.
 """
@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import final
 
-from calando.errors import UsageError
+from calando.errors import ScheduleTextError, UsageError
 from calando.schedules.base import Extent, Schedule
 from calando.schedules.call import Call
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
-from calando.schedules.compose import Plus, Then, Times
+from calando.schedules.compose import Constant, Plus, Then, Times
 from calando.schedules.grammar import Reader
-from calando.schedules.ramp import Constant
 from calando.schedules.registry import SCHEDULES
 
-__all__ = ["JSON_VERSION", "from_json", "parse", "to_json"]
+__all__ = ["JSON_VERSION", "from_json", "parse", "split_pipe", "to_json"]
 
 # The version is that of the wrapping and of what old texts mean; it stays where texts can only say more. An older
 # calando refuses a name or operator that it does not know and never misreads one, and it goes on reading the texts
@@ -155,6 +155,47 @@ def _build(call: Call) -> Schedule:
     if make is None:
         # all the names would bury the place that is pointed at, where one of them is near
         guess = did_you_mean(call.name, list(SCHEDULES))
-        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(SCHEDULES)}"
+        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(sorted(SCHEDULES))}"
         raise call.error(f"unknown schedule {quote(call.name)}{guess or ';'} {known}")
-    return call.apply(make)
+    made = call.apply(make)
+    if not isinstance(made, Schedule):
+        raise call.error(f"{call.name} must return a schedule such as cosine(1, 0), and it returned {quote(made)}")
+    return made
+
+
+def split_pipe(text: str) -> list[tuple[str, int]]:
+    """Split at each `|` that is outside quotes and brackets: the segments, stripped, and where each begins.
+
+    Raises:
+        ScheduleTextError: an empty segment, or a quote or bracket that is never closed.
+
+    >>> split_pipe("sgd(lr=0.1) | cosine(1, 0)")
+    [('sgd(lr=0.1)', 0), ('cosine(1, 0)', 14)]
+    """
+    if len(text) > LONGEST_TEXT:
+        raise ScheduleTextError(
+            f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", text, LONGEST_TEXT
+        )
+    cuts, open_brackets, quote_start = [-1], list[int](), -1
+    for index, character in enumerate(text):
+        if quote_start >= 0:
+            quote_start = -1 if character == text[quote_start] else quote_start
+        elif character in "'\"":
+            quote_start = index
+        elif character in "([{":
+            open_brackets.append(index)
+        elif character in ")]}" and open_brackets:
+            open_brackets.pop()
+        elif character == "|" and not open_brackets:
+            cuts.append(index)
+    if quote_start >= 0:
+        raise ScheduleTextError("this quote is never closed", text, quote_start)
+    if open_brackets:
+        raise ScheduleTextError(f"this {quote(text[open_brackets[-1]])} is never closed", text, open_brackets[-1])
+    segments = []
+    for before, after in pairwise([*cuts, len(text)]):
+        segment = text[before + 1 : after]
+        if not segment.strip():
+            raise ScheduleTextError("expected a method or a schedule", text, before + 1)
+        segments.append((segment.strip(), before + 1 + len(segment) - len(segment.lstrip())))
+    return segments

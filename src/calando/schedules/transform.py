@@ -15,14 +15,26 @@ from typing import Self, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import SEAM, Array, Bound, Extent, Schedule, check_limits
+from calando.schedules.base import (
+    SEAM,
+    Array,
+    Bound,
+    DoesNotFit,
+    Extent,
+    Schedule,
+    check_limits,
+    quote_schedule,
+    too_long,
+)
 from calando.schedules.checks import BadArgument, checked_number, spell_number
-from calando.schedules.primitive import Length, as_part
+from calando.schedules.primitive import Length, as_part, span_or_none
+from calando.schedules.registry import register
 from calando.schedules.span import Horizon, Span
 
-__all__ = ["BoundTransformed", "Clip", "Staircase", "Transformed", "Warp", "clip", "staircase", "warp"]
+__all__ = ["Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
 
 
+@register(family="What changes a schedule", example="warp(cosine(1, 0), power=3)")
 def warp(part: Schedule | float, *, power: float) -> Schedule:
     """A schedule whose progress is raised to a power: above 1 it stays longer near its start.
 
@@ -44,6 +56,7 @@ def warp(part: Schedule | float, *, power: float) -> Schedule:
     return Warp(as_part(part), power)
 
 
+@register(family="What changes a schedule", example="staircase(exponential(1, 0.01), every='1 epoch')")
 def staircase(part: Schedule | float, *, every: Length) -> Schedule:
     """A schedule that changes only at regular intervals, such as once an epoch.
 
@@ -65,6 +78,7 @@ def staircase(part: Schedule | float, *, every: Length) -> Schedule:
     return Staircase(as_part(part), Span.parse(every, name="every"))
 
 
+@register(family="What changes a schedule", example="clip(exponential(1, 0.01), low=0.1, high=0.8)")
 def clip(part: Schedule | float, *, low: float | None = None, high: float | None = None) -> Schedule:
     """A schedule kept between two values.
 
@@ -85,6 +99,33 @@ def clip(part: Schedule | float, *, low: float | None = None, high: float | None
     array([1.  , 0.75, 0.5 , 0.4 ])
     """
     return Clip(as_part(part), low, high)
+
+
+@register(family="What changes a schedule", example="cut(cosine(1, 0, over='100%'), over='60%') >> constant(0.1)")
+def cut(part: Schedule | float, *, over: Length | None = None, skip: Length | None = None) -> Schedule:
+    """Some steps of a schedule that begins before or would go on for longer.
+
+    Formula: part at step skip + t, for t < over
+
+    Args:
+        part: what is cut; it must say how long it is, or go on for ever.
+        over: how much of it is kept; without it, all that is left of it.
+        skip: how much is left off at its beginning.
+
+    Raises:
+        UsageError: an argument out of range; neither `over` nor `skip`; a part that stretches to what it is given;
+            when bound, more skipped than there is.
+
+    Source: a scheduler that torch's SequentialLR leaves at a milestone before its end; the cosine of timm and
+    torchtitan, whose steps go on counting from the warmup.
+
+    >>> from calando.schedules import constant, linear
+    >>> (cut(linear(1, 0, over=4), over=2) >> constant(0.1)).bind(4).sample()
+    array([1.  , 0.75, 0.1 , 0.1 ])
+    >>> (linear(0, 1, over=2) >> cut(linear(1, 0, over=4), skip=2)).bind(4).sample()
+    array([0.  , 0.5 , 0.5 , 0.25])
+    """
+    return Cut(as_part(part), span_or_none("over", over), span_or_none("skip", skip))
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,6 +203,12 @@ class Clip(Transformed):
             raise BadArgument("low", f"must be at most high={spell_number(self.high)}", self.low)
         check_limits(self)
 
+    def with_floor_raised(self, by: float) -> Schedule | None:
+        # a floor of zero or less is a guard and may be idle
+        if self.low is None or self.low <= 0 or (self.high is not None and self.low + by > self.high):
+            return None
+        return replace(self, low=self.low + by)
+
     def place(self, horizon: Horizon, room: float) -> Bound:
         return BoundClip(self.part.place(horizon, room), self.low, self.high)
 
@@ -170,6 +217,55 @@ class Clip(Transformed):
         words += [] if self.low is None else [f"low={spell_number(self.low)}"]
         words += [] if self.high is None else [f"high={spell_number(self.high)}"]
         return f"clip({', '.join(words)})"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Cut(Transformed):
+    """`over` of `part` after its first `skip`; write `cut(part, over=...)`."""
+
+    over: Span | None
+    skip: Span | None
+
+    def __post_init__(self) -> None:
+        if self.over is None and self.skip is None:
+            raise UsageError("cut needs over= or skip=, or both")
+        if self.part.extent is Extent.STRETCHED:
+            raise UsageError(
+                f"cut needs a part that says how long it is, and {quote_schedule(self.part)} takes what it is given; "
+                "give it a length of its own"
+            )
+        check_limits(self)
+
+    @property
+    def extent(self) -> Extent:
+        return self.part.extent if self.over is None else Extent.FIXED
+
+    def length(self, horizon: Horizon) -> float:
+        if self.over is not None:
+            return horizon.steps(self.over)
+        left = self.part.length(horizon) - self._skipped(horizon)
+        if left <= SEAM:
+            raise DoesNotFit(f"{quote_schedule(self)} skips all of its part", "skip less")
+        return left
+
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        wanted = self.length(horizon) if self.extent is Extent.FIXED else room
+        if wanted > room + SEAM:
+            raise too_long(self, wanted, room, remedy="shorten its over= or train longer")
+        skipped = self._skipped(horizon)
+        whole = skipped + wanted
+        if self.part.extent is Extent.FIXED:
+            whole = max(whole, self.part.length(horizon))
+        return BoundCut(self.part.place(horizon, whole), skipped, wanted)
+
+    def __str__(self) -> str:
+        over = "" if self.over is None else f", over='{self.over}'"
+        skip = "" if self.skip is None else f", skip='{self.skip}'"
+        return f"cut({self.part}{over}{skip})"
+
+    def _skipped(self, horizon: Horizon) -> float:
+        return 0.0 if self.skip is None else horizon.steps(self.skip)
 
 
 @dataclass(frozen=True)
@@ -221,3 +317,22 @@ class BoundClip(BoundTransformed):
 
     def __call__(self, steps: Array) -> Array:
         return np.clip(self.part(steps), self.low, self.high)
+
+
+@final
+@dataclass(frozen=True)
+class BoundCut(BoundTransformed):
+    """`length` steps of `part` after its first `skipped`."""
+
+    skipped: float
+    length: float
+
+    def __call__(self, steps: Array) -> Array:
+        return self.part(self.skipped + np.minimum(steps, self.length))
+
+    def seams(self) -> tuple[float, ...]:
+        places = (seam - self.skipped for seam in self.part.seams())
+        return tuple(place for place in places if 0 < place < self.length)
+
+    def unreached(self) -> tuple[float, ...]:
+        return ()

@@ -1,14 +1,49 @@
-"""Going through a schedule: all its parts, their spans, and the same schedule with some parts changed."""
+"""Findings of `lint`, and how it goes through a schedule: all its parts, their spans, the same with parts changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import final
 
-from calando.schedules.base import Schedule
+from calando.schedules.base import Level, Schedule
 from calando.schedules.span import Span
 
-__all__ = ["changed", "nodes", "spans"]
+__all__ = ["Finding", "Level", "changed", "in_order", "nodes", "spans"]
+
+
+@final
+@dataclass(frozen=True)
+class Finding:
+    """Something suspicious.
+
+    Args:
+        name: what kind; see `calando.schedules.linting`.
+        level: "error" (training would break), "warning" (likely a mistake), "info".
+        step: the update it is about.
+        message: what is the matter, one line.
+        remedy: what to do, one line.
+        group: the parameter group it is about, where it is not about all.
+
+    >>> print(Finding("negative", "error", 51, "the multiplier is -0.02", "raise end to 0 or more", group="head"))
+    error: negative in group 'head' at step 51: the multiplier is -0.02; raise end to 0 or more
+    """
+
+    name: str
+    level: Level
+    step: int
+    message: str
+    remedy: str
+    group: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.group is None else f" in group {self.group!r}"
+        return f"{self.level}: {self.name}{place} at step {self.step}: {self.message}; {self.remedy}"
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """By step, then by name, each once: on a short run several seams may fall on one update."""
+    return sorted(dict.fromkeys(findings), key=lambda finding: (finding.step, finding.name, finding.group or ""))
 
 
 def nodes(schedule: Schedule) -> Iterator[Schedule]:

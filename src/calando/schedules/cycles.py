@@ -8,26 +8,22 @@ triangular               up and down in lines; triangular2 and exp_range lower t
 
 from __future__ import annotations
 
+from calando.errors import UsageError
 from calando.schedules.base import Schedule
 from calando.schedules.checks import BadArgument, checked_number
-from calando.schedules.presets.decays import exponential_decay
 from calando.schedules.primitive import Length, span_or_none
 from calando.schedules.ramps import cosine, linear, polynomial
+from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.repeat import repeat
 from calando.schedules.span import Span
-from calando.schedules.timescale import power_decay
+from calando.schedules.steps import step
+from calando.schedules.timescale import exponential_decay, power_decay
 from calando.schedules.transform import staircase
 
-__all__ = [
-    "cosine_restarts",
-    "exp_range",
-    "polynomial_cycles",
-    "triangular",
-    "triangular2",
-    "warmup_cosine_restarts",
-]
+__all__ = ["cosine_restarts", "exp_range", "polynomial_cycles", "triangular", "triangular2", "warmup_cosine_restarts"]
 
 
+@register(family="Cycles", example="cosine_restarts(first='15%', stretch=2, decay=0.8)")
 def cosine_restarts(
     *,
     first: Length | None = None,
@@ -67,6 +63,13 @@ def cosine_restarts(
     return falls + repeat(cosine(0, floor), every=every, stretch=stretch, limit=limit)
 
 
+@counterpart("CosineAnnealingWarmRestarts")
+def _restarts(seen: Seen) -> Schedule:
+    floor = seen.share(seen.scheduler.eta_min)
+    return repeat(cosine(1, floor), every=seen.scheduler.T_0, stretch=seen.scheduler.T_mult)
+
+
+@register(family="Cycles", example="warmup_cosine_restarts(first='25%', warmup='5%', decay=0.8)")
 def warmup_cosine_restarts(
     *,
     warmup: Length,
@@ -105,32 +108,7 @@ def warmup_cosine_restarts(
     return cycles + repeat(below, every=every, stretch=stretch, limit=limit)
 
 
-def polynomial_cycles(*, every: Length, power: float = 1, end: float = 0) -> Schedule:
-    """Down by a power, again and again, each time from a lower peak.
-
-    Formula: end + (1 - end) * ((1 - p) / (k + 1)) ** power, p progress in cycle k
-
-    Each cycle is the last stretch of a polynomial as long as all cycles so far.
-
-    Args:
-        every: length of a cycle.
-        power: above 0.
-        end: value at the end of each cycle.
-
-    Raises:
-        UsageError: an argument out of range.
-
-    Source: Keras' PolynomialDecay(decay_steps=every, cycle=True). There a cycle includes its last step and not its
-    first: at t = every, 2 * every, ... it has the end value, and this the next peak.
-
-    >>> polynomial_cycles(every=2).bind(6).sample().round(3)
-    array([1.   , 0.5  , 0.5  , 0.25 , 0.333, 0.167])
-    """
-    span, low = Span.parse(every, name="every"), checked_number("end", end)
-    peaks = staircase(power_decay(exponent=power, timescale=span), every=span)
-    return repeat(polynomial(1 - low, 0, power=power, over=span)) * peaks + low
-
-
+@register(family="Cycles", example="triangular(rise='15%')")
 def triangular(*, rise: Length, fall: Length | None = None, start: float = 0.1) -> Schedule:
     """Up and down in lines, again and again.
 
@@ -157,6 +135,7 @@ def triangular(*, rise: Length, fall: Length | None = None, start: float = 0.1) 
     return repeat(linear(start, 1, over=up) >> linear(1, start, over=down))
 
 
+@register(family="Cycles", example="triangular2(rise='15%')")
 def triangular2(*, rise: Length, fall: Length | None = None, start: float = 0.1) -> Schedule:
     """Up and down in lines, again and again, each time half as high.
 
@@ -178,6 +157,7 @@ def triangular2(*, rise: Length, fall: Length | None = None, start: float = 0.1)
     return repeat(_triangle(rise, fall, 1 - checked_number("start", start)), decay=0.5) + start
 
 
+@register(family="Cycles", example="exp_range(rise='10%', factor=0.998)")
 def exp_range(
     *, rise: Length, fall: Length | None = None, start: float = 0.1, factor: float, every: Length = 1
 ) -> Schedule:
@@ -202,6 +182,56 @@ def exp_range(
     """
     triangles = repeat(_triangle(rise, fall, 1 - checked_number("start", start)))
     return triangles * exponential_decay(factor=factor, every=every) + start
+
+
+@register(family="Cycles", example="polynomial_cycles(every='25%')")
+def polynomial_cycles(*, every: Length, power: float = 1, end: float = 0) -> Schedule:
+    """Down by a power, again and again, each time from a lower peak.
+
+    Formula: end + (1 - end) * ((1 - p) / (k + 1)) ** power, p progress in cycle k
+
+    Each cycle is the last stretch of a polynomial as long as all cycles so far.
+
+    Args:
+        every: length of a cycle.
+        power: above 0.
+        end: value at the end of each cycle.
+
+    Raises:
+        UsageError: an argument out of range.
+
+    Source: Keras' PolynomialDecay(decay_steps=every, cycle=True). There a cycle includes its last step and not its
+    first: at t = every, 2 * every, ... it has the end value, and this the next peak.
+
+    >>> polynomial_cycles(every=2).bind(6).sample().round(3)
+    array([1.   , 0.5  , 0.5  , 0.25 , 0.333, 0.167])
+    """
+    span, low = Span.parse(every, name="every"), checked_number("end", end)
+    peaks = staircase(power_decay(exponent=power, timescale=span), every=span)
+    return repeat(polynomial(1 - low, 0, power=power, over=span)) * peaks + low
+
+
+@counterpart("CyclicLR")
+def _cyclic(seen: Seen) -> Schedule:
+    scheduler = seen.scheduler
+    if scheduler._scale_fn_custom is not None:
+        raise UsageError("CyclicLR with a scale_fn of its own is not known; write it as function(f, of='steps')")
+    if seen.key == "lr":
+        start, peak = seen.share(scheduler.base_lrs[seen.index]), seen.share(scheduler.max_lrs[seen.index])
+    else:
+        start, peak = 1.0, seen.share(scheduler.base_momentums[seen.index], of=scheduler.max_momentums[seen.index])
+    rise = round(scheduler.total_size * scheduler.step_ratio, 6)
+    fall = round(scheduler.total_size - rise, 6)
+
+    def wave(low: float, high: float) -> Schedule:
+        up = linear(low, high, over=Span(rise, "steps"))
+        return up >> linear(high, low, over=Span(fall, "steps")) if fall else up
+
+    if scheduler.mode == "triangular2":
+        return repeat(wave(0, peak - start), decay=0.5) + start
+    if scheduler.mode == "exp_range" and scheduler.gamma != 1:
+        return repeat(wave(0, peak - start)) * step(every=1, factor=scheduler.gamma) + start
+    return repeat(wave(start, peak))
 
 
 def _triangle(rise: Length, fall: Length | None, height: float) -> Schedule:

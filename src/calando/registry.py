@@ -1,0 +1,172 @@
+"""Entries by name: the schedules, methods and controllers that a text may call, ours and other people's.
+
+    add             an entry, from a file of ours or from a person's own code (`calando.schedules.register`, ...)
+    entry points    of installed packages, in the groups `calando.schedules`, `calando.methods`, `calando.controllers`:
+                    read where a text has a name that nobody knows, so that a start does not wait for them
+
+A name has one meaning in a strategy's text, whatever its kind: a second entry of that name is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+
+from calando.errors import UsageError, quote
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["Registry", "home_of", "own_entries", "reserve"]
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN: dict[str, str] = dict.fromkeys(("true", "false", "none", "True", "False", "None"), "a value")
+"""Name -> what it means in a strategy's text."""
+
+
+def reserve(name: str, meaning: str) -> None:
+    """Keep a name for something that is no entry: no entry may have it.
+
+    >>> reserve("horizon", "a strategy's own length")
+    """
+    _TAKEN[name] = meaning
+
+
+def home_of(entry: object) -> str:
+    """Where a function or class was defined: the same again, as in a module that is loaded twice, is no clash.
+
+    >>> home_of(reserve)
+    'calando.registry.reserve'
+    """
+    return f"{getattr(entry, '__module__', '?')}.{getattr(entry, '__qualname__', type(entry).__qualname__)}"
+
+
+@final
+class Registry(Mapping[str, T], Generic[T]):
+    """The entries of one kind. Iterating gives those that are loaded; a lookup finds installed packages' too.
+
+    Args:
+        kind: what an entry is, in the singular; its entry points are in the group "calando.KINDs".
+        join: (name, what an entry point gave) -> None: registers it under that name.
+    """
+
+    def __init__(self, kind: str, *, join: Callable[[str, Any], object]) -> None:
+        self.kind, self.group, self._join = kind, f"calando.{kind}s", join
+        self._entries: dict[str, T] = {}
+        self._homes: dict[str, str] = {}
+        self._installed: set[str] = set()
+
+    def add(self, name: str, entry: T, *, home: str) -> None:
+        """Register an entry.
+
+        Args:
+            home: where it was defined, as `home_of` has it.
+
+        Raises:
+            UsageError: no name that a text can call, or one that has a meaning already.
+        """
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UsageError(
+                f"a {self.kind} must be named by letters, digits and _, such as my_{self.kind}, got {quote(name)}"
+            )
+        meaning = f"the {self.kind} {home}"
+        if _TAKEN.get(name, meaning) != meaning:
+            raise UsageError(f"the name {name!r} is taken by {_TAKEN[name]}; choose another for {home}")
+        _TAKEN[name], self._entries[name], self._homes[name] = meaning, entry, home
+
+    def remove(self, name: str) -> None:
+        """Forget an entry, as tests do after themselves."""
+        del self._entries[name], self._homes[name], _TAKEN[name]
+        self._installed.discard(name)
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self:
+            raise KeyError(name)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._entries:
+            return True
+        # a name that has a meaning as something else needs no look at what is installed
+        if not isinstance(name, str) or name in _TAKEN or not _NAME.fullmatch(name):
+            return False
+        found = [point for point in self._points() if point.name == name]
+        if len({point.value for point in found}) > 1:
+            owners = " and ".join(sorted(_owner(point) for point in found))
+            raise UsageError(f"{owners} both bring a {self.kind} {name!r}; uninstall one")
+        if found:
+            self._load(found[0])
+        return bool(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def load_installed(self) -> dict[str, str]:
+        """Load the entries of every installed package, for a list of all.
+
+        Returns:
+            The name of each that cannot be loaded -> why, in one line.
+        """
+        problems = {}
+        for point in self._points():
+            try:
+                if point.name not in self._installed:
+                    self._load(point)
+            except UsageError as error:
+                problems[point.name] = str(error)
+        return problems
+
+    def own(self, text: str) -> dict[str, tuple[T, str]]:
+        """The entries that this process registered by itself and `text` names: name -> (entry, home).
+
+        Another process has ours, and finds what is installed.
+        """
+        words = set(_NAME.findall(text))
+        return {
+            name: (entry, self._homes[name])
+            for name, entry in self._entries.items()
+            if name in words and name not in self._installed and not self._homes[name].startswith("calando.")
+        }
+
+    def bring(self, entries: Mapping[str, tuple[T, str]]) -> None:
+        """Register what `own` gave in another process; this one may have it from importing the same module.
+
+        Raises:
+            UsageError: a name has another meaning here.
+        """
+        for name, (entry, home) in entries.items():
+            self.add(name, entry, home=home)
+
+    def _points(self) -> list[EntryPoint]:
+        # Only here: reading what is installed takes tens of milliseconds.
+        from importlib.metadata import entry_points
+
+        return list(entry_points(group=self.group))
+
+    def _load(self, point: EntryPoint) -> None:
+        try:
+            found = point.load()
+            if point.name not in self._entries:
+                self._join(point.name, found)
+        except Exception as error:  # other people's code runs when it is imported, and may raise anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise UsageError(
+                f"the {self.kind} {point.name!r} of {_owner(point)} ({point.value}) cannot be loaded ({reason}); "
+                f"update or uninstall {_owner(point)}"
+            ) from error
+        self._installed.add(point.name)
+
+
+def own_entries(text: str, registries: Mapping[str, Registry[Any]]) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Kind -> what `Registry.own` gives, for what must reach another process with a text."""
+    return {kind: own for kind, registry in registries.items() if (own := registry.own(text))}
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an installed package"

@@ -1,0 +1,321 @@
+"""The rules of `lint`: what the values of all updates, the places of a curve and its units show.
+
+`values` has the multipliers of updates t = 0 .. T - 1, shape (T,). Steps and epochs, the field's most common slip:
+
+    epochs-as-steps     v steps < 1 epoch <= v epochs <= the run
+    steps-as-epochs     v steps <= the run < v epochs
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from functools import partial
+
+import numpy as np
+
+from calando.schedules.base import Array, Extent, Schedule, quote_schedule
+from calando.schedules.checks import spell_number
+from calando.schedules.compose import Constant
+from calando.schedules.curve import Curve
+from calando.schedules.findings import Finding, changed, nodes, spans
+from calando.schedules.primitive import Primitive
+from calando.schedules.span import Horizon, Span, spell_steps
+
+__all__ = [
+    "floors",
+    "holds_at_end",
+    "jumps",
+    "long_warmup",
+    "negative",
+    "never_reached",
+    "not_finite",
+    "overwritten",
+    "rises_at_end",
+    "short",
+    "short_cool_down",
+    "starts_at_zero",
+    "taken_units",
+    "unfinished_cycles",
+    "zero_at_end",
+]
+
+
+SHARE = 0.01  # of the run, or of a value: less does not matter
+LONGEST_WARMUP = 0.5  # of the run
+NEARLY = 0.95  # of the greatest rate: a warmup that creeps up to it, as exp(-t) does, is over here
+NEAR_ONE = 1e-3  # a multiplier this near to 1 is 1
+
+
+def not_finite(values: Array) -> list[Finding]:
+    """The first value that is not a number."""
+    step = _first(~np.isfinite(values))
+    if step is None:
+        return []
+    return [
+        Finding("not-finite", "error", step, f"the multiplier is {values[step]}", "use factors that do not overflow")
+    ]
+
+
+def negative(values: Array) -> list[Finding]:
+    """The first value below zero."""
+    step = _first(values < 0)
+    if step is None:
+        return []
+    message = f"the multiplier is {short(values[step])}"
+    return [Finding("negative", "error", step, message, "raise start or end to 0 or more")]
+
+
+def long_warmup(values: Array) -> list[Finding]:
+    """The greatest value, or nearly that, comes in the second half of the run; a frozen start does not count."""
+    top = float(values.max())
+    if values.size < 2 or top <= 0:
+        return []
+    thawed = int(np.argmax(values != 0))
+    reached = int(np.argmax(values >= NEARLY * top))
+    if reached - thawed < LONGEST_WARMUP * (values.size - thawed):
+        return []
+    message = f"the greatest rates begin at {reached / values.size:.0%} of the run"
+    return [Finding("long-warmup", "warning", reached, message, "warm up over some 5% of the run, or train longer")]
+
+
+def rises_at_end(values: Array) -> list[Finding]:
+    """The last update has a higher rate than the one before, and by more than a trifle than 1% of the run before."""
+    back = max(1, int(SHARE * values.size))
+    if values.size < 2 or not values[-1] > values[-2] or values[-1] - values[-1 - back] <= SHARE * abs(values[-1]):
+        return []
+    message = f"the multiplier rises from {short(values[-1 - back])} to {short(values[-1])} in the last {_steps(back)}"
+    return [Finding("rises-at-end", "warning", values.size - 1, message, "end with a part that falls, or holds")]
+
+
+def short_cool_down(values: Array) -> list[Finding]:
+    """The last fall is less than 1% of the run."""
+    falls = np.diff(values) < 0
+    if falls.all() or not falls[-1]:
+        return []
+    start = falls.size - int(np.argmin(falls[::-1]))
+    share = (values.size - start) / values.size
+    if share >= SHARE:
+        return []
+    message = f"the last fall begins at {spell_steps(start)} and takes {share:.2%} of the run"
+    return [Finding("short-cool-down", "warning", start, message, "cool down over 10% to 20% of the run")]
+
+
+def starts_at_zero(values: Array) -> list[Finding]:
+    """The first update has rate zero, and not all have."""
+    if values[0] != 0 or not values.any():
+        return []
+    message = "the first update has rate zero and changes nothing"
+    return [Finding("starts-at-zero", "info", 0, message, "start a little above zero, such as 0.01, if that matters")]
+
+
+def zero_at_end(values: Array) -> list[Finding]:
+    """More than 1% of the run, at its end, has rate zero, and not all of it has."""
+    alive = values != 0
+    wasted = int(np.argmax(alive[::-1]))
+    if not alive.any() or wasted <= max(1.0, SHARE * values.size):
+        return []
+    message = f"the rate is zero for the last {wasted} of {values.size} updates, which change nothing"
+    remedy = "let the last fall take longer (drop its over=, or space its drops out), or end above zero"
+    return [Finding("ends-early", "warning", values.size - wasted, message, remedy)]
+
+
+def overwritten(values: Array, of: str) -> list[Finding]:
+    """The multiplier never is 1, nor crosses it."""
+    off = values - 1
+    if not (off > NEAR_ONE).all() and not (off < -NEAR_ONE).all():
+        return []
+    nearest = float(values[np.argmin(abs(off))])
+    message = f"the multiplier never is 1, so the {of} given to the optimizer is never used; the nearest is {{}}"
+    remedy = "set the optimizer's {of} to the value that is meant, and let the schedule be 1 where it is"
+    if nearest > 0:
+        remedy = f"multiply the optimizer's {of} by {short(nearest)} and the schedule by {short(1 / nearest)}"
+    return [Finding("momentum-overwritten", "warning", 0, message.format(short(nearest)), remedy.format(of=of))]
+
+
+SMALLEST_JUMP = 0.05  # of the greater of the two values
+MOST_JUMPS = 5
+LOOKED_AT = 256  # points at which the rest of a cycle is looked at
+
+
+def jumps(curve: Curve, values: Array) -> list[Finding]:
+    """Leaps up at the seams of chains; not from a part that is frozen at zero, nor as high as the steps of a stair."""
+    seams = np.array([seam for seam in curve.seams() if 0 < seam <= curve.total_steps - 1])
+    if not seams.size:
+        return []
+    before, after = curve(np.maximum(seams - 1e-3, 0.0)), curve(seams)
+    steps = np.ceil(seams - 1e-6).astype(int)
+    rises = np.diff(values, prepend=values[0])
+    rises[steps] = 0
+    stair = np.maximum.accumulate(rises)
+    findings = []
+    for step, low, high in zip(steps, before, after, strict=True):
+        leap = high - low
+        frozen = step >= 2 and not values[step - 2 : step].any()
+        if leap > SMALLEST_JUMP * max(abs(low), abs(high)) and not frozen and leap > 1.01 * stair[step - 1]:
+            message = f"the multiplier leaps from {short(low)} to {short(high)}"
+            remedy = "start each part where the one before ends; a restart that is meant is written repeat(...)"
+            findings.append(Finding("jump", "warning", int(step), message, remedy))
+    if len(findings) > MOST_JUMPS:
+        more = len(findings) - MOST_JUMPS
+        last = findings[MOST_JUMPS - 1]
+        findings[MOST_JUMPS - 1 :] = [replace(last, message=f"{last.message}, and {more} more leaps follow")]
+    return findings
+
+
+def never_reached(curve: Curve) -> list[Finding]:
+    """Milestones after the end of their part."""
+    cycles = _cycle_ends(curve)
+    return [
+        Finding(
+            "never-reached",
+            "warning",
+            curve.total_steps - 1,
+            f"a milestone at {spell_steps(place)} comes after the end of its part or of the run",
+            "give milestones as shares of the run, or in epochs if you counted epochs",
+        )
+        for place in curve.unreached()
+        if place not in cycles
+    ]
+
+
+def unfinished_cycles(curve: Curve, values: Array) -> list[Finding]:
+    """Cycles of a repeat that the run leaves above the lowest value they head to."""
+    findings = []
+    placed = curve.schedule.place(Horizon(curve.total_steps, curve.steps_per_epoch), float(curve.total_steps))
+    for end in sorted(_cycle_ends(curve)):
+        rest = placed(np.linspace(curve.total_steps, end - 1e-3, LOOKED_AT))
+        low, last = float(rest.min()), float(values[-1])
+        top = float(values.max())
+        if last - low <= SHARE * top:
+            continue
+        low = low if low > 1e-6 * top else 0.0
+        message = f"the run stops in the middle of a cycle, at {short(last)}: it heads to {short(low)} at step {{}}"
+        remedy = "choose lengths so that whole cycles fill the run; limit=4 without every= makes four of them"
+        at = math.ceil(end - 1e-6)
+        findings.append(Finding("floor-not-reached", "warning", curve.total_steps - 1, message.format(at), remedy))
+    return findings
+
+
+def floors(curve: Curve, values: Array) -> list[Finding]:
+    """Floors, as those of clip(..., low=...), that change nothing."""
+    findings = []
+    for node in dict.fromkeys(nodes(curve.schedule)):
+        raised = node.with_floor_raised(SHARE * float(abs(values).max()))
+        if raised is None:
+            continue
+        other = changed(curve.schedule, partial(_replaced, old=node, new=raised))
+        if (other.bind(curve.total_steps, steps_per_epoch=curve.steps_per_epoch).sample() == values).all():
+            name = next(item.name for item in fields(node) if getattr(node, item.name) != getattr(raised, item.name))
+            message = f"no value falls to the floor {name}={short(getattr(node, name))} of {quote_schedule(node)}"
+            remedy = f"let what is clipped fall further, or drop {name}="
+            findings.append(Finding("floor-not-reached", "warning", curve.total_steps - 1, message, remedy))
+    return findings
+
+
+def holds_at_end(curve: Curve, values: Array) -> list[Finding]:
+    """The parts end before the run does, and a value holds that is neither zero nor the greatest."""
+    if curve.schedule.extent is not Extent.FIXED:
+        return []
+    length = curve.schedule.length(Horizon(curve.total_steps, curve.steps_per_epoch))
+    end = math.ceil(length - 1e-6)
+    held = values[end:]
+    if held.size <= max(1.0, SHARE * values.size) or np.ptp(held) > 0:
+        return []
+    if held[0] == 0 or held[0] >= (1 - SHARE) * values.max():
+        return []
+    message = f"the parts end and {short(held[0])} holds for the last {held.size} of {values.size} updates"
+    remedy = f"say so with >> constant({short(held[0])}), or drop an over= so that a part takes all that is left"
+    return [Finding("ends-early", "info", end, message, remedy)]
+
+
+def _cycle_ends(curve: Curve) -> set[float]:
+    """Of the places that are never reached, those where a cycle would end."""
+    if not any(node.comes_again for node in nodes(curve.schedule)):
+        return set()
+    bare = changed(curve.schedule, _without_milestones)
+    return set(bare.bind(curve.total_steps, steps_per_epoch=curve.steps_per_epoch).unreached())
+
+
+def _without_milestones(part: Schedule) -> Schedule:
+    if isinstance(part, Primitive) and spans(part).keys() - {"over"}:
+        return Constant(1, over=part.over)
+    return part
+
+
+def _replaced(part: Schedule, *, old: Schedule, new: Schedule) -> Schedule:
+    return new if part == old else part
+
+
+MOST_EPOCHS = 1000  # more is no number of epochs
+FEWEST_STEPS = 10  # fewer is no length that anybody gives in steps
+FAR_BEYOND = 5  # times the run: nobody means that many epochs
+
+
+def taken_units(schedule: Schedule, horizon: Horizon) -> list[Finding]:
+    """Numbers of steps that look like numbers of epochs, and the reverse; nothing without `steps_per_epoch`."""
+    per_epoch = horizon.steps_per_epoch
+    if per_epoch is None:
+        return []
+    findings = []
+    if horizon.total_steps < per_epoch and horizon.total_steps <= MOST_EPOCHS:
+        message = f"the run of {horizon.total_steps} steps is less than one epoch of {per_epoch}"
+        remedy = (
+            f"if {horizon.total_steps} is a number of epochs, the horizon is {horizon.total_steps * per_epoch} steps"
+        )
+        findings.append(Finding("epochs-as-steps", "warning", 0, message, remedy))
+    for node in dict.fromkeys(nodes(schedule)):
+        for argument, given in spans(node).items():
+            findings += _epochs_as_steps(node, argument, given, horizon, per_epoch)
+            findings += _steps_as_epochs(node, argument, given, horizon, per_epoch)
+    return findings
+
+
+def _epochs_as_steps(
+    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
+) -> list[Finding]:
+    if any(span.unit != "steps" for span in given) or given[0].value >= per_epoch:
+        return []
+    if given[-1].value * per_epoch > horizon.total_steps:
+        return []
+    level = node.suspicion(argument, given[0].value, horizon)
+    if level is None:
+        return []
+    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is less than one epoch of {per_epoch} steps"
+    remedy = f"if epochs are meant, write {_spelled(argument, tuple(Span(s.value, 'epochs') for s in given))}"
+    return [Finding("epochs-as-steps", level, 0, message, remedy)]
+
+
+def _steps_as_epochs(
+    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
+) -> list[Finding]:
+    last = given[-1]
+    if any(span.unit != "epochs" for span in given) or last.value < FEWEST_STEPS:
+        return []
+    if not last.value <= horizon.total_steps < last.value * per_epoch:
+        return []
+    likely = last.value >= per_epoch or last.value * per_epoch >= FAR_BEYOND * horizon.total_steps
+    epochs = horizon.total_steps / per_epoch
+    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is longer than the run of {epochs:.4g} epochs"
+    remedy = f"if steps are meant, write {_spelled(argument, tuple(Span(s.value, 'steps') for s in given))}"
+    return [Finding("steps-as-epochs", "warning" if likely else "info", 0, message, remedy)]
+
+
+def _spelled(argument: str, given: tuple[Span, ...]) -> str:
+    words = [f"'{span}'" for span in given]
+    if len(words) > 4:
+        words[3:-1] = ["…"]
+    return f"{argument}=[{', '.join(words)}]" if argument == "at" else f"{argument}={words[0]}"
+
+
+def short(value: float) -> str:
+    """A value for a message, to four digits."""
+    return spell_number(float(f"{value:.4g}"))
+
+
+def _steps(count: int) -> str:
+    return "update" if count == 1 else f"{count} updates"
+
+
+def _first(where: np.ndarray) -> int | None:
+    return int(np.argmax(where)) if where.any() else None

@@ -1,0 +1,223 @@
+"""What is suspicious about a schedule, before a step is trained.
+
+    overrun              the parts are longer than the run                                error
+    not-finite           a value overflows or is not a number                             error
+    negative             a value is below zero                                            error
+    long-warmup          the warmup is longer than the run (error), or the greatest
+                         rate comes in the second half of it                              warning
+    never-reached        a milestone that comes after the end                             warning
+    floor-not-reached    the run stops in the middle of a cycle, or no value falls to a
+                         clip's floor                                                     warning
+    ends-early           the rate is zero for more than 1% of the run (warning), or the
+                         parts end and the last value holds                               info
+    jump                 a leap up where one part hands over to the next                  warning
+    rises-at-end         the rate still rises when the run ends                           warning
+    short-cool-down      the last fall takes less than 1% of the run                      warning
+    starts-at-zero       the first update changes nothing                                 info
+    epochs-as-steps      a number of steps that is less than an epoch, and would fit
+                         the run as a number of epochs                                    warning, info
+    steps-as-epochs      a number of epochs that is longer than the run, and would fit
+                         it as a number of steps                                          warning, info
+    groups-flattened     the groups of a per_group all have the same schedule             warning
+    momentum-overwritten the multiplier never is 1, so the momentum given to the
+                         optimizer is never used                                          warning
+
+Curves of other hyper-parameters than the rate (`of="weight_decay"`) are spared what is a fault of rates only:
+long-warmup in a run that is long enough, ends-early, rises-at-end, short-cool-down, starts-at-zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from calando.errors import UsageError
+from calando.schedules.base import SEAM, Array, DoesNotFit, Extent, Schedule, quote_schedule
+from calando.schedules.curve import Curve
+from calando.schedules.findings import Finding, changed, in_order, nodes, spans
+from calando.schedules.lint_rules import (
+    floors,
+    holds_at_end,
+    jumps,
+    long_warmup,
+    negative,
+    never_reached,
+    not_finite,
+    overwritten,
+    rises_at_end,
+    short_cool_down,
+    starts_at_zero,
+    taken_units,
+    unfinished_cycles,
+    zero_at_end,
+)
+from calando.schedules.span import Horizon, spell_steps
+
+__all__ = ["MOMENTA", "OTHERS", "by_group", "lint", "lint_schedule"]
+
+
+MOMENTA = ("momentum", "beta1")
+
+
+def lint(curve: Curve, *, of: str = "lr") -> list[Finding]:
+    """What is suspicious about a curve, by step; empty where nothing is.
+
+    Looks at every update, so time and memory grow with the horizon: some 0.1 s for a million updates.
+
+    Args:
+        curve: a schedule bound to a horizon.
+        of: the hyper-parameter it multiplies; some rules hold for the rate only, one for momentum only.
+
+    >>> from calando.schedules import linear
+    >>> for finding in lint(linear(1, -1).bind(100)):
+    ...     print(finding)
+    error: negative at step 51: the multiplier is -0.02; raise start or end to 0 or more
+    """
+    sampled = curve.sample()
+    findings = not_finite(sampled)
+    if not findings:
+        findings = negative(sampled)
+        calm = _without_scatter(curve)
+        if calm is not curve:
+            curve, sampled = calm, calm.sample()
+        findings += jumps(curve, sampled)
+        findings += never_reached(curve)
+        findings += unfinished_cycles(curve, sampled)
+        findings += floors(curve, sampled)
+        if of == "lr":
+            findings += _of_a_rate(curve, sampled)
+        if of in MOMENTA:
+            findings += overwritten(sampled, of)
+    findings += taken_units(curve.schedule, Horizon(curve.total_steps, curve.steps_per_epoch))
+    return in_order(findings)
+
+
+def lint_schedule(
+    schedule: Schedule, total_steps: int, *, steps_per_epoch: int | None = None, of: str = "lr"
+) -> list[Finding]:
+    """What is suspicious about a schedule on a horizon, for every group: as `lint`, and whether it fits at all.
+
+    Args:
+        schedule: a schedule, which may differ from group to group.
+        total_steps: the horizon, in optimizer updates.
+        steps_per_epoch: updates in one epoch; needed if a length is given in epochs.
+        of: the hyper-parameter it multiplies.
+
+    Raises:
+        UsageError: a count out of range, `steps_per_epoch` is missing, milestones do not increase.
+
+    >>> from calando.schedules import cosine, linear
+    >>> for finding in lint_schedule(linear(0.1, 1, over=500) >> cosine(1, 0), 400):
+    ...     print(finding)
+    error: long-warmup at step 399: the warmup "linear(0.1, 1, over='500 steps')" takes 500 steps of a run of
+    400 steps; warm up over some 5% of the run, or train longer
+    """
+    horizon = Horizon(total_steps, steps_per_epoch)
+    for node in nodes(schedule):
+        for given in spans(node).values():
+            for span in given:
+                horizon.steps(span)  # refused where an epoch's length is missing
+    groups = {name: _lint_one(one, horizon, of) for name, one in by_group(schedule).items()}
+    everywhere = [
+        finding for finding in next(iter(groups.values())) if all(finding in some for some in groups.values())
+    ]
+    findings = [*flattened(schedule), *everywhere]
+    for name, found in groups.items():
+        findings += [replace(finding, group=name) for finding in found if finding not in everywhere]
+    return in_order(findings)
+
+
+def _lint_one(schedule: Schedule, horizon: Horizon, of: str) -> list[Finding]:
+    try:
+        curve = schedule.bind(horizon.total_steps, steps_per_epoch=horizon.steps_per_epoch)
+    except DoesNotFit as refusal:
+        return [*misfit(schedule, horizon, refusal), *taken_units(schedule, horizon)]
+    return lint(curve, of=of)
+
+
+def _of_a_rate(curve: Curve, sampled: Array) -> list[Finding]:
+    findings = [
+        *long_warmup(sampled),
+        *rises_at_end(sampled),
+        *starts_at_zero(sampled),
+        *zero_at_end(sampled),
+        *holds_at_end(curve, sampled),
+    ]
+    # A cycle's own fall may be as short as it likes.
+    last = curve.schedule.sequence[-1]
+    cycles = any(node.comes_again for node in nodes(last))
+    return findings if cycles else [*findings, *short_cool_down(sampled)]
+
+
+def _without_scatter(curve: Curve) -> Curve:
+    """The same curve where noise is 1, and so are rates in an order made to alternate: what they do at a step, or the
+    last one, says nothing.
+    """
+    calm = changed(curve.schedule, lambda part: part.calm())
+    if calm is curve.schedule:
+        return curve
+    return calm.bind(curve.total_steps, steps_per_epoch=curve.steps_per_epoch)
+
+
+def misfit(schedule: Schedule, horizon: Horizon, refusal: DoesNotFit) -> list[Finding]:
+    """What `bind` refused, as a finding: a warmup longer than the run, or other parts that are too long."""
+    end = horizon.total_steps - 1
+    if (warmup := _endless_warmup(schedule, horizon)) is not None:
+        length = spell_steps(warmup.length(horizon))
+        message = f"the warmup {quote_schedule(warmup)} takes {length} of a run of {spell_steps(end + 1)}"
+        return [Finding("long-warmup", "error", end, message, "warm up over some 5% of the run, or train longer")]
+    return [Finding("overrun", "error", end, refusal.problem, refusal.remedy)]
+
+
+def _endless_warmup(schedule: Schedule, horizon: Horizon) -> Schedule | None:
+    """The first part, if it rises and leaves nothing of the run for others."""
+    first = schedule.sequence[0]
+    if first.extent is not Extent.FIXED:
+        return None
+    length = first.length(horizon)
+    if length < horizon.total_steps - SEAM:
+        return None
+    try:
+        start, end = first.place(horizon, length)(np.array([0.0, length]))
+    except DoesNotFit:
+        return None  # it does not fit itself: that is what is wrong
+    return first if end > start else None
+
+
+OTHERS = "others"
+_NOBODY = "'"  # no group that a schedule names can be called this
+
+
+def by_group(schedule: Schedule) -> dict[str | None, Schedule]:
+    """The schedule of each group by its name, and of "others" where there may be any; {None: itself} where all agree.
+
+    >>> from calando.schedules import cosine, per_group
+    >>> by_group(cosine(1, 0) * per_group({"body": 0.1}, others=1))
+    {'body': cosine(1, 0) * 0.1, 'others': cosine(1, 0) * 1}
+    >>> by_group(cosine(1, 0))
+    {None: cosine(1, 0)}
+    """
+    if not schedule.group_names:
+        return {None: schedule}
+    found: dict[str | None, Schedule] = {}
+    refused = None
+    for name in (*schedule.group_names, _NOBODY):
+        try:
+            found[OTHERS if name == _NOBODY else name] = schedule.for_group(name)
+        except UsageError as refusal:
+            refused = refusal  # a name that only one of several per_group parts knows
+    if not found and refused is not None:
+        raise refused
+    return found
+
+
+def flattened(schedule: Schedule) -> list[Finding]:
+    """Every per_group whose groups all have the same schedule."""
+    findings = []
+    for node in nodes(schedule):
+        if node.own_groups and len(node.parts) > 1 and len(set(node.parts)) == 1:
+            message = f"groups {', '.join(node.own_groups)} all have the schedule {quote_schedule(node.parts[0])}"
+            remedy = f"give the groups different schedules, or write {quote_schedule(node.parts[0])} alone"
+            findings.append(Finding("groups-flattened", "warning", 0, message, remedy))
+    return findings
