@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.controllers import Observation
+from calando.controllers import Observation, state_from_json, state_to_json
 from calando.controllers.edge import Edge
 from calando.errors import UsageError
 
@@ -47,17 +47,17 @@ def test_the_averages_are_weighted_means_of_what_was_measured(measurements, smoo
     assert sum(weights) == pytest.approx(1)
     for place, key in enumerate(["slope", "curvature"]):
         wanted = sum(w * m[place] for w, m in zip(weights, measurements, strict=True))
-        assert state[key] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+        assert getattr(state, key) == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
 @given(anything, anything)
 def test_is_pure_and_survives_json(slope, curvature):
     edge = Edge(until=5)
     state = edge.measure(edge.initial(), slope=1.0, curvature=2.0)
-    before = dict(state)
+    before = state_to_json(state)
     following = edge.measure(state, slope=slope, curvature=curvature)
-    assert state == before
-    assert json.loads(json.dumps(following)) == following
+    assert state_to_json(state) == before
+    assert state_from_json(edge, json.loads(json.dumps(state_to_json(following)))) == following
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
@@ -116,7 +116,7 @@ def test_refuses_what_cannot_be(options, named):
 def test_rates_too_small_to_be_divided_by_twice_are_passed_over(rate):
     edge = Edge(until=10)
     state, action = edge.respond(edge.initial(), Observation(step=0, loss=1.0, rate=rate, slope=1e-300, curvature=1.0))
-    assert state["measured"] == 0
+    assert state.measured == 0
     assert 0 < action.multiplier <= 1
 
 

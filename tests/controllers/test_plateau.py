@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.controllers import Divergence, Observation, Plateau
-from calando.controllers.plateau import METRICS
+from calando.controllers import Divergence, Observation, Plateau, state_from_json, state_to_json
+from calando.controllers.plateau import METRICS, PlateauState
 from calando.errors import UsageError
 from calando.methods.driver import Driver
 from calando.schedules import linear
@@ -64,7 +64,7 @@ def test_same_multipliers_as_torch(values, patience, factor, cooldown, threshold
         theirs.step(value)
         seen = {"loss": 7.0, "validation_loss": 8.0, "validation_score": 9.0, _field(metric): value}
         state, action = plateau.respond(state, Observation(step=step, **seen))
-        state = json.loads(json.dumps(state))
+        state = state_from_json(plateau, json.loads(json.dumps(state_to_json(state))))
         assert action.multiplier == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_the_training_loss_is_smoothed_without_bias_over_a_quarter_of_the_patien
         state, _ = plateau.respond(state, Observation(step=step, loss=loss))
         weights = (1 - share) ** np.arange(step, -1, -1)
         mean = np.average(values[: step + 1], weights=weights)
-        assert state["mean"] / state["weight"] == pytest.approx(mean, rel=1e-9)
+        assert state.mean / state.weight == pytest.approx(mean, rel=1e-9)
     again, _ = plateau.respond(state, Observation(step=len(values), loss=math.nan))
     assert again == state
 
@@ -91,7 +91,7 @@ def test_a_relative_gain_on_a_loss_below_zero_is_one_further_below():
     state = plateau.initial()
     for step, (loss, best) in enumerate([(-1.0, -1.0), (-1.05, -1.0), (-1.2, -1.2)]):
         state, _ = plateau.respond(state, Observation(step=step, loss=0.0, validation_loss=loss))
-        assert state["best"] == best
+        assert state.best == best
 
 
 @given(losses, st.floats(0.01, 1), st.integers(1, 30))
@@ -114,16 +114,16 @@ def test_never_changes_the_state_it_was_given_nor_falls_below_the_floor(values):
     plateau = Plateau(factor=0.1, patience=1, floor=0.05)
     state = plateau.initial()
     for step, loss in enumerate(values):
-        before = dict(state)
+        before = state_to_json(state)
         after, action = plateau.respond(state, Observation(step=step, loss=loss, validation_loss=loss))
-        assert state == before
+        assert state_to_json(state) == before
         assert action.multiplier >= 0.05
         state = after
 
 
 def test_holds_its_multiplier_between_evaluations():
     plateau = Plateau(factor=0.5, patience=1)
-    state = {"best": 1.0, "since": 3, "multiplier": 0.25}
+    state = PlateauState(best=1.0, since=3, multiplier=0.25)
     assert plateau.respond(state, Observation(step=9, loss=5.0))[1].multiplier == 0.25
 
 

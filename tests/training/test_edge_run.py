@@ -100,7 +100,7 @@ def test_a_schedule_that_jumps_is_capped_where_it_jumps(schedule):
         for step in range(1, spec.steps):
             advance(state, workload, until=step)
             remembered = state.session.controller_states[1]
-            cap = edge.sigma * remembered["slope"] / (remembered["curvature"] + edge.eps)
+            cap = edge.sigma * remembered.slope / (remembered.curvature + edge.eps)
             advance(state, workload, until=step + 1)
             scheduled = state.session.driver.values(step)["lr"][0]
             assert state.rates[step] <= max(cap, FIRST * scheduled) * (1 + 1e-9)

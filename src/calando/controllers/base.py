@@ -1,25 +1,55 @@
 """Feedback as pure functions: (state, observation) -> (state, action).
 
 A schedule knows the rate before training starts; a controller answers to what training does. It keeps no
-hidden state: what it remembers is a frozen value that the checkpoint stores as JSON, so a resumed run goes
-on to the bit, and what it did stands in the record as events.
+hidden state: what it remembers is a frozen value, a NamedTuple whose fields say what they mean. The checkpoint stores
+it as JSON, so a resumed run goes on to the bit, and what it did stands in the record as events.
 
 A controller's multiplier composes with the schedule's: rate(t) = base * schedule(t) * product of multipliers.
+
+    @register(example="halve(at='50%')")
+    @dataclass(frozen=True)
+    class Halve:
+        at: int = length("50%", least=1)      in a text a length in any unit, here the steps that it comes to
+        ...
 """
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, cast, final, overload
 
-__all__ = ["Action", "Controller", "Observation", "State", "Wants"]
+from calando.errors import UsageError, quote
+from calando.registry import Registry, home_of
 
-State = dict[str, float]
+__all__ = [
+    "CONTROLLERS",
+    "Action",
+    "Controller",
+    "Entry",
+    "Length",
+    "Observation",
+    "State",
+    "Wants",
+    "first_multiplier",
+    "internal",
+    "length",
+    "register",
+    "state_from_json",
+    "state_like",
+    "state_to_json",
+]
+
+State = Any
+"""A controller's own: a NamedTuple of numbers, tuples of numbers and further NamedTuples; {} where it has none."""
 
 
 @dataclass(frozen=True)
 class Wants:
-    """What a controller asks the loop for at an update, beyond its loss and evaluation; each has its price.
+    """What a controller needs to see at an update, beyond its loss and evaluation; each has its price.
 
     Args:
         seen: the value of `Observation` that it answers to: "loss", "validation_loss" or "validation_score".
@@ -52,7 +82,7 @@ class Observation:
         dead: share of the trained tensors whose gradient is exactly zero, in [0, 1]; None where nobody looked. It
             need not be looked at after every update: a network that is dead stays dead.
         slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
-            before and after it; of a quadratic loss, d H d. Where a controller wants them; else None.
+            before and after it; of a quadratic loss, d H d. Where a controller needs them; else None.
         ahead: the first parameter group's rate at the next update as it is scheduled, without multipliers. Likewise.
         broken: what was found not finite behind a finite loss, in words, such as "validation loss is nan"; "" where
             nothing was, or nobody looked. The loss is that before the update: what the update itself ruins is seen
@@ -95,16 +125,181 @@ class Action:
 
 
 class Controller(Protocol):
-    """Anything with a first state, wants at each update, and an answer to each observation."""
+    """Anything with a first state, needs at each update, and an answer to each observation.
+
+    One that has stored its state otherwise in an older version also has `read_state(stored) -> state`.
+    """
 
     def initial(self) -> State:
-        """The state before the first update: JSON-safe numbers by name."""
+        """The state before the first update; its `multiplier`, where it has one, is that of the first update."""
         ...
 
     def wants(self, step: int) -> Wants:
-        """What it needs to see of update `step`; another controller's wants may show it more."""
+        """What it needs to see of update `step`; another controller's needs may show it more."""
         ...
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
         """The next state and what to do; never changes `state`."""
         ...
+
+
+def first_multiplier(state: State) -> float:
+    """The multiplier of the first update: the field `multiplier` of a first state, 1 where it has none."""
+    return float(getattr(state, "multiplier", 1.0))
+
+
+def state_to_json(state: State) -> Any:
+    """A state as JSON has it: names and numbers.
+
+    >>> from calando.controllers import Plateau
+    >>> state_to_json(Plateau(metric="validation_score").initial())["multiplier"]
+    1.0
+    """
+    if hasattr(state, "_asdict"):
+        return {name: state_to_json(value) for name, value in state._asdict().items()}
+    if isinstance(state, Mapping):
+        return {name: state_to_json(value) for name, value in state.items()}
+    return [state_to_json(value) for value in state] if isinstance(state, tuple | list) else state
+
+
+def state_from_json(controller: Controller, stored: Any) -> State:
+    """What `state_to_json` wrote, as the controller's own type; a field that was not stored has its first value.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no state of this controller.
+
+    >>> from calando.controllers import Edge
+    >>> edge = Edge(until=100)
+    >>> state_from_json(edge, state_to_json(edge.initial())) == edge.initial()
+    True
+    """
+    read = getattr(controller, "read_state", None)
+    return state_like(controller.initial(), stored) if read is None else read(stored)
+
+
+def state_like(first: Any, stored: Any) -> Any:
+    """`stored` in the types of `first`."""
+    if hasattr(first, "_asdict"):
+        own = first._asdict()
+        if unknown := stored.keys() - own.keys():
+            raise ValueError(f"{type(first).__name__} has no {sorted(unknown)[0]}")
+        return first._replace(**{name: state_like(own[name], value) for name, value in stored.items()})
+    if isinstance(first, Mapping):
+        return dict(stored)
+    if isinstance(first, tuple):
+        return tuple(stored)
+    return stored if first is None else type(first)(stored)
+
+
+@final
+@dataclass(frozen=True)
+class Length:
+    """An option that a text gives as a length in any unit.
+
+    Args:
+        default: the length where none is given.
+        least: the fewest steps that it comes to.
+    """
+
+    default: str | int
+    least: int
+
+
+def length(default: str | int, *, least: int, steps: int | None = None) -> Any:
+    """A field of a controller that counts steps and is a length in a text, such as '10%' or '2 epochs'.
+
+    Args:
+        default: in a text.
+        least: the fewest steps that a text's length comes to.
+        steps: the default in Python; None: there is none.
+    """
+    metadata = {"length": Length(default, least)}
+    if steps is None:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=steps, metadata=metadata)
+
+
+def internal(default: float) -> Any:
+    """A field of a controller that no text gives."""
+    return dataclasses.field(default=default, metadata={"internal": True})
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """A controller that a text can call.
+
+    Args:
+        make: its class.
+        options: name -> `Length`, or the default of a number, a count or a word.
+        example: a text that calls it.
+        summary: one line.
+    """
+
+    make: Callable[..., Controller]
+    options: Mapping[str, Length | float | int | str]
+    example: str
+    summary: str
+
+
+Made = TypeVar("Made", bound=type[Controller])
+
+
+@overload
+def register(make: Made) -> Made: ...
+@overload
+def register(*, name: str = ..., example: str = ...) -> Callable[[Made], Made]: ...
+def register(make: Made | None = None, *, name: str = "", example: str = "") -> Made | Callable[[Made], Made]:
+    """Register a controller, so that a strategy's text can call it: a frozen dataclass whose fields are its options.
+
+    Args:
+        make: its class. A list shows its docstring's first line.
+        name: what a text calls it; without it the class's own name in small letters.
+        example: a text that calls it, for messages and `calando.testing`; without it a call without options.
+
+    Raises:
+        UsageError: no frozen dataclass; an option without a default; a name that is taken or that no text can call.
+
+    >>> from dataclasses import dataclass
+    >>> from calando.controllers import Action, Wants
+    >>> @register(example="quarter(after='10%')")
+    ... @dataclass(frozen=True)
+    ... class Quarter:
+    ...     after: int = length("50%", least=1)
+    ...     def initial(self):
+    ...         return {}
+    ...     def wants(self, step):
+    ...         return Wants()
+    ...     def respond(self, state, seen):
+    ...         return state, Action(multiplier=1.0 if seen.step < self.after else 0.25)
+    >>> CONTROLLERS["quarter"].options
+    mappingproxy({'after': Length(default='50%', least=1)})
+    >>> CONTROLLERS.remove("quarter")
+    """
+
+    def add(make: Made) -> Made:
+        frozen = getattr(getattr(make, "__dataclass_params__", None), "frozen", False)
+        if not isinstance(make, type) or not frozen:
+            raise UsageError(f"a controller is a class with @dataclass(frozen=True), got {quote(make)}")
+        options: dict[str, Length | float | int | str] = {}
+        for item in dataclasses.fields(cast("Any", make)):
+            option = item.metadata.get("length", item.default)
+            if item.metadata.get("internal"):
+                continue
+            if not isinstance(option, Length | float | int | str):
+                raise UsageError(
+                    f"{make.__name__}: {item.name} must have a default, a number or a word, or be length(...)"
+                )
+            options[item.name] = option
+        called = name or make.__name__.lower()
+        summary = (inspect.getdoc(make) or "").partition("\n")[0]
+        CONTROLLERS.add(
+            called, Entry(make, MappingProxyType(options), example or f"{called}()", summary), home=home_of(make)
+        )
+        return make
+
+    return add if make is None else add(make)
+
+
+CONTROLLERS: Registry[Entry] = Registry("controller", join=lambda name, make: register(name=name)(make))
+"""Name -> controller."""

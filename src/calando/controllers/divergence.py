@@ -4,7 +4,7 @@
     broken       weights, outputs and validation losses, where the network is evaluated; after the last update always
 
 An infinite loss counts as well, whosever it is: it has no gradient to go on with. A loss that may be infinite, such as
-the logarithm of a probability of zero, is to be bounded where it is worked out.
+the logarithm of a probability of zero, must be bounded where it is computed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Divergence:
         return {}
 
     def wants(self, step: int) -> Wants:
-        """Nothing but the loss."""
+        """Only the loss."""
         return Wants()
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:

@@ -24,16 +24,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.base import Action, Observation, Wants, internal, length, register
 from calando.errors import UsageError
 
-__all__ = ["Edge"]
+__all__ = ["FIRST", "Edge", "EdgeState"]
 
 FIRST = 0.01
 """The least multiplier, and that of the updates before anything is measured."""
 
 
+class EdgeState(NamedTuple):
+    """What an edge remembers.
+
+    Attributes:
+        measured: how many measurements there were.
+        slope, curvature: their averages.
+        multiplier: of the rate.
+    """
+
+    measured: int = 0
+    slope: float = 0.0
+    curvature: float = 0.0
+    multiplier: float = FIRST
+
+
+@register(example="edge(until='10%')")
 @dataclass(frozen=True)
 class Edge:
     """The largest stable rate from slopes and curvatures, as a cap.
@@ -59,10 +76,10 @@ class Edge:
     1.0
     """
 
-    until: int
+    until: int = length("10%", least=1)
     sigma: float = 0.5
     smoothing: float = 0.0
-    eps: float = 1e-12
+    eps: float = internal(1e-12)
     every: int = 2
 
     def __post_init__(self) -> None:
@@ -77,24 +94,24 @@ class Edge:
         if self.every < 1:
             raise UsageError(f"edge: every must be at least 1 update, got {self.every}")
 
-    def initial(self) -> State:
+    def initial(self) -> EdgeState:
         """Nothing measured."""
-        return {"measured": 0.0, "slope": 0.0, "curvature": 0.0, "multiplier": FIRST}
+        return EdgeState()
 
     def wants(self, step: int) -> Wants:
         """Slope and curvature, every `every` updates before `until`; and what is scheduled next."""
         return Wants(curvature=step < self.until and step % self.every == 0, ahead=step + 1 < self.until)
 
-    def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
+    def respond(self, state: EdgeState, observation: Observation) -> tuple[EdgeState, Action]:
         """Take in a measurement, and cap the next update; the first updates go at a hundredth of their rate."""
-        rate, mine, following = observation.rate, state["multiplier"], dict(state)
+        rate, mine, following = observation.rate, state.multiplier, state
         if observation.slope is not None and observation.curvature is not None and rate > 0:
             slope, curvature = observation.slope / rate, observation.curvature / rate / rate
             following = self.measure(state, slope=slope, curvature=curvature)
         step = observation.step + 1
         if step >= self.until:
             capped = 1.0
-        elif following["measured"]:
+        elif following.measured:
             # A cap of nothing could never be measured again.
             scheduled = rate / mine if observation.ahead is None else observation.ahead
             capped = max(FIRST, self.multiplier(following, step=step, rate=scheduled))
@@ -102,26 +119,26 @@ class Edge:
             capped = mine
         done = mine < 1 <= capped and step >= self.until
         event = f"the cap of the first {self.until} updates is lifted" if done else ""
-        return {**following, "multiplier": capped}, Action(multiplier=capped, event=event)
+        return following._replace(multiplier=capped), Action(multiplier=capped, event=event)
 
-    def measure(self, state: State, *, slope: float, curvature: float) -> State:
+    def measure(self, state: EdgeState, *, slope: float, curvature: float) -> EdgeState:
         """The averages after a measurement; one that is not finite is passed over.
 
         Args:
-            state: never changed.
+            state: the last one.
             slope: -<gradient, u>; below 0, where u climbs, it counts as 0.
             curvature: <u, Hessian u>, the mean along the step; its sign does not count.
         """
         if not (math.isfinite(slope) and math.isfinite(curvature)):
             return state
         rise, bend = max(0.0, slope), abs(curvature)
-        if state["measured"]:
+        if state.measured:
             kept = self.smoothing
-            rise = kept * state["slope"] + (1 - kept) * rise
-            bend = kept * state["curvature"] + (1 - kept) * bend
-        return {**state, "measured": state["measured"] + 1.0, "slope": rise, "curvature": bend}
+            rise = kept * state.slope + (1 - kept) * rise
+            bend = kept * state.curvature + (1 - kept) * bend
+        return state._replace(measured=state.measured + 1, slope=rise, curvature=bend)
 
-    def multiplier(self, state: State, *, step: int, rate: float) -> float:
+    def multiplier(self, state: EdgeState, *, step: int, rate: float) -> float:
         """The cap for update `step`, in [0, 1]: 1 before anything is measured, and from `until` on.
 
         Args:
@@ -129,6 +146,6 @@ class Edge:
             step: index of the update.
             rate: scheduled for it, above 0 or 0.
         """
-        if not state["measured"] or step >= self.until or rate == 0:
+        if not state.measured or step >= self.until or rate == 0:
             return 1.0
-        return min(1.0, self.sigma * state["slope"] / (state["curvature"] + self.eps) / rate)
+        return min(1.0, self.sigma * state.slope / (state.curvature + self.eps) / rate)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.base import Action, Observation, Wants, length, register
 from calando.errors import UsageError
 
-__all__ = ["METRICS", "Metric", "Plateau", "ThresholdMode"]
+__all__ = ["METRICS", "Metric", "Plateau", "PlateauState", "ThresholdMode"]
 
 Metric = Literal["validation_loss", "validation_score", "training_loss"]
 ThresholdMode = Literal["rel", "abs"]
@@ -29,7 +29,25 @@ METRICS: tuple[Metric, ...] = ("validation_loss", "validation_score", "training_
 SMOOTHED = 0.25
 
 
-@dataclass(frozen=True)
+class PlateauState(NamedTuple):
+    """What a plateau remembers.
+
+    Attributes:
+        best: the best value of the metric so far; inf, or -inf where it is to rise, before the first.
+        since: the step from which patience counts; ahead of the last one while a cooldown lasts.
+        multiplier: of the rate.
+        mean, weight: of the training loss, where that is the metric: mean / weight is its mean without bias.
+    """
+
+    best: float
+    since: int = -1
+    multiplier: float = 1.0
+    mean: float = 0.0
+    weight: float = 0.0
+
+
+@register(example="plateau(factor=0.2, patience='10%')")
+@dataclass(frozen=True, kw_only=True)
 class Plateau:
     """Multiply the rate by `factor` after `patience` steps without progress, down to `floor`.
 
@@ -58,11 +76,11 @@ class Plateau:
     """
 
     factor: float = 0.1
-    patience: int = 1
+    patience: int = length("10%", least=1, steps=1)
     threshold: float = 1e-4
-    floor: float = 0.0
     threshold_mode: ThresholdMode = "rel"
-    cooldown: int = 0
+    cooldown: int = length(0, least=0, steps=0)
+    floor: float = 0.0
     metric: Metric = "validation_loss"
 
     def __post_init__(self) -> None:
@@ -82,41 +100,37 @@ class Plateau:
         if self.metric not in METRICS:
             raise UsageError(f"plateau: metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
 
-    def initial(self) -> State:
-        """No best yet, full rate; `since` is the step from which patience counts."""
-        state: State = {"best": -math.inf if self._rises else math.inf, "since": -1.0, "multiplier": 1.0}
-        if self.metric == "training_loss":
-            state |= {"mean": 0.0, "weight": 0.0}
-        return state
+    def initial(self) -> PlateauState:
+        """No best yet, full rate."""
+        return PlateauState(best=-math.inf if self._rises else math.inf)
 
     def wants(self, step: int) -> Wants:
-        """Nothing but its metric."""
+        """Only its metric."""
         return Wants(seen="loss" if self.metric == "training_loss" else self.metric)
 
-    def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
+    def respond(self, state: PlateauState, observation: Observation) -> tuple[PlateauState, Action]:
         """Answer where there is a new value of the metric: after evaluations, or after every update."""
         state, value = self._measure(state, observation)
-        best, since, multiplier = state["best"], state["since"], state["multiplier"]
+        best, since, multiplier = state.best, state.since, state.multiplier
         if value is None:
             return state, Action(multiplier=multiplier)
         if self._is_better(value, best):
-            # `since` lies ahead while a cooldown lasts
-            since = max(since, float(observation.step))
-            return {**state, "best": value, "since": since}, Action(multiplier=multiplier)
+            return state._replace(best=value, since=max(since, observation.step)), Action(multiplier=multiplier)
         if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
         named = self.metric.replace("_", " ")
-        steps = f"{observation.step - since:.0f} {'step' if observation.step - since == 1 else 'steps'}"
+        steps = f"{observation.step - since} {'step' if observation.step - since == 1 else 'steps'}"
         event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {steps}"
-        since = float(observation.step + self.cooldown)
-        return {**state, "since": since, "multiplier": cut}, Action(multiplier=cut, event=event)
+        return state._replace(since=observation.step + self.cooldown, multiplier=cut), Action(
+            multiplier=cut, event=event
+        )
 
     @property
     def _rises(self) -> bool:
         return self.metric == "validation_score"
 
-    def _measure(self, state: State, observation: Observation) -> tuple[State, float | None]:
+    def _measure(self, state: PlateauState, observation: Observation) -> tuple[PlateauState, float | None]:
         """The metric's new value, if there is one."""
         if self.metric == "validation_loss":
             return state, observation.validation_loss
@@ -125,9 +139,9 @@ class Plateau:
         if not math.isfinite(observation.loss):  # no update was made
             return state, None
         share = 1 / max(1.0, SMOOTHED * self.patience)
-        mean = (1 - share) * state["mean"] + share * observation.loss
-        weight = (1 - share) * state["weight"] + share
-        return {**state, "mean": mean, "weight": weight}, mean / weight
+        mean = (1 - share) * state.mean + share * observation.loss
+        weight = (1 - share) * state.weight + share
+        return state._replace(mean=mean, weight=weight), mean / weight
 
     def _is_better(self, value: float, best: float) -> bool:
         up = 1 if self._rises else -1

@@ -2,7 +2,7 @@
 
 A run went wrong where
     its loss is not finite                        at once
-    its loss spiked                               5 losses in a row are high (`calando.controllers.spike`)
+    its loss spiked                               5 losses in a row are high (`calando.controllers.losses`)
     its network died                              half of its gradients or more are exactly zero, in 2 looks in a row,
                                                   and it is at chance: its level is 0.98 or more
     it knows nothing any more                     at chance for 32 updates, after a level below 0.8
@@ -10,7 +10,7 @@ A run went wrong where
                                                   twice the first loss
     it never learned                              at chance for `wait` updates from its start on
 
-The level compares the last 16 losses with chance (`calando.controllers.level`), which is the entropy of the training
+The level compares the last 16 losses with chance (`calando.controllers.losses`), which is the entropy of the training
 labels: log(classes) where all classes are equally frequent, 0.2 at 1000 : 52. A network has learned, or knows
 something, only where the median of the last losses is as far below chance as well: a single low loss is no knowledge.
 
@@ -31,15 +31,16 @@ The median absolute deviation as a spread: Hampel 1974. To skip the batches roun
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.base import Action, Observation, Wants, length, register, state_like
 from calando.controllers.divergence import not_finite
-from calando.controllers.level import empty_level, level_of, remember_level
-from calando.controllers.spike import LEAST, empty_window, is_high, remember
+from calando.controllers.losses import LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
 from calando.errors import UsageError
 
-__all__ = ["Rollback"]
+__all__ = ["Rollback", "RollbackState"]
 
 SPIKE_LOSSES = 5
 AT_CHANCE = 0.98
@@ -52,6 +53,41 @@ LOOK_EVERY = 8  # updates between two looks
 FIRST_SHARE = 0.1
 
 
+class RollbackState(NamedTuple):
+    """What a rollback remembers; a rewind keeps the first three and starts the rest again.
+
+    Attributes:
+        tries: how often it went back.
+        first: the median of the run's first 16 losses; inf before.
+        alive: it has seen fewer than half of the gradients being zero.
+        since: updates since the last rewind; from the start on as if the last rewarming were long over.
+        unkept: updates since the last state worth coming back to.
+        high: losses in a row that are high.
+        idle: updates in a row at chance level.
+        learned: the level was below 0.8.
+        dead: looks in a row at which the network was dead.
+        start: the first loss since the last rewind.
+        peak: the greatest loss since then.
+        losses: the last 32.
+        standing: how the last 16 stand to chance.
+    """
+
+    tries: int = 0
+    first: float = math.inf
+    alive: bool = False
+    since: int = 0
+    unkept: int = 0
+    high: int = 0
+    idle: int = 0
+    learned: bool = False
+    dead: int = 0
+    start: float = 0.0
+    peak: float = 0.0
+    losses: Losses = Losses()
+    standing: Standing = Standing()
+
+
+@register(example="rollback(factor=0.5, tries=5)")
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
     """Go back to before a spike, a death or a non-finite loss, with the rate multiplied by `factor`.
@@ -79,11 +115,11 @@ class Rollback:
     """
 
     factor: float = 0.5
-    warmup: int = 20
-    every: int = 20
+    warmup: int = length("2%", least=0, steps=20)
+    every: int = length("2%", least=WINDOW, steps=20)
     tries: int = 5
-    patience: int = 100
-    wait: int = 10_000
+    patience: int = length("10%", least=WINDOW, steps=100)
+    wait: int = length("50%", least=2 * WINDOW, steps=10_000)
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
@@ -99,97 +135,116 @@ class Rollback:
             if value < 1:
                 raise UsageError(f"rollback: {name} must be at least 1, got {value}")
 
-    def initial(self) -> State:
-        """No tries, no losses; as if the last rewarming were long over."""
-        return {"tries": 0.0, "first": math.inf, "alive": 0.0, **_afresh(), "since": float(self.warmup)}
+    def initial(self) -> RollbackState:
+        """No tries, no losses."""
+        return RollbackState(since=self.warmup)
+
+    def read_state(self, stored: Mapping[str, Any]) -> RollbackState:
+        """A stored state; older versions kept all of it in one dict, an entry a loss: "loss 0" to "loss 31"."""
+        if not isinstance(stored.get("losses"), Mapping):
+            stored = _of_one_dict(stored)
+        state: RollbackState = state_like(self.initial(), stored)
+        return state
 
     def wants(self, step: int) -> Wants:
         """A state to go back to, and a look at the gradients every 8 updates."""
         return Wants(dead=step % LOOK_EVERY == 0, states=True)
 
-    def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
+    def respond(self, state: RollbackState, observation: Observation) -> tuple[RollbackState, Action]:
         """Remember the loss; ask to go back where the run went wrong, and to keep its state where all is well."""
         loss, chance = observation.loss, observation.chance
         if broken := not_finite(observation):
             return self._go_back(state, broken)
-        nothing = state["first"] if chance is None else chance
-        high = is_high(state, loss, chance=nothing, batch_chance=observation.batch_chance)
-        state = dict(state)
-        remember(state, loss)
-        remember_level(state, observation)
-        usual, level = state["usual"], level_of(state)
-        if state["first"] == math.inf and state["losses"] == LEAST:
-            state["first"] = usual
-        state["high"] = state["high"] + 1.0 if high else 0.0
-        if state["losses"] == 1:
-            state["start"] = loss
-        state["peak"] = max(state["peak"], loss)
-        state["since"] += 1.0
-        state["unkept"] += 1.0
-        if state["high"] >= SPIKE_LOSSES:
-            return self._go_back(
-                state, f"loss {loss:.3g} is the {SPIKE_LOSSES}th in a row far above the usual {usual:.3g}"
-            )
-        if wrong := _dead(state, observation.dead, level) or self._clueless(state, chance, level):
+        nothing = state.first if chance is None else chance
+        high = state.losses.is_high(loss, chance=nothing, batch_chance=observation.batch_chance)
+        losses, standing = state.losses.after(loss), state.standing.after(observation)
+        usual, level = losses.usual, standing.level
+        state = state._replace(
+            first=usual if state.first == math.inf and losses.seen == LEAST else state.first,
+            high=state.high + 1 if high else 0,
+            start=loss if losses.seen == 1 else state.start,
+            peak=max(state.peak, loss),
+            since=state.since + 1,
+            unkept=state.unkept + 1,
+            losses=losses,
+            standing=standing,
+        )
+        if state.high >= SPIKE_LOSSES:
+            why = f"loss {loss:.3g} is the {SPIKE_LOSSES}th in a row far above the usual {usual:.3g}"
+            return self._go_back(state, why)
+        state, wrong = _dead(state, observation.dead, level)
+        if not wrong:
+            state, wrong = self._clueless(state, chance, level)
+        if wrong:
             return self._go_back(state, wrong)
         knows = usual < math.inf if chance is None else max(level, usual / chance) < AT_CHANCE
-        well = not high and not state["dead"] and knows
-        keep = well and state["unkept"] >= self.every
+        keep = not high and not state.dead and knows and state.unkept >= self.every
         if keep:
-            state["unkept"] = 0.0
+            state = state._replace(unkept=0)
         return state, Action(multiplier=self._multiplier(state), keep=keep)
 
-    def _clueless(self, state: State, chance: float | None, level: float) -> str:
-        """Why a network that knows nothing any more is given up, or "". Counts in `state`."""
-        usual = state["usual"]
+    def _clueless(self, state: RollbackState, chance: float | None, level: float) -> tuple[RollbackState, str]:
+        """Counts, and why a network that knows nothing any more is given up, or ""."""
+        usual = state.losses.usual
         if chance is None or level == math.inf:
-            return ""
-        if max(level, usual / chance) < LEARNED:
-            state["learned"] = 1.0
-        warming = state["since"] < self.warmup and not state["learned"]
-        state["idle"] = state["idle"] + 1.0 if level >= AT_CHANCE and not warming else 0.0
-        if state["learned"] and state["idle"] >= CLUELESS_UPDATES:
-            return f"loss is back at chance level, {usual:.3g}, for {CLUELESS_UPDATES} updates"
-        if state["idle"] >= self.patience and state["peak"] > EXPLODED * max(chance, state["start"]):
-            return f"loss went up to {state['peak']:.3g} and stays at chance level, {usual:.3g}"
-        if state["idle"] >= self.wait and not state["learned"]:
-            return f"nothing is learned in {self.wait} updates: the loss stays at chance level, {usual:.3g}"
-        return ""
+            return state, ""
+        learned = state.learned or max(level, usual / chance) < LEARNED
+        warming = state.since < self.warmup and not learned
+        idle = state.idle + 1 if level >= AT_CHANCE and not warming else 0
+        state = state._replace(learned=learned, idle=idle)
+        if learned and idle >= CLUELESS_UPDATES:
+            return state, f"loss is back at chance level, {usual:.3g}, for {CLUELESS_UPDATES} updates"
+        if idle >= self.patience and state.peak > EXPLODED * max(chance, state.start):
+            return state, f"loss went up to {state.peak:.3g} and stays at chance level, {usual:.3g}"
+        if idle >= self.wait and not learned:
+            return state, f"nothing is learned in {self.wait} updates: the loss stays at chance level, {usual:.3g}"
+        return state, ""
 
-    def _go_back(self, state: State, why: str) -> tuple[State, Action]:
-        if state["tries"] >= self.tries:
+    def _go_back(self, state: RollbackState, why: str) -> tuple[RollbackState, Action]:
+        if state.tries >= self.tries:
             multiplier = self.factor**self.tries
             stop = f"{why}; rollback gave up after {self.tries} tries, the last at {multiplier:.3g} of the rate"
             return state, Action(multiplier=self._multiplier(state), stop=stop)
-        fresh = {**{name: state[name] for name in ("tries", "first", "alive")}, **_afresh()}
-        fresh["tries"] += 1.0
-        tried = int(fresh["tries"])
-        event = f"{why}: going back at {self.factor**tried:.3g} of the rate, try {tried} of {self.tries}"
+        # The losses before belong to another past.
+        fresh = RollbackState(tries=state.tries + 1, first=state.first, alive=state.alive)
+        share = self.factor**fresh.tries
+        event = f"{why}: going back at {share:.3g} of the rate, try {fresh.tries} of {self.tries}"
         return fresh, Action(multiplier=self._multiplier(fresh), event=event, rewind=True)
 
-    def _multiplier(self, state: State) -> float:
+    def _multiplier(self, state: RollbackState) -> float:
         """For the update after `since` updates since the last rewind."""
-        full: float = self.factor ** state["tries"]
-        if state["since"] >= self.warmup:
+        full = float(self.factor**state.tries)
+        if state.since >= self.warmup:
             return full
-        return full * (FIRST_SHARE + (1 - FIRST_SHARE) * state["since"] / self.warmup)
+        return full * (FIRST_SHARE + (1 - FIRST_SHARE) * state.since / self.warmup)
 
 
-def _dead(state: State, share: float | None, level: float) -> str:
-    """Why the network is given up as dead, or "". Counts in `state`."""
+def _dead(state: RollbackState, share: float | None, level: float) -> tuple[RollbackState, str]:
+    """Counts, and why the network is given up as dead, or ""."""
     if share is None:
-        return ""
+        return state, ""
     if share < DEAD_SHARE:
         # some networks train a part of what they have: then the share says nothing
-        state["alive"], state["dead"] = 1.0, 0.0
-        return ""
-    state["dead"] = state["dead"] + 1.0 if state["alive"] and level >= AT_CHANCE else 0.0
-    if state["dead"] < DEAD_LOOKS:
-        return ""
-    return f"the network died: {share:.0%} of its gradients are exactly zero"
+        return state._replace(alive=True, dead=0), ""
+    state = state._replace(dead=state.dead + 1 if state.alive and level >= AT_CHANCE else 0)
+    died = f"the network died: {share:.0%} of its gradients are exactly zero"
+    return state, died if state.dead >= DEAD_LOOKS else ""
 
 
-def _afresh() -> State:
-    """What is counted anew after a rewind: the losses there are those of another time."""
-    counts = dict.fromkeys(("since", "unkept", "high", "idle", "learned", "dead", "start", "peak"), 0.0)
-    return {**counts, **empty_window(), **empty_level()}
+def _of_one_dict(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A state of an older version in the fields of this one's; its windows were rings, written over from the oldest."""
+
+    def window(entry: str, width: int, count: int) -> list[float]:
+        oldest = count % width if count >= width else 0
+        return [float(stored[f"{entry} {(oldest + index) % width}"]) for index in range(min(count, width))]
+
+    count, compared = int(stored["losses"]), int(stored.get("compared", 0))
+    fields = ("tries", "first", "alive", "since", "unkept", "high", "idle", "learned", "dead", "start", "peak")
+    return {
+        **{name: stored[name] for name in fields},
+        "losses": {"window": window("loss", WINDOW, count), "seen": count, "usual": stored["usual"]},
+        "standing": {
+            "excess": window("excess", LEVEL_WINDOW, compared),
+            "own": window("own", LEVEL_WINDOW, compared),
+        },
+    }

@@ -259,7 +259,7 @@ class SessionHooks:
         if session.average is not None:
             for mine, theirs in zip(session.average.tensors.values(), saved["average"], strict=True):
                 mine.copy_(theirs)
-        session.take_position(Position.read(saved))
+        session.take_position(Position.read(saved, session.controllers))
         session.stopped, session.kept = saved["stopped"], []
         self._observed, self.events = session.step, list(saved["events"])
         keep_types(optimizer, self._loading_state)

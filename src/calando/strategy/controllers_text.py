@@ -7,93 +7,41 @@
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
-Lengths are in any unit. Those of a rollback are at least as long as its statistics need: `every` and
-`patience` 32 updates, `wait` 64.
+A controller's options are the fields of its class (`calando.controllers`), an average's stand here. Lengths are in any
+unit. Those of a rollback are at least as long as its statistics need: `every` and `patience` 32 updates, `wait` 64.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from calando.controllers import Controller, Edge, Plateau, Rollback
-from calando.controllers.spike import WINDOW
+from calando.controllers import CONTROLLERS, Controller, Length
 from calando.errors import UnknownName, UsageError
+from calando.registry import reserve
 from calando.schedules import Call, Span, parse_call
 from calando.schedules.checks import checked_count, quote
 from calando.schedules.span import LONGEST_HORIZON, Horizon
 from calando.strategy.averaging import Average
 
-__all__ = ["AVERAGES", "CONTROLLERS", "average_of", "call_text", "called", "controller_of"]
+__all__ = ["AVERAGES", "CONTROLLERS", "average_of", "call_text", "called", "controller_of", "default_of"]
 
 Value = float | int | str
 
 
-@dataclass(frozen=True)
-class _Length:
-    """A span's default, and the fewest steps that it comes to."""
-
-    default: str | int
-    least: int
-
-
-@dataclass(frozen=True)
-class _Default:
-    """A number's, a count's or a word's default; what is given must be of the same kind."""
-
-    default: Value
-
-
-Made = Callable[..., Controller]
-_Options = Mapping[str, _Length | _Default]
-
-_PLATEAU: _Options = {
-    "factor": _Default(0.1),
-    "patience": _Length("10%", 1),
-    "threshold": _Default(1e-4),
-    "threshold_mode": _Default("rel"),
-    "cooldown": _Length(0, 0),
-    "floor": _Default(0.0),
-    "metric": _Default("validation_loss"),
-}
-_ROLLBACK: _Options = {
-    "factor": _Default(0.5),
-    "warmup": _Length("2%", 0),
-    "every": _Length("2%", WINDOW),
-    "tries": _Default(5),
-    "patience": _Length("10%", WINDOW),
-    "wait": _Length("50%", 2 * WINDOW),
-}
-
-_EDGE: _Options = {
-    "until": _Length("10%", 1),
-    "sigma": _Default(0.5),
-    "smoothing": _Default(0.0),
-    "every": _Default(2),
-}
-
-CONTROLLERS: Mapping[str, tuple[Made, _Options]] = {
-    "edge": (Edge, _EDGE),
-    "plateau": (Plateau, _PLATEAU),
-    "rollback": (Rollback, _ROLLBACK),
-}
-"""Name -> what builds it, and its options."""
+_Options = Mapping[str, Length | Value]
 
 AVERAGES: Mapping[str, _Options] = {
-    "ema": {"decay": _Default(0.999)},
-    "swa": {"start": _Length("75%", 0), "every": _Length("1 epoch", 1)},
+    "ema": {"decay": 0.999},
+    "swa": {"start": Length("75%", 0), "every": Length("1 epoch", 1)},
 }
 """Name -> its options."""
 
-_EXAMPLES = {
-    "edge": "edge(until='10%')",
-    "plateau": "plateau(factor=0.2, patience='10%')",
-    "rollback": "rollback(factor=0.5, tries=5)",
-    "ema": "ema(decay=0.999)",
-    "swa": "swa(start='75%', every='1 epoch')",
-}
+for _name in AVERAGES:
+    reserve(_name, "a weight average")
+
+_EXAMPLES = {"ema": "ema(decay=0.999)", "swa": "swa(start='75%', every='1 epoch')"}
 
 _ZERO = re.compile(r"\s*[+-]?0+(\.0*)?\s*(%|steps?|epochs?)?\s*")
 _HEAD = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(|$)")
@@ -121,7 +69,9 @@ def call_text(call: Call) -> str:
     """
     options = _options_of(call.name)
     if call.args:
-        raise UsageError(f"{call.name} takes named options only, as in {_EXAMPLES[call.name]}")
+        raise UsageError(
+            f"{call.name} takes named options only, as in {_EXAMPLES.get(call.name) or CONTROLLERS[call.name].example}"
+        )
     for key in call.kwargs:
         if key not in options:
             raise UnknownName(f"option of {call.name}", key, options)
@@ -138,8 +88,9 @@ def controller_of(text: str, horizon: Horizon) -> Controller:
     Plateau(factor=0.1, patience=50, ...)
     """
     call = parse_call(text)
-    make, _ = CONTROLLERS[call.name]
-    return make(**_bound(call, horizon))
+    if call.name not in CONTROLLERS:
+        raise UnknownName("controller", call.name, CONTROLLERS)
+    return CONTROLLERS[call.name].make(**_bound(call, horizon))
 
 
 def average_of(text: str, horizon: Horizon) -> Average:
@@ -154,7 +105,7 @@ def average_of(text: str, horizon: Horizon) -> Average:
     call = parse_call(text)
     average = Average(kind="ema" if call.name == "ema" else "swa", **_bound(call, horizon))
     if average.start >= horizon.total_steps:
-        given = call.kwargs.get("start", AVERAGES["swa"]["start"].default)
+        given = call.kwargs.get("start", default_of(AVERAGES["swa"]["start"]))
         raise UsageError(
             f"swa: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which none "
             "follows; begin sooner, or train for longer"
@@ -167,28 +118,37 @@ def _options_of(name: str) -> _Options:
         return AVERAGES[name]
     if name not in CONTROLLERS:
         raise UnknownName("controller", name, CONTROLLERS)
-    return CONTROLLERS[name][1]
+    return CONTROLLERS[name].options
 
 
 def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
     return {
-        key: _settle(f"{call.name}: {key}", option, call.kwargs.get(key, option.default), horizon)
+        key: _settle(f"{call.name}: {key}", option, call.kwargs.get(key, default_of(option)), horizon)
         for key, option in _options_of(call.name).items()
     }
 
 
-def _settle(named: str, option: _Length | _Default, given: Any, horizon: Horizon) -> Value:
-    if isinstance(option, _Length):
+def default_of(option: Length | Value) -> Value:
+    """What a text means that does not give the option."""
+    return option.default if isinstance(option, Length) else option
+
+
+def _settle(named: str, option: Length | Value, given: Any, horizon: Horizon) -> Value:
+    if isinstance(option, Length):
         if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
             return 0
         if option.least == 0 and str(given).lstrip().startswith("-"):
             raise UsageError(f"{named} must be a length of 0 or more, such as '5%' or 100, got {quote(given)}")
         return max(option.least, round(horizon.steps(Span.parse(given, name=named))))
-    if isinstance(option.default, str):
+    if isinstance(option, str):
         if not isinstance(given, str):
-            raise UsageError(f"{named} must be a word in quotes, such as '{option.default}', got {quote(given)}")
+            raise UsageError(f"{named} must be a word in quotes, such as '{option}', got {quote(given)}")
         return given
-    if isinstance(option.default, int):
+    if isinstance(option, bool):
+        if not isinstance(given, bool):
+            raise UsageError(f"{named} must be true or false, got {quote(given)}")
+        return given
+    if isinstance(option, int):
         return checked_count(named, given, most=LONGEST_HORIZON)
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise UsageError(f"{named} must be a number, got {quote(given)}")

@@ -23,6 +23,7 @@ from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
 from calando.records import StrategySpec
 from calando.records.horizon import horizon_text
+from calando.registry import reserve
 from calando.schedules import Call, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
 from calando.schedules.span import Horizon
@@ -36,6 +37,7 @@ from calando.strategy.strategy_file import read_fields
 __all__ = ["at_rate", "parse_strategy", "read_strategy"]
 
 HORIZON = "horizon"
+reserve(HORIZON, "a strategy's own length")
 
 # Anything wrong with a part's own numbers shows on a long horizon too.
 _LONG = Horizon(10**9, 10**3)

@@ -191,7 +191,7 @@ def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, tor
 
     put_back(state, Captured(state.session, tensors, document["state"]))
     state.session.kept = [
-        Kept(Position.read(kept), Captured(state.session, part(f"kept{place}."), kept))
+        Kept(Position.read(kept, state.session.controllers), Captured(state.session, part(f"kept{place}."), kept))
         for place, kept in enumerate(document["kept"])
     ]
     state.evaluated = part("evaluated.") or None

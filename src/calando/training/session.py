@@ -16,16 +16,23 @@ A loop that calls `optimizer.step` itself calls `note_gradient` before it and `e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.controllers import Action, Controller, Observation
+from calando.controllers import (
+    Action,
+    Controller,
+    Observation,
+    first_multiplier,
+    state_from_json,
+    state_to_json,
+)
 from calando.controllers.base import State
 from calando.methods import Closure
 from calando.methods.driver import Driver, Noticed, was_skipped
@@ -72,11 +79,16 @@ class Position:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self) | {"controller_states": list(self.controller_states), "multipliers": list(self.multipliers)}
+        return {
+            "step": self.step,
+            "averaged": self.averaged,
+            "controller_states": [state_to_json(state) for state in self.controller_states],
+            "multipliers": list(self.multipliers),
+        }
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Position:
-        """From a document that `document` gave, whatever else is in it.
+    def read(cls, document: Mapping[str, Any], controllers: Sequence[Controller]) -> Position:
+        """From a document that `document` gave, whatever else is in it, for these controllers.
 
         Raises:
             KeyError, TypeError, ValueError: it is none.
@@ -84,7 +96,10 @@ class Position:
         return cls(
             step=int(document["step"]),
             averaged=int(document["averaged"]),
-            controller_states=tuple(dict(state) for state in document["controller_states"]),
+            controller_states=tuple(
+                state_from_json(controller, state)
+                for controller, state in zip(controllers, document["controller_states"], strict=True)
+            ),
             multipliers=tuple(float(value) for value in document["multipliers"]),
         )
 
@@ -153,7 +168,7 @@ class Session:
         self.driver = Driver(optimizer, schedules=schedules, horizon=horizon, noticed=noticed)
         self.controllers = controllers
         self.controller_states = [controller.initial() for controller in controllers]
-        self.multipliers = [float(state.get("multiplier", 1.0)) for state in self.controller_states]
+        self.multipliers = [first_multiplier(state) for state in self.controller_states]
         self.average = None if average is None else RunningAverage(network, average)
         self.wants = [controller.wants(0) for controller in controllers]
         self.step = 0
@@ -365,15 +380,14 @@ class Session:
     def position(self) -> Position:
         """Where it stands now."""
         averaged = 0 if self.average is None else self.average.count
-        states = tuple(dict(state) for state in self.controller_states)
-        return Position(self.step, averaged, states, tuple(self.multipliers))
+        return Position(self.step, averaged, tuple(self.controller_states), tuple(self.multipliers))
 
     def take_position(self, position: Position) -> None:
         """Stand there; whoever calls puts back what network, optimizer and average held."""
         self.step = position.step
         if self.average is not None:
             self.average.count = position.averaged
-        self.controller_states = [dict(state) for state in position.controller_states]
+        self.controller_states = list(position.controller_states)
         self.multipliers = list(position.multipliers)
 
     @property

@@ -213,7 +213,7 @@ def put_back(state: TrainState, taken: Captured) -> None:
     """
     tensors, document = taken.tensors, taken.document
     taken.put_back()
-    state.session.take_position(Position.read(document))
+    state.session.take_position(Position.read(document, state.session.controllers))
     seen = len(tensors["trace.losses"])
     state.losses[:seen], state.rates[:seen] = tensors["trace.losses"].numpy(), tensors["trace.rates"].numpy()
     state.losses[seen:], state.rates[seen:] = 0, 0
