@@ -9,6 +9,7 @@ A name has one meaning in a strategy's text, whatever its kind: a second entry o
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
@@ -72,6 +73,8 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UsageError(
                 f"a {self.kind} must be named by letters, digits and _, such as my_{self.kind}, got {quote(name)}"
             )
+        if not home.startswith("calando."):
+            _know_ours()
         meaning = f"the {self.kind} {home}"
         if _TAKEN.get(name, meaning) != meaning:
             raise UsageError(f"the name {name!r} is taken by {_TAKEN[name]}; choose another for {home}")
@@ -135,12 +138,9 @@ class Registry(Mapping[str, T], Generic[T]):
         }
 
     def bring(self, entries: Mapping[str, tuple[T, str]]) -> None:
-        """Register what `own` gave in another process; this one may have it from importing the same module.
-
-        Raises:
-            UsageError: a name has another meaning here.
-        """
+        """Register what `own` gave in another process, which is right: this one may have it from the same script."""
         for name, (entry, home) in entries.items():
+            _TAKEN.pop(name, None)
             self.add(name, entry, home=home)
 
     def _points(self) -> list[EntryPoint]:
@@ -161,6 +161,12 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"update or uninstall {_owner(point)}"
             ) from error
         self._installed.add(point.name)
+
+
+def _know_ours() -> None:
+    """Load every kind of entry of ours: a name that one of them has is refused now, not when that is imported."""
+    for room in ("calando.schedules", "calando.controllers", "calando.methods", "calando.strategy"):
+        importlib.import_module(room)
 
 
 def own_entries(text: str, registries: Mapping[str, Registry[Any]]) -> dict[str, dict[str, tuple[Any, str]]]:

@@ -148,6 +148,7 @@ __all__ = [
 
 for _file in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_file.name}")
+globals().update(SCHEDULES)  # a schedule goes before the file of its name
 
 
 def __getattr__(name: str) -> Callable[..., Schedule]:

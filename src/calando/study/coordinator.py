@@ -16,9 +16,10 @@ from calando.errors import UnknownName, UsageError
 from calando.records import Store, StudySpec
 from calando.records.files import sweep
 from calando.records.store import sole_coordinator
+from calando.registry import own_entries
 from calando.schedules.function import functions_named
 from calando.study.conductor import Conductor, Sharing, Status
-from calando.study.executors.base import Executor, Setup
+from calando.study.executors.base import REGISTRIES, Executor, Setup
 from calando.study.executors.by_value import check_sendable
 from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
@@ -90,14 +91,15 @@ def conduct(
         raise UnknownName("sharing", str(sharing), get_args(Sharing))
     if executor == "process":
         start_early()
-    functions = functions_named(" ".join(strategy.text for strategy in study.strategies))
+    texts = " ".join(strategy.text for strategy in study.strategies)
     if executor != "inline" and not (folder / "study.sqlite").exists():
-        check_sendable(workload if given else None, functions)
+        check_sendable(workload if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
     with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
         store, identity, notes = opened
         conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
         if not conductor.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
+            texts = " ".join(strategy.text for strategy in conductor.study.strategies)
             setup = Setup(
                 workload=study.workload,
                 given=workload if given else None,
@@ -106,7 +108,8 @@ def conduct(
                 threads=study.lane.threads,
                 fingerprint=workload.fingerprint,
                 identity=identity,
-                functions=functions_named(" ".join(strategy.text for strategy in conductor.study.strategies)),
+                functions=functions_named(texts),
+                entries=own_entries(texts, REGISTRIES),
             )
             # More workers than runs would only load data.
             workers = max(1, min(workers, conductor.status.expected - conductor.status.done))

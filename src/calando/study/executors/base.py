@@ -16,10 +16,14 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from calando.controllers import CONTROLLERS
 from calando.errors import UsageError
+from calando.methods import METHODS
 from calando.records import RangeRecord, RunRecord, TestScore, WorkloadSpec
+from calando.registry import Registry
+from calando.schedules import SCHEDULES
 from calando.schedules.function import bring_functions
 from calando.study.jobs import Job
 from calando.study.stages import Fork
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEAT_SECONDS",
+    "REGISTRIES",
     "SILENT_SECONDS",
     "Executor",
     "Failed",
@@ -42,6 +47,9 @@ __all__ = [
     "Setup",
     "Stopped",
 ]
+
+REGISTRIES: Mapping[str, Registry[Any]] = {registry.kind: registry for registry in (SCHEDULES, CONTROLLERS, METHODS)}
+"""Kind -> what a person may have registered in the process that a study is started from."""
 
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 60.0
@@ -60,6 +68,7 @@ class Setup:
         fingerprint: of the coordinator's data, which the worker's must have; "": any.
         identity: what the coordinator's network and loss are, which the worker's must be; "": any.
         functions: those that the strategies' texts name and this process has registered (`named_function`).
+        entries: likewise the schedules, controllers and methods: kind -> name -> (entry, where it was defined).
     """
 
     workload: WorkloadSpec
@@ -70,6 +79,7 @@ class Setup:
     fingerprint: str = ""
     identity: str = ""
     functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
 
     def load(self) -> Workload:
         """The workload: data in memory, network not yet built.
@@ -78,6 +88,8 @@ class Setup:
             UsageError: it cannot be loaded here, or data, network or loss are others than the coordinator's.
         """
         bring_functions(self.functions)
+        for kind, entries in self.entries.items():
+            REGISTRIES[kind].bring(entries)
         workload = self._loaded() if self.given is None else self.given
         if self.identity:
             from calando.training.identity import check_same

@@ -58,13 +58,18 @@ class _Dry(_ByValue):
         return "" if isinstance(value, torch.Tensor) else None
 
 
-def check_sendable(workload: Workload | None, functions: Mapping[str, Callable[[float], float]]) -> None:
-    """See whether workers can be sent the user's own workload, and the functions that schedules name.
+def check_sendable(
+    workload: Workload | None,
+    functions: Mapping[str, Callable[[float], float]],
+    entries: Mapping[str, Mapping[str, tuple[Any, str]]],
+) -> None:
+    """See whether workers can be sent the user's own workload, and the functions and entries that strategies name.
 
     Raises:
         UsageError: they cannot; names the part, and why.
     """
     parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
+    parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
     if workload is not None:
         parts |= {
             "the workload's model": workload.build,
@@ -89,7 +94,7 @@ def pack_setup(setup: Setup) -> bytes:
     Raises:
         UsageError: as `check_sendable`.
     """
-    check_sendable(setup.given, setup.functions)
+    check_sendable(setup.given, setup.functions, setup.entries)
     file = io.BytesIO()
     _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(setup)
     return file.getvalue()

@@ -1,0 +1,16 @@
+"""Public conformance kits: a schedule, controller or method of one's own is held against what all must do.
+
+    from calando.testing import check_controller, check_method, check_schedule
+
+    def test_my_schedule():
+        check_schedule("my_schedule(end=0.1)")
+
+A kit raises AssertionError with one line that says what does not hold. calando's own tests use the same kits. They need
+no test framework: any that turns an AssertionError into a failure will do.
+"""
+
+from calando.testing.controllers import check_controller
+from calando.testing.methods import METHOD_CHECKS, MethodCase, check_method
+from calando.testing.schedules import check_schedule
+
+__all__ = ["METHOD_CHECKS", "MethodCase", "check_controller", "check_method", "check_schedule"]

@@ -1,0 +1,289 @@
+"""A person's own entries: registered, dropped into a folder, brought by an installed package, and sent to workers."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import calando
+from calando.controllers import CONTROLLERS, Action, Wants, length
+from calando.controllers import register as register_controller
+from calando.errors import ScheduleTextError, UnknownName, UsageError
+from calando.methods import METHODS, Method
+from calando.methods import register as register_method
+from calando.schedules import SCHEDULES, cosine, describe, linear, parse, register
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/guides/your-own.md").read_text()
+
+
+@pytest.fixture
+def clean():
+    """Forgets what a test registers."""
+    known = [(registry, set(registry)) for registry in (SCHEDULES, CONTROLLERS, METHODS)]
+    yield
+    for registry, before in known:
+        for name in set(registry) - before:
+            registry.remove(name)
+
+
+def run(script, *, path=(), folder=None):
+    """A Python of its own that sees `path` first."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*path, ROOT / "src"]))}
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=folder)
+
+
+def test_the_guide_runs(clean):
+    namespace = {"__name__": "guide"}
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "your-own.md", "exec"), namespace)
+    strategy = namespace["strategy"]
+    assert strategy.schedules["lr"] == "linear(0, 1, over='5%') >> constant(1, over='30%') >> cosine(1, 0)"
+    assert (strategy.method, strategy.controllers) == ("nesterov", ("halveabove(loss=4.0)",))
+    assert next(entry for entry in describe() if entry.name == "plateau_cosine").family == "Your own"
+
+
+def test_a_name_has_one_meaning(clean):
+    def mine(*, end=0.0):
+        return cosine(1, end)
+
+    def again(*, end=0.0):
+        return linear(1, end)
+
+    register(name="mine")(mine)
+    assert register(name="mine")(mine) is mine  # the same again is no clash
+    with pytest.raises(UsageError, match=r"the name 'mine' is taken by the schedule .*mine; choose .* for .*again"):
+        register(name="mine")(again)
+    for name in ("cosine", "rollback", "ema", "horizon", "adam", "true"):
+        with pytest.raises(UsageError, match=f"the name '{name}' is taken by "):
+            register(name=name)(again)
+    for name in ("two words", "", "1st", "a.b"):
+        with pytest.raises(UsageError, match=r"must be named by letters, digits and _|is registered by"):
+            register(name=name or "-")(again)
+    with pytest.raises(UsageError, match="the name 'mine' is taken by the schedule"):
+        register_method(_method(name="mine"))
+
+
+def test_what_cannot_be_registered_is_refused(clean):
+    with pytest.raises(UsageError, match=r"takes \*args or \*\*kwargs"):
+        register(name="loose")(lambda *values: cosine(1, 0))
+    with pytest.raises(UsageError, match="a schedule is registered by a function"):
+        register("cosine(1, 0)")
+    with pytest.raises(UsageError, match="family must be one of Ramps"):
+        register(family="Rumps")(lambda: cosine(1, 0))
+    with pytest.raises(UsageError, match="a controller is a class with @dataclass"):
+        register_controller(lambda: None)
+    with pytest.raises(UsageError, match="a method is registered as a Method"):
+        register_method("sgd")
+
+    @dataclass(frozen=True)
+    class Demanding:
+        limit: float
+
+    with pytest.raises(UsageError, match="Demanding: limit must have a default"):
+        register_controller(Demanding)
+
+
+def test_a_constructor_that_makes_no_schedule_is_named(clean):
+    register(name="nothing")(lambda: 3)
+    with pytest.raises(ScheduleTextError, match="nothing must return a schedule such as cosine.*it returned 3"):
+        parse("nothing()")
+
+
+def test_a_controllers_options_are_its_fields(clean):
+    @register_controller(name="calm_down")
+    @dataclass(frozen=True)
+    class CalmDown:
+        """Halve the rate, once."""
+
+        at: int = length("50%", least=3)
+        careful: bool = False
+        word: str = "half"
+
+        def initial(self):
+            return {}
+
+        def wants(self, step):
+            return Wants()
+
+        def respond(self, state, seen):
+            return state, Action()
+
+    from calando.schedules import Horizon
+    from calando.strategy.controllers_text import controller_of
+
+    assert controller_of("calm_down(at='10%', careful=true)", Horizon(1000)) == CalmDown(at=100, careful=True)
+    assert controller_of("calm_down()", Horizon(4)) == CalmDown(at=3)
+    for text, message in [
+        ("at='x'", "at must be a length"),
+        ("careful=1", "must be true or false"),
+        ("word=2", "word"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            calando.parse_strategy(f"sgd | calm_down({text})")
+    with pytest.raises(UnknownName, match="option of calm_down 'when'"):
+        calando.parse_strategy("sgd | calm_down(when=1)")
+
+
+def test_a_file_in_the_folder_is_an_entry_without_another_edit(tmp_path):
+    shutil.copytree(ROOT / "src/calando", tmp_path / "calando", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "calando/schedules/sawtooth.py").write_text(
+        '"""Sawtooth."""\n'
+        "from calando.schedules.ramps import linear\n"
+        "from calando.schedules.registry import register\n"
+        "from calando.schedules.repeat import repeat\n\n"
+        '@register(family="Cycles", example="sawtooth()")\n'
+        "def sawtooth(*, every='10%'):\n"
+        '    """Down in a line, again and again.\n\n    Formula: repeat(linear(1, 0), every=every)\n    """\n'
+        "    return repeat(linear(1, 0), every=every)\n"
+    )
+    script = (
+        "import calando\n"
+        "from calando.schedules import describe\n"
+        "print(calando.parse('sawtooth(every=5)'), calando.schedules.sawtooth())\n"
+        "print([entry.family for entry in describe() if entry.name == 'sawtooth'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == [
+        "repeat(linear(1, 0), every='5 steps') repeat(linear(1, 0), every='10%')",
+        "['Cycles']",
+    ], done.stderr
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A package with entry points, one of them broken, as pip leaves it."""
+    (tmp_path / "my_rates.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from calando.controllers import Action, Wants\n"
+        "from calando.methods import Method\n"
+        "from calando.schedules import cosine\n"
+        "print('my_rates is imported')\n"
+        "def half_wave(*, end=0.5):\n    return cosine(1, end)\n"
+        "@dataclass(frozen=True)\n"
+        "class Idle:\n"
+        "    limit: float = 1.0\n"
+        "    def initial(self): return {}\n"
+        "    def wants(self, step): return Wants()\n"
+        "    def respond(self, state, seen): return state, Action()\n"
+        "def build(groups, lr, options):\n    import torch\n    return torch.optim.SGD(groups, lr)\n"
+        "OWN = Method(name='own_sgd', summary='SGD', family='classic', usual_rate=0.1, rate_span=10.0, decay='any',\n"
+        "             options={}, build=build, source='', memory=0)\n"
+    )
+    info = tmp_path / "my_rates-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-rates\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[calando.schedules]\nhalf_wave = my_rates:half_wave\nbroken = my_rates:gone\n\n"
+        "[calando.controllers]\nidle = my_rates:Idle\n\n"
+        "[calando.methods]\nown_sgd = my_rates:OWN\n"
+    )
+    return tmp_path
+
+
+def test_an_installed_package_is_asked_where_a_name_is_unknown(installed):
+    script = (
+        "import calando, sys\n"
+        "calando.parse_strategy('sgd(lr=0.1) | cosine(1, 0) | rollback() | ema()')\n"
+        "print('importlib.metadata' in sys.modules and 'my_rates' in sys.modules)\n"
+        "print(calando.parse_strategy('own_sgd(lr=0.1) | half_wave(end=0.25) | idle(limit=2.0)').text)\n"
+        "print(calando.schedules.half_wave())\n"
+    )
+    done = run(script, path=[installed])
+    assert done.stdout.splitlines() == [
+        "False",
+        "my_rates is imported",
+        "own_sgd(lr=0.1) | cosine(1, 0.25) | idle(limit=2.0)",
+        "cosine(1, 0.5)",
+    ], done.stderr
+
+
+def test_the_commands_know_an_installed_package(installed):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT / "src")])}
+
+    def calando_says(*arguments):
+        command = [sys.executable, "-c", "from calando.cli.main import main; main()", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    listed = calando_says("schedules")
+    assert "half_wave" in listed.stdout, listed.stderr
+    assert "the schedule 'broken' of my-rates" in " ".join(listed.stdout.split())
+    drawn = calando_says("plot", "half_wave(end=0.25)", "--steps", "100")
+    assert (drawn.returncode, "rate / base rate" in drawn.stdout) == (0, True), drawn.stderr
+    failed = calando_says("plot", "broken()", "--steps", "100")
+    assert failed.returncode == 2
+    assert "cannot be loaded (AttributeError" in " ".join(failed.stderr.split())
+    assert "update or uninstall my-rates" in " ".join(failed.stderr.split())
+
+
+def _method(**changes):
+    import torch
+
+    facts = {
+        "name": "own_sgd", "summary": "SGD", "family": "classic", "usual_rate": 0.1, "rate_span": 10.0, "decay": "any",
+        "options": {}, "build": lambda groups, lr, options: torch.optim.SGD(groups, lr), "source": "", "memory": 0,
+    }  # fmt: skip
+    return Method(**{**facts, **changes})
+
+
+WORKERS = """
+from dataclasses import dataclass
+import torch
+import calando
+from calando.controllers import Action, Wants, register as register_controller
+from calando.methods import Method, register as register_method
+from calando.schedules import Extent, Primitive, register
+from calando.schedules.base import Bound
+
+class Level(Bound):
+    def __call__(self, steps):
+        return steps * 0 + 0.5
+
+@dataclass(frozen=True, repr=False)
+class Half(Primitive):
+    extent_without_over = Extent.ENDLESS
+    def place(self, horizon, room):
+        return Level()
+    def __str__(self):
+        return "always_half()"
+
+@register
+def always_half():
+    return Half()
+
+@register_controller
+@dataclass(frozen=True)
+class Stopper:
+    limit: float = 1.0
+    def initial(self): return {}
+    def wants(self, step): return Wants()
+    def respond(self, state, seen):
+        return state, Action(event="seen by mine" if seen.step == 3 else "")
+
+register_method(Method(name="own_sgd", summary="SGD", family="classic", usual_rate=0.1, rate_span=10.0, decay="any",
+    options={}, build=lambda groups, lr, options: torch.optim.SGD(groups, lr), source="", memory=0))
+
+generator = torch.Generator().manual_seed(0)
+x = torch.rand(64, 1, 4, 4, generator=generator)
+y = (x.mean((1, 2, 3)) > 0.5).long()
+net = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+workload = calando.workload(train=(x, y), test=(x, y), model=net, batch_size=16)
+calando.compare(workload, "a = own_sgd(lr=0.1) | always_half() | stopper()", "b = own_sgd(lr=0.1)", folder="study",
+    steps=8, seeds=1, executor="process", workers=2, device="cpu")
+"""
+
+
+def test_worker_processes_are_sent_what_a_script_registers(tmp_path):
+    done = run(WORKERS, folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with sqlite3.connect(tmp_path / "study/study.sqlite") as database:
+        stored = "\n".join(database.iterdump())
+    assert "seen by mine" in stored
+    assert "always_half()" in stored
