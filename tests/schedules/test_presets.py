@@ -19,8 +19,9 @@ from tests.schedules.run_cases import RUNS
 
 import calando.schedules as names
 from calando.errors import UsageError
-from calando.schedules import SCHEDULES, describe, from_json, parse, to_json
+from calando.schedules import SCHEDULES, describe, parse, to_json
 from calando.schedules.registry import FAMILIES
+from calando.testing import check_schedule
 
 CASES = {**CURVES, **RUNS, **OPERATORS}
 
@@ -77,29 +78,18 @@ def test_values_stay_in_their_bounds(name, data, total):
 
 @each
 @few
-@given(st.data())
-def test_text_and_json_read_back_equal(name, data):
-    schedule, _ = drawn(name, data)
-    text = str(schedule)
-    again = parse(text)
-    assert again == schedule
-    assert hash(again) == hash(schedule)
-    assert str(again) == text
-    assert from_json(to_json(schedule)) == schedule
-    assert json.loads(to_json(schedule))["text"] == text
-    assert eval(text, {maker: getattr(names, maker) for maker in SCHEDULES}) == schedule
-
-
-@each
-@few
 @given(st.data(), st.integers(100, 1000))
-def test_a_step_alone_and_in_an_array_agree_to_the_bit(name, data, total):
-    curve = of_one_group(drawn(name, data)[0]).bind(total, steps_per_epoch=STEPS_PER_EPOCH)
+def test_it_passes_the_public_kit(name, data, total):
+    schedule, _ = drawn(name, data)
+    check_schedule(schedule, total_steps=(total,), steps_per_epoch=STEPS_PER_EPOCH)
+    assert json.loads(to_json(schedule))["text"] == str(schedule)
+    assert eval(str(schedule), {maker: getattr(names, maker) for maker in SCHEDULES}) == schedule
+    curve = of_one_group(schedule).bind(total, steps_per_epoch=STEPS_PER_EPOCH)
+    middle = total / 3
+    assert curve(middle) == curve([0, middle, total])[1]
     whole_run = curve.sample()
     for t in data.draw(st.lists(st.integers(0, total - 1), min_size=1, max_size=5)):
         assert curve(t) == curve([t])[0] == curve(float(t)) == whole_run[t]
-    middle = total / 3
-    assert curve(middle) == curve([0, middle, total])[1]
 
 
 @each
