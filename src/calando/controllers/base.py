@@ -127,7 +127,7 @@ class Action:
 class Controller(Protocol):
     """Anything with a first state, needs at each update, and an answer to each observation.
 
-    One that has stored its state otherwise in an older version also has `read_state(stored) -> state`.
+    One whose older versions stored another state also has `read_state(stored) -> state`.
     """
 
     def initial(self) -> State:

@@ -3,8 +3,8 @@
     loss         of every batch; its update is not made
     broken       weights, outputs and validation losses, where the network is evaluated; after the last update always
 
-An infinite loss counts as well, whosever it is: it has no gradient to go on with. A loss that may be infinite, such as
-the logarithm of a probability of zero, must be bounded where it is computed.
+An infinite loss counts as well, also one of a person's own: it has no gradient to go on with. A loss that may be
+infinite, such as the logarithm of a probability of zero, must be bounded where it is computed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ In the level, c is the loss that a network at chance has on the same batch (`Obs
 batch happens to hold is no knowledge. A mean, because where classes are unequal most batches of a network that always
 names one class have a loss far below chance, and a few one far above: their median says that it learned. Cut at twice
 c, because a single batch may have any loss. Where the window's batches hold much fewer rare samples than usual, c below
-3/4 of chance in the mean, the level says nothing: on frequent classes alone any network is better than chance.
+3/4 of chance in the mean, the level means nothing: on frequent classes alone any network is better than chance.
 """
 
 from __future__ import annotations

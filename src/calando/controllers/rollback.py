@@ -224,7 +224,7 @@ def _dead(state: RollbackState, share: float | None, level: float) -> tuple[Roll
     if share is None:
         return state, ""
     if share < DEAD_SHARE:
-        # some networks train a part of what they have: then the share says nothing
+        # some networks train a part of what they have: then the share means nothing
         return state._replace(alive=True, dead=0), ""
     state = state._replace(dead=state.dead + 1 if state.alive and level >= AT_CHANCE else 0)
     died = f"the network died: {share:.0%} of its gradients are exactly zero"

@@ -9,7 +9,7 @@ torch: the first update has the start value, t = T has the end value, and beyond
 
 Three kinds of length (`Extent`), which decide how schedules share a horizon:
 
-    FIXED      says how long it is              linear(0, 1, over='5%')
+    FIXED      has its own length               linear(0, 1, over='5%')
     STRETCHED  fills what it is given           cosine(1, 0)
     ENDLESS    goes on however long it is given constant(1)
 """
@@ -106,7 +106,7 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def extent(self) -> Extent:
-        """Whether this schedule says how long it is."""
+        """How this schedule takes up steps."""
 
     @property
     @abstractmethod

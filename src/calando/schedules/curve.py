@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve"]
 
-BLOCK = 1024  # steps worked out at once for a training loop
-CHUNK = 16384  # steps worked out at once for a long array, so that intermediate values stay in the cache
+BLOCK = 1024  # steps computed at once for a training loop
+CHUNK = 16384  # steps computed at once for a long array, so that intermediate values stay in the cache
 
 
 @final

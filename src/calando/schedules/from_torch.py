@@ -72,7 +72,7 @@ def _read(seen: Seen) -> Schedule:
     """The schedule of one group, which fits into the room."""
     kind = type(seen.scheduler).__name__
     if kind == "ReduceLROnPlateau":
-        raise UsageError("ReduceLROnPlateau follows a metric, so no schedule says what it will do; keep it beside one")
+        raise UsageError("ReduceLROnPlateau follows a metric, so no schedule can replace it; keep it next to one")
     if _home(seen.scheduler) not in ("torch.optim.lr_scheduler", "torch.optim.swa_utils") or kind not in COUNTERPARTS:
         raise UsageError(
             f"{_home(seen.scheduler)}.{kind} is not known; known are {', '.join(sorted(COUNTERPARTS))}; "

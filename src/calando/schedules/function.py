@@ -88,7 +88,7 @@ def named_function(name: str) -> Callable[[Multiplier], Multiplier]:
         known = _REGISTERED.setdefault(name, f)
         if known is not f and _own_name(known) != _own_name(f):
             raise UsageError(f"the name {quote(name)} is taken by {_own_name(known)}; choose another")
-        _REGISTERED[name] = f  # a module that is loaded again brings its functions anew
+        _REGISTERED[name] = f  # a module that is loaded again brings its functions again
         return f
 
     return register
@@ -122,7 +122,7 @@ class Function(Primitive):
     name: str
     f: Multiplier
     of: str
-    # `steps` has no length to fill; `progress` is told how long it is
+    # `steps` has no length to fill; `progress` is given one
     extent_without_over: ClassVar[Extent] = Extent.STRETCHED
 
     def __post_init__(self) -> None:

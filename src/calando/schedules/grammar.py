@@ -7,7 +7,7 @@
     list     = "[" [ value { "," value } [","] ] "]"        or the same in parentheses
     dict     = "{" [ string ":" value { "," ... } [","] ] "}"
 
-A string is in single or double quotes and holds no escapes. Any other bare name is a string: lr=auto says
+A string is in single or double quotes and holds no escapes. Any other bare name is a string: lr=auto means
 lr='auto'. What an expression means is not known here: it is read by a function that is handed the reader
 where one begins, so that brackets are counted through everything that is nested.
 Every error is a ScheduleTextError that points at the character, in the whole text where the piece that is
@@ -202,7 +202,7 @@ class Reader:
         return Call(name.text, tuple(args), kwargs, positions, names, items, self.offset + name.start, self.whole)
 
     def value(self, places: dict[int | str, int] | None = None) -> Value:
-        """Read a value; of a list or dict, `places` is told where each item's value begins."""
+        """Read a value; of a list or dict, `places` is given where each item's value begins."""
         places = {} if places is None else places
         if self._expression is not None and self._looks_like(EXPRESSION):
             return self._expression(self)

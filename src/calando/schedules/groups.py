@@ -4,7 +4,7 @@
     layer_decay        factor ^ depth          below 1: the first layers learn more slowly
     discriminative     factor ^ -depth         above 1: the same, the other way round
     linear_scaling     batch_size / reference          SGD
-    sqrt_scaling       sqrt(batch_size / reference)    Adam and its kin
+    sqrt_scaling       sqrt(batch_size / reference)    Adam and the like
 
 A group's name is its "name" where the optimizer's group has one, else its index as text. A number stands for a
 constant, so all of them are factors: `cosine(1, 0) * per_group({"body": 0.1}, others=1)`. What is bound to a horizon is

@@ -152,7 +152,7 @@ def _of_a_rate(curve: Curve, sampled: Array) -> list[Finding]:
 
 def _without_scatter(curve: Curve) -> Curve:
     """The same curve where noise is 1, and so are rates in an order made to alternate: what they do at a step, or the
-    last one, says nothing.
+    last one, means nothing.
     """
     calm = changed(curve.schedule, lambda part: part.calm())
     if calm is curve.schedule:

@@ -5,7 +5,7 @@
     its values are      decay^k * part
 
 A part without a length takes its whole cycle, and what it is made of keeps its length: a warmup of 50 steps is
-50 steps in every cycle. A part that says how long it is is played slower or faster to fill its cycle. Shares are
+50 steps in every cycle. A part with a length of its own is played slower or faster to fill its cycle. Shares are
 of the whole horizon, as everywhere. After `limit` cycles the end value of the last one holds.
 
 Source: SGDR, Loshchilov & Hutter 2017, arXiv:1608.03983 (every = T_0, stretch = T_mult).
@@ -43,7 +43,7 @@ __all__ = ["Repeat", "repeat"]
 
 
 MOST_LENGTHS = 500  # cycles of different lengths, each placed by itself
-MOST_SEAMS = 10_000  # told of all cycles together
+MOST_SEAMS = 10_000  # reported, of all cycles together
 
 
 @register(family="What changes a schedule", example="repeat(linear(1, 0.2), every='25%', decay=0.7)")

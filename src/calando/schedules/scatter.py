@@ -219,7 +219,7 @@ def _fractal_values(nodes: int, low: float) -> Array:
     order = np.zeros(1)
     while order.size < nodes:
         order = np.stack([order, 2 * order.size - 1 - order], axis=1).ravel()
-    # 1 - cos x is 2 sin²(x / 2), which keeps its digits beside x = 0
+    # 1 - cos x is 2 sin²(x / 2), which keeps its digits near x = 0
     half_angles = np.pi / 2 * (order + 0.5) / nodes
     values: Array = 1 / (low + (1 - low) * np.square(np.sin(half_angles)))
     return values

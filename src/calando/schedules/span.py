@@ -2,7 +2,7 @@
 
 "5%"        share of the horizon     5 / 100 * total_steps
 "2 epochs"  passes over the data     2 * steps_per_epoch
-"500 steps" optimizer updates        500            (a plain integer, 500, says the same)
+"500 steps" optimizer updates        500            (a plain integer, 500, is the same)
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def untuned_linear_warmup(*, beta2: float = 0.999) -> Schedule:
     Raises:
         UsageError: an argument out of range.
 
-    Source: Ma & Yarats 2019, arXiv:1910.04209; pytorch_warmup's UntunedLinearWarmup, whose w is worked out in floats
+    Source: Ma & Yarats 2019, arXiv:1910.04209; pytorch_warmup's UntunedLinearWarmup, whose w is computed in floats
     and is 1999 for 0.999; so is this one's.
 
     >>> untuned_linear_warmup(beta2=0.95)
@@ -105,7 +105,7 @@ def untuned_exponential_warmup(*, beta2: float = 0.999) -> Schedule:
     Raises:
         UsageError: an argument out of range.
 
-    Source: Ma & Yarats 2019, arXiv:1910.04209; pytorch_warmup's UntunedExponentialWarmup, whose w is worked out in
+    Source: Ma & Yarats 2019, arXiv:1910.04209; pytorch_warmup's UntunedExponentialWarmup, whose w is computed in
     floats; so is this one's.
 
     >>> untuned_exponential_warmup(beta2=0.75)

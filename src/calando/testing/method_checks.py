@@ -38,7 +38,9 @@ __all__ = [
 ]
 
 BATCH = 32
-FALL = 0.08  # Adam's kin bring the loss from 2.4 to 1.7 in so few steps, RAdam, which warms up for longer, to 2.3
+FALL = (
+    0.08  # Adam and the like bring the loss from 2.4 to 1.7 in so few steps, RAdam, which warms up for longer, to 2.3
+)
 
 
 def _loss_of(net: nn.Module, step: int) -> Loss:
@@ -376,4 +378,4 @@ def the_default_options_are_within_their_ranges(on: Trial) -> None:
 def _as_in(why: str, found: bool, what: str, argument: str) -> None:
     """A difference must be stated in the case, and be there where it is stated."""
     require(not found or bool(why), f"{what}; if it must, say why: MethodCase({argument}=...)")
-    require(found or not why, f"{argument}={why!r} is said of it, and it is not so: {what}")
+    require(found or not why, f"{argument}={why!r} is stated, and it is not so: {what}")

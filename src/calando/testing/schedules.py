@@ -27,7 +27,7 @@ def check_schedule(
     """Hold a schedule against what every schedule must do.
 
     Args:
-        schedule: the schedule, or a text that says it.
+        schedule: the schedule, or its text.
         total_steps: horizons, in optimizer updates, that it is bound to; it must fit each.
         steps_per_epoch: updates in one epoch.
 
@@ -78,7 +78,7 @@ def _check_curve(schedule: Schedule, curve: Curve) -> None:
         same = alone == curve(float(t)) == curve([t])[0] == whole[t]
         require(same, f"{where} is {alone!r} alone, {curve([t])[0]!r} in an array and {whole[t]!r} among all")
     backwards = curve(np.arange(total)[::-1])[::-1]
-    require(bool((backwards == whole).all()), f"{schedule} has other values where they are asked for backwards")
+    require(bool((backwards == whole).all()), f"{schedule} has other values in reverse order")
     halves = np.concatenate([curve(np.arange(total // 2)), curve(np.arange(total // 2, total))])
     require(bool((halves == whole).all()), f"{schedule} has other values in two halves than in one array")
     end = curve(total)
