@@ -61,10 +61,12 @@ _HOMES = {
     "workload": "calando.tasks.custom",
 }
 
+_ROOMS = ("controllers", "methods", "schedules", "testing")
+
 
 def __getattr__(name: str) -> object:
-    if name == "schedules":  # calando.schedules.cosine(1, 0) after `import calando` alone
-        return importlib.import_module("calando.schedules")
+    if name in _ROOMS:  # calando.schedules.cosine(1, 0) after `import calando` alone
+        return importlib.import_module(f"calando.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'calando' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

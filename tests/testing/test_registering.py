@@ -70,6 +70,15 @@ def test_a_name_has_one_meaning(clean):
         register_method(_method(name="mine"))
 
 
+def test_the_public_calls_are_there_after_import_calando_alone():
+    done = run(
+        "import calando\n"
+        "print(*(getattr(calando, room).register.__module__ for room in ('schedules', 'controllers', 'methods')))\n"
+        "calando.testing.check_schedule('cosine(1, 0)')"
+    )
+    assert done.stdout == "calando.schedules.registry calando.controllers.base calando.methods.registry\n", done.stderr
+
+
 def test_what_cannot_be_registered_is_refused(clean):
     with pytest.raises(UsageError, match=r"takes \*args or \*\*kwargs"):
         register(name="loose")(lambda *values: cosine(1, 0))
