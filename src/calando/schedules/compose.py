@@ -80,7 +80,7 @@ class Constant(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundConstant(Bound):
     """One value at every step."""
 
@@ -254,7 +254,7 @@ def _starts(lengths: list[float | None], room: float) -> list[float]:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundThen(Bound):
     """Parts one after another; `starts` has the start of each but the first, which starts at 0."""
 
@@ -286,7 +286,7 @@ class BoundThen(Bound):
         return tuple(start + place for start, inner in zip(starts, places, strict=True) for place in inner)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundSideBySide(Bound):
     """Parts that begin together."""
 
@@ -300,7 +300,7 @@ class BoundSideBySide(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundTimes(BoundSideBySide):
     """The product of `parts`, from left to right."""
 
@@ -309,7 +309,7 @@ class BoundTimes(BoundSideBySide):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundPlus(BoundSideBySide):
     """The sum of `parts`, from left to right."""
 

@@ -141,7 +141,7 @@ class Function(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundFunction(Bound):
     """A function of the step or of progress through `length` steps."""
 

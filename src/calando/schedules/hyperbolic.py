@@ -143,7 +143,7 @@ class ExponentialHyperbola(Hyperbolic):
         return BoundExponentialHyperbola(self.start, self.infimum, length, bound)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundHyperbolic(Bound):
     """A hyperbola of `length` steps that could have `bound`."""
 
@@ -163,7 +163,7 @@ class BoundHyperbolic(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundHyperbola(BoundHyperbolic):
     """infimum + (start - infimum) * left."""
 
@@ -173,7 +173,7 @@ class BoundHyperbola(BoundHyperbolic):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundExponentialHyperbola(BoundHyperbolic):
     """infimum * (start / infimum) ^ left."""
 

@@ -116,7 +116,7 @@ class Ramp(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundRamp(Bound):
     """A ramp of `length` steps."""
 

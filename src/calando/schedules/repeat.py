@@ -199,7 +199,7 @@ def _stretches(schedule: Schedule) -> bool:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundRepeat(Bound):
     """Cycles of `every` steps each, at most `limit` of them, in a room of `room` steps."""
 
@@ -228,7 +228,7 @@ class BoundRepeat(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundPaced(Bound):
     """`part`, `own` steps long, played in `length` steps."""
 
@@ -247,7 +247,7 @@ class BoundPaced(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundStretchedRepeat(Bound):
     """Cycles of different lengths; `starts` and `lengths` hold those of each."""
 

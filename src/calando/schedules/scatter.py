@@ -102,7 +102,7 @@ class Noise(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundNoise(Bound):
     """A random factor, new every `every` steps, for `length` steps."""
 
@@ -201,7 +201,7 @@ class Chebyshev(Primitive):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundChebyshev(Bound):
     """Each of `values`, shape (nodes,), held for `every` steps; for `length` steps in all."""
 

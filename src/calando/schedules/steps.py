@@ -95,7 +95,7 @@ class Step(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundStep(Bound):
     """Times `factor` after each `every` steps, for `length` steps."""
 
@@ -168,7 +168,7 @@ class MultiStep(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundMultiStep(Bound):
     """Times `factor` at each of the increasing `milestones`, for `length` steps."""
 
@@ -305,7 +305,7 @@ class Knots(Placed):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundPiecewise(Bound):
     """`values` from each of `places` on, for `length` steps."""
 
@@ -323,7 +323,7 @@ class BoundPiecewise(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundKnots(Bound):
     """One ramp up to each of `places`, for `length` steps."""
 

@@ -209,7 +209,7 @@ class TimeScale(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundTimeScale(Bound):
     """A law at a pace of `timescale` steps, for `length` steps."""
 

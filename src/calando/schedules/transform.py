@@ -268,7 +268,7 @@ class Cut(Transformed):
         return 0.0 if self.skip is None else horizon.steps(self.skip)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundTransformed(Bound):
     """A bound schedule made of one other, whose seams stay where they are."""
 
@@ -282,7 +282,7 @@ class BoundTransformed(Bound):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundWarp(BoundTransformed):
     """`part`, `length` steps long, at a power of its progress."""
 
@@ -297,7 +297,7 @@ class BoundWarp(BoundTransformed):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundStaircase(BoundTransformed):
     """`part` held between multiples of `every` steps."""
 
@@ -308,7 +308,7 @@ class BoundStaircase(BoundTransformed):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundClip(BoundTransformed):
     """`part` between `low` and `high`."""
 
@@ -320,7 +320,7 @@ class BoundClip(BoundTransformed):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundCut(BoundTransformed):
     """`length` steps of `part` after its first `skipped`."""
 

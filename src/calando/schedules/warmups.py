@@ -168,7 +168,7 @@ class RAdamWarmup(Primitive):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundRAdamWarmup(Bound):
     """RAdam's rectification from its step `first`, for `length` steps."""
 
