@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from calando.errors import UsageError, quote
@@ -19,7 +21,7 @@ from calando.errors import UsageError, quote
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Registry", "home_of", "own_entries", "reserve"]
+__all__ = ["Registry", "home_of", "own_entries", "own_mistake", "reserve"]
 
 T = TypeVar("T")
 
@@ -42,7 +44,11 @@ def home_of(entry: object) -> str:
     >>> home_of(reserve)
     'calando.registry.reserve'
     """
-    return f"{getattr(entry, '__module__', '?')}.{getattr(entry, '__qualname__', type(entry).__qualname__)}"
+    # a script's workers import it under the second name
+    module = "__main__" if (found := getattr(entry, "__module__", "?")) == "__mp_main__" else found
+    name = getattr(entry, "__qualname__", type(entry).__qualname__)
+    line = f":{entry.__code__.co_firstlineno}" if name.endswith("<lambda>") and hasattr(entry, "__code__") else ""
+    return f"{module}.{name}{line}"
 
 
 @final
@@ -110,6 +116,14 @@ class Registry(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def names(self) -> list[str]:
+        """Every name that can be looked up, in order; those of installed packages too, which are not loaded for it."""
+        return sorted({*self._entries, *(point.name for point in self._points())})
+
+    def is_ours(self, name: str) -> bool:
+        """Whether calando itself registered it."""
+        return self._homes[name].startswith("calando.")
+
     def load_installed(self) -> dict[str, str]:
         """Load the entries of every installed package, for a list of all.
 
@@ -134,7 +148,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return {
             name: (entry, self._homes[name])
             for name, entry in self._entries.items()
-            if name in words and name not in self._installed and not self._homes[name].startswith("calando.")
+            if name in words and name not in self._installed and not self.is_ours(name)
         }
 
     def bring(self, entries: Mapping[str, tuple[T, str]]) -> None:
@@ -143,11 +157,8 @@ class Registry(Mapping[str, T], Generic[T]):
             _TAKEN.pop(name, None)
             self.add(name, entry, home=home)
 
-    def _points(self) -> list[EntryPoint]:
-        # Only here: reading what is installed takes tens of milliseconds.
-        from importlib.metadata import entry_points
-
-        return list(entry_points(group=self.group))
+    def _points(self) -> tuple[EntryPoint, ...]:
+        return _installed_points(self.group, tuple(sys.path))
 
     def _load(self, point: EntryPoint) -> None:
         try:
@@ -169,9 +180,22 @@ def _know_ours() -> None:
         importlib.import_module(room)
 
 
+def own_mistake(name: str, error: Exception) -> str:
+    """What a person's own code raised where it was called as `name`, in a line."""
+    return f"{name} raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 def own_entries(text: str, registries: Mapping[str, Registry[Any]]) -> dict[str, dict[str, tuple[Any, str]]]:
     """Kind -> what `Registry.own` gives, for what must reach another process with a text."""
     return {kind: own for kind, registry in registries.items() if (own := registry.own(text))}
+
+
+@cache
+def _installed_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of the packages on `path`, read once: that takes tens of milliseconds."""
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=group))
 
 
 def _owner(point: EntryPoint) -> str:

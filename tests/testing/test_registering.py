@@ -100,7 +100,15 @@ def test_what_cannot_be_registered_is_refused(clean):
 
 
 def test_a_constructor_that_makes_no_schedule_is_named(clean):
+    def fails(*, end=0.0):
+        raise ZeroDivisionError("no such end")
+
+    register(fails)
+    with pytest.raises(ScheduleTextError, match=r"fails raised ZeroDivisionError: no such end, at character 1 of"):
+        parse("fails(end=1)")
     register(name="nothing")(lambda: 3)
+    with pytest.raises(UsageError, match="the name 'nothing' is taken"):
+        register(name="nothing")(lambda: 4)
     with pytest.raises(ScheduleTextError, match="nothing must return a schedule such as cosine.*it returned 3"):
         parse("nothing()")
 
@@ -114,6 +122,10 @@ def test_a_controllers_options_are_its_fields(clean):
         at: int = length("50%", least=3)
         careful: bool = False
         word: str = "half"
+
+        def __post_init__(self):
+            if self.word == "twice":
+                raise ValueError("twice is too much")
 
         def initial(self):
             return {}
@@ -136,6 +148,8 @@ def test_a_controllers_options_are_its_fields(clean):
     ]:
         with pytest.raises(UsageError, match=message):
             calando.parse_strategy(f"sgd | calm_down({text})")
+    with pytest.raises(UsageError, match="calm_down raised ValueError: twice is too much"):
+        calando.parse_strategy("sgd | calm_down(word='twice')")
     with pytest.raises(UnknownName, match="option of calm_down 'when'"):
         calando.parse_strategy("sgd | calm_down(when=1)")
 
@@ -226,6 +240,7 @@ def test_the_commands_know_an_installed_package(installed):
     assert "the schedule 'broken' of my-rates" in " ".join(listed.stdout.split())
     drawn = calando_says("plot", "half_wave(end=0.25)", "--steps", "100")
     assert (drawn.returncode, "rate / base rate" in drawn.stdout) == (0, True), drawn.stderr
+    assert "did you mean 'half_wave'" in calando_says("plot", "half_wav()", "--steps", "100").stderr
     failed = calando_says("plot", "broken()", "--steps", "100")
     assert failed.returncode == 2
     assert "cannot be loaded (AttributeError" in " ".join(failed.stderr.split())

@@ -35,6 +35,8 @@ def strategies(
         describe(name, as_json=as_json)
         return
     parts = part_facts()
+    for problem in METHODS.load_installed().values():
+        typer.echo(problem, err=True)
     if as_json:
         presets = [preset_facts(preset) for preset in PRESETS.values()]
         methods = [method_facts(method) for method in METHODS.values()]

@@ -72,5 +72,5 @@ def find_method(name: str) -> Method:
     0.001
     """
     if name not in METHODS:
-        raise UnknownName("method", name, METHODS, hint="see `calando strategies`")
+        raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
     return METHODS[name]

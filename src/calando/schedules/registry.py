@@ -176,7 +176,7 @@ def describe() -> list[Description]:
         _describe(family.title, name, make)
         for family in FAMILIES
         for name, make in SCHEDULES.items()
-        if _FACTS[name][0] == family.title
+        if _FACTS.get(name, (OWN, ""))[0] == family.title  # what another process brought has no facts
     ]
     return known + [Description(name, OWN, f"{name}(…)", problem, "") for name, problem in problems.items()]
 

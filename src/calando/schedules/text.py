@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
+from calando.registry import own_mistake
 from calando.schedules.base import Extent, Schedule
 from calando.schedules.call import Call
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
@@ -154,10 +155,18 @@ def _build(call: Call) -> Schedule:
     make = SCHEDULES.get(call.name)
     if make is None:
         # all the names would bury the place that is pointed at, where one of them is near
-        guess = did_you_mean(call.name, list(SCHEDULES))
-        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(sorted(SCHEDULES))}"
+        names = SCHEDULES.names()
+        guess = did_you_mean(call.name, names)
+        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(names)}"
         raise call.error(f"unknown schedule {quote(call.name)}{guess or ';'} {known}")
-    made = call.apply(make)
+    try:
+        made = call.apply(make)
+    except UsageError:
+        raise
+    except Exception as error:
+        if SCHEDULES.is_ours(call.name):
+            raise
+        raise call.error(own_mistake(call.name, error)) from error
     if not isinstance(made, Schedule):
         raise call.error(f"{call.name} must return a schedule such as cosine(1, 0), and it returned {quote(made)}")
     return made

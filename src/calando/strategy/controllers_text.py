@@ -19,7 +19,7 @@ from typing import Any
 
 from calando.controllers import CONTROLLERS, Controller, Length
 from calando.errors import UnknownName, UsageError
-from calando.registry import reserve
+from calando.registry import own_mistake, reserve
 from calando.schedules import Call, Span, parse_call
 from calando.schedules.checks import checked_count, quote
 from calando.schedules.span import LONGEST_HORIZON, Horizon
@@ -89,8 +89,15 @@ def controller_of(text: str, horizon: Horizon) -> Controller:
     """
     call = parse_call(text)
     if call.name not in CONTROLLERS:
-        raise UnknownName("controller", call.name, CONTROLLERS)
-    return CONTROLLERS[call.name].make(**_bound(call, horizon))
+        raise UnknownName("controller", call.name, CONTROLLERS.names())
+    try:
+        return CONTROLLERS[call.name].make(**_bound(call, horizon))
+    except UsageError:
+        raise
+    except Exception as error:
+        if CONTROLLERS.is_ours(call.name):
+            raise
+        raise UsageError(own_mistake(call.name, error)) from error
 
 
 def average_of(text: str, horizon: Horizon) -> Average:
@@ -117,7 +124,7 @@ def _options_of(name: str) -> _Options:
     if name in AVERAGES:
         return AVERAGES[name]
     if name not in CONTROLLERS:
-        raise UnknownName("controller", name, CONTROLLERS)
+        raise UnknownName("controller", name, CONTROLLERS.names())
     return CONTROLLERS[name].options
 
 
