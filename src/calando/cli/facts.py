@@ -162,8 +162,12 @@ def describe(name: str, *, as_json: bool) -> None:
 
 def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
     """How it is trained with in a loop of one's own."""
-    if any(text.startswith("edge(") for text in strategy.controllers):
-        return "not there: edge measures in calando's own loop, calando train and compare"
+    from calando.schedules import Horizon
+    from calando.strategy.controllers_text import called, controller_of
+
+    for text in strategy.controllers:
+        if controller_of(text, Horizon(10**9, steps_per_epoch=10**3)).wants(0).curvature:
+            return f"not there: {called(text)} measures in calando's own loop, calando train and compare"
     rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
     epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
     return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'

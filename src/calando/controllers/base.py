@@ -234,12 +234,14 @@ class Entry:
         options: name -> `Length`, or the default of a number, a count or a word.
         example: a text that calls it.
         summary: one line.
+        decays: it lowers the rate as training goes on, and so stands in for a schedule's decay.
     """
 
     make: Callable[..., Controller]
     options: Mapping[str, Length | float | int | str]
     example: str
     summary: str
+    decays: bool = False
 
 
 Made = TypeVar("Made", bound=type[Controller])
@@ -248,14 +250,17 @@ Made = TypeVar("Made", bound=type[Controller])
 @overload
 def register(make: Made) -> Made: ...
 @overload
-def register(*, name: str = ..., example: str = ...) -> Callable[[Made], Made]: ...
-def register(make: Made | None = None, *, name: str = "", example: str = "") -> Made | Callable[[Made], Made]:
+def register(*, name: str = ..., example: str = ..., decays: bool = ...) -> Callable[[Made], Made]: ...
+def register(
+    make: Made | None = None, *, name: str = "", example: str = "", decays: bool = False
+) -> Made | Callable[[Made], Made]:
     """Register a controller, so that a strategy's text can call it: a frozen dataclass whose fields are its options.
 
     Args:
         make: its class. A list shows its docstring's first line.
         name: what a text calls it; without it the class's own name in small letters.
         example: a text that calls it, for messages and `calando.testing`; without it a call without options.
+        decays: it lowers the rate as training goes on: refused for a method that needs no decay.
 
     Raises:
         UsageError: no frozen dataclass; an option without a default; a name that is taken or that no text can call.
@@ -293,9 +298,8 @@ def register(make: Made | None = None, *, name: str = "", example: str = "") -> 
             options[item.name] = option
         called = name or make.__name__.lower()
         summary = (inspect.getdoc(make) or "").partition("\n")[0]
-        CONTROLLERS.add(
-            called, Entry(make, MappingProxyType(options), example or f"{called}()", summary), home=home_of(make)
-        )
+        entry = Entry(make, MappingProxyType(options), example or f"{called}()", summary, decays)
+        CONTROLLERS.add(called, entry, home=home_of(make))
         return make
 
     return add if make is None else add(make)

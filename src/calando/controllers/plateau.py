@@ -46,7 +46,7 @@ class PlateauState(NamedTuple):
     weight: float = 0.0
 
 
-@register(example="plateau(factor=0.2, patience='10%')")
+@register(example="plateau(factor=0.2, patience='10%')", decays=True)
 @dataclass(frozen=True, kw_only=True)
 class Plateau:
     """Multiply the rate by `factor` after `patience` steps without progress, down to `floor`.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from calando.controllers import CONTROLLERS
 from calando.errors import UnknownName, UsageError
 from calando.methods import Closure, Method
 from calando.methods.known_groups import BETAS
@@ -55,8 +56,8 @@ def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, An
         kind = called(text)
         if kind in kinds:
             raise UsageError(f"two controllers would fight over the rate: {kinds[kind]!r} and {text!r}; leave out one")
-        if kind == "plateau" and method.schedules != "any":
-            raise UsageError(f"{method.name} needs no decay of its rate, and a plateau is one; leave out {text!r}")
+        if CONTROLLERS[kind].decays and method.schedules != "any":
+            raise UsageError(f"{method.name} needs no decay of its rate, and a {kind} is one; leave out {text!r}")
         kinds[kind] = text
     if strategy.average and method.eval_mode:
         raise UsageError(f"{method.name} evaluates an average of its weights as it is; leave out {strategy.average!r}")

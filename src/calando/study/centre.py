@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from calando.analysis import log_grid
+from calando.controllers import CONTROLLERS
 from calando.methods import find_method
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
 from calando.schedules.span import Horizon
@@ -78,7 +79,7 @@ def centre_of(strategy: StrategySpec, found: RangeRecord, horizon: Horizon) -> C
     """What a range test says of the base rate of a strategy."""
     curves = bind(strategy, horizon).curves["lr"]
     highest = max(float(curve.sample().max()) for curve in curves)
-    cut = any(called(text) == "plateau" for text in strategy.controllers)
+    cut = any(CONTROLLERS[called(text)].decays for text in strategy.controllers)
     decays = cut or all(curve(horizon.total_steps - 1) <= DECAYED * highest for curve in curves)
     said = found.decayed if decays else found.constant
     if said is None or found.doubts:
