@@ -1,14 +1,14 @@
 """A capture that a version stored before controllers' states had types is put back, and training goes on to the bit."""
 
+import dataclasses
 import json
 
 import torch
 from tests.training.small_runs import a_run, a_workload
 
-from calando.training.capture import Capture, capture, put_back
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.state import start
+from calando.training.state import capture, put_back, start
 
 TEXT = "sgd(lr=0.1) | plateau(patience=3, metric='training_loss') | rollback(warmup=2, every=4) | edge(until='50%')"
 
@@ -35,10 +35,12 @@ def test_it_goes_on_to_the_bit():
         document["controller_states"] = untyped(document["controller_states"])
         advance(state, workload, until=24)
         again = start(spec, workload)
-        put_back(again, Capture(taken.tensors, document))
+        put_back(again, dataclasses.replace(taken, session=again.session, document=document))
         advance(again, workload, until=24)
-    assert again.controller_states == state.controller_states
+    assert again.session.controller_states == state.session.controller_states
     assert (again.losses == state.losses).all()
     assert (again.rates == state.rates).all()
-    for mine, theirs in zip(state.network.state_dict().values(), again.network.state_dict().values(), strict=True):
+    for mine, theirs in zip(
+        state.session.network.state_dict().values(), again.session.network.state_dict().values(), strict=True
+    ):
         assert torch.equal(mine, theirs)
