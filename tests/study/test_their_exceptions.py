@@ -1,5 +1,6 @@
 """Whatever the user's own code raises while a run is trained is one line, which names it."""
 
+import os
 import signal
 
 import pytest
@@ -73,6 +74,20 @@ def test_an_interrupt_is_the_users_own_where_no_key_can_be_heard(tmp_path, monke
             asked(tmp_path / "not heard", KeyboardInterrupt())
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir])
+def test_what_lies_in_the_place_of_the_log_loses_no_error(tmp_path, made):
+    made(tmp_path / "error.log")
+    with pytest.raises(UsageError, match="failed with ValueError: mine; its traceback is not kept, since"):
+        asked(tmp_path, ValueError("mine"))
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir])
+def test_what_lies_in_the_place_of_the_lock_is_named(tmp_path, made):
+    made(tmp_path / "study.lock")
+    with pytest.raises(UsageError, match="study.lock is a pipe or a folder, not a file; remove it"):
+        asked(tmp_path, ValueError("mine"))
 
 
 class MoreWhenEvaluated(torch.nn.Linear):

@@ -267,6 +267,8 @@ def sole_coordinator(folder: Path) -> Iterator[None]:
     path = folder / "study.lock"
     with noticing_full_disk(path):
         folder.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
         file = path.open("a+")
     with file:
         if not lock(file):

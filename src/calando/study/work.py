@@ -58,11 +58,22 @@ def perform(
     except BaseException as error:  # the user's network, loss or data set may raise anything
         if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise  # workers do not hear Ctrl-C: there, it is the user's own code that raises it
-        log = study_folder / "error.log"
+        return Failed(
+            lease, "user", f"{job.spec.strategy.name} failed with {reason_of(error)}; {_logged(study_folder)}"
+        )
+
+
+def _logged(folder: Path) -> str:
+    """Write the traceback of what is being handled, and say where it is; what lies in its place loses no error."""
+    log = folder / "error.log"
+    if log.exists() and not log.is_file():
+        return f"its traceback is not kept, since {log} is a folder or a pipe"
+    try:
         # A message may hold what no encoding has.
         log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-        said = f"{job.spec.strategy.name} failed with {reason_of(error)}; the traceback is in {log}"
-        return Failed(lease, "user", said)
+    except OSError as error:
+        return f"its traceback could not be written to {log} ({error.strerror})"
+    return f"the traceback is in {log}"
 
 
 def _train(
