@@ -345,7 +345,9 @@ WRONG_KINDS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG_KINDS, ids=str)
+@pytest.mark.parametrize(
+    "wrong", WRONG_KINDS, ids=lambda wrong: f"{next(iter(wrong))}={type(next(iter(wrong.values()))).__name__}"
+)
 def test_an_argument_of_another_kind_is_a_line(wrong):
     given = {"train": (torch.rand(40, 1, 8, 8), torch.arange(40) % 2), "model": "cnn", "batch_size": 8}
     with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "[_ ]")) as caught:
