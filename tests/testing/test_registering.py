@@ -113,6 +113,39 @@ def test_a_constructor_that_makes_no_schedule_is_named(clean):
         parse("nothing()")
 
 
+def test_what_is_registered_again_is_the_new_one(clean):
+    from calando.schedules import Extent, Horizon, Primitive
+    from calando.schedules.base import Bound
+    from calando.strategy import bind
+
+    def cell(value):
+        """A notebook's cell, run again with another value in it."""
+
+        class Held(Bound):
+            def __call__(self, steps):
+                return steps * 0 + value
+
+        @dataclass(frozen=True, repr=False)
+        class Own(Primitive):
+            extent_without_over = Extent.ENDLESS
+
+            def place(self, horizon, room):
+                return Held()
+
+            def __str__(self):
+                return "own_level()"
+
+        @register(name="own_level")
+        def own_level():
+            return Own()
+
+        strategy = calando.parse_strategy("sgd(lr=0.1) | own_level()")
+        return bind(strategy, Horizon(10)).curves["lr"][0](0), bind(strategy, Horizon(10)).curves["lr"][0](0)
+
+    assert cell(0.5) == (0.5, 0.5)
+    assert cell(0.25) == (0.25, 0.25)
+
+
 def test_a_controllers_options_are_its_fields(clean):
     @register_controller(name="calm_down")
     @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from calando.controllers import Controller
 from calando.errors import UnknownName
 from calando.methods import Method, find_method
 from calando.records import StrategySpec
-from calando.schedules import Curve, Schedule, parse
+from calando.schedules import SCHEDULES, Curve, Schedule, parse
 from calando.schedules.function import functions_named
 from calando.schedules.span import Horizon
 from calando.strategy.averaging import Average
@@ -122,12 +122,12 @@ MOST_HELD = 4096
 def text_of(schedule: Schedule) -> str:
     """A schedule's text, for a spec; `schedule_of` then need not read it again.
 
-    But for one with a user's own function, which may be registered again under its name.
+    But for one with a user's own function or schedule, which may be registered again under its name.
     """
     text = str(schedule)
     if len(_SCHEDULES) >= MOST_HELD:
         _SCHEDULES.clear()
-    if not functions_named(text):
+    if not functions_named(text) and not SCHEDULES.own(text):
         _SCHEDULES[text] = schedule
     return text
 

@@ -6,7 +6,7 @@ function says of each step.
 
     losses    of the first RETRACED updates of one run: within 1e-6 where the first is equal to the bit, so that this
               machine rounds as it did; else within 1e-4
-    rates     of all updates of one run of each strategy with a function of the user's own, equal within 1e-9
+    rates     of all updates of one run of each strategy with a function or schedule of the user's own, within 1e-9
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.records import RunRecord, Store
+from calando.schedules import SCHEDULES
 from calando.schedules.function import functions_named
 from calando.strategy import bind
 from calando.tasks.workload import Workload
@@ -42,7 +43,7 @@ def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
     seen: set[str] = set()
     for digest, record in records.items():
         text = record.spec.strategy.text
-        if text in seen or not functions_named(text) or record.spec.strategy.controllers:
+        if text in seen or not (functions_named(text) or SCHEDULES.own(text)) or record.spec.strategy.controllers:
             continue
         seen.add(text)
         if (step := _first_other_rate(store.run(digest))) is not None:
