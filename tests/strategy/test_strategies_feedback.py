@@ -8,19 +8,21 @@ from hypothesis import strategies as st
 
 from calando.controllers import Plateau, Rollback
 from calando.errors import UsageError
-from calando.methods import METHODS
+from calando.methods import METHODS, register
 from calando.schedules.span import Horizon
 from calando.strategy import bind, parse_strategy, read_strategy
 from calando.strategy.averaging import Average
 
 
 @pytest.fixture
-def rate_free(monkeypatch):
+def rate_free():
     """Methods that work their rate out: "free" bears no schedule, "warm" a warmup alone and evaluates other weights."""
     sgd = METHODS["sgd"]
-    free = replace(sgd, name="free", family="rate-free", usual_rate=1.0, schedules="none")
-    monkeypatch.setitem(METHODS, "free", free)
-    monkeypatch.setitem(METHODS, "warm", replace(sgd, name="warm", schedules="warmup", eval_mode=True))
+    register(replace(sgd, name="free", family="rate-free", usual_rate=1.0, schedules="none"))
+    register(replace(sgd, name="warm", schedules="warmup", eval_mode=True))
+    yield
+    METHODS.remove("free")
+    METHODS.remove("warm")
 
 
 def controllers_of(text, *, steps=1000, steps_per_epoch=100):
