@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 import calando
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
@@ -35,7 +35,7 @@ def measure(*, precision: str, pairs: int, steps: int) -> None:
         train=(images, labels), test=(images, labels), validation=(images, labels), model="resnet8", batch_size=BATCH
     )
     horizon = 2 * steps * (pairs + 2)
-    spec, _ = ask_run(
+    spec, _ = build_run(
         workload, STRATEGY, budget=Budget(steps=horizon), machine=Machine(device="cpu", precision=precision)
     )
     spec = spec.model_copy(update={"evaluate_every": horizon + 1})

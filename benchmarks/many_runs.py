@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.records import Evaluation, RunRecord, Store, TestScore
-from calando.study.ask import Asked, ask_study
+from calando.study.build_spec import BuiltStudy, build_study
 from calando.study.conductor import Conductor
 from calando.study.coordinator import conduct
 from calando.study.executors.base import Finished, Lease, Outcome
@@ -57,7 +57,7 @@ def plan() -> None:
     texts += [
         f"h{share} = {SGD} | constant(1, over='80%') >> linear(1, 0) | horizon('{share}%')" for share in range(50, 100)
     ]
-    asked = ask_study(WORKLOAD, texts, budget=Budget(steps=10_000), machine=MACHINE, seeds=1, rates=10)
+    asked = build_study(WORKLOAD, texts, budget=Budget(steps=10_000), machine=MACHINE, seeds=1, rates=10)
     before, began = resident(), time.monotonic()
     made = Plan(asked.study, runs={}, tests={}, ranges={})
     order = Order(made, Shelf(Path("/nowhere"), finished=[], keep=0), sharing=True)
@@ -69,11 +69,11 @@ def plan() -> None:
     )
 
 
-def many(runs: int, *, steps: int) -> Asked:
+def many(runs: int, *, steps: int) -> BuiltStudy:
     """Ten strategies at given rates; two of them share a past."""
     names = "constant(1)", "multistep(at=['50%'], factor=0.1)", *(f"linear(1, 0.{digit})" for digit in range(1, 9))
     texts = [f"s{place} = sgd(lr=0.1) | {name}" for place, name in enumerate(names)]
-    return ask_study(WORKLOAD, texts, budget=Budget(steps=steps), machine=MACHINE, seeds=runs // len(texts))
+    return build_study(WORKLOAD, texts, budget=Budget(steps=steps), machine=MACHINE, seeds=runs // len(texts))
 
 
 class AtOnce:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from calando.records import RunRecord, RunSpec
-    from calando.study.ask import Asked
+    from calando.study.build_spec import BuiltStudy
     from calando.study.conductor import Sharing
 
 __all__ = ["TOOLS", "Runs"]
@@ -95,14 +95,14 @@ class Runs:
 
 
 @cache
-def _asked(runs: Runs) -> Asked:
-    from calando.study.ask import ask_study
+def _asked(runs: Runs) -> BuiltStudy:
+    from calando.study.build_spec import build_study
     from calando.study.limits import Budget, Machine
     from calando.tasks.registry import resolve
 
     machine = Machine(device="cpu", precision="fp32")
     workload, budget = resolve(runs.workload), Budget(steps=runs.steps)
-    asked = ask_study(workload, runs.strategies, budget=budget, machine=machine, seeds=runs.seeds)
+    asked = build_study(workload, runs.strategies, budget=budget, machine=machine, seeds=runs.seeds)
     assert len(asked.study.strategies) * asked.study.seeds == runs.count
     return asked
 

@@ -49,7 +49,7 @@ from torch import nn
 import calando
 from calando.records import Lane
 from calando.records.files import write_atomically
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.data.open import open_data
 from calando.training.checkpoint import drop_checkpoint, load_weights
@@ -164,7 +164,7 @@ def measure(data_dir: Path, *, only: str | None, seeds: int, precision: str) -> 
 def one_run(workload: calando.Workload, method: Method, *, seed: int, precision: str) -> dict[str, Any]:
     """Train, then look at the final weights."""
     machine = Machine(device="cpu", precision=precision)
-    run, _ = ask_run(workload, method.strategy, budget=Budget(epochs=EPOCHS), machine=machine, seed=seed)
+    run, _ = build_run(workload, method.strategy, budget=Budget(epochs=EPOCHS), machine=machine, seed=seed)
     run = run.model_copy(update={"evaluate_every": method.evaluate_every * PER_EPOCH})
     assert run.steps == STEPS
     folder = Path(tempfile.gettempdir()) / "calando-published" / run.digest()

@@ -16,7 +16,7 @@ import torch
 from calando.records import RunRecord, RunSpec
 from calando.records.files import write_atomically
 from calando.strategy import read_strategy
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
 from calando.tasks.workload import Workload
@@ -66,7 +66,7 @@ def _loaded(task: Task, data_dir: Path) -> tuple[RunSpec, Workload]:
         task.data, model=task.model, batch_size=task.batch, train_limit=task.limit, validation_fraction=task.validation
     )
     budget, machine = Budget(steps=task.steps), Machine(device="cpu")
-    return ask_run(spec, "sgd(lr=1.0)", budget=budget, machine=machine, data_dir=data_dir)
+    return build_run(spec, "sgd(lr=1.0)", budget=budget, machine=machine, data_dir=data_dir)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from typing import Any
 
 from calando.records import Store
 from calando.strategy.presets import DEFAULT_STRATEGIES
-from calando.study.ask import Asked, ask_study
+from calando.study.build_spec import BuiltStudy, build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
 from calando.study.stages import LEAST_SHARED, StageTree
@@ -59,18 +59,18 @@ class Made:
     seconds: float
 
 
-def study(name: str, data: Path) -> Asked:
+def study(name: str, data: Path) -> BuiltStudy:
     """What is compared."""
     machine = Machine(device="cpu")
     if name == "digits":
-        return ask_study(resolve("digits"), DEFAULT_STRATEGIES, budget=Budget(), machine=machine)
+        return build_study(resolve("digits"), DEFAULT_STRATEGIES, budget=Budget(), machine=machine)
     if name == "digits-stages":
-        return ask_study(resolve("digits"), STAGES, budget=Budget(epochs=10), machine=machine, seeds=3, rates=5)
+        return build_study(resolve("digits"), STAGES, budget=Budget(epochs=10), machine=machine, seeds=3, rates=5)
     workload = resolve("cifar10", model="resnet8", train_limit=5000)
-    return ask_study(workload, STAGES, budget=Budget(steps=120), machine=machine, seeds=3, rates=5, data_dir=data)
+    return build_study(workload, STAGES, budget=Budget(steps=120), machine=machine, seeds=3, rates=5, data_dir=data)
 
 
-def make(asked: Asked, *, data: Path, workers: int, sharing: bool) -> Made:
+def make(asked: BuiltStudy, *, data: Path, workers: int, sharing: bool) -> Made:
     """The whole study, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from calando.records import RunSpec
 from calando.strategy import read_strategy
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
 from calando.tasks.workload import Workload
@@ -118,7 +118,7 @@ def prepare(case: Case, data_dir: Path) -> tuple[RunSpec, Workload]:
     spec = resolve(
         case.data, model=case.model, batch_size=case.batch, train_limit=case.limit, validation_fraction=case.validation
     )
-    run, workload = ask_run(
+    run, workload = build_run(
         spec, case.strategy(1.0), budget=Budget(steps=case.steps), machine=Machine(device="cpu"), data_dir=data_dir
     )
     return run.model_copy(update={"evaluate_every": case.steps}), workload

@@ -23,7 +23,7 @@ from torch import nn
 
 import calando
 from calando.records import RunSpec
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.nets.cnn import cnn
 
@@ -93,7 +93,7 @@ class Hopeless:
             labels = np.random.default_rng(0).permutation(labels)
         data = (images.reshape(-1, 8, 8).astype(np.float32), labels)
         workload = calando.workload(train=data, model=self.build, loss=self.loss, batch_size=64, name=self.name)
-        return ask_run(
+        return build_run(
             workload, f"{self.method} | linear(1, 0)", budget=Budget(steps=100), machine=Machine(device="cpu")
         )
 

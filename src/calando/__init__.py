@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from calando.range_test import find_lr
     from calando.schedules import parse
     from calando.strategy import parse_strategy
-    from calando.study.compare import compare
     from calando.tasks.custom import workload
+    from calando.tasks.fetch import get_data
     from calando.tasks.workload import Workload
     from calando.training.replay import replay_of
+    from calando.verbs.compare import compare
+    from calando.verbs.describe import list_schedules, list_strategies, list_workloads
+    from calando.verbs.draw import draw
+    from calando.verbs.find import find
+    from calando.verbs.schedules import lint, plot
+    from calando.verbs.study import serve, show, write_report
+    from calando.verbs.train import train
 
 __all__ = [
     "CalandoError",
@@ -34,13 +41,25 @@ __all__ = [
     "Workload",
     "attach",
     "compare",
+    "draw",
+    "find",
     "find_lr",
     "follow",
+    "get_data",
     "layer_groups",
+    "lint",
+    "list_schedules",
+    "list_strategies",
+    "list_workloads",
     "parse",
     "parse_strategy",
+    "plot",
     "replay_of",
+    "serve",
+    "show",
+    "train",
     "workload",
+    "write_report",
 ]
 
 __version__ = "0.1.0"
@@ -51,14 +70,26 @@ _HOMES = {
     "UsageError": "calando.errors",
     "Workload": "calando.tasks.workload",
     "attach": "calando.loops.attach",
-    "compare": "calando.study.compare",
+    "compare": "calando.verbs.compare",
+    "draw": "calando.verbs.draw",
+    "find": "calando.verbs.find",
     "find_lr": "calando.range_test",
     "follow": "calando.loops.follow",
+    "get_data": "calando.tasks.fetch",
     "layer_groups": "calando.methods.groups",
+    "lint": "calando.verbs.schedules",
+    "list_schedules": "calando.verbs.describe",
+    "list_strategies": "calando.verbs.describe",
+    "list_workloads": "calando.verbs.describe",
     "parse": "calando.schedules",
     "parse_strategy": "calando.strategy",
+    "plot": "calando.verbs.schedules",
     "replay_of": "calando.training.replay",
+    "serve": "calando.verbs.study",
+    "show": "calando.verbs.study",
+    "train": "calando.verbs.train",
     "workload": "calando.tasks.custom",
+    "write_report": "calando.verbs.study",
 }
 
 _ROOMS = ("controllers", "methods", "schedules", "testing")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from calando.errors import UsageError
 from calando.strategy import parse_strategy
-from calando.study.ask import read_strategies
+from calando.study.build_spec import read_strategies
 
 D = ("compare", "digits")
 INLINE = ("--executor", "inline", "--steps", "2", "--seeds", "1", "--rates", "1")

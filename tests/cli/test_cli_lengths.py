@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from calando.cli.live import following
-from calando.cli.texts import horizon_of
+from calando.cli.compare import following
 from calando.errors import UsageError
 from calando.records import Store
 from calando.study.conductor import Status
 from calando.study.executors.base import Lease, Progress
 from calando.study.jobs import Train
+from calando.verbs.schedules import horizon_of
 
 SMALL = ("--executor", "inline", "--batch-size", "32", "--seeds", "2", "--rates", "1")
 
@@ -81,8 +81,8 @@ def test_the_live_display_shows_every_runs_own_length(finished_study, tmp_path, 
         slot: Progress(slot=slot, lease=Lease(slot, Train(run)), step=5, lr=0.1, loss=1.5)
         for slot, run in enumerate(runs)
     }
-    with following(study, tmp_path, quiet=False) as listen:
-        listen(Status(expected=6, running=running, steps_left=80))
+    with following(quiet=False) as listen:
+        listen(Status(study, tmp_path, expected=6, running=running, steps_left=80))
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "10 / 20 steps a run" in drawn
     assert re.search(rf"worker 1 +{runs[0].strategy.name} lr=0.1 seed 1 +step 5/10 ", drawn)

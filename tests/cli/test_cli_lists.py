@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from calando.cli.facts import AVERAGES, METHOD_FAMILIES
+from calando.cli.describe import METHOD_FAMILIES
 from calando.methods import METHODS
 from calando.strategy import PRESETS, read_strategy
 from calando.strategy.controllers_text import AVERAGES as KNOWN_AVERAGES
 from calando.strategy.controllers_text import CONTROLLERS
 from calando.strategy.presets import FAMILIES
+from calando.verbs.describe import AVERAGES
 
 
 def test_everything_is_listed_and_the_same_in_json(calando):

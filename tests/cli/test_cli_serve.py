@@ -46,4 +46,4 @@ def test_serve_answers_and_ends_with_ctrl_c(finished_study):
 def test_a_port_that_is_taken_is_one_line(refused, finished_study):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"port {port} cannot be used" in refused("serve", finished_study, "--port", port).err
+        assert f"port {port} is already in use" in refused("serve", finished_study, "--port", port).err

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from calando.cli.live import following
+from calando.cli.compare import following
 from calando.records import Store
 from calando.study.conductor import Status
 from calando.study.executors.base import Lease, Progress
@@ -113,14 +113,25 @@ def study(finished_study):
         return store.study
 
 
-def statuses(study):
+def statuses(study, folder):
     """A study under way: nothing yet, one run at step 5 and one lost, then the test looks."""
     run = study.run(study.strategies[0].at_rate(0.1), seed=1)
     progress = Progress(slot=0, lease=Lease(1, Train(run)), step=5, lr=0.0125, loss=1.5)
-    yield Status(expected=6, queued=6, steps_left=6 * study.steps)
-    yield Status(expected=6, done=2, queued=3, running={0: progress}, steps_left=70, notes=["a worker was lost (x)"])
+    yield Status(study, folder, expected=6, queued=6, steps_left=6 * study.steps)
+    yield Status(
+        study,
+        folder,
+        expected=6,
+        done=2,
+        queued=3,
+        running={0: progress},
+        steps_left=70,
+        notes=["a worker was lost (x)"],
+    )
     look = Progress(slot=1, lease=Lease(2, Look(run, diverged=False)), step=0, lr=0.0, loss=0.0)
-    yield Status(expected=6, done=6, looks=4, running={1: look}, notes=["a worker was lost (x)", "another note"])
+    yield Status(
+        study, folder, expected=6, done=6, looks=4, running={1: look}, notes=["a worker was lost (x)", "another note"]
+    )
 
 
 def test_the_live_display_says_what_runs(study, tmp_path, capsys, monkeypatch):
@@ -128,8 +139,8 @@ def test_the_live_display_says_what_runs(study, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "140")
-    with following(study, tmp_path / "[bold]/x[/nope]", quiet=False) as listen:
-        for status in statuses(study):
+    with following(quiet=False) as listen:
+        for status in statuses(study, tmp_path / "[bold]/x[/nope]"):
             listen(status)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "digits with cnn, batch 32, 20 steps a run, 2 strategies, 2 paired seeds" in drawn
@@ -143,8 +154,8 @@ def test_the_live_display_says_what_runs(study, tmp_path, capsys, monkeypatch):
 def test_the_live_display_shows_each_worker(study, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
-    _, under_way, _ = statuses(study)
-    with following(study, tmp_path, quiet=False) as listen:
+    _, under_way, _ = statuses(study, tmp_path)
+    with following(quiet=False) as listen:
         listen(under_way)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "2 of 6 runs done, 1 running, 3 queued, ETA unknown yet" in drawn
@@ -152,8 +163,8 @@ def test_the_live_display_shows_each_worker(study, tmp_path, capsys, monkeypatch
 
 
 def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
-    with following(study, tmp_path, quiet=False) as listen:
-        for status in statuses(study):
+    with following(quiet=False) as listen:
+        for status in statuses(study, tmp_path):
             listen(status)
     lines = capsys.readouterr().err.splitlines()
     assert lines.count("starting the workers; 6 runs to make") == 1
@@ -162,9 +173,9 @@ def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
 
 
 def test_nothing_is_said_before_the_first_status_nor_when_quiet(study, tmp_path, capsys):
-    with following(study, tmp_path, quiet=False):
+    with following(quiet=False):
         pass
-    with following(study, tmp_path, quiet=True) as listen:
-        for status in statuses(study):
+    with following(quiet=True) as listen:
+        for status in statuses(study, tmp_path):
             listen(status)
     assert capsys.readouterr() == ("", "")

@@ -14,7 +14,7 @@ from tests.report.fabricate import NAMES, fabricate, make_study
 
 from calando.analysis.summary import summarize
 from calando.records.store import Store
-from calando.report import write_report
+from calando.report import write_page
 
 CHROMIUM = os.environ.get("CALANDO_CHROMIUM") or shutil.which("chromium")
 FLAGS = (
@@ -67,7 +67,7 @@ class Visit:
 def write(folder, study, **options):
     """The report of a fabricated study; its file address."""
     runs, tests = fabricate(study, **options)
-    path = write_report(
+    path = write_page(
         folder, summarize(study, runs, tests), runs, tests, fingerprint="x", command="calando compare", figures=()
     )
     return path.as_uri()
@@ -270,7 +270,7 @@ def test_no_column_of_a_table_is_cut(browser, tmp_path, width):
     for place, (digest, record) in enumerate(list(runs.items())):
         host = {"machine": f"AMD EPYC 9R14 96-Core Processor {place % 3}", "torch": "2.13.0", "python": "3.11.7"}
         runs[digest] = dataclasses.replace(record, host=host, inherited=600, undone=30, second_passes=1200)
-    path = write_report(
+    path = write_page(
         tmp_path, summarize(study, runs, tests), runs, tests, fingerprint="x", command="calando compare", figures=()
     )
     with Visit(browser, path.as_uri(), width=width) as visit:

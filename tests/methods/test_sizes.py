@@ -12,7 +12,7 @@ import calando
 from calando.errors import UsageError
 from calando.sizes import check_products
 from calando.strategy import read_strategy
-from calando.study.ask import ask_study, read_strategies
+from calando.study.build_spec import build_study, read_strategies
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
 from calando.training.loop import execute
@@ -83,7 +83,7 @@ def test_a_schedule_that_grows_is_refused_where_its_runs_come_as_far():
 
         def ask(steps: int = steps):
             machine = Machine(device="cpu")
-            return ask_study(resolve("digits"), [text], budget=Budget(steps=steps), machine=machine, seeds=1)
+            return build_study(resolve("digits"), [text], budget=Budget(steps=steps), machine=machine, seeds=1)
 
         if fits:
             assert ask().study.steps == steps

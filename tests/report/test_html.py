@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from calando.errors import DiskFull
-from calando.report import html, write_report
+from calando.report import html, write_page
 from calando.report.html import json_for_script
 from calando.report.numbers import spread
 from calando.report.study_figures import study_figures
@@ -52,7 +52,7 @@ def pages(made, tmp_path_factory):
     def write(name):
         if name not in known:
             study = made(name)
-            path = write_report(
+            path = write_page(
                 tmp_path_factory.mktemp("report"), study.summary, study.runs, study.tests,
                 fingerprint="digits 1f2e", command=COMMAND, figures=(),
             )  # fmt: skip
@@ -175,7 +175,7 @@ def test_the_page_is_small_and_the_same_each_time(made, pages):
 
 def test_pictures_lie_beside_the_page(made, tmp_path):
     study = made("alone")
-    path = write_report(
+    path = write_page(
         tmp_path, study.summary, study.runs, study.tests, fingerprint="x", command=COMMAND, figures=("png", "svg")
     )
     assert path == tmp_path / "report.html"
@@ -194,6 +194,6 @@ def test_a_full_disk_leaves_the_old_page(made, tmp_path, monkeypatch):
     monkeypatch.setattr("calando.records.files.os.fsync", full)
     study = made("alone")
     with pytest.raises(DiskFull):
-        write_report(tmp_path, study.summary, study.runs, study.tests, fingerprint="x", command="", figures=())
+        write_page(tmp_path, study.summary, study.runs, study.tests, fingerprint="x", command="", figures=())
     assert (tmp_path / "report.html").read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]

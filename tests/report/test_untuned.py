@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
-from calando.report import study_tables, write_report
+from calando.report import study_tables, write_page
 from calando.report.study_figures import study_figures
 from calando.report.view import study_view
 
@@ -19,7 +19,7 @@ def printed(summary):
 
 
 def page(study, folder):
-    path = write_report(folder, study.summary, study.runs, study.tests, fingerprint="f", command="", figures=())
+    path = write_page(folder, study.summary, study.runs, study.tests, fingerprint="f", command="", figures=())
     return html_text.unescape(path.read_text(encoding="utf-8"))
 
 

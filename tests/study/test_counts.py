@@ -10,7 +10,7 @@ from calando.analysis.summary import to_json
 from calando.cli import live
 from calando.records import Store
 from calando.report.view import study_view
-from calando.study.ask import ask_study
+from calando.study.build_spec import build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
@@ -27,7 +27,7 @@ from calando.tasks.registry import resolve
     ],
 )
 def test_every_count_is_the_same(tmp_path, strategies, options):
-    asked = ask_study(
+    asked = build_study(
         resolve("digits", batch_size=32), strategies, budget=Budget(steps=6), machine=Machine(), seeds=3, **options
     )
     counts = []

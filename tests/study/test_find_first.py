@@ -14,7 +14,7 @@ from calando.range_test import find_for_run
 from calando.records import RangeRecord, Store
 from calando.schedules.span import Horizon
 from calando.strategy import parse_strategy
-from calando.study.ask import ask_run, ask_study
+from calando.study.build_spec import build_run, build_study
 from calando.study.centre import centre_grids, centre_of, is_centred, range_run, range_runs
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
@@ -26,7 +26,7 @@ DOUBTED = RangeRecord(decayed=(0.3, 0.2, 0.4), constant=None, doubts=("noise",),
 
 
 def ask(*strategies: str, lr="find"):
-    return ask_study(
+    return build_study(
         resolve("digits", batch_size=32),
         strategies or ("fixed", "cosine", "adam"),
         budget=Budget(steps=24),
@@ -176,7 +176,7 @@ def test_strategies_that_name_their_rates_leave_nothing_to_find():
     with pytest.raises(UsageError, match="there is no rate to find: every strategy names its own"):
         ask("sgd(lr=0.1) | cosine(1, 0)")
     with pytest.raises(UsageError, match="there is no rate to find"):
-        ask_run(resolve("digits"), "sgd(lr=0.1)", budget=Budget(steps=4), machine=Machine(device="cpu"), lr="find")
+        build_run(resolve("digits"), "sgd(lr=0.1)", budget=Budget(steps=4), machine=Machine(device="cpu"), lr="find")
     with pytest.raises(UsageError, match="lr must be a positive finite number or \"find\", got 'fnd'"):
         ask("cosine", lr="fnd")
     mixed = ask("sgd(lr=0.1) | cosine(1, 0)", "cosine").study
@@ -189,7 +189,7 @@ def test_methods_that_work_their_rate_out_are_passed_over_and_it_is_said_why(tmp
         with pytest.raises(UsageError, match=f"there is no rate to find: {why}, and leave lr=find out"):
             ask(*texts)
     with pytest.raises(UsageError, match=why):
-        ask_run(resolve("digits"), "dog(lr=auto)", budget=Budget(steps=4), machine=Machine(device="cpu"), lr="find")
+        build_run(resolve("digits"), "dog(lr=auto)", budget=Budget(steps=4), machine=Machine(device="cpu"), lr="find")
     study = ask("dog", "b = dog(lr=auto, gamma=4)", "sgd").study
     ((digest, run),) = range_runs(study).items()
     assert run.strategy.method == "sgd"

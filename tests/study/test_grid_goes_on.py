@@ -7,7 +7,7 @@ from tests.study.study_kit import decided
 
 from calando.errors import UsageError
 from calando.records import Store
-from calando.study.ask import ask_study
+from calando.study.build_spec import build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
@@ -18,7 +18,7 @@ STEPS = 12
 def ask(*strategies: str, **changes):
     """Rates far too low for so short a run, so that grids go on upwards."""
     options = {"seeds": 2, "rates": 3, "span": 10, **changes}
-    return ask_study(
+    return build_study(
         resolve("digits", batch_size=32),
         strategies or ("slow = sgd", "given = sgd(lr=0.5)"),
         budget=Budget(steps=STEPS),

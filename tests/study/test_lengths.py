@@ -8,7 +8,7 @@ from tests.study.study_kit import all_runs
 from calando.errors import UsageError
 from calando.records import RangeRecord, StudySpec, WorkloadSpec
 from calando.strategy import parse_strategy
-from calando.study.ask import ask_run, ask_study
+from calando.study.build_spec import build_run, build_study
 from calando.study.centre import centre_grids, range_runs
 from calando.study.lengths import cadence, expected_updates
 from calando.study.limits import Budget, Machine
@@ -20,7 +20,7 @@ PER_EPOCH = 35
 
 
 def ask(*strategies: str, budget: Budget, **options) -> StudySpec:
-    asked = ask_study(DIGITS, strategies, budget=budget, machine=Machine(device="cpu"), seeds=2, rates=2, **options)
+    asked = build_study(DIGITS, strategies, budget=budget, machine=Machine(device="cpu"), seeds=2, rates=2, **options)
     assert asked.study.steps_per_epoch == PER_EPOCH
     return asked.study
 
@@ -104,7 +104,7 @@ def test_a_grid_is_centred_by_the_strategys_own_length():
 
 
 def single(text: str, budget: Budget):
-    run, _ = ask_run(DIGITS, text, budget=budget, machine=Machine(device="cpu"))
+    run, _ = build_run(DIGITS, text, budget=budget, machine=Machine(device="cpu"))
     return run
 
 

@@ -14,11 +14,10 @@ from tests.study.study_kit import decided
 from tests.training.small_runs import Bare, Counting
 
 import calando
-from calando.cli.compare import compare as command
 from calando.errors import UsageError
 from calando.records import Store
 from calando.study import limits
-from calando.study.ask import ask_study
+from calando.study.build_spec import build_study
 from calando.study.conductor import Conductor
 from calando.study.coordinator import conduct
 from calando.study.executors.base import Finished, Left, Stopped
@@ -46,7 +45,7 @@ WORKLOAD = resolve("digits", batch_size=32, train_limit=320)
 def ask(*strategies: str, **changes):
     options = {"seeds": 2, "rates": 2, "steps": 32, **changes}
     budget = Budget(steps=options.pop("steps"))
-    return ask_study(WORKLOAD, strategies or STRATEGIES, budget=budget, machine=Machine(device="cpu"), **options)
+    return build_study(WORKLOAD, strategies or STRATEGIES, budget=budget, machine=Machine(device="cpu"), **options)
 
 
 def contents(folder: Path) -> dict:
@@ -152,7 +151,7 @@ def test_what_is_added_starts_from_what_is_there(tmp_path):
     # Twice as long: the constant rate goes on from where it ended.
     budget = Budget(steps=(20, 40))
     strategies = (f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)", f"late = {short}")
-    longer = ask_study(WORKLOAD, strategies, budget=budget, machine=Machine(device="cpu"), seeds=2, rates=2)
+    longer = build_study(WORKLOAD, strategies, budget=budget, machine=Machine(device="cpu"), seeds=2, rates=2)
     conduct(first, longer.study, longer.workload, executor="inline")
     with Store.open(first, read_only=True) as store:
         fixed = [run for run in store.runs().values() if run.spec.steps == 40 and not run.spec.strategy.schedules]
@@ -178,7 +177,7 @@ def test_long_runs_leave_checkpoints_for_runs_added_later(tmp_path, monkeypatch)
 
 
 def test_the_disks_share_is_the_same_wherever_it_is_said():
-    for function in (calando.compare, command, conduct):
+    for function in (calando.compare, conduct):
         assert inspect.signature(function).parameters["keep"].default == limits.KEEP
 
 

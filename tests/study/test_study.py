@@ -21,8 +21,8 @@ from tests.study.study_kit import decided, processes_under, workers_under
 import calando
 from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store
-from calando.report import write_report
-from calando.study.ask import ask_study
+from calando.report import write_page
+from calando.study.build_spec import build_study
 from calando.study.coordinator import conduct
 from calando.study.executors.base import Lease, Lost, Setup
 from calando.study.executors.process import ProcessExecutor
@@ -38,7 +38,7 @@ OPTIONS = {"seeds": 2, "rates": 2, "steps": 24}
 
 def ask(*strategies: str, **changes):
     options = {**OPTIONS, **changes}
-    return ask_study(
+    return build_study(
         resolve("digits", batch_size=32),
         strategies or STRATEGIES,
         budget=Budget(steps=options.pop("steps")),
@@ -355,7 +355,7 @@ def test_a_study_of_runs_that_diverged_is_read_whole_and_reported(rate, tmp_path
         # The loss that ended it was seen, though no update followed.
         assert len(record.losses) == len(record.rates) == record.steps_done + 1
         assert np.isfinite(record.losses).tolist() == [True] * record.steps_done + [False]
-    assert write_report(tmp_path, summary, runs, {}, fingerprint="f", command="", figures=()).is_file()
+    assert write_page(tmp_path, summary, runs, {}, fingerprint="f", command="", figures=()).is_file()
 
 
 @pytest.mark.torture

@@ -17,7 +17,7 @@ from calando.errors import DataError, UnknownName
 from calando.tasks import fetch
 from calando.tasks.catalog import DATA
 from calando.tasks.data.find import find
-from calando.tasks.fetch import SOURCES, Download, get
+from calando.tasks.fetch import SOURCES, Download, get_data
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -80,15 +80,15 @@ def test_what_is_fetched_is_found(
         *(Download(path.name, sha256(path.read_bytes()), (f"{url}{path.name}",)) for path in sorted(folder.iterdir())),
     )
     seen: list[tuple[int, int]] = []
-    place = get("fashion-mnist", progress=lambda done, total: seen.append((done, total)))
+    place = get_data("fashion-mnist", progress=lambda done, total: seen.append((done, total)))
     assert place == own_cache / "fashion-mnist" == find("fashion-mnist")[0]
     assert left(place) == left(folder)
     assert (folder / left(folder)[0]).stat().st_size in [total for _, total in seen]
     assert all(0 < done <= total for done, total in seen)
     asked = len(Quiet.asked)
-    get("fashion-mnist")
+    get_data("fashion-mnist")
     assert len(Quiet.asked) == asked == 4
-    assert get("fashion-mnist", data_dir=tmp_path / "mine") == tmp_path / "mine" / "fashion-mnist"
+    assert get_data("fashion-mnist", data_dir=tmp_path / "mine") == tmp_path / "mine" / "fashion-mnist"
 
 
 def test_another_content_is_refused_and_nothing_left(
@@ -98,7 +98,7 @@ def test_another_content_is_refused_and_nothing_left(
     (folder / "a.gz").write_bytes(b"tampered with")
     offer(monkeypatch, Download("a.gz", sha256(b"as it should be"), (f"{url}a.gz",)))
     with pytest.raises(DataError, match=r"a.gz could not be fetched .*SHA-256 differs.*try again later"):
-        get("fashion-mnist", data_dir=tmp_path)
+        get_data("fashion-mnist", data_dir=tmp_path)
     assert left(tmp_path / "fashion-mnist") == []
 
 
@@ -110,13 +110,13 @@ def test_the_next_address_is_tried(tmp_path: Path, served: tuple[Path, str], mon
     (folder / "good" / "a.gz").write_bytes(b"good")
     urls = (f"{url}absent/a.gz", f"{url}bad/a.gz", f"{url}good/a.gz")
     offer(monkeypatch, Download("a.gz", sha256(b"good"), urls))
-    assert (get("fashion-mnist", data_dir=tmp_path) / "a.gz").read_bytes() == b"good"
+    assert (get_data("fashion-mnist", data_dir=tmp_path) / "a.gz").read_bytes() == b"good"
 
 
 def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, Download("a.gz", sha256(b""), ("http://127.0.0.1:9/a.gz",)))
     with pytest.raises(DataError, match="ConnectionError") as caught:
-        get("fashion-mnist", data_dir=tmp_path)
+        get_data("fashion-mnist", data_dir=tmp_path)
     assert "\n" not in str(caught.value)
     assert left(tmp_path / "fashion-mnist") == []
 
@@ -144,22 +144,22 @@ def test_archives_are_unpacked_whole_or_not_at_all(
     place = tmp_path / "fashion-mnist"
     if fault:
         with pytest.raises(DataError, match="holds no b" if fault == "missing" else "cannot be unpacked"):
-            get("fashion-mnist", data_dir=tmp_path)
+            get_data("fashion-mnist", data_dir=tmp_path)
         assert left(place) == []
     else:
-        get("fashion-mnist", data_dir=tmp_path)
+        get_data("fashion-mnist", data_dir=tmp_path)
         assert left(place) == ["a", "b"]
         assert (place / "b").read_bytes() == b"B" * 5000
 
 
 def test_unknown_and_embedded_names() -> None:
     with pytest.raises(UnknownName, match=r"did you mean 'cifar10'\? choices: cifar10, fashion-mnist"):
-        get("cifar")
+        get_data("cifar")
     with pytest.raises(UnknownName, match="digits come with calando"):
-        get("digits")
+        get_data("digits")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written .* choose another folder with --data"):
-        get("cifar10", data_dir=tmp_path / "file")
+        get_data("cifar10", data_dir=tmp_path / "file")

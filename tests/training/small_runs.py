@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import calando
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 
 STEPS = 12
@@ -66,7 +66,7 @@ def a_workload(model=Dropping, *, scale: float = 1.0, batch_size: int = 16, augm
 
 
 def a_run(text: str, workload, *, steps: int = STEPS, **changes):
-    spec, _ = ask_run(workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
+    spec, _ = build_run(workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
     spec = spec.model_copy(update={"evaluate_every": 4})
     return spec.model_copy(update={"workload": spec.workload.model_copy(update=changes)})
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import calando
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.training.loop import Interrupted, execute
 
@@ -19,7 +19,7 @@ def test_a_run_on_cuda_resumes_to_the_bit(tmp_path, precision):
     images, labels = torch.randint(0, 255, (256, 3, 32, 32), dtype=torch.uint8), torch.arange(256) % 4
     mine = calando.workload(train=(images, labels), test=(images, labels), model="resnet8", batch_size=32)
     machine = Machine(device="cuda", precision=precision)
-    spec, _ = ask_run(mine, "adamw(lr=0.01) | cosine(1, 0)", budget=Budget(steps=20), machine=machine)
+    spec, _ = build_run(mine, "adamw(lr=0.01) | cosine(1, 0)", budget=Budget(steps=20), machine=machine)
     alone = execute(spec, mine)
     assert spec.lane.channels_last
     left = [7]

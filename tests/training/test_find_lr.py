@@ -19,7 +19,7 @@ from calando.methods import METHODS
 from calando.range_test import Asked, find_for_run
 from calando.range_test.loss import moved
 from calando.records import WorkloadSpec
-from calando.study.ask import ask_run
+from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.training.loop import execute
 
@@ -345,7 +345,7 @@ def a_run(text: str, steps: int, **changes):
         model="cnn",
         batch_size=16,
     )
-    spec, _ = ask_run(workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
+    spec, _ = build_run(workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
     changed: WorkloadSpec = spec.workload.model_copy(update=changes)
     return spec.model_copy(update={"workload": changed}), workload
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from calando.records.record import Outcome
@@ -201,6 +202,7 @@ class StudySummary:
         updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
             and each range test once, whoever shares it.
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
+        folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """
 
     spec: StudySpec
@@ -219,6 +221,7 @@ class StudySummary:
     updates_spent: int
     seconds_spent: float
     advice: Advice | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """The headline, and a line for each strategy: what a notebook shows."""

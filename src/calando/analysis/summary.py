@@ -121,7 +121,7 @@ def to_json(summary: StudySummary) -> dict[str, Any]:
     """The summary as what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
     plain = _plain(summary)
     assert isinstance(plain, dict)
-    return plain
+    return {name: value for name, value in plain.items() if name != "folder"}
 
 
 def _result(

@@ -1,91 +1,67 @@
-"""`calando compare`: which of these strategies is best on this workload?"""
+"""`calando compare`: the live display of a study, and its answer.
+
+The display shows runs done, running and queued; each worker's step, rate and loss; the estimated time of arrival.
+"""
 
 from __future__ import annotations
 
 import shlex
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from calando.cli.options import (
-    Accumulate,
-    AsJson,
-    Augment,
-    BatchSize,
-    ClipNorm,
-    DataDir,
-    Device,
-    LabelSmoothing,
-    Lengths,
-    Model,
-    Precision,
-    Rate,
-    StepLengths,
-    Threads,
-    TrainLimit,
-    WorkloadName,
-    epochs_asked,
-    file_name,
-    rate_asked,
-    steps_asked,
-    workload_spec,
-)
+import calando
+from calando.cli.options import Said, numbers_of, verb
 from calando.cli.output import others_on_stderr
-from calando.cli.torch_first import import_torch
-from calando.errors import UsageError, plain
+from calando.cli.study import print_study
+from calando.errors import NotDrawn, UsageError, plain
 
-__all__ = ["compare"]
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.text import Text
 
+    from calando.analysis import StudySummary
+    from calando.study.conductor import Status
+    from calando.study.executors.base import Progress
 
-def compare(
-    workload: WorkloadName,
-    strategies: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="STRATEGY",
-            help="preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
-        ),
-    ] = None,
-    family: Annotated[
+    Listen = Callable[[Status], None]
+
+__all__ = ["compare", "following"]
+
+PLAIN_SECONDS = 10.0
+
+LENGTHS = {
+    "epochs": Said(
         str | None,
         typer.Option(
-            metavar="FAMILY",
-            help="instead of strategies: the presets adaptive, decayed, rate-free or all, with fixed and cosine",
+            metavar="N[,N…]", help="length of runs in passes over the data; of several, each strategy at each"
         ),
-    ] = None,
-    model: Model = None,
-    epochs: Lengths = None,
-    steps: StepLengths = None,
-    seeds: Annotated[int, typer.Option(help="paired runs of each strategy at its rate")] = 5,
-    rates: Annotated[int, typer.Option(help="rate trials of each strategy")] = 5,
-    span: Annotated[float | None, typer.Option(help="highest over lowest rate of the trial grid")] = None,
-    beyond: Annotated[
-        int, typer.Option(help="rates that a grid may go on by, past the end where its best lies; else: not tuned out")
-    ] = 4,
-    lr: Rate = None,
-    target: Annotated[float | None, typer.Option(help="validation score whose first reaching is counted")] = None,
-    batch_size: BatchSize = None,
-    augment: Augment = None,
-    label_smoothing: LabelSmoothing = None,
-    clip_norm: ClipNorm = None,
-    accumulate: Accumulate = 1,
-    train_limit: TrainLimit = None,
-    data: DataDir = None,
-    study: Annotated[Path | None, typer.Option(help="study folder; else calando-studies/NAME-DIGEST")] = None,
-    keep: Annotated[str, typer.Option(metavar="SIZE", help="what checkpoints to start from may take")] = "5GB",
-    verify_sharing: Annotated[
-        bool, typer.Option("--verify-sharing", help="first train whole runs alone and from forks: the same bits?")
-    ] = False,
-    no_sharing: Annotated[bool, typer.Option("--no-sharing", help="train every run alone")] = False,
-    executor: Annotated[str, typer.Option(help="process; ray for many machines; inline for debugging")] = "process",
-    address: Annotated[str | None, typer.Option(help="of the Ray cluster; else Ray starts on this machine")] = None,
-    workers: Annotated[int | None, typer.Option(help="worker processes; else one a core")] = None,
-    threads: Threads = 1,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    as_json: AsJson = False,
+        partial(numbers_of, "--epochs", float),
+    ),
+    "steps": Said(
+        str | None,
+        typer.Option(metavar="N[,N…]", help="length of runs in updates, instead of --epochs"),
+        partial(numbers_of, "--steps", int),
+    ),
+}
+
+
+@verb(
+    calando.compare,
+    filled=("sharing", "command", "listen"),
+    folder=Said(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
+    threads=Said(int, typer.Option(help="threads of each worker")),
+    **LENGTHS,
+)
+def compare(
+    ask: Callable[..., StudySummary], verify_sharing: bool = False, no_sharing: bool = False, as_json: bool = False
 ) -> None:
     """Compare strategies and say which one to use.
 
@@ -102,70 +78,202 @@ def compare(
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
-    from calando.strategy.presets import choose_strategies
-
-    # Before the imports that need torch: a name mistyped is said at once.
-    chosen = choose_strategies(strategies or [], family=family)
-    in_epochs, in_steps = epochs_asked(epochs), steps_asked(steps)
-    spec = workload_spec(
-        workload,
-        model=model,
-        batch_size=batch_size,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        clip_norm=clip_norm,
-        accumulate=accumulate,
-        train_limit=train_limit,
-    )
-    if executor == "process":
-        from calando.study.executors.start import start_early
-
-        start_early()
-    import_torch()
-    from calando.cli.live import following
-    from calando.study.ask import ask_study
-    from calando.study.coordinator import conduct, executor_named
-    from calando.study.limits import Budget, Machine
-
     if verify_sharing and no_sharing:
         raise UsageError("--verify-sharing and --no-sharing contradict each other; give one")
-    kind = executor_named(executor)
-    machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
-    with others_on_stderr():
-        asked = ask_study(
-            spec,
-            chosen,
-            budget=Budget(epochs=in_epochs, steps=in_steps),
-            machine=machine,
-            seeds=seeds,
-            rates=rates,
-            span=span,
-            beyond=beyond,
-            lr=rate_asked(lr),
-            target=target,
-            data_dir=data,
-        )
-    crew = machine.count_workers(asked.study.lane.device)
-    folder = study or Path("calando-studies") / f"{file_name(workload)}-{asked.study.digest()[:8]}"
-    try:
-        with others_on_stderr(), following(asked.study, folder, quiet=as_json) as listen:
-            conduct(
-                folder,
-                asked.study,
-                asked.workload,
-                data_dir=data,
-                given=asked.given,
-                executor=kind,
-                address=address,
-                keep=keep,
+    folder: Path | None = None
+    with others_on_stderr(), following(quiet=as_json) as follow:
+
+        def listen(status: Status) -> None:
+            nonlocal folder
+            folder = status.folder
+            follow(status)
+
+        try:
+            answer = ask(
                 sharing="none" if no_sharing else "verified" if verify_sharing else "checked",
-                workers=crew,
                 command=plain(shlex.join(["calando", *sys.argv[1:]])),
                 listen=listen,
             )
-    except KeyboardInterrupt:
+        except KeyboardInterrupt:
+            if folder is None:
+                raise
+            stopped = True
+        else:
+            stopped = False
+    if stopped:
         print(f"stopped; nothing is lost: the same command goes on ({folder})", file=sys.stderr)
-        raise typer.Exit(130) from None
-    from calando.cli.report import present
+        raise typer.Exit(130)
+    assert answer.folder is not None
+    print_study(answer, as_json=as_json)
+    # The answer first: whatever becomes of the pictures, it stands.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    try:
+        path = calando.write_report(answer.folder)
+    except (NotDrawn, MemoryError) as error:
+        again = f"`calando report {answer.folder}` tries again"
+        print(f"calando: no report was written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
+        return
+    if not as_json:
+        typer.echo(f"report: {path}")
 
-    present(folder, as_json=as_json)
+
+@contextmanager
+def following(*, quiet: bool) -> Iterator[Listen]:
+    """Yield a listener that draws on standard error: live on a terminal, a line now and then elsewhere.
+
+    The heading comes with the first status: by then nothing about the folder can be wrong any more, so that an
+    error stands alone.
+    """
+    if quiet:
+        yield lambda status: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain(console)
+        return
+    live = Live(console=console, refresh_per_second=8, transient=True)
+    try:
+        yield _live(live)
+    finally:
+        live.stop()
+
+
+def _live(live: Live) -> Listen:
+    clock, tell = _Clock(), _teller(live.console)
+
+    def listen(status: Status) -> None:
+        # Not before: until then an error stands alone.
+        live.start()
+        tell(status)
+        live.update(_picture(status, clock))
+
+    return listen
+
+
+def _plain(console: Console) -> Listen:
+    clock, tell = _Clock(), _teller(console)
+    last: float | None = None
+
+    def listen(status: Status) -> None:
+        nonlocal last
+        tell(status)
+        if last is None or time.monotonic() - last > PLAIN_SECONDS:
+            last = time.monotonic()
+            print(_counts(status, clock), file=sys.stderr, flush=True)
+
+    return listen
+
+
+def _teller(console: Console) -> Listen:
+    """What is printed once: the heading, and each note as it comes."""
+    from rich.text import Text
+
+    printed: list[str] = []
+    headed = False
+
+    def tell(status: Status) -> None:
+        nonlocal headed
+        if not headed:
+            headed = True
+            for line in _heading(status):
+                console.print(line)
+        for note in status.notes[len(printed) :]:
+            printed.append(note)
+            console.print(Text(plain(note), style="yellow"))
+
+    return tell
+
+
+def _heading(status: Status) -> tuple[Text, ...]:
+    from rich.text import Text
+
+    study, workload, count = status.study, status.study.workload, len(status.study.strategies)
+    asked = (
+        f" with {workload.model}, batch {workload.batch_size}, {' / '.join(map(str, study.lengths))} steps a run, "
+        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
+    )
+    names = ", ".join(strategy.name for strategy in study.strategies)
+    return (
+        Text.assemble((workload.title, "bold"), asked),
+        Text(f"on {study.lane.text}", style="dim"),
+        Text(names, style="dim"),
+        Text(f"study folder: {status.folder}", style="dim"),
+    )
+
+
+class _Clock:
+    """Estimates the time left from the updates made since the first one was reported: workers take a while to start."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.left = 0
+
+    def remaining(self, status: Status) -> str:
+        now = time.monotonic()
+        if self.began is None:
+            if not status.running:
+                return "unknown yet"
+            self.began, self.left = now, status.steps_left
+        made = self.left - status.steps_left
+        if made <= 0 or now - self.began < 1:
+            return "unknown yet"
+        seconds = round(status.steps_left * (now - self.began) / made)
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+def _counts(status: Status, clock: _Clock) -> str:
+    if status.finds:
+        return f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
+    if status.looks:
+        return f"reading the test part with the final weights: {status.looks} to go"
+    running = len(status.running)
+    if not running and not status.done:
+        return f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
+    later = status.expected - status.done - running - status.queued
+    rest = f", {later} to follow" if later > 0 else ""
+    return (
+        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, "
+        f"ETA {clock.remaining(status)}"
+    )
+
+
+def _picture(status: Status, clock: _Clock) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    from calando.study.lengths import expected_updates
+
+    total = max(1, expected_updates(status.study))
+    workers = Table.grid(padding=(0, 2))
+    for _ in range(5):
+        workers.add_column(no_wrap=True)
+    for slot, progress in sorted(status.running.items()):
+        workers.add_row(*_row(slot, progress))
+    # In a table, since a bar on its own ends no line and what follows it would be cut off.
+    picture = Table.grid(expand=True)
+    picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
+    picture.add_row(Text(_counts(status, clock)))
+    picture.add_row(workers)
+    return picture
+
+
+def _row(slot: int, progress: Progress) -> tuple[str, str, str, str, str]:
+    from calando.study.jobs import Find, Look
+
+    spec = progress.job.spec
+    if isinstance(progress.job, Find):
+        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
+    what = "test look" if isinstance(progress.job, Look) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
+    return (
+        f"worker {slot + 1}",
+        what,
+        f"step {progress.step}/{spec.steps}",
+        f"rate {progress.lr:.3g}",
+        f"loss {progress.loss:.3f}",
+    )

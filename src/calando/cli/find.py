@@ -6,70 +6,34 @@ import json
 import math
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from calando.cli.options import (
-    Accumulate,
-    AsJson,
-    Augment,
-    BatchSize,
-    ClipNorm,
-    DataDir,
-    Device,
-    LabelSmoothing,
-    Model,
-    Precision,
-    TrainLimit,
-    WorkloadName,
-    workload_spec,
-)
-from calando.cli.output import others_on_stderr
-from calando.cli.torch_first import import_torch
-from calando.host import count_processors
+import calando
+from calando.cli.options import Said, verb
+from calando.cli.output import others_on_stderr, print_notes
 
 if TYPE_CHECKING:
     import numpy as np
 
     from calando.analysis.suggest import RangeCurves, Rule, Suggestion
-    from calando.range_test import Found, Progress
+    from calando.range_test import Found
+    from calando.study.listening import RunStatus
 
-__all__ = ["find", "measuring"]
+__all__ = ["RangeBar", "drawing", "find"]
 
 TEXT_WIDTH = 100
 
 
-def find(
-    workload: WorkloadName,
-    model: Model = None,
-    strategy: Annotated[
-        str, typer.Option(help="whose method is tested: a preset's name, a .toml file or pipe text")
-    ] = "cosine",
-    repeats: Annotated[int, typer.Option(help="sweeps from the same weights over different batches")] = 3,
-    steps: Annotated[int, typer.Option(help="updates of a sweep")] = 100,
-    low: Annotated[float | None, typer.Option(help="lowest rate; else 1e-6, or lower where that is too high")] = None,
-    high: Annotated[float | None, typer.Option(help="highest rate; else 10, or higher where nothing diverges")] = None,
-    hold: Annotated[
-        int | None, typer.Option(help="updates at the rate, to see the network live; else as many as --steps; 0: none")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="of initial weights, data order and augmentation")] = 0,
-    batch_size: BatchSize = None,
-    augment: Augment = None,
-    label_smoothing: LabelSmoothing = None,
-    clip_norm: ClipNorm = None,
-    accumulate: Accumulate = 1,
-    train_limit: TrainLimit = None,
-    data: DataDir = None,
-    threads: Annotated[int | None, typer.Option(help="else one a core")] = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="write .png, .svg, .html or .json")] = None,
-    as_json: AsJson = False,
-) -> None:
+@verb(
+    calando.find,
+    strategy=Said(str, typer.Option(help="whose method is tested: a preset's name, a .toml file or pipe text")),
+    steps=Said(int, typer.Option(help="updates of a sweep")),
+)
+def find(ask: Callable[..., Found], output: Path | None = None, as_json: bool = False) -> None:
     """Find a learning rate, or say why there is none.
 
     The rate rises from update to update until the loss is lost, a few times over; nothing else is trained. Schedules
@@ -79,70 +43,60 @@ def find(
     calando find digits
     calando find cifar10 --model resnet8 --strategy adamw -o range.png
     """
-    # Before the imports that need torch: a name mistyped is said at once.
-    asked = workload_spec(
-        workload,
-        model=model,
-        batch_size=batch_size,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        clip_norm=clip_norm,
-        accumulate=accumulate,
-        train_limit=train_limit,
-    )
-    import_torch()
-    from calando.cli.notes import say_notes
-    from calando.range_test import Asked, find_for_run
-    from calando.strategy import read_strategy
-    from calando.study.ask import ask_run
-    from calando.study.limits import Budget, Machine
-
-    wanted = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
-    machine = Machine(
-        device=device,
-        precision=precision,
-        threads=count_processors() if threads is None else threads,
-    )
     if output is not None:
         from calando.report.render import check_suffix
 
         check_suffix(output)
-    plain = read_strategy(strategy).without_horizon()
+    bar = RangeBar(quiet=as_json)
+
+    def listen(status: RunStatus) -> None:
+        if status.step == 0 and not as_json:
+            print_notes(status.notes)
+        bar(status)
+
     with others_on_stderr():
-        spec, loaded = ask_run(asked, plain, budget=Budget(steps=steps), machine=machine, seed=seed, data_dir=data)
-    say_notes(loaded, quiet=as_json)
-    with others_on_stderr(), measuring(quiet=as_json) as progress:
-        found = find_for_run(spec, loaded, asked=wanted, progress=progress)
+        try:
+            found = ask(listen=listen)
+        finally:
+            bar.stop()
+    assert found.run is not None
+    run = found.run
     if as_json:
-        facts = {"workload": spec.workload.title, "lane": spec.lane.model_dump(), **json.loads(found.to_json())}
+        facts = {"workload": run.workload.title, "lane": run.lane.model_dump(), **json.loads(found.to_json())}
         typer.echo(json.dumps(facts))
     else:
-        typer.echo(f"{spec.strategy.method} on {spec.workload.title}: {spec.lane.text}")
+        typer.echo(f"{run.strategy.method} on {run.workload.title}: {run.lane.text}")
         _present(found)
     if output is not None:
-        from calando.report import range_figure, save
-
         # After the answer, which stands whatever becomes of the picture.
         sys.stdout.flush()
-        title = f"Range test of {spec.strategy.method} on {spec.workload.title}, {spec.workload.model}"
-        save(range_figure(found.curves, found.suggestion, title=title), output)
+        path = calando.draw(found, output)
         if not as_json:
-            typer.echo(output)
+            typer.echo(path)
 
 
-@contextmanager
-def measuring(*, quiet: bool) -> Iterator[Progress | None]:
-    """A bar on standard error where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+class RangeBar:
+    """A bar of a range test's updates on standard error, where that is a terminal; from the first update on."""
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("range test", total=None)
-        yield lambda made, expected: bar.update(task, completed=made, total=expected)
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        shown = console.is_terminal and not quiet
+        self.bar = Progress(console=console, transient=True) if shown else None
+        self.task = None if self.bar is None else self.bar.add_task("range test", total=None)
+
+    def __call__(self, status: RunStatus) -> None:
+        """Take one report."""
+        if self.bar is not None and self.task is not None and status.step > 0:
+            self.bar.start()
+            self.bar.update(self.task, completed=status.step, total=status.steps)
+
+    def stop(self) -> None:
+        """Remove it."""
+        if self.bar is not None:
+            self.bar.stop()
 
 
 def _present(found: Found) -> None:

@@ -49,7 +49,7 @@ def _command() -> Ending:
     # Else the end of a process with torch in it takes most of a second, in which Python looks for garbage.
     atexit.register(gc.freeze)
     try:
-        from calando.cli.verbs import app
+        from calando.cli.app import app
 
         app(prog_name="calando")
     except CalandoError as error:

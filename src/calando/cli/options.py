@@ -1,130 +1,51 @@
-"""Options that several verbs share, said once."""
+"""The options of all verbs, each declared once; `verb` builds a command from a public function's signature.
+
+calando.compare(..., rates: int = 5)   the name of an option and its default
+OPTIONS["rates"]                       its text on the command line, and its help
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-if TYPE_CHECKING:
-    from calando.records import WorkloadSpec
+from calando.errors import UsageError
 
-__all__ = [
-    "Accumulate",
-    "AsJson",
-    "Augment",
-    "BatchSize",
-    "ClipNorm",
-    "DataDir",
-    "Device",
-    "Epochs",
-    "LabelSmoothing",
-    "Lengths",
-    "Model",
-    "Precision",
-    "Rate",
-    "StepLengths",
-    "Steps",
-    "Threads",
-    "TrainLimit",
-    "WorkloadName",
-    "epochs_asked",
-    "file_name",
-    "rate_asked",
-    "steps_asked",
-    "workload_spec",
-]
+__all__ = ["OPTIONS", "Said", "number", "numbers_of", "rate_of", "verb"]
 
 Number = TypeVar("Number", int, float)
 
-WorkloadName = Annotated[
-    str,
-    typer.Argument(
-        metavar="WORKLOAD",
-        help="digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(help="network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable"),
-]
-BatchSize = Annotated[int | None, typer.Option(help="samples per update")]
-Augment = Annotated[str | None, typer.Option(help="none, or parts joined by +: crop(4)+flip+cutout(8)")]
-LabelSmoothing = Annotated[float | None, typer.Option(help="of the cross-entropy, in [0, 1)")]
-ClipNorm = Annotated[float | None, typer.Option(help="largest gradient norm")]
-Accumulate = Annotated[int, typer.Option(help="micro-batches per update")]
-TrainLimit = Annotated[int | None, typer.Option(help="use only this many training samples")]
-DataDir = Annotated[
-    Path | None, typer.Option("--data", help="folder where data sets lie; else $CALANDO_DATA, the cache …")
-]
-Epochs = Annotated[float | None, typer.Option(help="length of each run in passes over the data")]
-Steps = Annotated[int | None, typer.Option(help="length of each run in updates, instead of --epochs")]
-Lengths = Annotated[
-    str | None,
-    typer.Option(
-        "--epochs", metavar="N[,N…]", help="length of runs in passes over the data; of several, each strategy at each"
-    ),
-]
-StepLengths = Annotated[
-    str | None, typer.Option("--steps", metavar="N[,N…]", help="length of runs in updates, instead of --epochs")
-]
-Rate = Annotated[
-    str | None,
-    typer.Option(
-        "--lr", metavar="RATE|find", help="base rate, where the strategy leaves it open; find: by a range test first"
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16")]
-Threads = Annotated[int, typer.Option(help="threads of each worker")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
 
+@dataclass(frozen=True)
+class Said:
+    """How a parameter of a public function is given on the command line.
 
-def workload_spec(
-    name: str,
-    *,
-    model: str | None,
-    batch_size: int | None,
-    augment: str | None,
-    label_smoothing: float | None,
-    clip_norm: float | None,
-    accumulate: int,
-    train_limit: int | None,
-) -> WorkloadSpec:
-    """The workload the user named, defaults of its data set filled in.
-
-    Raises:
-        UsageError: an unknown name or a value outside its range.
+    Args:
+        kind: the type that the command line is read as.
+        declared: typer's Option or Argument, with its help.
+        read: from that to what the function takes; None: as it is.
     """
-    from calando.cli.output import others_on_stderr
-    from calando.tasks.registry import resolve
 
-    with others_on_stderr():
-        return resolve(
-            name,
-            model=model,
-            batch_size=batch_size,
-            augment=augment,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-            accumulate=accumulate,
-            train_limit=train_limit,
-        )
+    kind: Any
+    declared: Any
+    read: Callable[[Any], Any] | None = None
 
 
-def rate_asked(text: str | None) -> float | Literal["find"] | None:
+def rate_of(text: str | None) -> float | Literal["find"] | None:
     """What `--lr` was given.
 
     Raises:
         UsageError: neither a number nor "find".
 
-    >>> rate_asked("0.1"), rate_asked("find"), rate_asked(None)
+    >>> rate_of("0.1"), rate_of("find"), rate_of(None)
     (0.1, 'find', None)
     """
-    from calando.errors import UsageError
-
     if text is None:
         return None
     if text == "find":
@@ -135,33 +56,17 @@ def rate_asked(text: str | None) -> float | Literal["find"] | None:
         raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
 
 
-def epochs_asked(text: str | None) -> tuple[float, ...] | None:
-    """What `--epochs` was given.
+def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> tuple[Number, ...] | None:
+    """What an option of one or several numbers was given.
 
     Raises:
         UsageError: not numbers joined by commas.
 
-    >>> epochs_asked("4,8,20"), epochs_asked("0.5"), epochs_asked(None)
-    ((4.0, 8.0, 20.0), (0.5,), None)
+    >>> numbers_of("--epochs", float, "4,8,20"), numbers_of("--steps", int, "100, 200")
+    ((4.0, 8.0, 20.0), (100, 200))
     """
-    return None if text is None else _numbers("--epochs", text, float)
-
-
-def steps_asked(text: str | None) -> tuple[int, ...] | None:
-    """What `--steps` was given.
-
-    Raises:
-        UsageError: not whole numbers joined by commas.
-
-    >>> steps_asked("100, 200")
-    (100, 200)
-    """
-    return None if text is None else _numbers("--steps", text, int)
-
-
-def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
-    from calando.errors import UsageError
-
+    if text is None:
+        return None
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
@@ -169,11 +74,139 @@ def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Num
         raise UsageError(f"{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}") from None
 
 
-def file_name(text: str) -> str:
-    """The text as part of a folder's name: letters, digits, "-", "_" and "." of its last 40 characters.
+def _option(kind: Any, text: str, *flags: str, metavar: str | None = None) -> Said:
+    return Said(kind, typer.Option(*flags, help=text, metavar=metavar))
 
-    >>> file_name("folder:../my photos/")
-    'folder-..-my-photos'
+
+def _argument(kind: Any, metavar: str, text: str) -> Said:
+    return Said(kind, typer.Argument(help=text, metavar=metavar))
+
+
+def number(kind: type, text: str) -> Said:
+    """An option of one number, or of none."""
+    return _option(kind | None, text)
+
+
+SCHEDULES = _argument(list[str], "SCHEDULE", "schedule or strategy texts, strategies' names or .toml files")
+
+OPTIONS: Mapping[str, Said] = {
+    "workload": _argument(
+        str, "WORKLOAD", "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable"
+    ),
+    "strategy": _argument(str, "STRATEGY", "a preset's name, a .toml file or pipe text"),
+    "strategies": _argument(
+        list[str] | None,
+        "STRATEGY",
+        "preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
+    ),
+    "schedules": SCHEDULES,
+    "study": _argument(Path, "STUDY", "study folder, as `calando compare` names it"),
+    "name": _argument(str | None, "NAME", "one strategy or method, in full"),
+    # the task
+    "model": _option(
+        str | None, "network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable"
+    ),
+    "batch_size": number(int, "samples per update"),
+    "augment": _option(str | None, "none, or parts joined by +: crop(4)+flip+cutout(8)"),
+    "label_smoothing": number(float, "of the cross-entropy, in [0, 1)"),
+    "clip_norm": number(float, "largest gradient norm"),
+    "accumulate": _option(int, "micro-batches per update"),
+    "train_limit": number(int, "use only this many training samples"),
+    "data_dir": _option(Path | None, "folder where data sets lie; else $CALANDO_DATA, the cache …", "--data"),
+    # how it is trained
+    "epochs": number(float, "length of each run in passes over the data"),
+    "steps": number(int, "length of each run in updates, instead of --epochs"),
+    "seed": _option(int, "of initial weights, data order and augmentation"),
+    "lr": Said(
+        str | None,
+        typer.Option(
+            metavar="RATE|find", help="base rate, where the strategy leaves it open; find: by a range test first"
+        ),
+        rate_of,
+    ),
+    # the comparison
+    "family": _option(
+        str | None,
+        "instead of strategies: the presets adaptive, decayed, rate-free or all, with fixed and cosine",
+        metavar="FAMILY",
+    ),
+    "seeds": _option(int, "paired runs of each strategy at its rate"),
+    "rates": _option(int, "rate trials of each strategy"),
+    "span": number(float, "highest over lowest rate of the trial grid"),
+    "beyond": _option(int, "rates that a grid may go on by, past the end where its best lies; else: not tuned out"),
+    "target": number(float, "validation score whose first reaching is counted"),
+    "keep": _option(str, "what checkpoints to start from may take", metavar="SIZE"),
+    "verify_sharing": _option(bool, "first train whole runs alone and from forks: the same bits?", "--verify-sharing"),
+    "no_sharing": _option(bool, "train every run alone", "--no-sharing"),
+    # the range test
+    "repeats": _option(int, "sweeps from the same weights over different batches"),
+    "low": number(float, "lowest rate; else 1e-6, or lower where that is too high"),
+    "high": number(float, "highest rate; else 10, or higher where nothing diverges"),
+    "hold": number(int, "updates at the rate, to see the network live; else as many as --steps; 0: none"),
+    # schedules
+    "steps_per_epoch": number(int, "updates in one pass over the data"),
+    "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),
+    # the machine
+    "executor": _option(str, "process; ray for many machines; inline for debugging"),
+    "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
+    "workers": number(int, "worker processes; else one a core"),
+    "threads": number(int, "else one a core"),
+    "device": _option(str, "auto, cpu, cuda or cuda:N"),
+    "precision": _option(str, "auto, fp32 or bf16"),
+    "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),
+    "no_token": _option(bool, "let every user of this machine read the page and stop the study", "--no-token"),
+    # what is printed
+    "output": _option(Path | None, "write .png, .svg, .html or .json", "--output", "-o"),
+    "strict": _option(bool, "warnings end with status 1 too", "--strict"),
+    "as_json": _option(bool, "print JSON instead of tables", "--json"),
+}
+"""Parameter -> how it is given, for every verb that has one of that name and does not say it otherwise."""
+
+
+def verb(
+    function: Callable[..., Any], *, filled: tuple[str, ...] = ("listen",), **otherwise: Said
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of `present(ask, …)`: it takes the parameters of `function`, then those that `present` has.
+
+    `ask(…)` calls the function with what the command line says; `present` calls it and prints what it returns.
+
+    Args:
+        function: a public verb; its signature is the source of names and defaults.
+        filled: parameters that `present` gives to `ask`; the command line does not have them.
+        otherwise: how this verb gives a parameter, where that is not as in `OPTIONS`.
     """
-    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
-    return kept[-40:].strip("-.") or "run"
+    parameters = [one for one in inspect.signature(function).parameters.values() if one.name not in filled]
+
+    def make(present: Callable[..., None]) -> Callable[..., None]:
+        shown = list(inspect.signature(present).parameters.values())[1:]
+        said = {one.name: otherwise.get(one.name) or OPTIONS[one.name] for one in (*parameters, *shown)}
+
+        def command(**given: Any) -> None:
+            printing = {one.name: given.pop(one.name) for one in shown}
+            values = {name: read(given[name]) if (read := said[name].read) else given[name] for name in given}
+            several = [values.pop(one.name) or () for one in parameters if one.kind is one.VAR_POSITIONAL]
+            first = [values.pop(one.name) for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+            present(partial(function, *first, *(value for each in several for value in each), **values), **printing)
+
+        declared = [
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=_default(one, said[one.name]),
+                annotation=Annotated[said[one.name].kind, said[one.name].declared],
+            )
+            for one in (*parameters, *shown)
+        ]
+        command.__doc__, command.__name__ = present.__doc__, function.__name__
+        command.__annotations__ = {one.name: one.annotation for one in declared}
+        command.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
+        return command
+
+    return make
+
+
+def _default(parameter: inspect.Parameter, said: Said) -> Any:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        # What takes none is required.
+        return parameter.empty if said.kind == list[str] else None
+    return parameter.default

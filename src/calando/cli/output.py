@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["answer_console", "others_on_stderr"]
+__all__ = ["answer_console", "others_on_stderr", "print_notes"]
 
 LEAST_COLUMNS = 20
 
@@ -51,3 +51,13 @@ def others_on_stderr() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """How the data were read, and what is doubtful about them: on standard error, a line each."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    for note in notes:
+        console.print(Text(note, style="yellow"), soft_wrap=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -57,7 +58,8 @@ def find_for_run(
             closure=state.session.closure,
         )
         with lending(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
-            return find_ranges(update, batches, start_again, asked=asked or Asked(), progress=progress)
+            found = find_ranges(update, batches, start_again, asked=asked or Asked(), progress=progress)
+    return replace(found, run=spec)
 
 
 def _batches(spec: RunSpec, workload: Workload) -> Generator[tuple[Any, Any], None, None]:

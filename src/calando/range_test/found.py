@@ -12,6 +12,7 @@ import numpy as np
 
 from calando.analysis.suggest import RangeCurves, Rule, Suggestion
 from calando.errors import UnknownName, UsageError
+from calando.records import RunSpec
 
 __all__ = ["Found", "FoundRate", "Held", "Outcome", "held"]
 
@@ -93,10 +94,12 @@ class Found:
     Args:
         groups: "all", or each tested group's name -> what was found for it.
         updates: made in all, those of dropped and held sweeps too: the cost.
+        run: the run of ours that it was made for; None: objects of yours.
     """
 
     groups: Mapping[str, FoundRate]
     updates: int
+    run: RunSpec | None = None
 
     @property
     def curves(self) -> RangeCurves:

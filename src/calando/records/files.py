@@ -14,7 +14,7 @@ from pathlib import Path
 from calando.errors import DiskFull
 from calando.host import sync_folder
 
-__all__ = ["noticing_full_disk", "sweep", "write_atomically"]
+__all__ = ["file_name", "noticing_full_disk", "sweep", "write_atomically"]
 
 EARLIER_PARTS = (".tensors-", ".state.json.")
 """How names of files on their way began in earlier versions."""
@@ -90,3 +90,13 @@ def sweep(*folders: Path) -> int:
                         path.unlink()
                         count += 1
     return count
+
+
+def file_name(text: str) -> str:
+    """The text as part of a folder's name: letters, digits, "-", "_" and "." of its last 40 characters.
+
+    >>> file_name("folder:../my photos/")
+    'folder-..-my-photos'
+    """
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
+    return kept[-40:].strip("-.") or "run"

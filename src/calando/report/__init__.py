@@ -13,11 +13,11 @@ from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
     from calando.report.figures import range_figure, schedule_figure, training_figure
-    from calando.report.html import write_report
+    from calando.report.html import write_page
     from calando.report.render import save
     from calando.report.tables import study_tables
 
-__all__ = ["range_figure", "save", "schedule_figure", "study_tables", "training_figure", "write_report"]
+__all__ = ["range_figure", "save", "schedule_figure", "study_tables", "training_figure", "write_page"]
 
 _HOMES = {
     "range_figure": "calando.report.figures",
@@ -25,7 +25,7 @@ _HOMES = {
     "schedule_figure": "calando.report.figures",
     "study_tables": "calando.report.tables",
     "training_figure": "calando.report.figures",
-    "write_report": "calando.report.html",
+    "write_page": "calando.report.html",
 }
 
 

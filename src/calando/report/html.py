@@ -26,12 +26,12 @@ from calando.report.view import study_view
 if TYPE_CHECKING:
     from calando.report.study_figures import Figure
 
-__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "study_page", "write_report"]
+__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "study_page", "write_page"]
 
 Form = Literal["png", "svg"]
 
 
-def write_report(
+def write_page(
     folder: Path,
     summary: StudySummary,
     runs: Mapping[str, RunRecord],
@@ -100,7 +100,7 @@ def study_page(
     """The page as text.
 
     Args:
-        summary, runs, tests, fingerprint, command: as for `write_report`.
+        summary, runs, tests, fingerprint, command: as for `write_page`.
         drawn: the study's figures.
         specs: figure name -> its Vega-Lite specification, for those that have a chart.
         script: the drawing script to put into the page; None for the live page, which loads it from its server.

@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
-from calando.records import RangeRecord, RunRecord, Store, TestScore
+from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
 from calando.study.centre import centre_grids, is_centred
 from calando.study.executors.base import Executor, Failed, Finished, Lease, Left, Lost, Outcome, Progress, Stopped
 from calando.study.jobs import Find, Job, Look, Train
@@ -40,6 +41,7 @@ class Status:
     """How a study stands: what the live display shows.
 
     Args:
+        study, folder: which study, and where it is.
         done, expected: finished runs, and how many there will be (a grid may still be extended by one).
         queued: runs that could start but wait for a worker.
         running: by worker slot, the last report of each.
@@ -49,6 +51,8 @@ class Status:
         notes: sentences for the user: how the data were read, a worker lost, a grid extended.
     """
 
+    study: StudySpec
+    folder: Path
     expected: int
     done: int = 0
     queued: int = 0
@@ -93,7 +97,7 @@ class Conductor:
         self.told = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions)
-        self.status = Status(expected=0, notes=list(known))
+        self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known))
         for note in notes:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:
@@ -171,7 +175,7 @@ class Conductor:
     def settle(self) -> None:
         """Move the grids to what the range tests found, for good."""
         before = self.study.centres
-        self.study = centre_grids(self.study, self.ranges)
+        self.study = self.status.study = centre_grids(self.study, self.ranges)
         self.store.settle(self.study)
         for name, centre in self.study.centres.items():
             if name in before:

@@ -45,6 +45,12 @@ class Machine:
     threads: int = 1
     workers: int | None = None
 
+    @classmethod
+    def whole(cls, *, device: str, precision: str, threads: int | None) -> Machine:
+        """For a single run: all of the machine's cores, unless `threads` says how many."""
+        cores = len(os.sched_getaffinity(0))
+        return cls(device=device, precision=precision, threads=cores if threads is None else threads)
+
     def count_workers(self, device: str) -> int:
         """How many worker processes to start.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from calando.errors import DataError, UnknownName
 from calando.tasks.data.cache import cache_folder
 
-__all__ = ["SOURCES", "Download", "get"]
+__all__ = ["SOURCES", "Download", "get_data"]
 
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all) of the file under way."""
@@ -66,7 +66,7 @@ SOURCES: Mapping[str, tuple[Download, ...]] = {
 }
 
 
-def get(name: str, *, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
+def get_data(name: str, *, data_dir: Path | str | None = None, progress: Progress | None = None) -> Path:
     """Fetch a data set and return its folder.
 
     Args:
@@ -81,7 +81,7 @@ def get(name: str, *, data_dir: Path | None = None, progress: Progress | None = 
     if name not in SOURCES:
         hint = "digits come with calando" if name == "digits" else ""
         raise UnknownName("data set to fetch", name, SOURCES, hint=hint)
-    target = (cache_folder() if data_dir is None else data_dir) / name
+    target = (cache_folder() if data_dir is None else Path(data_dir)) / name
     try:
         target.mkdir(parents=True, exist_ok=True)
         for download in SOURCES[name]:

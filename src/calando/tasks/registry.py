@@ -31,7 +31,7 @@ from calando.tasks.user_code import call_user, import_callable
 if TYPE_CHECKING:
     from calando.tasks.workload import Workload
 
-__all__ = ["default_epochs", "load", "resolve"]
+__all__ = ["default_epochs", "load", "resolve", "task_of"]
 
 
 def default_epochs(data: str) -> int:
@@ -104,6 +104,50 @@ def resolve(
         train_limit=train_limit,
         name=name,
     )
+
+
+def task_of(
+    workload: str | Workload,
+    *,
+    model: str | None,
+    batch_size: int | None,
+    augment: str | None,
+    label_smoothing: float | None,
+    clip_norm: float | None,
+    accumulate: int,
+    train_limit: int | None,
+) -> WorkloadSpec | Workload:
+    """A workload by name as its spec; a person's own object as it is, since it has settled all that a name leaves open.
+
+    Raises:
+        UnknownName, UsageError: as `resolve`; an option given with an object.
+    """
+    if isinstance(workload, str):
+        return resolve(
+            workload,
+            model=model,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            accumulate=accumulate,
+            train_limit=train_limit,
+        )
+    options = {
+        "model": model,
+        "batch_size": batch_size,
+        "augment": augment,
+        "label_smoothing": label_smoothing,
+        "clip_norm": clip_norm,
+        "accumulate": None if accumulate == 1 else accumulate,
+        "train_limit": train_limit,
+    }
+    if given := [name for name, value in options.items() if value is not None]:
+        raise UsageError(
+            f"{given[0]} is an option of named workloads; {workload.name!r} is an object, which has settled it: leave "
+            f"{given[0]} out, or change the object"
+        )
+    return workload
 
 
 def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:

@@ -22,7 +22,7 @@ from calando.training.loop import Interrupted, execute
 @pytest.fixture
 def command(monkeypatch, capsys) -> Callable[..., Ended]:
     """`calando compare … --study FOLDER --json` in this process, the page left out, which takes seconds."""
-    monkeypatch.setattr(calando.report, "write_report", lambda folder, *rest, **options: folder / "report.html")
+    monkeypatch.setattr(calando.report, "write_page", lambda folder, *rest, **options: folder / "report.html")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(folder: Path) -> Ended:

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from calando.strategy.presets import choose_strategies
-from calando.study.ask import ask_study
+from calando.study.build_spec import build_study
 from calando.study.limits import Budget, Machine
 from calando.tasks.registry import resolve
 
@@ -27,7 +27,7 @@ WORDS = [
 
 def ask(*strategies: str, steps: int = 24):
     """What the command asks, or something else."""
-    return ask_study(
+    return build_study(
         resolve("digits", batch_size=32),
         choose_strategies(strategies or STRATEGIES),
         budget=Budget(steps=steps),

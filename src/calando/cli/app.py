@@ -1,4 +1,4 @@
-"""The verbs of `calando`, each from its own file."""
+"""The commands of `calando`, by the names of their verbs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, data, find, lint, lists, plot, report, serve, train
+from calando.cli import compare, describe, find, schedules, study, train
 
 __all__ = ["app"]
 
@@ -21,18 +21,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.command("compare")(compare.compare)
-app.command("train")(train.train)
-app.command("find")(find.find)
-app.command("show")(report.show)
-app.command("report")(report.report)
-app.command("plot")(plot.plot)
-app.command("lint")(lint.lint)
-app.command("strategies")(lists.strategies)
-app.command("workloads")(lists.workloads)
-app.command("schedules")(lists.schedules)
-app.command("serve")(serve.serve)
-app.add_typer(data.app, name="data")
+for name, command in {
+    "compare": compare.compare,
+    "train": train.train,
+    "find": find.find,
+    "show": study.show,
+    "report": study.report,
+    "plot": schedules.plot,
+    "lint": schedules.lint,
+    "strategies": describe.strategies,
+    "workloads": describe.workloads,
+    "schedules": describe.schedules,
+    "serve": study.serve,
+}.items():
+    app.command(name)(command)
+app.add_typer(describe.data, name="data")
 
 
 def _print_version(asked: bool) -> None:
@@ -45,4 +48,4 @@ def _print_version(asked: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", help="print the version", callback=_print_version)] = False,
 ) -> None:
-    """Hold the options that come before a verb; what is said of `calando` itself stands above."""
+    """Hold the options that come before a verb; the help of `calando` itself stands above."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from calando.study.executors.start import start_early
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from calando.analysis import StudySummary
     from calando.records import StrategySpec
     from calando.study.conductor import Sharing, Status
@@ -22,10 +20,8 @@ __all__ = ["compare"]
 def compare(
     workload: str | Workload,
     *strategies: str | StrategySpec,
-    folder: Path | str,
     family: str | None = None,
     model: str | None = None,
-    batch_size: int | None = None,
     epochs: float | Sequence[float] | None = None,
     steps: int | Sequence[int] | None = None,
     seeds: int = 5,
@@ -34,15 +30,23 @@ def compare(
     beyond: int = 4,
     lr: float | Literal["find"] | None = None,
     target: float | None = None,
+    batch_size: int | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    train_limit: int | None = None,
     data_dir: Path | str | None = None,
-    executor: str = "process",
-    address: str | None = None,
+    folder: Path | str | None = None,
     keep: str | int = "5GB",
     sharing: Sharing = "checked",
+    executor: str = "process",
+    address: str | None = None,
     workers: int | None = None,
     threads: int = 1,
     device: str = "auto",
     precision: str = "auto",
+    command: str = "",
     listen: Callable[[Status], None] | None = None,
 ) -> StudySummary:
     """Compare strategies fairly and return the answer; called again, it goes on where it stood.
@@ -54,11 +58,11 @@ def compare(
             like: in a module, a notebook, a script with or without `if __name__ == "__main__":`. What worker processes
             cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing.
         strategies: preset names, TOML paths, pipe texts or values; none: the default set, or the family.
-        folder: the study's; a `report.html` is written there by `calando report FOLDER`.
-        family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, beside "fixed" and "cosine".
-        model, batch_size: of a named workload only; your own object has them already.
-        epochs, steps: length of the runs; at most one of the two. Several, as in `epochs=(4, 8, 20)`: each strategy
-            without a horizon of its own is run at each.
+        family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, with "fixed" and "cosine".
+        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
+            `calando.records.WorkloadSpec`; your own object has them already.
+        epochs, steps: length of the runs, in passes over the data or in updates; at most one of the two. Several, as
+            in `epochs=(4, 8, 20)`: each strategy without a horizon of its own is run at each.
         seeds: paired runs of each strategy at its rate.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
         beyond: how many rates a strategy's grid may go on by, at the same ratio and charged, past the end where its
@@ -66,16 +70,29 @@ def compare(
         lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
             what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.
-        executor: "process", "inline" or "ray".
-        address: of the Ray cluster; None: Ray is started on this machine.
+        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
+        folder: the study's; None: calando-studies/NAME-DIGEST in the current one. `calando.write_report(folder)` writes
+            its page there.
         keep: what checkpoints may take on the disk, as "5GB" or in bytes.
         sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
             can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
-        listen: called with the status as it changes.
+        executor: "process", "inline" or "ray".
+        address: of the Ray cluster; None: Ray is started on this machine.
+        workers: worker processes; None: one a core.
+        threads: of each worker.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32" or "bf16".
+        command: the command line that makes this study, shown on its page.
+        listen: called with the status as it changes; None: how the data were read is printed to standard error.
+
+    Returns:
+        The answer: `print` it for the verdicts; `.results`, `.comparisons` and `.advice` have the numbers, `.folder`
+        says where the study is.
 
     Raises:
         UsageError: anything that cannot be; found before training where it can be.
         StudyStopped: a worker died too often, or the disk is full.
+        KeyboardInterrupt: after running jobs were put away.
 
     Example:
         >>> import tempfile, calando
@@ -86,22 +103,39 @@ def compare(
         >>> [comparison.n for comparison in answer.comparisons]
         [2]
     """
-    if executor == "process":
-        start_early()
-    # What needs torch, while the workers' server imports it too.
+    from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
-    from calando.study.ask import ask_study
+    from calando.tasks.registry import task_of
+    from calando.verbs.torch_first import import_torch
+
+    # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    chosen = choose_strategies(strategies, family=family)
+    task = task_of(
+        workload,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
+    if executor == "process":
+        from calando.study.executors.start import start_early
+
+        # The workers' server imports torch while this process does.
+        start_early()
+    import_torch()
+    from calando.study.build_spec import build_study
     from calando.study.coordinator import conduct, executor_named
     from calando.study.limits import Budget, Machine
-    from calando.tasks.registry import resolve
 
     kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
     where = None if data_dir is None else Path(data_dir)
-    spec = resolve(workload, model=model, batch_size=batch_size) if isinstance(workload, str) else workload
-    asked = ask_study(
-        spec,
-        choose_strategies(strategies, family=family),
+    built = build_study(
+        task,
+        chosen,
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
         seeds=seeds,
@@ -112,21 +146,27 @@ def compare(
         target=target,
         data_dir=where,
     )
+    crew = machine.count_workers(built.study.lane.device)
     if listen is None:
-        # Whoever listens is told by the first status; nobody else would learn how their data were read.
-        doubts = () if asked.given else asked.workload.doubts  # of a given one, making it has warned
-        for note in (*asked.workload.notes, *doubts, *asked.workload.cautions):
+        # Whoever listens gets it with the first status. Making one's own object has warned of its doubts.
+        doubts = () if built.given else built.workload.doubts
+        for note in (*built.workload.notes, *doubts, *built.workload.cautions):
             print(note, file=sys.stderr)
-    return conduct(
+    if folder is None:
+        name = workload if isinstance(workload, str) else workload.name
+        folder = Path("calando-studies") / f"{file_name(name)}-{built.study.digest()[:8]}"
+    answer = conduct(
         Path(folder),
-        asked.study,
-        asked.workload,
+        built.study,
+        built.workload,
         data_dir=where,
-        given=asked.given,
+        given=built.given,
         executor=kind,
         address=address,
+        workers=crew,
         keep=keep,
         sharing=sharing,
-        workers=machine.count_workers(asked.study.lane.device),
+        command=command,
         listen=listen,
     )
+    return replace(answer, folder=Path(folder))

@@ -32,13 +32,13 @@ from calando.tasks.registry import load
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane
 
-__all__ = ["Asked", "ask_run", "ask_study", "read_strategies", "read_workload"]
+__all__ = ["BuiltStudy", "build_run", "build_study", "read_strategies", "read_workload"]
 
 MOST_RATES = 100
 
 
 @dataclass(frozen=True)
-class Asked:
+class BuiltStudy:
     """A complete question and the workload, loaded; `given`: it is the user's own object."""
 
     study: StudySpec
@@ -101,7 +101,7 @@ def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
             )
 
 
-def ask_study(
+def build_study(
     workload: WorkloadSpec | Workload,
     strategies: Sequence[str | StrategySpec],
     *,
@@ -114,7 +114,7 @@ def ask_study(
     lr: float | Literal["find"] | None = None,
     target: float | None = None,
     data_dir: Path | None = None,
-) -> Asked:
+) -> BuiltStudy:
     """A whole study.
 
     Args:
@@ -167,10 +167,10 @@ def ask_study(
         target=target,
         lane=_lane(machine, loaded),
     )
-    return Asked(study=study, workload=loaded, given=given)
+    return BuiltStudy(study=study, workload=loaded, given=given)
 
 
-def ask_run(
+def build_run(
     workload: WorkloadSpec | Workload,
     strategy: str | StrategySpec,
     *,

@@ -1,0 +1,268 @@
+"""`calando strategies`, `workloads`, `schedules`: what there is to choose from; `calando data get`: data to choose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import calando
+from calando.cli.options import OPTIONS, verb
+
+if TYPE_CHECKING:
+    from calando.methods import Method
+    from calando.records import StrategySpec
+    from calando.schedules.registry import Description
+
+__all__ = ["METHOD_FAMILIES", "data", "schedules", "strategies", "workloads"]
+
+METHOD_FAMILIES = {
+    "classic": "SGD and its like",
+    "adaptive": "steps shaped by parameter, by layer or by the loss",
+    "rate-free": "lr multiplies a step size worked out, and is 1 unless given",
+}
+_SCHEDULES = {
+    "any": "any schedule of the rate",
+    "warmup": "a warmup alone: it needs no decay",
+    "none": "none: it works its rate out by itself",
+}
+_RECALIBRATED = "batch norm's statistics are measured again for it, over training batches"
+
+data = typer.Typer(help="Data sets on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb(calando.list_strategies, filled=())
+def strategies(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
+    """List strategies and methods.
+
+    The strategies known by name, family by family, and what each method that a strategy text can use needs.
+
+    \b
+    calando strategies
+    calando strategies lion
+    """
+    found = ask()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    elif "families" in found:
+        _print_strategies(found)
+    else:
+        _print_one(found)
+
+
+@verb(calando.list_workloads, filled=())
+def workloads(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
+    """List data sets and networks."""
+    found = ask()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    data = [
+        (
+            one["name"],
+            one["description"],
+            "{model}, batch {batch_size}, augment {augment}, {epochs} epochs".format_map(one),
+        )
+        for one in found["data"]
+    ]
+    _print_listing("Data", data)
+    _print_listing("Networks (--model)", [(name, summary, "") for name, summary in found["networks"].items()])
+
+
+@verb(calando.list_schedules, filled=())
+def schedules(ask: Callable[..., tuple[Description, ...]], as_json: bool = False) -> None:
+    """List schedules and their formulas.
+
+    What can stand behind the | of a strategy text.
+    """
+    entries = ask()
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        return
+    from calando.schedules.registry import FAMILIES
+
+    for family in FAMILIES:
+        chosen = [entry for entry in entries if entry.family == family.title]
+        details = [(entry.name, entry.summary, f"{entry.signature}\n= {entry.formula}") for entry in chosen]
+        _print_listing(family.title, details)
+    typer.echo(
+        "a >> b: a, then b. a * b, a + b: side by side. Spans: '5%' of the run, '2 epochs', '500 steps' or 500.\n"
+        "Draw one: calando plot \"linear(0.01, 1, over='5%') >> cosine(1, 0)\""
+    )
+
+
+@data.callback()
+def _data() -> None:
+    """Data sets on this machine."""
+
+
+@data.command("get")
+def _get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="fashion-mnist or cifar10")],
+    data_dir: Annotated[Path | None, OPTIONS["data_dir"].declared] = None,
+) -> None:
+    """Download a data set, checksum-checked.
+
+    What is there already is not fetched again.
+    """
+    typer.echo(calando.get_data(name, data_dir=data_dir))
+
+
+def _print_strategies(found: Mapping[str, Any]) -> None:
+    from calando.methods import METHODS
+
+    # Written out once; elsewhere the reader sees what differs.
+    fixed = next(one["text"] for one in found["strategies"] if one["name"] == "fixed")
+    for family, meaning in found["families"].items():
+        entries = [
+            (
+                f"{one['name']}{' *' if one['default'] else ''}",
+                one["summary"],
+                one["text"] if one["text"] == fixed else one["text"].replace(fixed, "sgd(…)"),
+            )
+            for one in found["strategies"]
+            if one["family"] == family
+        ]
+        _print_listing(f"{family.capitalize()} strategies", entries, meaning=meaning)
+    _print_methods(METHODS.values())
+    for kind in ("controllers", "averages"):
+        details = [
+            (part, facts["summary"].replace("`", ""), f"{part}({_keywords(facts['options'])})")
+            for part, facts in found[kind].items()
+        ]
+        _print_listing(kind.capitalize(), details)
+    typer.echo(
+        "* compared by default. A family: calando compare digits --family rate-free\n"
+        "Presets decay over the whole run and choose their rate by trials (lr=auto).\n"
+        "sgd(…): with the options of fixed. One in full: calando strategies lion\n"
+        'Your own: calando compare digits "mine = sgd(lr=0.1) | cosine(1, 0) | ema()"'
+    )
+
+
+def _print_one(found: Mapping[str, Any]) -> None:
+    """One strategy with its method, or one method, in full."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from calando.methods import METHODS
+    from calando.strategy import read_strategy
+
+    preset, method = found["strategy"], METHODS[found["method"]["name"]]
+    name = method.name if preset is None else preset["name"]
+    strategy = read_strategy(name)
+    console = Console()
+    if preset is not None:
+        console.print(Text.assemble((name, "bold"), f", {preset['family']}: {preset['summary']}"))
+        console.print(Text(f"{preset['text']}\n", style="cyan"))
+    console.print(Text.assemble((f"Method {method.name}", "bold"), f": {method.summary}"))
+    grid = Table.grid(padding=(0, 2), pad_edge=True)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column()
+    averaged = f"an average of the weights; {_RECALIBRATED}"
+    for key, value in (
+        *_needs(method),
+        ("groups", ", ".join(method.groups.names(method.settle(strategy.options)))),
+        ("evaluated", averaged if strategy.average or method.eval_mode else "what is trained"),
+        *_origin(method, found["method"]),
+        ("your loop", _followed(name, strategy, method)),
+    ):
+        grid.add_row(Text(key), Text(value))
+    console.print(grid)
+
+
+def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
+    """How it is trained with in a loop of one's own."""
+    if any(text.startswith("edge(") for text in strategy.controllers):
+        return "not there: edge measures in calando's own loop, calando train and compare"
+    rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
+    epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
+    return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'
+
+
+def _print_methods(methods: Iterable[Method]) -> None:
+    """Methods by family: what each needs in columns that fit 80, the rest below."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    known = list(methods)
+    for family, meaning in METHOD_FAMILIES.items():
+        console.print(Text.assemble((f"{family.capitalize()} methods", "bold"), f": {meaning}"))
+        console.print(Text(_columns("", "rate", "schedule", "passes", "memory", "package"), style="dim"))
+        for method in (method for method in known if method.family == family):
+            rates = "its own" if method.rate_free else _range(method)
+            line = _columns(
+                method.name, rates, method.schedules, str(method.passes), f"{method.memory:g}", method.package or "–"
+            )
+            text = Text(line)
+            text.stylize("cyan", 0, 22)
+            console.print(text)
+            evaluated = ["evaluation mode, batch norm recalibrated"] if method.eval_mode else []
+            below = "; ".join([method.decay, *evaluated, method.source])
+            console.print(Padding(Text(below, style="dim"), (0, 0, 0, 4)))
+        console.print()
+    console.print(
+        "rate: trials of lr=auto, for convolutional networks. schedule: what the rate\n"
+        "bears. passes: forward and backward, an update. memory: × the parameters.\n",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _columns(name: str, rate: str, schedule: str, passes: str, memory: str, package: str) -> str:
+    return f"  {name:<20}{rate:<16}{schedule:<9}{passes:<7}{memory:<7}{package}"
+
+
+def _range(method: Method) -> str:
+    from calando.verbs.describe import trial_rates
+
+    low, high = trial_rates(method)
+    return f"{low:g} … {high:g}"
+
+
+def _needs(method: Method) -> tuple[tuple[str, str], ...]:
+    rate = f"trials {_range(method)}, for convolutional networks; usual {method.usual_rate:g}"
+    return (
+        ("rate", "works it out by itself; lr multiplies it, 1 unless given" if method.rate_free else rate),
+        ("decay", method.decay),
+        ("schedules", _SCHEDULES[method.schedules]),
+        ("an update", "one forward and backward pass" if method.passes == 1 else f"{method.passes} passes"),
+        ("memory", f"{method.memory:g} × the parameters"),
+    )
+
+
+def _origin(method: Method, facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    options = ", ".join(f"{name}={json.dumps(value)}" for name, value in facts["options"].items())
+    installed = "installed" if facts["installed"] else "not installed: pip install 'calando[methods]'"
+    return (
+        ("options", options),
+        ("package", f"{method.package} ({installed})" if method.package else "none but torch"),
+        ("source", method.source),
+    )
+
+
+def _keywords(options: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def _print_listing(title: str, entries: Sequence[tuple[str, str, str]], *, meaning: str = "") -> None:
+    """A heading, then each entry as name and summary, with its detail on a line of its own: fits any width."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2), pad_edge=True)
+    grid.add_column(no_wrap=True, style="cyan")
+    grid.add_column()
+    for name, summary, detail in entries:
+        grid.add_row(Text(name), Text.assemble(summary, (f"\n{detail}" if detail else "", "dim")))
+    console = Console()
+    console.print(Text.assemble((title, "bold"), f": {meaning}" if meaning else ""))
+    console.print(grid)
+    console.print()

@@ -1,0 +1,115 @@
+"""`calando show`, `calando report` and `calando serve`: a study's answer in the terminal, as files, as a live page."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+import calando
+from calando.cli.options import Said, verb
+from calando.cli.output import answer_console
+
+if TYPE_CHECKING:
+    from calando.analysis import StudySummary
+    from calando.verbs.study import Listed
+
+__all__ = ["print_study", "report", "serve", "show"]
+
+
+@verb(
+    calando.show,
+    study=Said(Path, typer.Argument(metavar="STUDY", help="study folder, or one that holds several")),
+)
+def show(ask: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool = False) -> None:
+    """Show what a study has concluded so far.
+
+    Of a folder that holds several studies, a line each.
+    """
+    with _without_sweeping():
+        shown = ask()
+        if isinstance(shown, tuple):
+            _print_listed(shown, as_json=as_json)
+        else:
+            print_study(shown, as_json=as_json)
+
+
+@verb(calando.write_report)
+def report(ask: Callable[..., Path]) -> None:
+    """Write a study's report.html and figures again.
+
+    The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
+    """
+    typer.echo(ask())
+
+
+@verb(calando.serve, study=Said(Path, typer.Argument(metavar="STUDY", help="study folder")))
+def serve(ask: Callable[..., None]) -> None:
+    """Serve a study's page while it runs.
+
+    On this machine alone, and to whoever has the address that is printed, with its token. The page follows the study,
+    and can ask it to stop.
+    """
+    ask(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)"))
+
+
+@contextmanager
+def _without_sweeping() -> Iterator[None]:
+    """Python looks for garbage the more often the more records a study has, and there is none."""
+    swept = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if swept:
+            gc.enable()
+
+
+def print_study(summary: StudySummary, *, as_json: bool) -> None:
+    """The tables of a study, or all of it as JSON."""
+    if as_json:
+        from calando.analysis import to_json
+
+        typer.echo(json.dumps(to_json(summary), indent=2))
+        return
+    from calando.report import study_tables
+
+    answer_console().print(study_tables(summary))
+
+
+def _print_listed(studies: Sequence[Listed], *, as_json: bool) -> None:
+    """Each study with how far it is and what it says; one that cannot be read is listed with the reason."""
+    if as_json:
+        typer.echo(json.dumps([_facts(one) for one in studies], indent=2))
+        return
+    columns = shutil.get_terminal_size().columns
+    for one in studies:
+        line = f"{one.folder}  {one.error or _state(one.summary)}"
+        typer.echo(line if len(line) <= columns else f"{line[: max(columns, 40) - 1]}…")
+    typer.echo(f"details of one: {shlex.join(['calando', 'show', str(studies[0].folder)])}")
+
+
+def _facts(one: Listed) -> dict[str, Any]:
+    if one.summary is None:
+        return {"study": str(one.folder), "error": one.error}
+    return {
+        "study": str(one.folder),
+        "workload": one.summary.spec.workload.title,
+        "complete": one.summary.complete,
+        "runs_done": one.summary.runs_done,
+        "runs_expected": one.summary.runs_expected,
+        "headline": one.summary.headline,
+    }
+
+
+def _state(summary: StudySummary | None) -> str:
+    assert summary is not None, "what cannot be read has an error"
+    made = "complete" if summary.complete else f"{summary.runs_done} of {summary.runs_expected} runs"
+    return f"{made}: {summary.headline}"

@@ -1,0 +1,87 @@
+"""What whoever makes a single run, or a range test for one, reports as it goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from calando.records import Centre, RunSpec
+from calando.tasks.workload import Workload
+
+__all__ = ["Listening", "RunStatus"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """How a single run stands, or the range test for it.
+
+    Args:
+        run: what is made; until its rate is found, at the method's usual one.
+        notes: how the data were read, and what is doubtful about them.
+        step, steps: updates made, and updates expected.
+        lr, loss: of the last update; None before the first one, and during a range test.
+        centre: what the range test before the run found; None where there was none.
+        folder: the run's; None for a range test alone.
+    """
+
+    run: RunSpec
+    notes: tuple[str, ...]
+    step: int
+    steps: int
+    lr: float | None = None
+    loss: float | None = None
+    centre: Centre | None = None
+    folder: Path | None = None
+
+
+class Listening:
+    """Who listens to a run, and what stays the same from one status to the next.
+
+    Args:
+        run, folder: see `RunStatus`.
+        workload: its data's notes go with every status; where nobody listens they are printed to standard error.
+    """
+
+    def __init__(
+        self,
+        run: RunSpec,
+        workload: Workload,
+        listen: Callable[[RunStatus], None] | None,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        self.run, self.folder, self.listen = run, folder, listen
+        self.notes = (*workload.notes, *workload.doubts, *workload.cautions)
+        self.centre: Centre | None = None
+
+    def begin(self) -> None:
+        """The data have been read; nothing has been trained on them."""
+        self._tell(0, self.run.steps)
+        if self.listen is None:
+            for note in self.notes:
+                print(note, file=sys.stderr)
+
+    def measured(self, made: int, expected: int) -> None:
+        """Updates of a range test."""
+        self._tell(made, expected)
+
+    def trained(self, step: int, lr: float, loss: float) -> None:
+        """Updates of the run."""
+        self._tell(step, self.run.steps, lr=lr, loss=loss)
+
+    def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
+        if self.listen is not None:
+            self.listen(
+                RunStatus(
+                    run=self.run,
+                    notes=self.notes,
+                    step=step,
+                    steps=steps,
+                    lr=lr,
+                    loss=loss,
+                    centre=self.centre,
+                    folder=self.folder,
+                )
+            )

@@ -1,0 +1,133 @@
+"""`calando.list_strategies`, `list_workloads` and `list_schedules`: what there is to choose from."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from calando.errors import UnknownName
+
+if TYPE_CHECKING:
+    from calando.methods import Method
+    from calando.schedules.registry import Description
+    from calando.strategy import Preset
+
+__all__ = ["AVERAGES", "list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]
+
+AVERAGES = {
+    "ema": "Evaluates an exponential mean of the weights, taken after every update, instead of them.",
+    "swa": "Evaluates the mean of the weights at `start` and `every` so often from there on, instead of them.",
+}
+
+
+def list_strategies(name: str | None = None) -> dict[str, Any]:
+    """List the strategies known by name, the methods, controllers and averages of a strategy text, with their facts.
+
+    Args:
+        name: one strategy or method; None: all.
+
+    Returns:
+        "families", "strategies", "methods", "controllers" and "averages"; of one, its "strategy" (None where the name
+        is a method's only) and "method". All of it is what `json.dumps` takes.
+
+    Raises:
+        UnknownName: neither a strategy nor a method of that name.
+
+    >>> list_strategies("lion")["method"]["memory"]
+    2.0
+    """
+    from calando.methods import METHODS
+    from calando.strategy import PRESETS, read_strategy
+    from calando.strategy.presets import FAMILIES
+
+    if name is None:
+        return {
+            "families": {**FAMILIES},
+            "strategies": [_preset_facts(preset) for preset in PRESETS.values()],
+            "methods": [method_facts(method) for method in METHODS.values()],
+            **_part_facts(),
+        }
+    if name not in PRESETS and name not in METHODS:
+        raise UnknownName("strategy or method", name, {*PRESETS, *METHODS})
+    preset = PRESETS.get(name)
+    return {
+        "strategy": None if preset is None else _preset_facts(preset),
+        "method": method_facts(METHODS[read_strategy(name).method]),
+    }
+
+
+def list_workloads() -> dict[str, Any]:
+    """List data sets and networks: "data", an entry each, and "networks", name -> summary; what `json.dumps` takes.
+
+    >>> [entry["name"] for entry in list_workloads()["data"]][:3]
+    ['digits', 'fashion-mnist', 'cifar10']
+    """
+    from calando.tasks.catalog import DATA, DATA_FORMS, NETWORKS
+
+    return {"data": [asdict(entry) for entry in (*DATA.values(), *DATA_FORMS.values())], "networks": {**NETWORKS}}
+
+
+def list_schedules() -> tuple[Description, ...]:
+    """List schedules: name, family, signature, summary and formula of each.
+
+    >>> next(entry.formula for entry in list_schedules() if entry.name == "constant")
+    'value'
+    """
+    from calando.schedules import describe
+
+    return tuple(describe())
+
+
+def _preset_facts(preset: Preset) -> dict[str, Any]:
+    """All that is known of a preset, as what `json.dumps` takes."""
+    from calando.strategy import DEFAULT_STRATEGIES, read_strategy
+
+    method = read_strategy(preset.name).method
+    return {**asdict(preset), "method": method, "default": preset.name in DEFAULT_STRATEGIES}
+
+
+def method_facts(method: Method) -> dict[str, Any]:
+    """All that is known of a method, as what `json.dumps` takes."""
+    from calando.methods.installed import is_installed
+
+    return {
+        "name": method.name,
+        "summary": method.summary,
+        "family": method.family,
+        "needs_rate": not method.rate_free,
+        "usual_rate": method.usual_rate,
+        "rate_span": method.rate_span,
+        "trial_rates": None if method.rate_free else trial_rates(method),
+        "decay": method.decay,
+        "schedules": method.schedules,
+        "eval_mode": method.eval_mode,
+        "recalibrates_batch_norm": method.eval_mode,
+        "passes": method.passes,
+        "memory": method.memory,
+        "package": method.package,
+        "installed": is_installed(method),
+        "options": {name: option.default for name, option in method.options.items()},
+        "source": method.source,
+    }
+
+
+def _part_facts() -> dict[str, dict[str, dict[str, Any]]]:
+    """Controllers and averages: name -> what it does, and its options with their defaults."""
+    from calando.strategy import controllers_text as parts
+
+    controllers = {name: (inspect.getdoc(make), options) for name, (make, options) in parts.CONTROLLERS.items()}
+    averages = {name: (AVERAGES[name], options) for name, options in parts.AVERAGES.items()}
+    return {
+        kind: {
+            name: {"summary": (doc or "").partition("\n")[0], "options": {k: v.default for k, v in options.items()}}
+            for name, (doc, options) in entries.items()
+        }
+        for kind, entries in (("controllers", controllers), ("averages", averages))
+    }
+
+
+def trial_rates(method: Method) -> tuple[float, float]:
+    """The lowest and the highest rate that a comparison tries, where it is asked nothing else."""
+    half: float = method.rate_span**0.5
+    return method.usual_rate / half, method.usual_rate * half

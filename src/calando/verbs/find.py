@@ -1,0 +1,109 @@
+"""`calando.find`: the learning-rate range test of a task, `calando find` as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calando.range_test import Found
+    from calando.records import StrategySpec
+    from calando.study.listening import RunStatus
+    from calando.tasks.workload import Workload
+
+__all__ = ["find"]
+
+
+def find(
+    workload: str | Workload,
+    *,
+    model: str | None = None,
+    strategy: str | StrategySpec = "cosine",
+    repeats: int = 3,
+    steps: int = 100,
+    low: float | None = None,
+    high: float | None = None,
+    hold: int | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    train_limit: int | None = None,
+    data_dir: Path | str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    listen: Callable[[RunStatus], None] | None = None,
+) -> Found:
+    """Find a learning rate for a task, or say why there is none; for a network of your own see `calando.find_lr`.
+
+    The rate rises from update to update until the loss is lost, a few times over; nothing else is trained. Schedules
+    and the strategy's own rate do not matter.
+
+    Args:
+        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
+        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
+            `calando.records.WorkloadSpec`; your own object has them already.
+        strategy: whose method is tested: a preset's name, a TOML path, pipe text or a value.
+        repeats: sweeps from the same weights over different batches.
+        steps: updates of a sweep.
+        low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
+        hold: updates at the rate found, to see the network live there; None: as many as `steps`; 0: none.
+        seed: of initial weights, data order and augmentation.
+        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
+        threads: None: one a core.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32" or "bf16".
+        listen: called before the first update and after each; None: how the data were read is printed to standard
+            error.
+
+    Returns:
+        What was found: `print` it to read it; `.suggestion.decayed.rate` is the peak rate for a decayed schedule,
+        `.suggestion.constant.rate` the one for a constant rate, None where there is none; `.run` is what was tested.
+
+    Raises:
+        UsageError: anything that cannot be.
+
+    Example:
+        >>> import calando
+        >>> found = calando.find("digits", steps=40, repeats=1, hold=0, threads=1)
+        >>> 0.001 < found.suggestion.decayed.rate < 10
+        True
+    """
+    from calando.tasks.registry import task_of
+    from calando.verbs.torch_first import import_torch
+
+    # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    task = task_of(
+        workload,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
+    import_torch()
+    from calando.range_test import Asked, find_for_run
+    from calando.strategy import read_strategy
+    from calando.study.build_spec import build_run
+    from calando.study.limits import Budget, Machine
+    from calando.study.listening import Listening
+
+    asked = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
+    read = read_strategy(strategy) if isinstance(strategy, str) else strategy
+    run, loaded = build_run(
+        task,
+        read.without_horizon(),
+        budget=Budget(steps=steps),
+        machine=Machine.whole(device=device, precision=precision, threads=threads),
+        seed=seed,
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
+    listening = Listening(run, loaded, listen)
+    listening.begin()
+    return find_for_run(run, loaded, asked=asked, progress=listening.measured)

@@ -1,0 +1,143 @@
+"""`calando.show`, `write_report` and `serve`: read a study, without training anything and without torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from calando.errors import CalandoError, UsageError
+
+if TYPE_CHECKING:
+    from calando.analysis import StudySummary
+
+__all__ = ["Listed", "serve", "show", "write_report"]
+
+
+@final
+@dataclass(frozen=True)
+class Listed:
+    """A study of several that lie in one folder.
+
+    Args:
+        folder: where it is.
+        summary: what it has concluded; None where it cannot be read.
+        error: why it cannot be read; "" where it can.
+    """
+
+    folder: Path
+    summary: StudySummary | None
+    error: str = ""
+
+
+def show(study: Path | str) -> StudySummary | tuple[Listed, ...]:
+    """Read what a study has concluded so far.
+
+    Args:
+        study: its folder, or one that holds several.
+
+    Returns:
+        The answer, as `calando.compare` returns it; of a folder that holds several studies one entry each, the one
+        last written to first.
+
+    Raises:
+        UsageError: there is no study.
+        CorruptFile: the study is damaged, or was written by a newer calando.
+
+    >>> import tempfile, calando
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = calando.compare("digits", "fixed", folder=folder, steps=5, seeds=1, lr=0.1, executor="inline")
+    ...     calando.show(folder) == made
+    True
+    """
+    from calando.records.store import studies_in
+
+    folder = Path(study)
+    if inside := studies_in(folder):
+        return tuple(map(_listed, inside))
+    return _read(folder)
+
+
+def _listed(folder: Path) -> Listed:
+    try:
+        return Listed(folder, _read(folder))
+    except CalandoError as error:
+        return Listed(folder, None, str(error))
+
+
+def _read(folder: Path) -> StudySummary:
+    from calando.analysis import summarize
+    from calando.records import Store
+
+    with Store.open(folder, read_only=True) as store:
+        for note in store.notes:
+            print(f"calando: {note}", file=sys.stderr)
+        return replace(summarize(store.study, store.runs(traces=False), store.tests()), folder=folder)
+
+
+def write_report(study: Path | str) -> Path:
+    """Write a study's report.html and figures, again or for the first time, and return the page's path.
+
+    The figures are written as PNG and SVG too. Nothing is trained; what a study has not concluded yet is named.
+
+    Args:
+        study: its folder.
+
+    Raises:
+        UsageError: there is no study.
+        CorruptFile: the study is damaged, or was written by a newer calando.
+        NotDrawn: what draws pictures is not there.
+        DiskFull: no space; files are whole or as they were.
+    """
+    from calando import report
+    from calando.analysis import summarize
+    from calando.records import Store
+
+    folder = Path(study)
+    with Store.open(folder, read_only=True) as store:
+        runs, tests = store.runs(), store.tests()
+        summary = summarize(store.study, runs, tests)
+        return report.write_page(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+
+
+def serve(
+    study: Path | str, *, port: int = 8321, no_token: bool = False, listen: Callable[[str], object] = print
+) -> None:
+    """Serve a study's page while it runs, until Ctrl-C.
+
+    On this machine alone, and to whoever has the address, with its token. The page follows the study, and can ask it
+    to stop.
+
+    Args:
+        study: its folder.
+        port: on this machine alone (127.0.0.1); 0: any free one.
+        no_token: let every user of this machine read the page and stop the study.
+        listen: called with the address once it answers.
+
+    Raises:
+        UsageError: there is no study, the port is in use or out of range, or the extra is not installed.
+        CorruptFile: the study is damaged, or was written by a newer calando.
+    """
+    import errno
+    import secrets
+    import socket
+
+    try:
+        from calando.web.app import create_app
+        from calando.web.server import run_server
+    except ModuleNotFoundError as error:
+        raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port must be from 0 to 65535, got {port}")
+    token = None if no_token else secrets.token_hex(16)
+    app = create_app(Path(study), token=token)
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+        raise UsageError(f"port {port} {why}; choose another --port, or 0") from error
+    with listener:
+        listen(f"http://127.0.0.1:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
+        run_server(app, listener)

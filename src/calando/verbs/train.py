@@ -1,0 +1,307 @@
+"""`calando.train`: one run of one strategy, its weights written; `calando train` as a function.
+
+    FOLDER/spec.json            what is run in it, on which data
+    FOLDER/range_test.json      the rate found for it, where it was asked for
+    FOLDER/weights.safetensors  the network's weights at the end
+
+Called again it goes on where it stood; a rate that was found is not measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, final
+
+if TYPE_CHECKING:
+    from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
+    from calando.study.executors.base import Outcome
+    from calando.study.listening import Listening, RunStatus
+    from calando.tasks.workload import Workload
+
+__all__ = ["Trained", "train"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run that has ended.
+
+    Args:
+        folder: the run's.
+        weights: the safetensors file of the network's weights at the end.
+        record: the run: its spec, outcome, rates, losses, evaluations and events.
+        test: the score of the final weights on the test part.
+        centre: what the range test found; None where none was asked for.
+    """
+
+    folder: Path
+    weights: Path
+    record: RunRecord
+    test: TestScore
+    centre: Centre | None
+
+    def __str__(self) -> str:
+        """How it ended, and with which scores: what a notebook shows."""
+        record = self.record
+        # A share of 95 % looks like success where 95 % of the samples are of one class.
+        chance = " (chance)" if record.at_chance else ""
+        return (
+            f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
+            f"validation {record.score:.2%}{chance}, test {self.test.score:.2%} ({self.test.n} samples, 1 seed)"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the traces, as what `json.dumps` takes."""
+        record = self.record
+        return {
+            "strategy": record.spec.strategy.text,
+            "workload": record.spec.workload.title,
+            "lane": record.spec.lane.model_dump(),
+            "outcome": record.outcome,
+            "at_chance": record.at_chance,
+            "range_test": None if self.centre is None else self.centre.model_dump(mode="json"),
+            "steps_done": record.steps_done,
+            "validation_score": record.score,
+            "test_score": self.test.score,
+            "test_n": self.test.n,
+            "seconds": record.seconds,
+            "events": [f"step {event.step}: {event.text}" for event in record.events],
+            "weights": str(self.weights),
+        }
+
+
+def train(
+    workload: str | Workload,
+    strategy: str | StrategySpec,
+    *,
+    folder: Path | str | None = None,
+    model: str | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    lr: float | Literal["find"] | None = None,
+    batch_size: int | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    train_limit: int | None = None,
+    data_dir: Path | str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    listen: Callable[[RunStatus], None] | None = None,
+) -> Trained:
+    """Train once and return how it went; called again, it goes on where it stood, to the same bits.
+
+    Args:
+        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
+        strategy: a preset's name, a TOML path, pipe text or a value.
+        folder: the run's; None: calando-runs/STRATEGY-DIGEST in the current one.
+        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
+            `calando.records.WorkloadSpec`; your own object has them already.
+        epochs, steps: length of the run, in passes over the data or in updates; at most one of the two. None: the
+            strategy's own horizon, or the workload's usual number of epochs.
+        seed: of initial weights, data order and augmentation.
+        lr: base rate, where the strategy leaves it open; None: the method's usual one; "find": a range test is made
+            first, and its rate is taken.
+        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
+        threads: None: one a core.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32" or "bf16".
+        listen: called as the run goes on; None: how the data were read is printed to standard error.
+
+    Raises:
+        UsageError: anything that cannot be, a folder that holds another run, no rate to rely on.
+        CorruptFile: what the folder holds is damaged.
+        DiskFull: no space is left.
+        KeyboardInterrupt: after the run was put away.
+
+    Example:
+        >>> import tempfile, calando
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trained = calando.train("digits", "sgd(lr=0.1) | cosine(1, 0)", steps=20, threads=1, folder=folder)
+        >>> trained.record.outcome, trained.record.steps_done, trained.weights.name
+        ('finished', 20, 'weights.safetensors')
+    """
+    from calando.records.files import file_name
+    from calando.tasks.registry import task_of
+    from calando.verbs.torch_first import import_torch
+
+    # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    task = task_of(
+        workload,
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
+    import_torch()
+    from calando.records.store import sole_coordinator
+    from calando.study.build_spec import build_run
+    from calando.study.limits import Budget, Machine
+    from calando.study.listening import Listening
+    from calando.study.shelf import run_folder
+    from calando.training.checkpoint import export_weights
+
+    run, loaded = build_run(
+        task,
+        strategy,
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=Machine.whole(device=device, precision=precision, threads=threads),
+        seed=seed,
+        lr=lr,
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
+    if folder is None:
+        found = "-find" * (lr == "find")
+        folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
+    folder = Path(folder)
+    with sole_coordinator(folder):
+        listening = Listening(run, loaded, listen, folder=folder)
+        if lr == "find":
+            run, listening.centre = _at_found_rate(run, loaded, folder, listening)
+            listening.run = run
+        listening.notes += _refuse_another(folder, run, loaded)
+        listening.begin()
+        record, test = _run(run, loaded, folder, listening)
+        weights = folder / "weights.safetensors"
+        export_weights(run_folder(folder, run.digest()), weights)
+    return Trained(folder=folder, weights=weights, record=record, test=test, centre=listening.centre)
+
+
+def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunSpec, Centre]:
+    """The run at the rate found for it, and what finding it gave and cost."""
+    from calando.errors import UsageError
+    from calando.study.centre import centre_of, range_run
+
+    tested, path = range_run(run), folder / "range_test.json"
+    found = _kept_range_test(path, tested.digest()) or _measure(tested, workload, path, listening)
+    centre = centre_of(run.strategy, found, run.horizon)
+    if centre.lr is None:
+        guess = found.decayed or found.constant
+        told = f" (it would say {guess[0]:.3g})" if guess is not None else ""
+        raise UsageError(
+            f"the range test found no rate to rely on: {'; '.join(centre.doubts)}{told}; "
+            "look at it with `calando find`, then give --lr a number"
+        )
+    return run.model_copy(update={"strategy": run.strategy.at_rate(centre.lr)}), centre
+
+
+def _measure(tested: RunSpec, workload: Workload, path: Path, listening: Listening) -> RangeRecord:
+    from calando.range_test import find_for_run
+    from calando.records.files import write_atomically
+    from calando.study.work import range_record
+
+    began = time.monotonic()
+    found = range_record(find_for_run(tested, workload, progress=listening.measured), seconds=time.monotonic() - began)
+    write_atomically(path, json.dumps({"run": tested.digest(), "found": asdict(found)}, indent=2).encode())
+    return found
+
+
+def _kept_range_test(path: Path, digest: str) -> RangeRecord | None:
+    """What was found before, for the same run; None: nothing."""
+    from calando.errors import CorruptFile
+    from calando.records.plain_file import read_plain
+    from calando.records.record import range_record_of
+
+    if not path.exists():
+        return None
+    try:
+        kept = json.loads(read_plain(path, most=2**20))
+        return range_record_of(kept["found"]) if kept["run"] == digest else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{path} is damaged; remove it, and the range test is made again") from error
+
+
+def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str, ...]:
+    """Write into the folder what is run in it: spec, data, network and loss; or see that they are the same.
+
+    Returns:
+        What could not be compared.
+    """
+    from calando.errors import CorruptFile, UsageError
+    from calando.records.files import write_atomically
+    from calando.records.plain_file import read_plain
+    from calando.training.identity import identify, recognised
+
+    path, data = folder / "spec.json", workload.fingerprint
+    if not path.exists():
+        written = {"spec": run.model_dump(mode="json"), "data": data, "identity": str(identify(workload))}
+        write_atomically(path, json.dumps(written, indent=2).encode())
+        return ()
+    try:
+        kept = json.loads(read_plain(path, most=2**20))
+        theirs, trained_on = type(run).model_validate(kept["spec"]), kept["data"]
+        before = str(kept.get("identity", ""))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
+    if theirs.digest() != run.digest():
+        raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")
+    if trained_on != data:
+        raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another --out")
+    identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another --out")
+    if identity != before:
+        write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())
+    return tuple(notes)
+
+
+def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunRecord, TestScore]:
+    from calando.records import RunRecord, TestScore
+    from calando.study.executors.base import Failed, Finished, Lease
+    from calando.study.jobs import Look, Train
+    from calando.study.work import failure, perform
+
+    def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
+        if isinstance(outcome, Failed):
+            raise failure(outcome)
+        if not isinstance(outcome, Finished):
+            raise KeyboardInterrupt
+        return outcome.result
+
+    with _interrupt_kept() as pressed:
+
+        def report(step: int, lr: float, loss: float) -> bool:
+            listening.trained(step, lr, loss)
+            return bool(pressed)
+
+        record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
+    assert isinstance(record, RunRecord)
+    look = Look(run, diverged=record.outcome == "diverged")
+    test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
+    assert isinstance(test, TestScore)
+    return record, test
+
+
+@contextmanager
+def _interrupt_kept() -> Iterator[list[int]]:
+    """Ctrl-C is kept back to the next report, so that the run is put away between two updates.
+
+    Pressed twice, it is obeyed at once: the next report is too far off (a slow step, a long evaluation).
+    """
+    pressed: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield pressed
+        return
+
+    def press(number: int, _: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
