@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
-from calando.cli.options import Said, numbers_of, verb
+from calando.cli.options import Given, numbers_of, verb
 from calando.cli.output import others_on_stderr
 from calando.cli.study import print_study
 from calando.errors import NotDrawn, UsageError, plain
@@ -38,14 +38,14 @@ __all__ = ["compare", "following"]
 PLAIN_SECONDS = 10.0
 
 LENGTHS = {
-    "epochs": Said(
+    "epochs": Given(
         str | None,
         typer.Option(
             metavar="N[,N…]", help="length of runs in passes over the data; of several, each strategy at each"
         ),
         partial(numbers_of, "--epochs", float),
     ),
-    "steps": Said(
+    "steps": Given(
         str | None,
         typer.Option(metavar="N[,N…]", help="length of runs in updates, instead of --epochs"),
         partial(numbers_of, "--steps", int),
@@ -56,12 +56,12 @@ LENGTHS = {
 @verb(
     calando.compare,
     filled=("sharing", "command", "listen"),
-    folder=Said(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
-    threads=Said(int, typer.Option(help="threads of each worker")),
+    folder=Given(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
+    threads=Given(int, typer.Option(help="threads of each worker")),
     **LENGTHS,
 )
 def compare(
-    ask: Callable[..., StudySummary], verify_sharing: bool = False, no_sharing: bool = False, as_json: bool = False
+    call: Callable[..., StudySummary], verify_sharing: bool = False, no_sharing: bool = False, as_json: bool = False
 ) -> None:
     """Compare strategies and say which one to use.
 
@@ -89,7 +89,7 @@ def compare(
             follow(status)
 
         try:
-            answer = ask(
+            answer = call(
                 sharing="none" if no_sharing else "verified" if verify_sharing else "checked",
                 command=plain(shlex.join(["calando", *sys.argv[1:]])),
                 listen=listen,

@@ -23,7 +23,7 @@ __all__ = ["METHOD_FAMILIES", "data", "schedules", "strategies", "workloads"]
 METHOD_FAMILIES = {
     "classic": "SGD and its like",
     "adaptive": "steps shaped by parameter, by layer or by the loss",
-    "rate-free": "lr multiplies a step size worked out, and is 1 unless given",
+    "rate-free": "the method works out a step size; lr multiplies it, and is 1 unless given",
 }
 _SCHEDULES = {
     "any": "any schedule of the rate",
@@ -36,7 +36,7 @@ data = typer.Typer(help="Data sets on this machine.", no_args_is_help=True, rich
 
 
 @verb(calando.list_strategies, filled=())
-def strategies(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
+def strategies(call: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
     """List strategies and methods.
 
     The strategies known by name, family by family, and what each method that a strategy text can use needs.
@@ -45,7 +45,7 @@ def strategies(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> Non
     calando strategies
     calando strategies lion
     """
-    found = ask()
+    found = call()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     elif "families" in found:
@@ -55,9 +55,9 @@ def strategies(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> Non
 
 
 @verb(calando.list_workloads, filled=())
-def workloads(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
+def workloads(call: Callable[..., dict[str, Any]], as_json: bool = False) -> None:
     """List data sets and networks."""
-    found = ask()
+    found = call()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -74,12 +74,12 @@ def workloads(ask: Callable[..., dict[str, Any]], as_json: bool = False) -> None
 
 
 @verb(calando.list_schedules, filled=())
-def schedules(ask: Callable[..., tuple[Description, ...]], as_json: bool = False) -> None:
+def schedules(call: Callable[..., tuple[Description, ...]], as_json: bool = False) -> None:
     """List schedules and their formulas.
 
     What can stand behind the | of a strategy text.
     """
-    entries = ask()
+    entries = call()
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
@@ -178,7 +178,7 @@ def _print_one(found: Mapping[str, Any]) -> None:
 def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
     """How it is trained with in a loop of one's own."""
     if any(text.startswith("edge(") for text in strategy.controllers):
-        return "not there: edge measures in calando's own loop, calando train and compare"
+        return "edge measures in calando's own loop only: calando train and compare"
     rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
     epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
     return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'

@@ -134,7 +134,7 @@ def _free_places(lines: Lines) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     taken: list[int] = []
     for row, label in enumerate(lines):
-        # curves that are the same have their letters beside each other
+        # curves that are the same have their letters next to each other
         apart = [abs(np.arange(PLACES) - place) / PLACES for place in taken]
         free = _distances(heights / spread, row) + np.minimum(np.min(apart, axis=0, initial=0.25), 0.25)
         # among places that are about as free, the one nearest to the middle

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
-from calando.cli.options import Said, verb
+from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ TEXT_WIDTH = 100
 
 @verb(
     calando.find,
-    strategy=Said(str, typer.Option(help="whose method is tested: a preset's name, a .toml file or pipe text")),
-    steps=Said(int, typer.Option(help="updates of a sweep")),
+    strategy=Given(str, typer.Option(help="whose method is tested: a preset's name, a .toml file or pipe text")),
+    steps=Given(int, typer.Option(help="updates of a sweep")),
 )
-def find(ask: Callable[..., Found], output: Path | None = None, as_json: bool = False) -> None:
+def find(call: Callable[..., Found], output: Path | None = None, as_json: bool = False) -> None:
     """Find a learning rate, or say why there is none.
 
-    The rate rises from update to update until the loss is lost, a few times over; nothing else is trained. Schedules
+    The rate rises from update to update until the loss diverges, a few times over; nothing else is trained. Schedules
     and the strategy's own rate do not matter.
 
     \b
@@ -56,7 +56,7 @@ def find(ask: Callable[..., Found], output: Path | None = None, as_json: bool = 
 
     with others_on_stderr():
         try:
-            found = ask(listen=listen)
+            found = call(listen=listen)
         finally:
             bar.stop()
     assert found.run is not None
@@ -104,10 +104,10 @@ def _present(found: Found) -> None:
     curves, suggestion = found.curves, found.suggestion
     typer.echo(drawing(curves, suggestion))
     typer.echo("")
-    typer.echo(f"for a decayed schedule, peak rate  {_told(suggestion.decayed)}")
-    typer.echo(f"for a constant rate                {_told(suggestion.constant)}")
+    typer.echo(f"for a decayed schedule, peak rate  {_shown(suggestion.decayed)}")
+    typer.echo(f"for a constant rate                {_shown(suggestion.constant)}")
     for name, rule in suggestion.rules.items():
-        typer.echo(f"{f'  {name}':35}{_told(rule)}")
+        typer.echo(f"{f'  {name}':35}{_shown(rule)}")
     if suggestion.reliable:
         typer.echo(typer.style("reliable", fg="green", bold=True))
     else:
@@ -121,7 +121,7 @@ def _present(found: Found) -> None:
     typer.echo(f"{found.updates} updates in all, {sweeps} sweep{'s' * (sweeps > 1)}")
 
 
-def _told(rule: Rule) -> str:
+def _shown(rule: Rule) -> str:
     return "none" if rule.rate is None else f"{rule.rate:<8.3g} [{rule.low:.3g}, {rule.high:.3g}]"
 
 

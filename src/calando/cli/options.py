@@ -17,13 +17,13 @@ import typer
 
 from calando.errors import UsageError
 
-__all__ = ["OPTIONS", "Said", "number", "numbers_of", "rate_of", "verb"]
+__all__ = ["OPTIONS", "Given", "number", "numbers_of", "rate_of", "verb"]
 
 Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
-class Said:
+class Given:
     """How a parameter of a public function is given on the command line.
 
     Args:
@@ -74,22 +74,22 @@ def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> 
         raise UsageError(f"{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}") from None
 
 
-def _option(kind: Any, text: str, *flags: str, metavar: str | None = None) -> Said:
-    return Said(kind, typer.Option(*flags, help=text, metavar=metavar))
+def _option(kind: Any, text: str, *flags: str, metavar: str | None = None) -> Given:
+    return Given(kind, typer.Option(*flags, help=text, metavar=metavar))
 
 
-def _argument(kind: Any, metavar: str, text: str) -> Said:
-    return Said(kind, typer.Argument(help=text, metavar=metavar))
+def _argument(kind: Any, metavar: str, text: str) -> Given:
+    return Given(kind, typer.Argument(help=text, metavar=metavar))
 
 
-def number(kind: type, text: str) -> Said:
+def number(kind: type, text: str) -> Given:
     """An option of one number, or of none."""
     return _option(kind | None, text)
 
 
 SCHEDULES = _argument(list[str], "SCHEDULE", "schedule or strategy texts, strategies' names or .toml files")
 
-OPTIONS: Mapping[str, Said] = {
+OPTIONS: Mapping[str, Given] = {
     "workload": _argument(
         str, "WORKLOAD", "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable"
     ),
@@ -112,78 +112,85 @@ OPTIONS: Mapping[str, Said] = {
     "clip_norm": number(float, "largest gradient norm"),
     "accumulate": _option(int, "micro-batches per update"),
     "train_limit": number(int, "use only this many training samples"),
-    "data_dir": _option(Path | None, "folder where data sets lie; else $CALANDO_DATA, the cache …", "--data"),
+    "data_dir": _option(Path | None, "folder of the data sets; else $CALANDO_DATA, then the user's cache", "--data"),
     # how it is trained
     "epochs": number(float, "length of each run in passes over the data"),
     "steps": number(int, "length of each run in updates, instead of --epochs"),
     "seed": _option(int, "of initial weights, data order and augmentation"),
-    "lr": Said(
+    "lr": Given(
         str | None,
         typer.Option(
-            metavar="RATE|find", help="base rate, where the strategy leaves it open; find: by a range test first"
+            metavar="RATE|find",
+            help="base rate, where the strategy leaves it open; find: measure it by a range test first",
         ),
         rate_of,
     ),
     # the comparison
     "family": _option(
         str | None,
-        "instead of strategies: the presets adaptive, decayed, rate-free or all, with fixed and cosine",
+        "instead of strategies: all presets of a family (adaptive, decayed, rate-free, all), with fixed and cosine",
         metavar="FAMILY",
     ),
     "seeds": _option(int, "paired runs of each strategy at its rate"),
     "rates": _option(int, "rate trials of each strategy"),
     "span": number(float, "highest over lowest rate of the trial grid"),
-    "beyond": _option(int, "rates that a grid may go on by, past the end where its best lies; else: not tuned out"),
+    "beyond": _option(
+        int, "rates that a grid may be extended by, past the edge where its best lies; at the edge still: not tuned out"
+    ),
     "target": number(float, "validation score whose first reaching is counted"),
-    "keep": _option(str, "what checkpoints to start from may take", metavar="SIZE"),
-    "verify_sharing": _option(bool, "first train whole runs alone and from forks: the same bits?", "--verify-sharing"),
+    "keep": _option(str, "disk space for the checkpoints that runs start from", metavar="SIZE"),
+    "verify_sharing": _option(
+        bool, "first compare whole runs trained alone and from forks, bit by bit", "--verify-sharing"
+    ),
     "no_sharing": _option(bool, "train every run alone", "--no-sharing"),
     # the range test
     "repeats": _option(int, "sweeps from the same weights over different batches"),
     "low": number(float, "lowest rate; else 1e-6, or lower where that is too high"),
     "high": number(float, "highest rate; else 10, or higher where nothing diverges"),
-    "hold": number(int, "updates at the rate, to see the network live; else as many as --steps; 0: none"),
+    "hold": number(
+        int, "updates at the rate found, to see whether the network trains there; else as many as --steps; 0: none"
+    ),
     # schedules
     "steps_per_epoch": number(int, "updates in one pass over the data"),
     "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),
     # the machine
     "executor": _option(str, "process; ray for many machines; inline for debugging"),
     "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
-    "workers": number(int, "worker processes; else one a core"),
-    "threads": number(int, "else one a core"),
+    "workers": number(int, "worker processes; else one per core"),
+    "threads": number(int, "CPU threads; else one per core"),
     "device": _option(str, "auto, cpu, cuda or cuda:N"),
     "precision": _option(str, "auto, fp32 or bf16"),
     "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),
     "no_token": _option(bool, "let every user of this machine read the page and stop the study", "--no-token"),
     # what is printed
     "output": _option(Path | None, "write .png, .svg, .html or .json", "--output", "-o"),
-    "strict": _option(bool, "warnings end with status 1 too", "--strict"),
+    "strict": _option(bool, "end with status 1 on warnings too", "--strict"),
     "as_json": _option(bool, "print JSON instead of tables", "--json"),
 }
-"""Parameter -> how it is given, for every verb that has one of that name and does not say it otherwise."""
+"""Parameter -> how it is given, for every verb that has one of that name; `verb(…)` may replace an entry."""
 
 
 def verb(
-    function: Callable[..., Any], *, filled: tuple[str, ...] = ("listen",), **otherwise: Said
+    function: Callable[..., Any], *, filled: tuple[str, ...] = ("listen",), **otherwise: Given
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command of `present(ask, …)`: it takes the parameters of `function`, then those that `present` has.
+    """Make a command of `present(call, …)`: it takes the parameters of `function`, then those that `present` has.
 
-    `ask(…)` calls the function with what the command line says; `present` calls it and prints what it returns.
+    `call(…)` calls the function with what the command line gives; `present` prints what it returns.
 
     Args:
         function: a public verb; its signature is the source of names and defaults.
-        filled: parameters that `present` gives to `ask`; the command line does not have them.
-        otherwise: how this verb gives a parameter, where that is not as in `OPTIONS`.
+        filled: parameters that `present` passes to `call`; the command line does not have them.
+        otherwise: how a parameter is given where it differs from `OPTIONS`.
     """
     parameters = [one for one in inspect.signature(function).parameters.values() if one.name not in filled]
 
     def make(present: Callable[..., None]) -> Callable[..., None]:
         shown = list(inspect.signature(present).parameters.values())[1:]
-        said = {one.name: otherwise.get(one.name) or OPTIONS[one.name] for one in (*parameters, *shown)}
+        given_as = {one.name: otherwise.get(one.name) or OPTIONS[one.name] for one in (*parameters, *shown)}
 
         def command(**given: Any) -> None:
             printing = {one.name: given.pop(one.name) for one in shown}
-            values = {name: read(given[name]) if (read := said[name].read) else given[name] for name in given}
+            values = {name: read(given[name]) if (read := given_as[name].read) else given[name] for name in given}
             several = [values.pop(one.name) or () for one in parameters if one.kind is one.VAR_POSITIONAL]
             first = [values.pop(one.name) for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
             present(partial(function, *first, *(value for each in several for value in each), **values), **printing)
@@ -192,8 +199,8 @@ def verb(
             inspect.Parameter(
                 one.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=_default(one, said[one.name]),
-                annotation=Annotated[said[one.name].kind, said[one.name].declared],
+                default=_default(one, given_as[one.name]),
+                annotation=Annotated[given_as[one.name].kind, given_as[one.name].declared],
             )
             for one in (*parameters, *shown)
         ]
@@ -205,8 +212,8 @@ def verb(
     return make
 
 
-def _default(parameter: inspect.Parameter, said: Said) -> Any:
+def _default(parameter: inspect.Parameter, given_as: Given) -> Any:
     if parameter.kind is parameter.VAR_POSITIONAL:
-        # What takes none is required.
-        return parameter.empty if said.kind == list[str] else None
+        # A list that may not be empty is required.
+        return parameter.empty if given_as.kind == list[str] else None
     return parameter.default

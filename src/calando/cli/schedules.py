@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
-from calando.cli.options import Said, verb
+from calando.cli.options import Given, verb
 from calando.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 @verb(
     calando.plot,
-    steps=Said(int, typer.Option(help="horizon in updates")),
-    steps_per_epoch=Said(int | None, typer.Option(help="for spans in epochs")),
+    steps=Given(int, typer.Option(help="horizon in updates")),
+    steps_per_epoch=Given(int | None, typer.Option(help="for spans in epochs")),
 )
-def plot(ask: Callable[..., Plotted], output: Path | None = None, as_json: bool = False) -> None:
+def plot(call: Callable[..., Plotted], output: Path | None = None, as_json: bool = False) -> None:
     """Draw learning-rate schedules.
 
     Against the step, as multipliers of the base rate: in the terminal, or to a file. A schedule that differs between
@@ -42,7 +42,7 @@ def plot(ask: Callable[..., Plotted], output: Path | None = None, as_json: bool 
     """
     if output is not None and as_json:
         raise UsageError("give --output or --json, not both; -o FILE.json writes the figure's specification")
-    plotted = ask()
+    plotted = call()
     if output is not None:
         typer.echo(calando.draw(plotted, output))
     elif as_json:
@@ -67,10 +67,10 @@ def plot(ask: Callable[..., Plotted], output: Path | None = None, as_json: bool 
 
 @verb(
     calando.lint,
-    steps=Said(int | None, typer.Option(help="horizon in updates")),
-    epochs=Said(float | None, typer.Option(help="horizon in passes over the data, instead of --steps")),
+    steps=Given(int | None, typer.Option(help="horizon in updates")),
+    epochs=Given(float | None, typer.Option(help="horizon in passes over the data, instead of --steps")),
 )
-def lint(ask: Callable[..., tuple[Linted, ...]], strict: bool = False, as_json: bool = False) -> None:
+def lint(call: Callable[..., tuple[Linted, ...]], strict: bool = False, as_json: bool = False) -> None:
     """Report what is suspicious about schedules.
 
     Every finding has a name, the update it is about and a remedy. State the horizon: --steps, or --epochs with
@@ -83,7 +83,7 @@ def lint(ask: Callable[..., tuple[Linted, ...]], strict: bool = False, as_json: 
     calando lint mine.toml cosine --steps 10000
     calando lint "linear(1, 0.9)" --of momentum --steps 10000
     """
-    linted = ask()
+    linted = call()
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in linted]))
     else:

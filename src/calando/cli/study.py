@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import calando
-from calando.cli.options import Said, verb
+from calando.cli.options import Given, verb
 from calando.cli.output import answer_console
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ __all__ = ["print_study", "report", "serve", "show"]
 
 @verb(
     calando.show,
-    study=Said(Path, typer.Argument(metavar="STUDY", help="study folder, or one that holds several")),
+    study=Given(Path, typer.Argument(metavar="STUDY", help="study folder, or one that holds several")),
 )
-def show(ask: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool = False) -> None:
+def show(call: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool = False) -> None:
     """Show what a study has concluded so far.
 
     Of a folder that holds several studies, a line each.
     """
     with _without_sweeping():
-        shown = ask()
+        shown = call()
         if isinstance(shown, tuple):
             _print_listed(shown, as_json=as_json)
         else:
@@ -42,22 +42,22 @@ def show(ask: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool = 
 
 
 @verb(calando.write_report)
-def report(ask: Callable[..., Path]) -> None:
+def report(call: Callable[..., Path]) -> None:
     """Write a study's report.html and figures again.
 
     The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
     """
-    typer.echo(ask())
+    typer.echo(call())
 
 
-@verb(calando.serve, study=Said(Path, typer.Argument(metavar="STUDY", help="study folder")))
-def serve(ask: Callable[..., None]) -> None:
+@verb(calando.serve, study=Given(Path, typer.Argument(metavar="STUDY", help="study folder")))
+def serve(call: Callable[..., None]) -> None:
     """Serve a study's page while it runs.
 
     On this machine alone, and to whoever has the address that is printed, with its token. The page follows the study,
     and can ask it to stop.
     """
-    ask(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)"))
+    call(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)"))
 
 
 @contextmanager

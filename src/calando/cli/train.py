@@ -13,7 +13,7 @@ import typer
 
 import calando
 from calando.cli.find import RangeBar
-from calando.cli.options import Said, verb
+from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn
 
@@ -30,9 +30,9 @@ PLAIN_SECONDS = 10.0
 
 @verb(
     calando.train,
-    folder=Said(Path | None, typer.Option("--out", help="folder for the run; else calando-runs/STRATEGY-DIGEST")),
+    folder=Given(Path | None, typer.Option("--out", help="folder for the run; else calando-runs/STRATEGY-DIGEST")),
 )
-def train(ask: Callable[..., Trained], as_json: bool = False) -> None:
+def train(call: Callable[..., Trained], as_json: bool = False) -> None:
     """Train once, drawing rate and loss live.
 
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
@@ -45,7 +45,7 @@ def train(ask: Callable[..., Trained], as_json: bool = False) -> None:
     drawing = _Drawing(quiet=as_json)
     try:
         with others_on_stderr(), drawing:
-            trained = ask(listen=drawing)
+            trained = call(listen=drawing)
     except KeyboardInterrupt:
         if drawing.begun is None:
             raise

@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from calando.errors import UsageError, is_plain
+from calando.records.ranges import Worded, out_of_range
 
 if TYPE_CHECKING:
     from calando.schedules.span import Horizon
@@ -49,6 +50,7 @@ MOST_SEEDS, MOST_STEPS, MOST_RUNS = 1000, 10_000_000, 1_000_000
 LONGEST_NAME, LONGEST_TEXT = 200, 20_000
 LARGEST_SEED = 2**63 - 1
 MOST_BEYOND = 20
+MOST_THREADS = 1024
 
 
 def _plain(text: str) -> str:
@@ -103,12 +105,7 @@ class Spec(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            cause = first.get("ctx", {}).get("error")
-            if isinstance(cause, UsageError):
-                raise cause from error
-            name = ".".join(str(part) for part in first["loc"])
-            raise UsageError(f"{name}: {first['msg'].lower()}, got {first['input']!r}") from error
+            raise out_of_range(type(self), error) from error
 
     def canonical(self) -> str:
         """The JSON that the digest is of."""
@@ -128,7 +125,7 @@ class Lane(Spec):
 
     device: Plain = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     channels_last: bool = True
     deterministic: bool = True
 
@@ -166,7 +163,9 @@ class WorkloadSpec(Spec):
     accumulate: PositiveInt = 1
     augment: Plain = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    clip_norm: (
+        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy="; leave it out to clip nothing")] | None
+    ) = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     train_limit: PositiveInt | None = None
     name: str = ""
@@ -191,7 +190,9 @@ class WorkloadSpec(Spec):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.batch_size % self.accumulate:
-            raise UsageError(f"accumulate={self.accumulate} must divide batch_size={self.batch_size}")
+            raise UsageError(
+                f"accumulate must divide the batch size, got {self.accumulate} for a batch size of {self.batch_size}"
+            )
         return self
 
 
@@ -368,14 +369,14 @@ class StudySpec(Spec):
     workload: WorkloadSpec
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[Name, tuple[float, ...]]
-    beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND)] | None = BEYOND
+    beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark="rates that a grid may go on by")] | None = BEYOND
     find: bool = False
     centres: dict[Name, Centre] = {}
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
-    target: Annotated[float, Field(gt=0, le=1)] | None = None
+    target: Annotated[float, Field(gt=0, le=1), Worded(what="a validation score")] | None = None
     lane: Lane = Lane()
 
     @model_validator(mode="after")

@@ -18,14 +18,15 @@ from calando.errors import UsageError, quote
 from calando.methods import find_method
 from calando.methods.installed import check_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
-from calando.records.spec import BEYOND, LARGEST_SEED, MOST_BEYOND, MOST_SEEDS
+from calando.records.ranges import check
+from calando.records.spec import BEYOND, LARGEST_SEED
 from calando.schedules import Span
 from calando.schedules.span import Horizon
 from calando.sizes import check_products
 from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
 from calando.study.lengths import at_lengths, cadence
-from calando.study.limits import GIVEN, MOST_THREADS, Budget, Machine
+from calando.study.limits import GIVEN, Budget, Machine
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.order import steps_per_epoch
 from calando.tasks.registry import load
@@ -131,13 +132,9 @@ def build_study(
     """
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
-    for name, value, most in (("seeds", seeds, MOST_SEEDS), ("rates", rates, MOST_RATES)):
-        if not isinstance(value, Real) or isinstance(value, bool) or not 1 <= value <= most:
-            raise UsageError(f"{name} must be from 1 to {most}, got {quote(value)}")
-    if not 0 <= beyond <= MOST_BEYOND:
-        raise UsageError(f"beyond must be from 0 to {MOST_BEYOND} (rates that a grid may go on by), got {beyond}")
-    if target is not None and not 0 < target <= 1:
-        raise UsageError(f"target must be a validation score in (0, 1], got {target}")
+    check(StudySpec, seeds=seeds, beyond=beyond, target=target)
+    if not 1 <= rates <= MOST_RATES:
+        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {rates}")
     if span is not None and not 1 < span < 1e12:
         raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
     grids = {}
@@ -191,6 +188,7 @@ def build_run(
     if lr == "find" and (read.lr is not None or find_method(read.method).rate_free):
         raise UsageError(f"there is no rate to find: {_why_none([read])}")
     settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
+    # A spec allows one more, since `records.family` knows runs that differ in their seed by the text of the next one.
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
     spec, loaded, _ = read_workload(workload, data_dir=data_dir)
@@ -242,8 +240,7 @@ def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_e
 
 
 def _lane(machine: Machine, workload: Workload) -> Lane:
-    if not 1 <= machine.threads <= MOST_THREADS:
-        raise UsageError(f"threads must be from 1 to {MOST_THREADS}, got {machine.threads}")
+    check(Lane, threads=machine.threads)
     return choose_lane(
         device=machine.device,
         precision=machine.precision,

@@ -16,9 +16,9 @@ from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
 from calando.tasks.registry import default_epochs
 
-__all__ = ["GIVEN", "KEEP", "MOST_THREADS", "Budget", "Length", "Machine", "read_size"]
+__all__ = ["GIVEN", "KEEP", "Budget", "Length", "Machine", "read_size"]
 
-MOST_WORKERS, MOST_THREADS = 1024, 1024
+MOST_WORKERS = 1024
 Number = TypeVar("Number", int, float)
 # How a spec names the user's own object, and the length of its runs where nothing is said.
 GIVEN, GIVEN_EPOCHS = "python:", 10

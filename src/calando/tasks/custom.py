@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from calando.errors import DataError, DataWarning, UsageError, is_plain, quote
+from calando.records import WorkloadSpec
+from calando.records.ranges import check
 from calando.tasks.assemble import assemble
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import as_images, as_labels, reading
 from calando.tasks.data.axes import Channels, check_channels
 from calando.tasks.data.dataset import DatasetSource, MapDataset
 from calando.tasks.data.source import Source, TensorSource
-from calando.tasks.options import check_options
 from calando.tasks.workload import CrossEntropy, Loss, Workload
 
 __all__ = ["Samples", "workload"]
@@ -85,7 +86,8 @@ def workload(
         DataWarning: two looks at one sample of a part that is evaluated differ: its transforms are random. Or PIL
             images of a Dataset are to be turned by their EXIF, which is its transform's to do.
     """
-    check_options(
+    check(
+        WorkloadSpec,
         batch_size=batch_size,
         label_smoothing=label_smoothing,
         validation_fraction=validation_fraction,

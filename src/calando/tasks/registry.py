@@ -25,7 +25,6 @@ from calando.tasks.catalog import (
     is_standard,
     no_reader,
 )
-from calando.tasks.options import check_options
 from calando.tasks.user_code import call_user, import_callable
 
 if TYPE_CHECKING:
@@ -81,26 +80,15 @@ def resolve(
         own = _call(data)
         name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), _smoothing(own)
-    batch_size = entry.batch_size if batch_size is None else batch_size
-    label_smoothing = smoothing if label_smoothing is None else label_smoothing
-    validation_fraction = entry.validation_fraction if validation_fraction is None else validation_fraction
-    check_options(
-        batch_size=batch_size,
-        accumulate=accumulate,
-        label_smoothing=label_smoothing,
-        clip_norm=clip_norm,
-        validation_fraction=validation_fraction,
-        train_limit=train_limit,
-    )
     return WorkloadSpec(
         data=data,
         model=entry.model if model is None or model == entry.model else check_network(model),
-        batch_size=batch_size,
+        batch_size=entry.batch_size if batch_size is None else batch_size,
         accumulate=accumulate,
         augment=str(parse_augment(entry.augment if augment is None else augment)),
-        label_smoothing=label_smoothing,
+        label_smoothing=smoothing if label_smoothing is None else label_smoothing,
         clip_norm=clip_norm,
-        validation_fraction=validation_fraction,
+        validation_fraction=entry.validation_fraction if validation_fraction is None else validation_fraction,
         train_limit=train_limit,
         name=name,
     )

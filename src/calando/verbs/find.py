@@ -40,7 +40,7 @@ def find(
 ) -> Found:
     """Find a learning rate for a task, or say why there is none; for a network of your own see `calando.find_lr`.
 
-    The rate rises from update to update until the loss is lost, a few times over; nothing else is trained. Schedules
+    The rate rises from update to update until the loss diverges, a few times over; nothing else is trained. Schedules
     and the strategy's own rate do not matter.
 
     Args:
@@ -51,7 +51,7 @@ def find(
         repeats: sweeps from the same weights over different batches.
         steps: updates of a sweep.
         low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
-        hold: updates at the rate found, to see the network live there; None: as many as `steps`; 0: none.
+        hold: updates at the rate found, to see whether the network trains there; None: as many as `steps`; 0: none.
         seed: of initial weights, data order and augmentation.
         data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
         threads: None: one a core.

@@ -1,0 +1,114 @@
+"""What a number of a spec may be: stated once, with its field; checked before the work that a spec takes to build.
+
+seeds: Annotated[int, Field(ge=1, le=1000)]     check(StudySpec, seeds=0)
+-> UsageError: seeds must be from 1 to 1000, got 0
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, final, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import TypeAdapter, ValidationError
+
+from calando.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Worded", "check", "out_of_range"]
+
+OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
+
+
+@final
+@dataclass(frozen=True)
+class Worded:
+    """What a message says of a field's range, in the annotation of the field.
+
+    Args:
+        what: what the number is, before the range.
+        remark: after the range, in brackets.
+        remedy: at the end.
+    """
+
+    what: str = ""
+    remark: str = ""
+    remedy: str = ""
+
+
+def check(spec: type[BaseModel], **values: object) -> None:
+    """Nothing, if each value is what the field of that name may be.
+
+    Raises:
+        UsageError: names the first that is not.
+
+    >>> from calando.records import StudySpec, WorkloadSpec
+    >>> check(StudySpec, seeds=5, target=None)
+    >>> check(WorkloadSpec, batch_size=64, label_smoothing=1.0)
+    Traceback (most recent call last):
+    ...
+    calando.errors.UsageError: label smoothing must be in [0, 1), got 1.0
+    """
+    for name, value in values.items():
+        try:
+            _adapter(spec, name).validate_python(value)
+        except ValidationError as error:
+            raise out_of_range(spec, error, name=name) from None
+
+
+def out_of_range(spec: type[BaseModel], error: ValidationError, *, name: str = "") -> UsageError:
+    """The first thing that a spec's validation found wrong, in one line.
+
+    Args:
+        name: of the field, where the field alone was validated.
+    """
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        return cause
+    place = [name] if name else [str(part) for part in first["loc"]]
+    if first["type"] in OUT_OF_RANGE and len(place) == 1:
+        worded, text = _range(spec, place[0])
+        words = [place[0].replace("_", " "), "must be", worded.what, text, worded.remark and f"({worded.remark})"]
+        return UsageError(f"{' '.join(filter(None, words))}, got {first['input']}{worded.remedy}")
+    return UsageError(f"{'.'.join(place)}: {first['msg'].lower()}, got {first['input']!r}")
+
+
+@cache
+def _adapter(spec: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    field = spec.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind)
+
+
+def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
+    """What a field's annotation says of it, also where None is allowed too."""
+    field = spec.model_fields[name]
+    parts = [*field.metadata]
+    kinds = [field.annotation, *get_args(field.annotation)]
+    for kind in get_args(field.annotation):
+        for part in getattr(kind, "__metadata__", ()):
+            parts += getattr(part, "metadata", [part])
+        kinds += get_args(kind)
+    low, high, open_low, open_high = -math.inf, math.inf, False, False
+    for part in parts:
+        match part:
+            case Ge():
+                low = part.ge  # type: ignore[assignment]
+            case Gt():
+                low, open_low = part.gt, True  # type: ignore[assignment]
+            case Le():
+                high = part.le  # type: ignore[assignment]
+            case Lt():
+                high, open_high = part.lt, True  # type: ignore[assignment]
+    worded = next((part for part in parts if isinstance(part, Worded)), Worded())
+    if int in kinds:
+        least = low + open_low
+        return worded, f"at least {least}" if high == math.inf else f"from {least} to {high}"
+    if high == math.inf:
+        return worded, "a positive number" if open_low and low == 0 else f"at least {low:g}"
+    return worded, f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
