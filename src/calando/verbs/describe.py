@@ -35,7 +35,7 @@ def list_strategies(name: str | None = None) -> dict[str, Any]:
         UnknownName: neither a strategy nor a method of that name.
 
     >>> list_strategies("lion")["method"]["memory"]
-    2.0
+    1
     """
     from calando.methods import METHODS
     from calando.strategy import PRESETS, read_strategy
