@@ -24,6 +24,7 @@ def test_everything_is_listed_and_the_same_in_json(calando):
     assert set(listed["controllers"]) == set(CONTROLLERS)
     assert set(listed["averages"]) == set(KNOWN_AVERAGES)
     assert any(entry["default"] for entry in listed["strategies"])
+    assert all(entry["method"] == read_strategy(entry["name"]).method for entry in listed["strategies"])
     for name in [*PRESETS, *METHODS, *CONTROLLERS, *KNOWN_AVERAGES]:
         assert re.search(rf"^ *{re.escape(name)}( \*)? ", text, re.MULTILINE), name
 
