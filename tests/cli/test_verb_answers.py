@@ -157,3 +157,31 @@ def test_an_option_of_named_workloads_is_refused_with_an_object(tmp_path):
             package.find(mine, **{name: value})
     trained = package.train(mine, "sgd(lr=0.1)", steps=2, threads=1, folder=tmp_path)
     assert trained.record.spec.workload.title == "mine"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (lambda: package.compare("digits", ["fixed", "cosine"]), r"a strategy is a text .*, got \['fixed', 'cosine'\]"),
+        (lambda: package.train("digits", 3), "a strategy is a text or a StrategySpec, got 3"),
+        (lambda: package.find("digits", strategy=3), "a strategy is a text or a StrategySpec, got 3"),
+        (lambda: package.train(3, "fixed"), r"workload must be a name or calando.workload\(…\), got 3"),
+        (lambda: package.compare("digits", "fixed", rates=2.5), "rates must be from 1 to 100, got 2.5"),
+        (lambda: package.compare("digits", "fixed", seeds=0), "seeds must be from 1 to 1000, got 0"),
+        (lambda: package.compare("digits", "fixed", lr="0.1"), 'lr must be a positive finite number or "find", got'),
+        (lambda: package.train("digits", "fixed", epochs=(1, 2)), "a single run has one length, got 2"),
+        (lambda: package.train("digits", "fixed", threads=1.5), "threads: .*integer.*, got 1.5"),
+        (lambda: package.plot("cosine", steps=2.5), "steps must be from 1 to .*, got 2.5"),
+        (lambda: package.lint("cosine", steps="9"), "steps must be from 1 to .*, got 9"),
+        (lambda: package.plot(package.parse("cosine(1, 0)")), r"a schedule is given as text, .* got cosine\(1, 0\)"),
+        (lambda: package.show("nowhere"), "nowhere"),
+        (lambda: package.write_report("nowhere"), "nowhere"),
+        (lambda: package.list_strategies("lino"), "unknown strategy or method 'lino'; did you mean 'lion'"),
+    ],
+)
+def test_what_python_alone_can_get_wrong_is_one_line_too(asked, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message) as error:
+        asked()
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())

@@ -71,6 +71,9 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
     """
     if lr is not None and (not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr < float("inf")):
         raise UsageError(f'lr must be a positive finite number or "find", got {quote(lr)}')
+    for strategy in strategies:
+        if not isinstance(strategy, str | StrategySpec):
+            raise UsageError(f"a strategy is a text or a StrategySpec, got {quote(strategy)}; give each by itself")
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
@@ -133,7 +136,7 @@ def build_study(
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
     check(StudySpec, seeds=seeds, beyond=beyond, target=target)
-    if not 1 <= rates <= MOST_RATES:
+    if not isinstance(rates, int) or not 1 <= rates <= MOST_RATES:
         raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {rates}")
     if span is not None and not 1 < span < 1e12:
         raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")

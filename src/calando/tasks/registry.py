@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calando.errors import DataWarning, UsageError
+from calando.errors import DataWarning, UsageError, quote
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import (
@@ -121,6 +121,12 @@ def task_of(
             accumulate=accumulate,
             train_limit=train_limit,
         )
+    # Only here: importing it imports torch, which a name does not need.
+    from calando.tasks.workload import Workload
+
+    if not isinstance(workload, Workload | WorkloadSpec):
+        raise UsageError(f"workload must be a name or calando.workload(…), got {quote(workload)}")
+    called = workload.title if isinstance(workload, WorkloadSpec) else workload.name
     options = {
         "model": model,
         "batch_size": batch_size,
@@ -132,7 +138,7 @@ def task_of(
     }
     if given := [name for name, value in options.items() if value is not None]:
         raise UsageError(
-            f"{given[0]} is an option of named workloads; {workload.name!r} is an object, which has settled it: leave "
+            f"{given[0]} is an option of named workloads; {called!r} is an object, which has settled it: leave "
             f"{given[0]} out, or change the object"
         )
     return workload

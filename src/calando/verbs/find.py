@@ -89,13 +89,12 @@ def find(
     )
     import_torch()
     from calando.range_test import Asked, find_for_run
-    from calando.strategy import read_strategy
-    from calando.study.build_spec import build_run
+    from calando.study.build_spec import build_run, read_strategies
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
 
     asked = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
-    read = read_strategy(strategy) if isinstance(strategy, str) else strategy
+    (read,) = read_strategies([strategy], lr=None)
     run, loaded = build_run(
         task,
         read.without_horizon(),

@@ -6,9 +6,10 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, final
 
-from calando.errors import UnknownName, UsageError
+from calando.errors import UnknownName, UsageError, quote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +108,7 @@ def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None)
     >>> curve.round(3).tolist()
     [1.0, 0.854, 0.5, 0.146]
     """
-    if not 1 <= steps <= MOST_STEPS:
+    if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
     curves: dict[str, dict[str, np.ndarray]] = {}
     notes: list[str] = []
@@ -161,6 +162,11 @@ def horizon_of(text: str, steps: int, *, steps_per_epoch: int | None) -> int:
 def _some(schedules: tuple[str, ...]) -> tuple[str, ...]:
     if not schedules:
         raise UsageError("give at least one schedule, such as cosine")
+    for one in schedules:
+        if not isinstance(one, str):
+            raise UsageError(
+                f"a schedule is given as text, such as 'cosine(1, 0)', got {quote(one)}; str(it) is its text"
+            )
     return schedules
 
 
@@ -169,7 +175,7 @@ def _horizon(steps: int | None, epochs: float | None, steps_per_epoch: int | Non
     if steps is not None and epochs is not None:
         raise UsageError("give --steps or --epochs, not both")
     if steps is not None:
-        if not 1 <= steps <= MOST_STEPS:
+        if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
             raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
         return steps
     if epochs is None:
