@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import calando
-from calando.cli.main import app
+from calando.cli.app import app
 from calando.cli.options import OPTIONS
 
 # Command -> function, and the functions' parameters that the command line gives in its own way.
