@@ -170,7 +170,7 @@ def test_an_option_of_named_workloads_is_refused_with_an_object(tmp_path):
         (lambda: package.compare("digits", "fixed", seeds=0), "seeds must be from 1 to 1000, got 0"),
         (lambda: package.compare("digits", "fixed", lr="0.1"), 'lr must be a positive finite number or "find", got'),
         (lambda: package.train("digits", "fixed", epochs=(1, 2)), "a single run has one length, got 2"),
-        (lambda: package.train("digits", "fixed", threads=1.5), "threads: .*integer.*, got 1.5"),
+        (lambda: package.train("digits", "fixed", threads=1.5), "threads must be a whole number, got 1.5"),
         (lambda: package.plot("cosine", steps=2.5), "steps must be from 1 to .*, got 2.5"),
         (lambda: package.lint("cosine", steps="9"), "steps must be from 1 to .*, got 9"),
         (lambda: package.plot(package.parse("cosine(1, 0)")), r"a schedule is given as text, .* got cosine\(1, 0\)"),

@@ -69,7 +69,8 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
         _present(found)
     if output is not None:
         # After the answer, which stands whatever becomes of the picture.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         path = calando.draw(found, output)
         if not as_json:
             typer.echo(path)

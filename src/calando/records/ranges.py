@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, final, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from calando.errors import UsageError
+from calando.errors import UsageError, quote
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -55,7 +56,7 @@ def check(spec: type[BaseModel], **values: object) -> None:
     """
     for name, value in values.items():
         try:
-            _adapter(spec, name).validate_python(value)
+            _adapter(spec, name).validate_python(_plain(value), strict=True)
         except ValidationError as error:
             raise out_of_range(spec, error, name=name) from None
 
@@ -71,10 +72,13 @@ def out_of_range(spec: type[BaseModel], error: ValidationError, *, name: str = "
     if isinstance(cause, UsageError):
         return cause
     place = [name] if name else [str(part) for part in first["loc"]]
+    if name and first["type"] not in OUT_OF_RANGE:
+        kind = "a whole number" if int in _kinds(spec, name) else "a number"
+        return UsageError(f"{name.replace('_', ' ')} must be {kind}, got {quote(first['input'])}")
     if first["type"] in OUT_OF_RANGE and len(place) == 1:
         worded, text = _range(spec, place[0])
         words = [place[0].replace("_", " "), "must be", worded.what, text, worded.remark and f"({worded.remark})"]
-        return UsageError(f"{' '.join(filter(None, words))}, got {first['input']}{worded.remedy}")
+        return UsageError(f"{' '.join(filter(None, words))}, got {quote(first['input'])}{worded.remedy}")
     return UsageError(f"{'.'.join(place)}: {first['msg'].lower()}, got {first['input']!r}")
 
 
@@ -85,15 +89,26 @@ def _adapter(spec: type[BaseModel], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def _plain(value: object) -> object:
+    """A number of NumPy's, say, as Python's; anything else, True among it, as it is."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+
+
+def _kinds(spec: type[BaseModel], name: str) -> list[Any]:
+    """What a field's annotation is made of."""
+    annotation = spec.model_fields[name].annotation
+    return [annotation, *get_args(annotation), *(part for one in get_args(annotation) for part in get_args(one))]
+
+
 def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
     """What a field's annotation says of it, also where None is allowed too."""
     field = spec.model_fields[name]
     parts = [*field.metadata]
-    kinds = [field.annotation, *get_args(field.annotation)]
     for kind in get_args(field.annotation):
         for part in getattr(kind, "__metadata__", ()):
             parts += getattr(part, "metadata", [part])
-        kinds += get_args(kind)
     low, high, open_low, open_high = -math.inf, math.inf, False, False
     for part in parts:
         match part:
@@ -106,7 +121,7 @@ def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
             case Lt():
                 high, open_high = part.lt, True  # type: ignore[assignment]
     worded = next((part for part in parts if isinstance(part, Worded)), Worded())
-    if int in kinds:
+    if int in _kinds(spec, name):
         least = low + open_low
         return worded, f"at least {least}" if high == math.inf else f"from {least} to {high}"
     if high == math.inf:

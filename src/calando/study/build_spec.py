@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
@@ -136,8 +136,8 @@ def build_study(
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
     check(StudySpec, seeds=seeds, beyond=beyond, target=target)
-    if not isinstance(rates, int) or not 1 <= rates <= MOST_RATES:
-        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {rates}")
+    if not isinstance(rates, Integral) or isinstance(rates, bool) or not 1 <= rates <= MOST_RATES:
+        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {quote(rates)}")
     if span is not None and not 1 < span < 1e12:
         raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
     grids = {}

@@ -11,9 +11,10 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calando.errors import DataWarning, UsageError, quote
+from calando.records.ranges import check
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import (
@@ -80,17 +81,21 @@ def resolve(
         own = _call(data)
         name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), _smoothing(own)
+    numbers: dict[str, Any] = {
+        "batch_size": entry.batch_size if batch_size is None else batch_size,
+        "accumulate": accumulate,
+        "label_smoothing": smoothing if label_smoothing is None else label_smoothing,
+        "clip_norm": clip_norm,
+        "validation_fraction": entry.validation_fraction if validation_fraction is None else validation_fraction,
+        "train_limit": train_limit,
+    }
+    check(WorkloadSpec, **numbers)
     return WorkloadSpec(
         data=data,
         model=entry.model if model is None or model == entry.model else check_network(model),
-        batch_size=entry.batch_size if batch_size is None else batch_size,
-        accumulate=accumulate,
         augment=str(parse_augment(entry.augment if augment is None else augment)),
-        label_smoothing=smoothing if label_smoothing is None else label_smoothing,
-        clip_norm=clip_norm,
-        validation_fraction=entry.validation_fraction if validation_fraction is None else validation_fraction,
-        train_limit=train_limit,
         name=name,
+        **numbers,
     )
 
 
