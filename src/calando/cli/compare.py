@@ -112,8 +112,12 @@ def compare(
         path = calando.write_report(answer.folder)
     except (NotDrawn, MemoryError) as error:
         again = f"`calando report {answer.folder}` tries again"
-        print(f"calando: no report was written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
-        return
+        page = error.page if isinstance(error, NotDrawn) else None
+        lacking = "no report was" if page is None else "PNG and SVG were not"
+        print(f"calando: {lacking} written ({str(error) or 'out of memory'}); {again}", file=sys.stderr)
+        if page is None:
+            return
+        path = page
     if not as_json:
         typer.echo(f"report: {path}")
 

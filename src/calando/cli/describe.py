@@ -46,6 +46,11 @@ def strategies(call: Callable[..., dict[str, Any]], as_json: bool = False) -> No
     calando strategies lion
     """
     found = call()
+    if "families" in found:
+        from calando.methods import METHODS
+
+        for problem in METHODS.load_installed().values():
+            typer.echo(problem, err=True)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     elif "families" in found:
@@ -87,8 +92,11 @@ def schedules(call: Callable[..., tuple[Description, ...]], as_json: bool = Fals
 
     for family in FAMILIES:
         chosen = [entry for entry in entries if entry.family == family.title]
-        details = [(entry.name, entry.summary, f"{entry.signature}\n= {entry.formula}") for entry in chosen]
-        _print_listing(family.title, details)
+        details = [
+            (entry.name, entry.summary, "\n= ".join(filter(None, (entry.signature, entry.formula)))) for entry in chosen
+        ]
+        if details:
+            _print_listing(family.title, details)
     typer.echo(
         "a >> b: a, then b. a * b, a + b: side by side. Spans: '5%' of the run, '2 epochs', '500 steps' or 500.\n"
         "Draw one: calando plot \"linear(0.01, 1, over='5%') >> cosine(1, 0)\""
@@ -177,8 +185,12 @@ def _print_one(found: Mapping[str, Any]) -> None:
 
 def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
     """How it is trained with in a loop of one's own."""
-    if any(text.startswith("edge(") for text in strategy.controllers):
-        return "edge measures in calando's own loop only: calando train and compare"
+    from calando.schedules import Horizon
+    from calando.strategy.controllers_text import called, controller_of
+
+    for text in strategy.controllers:
+        if controller_of(text, Horizon(10**9, steps_per_epoch=10**3)).wants(0).curvature:
+            return f"{called(text)} measures in calando's own loop only: calando train and compare"
     rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
     epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
     return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'

@@ -45,7 +45,8 @@ def show(call: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool =
 def report(call: Callable[..., Path]) -> None:
     """Write a study's report.html and figures again.
 
-    The figures are written as PNG and SVG too. Nothing is trained, and torch is not needed.
+    The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained, and torch is
+    not needed.
     """
     typer.echo(call())
 

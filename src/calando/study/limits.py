@@ -48,8 +48,7 @@ class Machine:
     @classmethod
     def whole(cls, *, device: str, precision: str, threads: int | None) -> Machine:
         """For a single run: all of the machine's cores, unless `threads` says how many."""
-        cores = len(os.sched_getaffinity(0))
-        return cls(device=device, precision=precision, threads=cores if threads is None else threads)
+        return cls(device=device, precision=precision, threads=count_processors() if threads is None else threads)
 
     def count_workers(self, device: str) -> int:
         """How many worker processes to start.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,7 @@ def list_strategies(name: str | None = None) -> dict[str, Any]:
     from calando.strategy.presets import FAMILIES
 
     if name is None:
+        METHODS.load_installed()
         return {
             "families": {**FAMILIES},
             "strategies": [_preset_facts(preset) for preset in PRESETS.values()],
@@ -117,12 +117,14 @@ def _part_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """Controllers and averages: name -> what it does, and its options with their defaults."""
     from calando.strategy import controllers_text as parts
 
-    controllers = {name: (inspect.getdoc(make), options) for name, (make, options) in parts.CONTROLLERS.items()}
+    broken = parts.CONTROLLERS.load_installed()
+    controllers = {name: (entry.summary, entry.options) for name, entry in parts.CONTROLLERS.items()}
+    controllers |= {name: (problem, {}) for name, problem in broken.items()}
     averages = {name: (AVERAGES[name], options) for name, options in parts.AVERAGES.items()}
     return {
         kind: {
-            name: {"summary": (doc or "").partition("\n")[0], "options": {k: v.default for k, v in options.items()}}
-            for name, (doc, options) in entries.items()
+            name: {"summary": summary, "options": {k: parts.default_of(v) for k, v in options.items()}}
+            for name, (summary, options) in entries.items()
         }
         for kind, entries in (("controllers", controllers), ("averages", averages))
     }

@@ -66,7 +66,7 @@ def lint(
     >>> print(checked.findings[0])
     warning: ends-early at step 5: the rate is zero for the last 995 of 1000 updates, which change nothing; ...
     """
-    from calando.schedules.lint import lint_schedule
+    from calando.schedules import lint_schedule
 
     horizon = _horizon(steps, epochs, steps_per_epoch)
     linted = []
@@ -203,8 +203,8 @@ def _sampled(
     text: str, schedule: Schedule, steps: int, steps_per_epoch: int | None, *, of: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Label -> values, a label for each group; and what is suspicious about them."""
-    from calando.schedules.lint import lint_schedule
-    from calando.schedules.lint.groups import by_group
+    from calando.schedules import lint_schedule
+    from calando.schedules.linting import by_group
 
     curves = {
         text if group is None else f"{text} [{group}]": one.bind(steps, steps_per_epoch=steps_per_epoch)

@@ -80,7 +80,8 @@ def _read(folder: Path) -> StudySummary:
 def write_report(study: Path | str) -> Path:
     """Write a study's report.html and figures, again or for the first time, and return the page's path.
 
-    The figures are written as PNG and SVG too. Nothing is trained; what a study has not concluded yet is named.
+    The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained; what a study
+    has not concluded yet is named.
 
     Args:
         study: its folder.
@@ -94,12 +95,16 @@ def write_report(study: Path | str) -> Path:
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
+    from calando.report.renderer import NEEDED, is_installed
 
     folder = Path(study)
     with Store.open(folder, read_only=True) as store:
         runs, tests = store.runs(), store.tests()
         summary = summarize(store.study, runs, tests)
-        return report.write_page(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+        page = report.write_page(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+    if not is_installed():
+        print(f"calando: {NEEDED}", file=sys.stderr)
+    return page
 
 
 def serve(
