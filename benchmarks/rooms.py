@@ -2,7 +2,7 @@
 
     python benchmarks/rooms.py [SRC]
 
-Code lines are those that hold a token other than a comment or a docstring; imports' are of import statements and `__all__`.
+Code lines hold a token other than a comment or a docstring; imports are import statements and `__all__`.
 """
 
 from __future__ import annotations
