@@ -250,8 +250,6 @@ class Session:
             clip: limits the gradients, those of a second pass too.
             scaler: of half precision; may skip the step.
         """
-        if any(want.dead for want in self.wants):
-            self.dead = self._dead_share()
         self.note_gradient()
         clip()
 
@@ -275,10 +273,12 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
 
     def note_gradient(self) -> None:
-        """The gradient is there and the step is not made: take down what slope and curvature are measured from.
+        """The gradient is there, the step not yet made: note what is dead, and what slope and curvature are measured from.
 
-        They are of the loss itself, so call it before gradients are clipped.
+        Slope and curvature are of the loss itself, so call it before gradients are clipped.
         """
+        if any(want.dead for want in self.wants):
+            self.dead = self._dead_share()
         parameters = self._parameters() if self.measures else []
         self._noted = [(p, p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
 
