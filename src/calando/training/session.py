@@ -273,7 +273,7 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
 
     def note_gradient(self) -> None:
-        """The gradient is there, the step not yet made: note what is dead, and what slope and curvature are measured from.
+        """The gradient is there, the step not yet made: note what is dead, and what slope and curvature need.
 
         Slope and curvature are of the loss itself, so call it before gradients are clipped.
         """
