@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from calando.analysis import final_runs, settle_rate
+from calando.analysis import planned_runs
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 
@@ -70,9 +70,8 @@ def play(study: StudySpec, judge: Judge) -> Iterator[dict[str, RunRecord]]:
     runs: dict[str, RunRecord] = {}
     while True:
         yield dict(runs)
-        asked = [
-            run for s in study.strategies for run in settle_rate(study, s, runs).pending + final_runs(study, s, runs)
-        ]
+        plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
+        asked = [run for one in plans for run in one.choice.pending + one.final_runs]
         missing = [run for run in asked if run.digest() not in runs]
         if not missing:
             return
@@ -81,7 +80,7 @@ def play(study: StudySpec, judge: Judge) -> Iterator[dict[str, RunRecord]]:
 
 def look(study: StudySpec, runs: Mapping[str, RunRecord], score: Callable[[RunSpec], float]) -> dict[str, TestScore]:
     """Test scores of all final runs that did not diverge."""
-    finals = [run for strategy in study.strategies for run in final_runs(study, strategy, runs)]
+    finals = [run for strategy in study.strategies for run in planned_runs(study, strategy, runs).final_runs]
     return {
         run.digest(): TestScore(score=score(run), loss=0.1, n=1000)
         for run in finals

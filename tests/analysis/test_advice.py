@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from calando.analysis import Advice, Comparison, RateBand, StrategyResult
+from calando.analysis import Advice, Comparison, PlannedRuns, RateBand, RateChoice, StrategyResult
 from calando.analysis.advice import Price, advise, price_of
 
 NAN = float("nan")
+GIVEN = PlannedRuns(RateChoice(trials=(), digests=(), pending=(), lr=0.1))
 
 
 def a_result(name, *, decades=1.0):
@@ -17,7 +18,7 @@ def a_result(name, *, decades=1.0):
     return StrategyResult(
         name=name, text=f"sgd({name})", lr=0.1, chosen=True, trials=(), note="", validation=None,
         validation_chose=False, test=None, steps_to_target=(), diverged=0, died=0, steps_trials=0, steps_final=0,
-        seconds=0.0, seeds_done=3, band=band,
+        seconds=0.0, seeds_done=3, planned=GIVEN, band=band,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import final_runs, rates_that_may_come, settle_rate
+from calando.analysis import planned_runs, rates_that_may_come, settle_rate
 
 
 def settle(fake, scores, *, losses=None, grid=(0.01, 0.1, 1.0), **options):
@@ -164,10 +164,10 @@ def test_the_best_of_all_wins_and_is_inside_or_said_not_to_be(fake, grid, qualit
 def test_final_runs_start_with_the_winning_trial(fake):
     study = fake.study(fake.strategy("a"), fake.strategy("b", lr=0.5), seeds=3)
     chosen, given_ = study.strategies
-    assert final_runs(study, chosen, {}) == ()
-    assert [run.seed for run in final_runs(study, given_, {})] == [0, 1, 2]
+    assert planned_runs(study, chosen, {}).final_runs == ()
+    assert [run.seed for run in planned_runs(study, given_, {}).final_runs] == [0, 1, 2]
     *_, runs = fake.play(study, lambda run: 0.9 if run.lr == 0.1 else 0.5)
-    finals = final_runs(study, chosen, runs)
+    finals = planned_runs(study, chosen, runs).final_runs
     assert [(run.lr, run.seed) for run in finals] == [(0.1, 0), (0.1, 1), (0.1, 2)]
     assert finals[0] in settle_rate(study, chosen, runs).trials
     assert len(runs) == 3 + 2 + 3

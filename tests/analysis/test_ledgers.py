@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import asked, final_runs, settle_rate, summarize, to_json
+from calando.analysis import planned_runs, settle_rate, summarize, to_json
 from calando.records import Centre, RunSpec
 from calando.records.family import RunFamily
 
@@ -61,14 +61,14 @@ def test_a_range_test_is_in_both_ledgers_once(fake):
     assert summary.updates_spent == 64 + 50 * len(runs)
 
 
-def test_what_is_asked_is_what_the_plan_asks(fake, study):
+def test_planned_runs_are_those_that_are_trained(fake, study):
     """The digests that are looked up are those of the runs that are trained."""
     for runs in fake.play(study, lambda run: 0.9 - 0.001 * abs(run.lr - 0.1)):
         for strategy in study.strategies:
-            found = asked.asked_for(study, strategy, runs)
+            found = planned_runs(study, strategy, runs)
             assert found.choice == settle_rate(study, strategy, runs)
             assert list(found.trials) == [run.digest() for run in found.choice.trials]
-            assert list(found.finals) == [run.digest() for run in final_runs(study, strategy, runs)]
+            assert list(found.finals) == [run.digest() for run in found.final_runs]
             assert set(found.digests) == {*found.trials, *found.finals}
             assert len(found.digests) == len(set(found.digests))
 
@@ -77,7 +77,8 @@ def test_final_runs_are_those_of_the_study(fake, study):
     runs, _ = played(fake, study)
     for strategy in study.strategies:
         at = strategy.at_rate(settle_rate(study, strategy, runs).lr)
-        assert final_runs(study, strategy, runs) == tuple(study.run(at, seed=seed) for seed in range(study.seeds))
+        asked = planned_runs(study, strategy, runs)
+        assert asked.final_runs == tuple(study.run(at, seed=seed) for seed in range(study.seeds))
 
 
 def test_more_seeds_need_no_more_specs_spelt_out(fake, monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from calando.analysis import final_runs, summarize
+from calando.analysis import planned_runs, summarize
 from calando.analysis.target import steps_to_target
 from calando.records.record import Evaluation
 from calando.records.rows import RunReader, run_row
@@ -24,7 +24,7 @@ def answered(fake, judge, *, chance, test_loss=lambda run: 0.1, seeds=3):
     tests = {
         run.digest(): replace(tests[run.digest()], loss=test_loss(run))
         for strategy in study.strategies
-        for run in final_runs(study, strategy, runs)
+        for run in planned_runs(study, strategy, runs).final_runs
         if run.digest() in tests
     }
     return summarize(study, runs, tests), runs, tests

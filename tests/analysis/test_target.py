@@ -4,8 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import has_fixed_rate, steps_to_target, target_of
+from calando.analysis import has_fixed_rate, planned_runs, steps_to_target, target_of
 from calando.records.spec import StrategySpec
+
+
+def target(study, runs):
+    return target_of(study, [planned_runs(study, strategy, runs) for strategy in study.strategies], runs)
 
 
 @given(target=st.floats(0.01, 1), score=st.floats(0.01, 1))
@@ -45,7 +49,7 @@ def test_another_hyper_parameters_schedule_leaves_the_rate_fixed():
 
 
 def test_a_given_target_is_taken_at_once(fake):
-    assert target_of(fake.study(fake.strategy("a", lr=0.1), target=0.7), {}) == (0.7, "given")
+    assert target(fake.study(fake.strategy("a", lr=0.1), target=0.7), {}) == (0.7, "given")
 
 
 def test_the_best_fixed_rate_is_the_target_once_known(fake):
@@ -61,7 +65,7 @@ def test_the_best_fixed_rate_is_the_target_once_known(fake):
     def judge(run):
         return score.get((mark[run.strategy.options["mark"]], run.seed), 0.99)
 
-    stages = [target_of(study, runs) for runs in fake.play(study, judge)]
+    stages = [target(study, runs) for runs in fake.play(study, judge)]
     assert stages[0] == (None, "best fixed-rate score, not known yet")
     assert stages[-1] == (pytest.approx(0.85), "best fixed-rate score")
     # Once it is known, it never moves.
@@ -72,12 +76,12 @@ def test_the_best_fixed_rate_is_the_target_once_known(fake):
 
 def test_no_fixed_rate_no_target(fake):
     study = fake.study(fake.strategy("cosine", lr=0.1, schedule="cosine(1, 0)"))
-    assert target_of(study, {}) == (None, "none: no fixed-rate strategy")
+    assert target(study, {}) == (None, "none: no fixed-rate strategy")
 
 
 def test_a_fixed_rate_that_only_failed_gives_no_target(fake):
     study = fake.study(fake.strategy("fixed", lr=0.1), seeds=2)
     *_, runs = fake.play(study, lambda run: "diverged" if run.seed else "died")
-    assert target_of(study, runs) == (None, "none: no fixed-rate run finished")
+    assert target(study, runs) == (None, "none: no fixed-rate run finished")
     *_, runs = fake.play(study, lambda run: "diverged" if run.seed else 0.9)
-    assert target_of(study, runs)[0] == pytest.approx((0.9 + fake.chance) / 2)
+    assert target(study, runs)[0] == pytest.approx((0.9 + fake.chance) / 2)

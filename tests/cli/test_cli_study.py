@@ -9,8 +9,11 @@ from contextlib import closing
 
 import pytest
 
+import calando as public
+from calando.analysis import choose
 from calando.cli.compare import following
 from calando.records import Store
+from calando.records.database import Database
 from calando.study.conductor import Status
 from calando.study.executors.base import Lease, Progress
 from calando.study.jobs import Look, Train
@@ -59,6 +62,20 @@ def test_show_says_the_same_as_compare_said(calando, finished_study):
     assert summary["headline"] in headline
     for result in summary["results"]:
         assert f"{100 * result['test']['mean']:.2f} ± {100 * result['test']['sd']:.2f} (2)" in table
+
+
+def test_a_study_is_read_once_for_its_answer_and_once_for_its_page(copied_study, monkeypatch):
+    """All of it of one moment, whatever is written meanwhile; what an answer knows is not worked out again."""
+    looks, settled = [], []
+    reading, settle = Database.reading, choose.settle_rate
+    monkeypatch.setattr(Database, "reading", lambda self: looks.append(self) or reading(self))
+    monkeypatch.setattr(choose, "settle_rate", lambda *given: settled.append(given) or settle(*given))
+    for verb in (public.show, public.write_report):
+        looks.clear()
+        settled.clear()
+        verb(copied_study)
+        assert len(looks) == 1
+        assert len(settled) == 2, "one for each strategy"
 
 
 def test_report_is_written_anew(calando, copied_study):

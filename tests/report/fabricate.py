@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calando.analysis.choose import final_runs, settle_rate
+from calando.analysis.choose import planned_runs, settle_rate
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 
@@ -153,7 +153,7 @@ def fabricate(
                 if until is not None and len(runs) >= until:
                     return runs, tests
     for strategy in study.strategies:
-        for spec in final_runs(study, strategy, runs):
+        for spec in planned_runs(study, strategy, runs).final_runs:
             do(spec)
             finals.append(spec)
             if until is not None and len(runs) >= until:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from calando.analysis.choose import final_runs
+from calando.analysis.choose import planned_runs
 from calando.records import Event
 from calando.report.run_rows import run_rows
 
@@ -17,7 +17,7 @@ def test_the_trial_that_was_chosen_is_also_the_first_final_run(made):
     study = made("thirteen")
     rows = {row.digest: row for row in run_rows(study.summary, study.runs, study.tests)}
     for strategy in study.study.strategies:
-        roles = [rows[run.digest()].role for run in final_runs(study.study, strategy, study.runs)]
+        roles = [rows[run.digest()].role for run in planned_runs(study.study, strategy, study.runs).final_runs]
         assert roles == ["trial + final", "final", "final"]
     assert sum("trial" in row.role for row in rows.values()) == 65
 

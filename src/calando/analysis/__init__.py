@@ -1,11 +1,12 @@
 """Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
 
-from calando.analysis.choose import final_runs, rates_that_may_come, settle_rate
+from calando.analysis.choose import planned_runs, rates_that_may_come, runs_to_come, settle_rate
 from calando.analysis.grids import log_grid
 from calando.analysis.paired import paired_interval, paired_p
 from calando.analysis.results import (
     Advice,
     Comparison,
+    PlannedRuns,
     RateBand,
     RateChoice,
     Spread,
@@ -22,6 +23,7 @@ from calando.analysis.verdicts import against_best
 __all__ = [
     "Advice",
     "Comparison",
+    "PlannedRuns",
     "RateBand",
     "RateChoice",
     "Spread",
@@ -30,13 +32,14 @@ __all__ = [
     "Trial",
     "Verdict",
     "against_best",
-    "final_runs",
     "has_fixed_rate",
     "log_grid",
     "paired_interval",
     "paired_p",
+    "planned_runs",
     "rate_band",
     "rates_that_may_come",
+    "runs_to_come",
     "settle_rate",
     "steps_to_target",
     "summarize",

@@ -14,16 +14,16 @@ inside. Where every trial failed, none is best; the grid then goes on below a lo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from calando.analysis.grids import further_rates, next_rate_of_old
-from calando.analysis.results import Edge, RateChoice
+from calando.analysis.results import Edge, PlannedRuns, RateChoice
 from calando.records.family import RunFamily
 from calando.records.record import RunRecord
-from calando.records.spec import RunSpec, StrategySpec, StudySpec
+from calando.records.spec import StrategySpec, StudySpec
 
-__all__ = ["final_runs", "rates_that_may_come", "settle_rate"]
+__all__ = ["planned_runs", "rates_that_may_come", "runs_to_come", "settle_rate"]
 
 _EDGES: tuple[Edge, ...] = ("low", "high")
 
@@ -42,16 +42,17 @@ def settle_rate(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, Run
         No trials and the given rate for a strategy that has one.
     """
     if strategy.lr is not None:
-        return RateChoice(trials=(), pending=(), lr=strategy.lr)
+        return RateChoice(trials=(), digests=(), pending=(), lr=strategy.lr)
     grid = study.rate_grids[strategy.name]
     assert all(low < high for low, high in pairwise(grid)), f"rates must ascend, got {grid}"
     trials = tuple(study.run(strategy.at_rate(lr), seed=0) for lr in grid)
-    records = {trial.lr: runs.get(trial.digest()) for trial in trials}
+    digests = tuple(trial.digest() for trial in trials)
+    records = {trial.lr: runs.get(digest) for trial, digest in zip(trials, digests, strict=True)}
     extended: Edge | None = None
     further: tuple[float, ...] = ()
     while True:
         if pending := tuple(trial for trial in trials if records[trial.lr] is None):
-            return RateChoice(trials=trials, pending=pending, lr=None, extended=extended)
+            return RateChoice(trials=trials, digests=digests, pending=pending, lr=None, extended=extended)
         made = {lr: record for lr, record in sorted(records.items()) if record is not None}
         winner = _best_of_old(made) if study.beyond is None else _best(made)
         worked = made[winner].outcome == "finished"
@@ -62,27 +63,47 @@ def settle_rate(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, Run
         elif edge != extended:
             further = ()
         if edge is None or not further:
-            at_edge = edge is not None
             return RateChoice(
-                trials=trials, pending=(), lr=winner, extended=extended, at_edge=at_edge, failed=not worked
+                trials=trials,
+                digests=digests,
+                pending=(),
+                lr=winner,
+                extended=extended,
+                at_edge=edge is not None,
+                failed=not worked,
             )
         more, *rest = further
         further, extended = tuple(rest), edge
         run = study.run(strategy.at_rate(more), seed=0)
-        records[more] = runs.get(run.digest())
+        digest = run.digest()
+        records[more] = runs.get(digest)
         trials = (run, *trials) if edge == "low" else (*trials, run)
+        digests = (digest, *digests) if edge == "low" else (*digests, digest)
 
 
-def final_runs(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRecord]) -> tuple[RunSpec, ...]:
-    """The runs that are compared: seeds 0 … seeds-1 at the settled rate; none while a trial is pending.
+def planned_runs(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, RunRecord]) -> PlannedRuns:
+    """Which runs a strategy needs, given the records there are.
 
-    Where the rate was chosen, seed 0 is the winning trial itself: equal specs are one run.
+    Where the rate was chosen, its final run at seed 0 is the winning trial itself: equal specs are one run.
+
+    Args:
+        runs: records by `RunSpec.digest()`.
     """
-    lr = settle_rate(study, strategy, runs).lr
-    if lr is None:
-        return ()
-    family = RunFamily(study.run(strategy.at_rate(lr), seed=0))
-    return tuple(family.run(seed) for seed in range(study.seeds))
+    choice = settle_rate(study, strategy, runs)
+    if choice.lr is None:
+        return PlannedRuns(choice)
+    first = study.run(strategy.at_rate(choice.lr), seed=0)
+    family = RunFamily(first)
+    return PlannedRuns(choice, finals=tuple(family.digest(seed) for seed in range(study.seeds)), first=first)
+
+
+def runs_to_come(planned: Iterable[PlannedRuns], *, seeds: int) -> int:
+    """How many more runs will be planned once the rates are chosen that are still being chosen.
+
+    Those of the other seeds: the run that chooses a rate is the first of its final runs. Grids may be extended, and
+    runs of different strategies may turn out to be one; both are counted when they are known.
+    """
+    return sum(not one.finals for one in planned) * (seeds - 1)
 
 
 def rates_that_may_come(study: StudySpec, strategy: StrategySpec, choice: RateChoice) -> tuple[float, ...]:

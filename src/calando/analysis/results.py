@@ -12,6 +12,7 @@ from calando.records.spec import RunSpec, StudySpec
 __all__ = [
     "Advice",
     "Comparison",
+    "PlannedRuns",
     "RateBand",
     "RateChoice",
     "Spread",
@@ -44,8 +45,9 @@ class RateChoice:
     """How far the choice of one strategy's rate has come.
 
     Args:
-        trials: the runs asked for so far, ascending in rate.
-        pending: those without a record yet.
+        trials: the runs that choose it, as far as they are known, ascending in rate.
+        digests: of the trials, in the same order.
+        pending: trials without a record yet.
         lr: the settled rate; None while a trial is pending.
         extended: the edge past which the grid went on, if it did.
         at_edge: the settled rate is still the outermost one tried: the best may lie beyond.
@@ -53,6 +55,7 @@ class RateChoice:
     """
 
     trials: tuple[RunSpec, ...]
+    digests: tuple[str, ...]
     pending: tuple[RunSpec, ...]
     lr: float | None
     extended: Edge | None = None
@@ -63,6 +66,41 @@ class RateChoice:
     def tuned_out(self) -> bool:
         """Whether the rate is settled, and was given or beat a rate on each side: only then is it a fair opponent's."""
         return self.lr is not None and not self.at_edge and not self.failed
+
+
+@dataclass(frozen=True)
+class PlannedRuns:
+    """The runs that one strategy needs, as far as its records decide: what plan, table, page and figures look up.
+
+    Final runs differ in their seed alone, so naming a thousand of them costs little more than naming one.
+
+    Args:
+        choice: how far that of its rate has come.
+        finals: digests of its final runs, by seed from 0; empty while a trial is pending. The run that chose the rate
+            is a trial and the first of these.
+        first: the final run at seed 0; None while a trial is pending.
+    """
+
+    choice: RateChoice
+    finals: tuple[str, ...] = ()
+    first: RunSpec | None = None
+
+    @property
+    def trials(self) -> tuple[str, ...]:
+        """Digests of the trials, ascending in rate."""
+        return self.choice.digests
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys(self.trials + self.finals))
+
+    @property
+    def final_runs(self) -> tuple[RunSpec, ...]:
+        """The runs that are compared: seeds 0 … seeds - 1 at the settled rate; none while a trial is pending."""
+        if self.first is None:
+            return ()
+        return tuple(self.first.model_copy(update={"seed": seed}) for seed in range(len(self.finals)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +152,7 @@ class StrategyResult:
         seconds: training and evaluation time charged for all of them.
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
+        planned: its runs, by digest.
         untuned: why its settled rate is not tuned out ("best rate on the edge"), so that nothing is said of how it
             compares; "" where it is, or was given.
     """
@@ -134,6 +173,7 @@ class StrategyResult:
     steps_final: int
     seconds: float
     seeds_done: int
+    planned: PlannedRuns
     band: RateBand | None = None
     untuned: str = ""
 

@@ -21,9 +21,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from calando.analysis.advice import advise, price_of
-from calando.analysis.asked import Asked, asked_for, known_runs, runs_to_come
+from calando.analysis.choose import planned_runs, runs_to_come
 from calando.analysis.headline import headline
-from calando.analysis.results import Comparison, RateChoice, Spread, StrategyResult, StudySummary, Trial
+from calando.analysis.results import Comparison, PlannedRuns, RateChoice, Spread, StrategyResult, StudySummary, Trial
 from calando.analysis.sensitivity import rate_band
 from calando.analysis.target import steps_to_target, target_of
 from calando.analysis.tuning import untuned_because, withhold_verdicts
@@ -33,6 +33,9 @@ from calando.records.spec import Centre, StrategySpec, StudySpec
 
 __all__ = ["summarize", "to_json"]
 
+NOT_WRITTEN = {"folder", "planned"}
+"""What JSON does not hold: where the study happens to be, and the specs and keys of its runs, which the store has."""
+
 
 def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudySummary:
     """What the records say so far; no run at all, half of them or every one.
@@ -41,21 +44,21 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         runs: records by `RunSpec.digest()`; those of other studies are passed over.
         tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
     """
-    target, source = target_of(study, runs)
-    asked_by = [asked_for(study, strategy, runs) for strategy in study.strategies]
+    plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
+    target, source = target_of(study, plans, runs)
     results = [
-        _result(study, strategy, asked, runs, tests, target)
-        for strategy, asked in zip(study.strategies, asked_by, strict=True)
+        _result(study, strategy, planned, runs, tests, target)
+        for strategy, planned in zip(study.strategies, plans, strict=True)
     ]
-    asked = known_runs(asked_by)
-    expected = len(asked) + runs_to_come(asked_by, seeds=study.seeds)
-    done = [runs[digest] for digest in asked if digest in runs]
+    planned = dict.fromkeys(digest for one in plans for digest in one.digests)
+    expected = len(planned) + runs_to_come(plans, seeds=study.seeds)
+    done = [runs[digest] for digest in planned if digest in runs]
     complete = all(result.test is not None for result in results)
     usable = {
         one.name: [
-            runs[digest] for digest in asked.finals if digest in runs and _worked(runs[digest], tests.get(digest))
+            runs[digest] for digest in one.planned.finals if digest in runs and _worked(runs[digest], tests.get(digest))
         ]
-        for one, asked in zip(results, asked_by, strict=True)
+        for one in results
     }
     ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, by_test=complete)))
     if complete:
@@ -67,7 +70,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         assert best is not None
         scores = {result.name: result.test.values for result in ranked if result.test is not None}
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
-        coarsest = max((1 / tests[digest].n for digest in asked if digest in tests), default=1.0)
+        coarsest = max((1 / tests[digest].n for digest in planned if digest in tests), default=1.0)
         untuned = {result.name: result.untuned for result in ranked}
         comparisons = withhold_verdicts(against_best(best, scores, resolution=coarsest), untuned)
     prices = {name: price_of(records) for name, records in usable.items()}
@@ -90,7 +93,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             expected=expected,
         ),
         runs_done=len(done),
-        runs_known=len(asked),
+        runs_known=len(planned),
         runs_expected=expected,
         updates=sum(record.updates for record in done) + sum(centre.updates for centre in ranges),
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
@@ -121,21 +124,21 @@ def to_json(summary: StudySummary) -> dict[str, Any]:
     """The summary as what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
     plain = _plain(summary)
     assert isinstance(plain, dict)
-    return {name: value for name, value in plain.items() if name != "folder"}
+    return plain
 
 
 def _result(
     study: StudySpec,
     strategy: StrategySpec,
-    asked: Asked,
+    planned: PlannedRuns,
     runs: Mapping[str, RunRecord],
     tests: Mapping[str, TestScore],
     target: float | None,
 ) -> StrategyResult:
-    choice = asked.choice
-    finals = {digest: runs[digest] for digest in asked.finals if digest in runs}
-    charged = {digest: runs[digest] for digest in asked.digests if digest in runs}
-    trials = tuple(_trial(runs[digest]) for digest in asked.trials if digest in runs)
+    choice = planned.choice
+    finals = {digest: runs[digest] for digest in planned.finals if digest in runs}
+    charged = {digest: runs[digest] for digest in planned.digests if digest in runs}
+    trials = tuple(_trial(runs[digest]) for digest in planned.trials if digest in runs)
 
     chosen = strategy.lr is None
     centre = study.centres.get(strategy.name)
@@ -155,11 +158,12 @@ def _result(
         died=sum(
             record.outcome == "died" and not _diverged(record, tests.get(digest)) for digest, record in charged.items()
         ),
-        steps_trials=sum(record.updates for digest, record in charged.items() if digest in asked.trials)
+        steps_trials=sum(record.updates for digest, record in charged.items() if digest in planned.trials)
         + (0 if centre is None else centre.updates),
-        steps_final=sum(record.updates for digest, record in charged.items() if digest not in asked.trials),
+        steps_final=sum(record.updates for digest, record in charged.items() if digest not in planned.trials),
         seconds=sum(record.seconds for record in charged.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
+        planned=planned,
         band=rate_band(trials),
         untuned=untuned_because(study, choice),
     )
@@ -238,7 +242,7 @@ def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if is_dataclass(value):
-        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        plain = {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in NOT_WRITTEN}
         return {**plain, "n": value.n} if isinstance(value, Spread) else plain
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calando.analysis.asked import asked_for
+from calando.analysis.results import PlannedRuns
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
@@ -46,21 +46,27 @@ def has_fixed_rate(strategy: StrategySpec) -> bool:
     return not cut and (text is None or _CONSTANT.fullmatch(text) is not None)
 
 
-def target_of(study: StudySpec, runs: Mapping[str, RunRecord]) -> tuple[float | None, str]:
+def target_of(
+    study: StudySpec, planned: Sequence[PlannedRuns], runs: Mapping[str, RunRecord]
+) -> tuple[float | None, str]:
     """The validation score that is counted to, and where it comes from.
 
     Not given, it is the best over the strategies of a fixed rate of: the validation score at the end, mean over the
     seeds of its final runs. It is known once all of those runs are done, so that it never moves. A diverged run
     counts as chance in its mean; a strategy of which no final run finished gives no target.
+
+    Args:
+        planned: of each of the study's strategies, in their order.
+        runs: records by `RunSpec.digest()`.
     """
     if study.target is not None:
         return study.target, "given"
-    fixed = [strategy for strategy in study.strategies if has_fixed_rate(strategy)]
+    fixed = [one for strategy, one in zip(study.strategies, planned, strict=True) if has_fixed_rate(strategy)]
     if not fixed:
         return None, "none: no fixed-rate strategy"
     ends = []
-    for strategy in fixed:
-        finals = [runs.get(digest) for digest in asked_for(study, strategy, runs).finals]
+    for one in fixed:
+        finals = [runs.get(digest) for digest in one.finals]
         records = [record for record in finals if record is not None]
         if not records or len(records) < len(finals):
             return None, "best fixed-rate score, not known yet"

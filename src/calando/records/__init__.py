@@ -2,7 +2,7 @@
 
 from calando.records.record import Evaluation, Event, Outcome, RangeRecord, RunRecord, TestScore
 from calando.records.spec import Centre, Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
-from calando.records.store import Store
+from calando.records.store import Store, StoredStudy
 
 __all__ = [
     "Centre",
@@ -14,6 +14,7 @@ __all__ = [
     "RunRecord",
     "RunSpec",
     "Store",
+    "StoredStudy",
     "StrategySpec",
     "StudySpec",
     "TestScore",

@@ -22,7 +22,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,7 +36,7 @@ from calando.records.record import RangeRecord, RunRecord, TestScore, range_reco
 from calando.records.spec import StudySpec
 from calando.records.write_ahead_log import lost_commits
 
-__all__ = ["Store", "sole_coordinator", "studies_in"]
+__all__ = ["Store", "StoredStudy", "sole_coordinator", "studies_in"]
 
 FILE_NAME = "study.sqlite"
 _RANGE = "range test "
@@ -48,6 +48,24 @@ def studies_in(folder: Path) -> list[Path]:
         return []
     there = [path for path in folder.glob(f"*/{FILE_NAME}") if path.is_file()]
     return [path.parent for path in sorted(there, key=lambda path: (-path.stat().st_mtime, str(path)))]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredStudy:
+    """What a store held at one moment: all that an answer and a page are made of.
+
+    Args:
+        study: the question, its grids moved where range tests have settled them.
+        runs, tests: by run digest.
+        fingerprint: of the data.
+        command: the command line that started the study, or "" where Python did.
+    """
+
+    study: StudySpec
+    runs: dict[str, RunRecord]
+    tests: dict[str, TestScore]
+    fingerprint: str
+    command: str
 
 
 class Store:
@@ -122,19 +140,19 @@ class Store:
     def asked(self) -> StudySpec:
         """The question as it was asked."""
         with self._file.reading():
-            return StudySpec.model_validate_json(self._meta("study"))
+            return StudySpec.model_validate_json(_known(self._all_meta(), "study"))
 
     @property
     def study(self) -> StudySpec:
         """The question this study answers: as asked, its grids moved where range tests have settled them."""
         with self._file.reading():
-            return StudySpec.model_validate_json(self._meta("settled", "study"))
+            return _study(self._all_meta())
 
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the data the study was started on."""
         with self._file.reading():
-            return self._meta("fingerprint")
+            return _known(self._all_meta(), "fingerprint")
 
     @property
     def identity(self) -> str:
@@ -159,10 +177,8 @@ class Store:
             traces: whether losses and rates are wanted. They are most of what a store holds; without them, records
                 come with empty arrays, and nothing of them is read.
         """
-        reader = rows.RunReader()
         with self._file.reading() as file:
-            found = self._file.table("runs", rows.RUNS)
-            return {row[0]: reader.read(row, _traces(file, row[0]) if traces else None) for row in found}
+            return self._runs(file, traces=traces)
 
     def run(self, digest: str) -> RunRecord:
         """One run that is there, with its traces."""
@@ -175,7 +191,23 @@ class Store:
     def tests(self) -> dict[str, TestScore]:
         """Every test look, by run digest."""
         with self._file.reading():
-            return dict(map(rows.read_score, self._file.table("tests", rows.TESTS)))
+            return self._tests()
+
+    def read(self, *, traces: bool = True) -> StoredStudy:
+        """All that an answer and a page are made of, of one moment, in one look at the file.
+
+        Args:
+            traces: as for `runs`.
+        """
+        with self._file.reading() as file:
+            meta = self._all_meta()
+            return StoredStudy(
+                study=_study(meta),
+                runs=self._runs(file, traces=traces),
+                tests=self._tests(),
+                fingerprint=_known(meta, "fingerprint"),
+                command=meta.get("command", ""),
+            )
 
     def ranges(self) -> dict[str, RangeRecord]:
         """Every range test, by the digest of the run it was made for."""
@@ -227,13 +259,13 @@ class Store:
                 file.execute("DELETE FROM commands WHERE id <= ?", (asked[-1][0],))
         return [text for _, text in asked]
 
-    def _meta(self, *keys: str) -> str:
-        """The first of these there is."""
-        known = self._all_meta()
-        for key in keys:
-            if key in known:
-                return known[key]
-        raise rows.Damaged(f"it lacks its {keys[-1]!r}")
+    def _runs(self, file: sqlite3.Connection, *, traces: bool) -> dict[str, RunRecord]:
+        reader = rows.RunReader()
+        found = self._file.table("runs", rows.RUNS)
+        return {row[0]: reader.read(row, _traces(file, row[0]) if traces else None) for row in found}
+
+    def _tests(self) -> dict[str, TestScore]:
+        return dict(map(rows.read_score, self._file.table("tests", rows.TESTS)))
 
     def _all_meta(self) -> dict[str, str]:
         # All, since a key that is looked up in a damaged index may seem not to be there.
@@ -248,6 +280,18 @@ class Store:
             for key, value in meta.items():
                 file.execute("DELETE FROM meta WHERE key = ?", (key,))
                 file.execute(rows.insert("meta", rows.META), rows.meta_row(key, value))
+
+
+def _known(meta: Mapping[str, str], *keys: str) -> str:
+    """The value of the first of these keys that there is."""
+    for key in keys:
+        if key in meta:
+            return meta[key]
+    raise rows.Damaged(f"it lacks its {keys[-1]!r}")
+
+
+def _study(meta: Mapping[str, str]) -> StudySpec:
+    return StudySpec.model_validate_json(_known(meta, "settled", "study"))
 
 
 def _traces(file: sqlite3.Connection, digest: str) -> rows.Row:

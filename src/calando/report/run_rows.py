@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis.asked import asked_for
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord, TestScore
 from calando.report.numbers import ABSENT, count, percent, rate
@@ -43,8 +42,7 @@ def run_rows(
     users: dict[str, dict[str, None]] = {}
     roles: dict[str, dict[str, None]] = {}
     for result in summary.results:
-        asked = asked_for(summary.spec, summary.spec.strategy(result.name), runs)
-        for role, digests in {"trial": asked.trials, "final": asked.finals}.items():
+        for role, digests in {"trial": result.planned.trials, "final": result.planned.finals}.items():
             for digest in digests:
                 users.setdefault(digest, {})[result.name] = None
                 roles.setdefault(digest, {})[role] = None

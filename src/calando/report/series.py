@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calando.analysis.asked import asked_for
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 
@@ -49,13 +48,11 @@ class End:
 
 def final_records(summary: StudySummary, runs: Mapping[str, RunRecord]) -> dict[str, tuple[RunRecord, ...]]:
     """The records of each strategy at its chosen rate, in seed order; best strategy first, those without left out."""
-    spec = summary.spec
-    found = {}
-    for result in summary.results:
-        digests = asked_for(spec, spec.strategy(result.name), runs).finals
-        if records := tuple(runs[digest] for digest in digests if digest in runs):
-            found[result.name] = records
-    return found
+    found = {
+        result.name: tuple(runs[digest] for digest in result.planned.finals if digest in runs)
+        for result in summary.results
+    }
+    return {name: records for name, records in found.items() if records}
 
 
 def thinned(values: np.ndarray, *, limit: int = 400, tolerance: float = 0.0005) -> np.ndarray:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis import final_runs, rates_that_may_come, settle_rate
-from calando.analysis.asked import Asked, asked_for, known_runs, runs_to_come
+from calando.analysis import PlannedRuns, planned_runs, rates_that_may_come, runs_to_come
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
 from calando.study.centre import range_runs
 from calando.study.jobs import Find, Look
@@ -59,18 +58,17 @@ class Plan:
         self.wanted: dict[str, Wanted] = {}
         self.rates: dict[str, tuple[float, ...]] = {}
         self._undecided: dict[str, set[str]] = {}
-        self._finals: dict[str, tuple[str, ...]] = {}
-        self._asked: dict[str, Asked] = {one.name: asked_for(study, one, runs) for one in study.strategies}
+        self._planned: dict[str, PlannedRuns] = {one.name: planned_runs(study, one, runs) for one in study.strategies}
         if not self.finds:
             for strategy in study.strategies:
                 self._follow(strategy)
         self._count()
 
     def _count(self) -> None:
-        asked = self._asked.values()
-        self._known = known_runs(asked)
+        planned = self._planned.values()
+        self._known = {digest for one in planned for digest in one.digests}
         self.done = sum(digest in self._runs for digest in self._known)
-        self.expected = len(self._known) + runs_to_come(asked, seeds=self.study.seeds)
+        self.expected = len(self._known) + runs_to_come(planned, seeds=self.study.seeds)
 
     @property
     def finds(self) -> list[Find]:
@@ -86,8 +84,9 @@ class Plan:
             trials.discard(digest)
             if not trials:
                 del self._undecided[name]
-                self._asked[name] = asked_for(self.study, self.study.strategy(name), self._runs)
-                self._follow(self.study.strategy(name))
+                strategy = self.study.strategy(name)
+                self._planned[name] = planned_runs(self.study, strategy, self._runs)
+                self._follow(strategy)
                 followed = True
         if followed:
             self._count()
@@ -106,27 +105,24 @@ class Plan:
         """Test looks to be made, once everything is trained."""
         if not self.trained:
             return []
-        finals = dict.fromkeys(digest for digests in self._finals.values() for digest in digests)
+        finals = dict.fromkeys(digest for planned in self._planned.values() for digest in planned.finals)
         unread = [digest for digest in finals if digest not in self._tests]
         return [Look(self._runs[digest].spec, diverged=self._runs[digest].outcome == "diverged") for digest in unread]
 
     def awaited_looks(self) -> set[str]:
         """Digests of the runs whose final weights are or may be wanted for a test look not yet made."""
-        finals = {digest for digests in self._finals.values() for digest in digests}
-        for name in self._undecided:
-            finals |= {run.digest() for run in settle_rate(self.study, self.study.strategy(name), self._runs).trials}
-        return finals - self._tests.keys()
+        wanted = {digest for planned in self._planned.values() for digest in planned.finals or planned.trials}
+        return wanted - self._tests.keys()
 
     def _follow(self, strategy: StrategySpec) -> None:
         """See how far the choice of a strategy's rate has come, and want what follows from that."""
-        choice = settle_rate(self.study, strategy, self._runs)
+        planned = self._planned[strategy.name]
+        choice = planned.choice
         self.rates[strategy.name] = rates_that_may_come(self.study, strategy, choice)
         if choice.lr is None:
             self._undecided[strategy.name] = {run.digest() for run in choice.pending}
             self.wanted |= {run.digest(): Wanted(run, trial=True) for run in choice.pending}
             return
-        finals = {run.digest(): run for run in final_runs(self.study, strategy, self._runs)}
-        self._finals[strategy.name] = tuple(finals)
-        for digest, run in finals.items():
+        for digest, run in zip(planned.finals, planned.final_runs, strict=True):
             if digest not in self._runs and digest not in self.wanted:
                 self.wanted[digest] = Wanted(run, trial=False)

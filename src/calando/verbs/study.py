@@ -74,7 +74,8 @@ def _read(folder: Path) -> StudySummary:
     with Store.open(folder, read_only=True) as store:
         for note in store.notes:
             print(f"calando: {note}", file=sys.stderr)
-        return replace(summarize(store.study, store.runs(traces=False), store.tests()), folder=folder)
+        there = store.read(traces=False)
+    return replace(summarize(there.study, there.runs, there.tests), folder=folder)
 
 
 def write_report(study: Path | str) -> Path:
@@ -99,9 +100,15 @@ def write_report(study: Path | str) -> Path:
 
     folder = Path(study)
     with Store.open(folder, read_only=True) as store:
-        runs, tests = store.runs(), store.tests()
-        summary = summarize(store.study, runs, tests)
-        page = report.write_page(folder, summary, runs, tests, fingerprint=store.fingerprint, command=store.command)
+        there = store.read()
+    page = report.write_page(
+        folder,
+        summarize(there.study, there.runs, there.tests),
+        there.runs,
+        there.tests,
+        fingerprint=there.fingerprint,
+        command=there.command,
+    )
     if not is_installed():
         print(f"calando: {NEEDED}", file=sys.stderr)
     return page

@@ -89,15 +89,15 @@ class _Pages:
         from calando.report.study_figures import study_figures
 
         with Store.open(self._folder, read_only=True) as store:
-            runs, tests, fingerprint, command = store.runs(), store.tests(), store.fingerprint, store.command
-            summary = summarize(store.study, runs, tests)
-        drawn = study_figures(summary, runs)
+            there = store.read()
+        summary = summarize(there.study, there.runs, there.tests)
+        drawn = study_figures(summary, there.runs)
         page = html.study_page(
             summary,
-            runs,
-            tests,
-            fingerprint=fingerprint,
-            command=command,
+            there.runs,
+            there.tests,
+            fingerprint=there.fingerprint,
+            command=there.command,
             drawn=drawn,
             specs={figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None},
         )
@@ -107,7 +107,8 @@ class _Pages:
         from starlette.responses import JSONResponse
 
         with Store.open(self._folder, read_only=True) as store:
-            summary = summarize(store.study, store.runs(traces=False), store.tests())
+            there = store.read(traces=False)
+        summary = summarize(there.study, there.runs, there.tests)
         return JSONResponse(to_json(summary), headers=HEADERS)
 
     def figure(self, request: Request) -> Response:
@@ -117,10 +118,10 @@ class _Pages:
         from calando.report.study_figures import study_figures
 
         with Store.open(self._folder, read_only=True) as store:
-            runs = store.runs()
-            summary = summarize(store.study, runs, store.tests())
+            there = store.read()
+        summary = summarize(there.study, there.runs, there.tests)
         name = request.path_params["name"]
-        drawn = {figure.name: figure for figure in study_figures(summary, runs)}
+        drawn = {figure.name: figure for figure in study_figures(summary, there.runs)}
         if name not in drawn:
             return PlainTextResponse(
                 f"no figure {name!r}; there are {', '.join(drawn)}", status_code=404, headers=HEADERS
