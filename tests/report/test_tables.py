@@ -1,12 +1,17 @@
 """The terminal's tables fit the terminal and say what the summary says."""
 
+import html as html_text
 import io
+import json
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from calando.report import study_tables
+from calando.analysis import to_json
+from calando.report import html, study_tables
+from calando.report.columns import COLUMNS, footnotes
 from calando.report.numbers import spread
 from calando.report.tables import comparison_lines, headline, study_table, trials_table
 from calando.report.view import study_view
@@ -71,7 +76,7 @@ def test_best_is_said_only_beyond_doubt(made, state, word):
     row = printed(study_table(summary, width=200), width=200).splitlines()[1].split()
     assert row[0] == summary.best
     assert [said for said in ("best", "highest") if said in row] == [word]
-    assert study_view(summary, made(state).runs, made(state).tests).rows[0].verdict == word
+    assert study_view(summary, made(state).runs, made(state).tests).rows[0].cells["verdict"] == word
 
 
 def test_every_comparison_and_trial_is_there(study):
@@ -102,7 +107,35 @@ def test_equal_notes_share_a_mark_and_no_two_marks_are_the_same(made):
     assert "(ae) 10 strategies: the same" in text
     noted = tuple(replace(one, note=f"as {place % 2}") for place, one in enumerate(summary.results))
     page = study_view(replace(summary, results=noted), made("thirteen").runs, made("thirteen").tests)
-    assert page.notes[:2] == (
-        ("1", "7 strategies: as 0."),
-        ("2", f"{', '.join(one.name for one in noted[1::2])}: as 1."),
+    assert [(one.mark, one.text) for one in page.notes[:2]] == [
+        ("a", "7 strategies: as 0"),
+        ("b", f"{', '.join(one.name for one in noted[1::2])}: as 1"),
+    ]
+
+
+def test_terminal_page_and_json_show_the_same_fields_with_the_same_marks(study):
+    """A cell is a function of what JSON holds under the column's own names."""
+    summary = study.summary
+    told = json.loads(json.dumps(to_json(summary)))
+    against = {one["strategy"]: one for one in told["comparisons"]}
+    view = study_view(summary, study.runs, study.tests)
+    text = html.study_page(
+        summary, study.runs, study.tests, fingerprint="f", command="", drawn=(), specs={}, script="s"
     )
+    page = " ".join(re.sub(r"<[^>]*>", " ", html_text.unescape(text.replace("−", "-"))).split())
+    wide = " ".join(printed(study_table(summary, width=1000), width=1000).split())
+    for row, plain in zip(view.rows, told["results"], strict=True):
+        for column in COLUMNS:
+            of = against.get(row.result.name) if column.compared else plain
+            if of is not None:
+                assert set(column.fields) <= of.keys()
+            cell = row.cells[column.key]
+            assert cell in page or column.key == "name"
+            if column.shown(summary) and column.key != "name":
+                assert cell in wide
+            if mark := row.marks.get(column.key):
+                assert f"{cell} {mark}" in page
+                assert f"{cell} ({mark})" in wide or f"{cell}{mark}" in wide
+    for note in footnotes(summary):
+        assert f"{note.mark} {note.text}.".lstrip() in page
+        assert str(note) in wide

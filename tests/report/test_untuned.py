@@ -39,9 +39,9 @@ def test_no_place_claims_anything_of_what_is_not_tuned_out(made, tmp_path, state
     assert "not tuned out: a better rate may lie past those tried" in words(whole)
     table = terminal.split("strategy", 1)[1].split("mean ± sd")[0]
     view = study_view(summary, study.runs, study.tests)
-    for said in (table, view.headline, *(row.verdict_text for row in view.rows)):
+    for said in (table, view.headline, *(row.against.text for row in view.rows if row.against)):
         assert not re.search(r"\b(worse|beats|best)\b", said.replace("best rate on the edge", ""))
-    verdicts = {row.name: row.verdict for row in view.rows}
+    verdicts = {row.result.name: row.cells["verdict"] for row in view.rows}
     assert verdicts.pop(summary.best) == "highest"
     assert verdicts == dict.fromkeys(named - {summary.best}, "not tuned out")
     assert 'class="verdict not-tuned-out"' in whole

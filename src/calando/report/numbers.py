@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 
-from calando.analysis.results import Comparison, Spread, StrategyResult, StudySummary
+from calando.analysis.results import Spread, StudySummary
 
 __all__ = [
     "ABSENT",
@@ -71,20 +72,27 @@ def difference(value: float) -> str:
     return f"{100 * value:+.2f}"
 
 
-def interval(comparison: Comparison) -> str:
-    """The interval of a difference: "[-0.91, +0.07]"."""
-    return f"[{difference(comparison.low)}, {difference(comparison.high)}]"
+def interval(low: float, high: float) -> str:
+    """The interval of a difference.
+
+    >>> interval(-0.0091, 0.0007)
+    '[-0.91, +0.07]'
+    """
+    return f"[{difference(low)}, {difference(high)}]"
 
 
-def target_steps(result: StrategyResult) -> str:
+def target_steps(by_seed: Sequence[int | None]) -> str:
     """Median over the seeds that reached the target, and how many of them did.
 
     The median over all seeds would be a guess where some never arrived; the share says so instead.
+
+    >>> target_steps((120, None, 80)), target_steps((None, None))
+    ('80 (2/3)', 'never (0/2)')
     """
-    reached = [steps for steps in result.steps_to_target if steps is not None]
-    if not result.steps_to_target:
+    reached = [steps for steps in by_seed if steps is not None]
+    if not by_seed:
         return ABSENT
-    of = f"({len(reached)}/{len(result.steps_to_target)})"
+    of = f"({len(reached)}/{len(by_seed)})"
     return f"{statistics.median_low(reached)} {of}" if reached else f"never {of}"
 
 

@@ -6,7 +6,7 @@ says so. 80 characters are enough for the answer itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderResult
@@ -14,37 +14,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from calando.analysis.results import Comparison, StrategyResult, StudySummary, Trial
-from calando.report.advice import UNTUNED, advice_lines
-from calando.report.footnotes import footnotes, letters
-from calando.report.numbers import (
-    ABSENT,
-    count,
-    difference,
-    first_word,
-    interval,
-    percent,
-    rate,
-    shared,
-    spread,
-    target_steps,
-)
+from calando.analysis.results import StudySummary, Trial
+from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
+from calando.report.numbers import percent, rate, shared
 
 __all__ = ["StudyTables", "comparison_lines", "headline", "study_table", "study_tables", "trials_table"]
 
 STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim", "not tuned out": "yellow"}
 NAME_WIDTH = 20
-TO_TARGET = "to target"
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One column: its heading, how a row fills it, and how soon it goes where there is no room (0: never)."""
-
-    heading: str
-    cell: Callable[[StrategyResult, Comparison | None], str]
-    expendable: int
-    right: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,19 +62,26 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     Args:
         width: of the terminal, in characters; from 60 on every row shows its test score and verdict whole.
     """
-    against = {one.strategy: one for one in summary.comparisons}
-    columns = _columns(summary)
-    cells = [[column.cell(result, against.get(result.name)) for column in columns] for result in summary.results]
+    columns = [column for column in COLUMNS if column.shown(summary)]
+    rows = strategy_rows(summary)
+    cells = [[_cell(column, row) for column in columns] for row in rows]
     kept = _fitting(columns, cells, width=width)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
-        side: JustifyMethod = "right" if columns[place].right else "left"
+        side: JustifyMethod = "right" if columns[place].numeric else "left"
         table.add_column(columns[place].heading, justify=side, no_wrap=True, overflow="ellipsis")
-    for result, row in zip(summary.results, cells, strict=True):
-        texts = [Text(row[place], style=STYLES.get(row[place], "")) for place in kept]
-        table.add_row(*texts, style="bold" if result.name == summary.best else "")
-    left_out = [column.heading for place, column in enumerate(columns) if place not in kept]
-    return Group(table, *(Text(line, style="dim") for line in _notes(summary, left_out)))
+    for row, texts in zip(rows, cells, strict=True):
+        shown = [Text(texts[place], style=STYLES.get(texts[place], "")) for place in kept]
+        table.add_row(*shown, style="bold" if row.result.name == summary.best else "")
+    left_out = [column for place, column in enumerate(columns) if place not in kept]
+    return Group(table, *(Text(line, style="dim") for line in _lines_below(summary, left_out)))
+
+
+def _cell(column: Column, row: StrategyRow) -> str:
+    text, mark = row.cells[column.key], row.marks.get(column.key, "")
+    if column.key == "name":
+        return _shortened(text)
+    return f"{text} ({mark})" if mark.isalpha() else f"{text}{mark}"
 
 
 def comparison_lines(summary: StudySummary) -> tuple[str, ...]:
@@ -140,45 +124,13 @@ def _trial(trial: Trial, *, chosen: bool) -> str:
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
 
 
-def _columns(summary: StudySummary) -> list[_Column]:
-    """All columns there is something to say in."""
-    marks = {name: _mark(place) for place, one in enumerate(footnotes(summary)) for name in one.names}
-
-    def verdict(result: StrategyResult, against: Comparison | None) -> str:
-        if against is not None:
-            return against.verdict
-        return first_word(summary) if result.name == summary.best else ABSENT
-
-    columns = [
-        _Column("strategy", lambda one, _: _shortened(one.name), 0, right=False),
-        _Column("rate", lambda one, _: f"{rate(one.lr)} {marks.get(one.name, '')}".rstrip(), 1),
-        _Column("validation, %", lambda one, _: spread(one.validation) + ("*" if one.validation_chose else ""), 6),
-        _Column("test, %", lambda one, _: spread(one.test), 0),
-    ]
-    if summary.comparisons:
-        columns += [
-            _Column("difference", lambda _, other: difference(other.difference) if other else ABSENT, 3),
-            _Column("[interval]", lambda _, other: interval(other) if other else "", 7),
-            _Column("verdict", verdict, 0, right=False),
-        ]
-    if summary.target is not None:
-        columns.append(_Column(TO_TARGET, lambda one, _: target_steps(one), 8))
-    if any(result.diverged + result.died for result in summary.results):
-        columns.append(_Column("failed", lambda one, _: str(one.diverged + one.died), 9))
-    return [
-        *columns,
-        _Column("trial steps", lambda one, _: count(one.steps_trials), 11),
-        _Column("final steps", lambda one, _: count(one.steps_final), 10),
-    ]
-
-
 def _shortened(name: str) -> str:
     """Cut in its middle: where strategies differ in their length alone, the end says which it is."""
     tail = NAME_WIDTH // 2
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1 - tail]}…{name[-tail:]}"
 
 
-def _fitting(columns: Sequence[_Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
     """Places of the columns to show: the needed ones, then the others by how much they are needed, where they fit."""
     widths = [max(len(column.heading), *(len(row[place]) for row in cells)) for place, column in enumerate(columns)]
     kept: list[int] = []
@@ -189,27 +141,21 @@ def _fitting(columns: Sequence[_Column], cells: Sequence[Sequence[str]], *, widt
     return sorted(kept)
 
 
-def _mark(place: int) -> str:
-    return f"({letters(place)})"
-
-
-def _notes(summary: StudySummary, left_out: Sequence[str]) -> list[str]:
-    notes = [f"{_mark(place)} {one}" for place, one in enumerate(footnotes(summary))]
-    said = "mean ± sd (n)"
+def _lines_below(summary: StudySummary, left_out: Sequence[Column]) -> list[str]:
+    """The footnotes, and what the columns mean."""
+    lines = [str(one) for one in footnotes(summary)]
+    meaning = "mean ± sd (n)"
     if summary.comparisons:
         n = summary.comparisons[0].n
-        said += f"; differences in points, paired over {n} seeds"
+        meaning += f"; differences in points, paired over {n} seeds"
         if len(summary.comparisons) > 1:
-            said += f", intervals corrected for picking the best of {len(summary.results)}"
-    notes.append(said)
-    if summary.target is not None and TO_TARGET not in left_out:
-        notes.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")
-    if any(result.validation_chose for result in summary.results):
-        notes.append("* of the very run that chose the rate, so a little too good")
-    if any(result.untuned for result in summary.results):
-        notes.append(UNTUNED)
-    if said := shared(summary):
-        notes.append(f"{said}; steps are what each strategy costs alone")
+            meaning += f", intervals corrected for picking the best of {len(summary.results)}"
+    lines.append(meaning)
+    if summary.target is not None and not any(column.key == "steps_to_target" for column in left_out):
+        lines.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")
+    if saved := shared(summary):
+        lines.append(f"{saved}; steps are what each strategy costs alone")
     if left_out:
-        notes.append(f"left out, as the terminal is narrow: {', '.join(sorted(left_out))}")
-    return notes
+        names = sorted(column.heading for column in left_out)
+        lines.append(f"left out, as the terminal is narrow: {', '.join(names)}")
+    return lines

@@ -1,0 +1,197 @@
+"""The table of strategies: its columns, its rows and its footnotes, defined once for terminal, page and JSON.
+
+    row       a StrategyResult, and its Comparison with the best where there is one
+    column    the fields of these that it shows, under the names that `--json` gives them, and how they are written
+    marks     (a), (b), … a note of a strategy, next to its rate
+              *           next to a validation score of the very run that chose the rate
+
+The page groups the cells under headings of its own and writes marks raised; what a cell says is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
+from calando.report.numbers import ABSENT, count, difference, first_word, interval, rate, spread, target_steps
+
+__all__ = [
+    "COLUMNS",
+    "UNTUNED",
+    "Column",
+    "Footnote",
+    "StrategyRow",
+    "advice_lines",
+    "advice_sentence",
+    "footnotes",
+    "strategy_rows",
+]
+
+CHOSE = "*"
+UNTUNED = (
+    "not tuned out: a better rate may lie past those tried, so no verdict is given; a new study with a larger --span, "
+    "--rates or --beyond tries more"
+)
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Args:
+        fields: what it shows, of the result or, where `compared`, of its comparison; the first names its cells.
+        heading: on the terminal.
+        write: its cell from the values of these fields.
+        expendable: how soon it goes where a terminal has no room for all; 0: never.
+        numeric: set to the right.
+        compared: shown where there are comparisons.
+        absent: what stands where a strategy has none: the best one.
+        shown: whether there is something to say in it.
+    """
+
+    fields: tuple[str, ...]
+    heading: str
+    write: Callable[..., str]
+    expendable: int
+    numeric: bool = True
+    compared: bool = False
+    absent: str = ABSENT
+    shown: Callable[[StudySummary], object] = bool
+
+    @property
+    def key(self) -> str:
+        """What its cells are called."""
+        return self.fields[0]
+
+    def cell(self, result: StrategyResult, against: Comparison | None) -> str:
+        """What it says in the row of a strategy."""
+        of = against if self.compared else result
+        return self.absent if of is None else self.write(*(getattr(of, field) for field in self.fields))
+
+
+def _compared(summary: StudySummary) -> bool:
+    return bool(summary.comparisons)
+
+
+def _failed(summary: StudySummary) -> bool:
+    return any(result.diverged + result.died for result in summary.results)
+
+
+COLUMNS = (
+    Column(("name",), "strategy", str, expendable=0, numeric=False),
+    Column(("lr",), "rate", rate, expendable=1),
+    Column(("validation",), "validation, %", spread, expendable=6),
+    Column(("test",), "test, %", spread, expendable=0),
+    Column(("difference",), "difference", difference, expendable=3, compared=True, shown=_compared),
+    Column(("low", "high"), "[interval]", interval, expendable=7, compared=True, absent="", shown=_compared),
+    Column(("verdict",), "verdict", str, expendable=0, numeric=False, compared=True, shown=_compared),
+    Column(("steps_to_target",), "to target", target_steps, expendable=8, shown=lambda study: study.target is not None),
+    Column(("diverged", "died"), "failed", lambda diverged, died: str(diverged + died), expendable=9, shown=_failed),
+    Column(("steps_trials",), "trial steps", count, expendable=11),
+    Column(("steps_final",), "final steps", count, expendable=10),
+)
+
+
+@dataclass(frozen=True)
+class StrategyRow:
+    """A strategy in the table.
+
+    Args:
+        result, against: what is known of it.
+        best: the first of a complete study.
+        cells: key of a column -> what it says.
+        marks: key of a column -> the mark of the footnote on its cell.
+    """
+
+    result: StrategyResult
+    against: Comparison | None
+    best: bool
+    cells: Mapping[str, str]
+    marks: Mapping[str, str]
+
+
+def strategy_rows(summary: StudySummary) -> tuple[StrategyRow, ...]:
+    """The rows, best strategy first."""
+    against = {one.strategy: one for one in summary.comparisons}
+    noted = {note: letters(place) for place, note in enumerate(_notes(summary))}
+    rows = []
+    for result in summary.results:
+        other = against.get(result.name)
+        best = summary.complete and result.name == summary.best
+        cells = {column.key: column.cell(result, other) for column in COLUMNS}
+        if best and summary.advice is not None and len(summary.results) > 1:
+            cells["verdict"] = first_word(summary)
+        marks = {"lr": noted.get(result.note, ""), "validation": CHOSE if result.validation_chose else ""}
+        rows.append(StrategyRow(result=result, against=other, best=best, cells=cells, marks=marks))
+    return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """A note below the table; `mark`: what points to it, "" where nothing does. `text` has no full stop."""
+
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        """
+        >>> str(Footnote("a", "sgd: only one rate tried")), str(Footnote("*", "of one seed"))
+        ('(a) sgd: only one rate tried', '* of one seed')
+        """
+        return f"{f'({self.mark})' if self.mark.isalpha() else self.mark} {self.text}".strip()
+
+
+def footnotes(summary: StudySummary) -> tuple[Footnote, ...]:
+    """All there are: the notes of strategies, in the order in which the table comes to them, then those on all."""
+    found = [Footnote(letters(place), f"{_named(summary, note)}: {note}") for place, note in enumerate(_notes(summary))]
+    if any(result.validation_chose for result in summary.results):
+        text = "this validation score is of the very run that chose the rate, so it is a little too good"
+        found.append(Footnote(CHOSE, text))
+    if any(result.untuned for result in summary.results):
+        found.append(Footnote("", UNTUNED))
+    return tuple(found)
+
+
+def _notes(summary: StudySummary) -> tuple[str, ...]:
+    """Each once, whoever it is of."""
+    return tuple(dict.fromkeys(result.note for result in summary.results if result.note))
+
+
+def _named(summary: StudySummary, note: str) -> str:
+    names = [result.name for result in summary.results if result.note == note]
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} strategies"
+
+
+def letters(place: int) -> str:
+    """Marks where figures would read as part of a number: a to z, aa, ab, …
+
+    >>> letters(0), letters(25), letters(26), letters(51), letters(52)
+    ('a', 'z', 'aa', 'az', 'ba')
+    """
+    before, last = divmod(place, 26)
+    return (letters(before - 1) if before else "") + chr(ord("a") + last)
+
+
+def advice_lines(advice: Advice) -> tuple[str, ...]:
+    """The strategy to use, and why it."""
+    why = advice_sentence(advice)
+    return (f"To use it: {advice.text}", *([why] if why else []))
+
+
+def advice_sentence(advice: Advice) -> str:
+    """Which strategies are level and which of them we would take; "" where there was no choice.
+
+    >>> told = advice_sentence(Advice(name="b", text="sgd", level=("a", "b"), why="the cheapest to train"))
+    >>> told.partition(". ")[0]
+    'a and b are level: the tests do not tell them apart'
+    """
+    if not advice.level:
+        return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
+    names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
+    return (
+        f"{names} are level: the tests do not tell them apart. We would take {advice.name}: {advice.why}. That is a "
+        "preference of ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then "
+        "the widest band of good rates."
+    )
