@@ -16,7 +16,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from calando.analysis.suggest import RULES, RangeCurves, Suggestion, suggest
+from calando.analysis.range_curves import RULES, RangeCurves
+from calando.analysis.suggest import Suggestion, suggest
 from calando.methods import find_method
 from calando.range_test.stops import stop_reason
 

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from calando.analysis.suggest import RangeCurves
+from calando.analysis.range_curves import RangeCurves
 from calando.range_test.found import Held, held
 
 from . import checks, curves, truth

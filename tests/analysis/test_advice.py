@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from calando.analysis import Advice, Comparison, PlannedRuns, RateBand, RateChoice, StrategyResult
-from calando.analysis.advice import Price, advise, price_of
+from calando.analysis.conclusion import Price, advise, price_of
 
 NAN = float("nan")
 GIVEN = PlannedRuns(RateChoice(trials=(), digests=(), pending=(), lr=0.1))

@@ -7,15 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from benchmarks.verdicts.noises import NOISES
+from benchmarks.verdicts.tabulate import kinds, needed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.analysis import against_best
-from calando.analysis.borrowed import borrowed_sd, lenders
-from calando.analysis.critical import SEEDS, STRATEGIES, TABLE, critical, own_share
-from calando.analysis.noises import NOISES
+from calando.analysis.borrowed import SEEDS, STRATEGIES, TABLE, borrowed_sd, critical, lenders, own_share
 from calando.analysis.paired import paired_sd
-from calando.analysis.tabulate import kinds, needed
 
 H = 1 / 10_000
 

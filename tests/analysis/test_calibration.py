@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-
-from calando.analysis.calibration import (
+from benchmarks.verdicts.calibration import (
     bootstrap_misses,
     compare_many,
     false_alarms,
@@ -16,8 +15,9 @@ from calando.analysis.calibration import (
     found_leads,
     interval_misses,
 )
-from calando.analysis.critical import own_share
-from calando.analysis.noises import NOISES, ROUNDED, SCALE, UNEQUAL, diverging, rounded
+from benchmarks.verdicts.noises import NOISES, ROUNDED, SCALE, UNEQUAL, diverging, rounded
+
+from calando.analysis.borrowed import own_share
 from calando.analysis.paired import paired_interval, paired_p
 
 STUDIES = 4000

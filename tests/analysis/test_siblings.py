@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from benchmarks.verdicts.calibration import SCALE, false_alarms
+from benchmarks.verdicts.noises import siblings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.analysis import against_best, paired_interval, paired_p
-from calando.analysis.calibration import SCALE, false_alarms
-from calando.analysis.siblings import siblings
 
 STUDIES = 4000
 # As in test_calibration: nominal rate and the binomial 99.9% bound of a simulated one.

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.analysis.suggest import RULES, RangeCurves, suggest
+from calando.analysis.range_curves import RULES, RangeCurves
+from calando.analysis.suggest import suggest
 from calando.errors import UsageError
 
 RATES = np.geomspace(1e-6, 10, 100)

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from benchmarks.verdicts.calibration import compare_many
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calando.analysis import against_best, paired_interval, paired_p
-from calando.analysis.calibration import compare_many
-from calando.analysis.critical import own_share
+from calando.analysis.borrowed import own_share
 from calando.analysis.verdicts import charged, step_down
 
 tables = arrays(

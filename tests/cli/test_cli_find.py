@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from calando.analysis.suggest import RangeCurves, suggest
+from calando.analysis.range_curves import RangeCurves
+from calando.analysis.suggest import suggest
 from calando.cli.draw import Axis, draw
 from calando.cli.find import drawing
 

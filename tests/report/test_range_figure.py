@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from calando.analysis.suggest import RangeCurves, suggest
+from calando.analysis.range_curves import RangeCurves
+from calando.analysis.suggest import suggest
 from calando.report import range_figure, save
 from calando.report.render import spec
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
-from calando.analysis.suggest import RangeCurves
+from calando.analysis.range_curves import RangeCurves
 from calando.range_test.found import held
 from calando.range_test.loss import LentLoss
 from calando.range_test.measure import Sweep, measure_curves

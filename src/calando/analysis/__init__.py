@@ -1,6 +1,6 @@
 """Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
 
-from calando.analysis.choose import planned_runs, rates_that_may_come, runs_to_come, settle_rate
+from calando.analysis.choose import planned_runs, rate_band, rates_that_may_come, runs_to_come, settle_rate
 from calando.analysis.grids import log_grid
 from calando.analysis.paired import paired_interval, paired_p
 from calando.analysis.results import (
@@ -15,7 +15,6 @@ from calando.analysis.results import (
     Trial,
     Verdict,
 )
-from calando.analysis.sensitivity import rate_band
 from calando.analysis.summary import summarize, to_json
 from calando.analysis.target import has_fixed_rate, steps_to_target, target_of
 from calando.analysis.verdicts import against_best

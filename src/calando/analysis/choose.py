@@ -3,12 +3,17 @@
     winner    the best of: did not fail, validation score up, inside before at an end, validation loss down, rate down
     goes on   past the end where the winner is, one rate at a time, until the winner is inside or the limit is met
     at edge   the winner is still the outermost rate tried: not tuned out
+    band      the rates round the best trial, without a gap, whose score is at least best - tolerance; its width is
+              log10(high / low), in decades
 
 Every strategy gets the same number of trials, and as many more as its grid goes on by. All of this is a pure function
 of the records there are: ask again when a record is added.
 
-A score that no longer rises towards the end says that the end is not what holds it back, so a tie goes to the rate
-inside. Where every trial failed, none is best; the grid then goes on below a lowest rate that diverged.
+A score that no longer rises towards the end says that the end is not what limits it, so a tie goes to the rate inside.
+Where every trial failed, none is best; the grid then goes on below a lowest rate that diverged.
+
+A better rate may lie where none was tried, so a strategy that is not tuned out is not yet a fair opponent: it is not
+called worse, and not said to beat another (`verdicts`). Its numbers stay: they are what it does at the rate it has.
 """
 
 from __future__ import annotations
@@ -18,12 +23,13 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from calando.analysis.grids import further_rates, next_rate_of_old
-from calando.analysis.results import Edge, PlannedRuns, RateChoice
+from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, Trial
 from calando.records.family import RunFamily
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
-__all__ = ["planned_runs", "rates_that_may_come", "runs_to_come", "settle_rate"]
+__all__ = ["planned_runs", "rate_band", "rates_that_may_come", "runs_to_come", "settle_rate", "untuned_because"]
+
 
 _EDGES: tuple[Edge, ...] = ("low", "high")
 
@@ -106,6 +112,19 @@ def runs_to_come(planned: Iterable[PlannedRuns], *, seeds: int) -> int:
     return sum(not one.finals for one in planned) * (seeds - 1)
 
 
+def untuned_because(study: StudySpec, choice: RateChoice) -> str:
+    """Why a settled rate is not tuned out; "" where it is, was given, or is not settled yet."""
+    if choice.lr is None or choice.tuned_out:
+        return ""
+    if choice.failed:
+        return "every trial diverged or died"
+    if len(choice.trials) == 1:
+        return "only one rate tried"
+    if study.beyond is None:
+        return "best rate on the edge; grids went on by one rate in the calando that began this study"
+    return "best rate on the edge"
+
+
 def rates_that_may_come(study: StudySpec, strategy: StrategySpec, choice: RateChoice) -> tuple[float, ...]:
     """The rates that runs of a strategy have, or may still come to have, ascending; one where it is settled."""
     if choice.lr is not None:
@@ -147,3 +166,43 @@ def _best_of_old(made: Mapping[float, RunRecord]) -> float:
 
 def _loss(record: RunRecord) -> float:
     return record.loss if math.isfinite(record.loss) else math.inf
+
+
+def rate_band(trials: Iterable[Trial], *, tolerance: float = 0.01) -> RateBand | None:
+    """The band of rates within `tolerance` of the best trial's score.
+
+    Args:
+        trials: of one strategy, in any order; rates are distinct.
+        tolerance: in score; 0.01 is one percentage point.
+
+    Returns:
+        None without trials, or where every one failed. An open end means that the band runs over that edge of
+        the grid: it is at least this wide.
+
+    >>> scores = {0.01: 0.90, 0.1: 0.95, 1.0: 0.93}
+    >>> band = rate_band(Trial(lr=lr, score=s, loss=0.2, outcome="finished") for lr, s in scores.items())
+    >>> round(band.low, 4), round(band.high, 4), round(band.decades, 2), band.open_low
+    (0.0631, 0.3162, 0.7, False)
+    """
+    assert tolerance >= 0
+    row = sorted(trials, key=lambda trial: trial.lr)
+    if not any(trial.outcome == "finished" for trial in row):
+        return None
+    scores = [trial.score for trial in row]
+    rates = [math.log10(trial.lr) for trial in row]
+    # Trials that failed cannot be the centre, but a tie in score goes to the lower rate, as in choosing.
+    centre = max(range(len(row)), key=lambda i: (row[i].outcome == "finished", scores[i], -i))
+    floor = scores[centre] - tolerance
+
+    def end(way: int) -> tuple[float, bool]:
+        """The band's end that way, and whether the grid ended before the band did."""
+        i = centre
+        while 0 <= i + way < len(row) and scores[i + way] >= floor:
+            i += way
+        if not 0 <= i + way < len(row):
+            return row[i].lr, True
+        share = (scores[i] - floor) / (scores[i] - scores[i + way])
+        return float(10 ** (rates[i] + share * (rates[i + way] - rates[i]))), False
+
+    (low, open_low), (high, open_high) = end(-1), end(+1)
+    return RateBand(low=low, high=high, decades=math.log10(high / low), open_low=open_low, open_high=open_high)

@@ -20,14 +20,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from calando.analysis.advice import advise, price_of
-from calando.analysis.choose import planned_runs, runs_to_come
-from calando.analysis.headline import headline
+from calando.analysis.choose import planned_runs, rate_band, runs_to_come, untuned_because
+from calando.analysis.conclusion import advise, headline, price_of
 from calando.analysis.results import Comparison, PlannedRuns, RateChoice, Spread, StrategyResult, StudySummary, Trial
-from calando.analysis.sensitivity import rate_band
 from calando.analysis.target import steps_to_target, target_of
-from calando.analysis.tuning import untuned_because, withhold_verdicts
-from calando.analysis.verdicts import against_best
+from calando.analysis.verdicts import against_best, withhold_verdicts
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StrategySpec, StudySpec
 

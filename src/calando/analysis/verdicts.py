@@ -14,7 +14,7 @@ have been tested: charging all g (g - 1) / 2 pairs is always enough, yet at few 
 p-value comes from a small spread more than from a high mean. `charged` lies between the two; its exponent was
 fitted to simulation (docs/guides/statistics.md) and tends to 1, all pairs, as n grows.
 
-The spread borrowed from the other strategies (`borrowed`), by one critical value for all comparisons (`critical`). It
+The spread borrowed from the other strategies (`borrowed`), by one critical value for all comparisons. It
 counts from four strategies and three seeds on; below, the pair's own spread has all of the 5%.
 
 By its own spread the interval of rank j is at level 1 - share of 5% / charged(its g, n); from the first comparison that
@@ -28,17 +28,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calando.analysis.borrowed import borrowed_sd
-from calando.analysis.critical import critical, own_share
+from calando.analysis.borrowed import borrowed_sd, critical, own_share
 from calando.analysis.paired import Floats, paired_interval, paired_p
 from calando.analysis.results import Comparison
 
-__all__ = ["Decided", "against_best", "charged", "decide", "step_down"]
+__all__ = ["Decided", "against_best", "charged", "decide", "step_down", "withhold_verdicts"]
 
 ALPHA = 0.05
 
@@ -178,6 +178,20 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
             )
         )
     return tuple(found)
+
+
+def withhold_verdicts(comparisons: Sequence[Comparison], untuned: Mapping[str, str]) -> tuple[Comparison, ...]:
+    """The comparisons, with no verdict on strategies that are not tuned out.
+
+    Args:
+        untuned: strategy name -> why it is not tuned out, or "".
+    """
+    return tuple(_withheld(one, untuned[one.strategy]) if untuned[one.strategy] else one for one in comparisons)
+
+
+def _withheld(one: Comparison, why: str) -> Comparison:
+    said = f"difference {100 * one.difference:z.2f} points at the rate it has, n = {one.n}"
+    return replace(one, verdict="not tuned out", text=f"not tuned out, so no verdict: {why} ({said})")
 
 
 def _one_seed(name: str, best: str, difference: float) -> Comparison:

@@ -19,7 +19,8 @@ from calando.cli.output import others_on_stderr, print_notes
 if TYPE_CHECKING:
     import numpy as np
 
-    from calando.analysis.suggest import RangeCurves, Rule, Suggestion
+    from calando.analysis.range_curves import RangeCurves, Rule
+    from calando.analysis.suggest import Suggestion
     from calando.range_test import Found
     from calando.study.listening import RunStatus
 

@@ -10,7 +10,8 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from calando.analysis.suggest import RangeCurves, Rule, Suggestion
+from calando.analysis.range_curves import RangeCurves, Rule
+from calando.analysis.suggest import Suggestion
 from calando.errors import UnknownName, UsageError
 from calando.records import RunSpec
 

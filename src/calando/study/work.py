@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from calando.analysis.suggest import Rule
+from calando.analysis.range_curves import Rule
 from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore

@@ -5,7 +5,8 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 
-from calando.analysis.suggest import RangeCurves, Rule, Suggestion
+from calando.analysis.range_curves import RangeCurves, Rule
+from calando.analysis.suggest import Suggestion
 from calando.report.figures.theme import (
     AnyChart,
     Row,

@@ -1,18 +1,51 @@
-"""Simulated scores whose truth is known: what runs, spreads and test sets can be like. Used by `calibration`.
+"""Simulated scores whose truth is known: what runs, spreads and test sets can be like.
 
 Every strategy is equal to every other; shapes are [studies, strategies, seeds].
+
+Siblings are runs that share a past: at each seed alike within a family, independent from seed to seed.
+
+    score of strategy i at seed s = sqrt(c) · F(family of i, s) + sqrt(1 - c) · e(i, s)        F, e: standard normal
+
+Runs that were trained from one fork have so much in common that their scores are correlated (c). No fork is shared
+between seeds, so seeds stay independent: the comparison takes differences seed by seed, and what siblings have in
+common leaves them. Two families look like two strategies, though, and say less of each other's spread than the number
+of strategies promises; the critical values of a borrowed spread allow for that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from calando.analysis.paired import Floats
-from calando.analysis.siblings import siblings
 
-__all__ = ["NOISES", "ROUNDED", "SCALE", "UNEQUAL", "Draw", "diverging", "families", "rounded"]
+__all__ = ["NOISES", "ROUNDED", "SCALE", "UNEQUAL", "Draw", "diverging", "families", "rounded", "siblings"]
+
+
+def siblings(rng: np.random.Generator, shape: tuple[int, int, int], *, family: int, correlation: float) -> Floats:
+    """Noise of the scores of equal strategies, of which each so many in a row are siblings.
+
+    Args:
+        shape: [studies, strategies, seeds].
+        family: how many strategies share a past; the last family may be smaller.
+        correlation: of two siblings' scores at one seed, in [0, 1].
+
+    Returns:
+        [studies, strategies, seeds], each of standard deviation 1.
+
+    >>> drawn = siblings(np.random.default_rng(0), (2, 3, 4), family=2, correlation=1.0)
+    >>> bool((drawn[:, 0] == drawn[:, 1]).all()), bool((drawn[:, 0] == drawn[:, 2]).any())
+    (True, False)
+    """
+    assert family >= 1
+    assert 0 <= correlation <= 1
+    studies, strategies, seeds = shape
+    shared = rng.standard_normal((studies, -(-strategies // family), seeds)).repeat(family, axis=1)[:, :strategies]
+    own = rng.standard_normal(shape)
+    return np.asarray(math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * own)
+
 
 Draw = Callable[[np.random.Generator, tuple[int, int, int]], Floats]
 
@@ -45,7 +78,7 @@ def diverging(share: float) -> Draw:
 
 
 def families(size: int, correlation: float) -> Draw:
-    """Scores of siblings (`siblings`), so many to a family."""
+    """Scores of siblings, so many to a family."""
     return lambda rng, shape: siblings(rng, shape, family=size, correlation=correlation)
 
 

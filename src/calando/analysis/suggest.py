@@ -6,7 +6,7 @@
     constant   decayed / CONSTANT
 
 `half` is the rate by which half of the loss's fall is made and `lost` that from which on half of it is lost again:
-`calando.analysis.suggest.rules`. A short sweep is uncertain by a factor of two or three, and so is the rate that a
+`calando.analysis.range_curves`. A short sweep is uncertain by a factor of two or three, and so is the rate that a
 method usually takes; the middle between the two is better than each, and where they are far apart the measurement is
 believed. That this is what is recommended was decided by measurement, `benchmarks/finders.py`, docs/LOG.md.
 Arrays in, values out; nothing here knows of torch.
@@ -20,12 +20,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calando.analysis.suggest.curves import RangeCurves
-from calando.analysis.suggest.doubts import doubts
-from calando.analysis.suggest.rules import RULES, Landmarks, Rule, capped, landmarks, smooth, start_of
-from calando.analysis.suggest.words import explain
+from calando.analysis.range_curves import RULES, Landmarks, RangeCurves, Rule, capped, landmarks, smooth, start_of
+from calando.analysis.range_doubts import doubts, explain
 
 __all__ = ["Smoothed", "Suggestion", "suggest"]
+
 
 MOST_DRAWN = 2.0  # unlimited is a little better on the workloads chosen on, and worse where a method is not at home
 CONSTANT = 2.0  # measured on five workloads: 1.5 to 2 cost least, 0.05 to 0.45 points
@@ -62,7 +61,7 @@ class Suggestion:
             valley drawn towards it.
         constant: the rate for training at a constant one.
         reliable: whether to act on it.
-        doubts: why not, a name each (`calando.analysis.suggest.doubts`), the gravest first; a program may act on them.
+        doubts: why not, a name each (`calando.analysis.range_doubts`), the gravest first; a program may act on them.
         reasons: the same in words, in the same order; empty when reliable.
         diverged_at: the rate from which on half or more of what was gained is lost; None: not up to the highest.
         explanation: a paragraph: what too small and too large a rate look like on this curve.

@@ -1,6 +1,6 @@
-"""How the table of `critical` is made: the largest value that any kind of noise needs.
+"""How the table of `borrowed.critical` is made: the largest value that any kind of noise needs.
 
-    python -m calando.analysis.tabulate
+    python -m benchmarks.verdicts.tabulate
 
 takes about ten minutes on one core and prints the table, and for each value the kind of noise that needs it. A first
 look at some studies of every kind picks the few kinds that need the most, a second look at many studies decides.
@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from benchmarks.verdicts.noises import NOISES, UNEQUAL, Draw, diverging, families
 
-from calando.analysis.borrowed import borrowed_sd
-from calando.analysis.critical import SEEDS, STRATEGIES, own_share
-from calando.analysis.noises import NOISES, UNEQUAL, Draw, diverging, families
+from calando.analysis.borrowed import SEEDS, STRATEGIES, borrowed_sd, own_share
 from calando.analysis.paired import Floats, paired_p
 from calando.analysis.verdicts import ALPHA, step_down
 

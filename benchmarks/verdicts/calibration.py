@@ -4,7 +4,7 @@
     spread  k strategies with true gaps; how often does an interval at level L hold the true difference?  at least L
     power   one strategy truly better or worse by some standard deviations of one run's score; how often is it found?
 
-Run `python -m calando.analysis.calibration` for the tables of docs/guides/statistics.md (about two minutes).
+Run `python -m benchmarks.verdicts.calibration` for the tables of docs/guides/statistics.md (about two minutes).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from benchmarks.verdicts.noises import NOISES, ROUNDED, SCALE, diverging, families, rounded
 from numpy.typing import NDArray
 
-from calando.analysis.noises import NOISES, ROUNDED, SCALE, diverging, families, rounded
 from calando.analysis.paired import Floats, paired_p
 from calando.analysis.verdicts import ALPHA, charged, decide
 
