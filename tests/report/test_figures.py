@@ -17,7 +17,7 @@ from calando.records.record import Event
 from calando.report import render
 from calando.report.figures import forest_figure, schedule_figure, training_figure
 from calando.report.figures.theme import data
-from calando.report.palette import looks
+from calando.report.palette import line_styles
 from calando.report.study_figures import study_figures
 
 ORDER = ["rates", "loss", "score", "sensitivity", "differences", "cost", "target"]
@@ -97,7 +97,7 @@ def test_a_complete_study_has_every_figure(made):
 
 def test_strategies_keep_their_colour_in_every_figure_and_are_listed_best_first(made):
     study = made("thirteen")
-    styles = looks(strategy.name for strategy in study.study.strategies)
+    styles = line_styles(strategy.name for strategy in study.study.strategies)
     ranked = [result.name for result in study.summary.results]
     found = 0
     for figure in study_figures(study.summary, study.runs):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from calando.report.palette import COLOURS, looks
+from calando.report.palette import COLOURS, line_styles
 from calando.strategy import PRESETS
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB.
@@ -68,5 +68,5 @@ def test_colours_stand_out_from_the_page(ground):
 
 def test_all_presets_together_look_different_and_keep_their_looks():
     names = [f"strategy {place}" for place in range(max(48, len(PRESETS)))]
-    assert len(set(looks(names).values())) == len(names)
-    assert looks(names[:5]) == {name: looks(names)[name] for name in names[:5]}
+    assert len(set(line_styles(names).values())) == len(names)
+    assert line_styles(names[:5]) == {name: line_styles(names)[name] for name in names[:5]}

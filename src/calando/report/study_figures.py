@@ -17,7 +17,7 @@ from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.figures.theme import AnyChart
 from calando.report.numbers import cost, percent, shared
-from calando.report.palette import Look, looks
+from calando.report.palette import LineStyle, line_styles
 from calando.report.series import ends, final_records, loss_band, score_band
 
 __all__ = ["Figure", "study_figures"]
@@ -60,8 +60,8 @@ Finals = Mapping[str, Sequence[RunRecord]]
 NONE_YET = "Nothing to draw yet: no run at a chosen rate is finished."
 
 
-def _styles(summary: StudySummary) -> dict[str, Look]:
-    return looks(strategy.name for strategy in summary.spec.strategies)
+def _styles(summary: StudySummary) -> dict[str, LineStyle]:
+    return line_styles(strategy.name for strategy in summary.spec.strategies)
 
 
 def _rates(summary: StudySummary, finals: Finals) -> Figure:

@@ -14,8 +14,7 @@ from typing import Any
 
 import altair as alt
 
-from calando.report.figures.ticks import log_ticks
-from calando.report.palette import HOVER, Look
+from calando.report.palette import HOVER, LineStyle
 
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
@@ -34,9 +33,6 @@ __all__ = [
     "hover",
     "legend",
     "picked",
-    "powers_of_ten",
-    "rows_axis",
-    "steps_axis",
     "stroke",
     "styled",
     "weight",
@@ -109,48 +105,24 @@ def legend() -> alt.Legend:
     )
 
 
-def stroke(names: Sequence[str], styles: Mapping[str, Look]) -> alt.Stroke:
+def stroke(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.Stroke:
     """Line colour by strategy; the domain, so the legend, is in the order given."""
     return alt.Stroke("strategy:N", scale=_colours(names, styles), legend=legend())
 
 
-def fill(names: Sequence[str], styles: Mapping[str, Look]) -> alt.Fill:
+def fill(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.Fill:
     """Fill by strategy; merges with the legend of `stroke`."""
     return alt.Fill("strategy:N", scale=_colours(names, styles), legend=legend())
 
 
-def _colours(names: Sequence[str], styles: Mapping[str, Look]) -> alt.Scale:
+def _colours(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.Scale:
     return alt.Scale(domain=list(names), range=[styles[name].colour for name in names])
 
 
-def dash(names: Sequence[str], styles: Mapping[str, Look]) -> alt.StrokeDash:
+def dash(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.StrokeDash:
     """Dash pattern by strategy; merges with the legend of `stroke`."""
     scale = alt.Scale(domain=list(names), range=[list(styles[name].dash) or [1, 0] for name in names])
     return alt.StrokeDash("strategy:N", scale=scale, legend=legend())
-
-
-def powers_of_ten(low: float, high: float) -> alt.Axis:
-    """The axis of a log scale from `low` to `high`: a grid line at each power of ten, at more where these are few."""
-    return alt.Axis(
-        values=log_ticks(low, high),
-        labelExpr="format(datum.value, datum.value < 0.001 || datum.value >= 100000 ? '~e' : '~g')",
-    )
-
-
-def rows_axis(*, grid: bool = False) -> alt.Axis:
-    """The axis with one strategy a row, with a line along each where `grid`."""
-    return alt.Axis(labelLimit=200, grid=grid, labelColor=INK, labelFontSize=12.5)
-
-
-def steps_axis(horizon: int) -> alt.X:
-    """The step axis, as long as a run was planned."""
-    scale = alt.Scale(domain=[0, horizon], nice=False)
-    return alt.X(
-        "step:Q",
-        title="step (updates)",
-        scale=scale,
-        axis=alt.Axis(grid=False, tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1),
-    )
 
 
 def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, said: Sequence[alt.Tooltip]) -> alt.Chart:

@@ -1,4 +1,4 @@
-"""Lines against steps: rates, training loss, validation score."""
+"""Lines against steps: rates, training loss and validation score of a study; schedules before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from calando.report.figures.score_axis import ScoreAxis
+from calando.report.figures.axes import ScoreAxis, log_y, steps_axis
 from calando.report.figures.theme import (
     PICKED,
+    WIDTH,
     AnyChart,
     Row,
     dash,
@@ -19,15 +20,14 @@ from calando.report.figures.theme import (
     finished,
     hover,
     picked,
-    powers_of_ten,
-    steps_axis,
     stroke,
     weight,
 )
-from calando.report.palette import Look
+from calando.report.palette import LineStyle, line_styles
 from calando.report.series import Band, End, thinned
 
-__all__ = ["ALL_BANDS", "hover_rates", "lines_chart", "log_y", "loss_figure", "rate_figure", "score_figure"]
+__all__ = ["ALL_BANDS", "hover_rates", "lines_chart", "loss_figure", "rate_figure", "schedule_figure", "score_figure"]
+
 
 # A rate that decays to nothing would stretch a log axis without end; below this share of the smallest peak it stops.
 # (Values are cut rather than clipped: a clip path a line costs twenty times the rest of a PNG.)
@@ -43,7 +43,7 @@ def rate_figure(
     *,
     best: str | None,
     horizon: int,
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     title: str,
     subtitle: str,
 ) -> AnyChart:
@@ -53,7 +53,7 @@ def rate_figure(
         curves: strategy name -> the rates of updates 0, 1, …, in the order of the legend; each with a positive one.
         best: whose line is drawn strongest.
         horizon: where the axis ends.
-        styles: a look for each name.
+        styles: by name.
     """
     peaks = [float(rates.max()) for rates in curves.values()]
     lowest = min(float(rates.min()) for rates in curves.values())
@@ -98,7 +98,7 @@ def loss_figure(
     ended: Mapping[str, Sequence[End]],
     best: str | None,
     horizon: int,
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     title: str,
     subtitle: str,
 ) -> AnyChart:
@@ -139,7 +139,7 @@ def score_figure(
     *,
     best: str | None,
     horizon: int,
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     title: str,
     subtitle: str,
 ) -> AnyChart:
@@ -187,16 +187,10 @@ def _band_rows(name: str, band: Band) -> list[Row]:
     ]
 
 
-def log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
-    """A logarithmic axis from `low` to `high`."""
-    scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
-
-
 def lines_chart(
     rows: Sequence[Row],
     names: Sequence[str],
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     *,
     y: alt.Y,
     best: str | None,
@@ -217,7 +211,7 @@ def _banded(
     rows: Sequence[Row],
     crosses: Sequence[Row],
     names: Sequence[str],
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     *,
     y: Callable[[str], alt.Y],
     best: str | None,
@@ -249,3 +243,66 @@ def _banded(
         layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=said))
     layers.append(points)
     return alt.layer(*layers)
+
+
+PANEL_HEIGHT = 210  # where there are several
+
+
+def schedule_figure(
+    curves: Mapping[str, np.ndarray],
+    *,
+    others: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    title: str = "The schedules",
+    y_title: str = "multiplier of the base rate",
+    log: bool = False,
+) -> AnyChart:
+    """Schedules, each sampled at every step, before anything is trained.
+
+    Args:
+        curves: name -> the values of updates 0, 1, …, as `Curve.sample` gives them; at least one, all finite.
+        others: hyper-parameter -> name -> values: a panel each, below the rate's. A name has one style in all.
+        log: a logarithmic axis for the rate; values that are not positive are left out.
+
+    >>> schedule_figure({"linear": np.array([1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
+    'The schedules'
+    """
+    below = others or {}
+    every = [curves, *below.values()]
+    names = list(dict.fromkeys(name for lines in every for name in lines))
+    horizon = max(len(values) for lines in every for values in lines.values())
+    styles = line_styles(names)
+    first = _panel(curves, names, styles, y_title=y_title, log=log, horizon=horizon).add_params(picked())
+    chart: AnyChart = alt.layer(first, hover_rates(curves, y=first.encoding.y, horizon=horizon, positive=log))
+    if below:
+        titles = {f"multiplier of {key}": lines for key, lines in below.items()}
+        rest = [_panel(lines, names, styles, y_title=y, log=False, horizon=horizon) for y, lines in titles.items()]
+        panels = [panel.properties(width=WIDTH, height=PANEL_HEIGHT) for panel in (first, *rest)]
+        for panel in panels[:-1]:
+            panel.encoding.x.title = None  # said once, under the lowest panel
+        chart = alt.vconcat(*panels, spacing=18).resolve_scale(stroke="shared", strokeDash="shared")
+    return finished(chart, title=title, subtitle=f"over {horizon:,} steps", names=names)
+
+
+def _panel(
+    curves: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    styles: Mapping[str, LineStyle],
+    *,
+    y_title: str,
+    log: bool,
+    horizon: int,
+) -> alt.Chart:
+    rows: list[Row] = []
+    for name, values in curves.items():
+        kept = np.flatnonzero(values > 0) if log else np.arange(len(values))
+        if len(kept):
+            chosen = kept[thinned(np.log(values[kept]) if log else values[kept])]
+            rows += [{"strategy": name, "step": int(at), "rate": float(values[at])} for at in chosen]
+    sizes = [row["rate"] for row in rows]
+    if log and sizes:
+        y = log_y("rate", low=min(sizes), high=max(sizes) * 1.1, title=y_title)
+    else:
+        # a momentum that moves between 0.9 and 1 would be a flat line on an axis from zero
+        scale = alt.Scale(zero=not sizes or min(sizes) <= max(sizes) / 2)
+        y = alt.Y("rate:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=6, format="~r"))
+    return lines_chart(rows, names, styles, y=y, best=None, horizon=horizon)

@@ -6,8 +6,8 @@ import altair as alt
 import numpy as np
 
 from calando.records.record import RunRecord
-from calando.report.figures.score_axis import ScoreAxis
-from calando.report.figures.theme import WIDTH, AnyChart, Row, data, powers_of_ten, styled
+from calando.report.figures.axes import ScoreAxis, powers_of_ten
+from calando.report.figures.theme import WIDTH, AnyChart, Row, data, styled
 from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned

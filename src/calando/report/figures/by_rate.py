@@ -1,38 +1,107 @@
-"""A range test: every repeat, their median and band, what the rules say, and from where on the loss is lost."""
+"""Lines against the rate: how much its choice matters, and what a range test measured.
+
+sensitivity    validation score of each trial, one line a strategy
+range test     every repeat, their median and band, what the rules say, and from where on the loss is lost
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
 
 from calando.analysis.range_curves import RangeCurves, Rule
+from calando.analysis.results import Trial
 from calando.analysis.suggest import Suggestion
-from calando.report.figures.theme import (
-    AnyChart,
-    Row,
-    dash,
-    data,
-    finished,
-    powers_of_ten,
-    stroke,
-)
+from calando.report.figures.axes import ScoreAxis, powers_of_ten
+from calando.report.figures.theme import AnyChart, Row, dash, data, faded, fill, finished, picked, stroke, weight
 from calando.report.numbers import rate as rate_text
-from calando.report.palette import COLOURS, NEUTRAL, WORSE, Look
+from calando.report.palette import COLOURS, NEUTRAL, WORSE, LineStyle
 
-__all__ = ["range_figure"]
+__all__ = ["range_figure", "sensitivity_figure"]
+
+
+def sensitivity_figure(
+    trials: Mapping[str, Sequence[Trial]],
+    *,
+    chosen: Mapping[str, float | None],
+    best: str | None,
+    styles: Mapping[str, LineStyle],
+    title: str,
+    subtitle: str,
+) -> AnyChart:
+    """Trials at the first seed: a ring round the chosen rate, a cross at the bottom where a trial diverged.
+
+    Args:
+        trials: strategy name -> its trials, ascending in rate; at least one in all.
+        chosen: strategy name -> the settled rate.
+        best: whose line is drawn strongest.
+        styles: by name.
+    """
+    axis = ScoreAxis.of([trial.score for those in trials.values() for trial in those])
+    rows: list[Row] = []
+    for name, those in trials.items():
+        for trial in those:
+            failed = trial.outcome == "diverged"
+            rows.append(
+                {
+                    "strategy": name,
+                    "lr": trial.lr,
+                    "y": axis.floor if failed else axis.place(trial.score),
+                    "score": trial.score,
+                    "outcome": trial.outcome,
+                    "kind": "diverged" if failed else "chosen" if trial.lr == chosen[name] else "tried",
+                }
+            )
+    names = list(trials)
+    selection = picked()
+    said = [
+        alt.Tooltip("strategy:N"),
+        alt.Tooltip("lr:Q", title="rate", format=".3g"),
+        alt.Tooltip("score:Q", title="validation score", format=".2%"),
+        alt.Tooltip("outcome:N"),
+    ]
+    rates = [row["lr"] for row in rows]
+    low, high = min(rates) / 1.5, max(rates) * 1.5
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    rate = alt.X("lr:Q", title="base learning rate", scale=scale, axis=powers_of_ten(low, high))
+
+    def part(kinds: Sequence[str]) -> alt.Chart:
+        rows_of = [row for row in rows if row["kind"] in kinds]
+        return alt.Chart(data(rows_of)).encode(x=rate, y=axis.y("y", title="validation score"))
+
+    kinds = {row["kind"] for row in rows}
+    line = part(("tried", "chosen", "diverged")).mark_line(strokeJoin="round")
+    layers = [
+        line.encode(
+            stroke=stroke(names, styles), strokeDash=dash(names, styles), strokeWidth=weight(best),
+            strokeOpacity=faded(selection), tooltip=alt.Tooltip("strategy:N"),
+        ).add_params(selection)
+    ]  # fmt: skip
+    filled = {"fill": fill(names, styles), "opacity": faded(selection), "tooltip": said}
+    if kinds & {"tried", "chosen"}:
+        layers.append(part(("tried", "chosen")).mark_point(filled=True, size=34).encode(**filled))
+    if "chosen" in kinds:
+        ring = part(("chosen",)).mark_point(filled=False, size=150, strokeWidth=2.4)
+        layers.append(ring.encode(stroke=stroke(names, styles), opacity=faded(selection), tooltip=said))
+    if "diverged" in kinds:
+        layers.append(part(("diverged",)).mark_point(shape="cross", angle=45, size=90, filled=True).encode(**filled))
+    return finished(alt.layer(*layers), title=title, subtitle=subtitle, names=names)
+
 
 ROOM = 0.35  # of the fall, above the start: an explosion leaves the figure there
 BAND, MEDIAN, REPEATS = "band of the repeats", "median, smoothed", "each repeat"
-LOOKS = {
-    MEDIAN: Look(COLOURS[0], (), "circle"),
-    REPEATS: Look("#a9c0e6", (), "circle"),
-    "decayed": Look(COLOURS[2], (), "circle"),
-    "constant": Look(COLOURS[4], (), "circle"),
-    "steepest": Look(COLOURS[1], (2, 3), "circle"),
-    "valley": Look(COLOURS[6], (2, 3), "circle"),
-    "minimum / 10": Look(COLOURS[5], (2, 3), "circle"),
-    "largest stable": Look(NEUTRAL, (7, 3), "circle"),
-    "half is lost": Look(WORSE, (7, 3), "circle"),
+STYLES = {
+    MEDIAN: LineStyle(COLOURS[0], (), "circle"),
+    REPEATS: LineStyle("#a9c0e6", (), "circle"),
+    "decayed": LineStyle(COLOURS[2], (), "circle"),
+    "constant": LineStyle(COLOURS[4], (), "circle"),
+    "steepest": LineStyle(COLOURS[1], (2, 3), "circle"),
+    "valley": LineStyle(COLOURS[6], (2, 3), "circle"),
+    "minimum / 10": LineStyle(COLOURS[5], (2, 3), "circle"),
+    "largest stable": LineStyle(NEUTRAL, (7, 3), "circle"),
+    "half is lost": LineStyle(WORSE, (7, 3), "circle"),
 }
 
 
@@ -47,7 +116,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     marks = _marks(found)
     names = [MEDIAN, REPEATS, *marks]
     labels = {name: _label(name, marks.get(name)) for name in names}
-    styles = {labels[name]: LOOKS[name] for name in names}
+    styles = {labels[name]: STYLES[name] for name in names}
     ends = float(curves.rates[0]), float(curves.rates[-1])
     x = alt.X(
         "rate:Q",
@@ -61,19 +130,19 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
         scale=alt.Scale(domain=[low, high], nice=False, zero=False),
         axis=alt.Axis(format="~g", tickCount=6),
     )
-    looks = {"stroke": stroke(list(styles), styles), "strokeDash": dash(list(styles), styles)}
+    lines = {"stroke": stroke(list(styles), styles), "strokeDash": dash(list(styles), styles)}
 
     band = alt.Chart(data(_band(found, top=high))).mark_area(color=COLOURS[0], opacity=0.13, clip=True)
     raw = alt.Chart(data(_repeats(curves, labels[REPEATS], top=high))).mark_line(strokeWidth=0.8, clip=True)
     median = alt.Chart(data(_median(found, labels[MEDIAN], top=high))).mark_line(strokeWidth=2.6, clip=True)
     layers = [
         band.encode(x=x, y=y, y2="top:Q"),
-        raw.encode(x=x, y=y, detail="repeat:N", tooltip=["repeat:N", _said("rate"), _said("loss")], **looks),
-        median.encode(x=x, y=y, tooltip=[_said("rate"), _said("loss")], **looks),
+        raw.encode(x=x, y=y, detail="repeat:N", tooltip=["repeat:N", _said("rate"), _said("loss")], **lines),
+        median.encode(x=x, y=y, tooltip=[_said("rate"), _said("loss")], **lines),
     ]
     intervals = [
         alt.Chart(data([{"rate": rule.low, "to": rule.high}]))
-        .mark_rect(opacity=0.16, clip=True, color=LOOKS[name].colour)
+        .mark_rect(opacity=0.16, clip=True, color=STYLES[name].colour)
         .encode(x=x, x2="to:Q")
         for name, rule in (("constant", found.constant), ("decayed", found.decayed))
         if name in marks and rule.high > rule.low
@@ -86,7 +155,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
         layers.append(
             alt.Chart(data(rows))
             .mark_rule(clip=True)
-            .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _said("rate")], **looks)
+            .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _said("rate")], **lines)
         )
     if not found.reliable:
         layers.append(_warning(ends[0], high))
