@@ -18,7 +18,7 @@ from calando.analysis import summarize
 from calando.cli.main import main
 from calando.errors import CorruptFile, UsageError, is_plain, plain
 from calando.records import Store, rows
-from calando.records.plain_file import read_plain
+from calando.records.files import read_plain
 
 STUDY = make_study(("fixed", "cosine"), seeds=2, steps=60)
 ENDLESS = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calando.records import write_ahead_log
-from calando.records.write_ahead_log import lost_commits
+from calando.records import database
+from calando.records.database import lost_commits
 
 COMMITS = 12
 
@@ -38,7 +38,7 @@ def store(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def nobody_else_writes(monkeypatch):
-    monkeypatch.setattr(write_ahead_log, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(database, "AGAIN_SECONDS", 0.0)
 
 
 def readable(path: Path) -> int:

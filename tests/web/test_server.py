@@ -17,7 +17,7 @@ import pytest
 from tests.web.test_web_app import fill
 
 import calando
-from calando.web.server import MOST_CONNECTIONS, REQUEST_SECONDS, _OnceAMinute
+from calando.web.http_server import MOST_CONNECTIONS, REQUEST_SECONDS, _OnceAMinute
 
 
 class Served:

@@ -12,24 +12,18 @@ the store instead).
 
 from __future__ import annotations
 
-import hashlib
-import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 
-from calando.errors import UsageError, is_plain
-from calando.records.ranges import Worded, out_of_range
+from calando.errors import UsageError
+from calando.records.fields import FiniteOption, Name, Option, OwnHorizon, Plain, Spec, Worded
 
 if TYPE_CHECKING:
     from calando.schedules.span import Horizon
@@ -43,77 +37,14 @@ BF16_RULE = (
     "--precision auto chooses it on a GPU, and on a CPU that multiplies bf16 for images of 28 pixels or more; "
     "--precision fp32: not"
 )
-Option = bool | int | float | str | tuple[float, ...]
 
 
 MOST_SEEDS, MOST_STEPS, MOST_RUNS = 1000, 10_000_000, 1_000_000
-LONGEST_NAME, LONGEST_TEXT = 200, 20_000
 LARGEST_SEED = 2**63 - 1
 MOST_BEYOND = 20
 MOST_THREADS = 1024
 
-
-def _plain(text: str) -> str:
-    """One line that can be seen: it is printed, drawn and put into pages, by whoever reads a study."""
-    if len(text) > LONGEST_TEXT:
-        raise UsageError(f"a text of a study has at most {LONGEST_TEXT} characters, got {len(text)}: {text[:40]!r}…")
-    if not is_plain(text):
-        raise UsageError(f"a text of a study must be one line that can be seen, got {text[:200]!r}")
-    return text
-
-
-def _name(text: str) -> str:
-    if len(text) > LONGEST_NAME:
-        raise UsageError(f"a name has at most {LONGEST_NAME} characters, got {len(text)}: {text[:40]!r}…")
-    if not is_plain(text):
-        raise UsageError(f"a strategy's name must be one line that can be seen, got {text!r}")
-    return text
-
-
-Plain = Annotated[str, AfterValidator(_plain)]
-Name = Annotated[str, AfterValidator(_name)]
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
-
-
-def _finite(value: Option) -> Option:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"a hyper-parameter must be finite, got {value}")
-    return value
-
-
-def _horizon(text: str) -> str:
-    """A horizon as it is written; "" stays."""
-    if not text:
-        return text
-    # Here, since most studies have none, and reading those need not wait for the schedules' modules.
-    from calando.records.horizon import horizon_text
-
-    return horizon_text(text)
-
-
-class Spec(BaseModel):
-    """Base of all specs: frozen, no unknown fields, hashed by content."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __init__(self, **fields: Any) -> None:
-        """Validate.
-
-        Raises:
-            UsageError: the first thing wrong, in one line.
-        """
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise out_of_range(type(self), error) from error
-
-    def canonical(self) -> str:
-        """The JSON that the digest is of."""
-        return self.model_dump_json()
-
-    def digest(self) -> str:
-        """16 hexadecimal digits that name this spec's content."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
 
 class Lane(Spec):
@@ -213,11 +144,11 @@ class StrategySpec(Spec):
     name: Name
     method: Plain
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    options: dict[Name, Annotated[Option, AfterValidator(_finite)]] = {}
-    schedules: dict[Name, Plain] = {}
+    options: dict[Name, FiniteOption] = Field(default_factory=dict)
+    schedules: dict[Name, Plain] = Field(default_factory=dict)
     controllers: tuple[Plain, ...] = ()
     average: Plain = ""
-    horizon: Annotated[str, AfterValidator(_horizon)] = ""
+    horizon: OwnHorizon = ""
 
     @model_serializer(mode="wrap")
     def _only_what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -371,7 +302,7 @@ class StudySpec(Spec):
     rate_grids: dict[Name, tuple[float, ...]]
     beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark="rates that a grid may go on by")] | None = BEYOND
     find: bool = False
-    centres: dict[Name, Centre] = {}
+    centres: dict[Name, Centre] = Field(default_factory=dict)
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     steps: Steps
     steps_per_epoch: PositiveInt

@@ -30,11 +30,10 @@ from typing import Self
 from calando.errors import CorruptFile, UsageError
 from calando.host import lock
 from calando.records import rows
-from calando.records.database import Database
+from calando.records.database import Database, lost_commits
 from calando.records.files import noticing_full_disk
 from calando.records.record import RangeRecord, RunRecord, TestScore, range_record_of
 from calando.records.spec import StudySpec
-from calando.records.write_ahead_log import lost_commits
 
 __all__ = ["Store", "StoredStudy", "sole_coordinator", "studies_in"]
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
 from calando.records import StrategySpec
-from calando.records.horizon import horizon_text
+from calando.records.fields import horizon_text
 from calando.registry import reserve
 from calando.schedules import Call, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote

@@ -21,7 +21,7 @@ from types import UnionType
 from typing import Any
 
 from calando.errors import UnknownName, UsageError
-from calando.records.plain_file import read_plain
+from calando.records.files import read_plain
 from calando.sizes import check_rate
 
 __all__ = ["read_fields"]

@@ -18,7 +18,7 @@ from calando.errors import UsageError, quote
 from calando.methods import find_method
 from calando.methods.installed import check_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
-from calando.records.ranges import check
+from calando.records.fields import check
 from calando.records.spec import BEYOND, LARGEST_SEED
 from calando.schedules import Span
 from calando.schedules.span import Horizon

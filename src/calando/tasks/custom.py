@@ -17,7 +17,7 @@ import torch
 
 from calando.errors import DataError, DataWarning, UsageError, is_plain, quote
 from calando.records import WorkloadSpec
-from calando.records.ranges import check
+from calando.records.fields import check
 from calando.tasks.assemble import assemble
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import as_images, as_labels, reading

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import DataWarning, UsageError, quote
-from calando.records.ranges import check
+from calando.records.fields import check
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import (

@@ -138,7 +138,7 @@ def serve(
 
     try:
         from calando.web.app import create_app
-        from calando.web.server import run_server
+        from calando.web.http_server import run_server
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
     if not 0 <= port <= 65535:

@@ -212,7 +212,7 @@ def _measure(tested: RunSpec, workload: Workload, path: Path, listening: Listeni
 def _kept_range_test(path: Path, digest: str) -> RangeRecord | None:
     """What was found before, for the same run; None: nothing."""
     from calando.errors import CorruptFile
-    from calando.records.plain_file import read_plain
+    from calando.records.files import read_plain
     from calando.records.record import range_record_of
 
     if not path.exists():
@@ -231,8 +231,7 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
         What could not be compared.
     """
     from calando.errors import CorruptFile, UsageError
-    from calando.records.files import write_atomically
-    from calando.records.plain_file import read_plain
+    from calando.records.files import read_plain, write_atomically
     from calando.training.identity import identify, recognised
 
     path, data = folder / "spec.json", workload.fingerprint

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.plain_file import read_plain
+from calando.records.files import read_plain
 from calando.tasks.data.arrays import ArrayData, Part
 from calando.tasks.data.safe_pickle import load_arrays
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.plain_file import read_plain
+from calando.records.files import read_plain
 from calando.tasks.data.arrays import ArrayData, Part, with_test
 from calando.tasks.data.cache import cached
 from calando.tasks.data.images import decode_all

@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.plain_file import open_plain
+from calando.records.files import open_plain
 from calando.tasks.data.arrays import ArrayData, Part
 
 __all__ = ["FASHION_CLASSES", "has_idx", "read_idx", "read_idx_folder"]

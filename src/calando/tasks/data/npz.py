@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from calando.errors import DataError, UsageError
-from calando.records.plain_file import open_plain
+from calando.records.files import open_plain
 from calando.tasks.data.arrays import ArrayData, Part, as_images, as_labels, reading, with_test
 from calando.tasks.data.axes import Channels, check_channels
 

@@ -1,26 +1,43 @@
-"""What a number of a spec may be: stated once, with its field; checked before the work that a spec takes to build.
+"""What a field of a spec may hold, stated once, with the field, and checked before the work that a spec takes to build.
 
-seeds: Annotated[int, Field(ge=1, le=1000)]     check(StudySpec, seeds=0)
--> UsageError: seeds must be from 1 to 1000, got 0
+    seeds: Annotated[int, Field(ge=1, le=1000)]     check(StudySpec, seeds=0)
+    -> UsageError: seeds must be from 1 to 1000, got 0
+
+    horizon('10 epochs')     passes over the data
+    horizon('500 steps')     updates; horizon(500) says the same
+    horizon('50%')           of the study's length, which is the longest there is
+
+A strategy without a horizon has the study's. Everything in a strategy is measured against its own length: 5 % of a run
+of 10 epochs is half an epoch, however long the study's other runs are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any, final, get_args
+from typing import Annotated, Any, final, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError, is_plain, quote
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+__all__ = [
+    "FiniteOption",
+    "Name",
+    "Option",
+    "OwnHorizon",
+    "Plain",
+    "Spec",
+    "Worded",
+    "check",
+    "horizon_text",
+    "out_of_range",
+]
 
-__all__ = ["Worded", "check", "out_of_range"]
 
 OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 
@@ -127,3 +144,91 @@ def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
     if high == math.inf:
         return worded, "a positive number" if open_low and low == 0 else f"at least {low:g}"
     return worded, f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+
+
+LONGEST_NAME, LONGEST_TEXT = 200, 20_000
+
+
+def _visible(text: str) -> str:
+    """One line that can be seen: it is printed, drawn and put into pages, by whoever reads a study."""
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(f"a text of a study has at most {LONGEST_TEXT} characters, got {len(text)}: {text[:40]!r}…")
+    if not is_plain(text):
+        raise UsageError(f"a text of a study must be one line that can be seen, got {text[:200]!r}")
+    return text
+
+
+def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise UsageError(f"a name has at most {LONGEST_NAME} characters, got {len(text)}: {text[:40]!r}…")
+    if not is_plain(text):
+        raise UsageError(f"a strategy's name must be one line that can be seen, got {text!r}")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_visible)]
+Name = Annotated[str, AfterValidator(_name)]
+Option = bool | int | float | str | tuple[float, ...]
+
+
+def _finite(value: Option) -> Option:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"a hyper-parameter must be finite, got {value}")
+    return value
+
+
+def _horizon(text: str) -> str:
+    """A horizon as it is written; "" stays. Most studies have none, and reading those imports no schedules."""
+    return horizon_text(text) if text else text
+
+
+FiniteOption = Annotated[Option, AfterValidator(_finite)]
+OwnHorizon = Annotated[str, AfterValidator(_horizon)]
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, no unknown fields, hashed by content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        """Validate.
+
+        Raises:
+            UsageError: the first thing wrong, in one line.
+        """
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise out_of_range(type(self), error) from error
+
+    def canonical(self) -> str:
+        """The JSON that the digest is of."""
+        return self.model_dump_json()
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that name this spec's content."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+
+def horizon_text(length: object) -> str:
+    """A length in the one way in which it is written.
+
+    Args:
+        length: "10 epochs", "500 steps", "50%" or a whole number of steps.
+
+    Raises:
+        UsageError: none of these, not above zero, or a share above 100 %.
+
+    >>> horizon_text(500), horizon_text("1.0 epochs")
+    ('500 steps', '1 epoch')
+    """
+    from calando.schedules import Span
+    from calando.schedules.checks import BadArgument
+
+    if not isinstance(length, str | int):
+        raise BadArgument("horizon", "must be a length such as '10 epochs', '500 steps' or '50%'", length)
+    span = Span.parse(length, name="horizon")
+    if span.unit == "%" and span.value > 100:
+        raise BadArgument("horizon", "must be at most 100% of the study's", length)
+    return str(span)
