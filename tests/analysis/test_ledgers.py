@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import planned_runs, settle_rate, summarize, to_json
+from calando.analysis import planned_runs, settle_rate, summarize
 from calando.records import Centre, RunSpec
 from calando.records.family import RunFamily
 
@@ -37,7 +37,7 @@ def test_strategies_are_charged_alone_and_the_study_says_what_it_spent(fake, stu
     assert one.seconds_spent == one.seconds
     assert other.updates_spent == one.updates - sum(shares)
     assert other.seconds_spent == pytest.approx(one.seconds - sum(shares) / 200)
-    plain = to_json(other)
+    plain = other.to_json()
     assert (plain["updates"], plain["updates_spent"]) == (other.updates, other.updates_spent)
 
 

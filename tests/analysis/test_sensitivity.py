@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import Trial, rate_band
+from calando.analysis import RateTrial, rate_band
 
 scores = st.lists(st.integers(10, 99).map(lambda i: i / 100), min_size=1, max_size=7)
 
@@ -14,9 +14,9 @@ scores = st.lists(st.integers(10, 99).map(lambda i: i / 100), min_size=1, max_si
 def trials(values):
     """One trial a decade from 1e-4 on; a text is an outcome, at chance."""
     return [
-        Trial(lr=10.0 ** (i - 4), score=0.1, loss=2.3, outcome=value)
+        RateTrial(lr=10.0 ** (i - 4), score=0.1, loss=2.3, outcome=value)
         if isinstance(value, str)
-        else Trial(lr=10.0 ** (i - 4), score=value, loss=1 - value, outcome="finished")
+        else RateTrial(lr=10.0 ** (i - 4), score=value, loss=1 - value, outcome="finished")
         for i, value in enumerate(values)
     ]
 

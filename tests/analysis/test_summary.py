@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from calando.analysis import summarize, to_json
+from calando.analysis import summarize
 
 
 def name_of(study, run):
@@ -58,7 +58,7 @@ def test_every_stage_of_progress_has_a_summary(fake, study):
     counts = []
     for runs in fake.play(study, judge):
         summary = summarize(study, runs, {})
-        json.dumps(to_json(summary), allow_nan=False)
+        json.dumps(summary.to_json(), allow_nan=False)
         counts.append((summary.runs_done, summary.runs_known))
         assert summary.runs_expected == 3 + 2 + 3 + 2 + 3
         assert summary.runs_done == len(runs)
@@ -224,7 +224,7 @@ def test_everything_failed(fake, study):
     assert summary.advice is None
     assert summary.target is None
     assert all(result.steps_to_target == () for result in summary.results)
-    json.dumps(to_json(summary), allow_nan=False)
+    json.dumps(summary.to_json(), allow_nan=False)
 
 
 def test_strategies_that_train_alike_share_their_runs(fake):
@@ -252,16 +252,16 @@ def test_json_is_plain_and_whole(fake, study):
         by_rate(study, diverge={("cosine", 2)}),
         wobble(study, dict.fromkeys(("fixed", "cosine", "step"), 0.9)),
     )
-    plain = json.loads(json.dumps(to_json(summary), allow_nan=False))
+    plain = json.loads(json.dumps(summary.to_json(), allow_nan=False))
     assert plain["spec"]["strategies"][0]["name"] == "fixed"
     assert plain["best"] == summary.best
     assert plain["results"][0]["test"]["n"] == 3
     assert len(plain["comparisons"]) == 2
     one = fake.study(fake.strategy("fixed", lr=0.1), fake.strategy("step", lr=0.2), seeds=1)
-    single = to_json(finished(fake, one, lambda run: 0.9, lambda run: 0.9))
+    single = finished(fake, one, lambda run: 0.9, lambda run: 0.9).to_json()
     assert single["results"][0]["test"]["sd"] is None
     *_, runs = fake.play(study, lambda run: "diverged")
-    results = to_json(summarize(study, runs, {}))["results"]
+    results = summarize(study, runs, {}).to_json()["results"]
     assert [trial["loss"] for result in results for trial in result["trials"]] == [None] * 2 * (3 + 4)
 
 
@@ -271,4 +271,4 @@ def test_json_has_no_numpy_in_it(fake, study):
         for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             walk(item)
 
-    walk(to_json(finished(fake, study, by_rate(study), lambda run: 0.9)))
+    walk(finished(fake, study, by_rate(study), lambda run: 0.9).to_json())

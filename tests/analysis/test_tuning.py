@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.analysis import summarize, to_json
+from calando.analysis import summarize
 
 GRID = (0.01, 0.1, 1.0)
 INSIDE = dict(zip(GRID, (0.5, 0.9, 0.6), strict=True))
@@ -69,7 +69,7 @@ def test_no_verdict_is_given_on_a_strategy_at_its_grids_edge(fake, edge):
     against = next(one for one in summary.comparisons if one.strategy == "edge")
     assert against.text.startswith(f"not tuned out, so no verdict: {why} (difference -")
     assert "worse" not in against.text
-    plain = to_json(summary)
+    plain = summary.to_json()
     assert [one["verdict"] for one in plain["comparisons"]] == ["worse", "not tuned out"]
     assert {one["name"]: one["untuned"] for one in plain["results"]} == {"best": "", "plain": "", "edge": why}
     assert "beats edge" not in json.dumps(plain)

@@ -9,7 +9,6 @@ import pytest
 import safetensors.numpy
 
 import calando as package
-from calando.analysis import to_json
 from calando.errors import UsageError
 
 TRAIN = {"steps": 6, "batch_size": 32, "threads": 1, "device": "cpu"}
@@ -30,11 +29,11 @@ def test_compare_show_and_write_report(calando, tmp_path):
     )
     more = ("--seeds", 2, "--rates", 2, "--executor", "inline", "--study", "theirs")
     printed = calando("compare", "digits", "fixed", "cosine", *WORDS, *more, "--json").json
-    assert timeless(json.loads(json.dumps(to_json(answer)))) == timeless(printed)
+    assert timeless(json.loads(json.dumps(answer.to_json()))) == timeless(printed)
     assert answer.folder == tmp_path / "mine"
     assert len(answer.comparisons) == 1
     shown = package.show(tmp_path / "theirs")
-    assert json.loads(json.dumps(to_json(shown))) == printed == calando("show", "theirs", "--json").json
+    assert json.loads(json.dumps(shown.to_json())) == printed == calando("show", "theirs", "--json").json
     assert shown.folder == tmp_path / "theirs"
     assert [one.folder for one in package.show(tmp_path)] == [one.parent for one in _stores(tmp_path)]
     listed = calando("show", ".", "--json").json
@@ -53,7 +52,7 @@ def test_compare_chooses_its_folder_as_the_command_does(calando, tmp_path, monke
     ended = calando("compare", "digits", "sgd(lr=0.1)", *WORDS, "--seeds", 1, "--executor", "inline", "--json")
     monkeypatch.chdir(tmp_path)
     answer = package.compare("digits", "sgd(lr=0.1)", seeds=1, executor="inline", **TRAIN)
-    assert json.loads(json.dumps(to_json(answer))) == ended.json
+    assert json.loads(json.dumps(answer.to_json())) == ended.json
     assert [path.parent.name for path in tmp_path.glob("calando-studies/*/study.sqlite")] == [answer.folder.name]
 
 

@@ -196,7 +196,7 @@ def test_a_study_that_has_little_to_show_complains_of_nothing(browser, tmp_path,
 
 def test_the_live_page_follows_the_study_and_asks_it_to_stop(browser, tmp_path):
     uvicorn = pytest.importorskip("uvicorn")
-    from calando.web.app import create_app
+    from calando.web.live_page import create_app
 
     study = make_study(("cosine", "adamw"), seeds=2, steps=100)
     runs, tests = fabricate(study)

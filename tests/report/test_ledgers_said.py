@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from calando.analysis import summarize, to_json
+from calando.analysis import summarize
 from calando.report import html, study_tables
 from calando.report.numbers import cost, shared
 from calando.report.study_figures import study_figures
@@ -59,7 +59,7 @@ def test_both_are_said_everywhere(made):
         assert shared(summary) in text
     assert "if each were trained alone" in cost(summary)
     assert f"{summary.updates:,} updates" in cost(summary)
-    plain = json.loads(json.dumps(to_json(summary)))
+    plain = json.loads(json.dumps(summary.to_json()))
     assert (plain["updates"], plain["updates_spent"]) == (summary.updates, summary.updates_spent)
     assert plain["seconds_spent"] == pytest.approx(summary.seconds_spent)
 

@@ -4,7 +4,7 @@ import altair as alt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.report.figures.axes import ScoreAxis
+from calando.report.figures.scales import ScoreAxis
 
 some = st.lists(st.integers(0, 360).map(lambda right: right / 360), min_size=1, max_size=20)
 

@@ -9,11 +9,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from calando.analysis import to_json
 from calando.report import html, study_tables
 from calando.report.columns import COLUMNS, footnotes
 from calando.report.numbers import spread
-from calando.report.tables import comparison_lines, headline, study_table, trials_table
+from calando.report.tables import comparison_lines, headline_panel, study_table, trials_table
 from calando.report.view import study_view
 
 
@@ -92,7 +91,7 @@ def test_every_comparison_and_trial_is_there(study):
 
 
 def test_the_headline_says_whether_the_study_is_complete(study):
-    text = printed(headline(study.summary), width=100)
+    text = printed(headline_panel(study.summary), width=100)
     assert ("─ complete" in text) == study.summary.complete
 
 
@@ -116,7 +115,7 @@ def test_equal_notes_share_a_mark_and_no_two_marks_are_the_same(made):
 def test_terminal_page_and_json_show_the_same_fields_with_the_same_marks(study):
     """A cell is a function of what JSON holds under the column's own names."""
     summary = study.summary
-    told = json.loads(json.dumps(to_json(summary)))
+    told = json.loads(json.dumps(summary.to_json()))
     against = {one["strategy"]: one for one in told["comparisons"]}
     view = study_view(summary, study.runs, study.tests)
     text = html.study_page(

@@ -13,7 +13,7 @@ from tests.report.fabricate import fabricate, make_study
 from calando.analysis.summary import summarize
 from calando.report import render, training_figure
 from calando.report.figures import schedule_figure
-from calando.report.figures.axes import ScoreAxis, even_ticks, log_ticks
+from calando.report.figures.scales import ScoreAxis, even_ticks, log_ticks
 from calando.report.study_figures import study_figures
 
 

@@ -6,8 +6,7 @@ import pytest
 from rich.console import Console
 
 from calando.analysis import summarize
-from calando.analysis.summary import to_json
-from calando.cli import live
+from calando.cli import compare as terminal
 from calando.records import Store
 from calando.report.view import study_view
 from calando.study.build_spec import build_study
@@ -38,7 +37,7 @@ def test_every_count_is_the_same(tmp_path, strategies, options):
         with Store.open(tmp_path / "study", read_only=True) as store:
             study, runs, tests = store.study, store.runs(), store.tests()
         summary = summarize(study, runs, tests)
-        page, plain = study_view(summary, runs, tests), to_json(summary)
+        page, plain = study_view(summary, runs, tests), summary.to_json()
         counts.append((status.done, status.expected))
         assert counts[-1] == (summary.runs_done, summary.runs_expected)
         assert counts[-1] == (plain["runs_done"], plain["runs_expected"])
@@ -56,7 +55,7 @@ def test_every_count_is_the_same(tmp_path, strategies, options):
 
 def _terminal_says(status):
     console = Console(file=io.StringIO(), width=120)
-    console.print(live._counts(status, live._Clock()))
+    console.print(terminal._counts(status, terminal._Clock()))
     line = " ".join(console.file.getvalue().split())
     if status.finds or not (status.done or status.running):
         assert f"{status.expected} run" in line

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from tests.report.fabricate import fabricate, make_study
 
-from calando.analysis.summary import summarize, to_json
+from calando.analysis.summary import summarize
 from calando.errors import CorruptFile, UsageError
 from calando.records.store import Store
-from calando.web.app import create_app
+from calando.web.live_page import create_app
 
 HOME = "http://127.0.0.1:8321"
 STUDY = make_study(("fixed", "cosine", "<script>alert(1)</script>"), seeds=2, steps=60)
@@ -89,7 +89,7 @@ def test_the_summary_is_that_of_the_store_and_moves_with_it(tmp_path):
         for digest, test in tests.items():
             store.put_test(digest, test)
     after = client.get("/api/summary").json()
-    assert after == to_json(summarize(STUDY, everything, tests))
+    assert after == summarize(STUDY, everything, tests).to_json()
     assert after["complete"]
     page = client.get("/").text
     assert 'data-live="done"' in page

@@ -9,13 +9,13 @@ from calando.analysis.results import (
     PlannedRuns,
     RateBand,
     RateChoice,
+    RateTrial,
     Spread,
     StrategyResult,
     StudySummary,
-    Trial,
     Verdict,
 )
-from calando.analysis.summary import summarize, to_json
+from calando.analysis.summary import summarize
 from calando.analysis.target import has_fixed_rate, steps_to_target, target_of
 from calando.analysis.verdicts import against_best
 
@@ -25,10 +25,10 @@ __all__ = [
     "PlannedRuns",
     "RateBand",
     "RateChoice",
+    "RateTrial",
     "Spread",
     "StrategyResult",
     "StudySummary",
-    "Trial",
     "Verdict",
     "against_best",
     "has_fixed_rate",
@@ -43,5 +43,4 @@ __all__ = [
     "steps_to_target",
     "summarize",
     "target_of",
-    "to_json",
 ]

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from calando.analysis.grids import further_rates, next_rate_of_old
-from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, Trial
+from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, RateTrial
 from calando.records.family import RunFamily
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
@@ -168,7 +168,7 @@ def _loss(record: RunRecord) -> float:
     return record.loss if math.isfinite(record.loss) else math.inf
 
 
-def rate_band(trials: Iterable[Trial], *, tolerance: float = 0.01) -> RateBand | None:
+def rate_band(trials: Iterable[RateTrial], *, tolerance: float = 0.01) -> RateBand | None:
     """The band of rates within `tolerance` of the best trial's score.
 
     Args:
@@ -180,7 +180,7 @@ def rate_band(trials: Iterable[Trial], *, tolerance: float = 0.01) -> RateBand |
         the grid: it is at least this wide.
 
     >>> scores = {0.01: 0.90, 0.1: 0.95, 1.0: 0.93}
-    >>> band = rate_band(Trial(lr=lr, score=s, loss=0.2, outcome="finished") for lr, s in scores.items())
+    >>> band = rate_band(RateTrial(lr=lr, score=s, loss=0.2, outcome="finished") for lr, s in scores.items())
     >>> round(band.low, 4), round(band.high, 4), round(band.decades, 2), band.open_low
     (0.0631, 0.3162, 0.7, False)
     """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from calando.records.record import Outcome
+from pydantic import BaseModel
+
+from calando.records.record import RunOutcome
 from calando.records.spec import RunSpec, StudySpec
 
 __all__ = [
@@ -15,15 +18,18 @@ __all__ = [
     "PlannedRuns",
     "RateBand",
     "RateChoice",
+    "RateTrial",
     "Spread",
     "StrategyResult",
     "StudySummary",
-    "Trial",
     "Verdict",
 ]
 
 Verdict = Literal["better", "worse", "cannot distinguish", "not tuned out"]
 Edge = Literal["low", "high"]
+
+NOT_WRITTEN = {"folder", "planned"}
+"""What JSON does not hold: where the study happens to be, and the specs and keys of its runs, which the store has."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +110,13 @@ class PlannedRuns:
 
 
 @dataclass(frozen=True)
-class Trial:
+class RateTrial:
     """One rate tried at the first seed: what validation said."""
 
     lr: float
     score: float
     loss: float
-    outcome: Outcome
+    outcome: RunOutcome
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class StrategyResult:
     text: str
     lr: float | None
     chosen: bool
-    trials: tuple[Trial, ...]
+    trials: tuple[RateTrial, ...]
     note: str
     validation: Spread | None
     validation_chose: bool
@@ -263,6 +269,12 @@ class StudySummary:
     advice: Advice | None = None
     folder: Path | None = field(default=None, compare=False)
 
+    def to_json(self) -> dict[str, Any]:
+        """As what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
     def __str__(self) -> str:
         """The headline, and a line for each strategy: what a notebook shows."""
         verdicts = {one.strategy: one.verdict for one in self.comparisons}
@@ -275,3 +287,16 @@ class StudySummary:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value):
+        plain = {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in NOT_WRITTEN}
+        return {**plain, "n": value.n} if isinstance(value, Spread) else plain
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -14,24 +14,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from pydantic import BaseModel
 
 from calando.analysis.choose import planned_runs, rate_band, runs_to_come, untuned_because
 from calando.analysis.conclusion import advise, headline, price_of
-from calando.analysis.results import Comparison, PlannedRuns, RateChoice, Spread, StrategyResult, StudySummary, Trial
+from calando.analysis.results import (
+    Comparison,
+    PlannedRuns,
+    RateChoice,
+    RateTrial,
+    Spread,
+    StrategyResult,
+    StudySummary,
+)
 from calando.analysis.target import steps_to_target, target_of
 from calando.analysis.verdicts import against_best, withhold_verdicts
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StrategySpec, StudySpec
 
-__all__ = ["summarize", "to_json"]
-
-NOT_WRITTEN = {"folder", "planned"}
-"""What JSON does not hold: where the study happens to be, and the specs and keys of its runs, which the store has."""
+__all__ = ["summarize"]
 
 
 def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudySummary:
@@ -117,13 +120,6 @@ def _range_tests(study: StudySpec) -> list[Centre]:
     return list({(one.method, str(one.options)): centre for one, centre in found}.values())
 
 
-def to_json(summary: StudySummary) -> dict[str, Any]:
-    """The summary as what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
-    plain = _plain(summary)
-    assert isinstance(plain, dict)
-    return plain
-
-
 def _result(
     study: StudySpec,
     strategy: StrategySpec,
@@ -166,8 +162,8 @@ def _result(
     )
 
 
-def _trial(record: RunRecord) -> Trial:
-    return Trial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
+def _trial(record: RunRecord) -> RateTrial:
+    return RateTrial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
 
 
 def _diverged(record: RunRecord, look: TestScore | None) -> bool:
@@ -233,16 +229,3 @@ def _note(
     if why := untuned_because(study, choice):
         notes.append(f"not tuned out: {why}")
     return "; ".join(notes)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if is_dataclass(value):
-        plain = {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in NOT_WRITTEN}
-        return {**plain, "n": value.n} if isinstance(value, Spread) else plain
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

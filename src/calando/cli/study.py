@@ -76,9 +76,7 @@ def _without_sweeping() -> Iterator[None]:
 def print_study(summary: StudySummary, *, as_json: bool) -> None:
     """The tables of a study, or all of it as JSON."""
     if as_json:
-        from calando.analysis import to_json
-
-        typer.echo(json.dumps(to_json(summary), indent=2))
+        typer.echo(json.dumps(summary.to_json(), indent=2))
         return
     from calando.report import study_tables
 

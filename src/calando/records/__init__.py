@@ -1,6 +1,6 @@
 """Records: what to run, what came out, and the store that keeps both. The waist of the house."""
 
-from calando.records.record import Evaluation, Event, Outcome, RangeRecord, RunRecord, TestScore
+from calando.records.record import Evaluation, Event, RangeRecord, RunOutcome, RunRecord, TestScore
 from calando.records.spec import Centre, Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.store import Store, StoredStudy
 
@@ -9,8 +9,8 @@ __all__ = [
     "Evaluation",
     "Event",
     "Lane",
-    "Outcome",
     "RangeRecord",
+    "RunOutcome",
     "RunRecord",
     "RunSpec",
     "Store",

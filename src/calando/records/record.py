@@ -18,9 +18,9 @@ import numpy as np
 
 from calando.records.spec import RunSpec
 
-__all__ = ["Evaluation", "Event", "Outcome", "RangeRecord", "RunRecord", "TestScore", "range_record_of"]
+__all__ = ["Evaluation", "Event", "RangeRecord", "RunOutcome", "RunRecord", "TestScore", "range_record_of"]
 
-Outcome = Literal["finished", "diverged", "died"]
+RunOutcome = Literal["finished", "diverged", "died"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class RunRecord:
     """
 
     spec: RunSpec
-    outcome: Outcome
+    outcome: RunOutcome
     steps_done: int
     losses: np.ndarray
     rates: np.ndarray

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from calando.records.family import SpecReader
-from calando.records.record import Evaluation, Event, Outcome, RunRecord, TestScore
+from calando.records.record import Evaluation, Event, RunOutcome, RunRecord, TestScore
 
 __all__ = [
     "META",
@@ -57,7 +57,7 @@ RUNS = (
 TRACES = ("digest", "losses", "rates", "seal")
 TESTS = ("digest", "score", "loss", "n", "seal")
 
-_OUTCOMES = frozenset(get_args(Outcome))
+_OUTCOMES = frozenset(get_args(RunOutcome))
 NO_LOSSES, NO_RATES = np.empty(0, "<f4"), np.empty(0, "<f8")
 NO_LOSSES.setflags(write=False)
 NO_RATES.setflags(write=False)

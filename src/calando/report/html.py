@@ -20,7 +20,7 @@ from calando.errors import NotDrawn
 from calando.records.files import write_atomically
 from calando.records.record import RunRecord, TestScore
 from calando.report import render
-from calando.report.renderer import is_installed
+from calando.report.renderer import can_draw
 from calando.report.view import study_view
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def write_page(
     """
     from calando.report.study_figures import study_figures
 
-    forms = (("png", "svg") if is_installed() else ()) if figures is None else figures
+    forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
     drawn = study_figures(summary, runs)
     specs = {figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None}
     page = study_page(

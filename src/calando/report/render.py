@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from calando.errors import UsageError
 from calando.records.files import write_atomically
 from calando.report.palette import HOVER
-from calando.report.renderer import check_installed, renderer
+from calando.report.renderer import check_can_draw, renderer
 
 if TYPE_CHECKING:
     from calando.report.figures.theme import AnyChart
@@ -58,7 +58,7 @@ def check_suffix(path: Path) -> str:
     if suffix not in SUFFIXES:
         raise UsageError(f"a figure can be {', '.join(SUFFIXES)}, got {path.name!r}; choose one of these suffixes")
     if suffix in (".png", ".svg"):
-        check_installed()
+        check_can_draw()
     return suffix
 
 

@@ -23,7 +23,7 @@ from typing import IO, Any, final
 from calando.errors import NotDrawn, plain
 from calando.process_limits import files_allowed
 
-__all__ = ["NEEDED", "Renderer", "check_installed", "is_installed", "renderer"]
+__all__ = ["NEEDED", "Renderer", "can_draw", "check_can_draw", "renderer"]
 
 LONGEST_SECONDS = 120.0
 """A picture takes a tenth of a second."""
@@ -34,7 +34,7 @@ FILES = 20
 NEEDED = "PNG and SVG need vl-convert: pip install 'calando[pictures]'; HTML needs nothing more"
 
 
-def is_installed() -> bool:
+def can_draw() -> bool:
     """Whether vl-convert is there; it is not imported."""
     try:
         return find_spec("vl_convert") is not None
@@ -42,13 +42,13 @@ def is_installed() -> bool:
         return False
 
 
-def check_installed() -> None:
+def check_can_draw() -> None:
     """See that pictures can be drawn.
 
     Raises:
         NotDrawn: vl-convert is not there.
     """
-    if not is_installed():
+    if not can_draw():
         raise NotDrawn(NEEDED)
 
 
@@ -78,7 +78,7 @@ class Renderer:
         Raises:
             NotDrawn: the process cannot be started, died, took too long, or vl-convert is not there or refused.
         """
-        check_installed()
+        check_can_draw()
         with self._lock:
             if self._process is None:
                 self._process = _start()

@@ -14,11 +14,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from calando.analysis.results import StudySummary, Trial
+from calando.analysis.results import RateTrial, StudySummary
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
 from calando.report.numbers import percent, rate, shared
 
-__all__ = ["StudyTables", "comparison_lines", "headline", "study_table", "study_tables", "trials_table"]
+__all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
 
 STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim", "not tuned out": "yellow"}
 NAME_WIDTH = 20
@@ -32,7 +32,7 @@ class StudyTables:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        yield headline(self.summary)
+        yield headline_panel(self.summary)
         yield Text()
         yield study_table(self.summary, width=width)
         if lines := comparison_lines(self.summary):
@@ -51,7 +51,7 @@ def study_tables(summary: StudySummary) -> StudyTables:
     return StudyTables(summary)
 
 
-def headline(summary: StudySummary) -> Panel:
+def headline_panel(summary: StudySummary) -> Panel:
     """The verdict in a frame."""
     return Panel(Text(summary.headline), title="complete" if summary.complete else "not finished", title_align="left")
 
@@ -119,7 +119,7 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
     return table
 
 
-def _trial(trial: Trial, *, chosen: bool) -> str:
+def _trial(trial: RateTrial, *, chosen: bool) -> str:
     result = percent(trial.score) if trial.outcome == "finished" else trial.outcome
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from calando.controllers import Observation
-from calando.records import Event, Outcome, RunRecord, RunSpec
+from calando.records import Event, RunOutcome, RunRecord, RunSpec
 from calando.tasks.workload import Workload
 from calando.training.batch import Batch
 from calando.training.batch_norm import statistics_of
@@ -182,7 +182,7 @@ def _answer(state: TrainState, observation: Observation) -> None:
 
 
 def _record(state: TrainState, workload: Workload) -> RunRecord:
-    outcome: Outcome = "finished"
+    outcome: RunOutcome = "finished"
     events = list(state.events)
     if state.stopped is None and (text := _score_at_chance(state, workload)):
         events.append(Event(step=state.step - 1, kind="chance", text=text))

@@ -96,7 +96,7 @@ def write_report(study: Path | str) -> Path:
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
-    from calando.report.renderer import NEEDED, is_installed
+    from calando.report.renderer import NEEDED, can_draw
 
     folder = Path(study)
     with Store.open(folder, read_only=True) as store:
@@ -109,7 +109,7 @@ def write_report(study: Path | str) -> Path:
         fingerprint=there.fingerprint,
         command=there.command,
     )
-    if not is_installed():
+    if not can_draw():
         print(f"calando: {NEEDED}", file=sys.stderr)
     return page
 
@@ -137,8 +137,8 @@ def serve(
     import socket
 
     try:
-        from calando.web.app import create_app
         from calando.web.http_server import run_server
+        from calando.web.live_page import create_app
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
     if not 0 <= port <= 65535:

@@ -11,8 +11,7 @@ import pytest
 from tests.study.faults.harmed import WORDS, Ended, Moments, ask, timeless
 from tests.study.study_kit import decided
 
-import calando.report
-from calando.analysis import to_json
+import calando
 from calando.cli.main import main
 from calando.records import Store
 from calando.study.coordinator import conduct
@@ -22,7 +21,7 @@ from calando.training.loop import Interrupted, execute
 @pytest.fixture
 def command(monkeypatch, capsys) -> Callable[..., Ended]:
     """`calando compare … --study FOLDER --json` in this process, the page left out, which takes seconds."""
-    monkeypatch.setattr(calando.report, "write_page", lambda folder, *rest, **options: folder / "report.html")
+    monkeypatch.setattr(calando, "write_report", lambda study: study / "report.html")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(folder: Path) -> Ended:
@@ -49,7 +48,7 @@ def moments(tmp_path_factory) -> Moments:
 
     summary = conduct(folder, asked.study, asked.workload, executor="inline", listen=listen)
     begin_a_run(root / "midway", asked)
-    said = timeless(json.loads(json.dumps(to_json(summary))))
+    said = timeless(json.loads(json.dumps(summary.to_json())))
     return Moments(root / "midway", root / "trained", folder, decided(folder), said)
 
 

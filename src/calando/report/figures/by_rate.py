@@ -12,10 +12,10 @@ import altair as alt
 import numpy as np
 
 from calando.analysis.range_curves import RangeCurves, Rule
-from calando.analysis.results import Trial
+from calando.analysis.results import RateTrial
 from calando.analysis.suggest import Suggestion
-from calando.report.figures.axes import ScoreAxis, powers_of_ten
-from calando.report.figures.theme import AnyChart, Row, dash, data, faded, fill, finished, picked, stroke, weight
+from calando.report.figures.scales import ScoreAxis, powers_of_ten
+from calando.report.figures.theme import AnyChart, Row, csv_data, dash, faded, fill, finished, picked, stroke, weight
 from calando.report.numbers import rate as rate_text
 from calando.report.palette import COLOURS, NEUTRAL, WORSE, LineStyle
 
@@ -23,7 +23,7 @@ __all__ = ["range_figure", "sensitivity_figure"]
 
 
 def sensitivity_figure(
-    trials: Mapping[str, Sequence[Trial]],
+    trials: Mapping[str, Sequence[RateTrial]],
     *,
     chosen: Mapping[str, float | None],
     best: str | None,
@@ -69,7 +69,7 @@ def sensitivity_figure(
 
     def part(kinds: Sequence[str]) -> alt.Chart:
         rows_of = [row for row in rows if row["kind"] in kinds]
-        return alt.Chart(data(rows_of)).encode(x=rate, y=axis.y("y", title="validation score"))
+        return alt.Chart(csv_data(rows_of)).encode(x=rate, y=axis.y("y", title="validation score"))
 
     kinds = {row["kind"] for row in rows}
     line = part(("tried", "chosen", "diverged")).mark_line(strokeJoin="round")
@@ -132,16 +132,16 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     )
     lines = {"stroke": stroke(list(styles), styles), "strokeDash": dash(list(styles), styles)}
 
-    band = alt.Chart(data(_band(found, top=high))).mark_area(color=COLOURS[0], opacity=0.13, clip=True)
-    raw = alt.Chart(data(_repeats(curves, labels[REPEATS], top=high))).mark_line(strokeWidth=0.8, clip=True)
-    median = alt.Chart(data(_median(found, labels[MEDIAN], top=high))).mark_line(strokeWidth=2.6, clip=True)
+    band = alt.Chart(csv_data(_band(found, top=high))).mark_area(color=COLOURS[0], opacity=0.13, clip=True)
+    raw = alt.Chart(csv_data(_repeats(curves, labels[REPEATS], top=high))).mark_line(strokeWidth=0.8, clip=True)
+    median = alt.Chart(csv_data(_median(found, labels[MEDIAN], top=high))).mark_line(strokeWidth=2.6, clip=True)
     layers = [
         band.encode(x=x, y=y, y2="top:Q"),
         raw.encode(x=x, y=y, detail="repeat:N", tooltip=["repeat:N", _said("rate"), _said("loss")], **lines),
         median.encode(x=x, y=y, tooltip=[_said("rate"), _said("loss")], **lines),
     ]
     intervals = [
-        alt.Chart(data([{"rate": rule.low, "to": rule.high}]))
+        alt.Chart(csv_data([{"rate": rule.low, "to": rule.high}]))
         .mark_rect(opacity=0.16, clip=True, color=STYLES[name].colour)
         .encode(x=x, x2="to:Q")
         for name, rule in (("constant", found.constant), ("decayed", found.decayed))
@@ -153,7 +153,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
         strong = alt.FieldOneOfPredicate(field="strategy", oneOf=[labels["decayed"]] if "decayed" in marks else [])
         width = alt.when(strong).then(alt.value(2.6)).otherwise(alt.value(1.5))
         layers.append(
-            alt.Chart(data(rows))
+            alt.Chart(csv_data(rows))
             .mark_rule(clip=True)
             .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _said("rate")], **lines)
         )
@@ -217,7 +217,7 @@ def _repeats(curves: RangeCurves, label: str, *, top: float) -> list[Row]:
 
 def _warning(rate: float, loss: float) -> alt.Chart:
     """So that a picture that travels without its subtitle is not believed."""
-    text = alt.Chart(data([{"rate": rate, "loss": loss, "said": "not reliable"}])).mark_text(
+    text = alt.Chart(csv_data([{"rate": rate, "loss": loss, "said": "not reliable"}])).mark_text(
         align="left", baseline="top", dx=8, dy=6, fontSize=15, fontWeight=600, color=WORSE
     )
     made: alt.Chart = text.encode(x="rate:Q", y="loss:Q", text="said:N")

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from calando.report.figures.axes import ScoreAxis, log_y, steps_axis
+from calando.report.figures.scales import ScoreAxis, log_y, steps_axis
 from calando.report.figures.theme import (
     PICKED,
     WIDTH,
     AnyChart,
     Row,
+    csv_data,
     dash,
-    data,
     faded,
     fill,
     finished,
@@ -200,7 +200,7 @@ def lines_chart(
 
     It fades by the selection that `picked` makes, which is added once to what is drawn.
     """
-    lines: alt.Chart = alt.Chart(data(rows)).mark_line(strokeJoin="round").encode(
+    lines: alt.Chart = alt.Chart(csv_data(rows)).mark_line(strokeJoin="round").encode(
         x=steps_axis(horizon), y=y, stroke=stroke(names, styles), strokeDash=dash(names, styles),
         strokeWidth=weight(best), strokeOpacity=faded(picked()), tooltip=alt.Tooltip("strategy:N"),
     )  # fmt: skip
@@ -229,17 +229,17 @@ def _banded(
     shown = (
         alt.when(alone).then(alt.value(0.22)).when(alt.datum.strategy == best).then(alt.value(0.16)).otherwise(resting)
     )
-    area = alt.Chart(data(rows)).mark_area().encode(
+    area = alt.Chart(csv_data(rows)).mark_area().encode(
         x=x, y=y("low"), y2="high:Q", fill=fill(names, styles), fillOpacity=shown
     )  # fmt: skip
-    line = alt.Chart(data(rows)).mark_line(strokeJoin="round").encode(
+    line = alt.Chart(csv_data(rows)).mark_line(strokeJoin="round").encode(
         x=x, y=y("mean"), stroke=stroke(names, styles), strokeDash=dash(names, styles),
         strokeWidth=weight(best), strokeOpacity=faded(chosen), tooltip=alt.Tooltip("strategy:N"),
     )  # fmt: skip
     layers = [area, line.add_params(chosen)]
     if crosses:
         said = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
-        marks = alt.Chart(data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
+        marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
         layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=said))
     layers.append(points)
     return alt.layer(*layers)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 
 from calando.analysis.results import Comparison, StrategyResult
-from calando.report.figures.axes import rows_axis
-from calando.report.figures.theme import AnyChart, Row, data, finished
+from calando.report.figures.scales import rows_axis
+from calando.report.figures.theme import AnyChart, Row, csv_data, finished
 from calando.report.numbers import count, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
@@ -60,10 +60,10 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
     scale = alt.Scale(domain=there, range=[_VERDICTS[verdict][0] for verdict in there])
     shapes = alt.Scale(domain=there, range=[_VERDICTS[verdict][1] for verdict in there])
     key = alt.Legend(title=None, orient="bottom", symbolSize=110)
-    base = alt.Chart(data(rows)).encode(
+    base = alt.Chart(csv_data(rows)).encode(
         y=y, color=alt.Color("verdict:N", scale=scale, legend=key), tooltip=[alt.Tooltip("said:N", title="verdict")]
     )
-    zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x="zero:Q")
+    zero = alt.Chart(csv_data([{"zero": 0}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x="zero:Q")
     layers = [
         zero,
         base.mark_rule(strokeWidth=2.4, strokeCap="round").encode(x=x("low"), x2="high:Q"),
@@ -121,7 +121,7 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
     names = [result.name for result in results]
     colours = alt.Scale(domain=list(_KINDS), range=list(_KINDS.values()))
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(csv_data(rows))
         .mark_bar(cornerRadius=2, height={"band": 0.62})
         .encode(
             x=alt.X(
@@ -162,7 +162,7 @@ def target_figure(
     ]
     names = [name for name in reached if reached[name]]
     colours = alt.Scale(domain=names, range=[styles[name].colour for name in names])
-    base = alt.Chart(data(rows)).encode(
+    base = alt.Chart(csv_data(rows)).encode(
         x=alt.X(
             "step:Q",
             title="step (updates) at which the target was reached",

@@ -6,8 +6,8 @@ import altair as alt
 import numpy as np
 
 from calando.records.record import RunRecord
-from calando.report.figures.axes import ScoreAxis, powers_of_ten
-from calando.report.figures.theme import WIDTH, AnyChart, Row, data, styled
+from calando.report.figures.scales import ScoreAxis, powers_of_ten
+from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
 from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
@@ -40,11 +40,11 @@ def _panels(record: RunRecord) -> list[AnyChart]:
     """The rate, the loss, and the score where there was a look at it."""
     horizon = record.spec.steps
     rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in _kept(record.rates)]
-    line = alt.Chart(data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(
+    line = alt.Chart(csv_data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(
         x=_x(horizon, title=None), y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format="~r", tickCount=4))
     )  # fmt: skip
     events: list[Row] = [{"step": event.step, "kind": event.kind, "text": event.text} for event in record.events]
-    marks = alt.Chart(data(events)).mark_rule(color=COLOURS[1], strokeWidth=1.5, strokeDash=[3, 3]).encode(
+    marks = alt.Chart(csv_data(events)).mark_rule(color=COLOURS[1], strokeWidth=1.5, strokeDash=[3, 3]).encode(
         x=_x(horizon, title=None), tooltip=["step:Q", "kind:N", "text:N"]
     )  # fmt: skip
     panels: list[AnyChart] = [alt.layer(line, marks) if events else line, _loss_panel(record)]
@@ -52,7 +52,7 @@ def _panels(record: RunRecord) -> list[AnyChart]:
         axis = ScoreAxis.of([look.score for look in record.evaluations])
         scores: list[Row] = [{"step": look.step, "y": axis.place(look.score)} for look in record.evaluations]
         panels.append(
-            alt.Chart(data(scores))
+            alt.Chart(csv_data(scores))
             .mark_line(color=COLOURS[2], strokeWidth=2, point=alt.OverlayMarkDef(color=COLOURS[2], size=28))
             .encode(x=_x(horizon, title="step (updates)"), y=axis.y("y", title="validation score"))
         )
@@ -93,7 +93,7 @@ def _loss_panel(record: RunRecord) -> AnyChart:
     else:
         y = alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
     scale = alt.Scale(domain=kinds, range=["#a9c0e6", COLOURS[0], COLOURS[2]])
-    base = alt.Chart(data(rows)).encode(
+    base = alt.Chart(csv_data(rows)).encode(
         x=_x(horizon, title=None),
         y=y,
         color=alt.Color(
@@ -106,7 +106,7 @@ def _loss_panel(record: RunRecord) -> AnyChart:
         base.transform_filter("datum.kind == 'validation'").mark_point(filled=True, size=32, opacity=1),
     ]
     if record.outcome == "diverged":
-        gone = alt.Chart(data([{"step": record.steps_done}])).mark_rule(color=WORSE, strokeWidth=2)
+        gone = alt.Chart(csv_data([{"step": record.steps_done}])).mark_rule(color=WORSE, strokeWidth=2)
         layers.append(gone.encode(x=_x(horizon, title=None)))
     return alt.layer(*layers)
 

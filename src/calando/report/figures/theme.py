@@ -25,8 +25,8 @@ __all__ = [
     "WIDTH",
     "AnyChart",
     "Row",
+    "csv_data",
     "dash",
-    "data",
     "faded",
     "fill",
     "finished",
@@ -47,13 +47,13 @@ PICKED = "picked"
 INK, MUTED, GRID = "#1f2430", "#5b6270", "#e4e7ec"
 
 
-def data(rows: Sequence[Row]) -> alt.InlineData:
+def csv_data(rows: Sequence[Row]) -> alt.InlineData:
     """Rows as inline CSV, floats cut to five significant digits.
 
     As CSV rather than objects, since altair checks and copies every object several times: a report takes a second less,
     and is a third smaller. The kinds of the columns are those of the first row: a strategy called "1" stays a text.
 
-    >>> data([{"strategy": "a, b", "step": 1, "rate": 1 / 3, "done": True}]).values
+    >>> csv_data([{"strategy": "a, b", "step": 1, "rate": 1 / 3, "done": True}]).values
     'strategy,step,rate,done\\n"a, b",1,0.33333,true\\n'
     """
     kinds = {bool: "boolean", int: "number", float: "number", str: "string"}
@@ -130,9 +130,8 @@ def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, said: Sequence[alt.Tooltip
 
     For a page; what is drawn as a picture is drawn without (`render.svg`).
     """
-    points: alt.Chart = alt.Chart(data(rows), description=HOVER).mark_point(filled=True, size=150, opacity=0).encode(
-        x=x, y=y, tooltip=list(said)
-    )  # fmt: skip
+    unseen = alt.Chart(csv_data(rows), description=HOVER).mark_point(filled=True, size=150, opacity=0)
+    points: alt.Chart = unseen.encode(x=x, y=y, tooltip=list(said))
     return points
 
 

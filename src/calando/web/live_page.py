@@ -27,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from calando.analysis.summary import summarize, to_json
+from calando.analysis.summary import summarize
 from calando.errors import CalandoError, UsageError
 from calando.records.store import Store
 
@@ -168,7 +168,7 @@ class _Pages:
         with Store.open(self._folder, read_only=True) as store:
             there = store.read(traces=False)
         summary = summarize(there.study, there.runs, there.tests)
-        return JSONResponse(to_json(summary), headers=HEADERS)
+        return JSONResponse(summary.to_json(), headers=HEADERS)
 
     def figure(self, request: Request) -> Response:
         from starlette.responses import PlainTextResponse, Response
