@@ -89,7 +89,7 @@ def test_where_no_rate_is_tuned_none_is_better(fake):
     assert set(verdicts(summary).values()) == {"not tuned out"}
     assert summary.headline == (
         "a scores highest: test 90.0 % ± 0.1 (sd, n = 3). "
-        "No strategy is tuned out (only one rate tried), so none is said to be better than another."
+        "No strategy is tuned out (only one rate tried), so none is called better than another."
     )
     assert {result.note for result in summary.results} == {"not tuned out: only one rate tried"}
     assert {len(result.trials) for result in summary.results} == {1}

@@ -92,7 +92,7 @@ def test_a_horizon_that_cannot_be_is_refused_in_one_line(horizon, says):
 
 
 def test_a_run_says_its_length_in_steps_alone():
-    with pytest.raises(UsageError, match="a run says its length in steps"):
+    with pytest.raises(UsageError, match="a run has its length in steps"):
         RunSpec(
             workload=WORKLOAD,
             strategy=RICH.model_copy(update={"horizon": "5 steps"}),

@@ -16,7 +16,7 @@ from calando.analysis.results import Comparison
 from calando.records.record import Event
 from calando.report import render
 from calando.report.figures import forest_figure, schedule_figure, training_figure
-from calando.report.figures.theme import data
+from calando.report.figures.theme import csv_data
 from calando.report.palette import line_styles
 from calando.report.study_figures import study_figures
 
@@ -51,7 +51,7 @@ def rows(spec):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1), st.floats(-1e9, 1e9))
 def test_data_reads_back_whatever_a_strategy_is_called(names, value):
-    source = data([{"strategy": name, "value": value, "done": True, "n": 3} for name in names])
+    source = csv_data([{"strategy": name, "value": value, "done": True, "n": 3} for name in names])
     read = list(csv.DictReader(io.StringIO(source.values)))
     assert [row["strategy"] for row in read] == names
     assert {row["done"] for row in read} == {"true"}

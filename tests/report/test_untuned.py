@@ -67,7 +67,7 @@ def test_in_a_tie_all_that_are_level_are_named_and_the_preference_is_marked_as_o
     assert len(advice.level) > 1
     assert advice.name in advice.level
     for said in (words(printed(study.summary)), words(page(study, tmp_path))):
-        assert "are level: the tests do not tell them apart." in said
+        assert "are level: the tests do not distinguish them." in said
         assert f"{', '.join(advice.level[:-1])} and {advice.level[-1]} are level" in said
         assert f"We would take {advice.name}: {advice.why}." in said
         assert "a preference of ours, not a finding" in said

@@ -81,7 +81,7 @@ def test_a_range_test_is_charged_to_each_strategy_and_counted_once_in_all(undist
     centres = summary.spec.centres
     for result in summary.results:
         assert result.steps_trials == 24 * len(result.trials) + centres[result.name].updates
-        assert f"range test of {centres[result.name].updates} updates: round " in result.note
+        assert f"range test of {centres[result.name].updates} updates: grid centred on " in result.note
     trained = sum(result.steps_trials + result.steps_final for result in summary.results)
     assert summary.updates == trained - centres["fixed"].updates  # cosine has the same one
 

@@ -1,4 +1,4 @@
-"""Records in, conclusions out: which rate, which strategy, and whether that can be told at all."""
+"""Records in, conclusions out: which rate, which strategy, and whether the runs decide it at all."""
 
 from calando.analysis.choose import planned_runs, rate_band, rates_that_may_come, runs_to_come, settle_rate
 from calando.analysis.grids import log_grid

@@ -1,6 +1,6 @@
-"""How uncertain a difference from the best is, by what all strategies of a study say of the spread.
+"""How uncertain a difference from the best is, by the spread of all strategies of a study.
 
-Three seeds say little of a spread; the other strategies of the study ran at the same seeds and say more.
+Three seeds show little of a spread; the other strategies of the study ran at the same seeds and show more.
 
     V_ij   variance over seeds of (score of i - score of j), plus h² / 6 for rounding        for each pair of strategies
     U, G   arithmetic and geometric mean of V over the pairs of strategies that lend
@@ -55,7 +55,7 @@ __all__ = ["LEAST_SEEDS", "LEAST_STRATEGIES", "borrowed_sd", "critical", "lender
 
 
 LEAST_STRATEGIES, LEAST_SEEDS = 4, 3
-"""With fewer there is nothing to borrow: three spreads say no more of each other than each says of itself, and at two
+"""With fewer there is nothing to borrow: three spreads show no more of each other than each does of itself, and at two
 seeds a small spread and a large correlation look the same."""
 
 # Of the logarithm of a pair's variance against the mean one: two strategies that are trained alike differ by nothing.
@@ -197,5 +197,5 @@ def critical(strategies: int, seeds: int) -> float:
     low, high = STRATEGIES[right - 1], STRATEGIES[right]
     part = math.log(strategies / low) / math.log(high / low)
     column = [row[right - 1] + part * (row[right] - row[right - 1]) for row in TABLE]
-    # np.interp wants rising places: 1 / n of the most seeds first. More seeds than the table has need no more.
+    # np.interp needs rising places: 1 / n of the most seeds first. More seeds than the table has need no more.
     return float(np.interp(1 / seeds, [1 / n for n in reversed(SEEDS)], column[::-1]))

@@ -13,7 +13,7 @@ A score that no longer rises towards the end says that the end is not what limit
 Where every trial failed, none is best; the grid then goes on below a lowest rate that diverged.
 
 A better rate may lie where none was tried, so a strategy that is not tuned out is not yet a fair opponent: it is not
-called worse, and not said to beat another (`verdicts`). Its numbers stay: they are what it does at the rate it has.
+called worse, and beats no other (`verdicts`). Its numbers stay: they are what it does at the rate it has.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The conclusion of a study: the headline, in a few plain sentences, and the strategy to use.
 
-Of a strategy whose rate is not tuned out nothing is said to be beaten, by it or by another. Scores are in percent with
+A strategy whose rate is not tuned out beats no other, and is not beaten. Scores are in percent with
 the standard deviation over seeds; differences are left to the comparisons.
 
 Which strategy to use: the best, or, where several are level with it, one of them by a rule that is ours.
 
-    level      the highest and those that the tests do not tell from it
+    level      the highest and those that the tests do not distinguish from it
     near       of these, all within one point of the highest score
     cheapest   fewest updates charged a run, or a hundredth more; of those, least time an update, or half more
     then       the widest band of rates (rates within one point of the best trial, in decades)
@@ -105,7 +105,7 @@ def _untuned(ranked: Sequence[StrategyResult]) -> str:
     reasons = {result.untuned for result in of}
     why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
     if len(of) == len(ranked):
-        return f" No strategy is tuned out{why}, so none is said to be better than another."
+        return f" No strategy is tuned out{why}, so none is called better than another."
     if of == [ranked[0]]:
         return f" Its rate is not tuned out{why}: it may do better still."
     if len(of) == 1:
@@ -119,7 +119,7 @@ def _unclear(names: Sequence[str], n: int) -> str:
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:
-    """Which of those that cannot be told apart reached the target soonest, in the median; "" if none stands out.
+    """Which of those that cannot be distinguished reached the target soonest, in the median; "" if none stands out.
 
     Only strategies that reached it at every seed are ranked: where a seed never arrives, a median is a guess.
     """

@@ -103,7 +103,9 @@ class RangeCurves:
         if stopped is None:
             stopped = ["not finite" if np.isnan(row[-1]) else None for row in rows]
         if len(stopped) != len(rows):
-            raise UsageError(f"stopped must say of each of the {len(rows)} repeats how it ended, got {len(stopped)}")
+            raise UsageError(
+                f"stopped must hold, for each of the {len(rows)} repeats, how it ended; got {len(stopped)}"
+            )
         for reason in stopped:
             if reason is not None and reason not in STOPS:
                 raise UsageError(f"a repeat stops because it {', '.join(STOPS)}, or None, got {reason!r}")
@@ -119,7 +121,7 @@ RULES = ("steepest", "valley", "minimum / 10", "largest stable")
 
 @dataclass(frozen=True)
 class Rule:
-    """What one rule says.
+    """The rate by one rule.
 
     Args:
         rate: from all repeats together; None where the curve does not have what the rule looks for.

@@ -130,23 +130,25 @@ def explain(curves: RangeCurves, *, start: float, top: float, marks: Landmarks, 
         return f"Even at {low:.2g} the loss is lost within a few updates: every rate that was tried is too large."
     if not fell:
         return (
-            f"From {low:.2g} to {high:.2g} the loss does not fall clearly below {top:.3g}: no rate here can be told "
-            f"from one that is too small{_ending(curves, start, top, marks, prefix='; ')}"
+            f"From {low:.2g} to {high:.2g} the loss does not fall clearly below {top:.3g}: no rate here can be "
+            f"distinguished from one that is too small{_ending(curves, start, top, marks, prefix='; ')}"
         )
-    said = []
+    sentences = []
     if marks.begins > low and marks.half > low * 10**HEAD:
-        said.append(f"Below {marks.begins:.2g} the rate is too small: the loss stays at about {top:.3g}.")
+        sentences.append(f"Below {marks.begins:.2g} the rate is too small: the loss stays at about {top:.3g}.")
     else:
-        said.append(f"At {low:.2g} the loss already falls: where too small begins was not seen.")
-    said.append(f"From there it falls, fastest at {marks.steepest:.2g}, to {marks.bottom:.3g} at {marks.minimum:.2g}.")
+        sentences.append(f"At {low:.2g} the loss already falls: where too small begins was not seen.")
+    sentences.append(
+        f"From there it falls, fastest at {marks.steepest:.2g}, to {marks.bottom:.3g} at {marks.minimum:.2g}."
+    )
     if math.isfinite(marks.stable) and (math.isnan(marks.lost) or marks.stable < 0.9 * marks.lost):
-        said.append(f"Past {marks.stable:.2g} it gives back more than a fifth of what was gained.")
+        sentences.append(f"Past {marks.stable:.2g} it gives back more than a fifth of what was gained.")
     if math.isfinite(marks.lost):
         ending = _ending(curves, start, top, marks, prefix=": ")
-        said.append(f"From {marks.lost:.2g} on the rate is too large, and more than half is lost{ending}")
+        sentences.append(f"From {marks.lost:.2g} on the rate is too large, and more than half is lost{ending}")
     else:
-        said.append(f"Up to {high:.2g} most of the gain is kept: where too large begins was not seen.")
-    return " ".join(said)
+        sentences.append(f"Up to {high:.2g} most of the gain is kept: where too large begins was not seen.")
+    return " ".join(sentences)
 
 
 def _ending(curves: RangeCurves, start: float, top: float, marks: Landmarks, *, prefix: str) -> str:

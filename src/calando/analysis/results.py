@@ -111,7 +111,7 @@ class PlannedRuns:
 
 @dataclass(frozen=True)
 class RateTrial:
-    """One rate tried at the first seed: what validation said."""
+    """One rate tried at the first seed: its validation score."""
 
     lr: float
     score: float
@@ -159,8 +159,8 @@ class StrategyResult:
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
         planned: its runs, by digest.
-        untuned: why its settled rate is not tuned out ("best rate on the edge"), so that nothing is said of how it
-            compares; "" where it is, or was given.
+        untuned: why its settled rate is not tuned out ("best rate on the edge"), so that there is no verdict on
+            it; "" where it is, or was given.
     """
 
     name: str
@@ -218,7 +218,7 @@ class Advice:
 
     Args:
         name, text: its name, and the pipe text with its settled rate.
-        level: all strategies that it was chosen from by a rule of ours, since tests do not tell them apart; best
+        level: all strategies that it was chosen from by a rule of ours, since the tests do not distinguish them; best
             first, itself among them; empty where there was no choice.
         why: what the rule found in its favour; "" where there was no choice.
     """

@@ -53,10 +53,10 @@ class Smoothed:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a range test says.
+    """The judgement of a range test.
 
     Args:
-        rules: "steepest", "valley", "minimum / 10", "largest stable" -> what the rule says.
+        rules: "steepest", "valley", "minimum / 10", "largest stable" -> the rate by that rule.
         decayed: the peak rate for a schedule that decays to zero or nearly so; where a usual rate was given, the
             valley drawn towards it.
         constant: the rate for training at a constant one.

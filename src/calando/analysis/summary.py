@@ -38,7 +38,7 @@ __all__ = ["summarize"]
 
 
 def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudySummary:
-    """What the records say so far; no run at all, half of them or every one.
+    """The answer as far as the records go: no run at all, half of them or every one.
 
     Args:
         runs: records by `RunSpec.digest()`; those of other studies are passed over.
@@ -211,7 +211,8 @@ def _note(
     raw = [record.evaluations[-1].raw_score for record in finals if record.evaluations]
     known = [score for score in raw if score is not None]
     if known:
-        notes.append(f"an average of the weights; those trained score {100 * float(np.mean(known)):.2f}% on validation")
+        trained = f"{100 * float(np.mean(known)):.2f}%"
+        notes.append(f"scores are of an average of the weights; the trained weights score {trained} on validation")
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
         of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
         notes.append(f"{of} no better than always naming one class")
@@ -220,8 +221,8 @@ def _note(
     if centre is not None and centre.updates == 0:
         notes.append(f"no range test: {'; '.join(centre.doubts)}")
     elif centre is not None:
-        told = f"round {centre.lr:g}" if centre.lr is not None else "told none"
-        notes.append(f"range test of {centre.updates} updates: {told}")
+        found = "no rate to rely on" if centre.lr is None else f"grid centred on {centre.lr:g}"
+        notes.append(f"range test of {centre.updates} updates: {found}")
     if choice.extended is not None:
         last = choice.trials[0 if choice.extended == "low" else -1]
         added = len(choice.trials) - len(study.rate_grids[last.strategy.name])

@@ -141,7 +141,7 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
 
     Returns:
         One comparison a strategy but the best, in the order of `scores`. With one seed there is no interval (nan), and
-        nothing is told apart.
+        nothing is distinguished.
 
     >>> print(against_best("a", {"a": [0.95, 0.94], "b": [0.90, 0.90]}, resolution=1e-4)[0].text)
     cannot distinguish at n = 2 (difference -4.50 points, 95% interval -10.85 to 1.85)
@@ -162,7 +162,7 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
     for i, name in enumerate(others):
         difference, low, high = float(differences[i]), float(decided.low[i]), float(decided.high[i])
         worse, level = bool(decided.p[i] <= ALPHA), float(decided.level[i])
-        say = _say_worse if worse else _say_unclear
+        sentence = _worse if worse else _undecided
         found.append(
             Comparison(
                 strategy=name,
@@ -174,7 +174,7 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
                 level=level,
                 p=float(decided.p[i]),
                 verdict="worse" if worse else "cannot distinguish",
-                text=say(difference, low, high, level=level, n=n, decimals=1 if resolution > 1e-3 else 2),
+                text=sentence(difference, low, high, level=level, n=n, decimals=1 if resolution > 1e-3 else 2),
             )
         )
     return tuple(found)
@@ -190,8 +190,8 @@ def withhold_verdicts(comparisons: Sequence[Comparison], untuned: Mapping[str, s
 
 
 def _withheld(one: Comparison, why: str) -> Comparison:
-    said = f"difference {100 * one.difference:z.2f} points at the rate it has, n = {one.n}"
-    return replace(one, verdict="not tuned out", text=f"not tuned out, so no verdict: {why} ({said})")
+    measured = f"difference {100 * one.difference:z.2f} points at the rate it has, n = {one.n}"
+    return replace(one, verdict="not tuned out", text=f"not tuned out, so no verdict: {why} ({measured})")
 
 
 def _one_seed(name: str, best: str, difference: float) -> Comparison:
@@ -200,7 +200,7 @@ def _one_seed(name: str, best: str, difference: float) -> Comparison:
     return Comparison(name, best, 1, difference, nan, nan, 1 - ALPHA, 1.0, "cannot distinguish", text)
 
 
-def _say_worse(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
+def _worse(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
     # An end that excludes zero must not be printed as zero.
     while decimals < 6 and float(f"{100 * high:.{decimals}f}") == 0:
         decimals += 1
@@ -208,7 +208,7 @@ def _say_worse(difference: float, low: float, high: float, *, level: float, n: i
     return f"worse by {by} points ({_percent(level)} interval {least} to {most}, n = {n})"
 
 
-def _say_unclear(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
+def _undecided(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
     mean, least, most = (f"{100 * x:z.{decimals}f}" for x in (difference, low, high))
     inner = f"difference {mean} points, {_percent(level)} interval {least} to {most}"
     return f"cannot distinguish at n = {n} ({inner})"

@@ -1,4 +1,4 @@
-"""A SQLite file that checks what it reads, says plainly what is wrong with it, and never makes readers wait.
+"""A SQLite file that checks what it reads, names what is wrong with it, and never makes readers wait.
 
     reading     one moment of the file, whatever is written meanwhile
     writing     all of it, or nothing
@@ -7,7 +7,7 @@
 Nothing is checked that is not read, so that a file opens as soon with ten thousand runs as with ten. What is read is
 checked whole: each row by its seal (rows.py), each table by counting its rows a second time, in its index.
 
-Is SQLite's write-ahead log whole? SQLite itself reads it up to the first damage and says nothing of the rest.
+Is SQLite's write-ahead log whole? SQLite itself reads it up to the first damage and passes over the rest in silence.
 
     header    magic, version, page size, number, salt 1, salt 2, checksum          32 bytes
     frame     page, commit, salt 1, salt 2, checksum                               24 bytes, and a page
@@ -45,7 +45,7 @@ from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
-__all__ = ["Database", "lost_commits", "speaking_plainly"]
+__all__ = ["Database", "in_one_line", "lost_commits"]
 
 
 PATIENCE_SECONDS = 30.0
@@ -74,11 +74,11 @@ class Database:
         # Built under another name: a kill in between leaves no half-made file behind.
         fresh = path.with_name(f".{path.name}.new")
         fresh.unlink(missing_ok=True)
-        told = [rows.meta_row(*item) for item in {"schema": str(SCHEMA_VERSION), **meta}.items()]
-        with speaking_plainly(path), closing(sqlite3.connect(fresh)) as connection, connection:
+        entries = [rows.meta_row(*item) for item in {"schema": str(SCHEMA_VERSION), **meta}.items()]
+        with in_one_line(path), closing(sqlite3.connect(fresh)) as connection, connection:
             connection.execute("BEGIN")
             create_tables(connection)
-            connection.executemany(rows.insert("meta", rows.META), told)
+            connection.executemany(rows.insert("meta", rows.META), entries)
         for name in ("-wal", "-shm"):
             # Left by a file that was removed while it was in use: its log would be replayed into this one.
             path.with_name(f"{path.name}{name}").unlink(missing_ok=True)
@@ -87,7 +87,7 @@ class Database:
     @classmethod
     def open(cls, path: Path, *, read_only: bool) -> Database:
         """Open a file; one of an older schema is brought up to date, or read as if it were."""
-        with speaking_plainly(path), ExitStack() as opened:
+        with in_one_line(path), ExitStack() as opened:
             connection = _connect(path, read_only=read_only)
             opened.callback(connection.close)
             # Never so much memory for one value, nor anything that works when it is read.
@@ -99,7 +99,7 @@ class Database:
                     f"{path} has schema {schema!r}, this calando reads 1 to {SCHEMA_VERSION}; use the one that made it"
                 )
             if schema != str(SCHEMA_VERSION) and read_only:
-                # Nothing may be written beside it: a copy in memory is brought up to date, and read.
+                # Nothing may be written next to it: a copy in memory is brought up to date, and read.
                 connection = opened.enter_context(closing(in_memory(connection)))
                 bring_up_to_date(connection, path=None)
             elif schema != str(SCHEMA_VERSION):
@@ -113,7 +113,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One moment of the file, whatever is written meanwhile."""
-        with speaking_plainly(self.path), _nothing_collected():
+        with in_one_line(self.path), _nothing_collected():
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -123,7 +123,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """All of it, or nothing."""
-        with speaking_plainly(self.path), self._connection:
+        with in_one_line(self.path), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
 
@@ -175,7 +175,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 @contextmanager
-def speaking_plainly(path: Path) -> Iterator[None]:
+def in_one_line(path: Path) -> Iterator[None]:
     """SQLite's and pydantic's complaints as ours, naming the file."""
     try:
         yield
@@ -238,7 +238,7 @@ def _lost(log: Path) -> int:
         return 0
     magic, _, size, _, *salts = struct.unpack(">6I", data[:24])
     if magic | BIG_ENDIAN != MAGIC | BIG_ENDIAN or size & (size - 1) or not 512 <= size <= 65536:
-        # The header says nothing, so nobody knows how many there were.
+        # Without a header nobody knows how many there were.
         return 1
     order = ">u4" if magic & BIG_ENDIAN else "<u4"
     before = struct.unpack(">2I", data[24:32])

@@ -4,7 +4,7 @@
     -> UsageError: seeds must be from 1 to 1000, got 0
 
     horizon('10 epochs')     passes over the data
-    horizon('500 steps')     updates; horizon(500) says the same
+    horizon('500 steps')     updates; horizon(500) is the same
     horizon('50%')           of the study's length, which is the longest there is
 
 A strategy without a horizon has the study's. Everything in a strategy is measured against its own length: 5 % of a run
@@ -45,7 +45,7 @@ OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_eq
 @final
 @dataclass(frozen=True)
 class Worded:
-    """What a message says of a field's range, in the annotation of the field.
+    """The words of a message on a field's range, in the annotation of the field.
 
     Args:
         what: what the number is, before the range.
@@ -107,7 +107,7 @@ def _adapter(spec: type[BaseModel], name: str) -> TypeAdapter[Any]:
 
 
 def _plain(value: object) -> object:
-    """A number of NumPy's, say, as Python's; anything else, True among it, as it is."""
+    """A number of NumPy's as Python's; anything else, True among it, as it is."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
@@ -120,7 +120,7 @@ def _kinds(spec: type[BaseModel], name: str) -> list[Any]:
 
 
 def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
-    """What a field's annotation says of it, also where None is allowed too."""
+    """What a field's annotation allows, also where None is allowed too."""
     field = spec.model_fields[name]
     parts = [*field.metadata]
     for kind in get_args(field.annotation):

@@ -3,7 +3,7 @@
 .NAME.HEX.part    a file on its way, in the folder of NAME; a kill leaves it, and `sweep` removes it
 
 What is written is synced, so that a power cut leaves one of the two as well. Where a person names a file, a FIFO or a
-device in its place is not waited for, and no more is read than is allowed, however long the file says it is.
+device in its place is not waited for, and no more is read than is allowed, however long the file claims to be.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
     """The file, open for reading.
 
     Raises:
-        OSError: it cannot be read, or is no plain file: its `strerror` says what it is.
+        OSError: it cannot be read, or is no plain file: its `strerror` names what it is.
     """
     _check(path, path.stat())
     # Not to wait where it became a FIFO since; of a plain file it changes nothing.

@@ -3,7 +3,7 @@
     schema 1    specs without averages and skipped batches; runs without skips and undone
     schema 2    a run's traces in its own row; no seals
     schema 3    traces in a table of their own, rows sealed; a run's second passes were not counted
-    schema 4    studies that do not say how far their grids may go on: by one rate
+    schema 4    studies without `beyond`: their grids go on by one rate
     schema 5    today's, below
 
 A run's key is the digest of its spec. Specs have grown fields since, so an older store's keys are not what today's
@@ -58,7 +58,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 
 def schema_of(connection: sqlite3.Connection) -> str | None:
-    """The version that a store says it has, sealed or from before there were seals; None where it says none."""
+    """The version in a store, sealed or from before there were seals; None where there is none."""
     names = _columns(connection, "meta")
     row = connection.execute("SELECT * FROM meta WHERE key = 'schema'").fetchone()
     if row is None:
@@ -82,7 +82,7 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
     """Make a store of an older schema today's, in one transaction: all of it or nothing.
 
     Args:
-        path: of the store, of which a copy as it was is left beside it, named after its schema; None: there is no file.
+        path: of the store; a copy as it was is left next to it, named after its schema. None: there is no file.
 
     Raises:
         ValueError: it is damaged.
@@ -100,9 +100,9 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
             # Over a connection of its own: SQLite copies nothing from one that is about to write.
             with (
                 closing(sqlite3.connect(path)) as source,
-                closing(sqlite3.connect(path.with_name(f"{path.name}.v{schema}"))) as beside,
+                closing(sqlite3.connect(path.with_name(f"{path.name}.v{schema}"))) as copy,
             ):
-                source.backup(beside)
+                source.backup(copy)
         replaced = [table for table in _REPLACED if _columns(connection, table)]
         for table in replaced:
             connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")

@@ -29,7 +29,7 @@ class Evaluation:
 
     Args:
         step: updates done before it.
-        loss: mean cross-entropy (no label smoothing); may be non-finite, and says nothing good of the score then.
+        loss: mean cross-entropy (no label smoothing); may be non-finite, the score then means nothing.
         score: share of samples classified rightly, in [0, 1]; chance where the loss is not finite.
         raw_loss, raw_score: of the weights that are trained, where those evaluated are an average of them; else None.
     """
@@ -61,7 +61,7 @@ class RangeRecord:
     """What a range test of a workload and a method gave.
 
     Args:
-        decayed: (rate, low, high) for a schedule that decays; None where none can be told.
+        decayed: (rate, low, high) for a schedule that decays; None where none can be recommended.
         constant: the same for a constant rate.
         doubts: why not to rely on it, in words; empty: rely on it.
         updates: made.
@@ -110,7 +110,7 @@ class RunRecord:
             counted, 1 / number of classes.
         events: what controllers and the loop did.
         skips: (update, batches): from that update on, so many batches of the seed's order were left out.
-        undone: updates that were made and taken back by a rewind; charged beside `steps_done`.
+        undone: updates that were made and taken back by a rewind; charged with `steps_done`.
         second_passes: updates that took a second forward and backward pass over their batch, as all of SAM's do, and
             those along which curvature was measured; each is charged as one more update.
         seconds: training and evaluation wall-clock, as if the run had been trained alone; differs between equal runs.

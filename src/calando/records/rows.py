@@ -64,7 +64,7 @@ NO_RATES.setflags(write=False)
 
 
 class Damaged(ValueError):
-    """Something read is not what was written; the store says in which file."""
+    """Something read is not what was written; the store names the file."""
 
 
 def insert(table: str, columns: Sequence[str]) -> str:
@@ -84,7 +84,7 @@ def run_row(record: RunRecord) -> Row:
         record.spec.model_dump_json(),
         record.outcome,
         record.steps_done,
-        _json([_said(look) for look in record.evaluations]),
+        _json([_without_none(look) for look in record.evaluations]),
         float(record.chance),
         _json([asdict(event) for event in record.events]),
         _json(record.skips),
@@ -180,7 +180,7 @@ class RunReader:
 
 
 def read_evaluations(text: str) -> tuple[Evaluation, ...]:
-    """From JSON, also an older store's, which says what there is none of."""
+    """From JSON, also an older store's, where what is missing is null."""
     return _evaluations().validate_json(text)
 
 
@@ -212,7 +212,7 @@ def _events() -> TypeAdapter[tuple[Event, ...]]:
     return TypeAdapter(tuple[Event, ...])
 
 
-def _said(look: Evaluation) -> dict[str, object]:
+def _without_none(look: Evaluation) -> dict[str, object]:
     return {key: value for key, value in asdict(look).items() if value is not None}
 
 

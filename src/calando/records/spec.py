@@ -48,7 +48,7 @@ Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 
 
 class Lane(Spec):
-    """What decides the bits of a run beside its spec.
+    """What decides the bits of a run, next to its spec.
 
     >>> Lane().device
     'cpu'
@@ -85,7 +85,7 @@ class WorkloadSpec(Spec):
         clip_norm: largest global gradient norm, or None.
         validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
         train_limit: use only this many training samples (after the validation part is cut), or None.
-        name: what a person calls it, `calando.workload(name=…)`; "": what `data` says. No part of any digest.
+        name: what a person calls it, `calando.workload(name=…)`; "": as `data`. No part of any digest.
     """
 
     data: Plain
@@ -102,12 +102,12 @@ class WorkloadSpec(Spec):
     name: str = ""
 
     @model_serializer(mode="wrap")
-    def _only_what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """No name is not written, as in studies that were made before there were any."""
-        said: dict[str, Any] = write(self)
+        written: dict[str, Any] = write(self)
         if not self.name:
-            said.pop("name", None)
-        return said
+            written.pop("name", None)
+        return written
 
     @property
     def title(self) -> str:
@@ -115,7 +115,7 @@ class WorkloadSpec(Spec):
         return self.name or self.data
 
     def nameless(self) -> WorkloadSpec:
-        """The same, called what its data say."""
+        """The same without a name."""
         return self.model_copy(update={"name": ""}) if self.name else self
 
     @model_validator(mode="after")
@@ -151,12 +151,12 @@ class StrategySpec(Spec):
     horizon: OwnHorizon = ""
 
     @model_serializer(mode="wrap")
-    def _only_what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """No horizon is not written: specs without one keep the digests they had before there were any."""
-        said: dict[str, Any] = write(self)
+        written: dict[str, Any] = write(self)
         if not self.horizon:
-            said.pop("horizon", None)
-        return said
+            written.pop("horizon", None)
+        return written
 
     @property
     def text(self) -> str:
@@ -242,7 +242,7 @@ class RunSpec(Spec):
     @model_validator(mode="after")
     def _all_is_settled(self) -> Self:
         assert self.strategy.lr is not None, "a run needs a settled rate"
-        assert not self.strategy.horizon, "a run says its length in steps"
+        assert not self.strategy.horizon, "a run has its length in steps"
         return self
 
     @property
@@ -268,9 +268,9 @@ class Centre(Spec):
     """Where a range test put the middle of a strategy's rate grid, and what that cost.
 
     Args:
-        lr: base rate; None: it could not be told, and the grid stays round the method's usual rate.
+        lr: base rate; None: the range test found none, and the grid stays round the method's usual rate.
         low, high: over the repeats; equal to `lr` where there was one.
-        doubts: why it could not be told.
+        doubts: why none was found.
         updates, seconds: spent on the range test, which strategies of the same method and options share.
     """
 

@@ -120,11 +120,11 @@ class Store:
             raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); {remedy}")
         if path.stat().st_size == 0:
             raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
-        for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        for companion in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             # Asked once: another process may remove it between two questions.
             with suppress(FileNotFoundError):
-                if not stat.S_ISREG(beside.stat().st_mode):
-                    raise CorruptFile(f"{beside} is a pipe or a folder, not a file; remove it")
+                if not stat.S_ISREG(companion.stat().st_mode):
+                    raise CorruptFile(f"{companion} is a pipe or a folder, not a file; remove it")
         # Before SQLite reads the log, which passes over damage in silence.
         lost = lost_commits(path)
         return cls(folder, Database.open(path, read_only=read_only), lost=lost)

@@ -5,7 +5,7 @@
     marks     (a), (b), … a note of a strategy, next to its rate
               *           next to a validation score of the very run that chose the rate
 
-The page groups the cells under headings of its own and writes marks raised; what a cell says is the same.
+The page groups the cells under headings of its own and writes marks raised; the cells are the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Column:
         numeric: set to the right.
         compared: shown where there are comparisons.
         absent: what stands where a strategy has none: the best one.
-        shown: whether there is something to say in it.
+        shown: whether any row has something in it.
     """
 
     fields: tuple[str, ...]
@@ -66,7 +66,7 @@ class Column:
         return self.fields[0]
 
     def cell(self, result: StrategyResult, against: Comparison | None) -> str:
-        """What it says in the row of a strategy."""
+        """Its text in the row of a strategy."""
         of = against if self.compared else result
         return self.absent if of is None else self.write(*(getattr(of, field) for field in self.fields))
 
@@ -101,7 +101,7 @@ class StrategyRow:
     Args:
         result, against: what is known of it.
         best: the first of a complete study.
-        cells: key of a column -> what it says.
+        cells: key of a column -> its text.
         marks: key of a column -> the mark of the footnote on its cell.
     """
 
@@ -183,15 +183,15 @@ def advice_lines(advice: Advice) -> tuple[str, ...]:
 def advice_sentence(advice: Advice) -> str:
     """Which strategies are level and which of them we would take; "" where there was no choice.
 
-    >>> told = advice_sentence(Advice(name="b", text="sgd", level=("a", "b"), why="the cheapest to train"))
-    >>> told.partition(". ")[0]
-    'a and b are level: the tests do not tell them apart'
+    >>> sentence = advice_sentence(Advice(name="b", text="sgd", level=("a", "b"), why="the cheapest to train"))
+    >>> sentence.partition(". ")[0]
+    'a and b are level: the tests do not distinguish them'
     """
     if not advice.level:
         return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
     names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
     return (
-        f"{names} are level: the tests do not tell them apart. We would take {advice.name}: {advice.why}. That is a "
+        f"{names} are level: the tests do not distinguish them. We would take {advice.name}: {advice.why}. That is a "
         "preference of ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then "
         "the widest band of good rates."
     )

@@ -43,7 +43,7 @@ def write_page(
 ) -> Path:
     """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
 
-    Works at any stage of a study: what is missing is said. The page first: it needs nothing that pictures need.
+    Works at any stage of a study; the page names what is missing. The page first: it needs nothing that pictures need.
 
     Args:
         folder: the study's.
@@ -178,7 +178,7 @@ def _render(template: str, /, **values: Any) -> str:
 
 @functools.cache
 def _text(name: str) -> str:
-    """A file beside the templates, as it is."""
+    """A file next to the templates, as it is."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 

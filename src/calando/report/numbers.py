@@ -113,7 +113,7 @@ def count(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds, minutes or hours.
 
     >>> duration(42.42), duration(200), duration(9000)
     ('42.4 s', '3 min 20 s', '2 h 30 min')
@@ -145,6 +145,6 @@ def cost(summary: StudySummary) -> str:
     """
     runs = "1 run" if summary.runs_done == 1 else f"{count(summary.runs_done)} runs"
     alone = f"{runs}, {count(summary.updates)} updates, {duration(summary.seconds)} of training and evaluation"
-    if said := shared(summary):
-        return f"{alone} if each were trained alone; {said}, in {duration(summary.seconds_spent)}"
+    if saved := shared(summary):
+        return f"{alone} if each were trained alone; {saved}, in {duration(summary.seconds_spent)}"
     return alone

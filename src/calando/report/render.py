@@ -48,7 +48,7 @@ def save(chart: AnyChart, path: Path) -> None:
 
 
 def check_suffix(path: Path) -> str:
-    """The suffix of a figure's file, for whoever wants to know before the work that it shows.
+    """The suffix of a figure's file, so that a wrong one is refused before the work that it shows.
 
     Raises:
         UsageError: another than .png, .svg, .html or .json.

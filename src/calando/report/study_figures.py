@@ -1,4 +1,4 @@
-"""The figures of a study: what each shows, how to read it, and what it rests on.
+"""The figures of a study: what each shows, how to read it, and what it is made of.
 
     rates, loss, score, sensitivity, differences, cost, target
 
@@ -29,8 +29,8 @@ class Figure:
 
     Args:
         name: of its files.
-        title: a sentence that says what is seen.
-        reading: a sentence that says how to read it.
+        title: what it shows, in a sentence.
+        reading: how to read it, in a sentence.
         pedigree: n, seeds, and what a spread means.
         chart: None where there is nothing to draw; `reading` then says why.
     """
@@ -78,7 +78,7 @@ def _rates(summary: StudySummary, finals: Finals) -> Figure:
     chart = figures.rate_figure(
         curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
     )
-    reading = "Read it from left to right: each line is the rate of one strategy's every update, on a logarithmic axis."
+    reading = "Each line is the rate of every update of one strategy, on a logarithmic axis."
     reading += _together(curves)
     return Figure("rates", title, reading, pedigree, chart)
 
@@ -103,7 +103,7 @@ def _loss(summary: StudySummary, finals: Finals) -> Figure:
         title=title,
         subtitle=pedigree,
     )
-    reading = "Lower is better; one that ends low here but not in the next figure has learnt the training set by heart."
+    reading = "Lower is better; one that ends low here but not in the next figure has memorised the training set."
     return Figure("loss", title, reading, pedigree, chart)
 
 
@@ -118,7 +118,7 @@ def _score(summary: StudySummary, finals: Finals) -> Figure:
     )
     reading = "Higher is better; the band is how far the seeds alone move it."
     if summary.spec.seeds == 1:
-        reading = "Higher is better; with one seed, nothing says how much of a difference is luck."
+        reading = "Higher is better; one seed does not show how much of a difference is luck."
     return Figure("score", title, reading, pedigree, chart)
 
 
@@ -154,7 +154,7 @@ def _differences(summary: StudySummary) -> Figure:
         if len(summary.spec.strategies) == 1:
             why = "There is one strategy: nothing to compare it with."
         elif summary.spec.seeds == 1:
-            why = "One seed says nothing about spread, so no interval can be given; use --seeds 2 or more."
+            why = "One seed has no spread, so there is no interval; use --seeds 2 or more."
         else:
             why = "Test scores are read once every run is finished; the comparison is made then."
         return Figure("differences", title, why, "", None)
@@ -174,7 +174,7 @@ def _differences(summary: StudySummary) -> Figure:
 def _cost(summary: StudySummary) -> Figure:
     title = "What each strategy cost"
     if not summary.updates:
-        return Figure("cost", title, "Nothing was spent yet.", "", None)
+        return Figure("cost", title, "Nothing has been trained yet.", "", None)
     pedigree = cost(summary)
     chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
     reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."
@@ -192,7 +192,7 @@ def _target(summary: StudySummary) -> Figure:
     title = f"Steps to {percent(summary.target)}% on validation"
     n = sum(len(steps) for steps in reached.values())
     pedigree = (
-        f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; looked at every "
+        f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; evaluated every "
     )
     pedigree += f"{summary.spec.evaluate_every} steps"
     chart = figures.target_figure(
@@ -202,9 +202,9 @@ def _target(summary: StudySummary) -> Figure:
         title=title,
         subtitle=pedigree,
     )
-    reading = "Further left is sooner; a cross at the right end is a run that never got there."
+    reading = "Further left is sooner; a cross at the right end is a run that never reached it."
     if len(summary.spec.lengths) > 1:
-        reading = "Further left is sooner; a cross is a run that ended there and never got to it."
+        reading = "Further left is sooner; a cross is a run that ended there without reaching it."
     return Figure("target", title, reading, pedigree, chart)
 
 

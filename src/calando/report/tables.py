@@ -1,7 +1,7 @@
 """A study on the terminal: the verdict, one row a strategy, and how each compares with the best.
 
 The table fits the width it is given: where there is no room for all columns it leaves out the least needed and
-says so. 80 characters are enough for the answer itself.
+names them. 80 characters are enough for the answer itself.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StudyTables:
 
 
 def study_tables(summary: StudySummary) -> StudyTables:
-    """Everything the terminal says of a study: print it on a rich console, of any width."""
+    """The whole answer on the terminal: print it on a rich console, of any width."""
     return StudyTables(summary)
 
 

@@ -1,4 +1,4 @@
-"""What the page says, as plain values and words: everything the template needs and no logic left to it."""
+"""The words of the page, as plain values: everything the template needs and no logic left to it."""
 
 from __future__ import annotations
 
@@ -172,14 +172,14 @@ def _question(summary: StudySummary) -> str:
 def _missing(summary: StudySummary) -> tuple[str, ...]:
     if summary.complete:
         return ()
-    said = []
+    missing = []
     unsettled = [result.name for result in summary.results if result.lr is None]
     if unsettled:
-        said.append(f"the rate is still being chosen for {', '.join(unsettled)}")
+        missing.append(f"the rate is still being chosen for {', '.join(unsettled)}")
     short = [
         result.name for result in summary.results if result.lr is not None and result.seeds_done < summary.spec.seeds
     ]
     if short:
-        said.append(f"seeds are still to run for {', '.join(short)}")
-    said.append("test scores are read once, when every run is done")
-    return tuple(said)
+        missing.append(f"seeds are still to run for {', '.join(short)}")
+    missing.append("test scores are read once, when every run is done")
+    return tuple(missing)

@@ -1,7 +1,7 @@
 """Lines against the rate: how much its choice matters, and what a range test measured.
 
 sensitivity    validation score of each trial, one line a strategy
-range test     every repeat, their median and band, what the rules say, and from where on the loss is lost
+range test     every repeat, their median and band, the rates by each rule, and from where on the loss is lost
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def sensitivity_figure(
             )
     names = list(trials)
     selection = picked()
-    said = [
+    tooltip = [
         alt.Tooltip("strategy:N"),
         alt.Tooltip("lr:Q", title="rate", format=".3g"),
         alt.Tooltip("score:Q", title="validation score", format=".2%"),
@@ -79,12 +79,12 @@ def sensitivity_figure(
             strokeOpacity=faded(selection), tooltip=alt.Tooltip("strategy:N"),
         ).add_params(selection)
     ]  # fmt: skip
-    filled = {"fill": fill(names, styles), "opacity": faded(selection), "tooltip": said}
+    filled = {"fill": fill(names, styles), "opacity": faded(selection), "tooltip": tooltip}
     if kinds & {"tried", "chosen"}:
         layers.append(part(("tried", "chosen")).mark_point(filled=True, size=34).encode(**filled))
     if "chosen" in kinds:
         ring = part(("chosen",)).mark_point(filled=False, size=150, strokeWidth=2.4)
-        layers.append(ring.encode(stroke=stroke(names, styles), opacity=faded(selection), tooltip=said))
+        layers.append(ring.encode(stroke=stroke(names, styles), opacity=faded(selection), tooltip=tooltip))
     if "diverged" in kinds:
         layers.append(part(("diverged",)).mark_point(shape="cross", angle=45, size=90, filled=True).encode(**filled))
     return finished(alt.layer(*layers), title=title, subtitle=subtitle, names=names)
@@ -110,7 +110,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
 
     The recommended rates are solid, with the interval from the repeats shaded; rules and the point of divergence are
     dashed. What lies far above the loss of the start is cut: an explosion leaves the figure at its top. Where the
-    test cannot be relied on, the subtitle says why.
+    test cannot be relied on, the subtitle gives the reason.
     """
     low, high = _window(curves, found)
     marks = _marks(found)
@@ -137,8 +137,8 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     median = alt.Chart(csv_data(_median(found, labels[MEDIAN], top=high))).mark_line(strokeWidth=2.6, clip=True)
     layers = [
         band.encode(x=x, y=y, y2="top:Q"),
-        raw.encode(x=x, y=y, detail="repeat:N", tooltip=["repeat:N", _said("rate"), _said("loss")], **lines),
-        median.encode(x=x, y=y, tooltip=[_said("rate"), _said("loss")], **lines),
+        raw.encode(x=x, y=y, detail="repeat:N", tooltip=["repeat:N", _tooltip("rate"), _tooltip("loss")], **lines),
+        median.encode(x=x, y=y, tooltip=[_tooltip("rate"), _tooltip("loss")], **lines),
     ]
     intervals = [
         alt.Chart(csv_data([{"rate": rule.low, "to": rule.high}]))
@@ -155,7 +155,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
         layers.append(
             alt.Chart(csv_data(rows))
             .mark_rule(clip=True)
-            .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _said("rate")], **lines)
+            .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _tooltip("rate")], **lines)
         )
     if not found.reliable:
         layers.append(_warning(ends[0], high))
@@ -164,11 +164,11 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
 
 def _marks(found: Suggestion) -> dict[str, float]:
     """Name -> the rate of its upright line, in the order of the legend."""
-    said: dict[str, float | None] = {"decayed": found.decayed.rate, "constant": found.constant.rate}
+    rates: dict[str, float | None] = {"decayed": found.decayed.rate, "constant": found.constant.rate}
     # the valley's middle is what is recommended where nothing is usual
-    said |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
-    said["half is lost"] = found.diverged_at
-    return {name: rate for name, rate in said.items() if rate is not None}
+    rates |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
+    rates["half is lost"] = found.diverged_at
+    return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 def _label(name: str, rate: float | None) -> str:
@@ -217,24 +217,24 @@ def _repeats(curves: RangeCurves, label: str, *, top: float) -> list[Row]:
 
 def _warning(rate: float, loss: float) -> alt.Chart:
     """So that a picture that travels without its subtitle is not believed."""
-    text = alt.Chart(csv_data([{"rate": rate, "loss": loss, "said": "not reliable"}])).mark_text(
+    text = alt.Chart(csv_data([{"rate": rate, "loss": loss, "text": "not reliable"}])).mark_text(
         align="left", baseline="top", dx=8, dy=6, fontSize=15, fontWeight=600, color=WORSE
     )
-    made: alt.Chart = text.encode(x="rate:Q", y="loss:Q", text="said:N")
+    made: alt.Chart = text.encode(x="rate:Q", y="loss:Q", text="text:N")
     return made
 
 
 def _subtitle(curves: RangeCurves, found: Suggestion) -> str:
     repeats, n = curves.losses.shape
     rule: Rule = found.decayed
-    said = (
+    recommended = (
         "no rate can be recommended"
         if rule.rate is None
         else f"decayed schedule: {rate_text(rule.rate)} [{rate_text(rule.low)}, {rate_text(rule.high)}]"
     )
     why = "" if found.reliable else f"; not reliable: {'; '.join(found.reasons)}"
-    return f"{repeats} {'repeat' if repeats == 1 else 'repeats'} of up to {n} updates; {said}{why}"
+    return f"{repeats} {'repeat' if repeats == 1 else 'repeats'} of up to {n} updates; {recommended}{why}"
 
 
-def _said(field: str) -> alt.Tooltip:
+def _tooltip(field: str) -> alt.Tooltip:
     return alt.Tooltip(f"{field}:Q", format=".3g")

@@ -82,14 +82,14 @@ def hover_rates(
             "strategy": name,
             "step": int(at),
             "rate": max(float(rates[at]), floor),
-            "said": float(rates[at]),
+            "exact": float(rates[at]),
         }
         for name, rates in curves.items()
         for at in np.unique(np.linspace(0, len(rates) - 1, HOVER_POINTS).round().astype(np.int64))
         if rates[at] > 0 or not positive
     ]
-    said = [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("said:Q", title="rate", format=".4~g")]
-    return hover(rows, x=steps_axis(horizon), y=y, said=said)
+    tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("exact:Q", title="rate", format=".4~g")]
+    return hover(rows, x=steps_axis(horizon), y=y, tooltip=tooltip)
 
 
 def loss_figure(
@@ -129,7 +129,7 @@ def loss_figure(
         for name, band in bands.items()
         for row in _some(_band_rows(name, band))
     ]
-    points = hover(shown, x=steps_axis(horizon), y=y("y"), said=_said("loss", ".4~g"))
+    points = hover(shown, x=steps_axis(horizon), y=y("y"), tooltip=_tooltip("loss", ".4~g"))
     chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon, points=points)
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
@@ -159,22 +159,22 @@ def score_figure(
         for name, band in bands.items()
         for row in _some(_band_rows(name, band))
     ]
-    points = hover(shown, x=steps_axis(horizon), y=y("y"), said=_said("score", ".2%"))
+    points = hover(shown, x=steps_axis(horizon), y=y("y"), tooltip=_tooltip("score", ".2%"))
     chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon, points=points)
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def _some(rows: Sequence[Row]) -> list[Row]:
-    """As many as are said under the pointer, the last one among them."""
+    """As many as have numbers under the pointer, the last one among them."""
     return [rows[at] for at in np.unique(np.linspace(0, len(rows) - 1, HOVER_POINTS).round().astype(np.int64))]
 
 
 def _numbers(row: Row) -> Row:
-    """What is said of a place; `n`: over how many runs."""
+    """The numbers of a place; `n`: over how many runs."""
     return {key: row[key] for key in ("mean", "low", "high", "n")}
 
 
-def _said(what: str, form: str) -> list[alt.Tooltip]:
+def _tooltip(what: str, form: str) -> list[alt.Tooltip]:
     names = {"mean": f"{what}, mean", "low": "lowest", "high": "highest"}
     numbers = [alt.Tooltip(f"{key}:Q", title=name, format=form) for key, name in names.items()]
     return [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), *numbers, alt.Tooltip("n:Q", title="runs")]
@@ -238,9 +238,9 @@ def _banded(
     )  # fmt: skip
     layers = [area, line.add_params(chosen)]
     if crosses:
-        said = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
+        tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
         marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
-        layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=said))
+        layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=tooltip))
     layers.append(points)
     return alt.layer(*layers)
 
@@ -278,7 +278,7 @@ def schedule_figure(
         rest = [_panel(lines, names, styles, y_title=y, log=False, horizon=horizon) for y, lines in titles.items()]
         panels = [panel.properties(width=WIDTH, height=PANEL_HEIGHT) for panel in (first, *rest)]
         for panel in panels[:-1]:
-            panel.encoding.x.title = None  # said once, under the lowest panel
+            panel.encoding.x.title = None  # written once, under the lowest panel
         chart = alt.vconcat(*panels, spacing=18).resolve_scale(stroke="shared", strokeDash="shared")
     return finished(chart, title=title, subtitle=f"over {horizon:,} steps", names=names)
 

@@ -47,7 +47,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
             "high": 100 * one.high,
             "verdict": one.verdict,
             "label": f"{100 * one.difference:+.2f}".replace("-", "−"),
-            "said": one.text
+            "text": one.text
             if one.verdict == "not tuned out"
             else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
         }
@@ -61,7 +61,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
     shapes = alt.Scale(domain=there, range=[_VERDICTS[verdict][1] for verdict in there])
     key = alt.Legend(title=None, orient="bottom", symbolSize=110)
     base = alt.Chart(csv_data(rows)).encode(
-        y=y, color=alt.Color("verdict:N", scale=scale, legend=key), tooltip=[alt.Tooltip("said:N", title="verdict")]
+        y=y, color=alt.Color("verdict:N", scale=scale, legend=key), tooltip=[alt.Tooltip("text:N", title="verdict")]
     )
     zero = alt.Chart(csv_data([{"zero": 0}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x="zero:Q")
     layers = [
@@ -113,7 +113,7 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
             "kind": kind,
             "order": order,
             "steps": steps,
-            "said": f"{count(steps)} updates; all in all {duration(result.seconds)}",
+            "text": f"{count(steps)} updates; all in all {duration(result.seconds)}",
         }
         for result in results
         for order, (kind, steps) in enumerate(zip(_KINDS, (result.steps_trials, result.steps_final), strict=True))
@@ -134,7 +134,7 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
                 "kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom", symbolType="square")
             ),
             order="order:Q",
-            tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("said:N", title="spent")],
+            tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("text:N", title="spent")],
         )
     )
     return finished(bars, title=title, subtitle=subtitle, height=max(70, 26 * len(rows) // 2))

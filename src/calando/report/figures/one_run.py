@@ -1,4 +1,4 @@
-"""One run: its rate, its training loss, and what validation said, on one step axis."""
+"""One run: its rate, its training loss, and its validation, on one step axis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def training_figure(record: RunRecord) -> AnyChart:
 
 
 def _panels(record: RunRecord) -> list[AnyChart]:
-    """The rate, the loss, and the score where there was a look at it."""
+    """The rate, the loss, and the score where it was evaluated."""
     horizon = record.spec.steps
     rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in _kept(record.rates)]
     line = alt.Chart(csv_data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(

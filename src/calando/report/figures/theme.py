@@ -1,4 +1,4 @@
-"""What all figures share: type, sizes, the legend, and how a strategy is told apart.
+"""What all figures share: type, sizes, the legend, and how strategies are distinguished.
 
 The charts are plain Altair, whose import costs half a second: import this room where a figure is wanted, not before.
 A click on a legend entry keeps that strategy and fades the others (shift-click adds one).
@@ -92,7 +92,7 @@ def weight(best: str | None) -> Any:
 
 
 def legend() -> alt.Legend:
-    """Below the figure, in the order of the result; `finished` says in how many columns."""
+    """Below the figure, in the order of the result; `finished` sets how many columns it has."""
     return alt.Legend(
         title=None,
         orient="bottom",
@@ -125,13 +125,13 @@ def dash(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.StrokeDas
     return alt.StrokeDash("strategy:N", scale=scale, legend=legend())
 
 
-def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, said: Sequence[alt.Tooltip]) -> alt.Chart:
+def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tooltip]) -> alt.Chart:
     """Points that are not seen, each with its numbers under the pointer: a line itself has none.
 
     For a page; what is drawn as a picture is drawn without (`render.svg`).
     """
     unseen = alt.Chart(csv_data(rows), description=HOVER).mark_point(filled=True, size=150, opacity=0)
-    points: alt.Chart = unseen.encode(x=x, y=y, tooltip=list(said))
+    points: alt.Chart = unseen.encode(x=x, y=y, tooltip=list(tooltip))
     return points
 
 
@@ -143,7 +143,7 @@ def finished(
     Args:
         height: of the figure; panels above each other have sizes of their own.
         names: what the legend lists, where it lists strategies: as many columns as the longest leaves room for.
-            The page counts anew for its own width, for which `usermeta` keeps the width of one.
+            The page counts again for its own width, for which `usermeta` keeps the width of one.
     """
     column = 38 + min(LABEL_LIMIT, 6 * max(map(len, names), default=0))
     sized = chart if isinstance(chart, alt.VConcatChart) else chart.properties(width=WIDTH, height=height)

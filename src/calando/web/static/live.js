@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const EVERY = 3000;
-  const said = document.getElementById("said");
+  const status = document.getElementById("stop-status");
   const stop = document.getElementById("stop");
   let known = null;
 
@@ -18,7 +18,7 @@
         if (summary.complete) return;
       }
     } catch {
-      if (said) said.textContent = "The server does not answer.";
+      if (status) status.textContent = "The server does not answer.";
     }
     setTimeout(look, EVERY);
   }
@@ -27,7 +27,7 @@
     stop.addEventListener("click", async () => {
       stop.disabled = true;
       const answer = await fetch("/commands/stop", { method: "POST" });
-      said.textContent = answer.ok ? "Asked. The runs in hand are put away; the same command goes on where they stood." : await answer.text();
+      status.textContent = answer.ok ? "Stopping: runs in progress are saved; the same command resumes them." : await answer.text();
       if (!answer.ok) stop.disabled = false;
     });
   }
