@@ -130,7 +130,7 @@ def test_terminal_page_and_json_show_the_same_fields_with_the_same_marks(study):
                 assert set(column.fields) <= of.keys()
             cell = row.cells[column.key]
             assert cell in page or column.key == "name"
-            if column.shown(summary) and column.key != "name":
+            if column.is_shown(summary) and column.key != "name":
                 assert cell in wide
             if mark := row.marks.get(column.key):
                 assert f"{cell} {mark}" in page

@@ -36,6 +36,14 @@ UNTUNED = (
 MOST_NAMED = 6
 
 
+def _failed(summary: StudySummary) -> bool:
+    return any(result.diverged + result.died for result in summary.results)
+
+
+def _has_target(summary: StudySummary) -> bool:
+    return summary.target is not None
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
@@ -46,9 +54,9 @@ class Column:
         write: its cell from the values of these fields.
         expendable: how soon it goes where a terminal has no room for all; 0: never.
         numeric: set to the right.
-        compared: shown where there are comparisons.
-        absent: what stands where a strategy has none: the best one.
-        shown: whether any row has something in it.
+        compared: it is of the comparison, so a study without any has no such column.
+        absent: what stands where a strategy has no comparison: the best one.
+        needs: whether a study has anything for it; None: every study has.
     """
 
     fields: tuple[str, ...]
@@ -58,12 +66,16 @@ class Column:
     numeric: bool = True
     compared: bool = False
     absent: str = ABSENT
-    shown: Callable[[StudySummary], object] = bool
+    needs: Callable[[StudySummary], bool] | None = None
 
     @property
     def key(self) -> str:
         """What its cells are called."""
         return self.fields[0]
+
+    def is_shown(self, summary: StudySummary) -> bool:
+        """Whether any row has something in it."""
+        return bool(summary.comparisons) if self.compared else self.needs is None or self.needs(summary)
 
     def cell(self, result: StrategyResult, against: Comparison | None) -> str:
         """Its text in the row of a strategy."""
@@ -71,24 +83,16 @@ class Column:
         return self.absent if of is None else self.write(*(getattr(of, field) for field in self.fields))
 
 
-def _compared(summary: StudySummary) -> bool:
-    return bool(summary.comparisons)
-
-
-def _failed(summary: StudySummary) -> bool:
-    return any(result.diverged + result.died for result in summary.results)
-
-
 COLUMNS = (
     Column(("name",), "strategy", str, expendable=0, numeric=False),
     Column(("lr",), "rate", rate, expendable=1),
     Column(("validation",), "validation, %", spread, expendable=6),
     Column(("test",), "test, %", spread, expendable=0),
-    Column(("difference",), "difference", difference, expendable=3, compared=True, shown=_compared),
-    Column(("low", "high"), "[interval]", interval, expendable=7, compared=True, absent="", shown=_compared),
-    Column(("verdict",), "verdict", str, expendable=0, numeric=False, compared=True, shown=_compared),
-    Column(("steps_to_target",), "to target", target_steps, expendable=8, shown=lambda study: study.target is not None),
-    Column(("diverged", "died"), "failed", lambda diverged, died: str(diverged + died), expendable=9, shown=_failed),
+    Column(("difference",), "difference", difference, expendable=3, compared=True),
+    Column(("low", "high"), "[interval]", interval, expendable=7, compared=True, absent=""),
+    Column(("verdict",), "verdict", str, expendable=0, numeric=False, compared=True),
+    Column(("steps_to_target",), "to target", target_steps, expendable=8, needs=_has_target),
+    Column(("diverged", "died"), "failed", lambda diverged, died: str(diverged + died), expendable=9, needs=_failed),
     Column(("steps_trials",), "trial steps", count, expendable=11),
     Column(("steps_final",), "final steps", count, expendable=10),
 )

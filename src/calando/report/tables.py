@@ -62,7 +62,7 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     Args:
         width: of the terminal, in characters; from 60 on every row shows its test score and verdict whole.
     """
-    columns = [column for column in COLUMNS if column.shown(summary)]
+    columns = [column for column in COLUMNS if column.is_shown(summary)]
     rows = strategy_rows(summary)
     cells = [[_cell(column, row) for column in columns] for row in rows]
     kept = _fitting(columns, cells, width=width)

@@ -103,7 +103,7 @@ def create_app(study_folder: Path, *, token: str | None = None) -> Starlette:
 
     Args:
         study_folder: holds the store.
-        token: what a visitor must know, of letters and digits (`web.access`); None: everybody who reaches it is let in.
+        token: what a visitor must know, of letters and digits; None: everybody who reaches the page is let in.
 
     Raises:
         UsageError: no study there, or the extra is not installed.
