@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 from calando.errors import DataError, UsageError
 from calando.tasks.custom import workload
-from calando.tasks.data.axes import find_channels
+from calando.tasks.data.arrays import find_channels
 from calando.tasks.data.dataset import DatasetSource
 from calando.tasks.data.npz import read_npz
 

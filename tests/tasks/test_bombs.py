@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 
 from calando.errors import CalandoError
 from calando.strategy import read_strategy
-from calando.tasks.data import cache, parquet_columns
+from calando.tasks.data import cache
 from calando.tasks.data.cifar import read_binary, read_pickled
 from calando.tasks.data.folder import read_folder
 from calando.tasks.data.idx import read_idx
@@ -168,7 +168,7 @@ def test_a_parquet_file_of_endless_rows(tmp_path, monkeypatch):
     path = tmp_path / "x.parquet"
     schema = pyarrow.schema({"image": pyarrow.binary(), "label": pyarrow.int8()})
     rows = 100_000
-    monkeypatch.setattr(parquet_columns, "_MOST_ROWS", 5 * rows)
+    monkeypatch.setattr("calando.tasks.data.parquet._MOST_ROWS", 5 * rows)
     table = pyarrow.table([pyarrow.nulls(rows, pyarrow.binary()), pyarrow.array(np.zeros(rows, np.int8))], schema)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for _ in range(6):

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calando.errors import DataError
-from calando.tasks.data.folder import read_folder
-from calando.tasks.data.part_names import is_hidden, part_of
-from calando.tasks.data.tree import look
+from calando.tasks.data.folder import find_pictures, read_folder
+from calando.tasks.data.parts import is_hidden, part_of
 from calando.tasks.registry import load, resolve
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -34,7 +33,9 @@ def grown(root: Path, *files: str) -> Path:
 
 def read(root: Path) -> dict[str, list[str]]:
     """Part -> the files read, below the root."""
-    return {part: [str(file.relative_to(root)) for file, _ in files] for part, files in look(root).parts.items()}
+    return {
+        part: [str(file.relative_to(root)) for file, _ in files] for part, files in find_pictures(root).parts.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_hidden_files_and_folders_are_neither_classes_nor_pictures(
 def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
     grown(tmp_path, "train/a/1.png", "train/b/1.png", "train/loose.png", "test/a/1.png", "test/b/more/2.png")
     grown(tmp_path, "test/b/1.png", "val/a/1.png", "pred/1.png", "readme.txt", "train/a/x.heic", "test/c/")
-    tree = look(tmp_path)
+    tree = find_pictures(tmp_path)
     assert tree.passed_over == (
         "pred/ (1 picture: without class folders)",
         "val/ (1 picture: there is a test part; validation is cut from the training part)",
@@ -126,25 +127,25 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
 )
 def test_what_is_not_plain_is_refused_with_what_was_seen(tmp_path: Path, files: list[str], told: str) -> None:
     with pytest.raises(DataError) as refused:
-        look(grown(tmp_path, *files))
+        find_pictures(grown(tmp_path, *files))
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_class_may_be_called_as_a_part(tmp_path: Path) -> None:
     grown(tmp_path, "train/1.png", "bus/1.png", "car/1.png")
-    assert look(tmp_path).classes == ("bus", "car", "train")
+    assert find_pictures(tmp_path).classes == ("bus", "car", "train")
     grown(tmp_path / "nested", "train/train/1.png", "train/bus/1.png", "test/train/1.png", "test/bus/1.png")
-    assert look(tmp_path / "nested").classes == ("bus", "train")
+    assert find_pictures(tmp_path / "nested").classes == ("bus", "train")
 
 
 def test_what_errors_advise_works(tmp_path: Path) -> None:
     grown(tmp_path, "data/train/c/1.png", "data/train/d/1.png")
     with pytest.raises(DataError, match=f"name {tmp_path / 'data'}, or"):
-        look(tmp_path)
+        find_pictures(tmp_path)
     with pytest.raises(DataError, match=f"name {tmp_path / 'data' / 'train'} to have a fifth"):
-        look(tmp_path / "data")
-    assert look(tmp_path / "data" / "train").classes == ("c", "d")
+        find_pictures(tmp_path / "data")
+    assert find_pictures(tmp_path / "data" / "train").classes == ("c", "d")
 
 
 def test_a_link_to_nothing_and_an_empty_file_are_named(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_of_any_tree_each_picture_is_read_once_or_told_or_all_is_refused(tree: d
             and not any(is_hidden(name) for name in file.relative_to(root).parts)
         }
         try:
-            found = look(root)
+            found = find_pictures(root)
         except DataError as error:
             refused = str(error)
         else:
@@ -267,9 +268,9 @@ def test_a_class_of_one_picture_is_named_where_there_are_parts(
 def test_an_archive_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").touch()
     with pytest.raises(DataError, match="is a file, not a folder; unpack it"):
-        look(tmp_path / "photos.zip")
+        find_pictures(tmp_path / "photos.zip")
 
 
 def test_what_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
-    tree = look(grown(tmp_path, "cat/1.png", "dog/1.png", "dog/Icon\r"))
+    tree = find_pictures(grown(tmp_path, "cat/1.png", "dog/1.png", "dog/Icon\r"))
     assert tree.passed_over == ("Icon\\r (no picture by the ending: none 1)",)

@@ -20,8 +20,7 @@ from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
 from calando.tasks.catalog import UNNAMED
-from calando.tasks.data.arrays import as_images, as_labels, reading
-from calando.tasks.data.axes import Channels, check_channels
+from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
 from calando.tasks.data.dataset import DatasetSource, MapDataset
 from calando.tasks.data.source import Source, TensorSource
 from calando.tasks.workload import CrossEntropy, Loss, Workload
@@ -67,7 +66,7 @@ def workload(
         validation: as `train`; None cuts `validation_fraction` from it, class by class.
         clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
         channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
-            either may be (`calando.tasks.data.axes`). What was read is in the answer's `notes`.
+            either may be (see `calando.tasks.data.arrays`). What was read is in the answer's `notes`.
         validation_fraction: in (0, 1).
         train_limit: train on this many samples only.
         batch_size: samples per update.

@@ -2,21 +2,39 @@
 
     images  [N, C, H, W]    labels  int64[N]
 
-A reader finds no fault with the labels' values; `checks.py` does, for all of them alike.
+A reader finds no fault with the labels' values; `labels.py` and `source.py` do, for all readers alike.
+
+Which axis of an image of three axes (a, b, c) holds the channels: the first or the last. It is known of a PIL image
+(last), and where a person names it. Else the shape decides, where only one reading is likely:
+
+    first    a = 1: grey
+             a tensor with a = 2 or 3, or b = c = 1: torch's own order
+             b = c, a differs: square pictures
+             a < b and a < c, and a is at most 4, or two thirds of both
+    last     c = 1, b above 1: grey
+             a = b, c differs: square pictures
+             c < a and c < b, and c is at most 4, or two thirds of both
+    refused  all else, such as (8, 8, 8), (8, 16, 8), (3, 64, 4) or (32, 48, 40): a wrong order trains on nonsense
+
+Where both ends are at most 4 and the picture is not square, either may count channels: that is refused as well.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
-from calando.errors import DataError
-from calando.tasks.data.axes import Channels, described, find_channels
+from calando.errors import DataError, UsageError
+from calando.records.plain_file import read_plain
 from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.tasks.streams import Purpose
 
-__all__ = ["ArrayData", "Part", "as_images", "as_labels", "reading", "to_floats", "with_test"]
+Channels = Literal["first", "last"]
+
+_TORCH_CHANNELS, _COMMON_CHANNELS = 3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +94,89 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes:
     return ArrayData(whole.take(kept), whole.take(held), class_names, notes, cut=True)
 
 
+def content_of(file: Path, *, most: int, advice: str = "") -> bytes:
+    """The bytes of a file.
+
+    Args:
+        most: bytes; a longer file is refused.
+        advice: what to do where it cannot be read.
+
+    Raises:
+        DataError: missing, too long, or not a plain file.
+    """
+    try:
+        return read_plain(file, most=most)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}){advice}") from error
+
+
+def check_channels(value: object) -> Channels | None:
+    """The same, if it is "first", "last" or None.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if value is None or value in get_args(Channels):
+        return value  # type: ignore[return-value]
+    raise UsageError(f'channels must be "first" ([C, H, W]) or "last" ([H, W, C]), or be left out, got {value!r}')
+
+
+def find_channels(shape: tuple[int, int, int], *, origin: str, tensor: bool = False, how: str = "") -> Channels:
+    """Where the channels are in images of this shape.
+
+    >>> find_channels((13, 64, 64), origin="x"), find_channels((64, 48, 4), origin="x")
+    ('first', 'last')
+
+    Args:
+        shape: of one image.
+        origin: what to call the images in an error.
+        tensor: whether they are torch's.
+        how: where a person says which, after "say which with channels=…".
+
+    Raises:
+        DataError: both readings are likely.
+    """
+    a, b, c = shape
+    if a == 1 or (tensor and (a <= _TORCH_CHANNELS or b == c == 1)):
+        return "first"
+    if c == 1:
+        if b > 1:
+            return "last"
+    elif b == c != a:
+        return "first"
+    elif a == b != c:
+        return "last"
+    elif max(a, c) > _COMMON_CHANNELS:  # else both ends count channels: 3x64 pixels in 4, or 64x4 in 3
+        if _few(a, b, c):
+            return "first"
+        if _few(c, a, b):
+            return "last"
+    raise DataError(
+        f"{origin}: images of shape {shape} may be {described(shape, 'first')} (channels first), "
+        f"or {described(shape, 'last')} (channels last); say which with channels='first' or channels='last'{how}"
+    )
+
+
+def _few(count: int, *sides: int) -> bool:
+    return count < min(sides) and (count <= _COMMON_CHANNELS or 3 * count <= 2 * min(sides))
+
+
+def described(shape: tuple[int, int, int], channels: Channels) -> str:
+    """What such images are, height first.
+
+    >>> described((64, 48, 4), "last")
+    '64x48 pixels in 4 channels'
+    """
+    count, height, width = shape if channels == "first" else (shape[2], shape[0], shape[1])
+    return f"{height}x{width} pixels in {count} channel{'s' * (count > 1)}"
+
+
 def as_images(
     array: np.ndarray, *, origin: str, channels: Channels | None = None, tensor: bool = False, how: str = ""
 ) -> np.ndarray:
     """Images in the order [N, C, H, W], as uint8 or float32.
 
-    [N, H, W] is grey. Where the channels are in [N, C, H, W] or [N, H, W, C] is decided in `axes`.
+    [N, H, W] is grey. Where the channels are in [N, C, H, W] or [N, H, W, C] is decided as above.
 
     >>> as_images(np.zeros((5, 8, 8, 3), np.uint8), origin="x").shape
     (5, 3, 8, 8)
@@ -90,7 +185,7 @@ def as_images(
         array: of any order of axes.
         origin: what to call it in an error.
         channels: where they are; None: the shape decides.
-        tensor, how: as in `axes.find_channels`.
+        tensor, how: as in `find_channels`.
 
     Raises:
         DataError: another number of axes, an empty image, channels that may be first or last, or a type that is neither

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.files import read_plain
-from calando.tasks.data.arrays import ArrayData, Part
+from calando.tasks.data.arrays import ArrayData, Part, content_of
 from calando.tasks.data.safe_pickle import load_arrays
 
 __all__ = ["CIFAR10_CLASSES", "has_binary", "has_pickled", "read_binary", "read_pickled"]
@@ -58,7 +57,7 @@ def read_pickled(folder: Path) -> ArrayData:
 
 
 def _binary_part(path: Path) -> Part:
-    content = _content(path)
+    content = content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}")
     if not content or len(content) % (1 + _PIXELS):
         raise DataError(f"{path}: {len(content)} bytes are not a whole number of records of {1 + _PIXELS}; {_AGAIN}")
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, 1 + _PIXELS)
@@ -66,7 +65,7 @@ def _binary_part(path: Path) -> Part:
 
 
 def _pickled_part(path: Path) -> Part:
-    batch = load_arrays(_content(path), origin=str(path))
+    batch = load_arrays(content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}"), origin=str(path))
     pixels, labels = batch.get("data"), batch.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):
         raise DataError(f"{path}: holds no array 'data' of rows of {_PIXELS} bytes; {_AGAIN}")
@@ -79,10 +78,3 @@ def _pickled_part(path: Path) -> Part:
 
 def _joined(parts: list[Part], origin: str) -> Part:
     return Part(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]), origin)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_plain(path, most=_MOST_BYTES)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error

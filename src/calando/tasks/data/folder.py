@@ -1,28 +1,29 @@
-"""Images in one folder a class.
+"""Pictures in one folder a class.
 
-    PATH/CLASS/image.png                          one fifth becomes the test part (the rule of `split.py`)
-    PATH/train/CLASS/image.png, PATH/test/…       as they are; "val" or "valid" stands in where there is no "test"
+    PATH/CLASS/image.png                             one whole: one fifth becomes the test part (the rule of `labels`)
+    PATH/train/CLASS/image.png, PATH/test/CLASS/…    parts, by the names of `parts`; "val" where no "test"
 
-Which folders are parts and classes, and what is passed over, is in `tree.py`. Classes are numbered in the order of
-their folders' names. Colour, size and depth are made common as `images.py` says, over both parts together.
+A folder is a part where its name says so and it holds folders with pictures, not pictures; a folder that holds pictures
+is a class, whatever it is called ("train" among "bus" and "car"). Nothing is looked for deeper: a folder of folders
+where a class is expected is refused. Folders below a class's own pictures belong to the class. Classes are numbered in
+the order of their folders' names. Colour, size and depth are made common as `images.py` does it, over both parts.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.files import read_plain
-from calando.tasks.data.arrays import ArrayData, Part, with_test
+from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.cache import cached
-from calando.tasks.data.images import decode_all
-from calando.tasks.data.told import parts_told, repeats_told
-from calando.tasks.data.tree import look
-
-__all__ = ["read_folder"]
+from calando.tasks.data.images import EXTENSIONS, decode_all
+from calando.tasks.data.parts import PARTS, data_in_parts, is_hidden, part_of, printable, some
 
 MOST_BYTES = 2**30
 
@@ -34,31 +35,274 @@ def read_folder(path: Path) -> ArrayData:
         DataError: missing, without class folders or images, a class without images, folders nested too deep, parts that
             do not fit each other, or a damaged image.
     """
-    tree = look(path)
+    tree = find_pictures(path)
     listed = list(tree.parts.values())
     files = [file for part in listed for file, _ in part]
     labels = np.array([label for part in listed for _, label in part], dtype=np.int64)
     cut, notes = len(listed[0]), list[str]()
 
     def decode() -> np.ndarray:
-        return decode_all(len(files), lambda i: _content(files[i]), lambda i: str(files[i]), fitted_on=cut, notes=notes)
-
-    images = cached(files, decode, form=f"{cut}", notes=notes)
-    if len(listed) == 1:
-        data = with_test(Part(images, labels, str(path)), class_names=tree.classes)
-    else:
-        origins = [str(path / name) for name in tree.parts]
-        data = ArrayData(
-            Part(images[:cut], labels[:cut], origins[0]), Part(images[cut:], labels[cut:], origins[1]), tree.classes
+        return decode_all(
+            len(files),
+            lambda i: content_of(files[i], most=MOST_BYTES),
+            lambda i: str(files[i]),
+            fitted_on=cut,
+            notes=notes,
         )
-    names = list(tree.parts) if len(listed) == 2 else ["train", "test"]
-    parts = {names[0]: data.train.labels, names[1]: data.test.labels}
-    told = parts_told(str(path), parts, tree.classes, tree.passed_over, cut=len(listed) == 1)
-    return replace(data, notes=(told, *notes, *repeats_told(data.train, data.test)))
+
+    return data_in_parts(
+        path,
+        cached(files, decode, form=f"{cut}", notes=notes),
+        [labels] if len(listed) == 1 else [labels[:cut], labels[cut:]],
+        origins=[str(path / name) for name in tree.parts],
+        names=list(tree.parts) if len(listed) == 2 else ("train", "test"),
+        class_names=tree.classes,
+        passed_over=tree.passed_over,
+        notes=notes,
+    )
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return read_plain(file, most=MOST_BYTES)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+@dataclass
+class _Folder:
+    """One folder, looked at when asked."""
+
+    path: Path
+    above: tuple[Path, ...] = ()  # resolved: a link to a folder above would never end
+    hidden: list[str] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    folders: list[_Folder] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        above = (*self.above, self.path.resolve())
+        try:
+            children = sorted(self.path.iterdir())
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
+        for child in children:
+            if is_hidden(child.name):
+                self.hidden.append(child.name)
+            elif child.is_dir():
+                if child.resolve() not in above:
+                    self.folders.append(_Folder(child, above))
+                else:
+                    self.others.append(child)
+            elif child.suffix.lower() in EXTENSIONS and (child.is_file() or child.is_symlink()):
+                self.pictures.append(child)  # a link to nothing is refused when it is read
+            else:
+                self.others.append(child)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def within(self) -> int:
+        """Pictures at any depth."""
+        return len(self.pictures) + sum(folder.within for folder in self.folders)
+
+    @cached_property
+    def holds_classes(self) -> bool:
+        """No pictures, but folders that have some."""
+        return not self.pictures and any(folder.within for folder in self.folders)
+
+    def walk(self) -> Iterator[_Folder]:
+        """This folder and all below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    @property
+    def seen(self) -> str:
+        """What it holds, for an error."""
+        names = [f"{folder.name}/" for folder in self.folders] + [file.name for file in self.pictures + self.others]
+        return some(names) if names else "nothing"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What was found.
+
+    Args:
+        classes: the folders' names in order.
+        parts: name of a part's folder ("" for one whole) -> (file, number of its class), by class and name.
+        passed_over: what lies there and is not read, each with the reason.
+    """
+
+    classes: tuple[str, ...]
+    parts: dict[str, list[tuple[Path, int]]]
+    passed_over: tuple[str, ...]
+
+
+def find_pictures(path: Path) -> Tree:
+    """Look through a folder.
+
+    Raises:
+        DataError: missing, without classes or pictures, nested too deep, or with parts that do not fit each other.
+    """
+    if path.is_file():
+        raise DataError(f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder")
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder")
+    root = _Folder(path)
+    if not root.folders:
+        raise DataError(f"{path}: has no class folders; put each class's images in a folder of its own")
+    if not root.within:
+        raise DataError(f"{path}: holds no images ({', '.join(EXTENSIONS)}) in its class folders; it holds {root.seen}")
+    parts = _parts(root)
+    classes = _classes(parts[0])
+    listed = {}
+    for part in parts:
+        listed["" if part is root else part.name] = _listed(part, classes, first=part is parts[0])
+    return Tree(classes, listed, tuple(_passed_over(root, parts)))
+
+
+def _parts(root: _Folder) -> list[_Folder]:
+    """The training part and the one to test on; or the whole."""
+    said = _part_like(root)
+    for part, same in said.items():
+        if len(same) > 1:
+            names = " and ".join(f"{folder.name}/" for folder in same)
+            raise DataError(f"{root.path}: {names} could each be the {PARTS[part]} part; keep one of them there")
+    flat = [folder for folder in _flat(root) if not any(folder in same for same in said.values())]
+    test = (said["test"] or said["val"])[:1]
+    if said["train"] and test:
+        _refuse_doubtful(root, said["train"][0], test[0])
+        return said["train"] + test
+    if said["train"] and flat:
+        raise DataError(
+            f"{root.path}: {flat[0].name}/ holds pictures without class folders, so their classes are unknown; put "
+            f"each in a folder named after its class, or name {said['train'][0].path} to have a fifth of it cut off"
+        )
+    if said["train"]:
+        train = said["train"][0]
+        raise DataError(
+            f"{root.path}: has {train.name}/ but no test/; add one, or name {train.path} to have a fifth of it cut off"
+        )
+    if test and (flat or not any(folder.pictures for folder in root.folders)):
+        raise DataError(f"{root.path}: has {test[0].name}/ but no train/ with class folders; it holds {root.seen}")
+    if len(flat) > 1:
+        names = " and ".join(f"{folder.name}/" for folder in flat)
+        raise DataError(
+            f"{root.path}: {names} look like parts, but hold pictures without class folders; put each class's pictures "
+            f"in a folder of its own: {flat[0].name}/CLASS/{flat[0].pictures[0].name}"
+        )
+    return [root]
+
+
+def _part_like(root: _Folder) -> dict[str, list[_Folder]]:
+    """Folders called as parts that hold folders with pictures.
+
+    One that holds pictures next to these may as well be a class, unless another such folder is plainly a part, or two
+    are called alike, as train/ and test/ are.
+    """
+    said: dict[str, list[_Folder]] = {part: [] for part in PARTS}
+    affixes: dict[str, set[tuple[str, ...]]] = {part: set() for part in PARTS}
+    for folder in root.folders:
+        part, affix = part_of(folder.name)
+        if part and any(below.within for below in folder.folders):
+            said[part].append(folder)
+            affixes[part].add(affix)
+    plain = any(folder.holds_classes for same in said.values() for folder in same)
+    alike = affixes["train"] & (affixes["test"] | affixes["val"])
+    return said if plain or alike else {part: [] for part in PARTS}
+
+
+def _refuse_doubtful(root: _Folder, train: _Folder, test: _Folder) -> None:
+    """Folders called "train_station" and "test_tube" may be classes among others."""
+    more = [folder for folder in root.folders if folder.within and part_of(folder.name)[0] is None]
+    if more and part_of(train.name)[1] != part_of(test.name)[1]:
+        raise DataError(
+            f"{root.path}: {train.name}/ and {test.name}/ may be parts or classes next to {more[0].name}/; "
+            f"rename parts to train/ and test/, or move the pictures of classes up into their own folders"
+        )
+
+
+def _flat(root: _Folder) -> list[_Folder]:
+    """Folders called as parts that hold pictures: parts without classes where they are called alike, or all are."""
+    called = [(folder, *part_of(folder.name)) for folder in root.folders if folder.pictures]
+    named = [(folder, part, affix) for folder, part, affix in called if part]
+    if any(folder.holds_classes and part_of(folder.name)[0] for folder in root.folders):
+        return [folder for folder, _, _ in named]
+    alike = Counter(affix for _, _, affix in named)
+    return [folder for folder, _, affix in named if alike[affix] > 1 or (len(called) == len(named) > 1)]
+
+
+def _classes(part: _Folder) -> tuple[str, ...]:
+    for folder in part.folders:
+        _refuse_deep(part, folder)
+        if not folder.pictures:
+            raise DataError(
+                f"{folder.path}: class folder {folder.name!r} holds no picture (it holds {folder.seen}); put pictures "
+                f"there ({', '.join(EXTENSIONS)}), or take the folder out of {part.path} if it is no class"
+            )
+    return tuple(folder.name for folder in part.folders)
+
+
+def _refuse_deep(part: _Folder, folder: _Folder) -> None:
+    if not folder.holds_classes:
+        return
+    held = f"{folder.path}: holds only folders ({folder.seen}) where the pictures of class {folder.name!r} should be"
+    if len(part.folders) == 1:
+        raise DataError(
+            f"{held}; if those are the classes or parts, name {folder.path}, or move them up to {part.path}"
+        )
+    if any(part_of(below.name)[0] for below in folder.folders):
+        raise DataError(f"{held}; put the parts above the classes, as in train/{folder.name}/ and test/{folder.name}/")
+    raise DataError(
+        f"{held}; move the pictures up into {folder.path}, or name the folder whose folders are the classes"
+    )
+
+
+def _listed(part: _Folder, classes: Sequence[str], *, first: bool) -> list[tuple[Path, int]]:
+    number = {name: label for label, name in enumerate(classes)}
+    if not first:
+        for folder in part.folders:
+            _refuse_deep(part, folder)
+            if folder.name not in number and folder.within:
+                known = ", ".join(classes)
+                raise DataError(f"{part.path}: class {folder.name!r} is not among the training part's: {known}")
+    return [
+        (file, number[folder.name])
+        for folder in part.folders
+        if folder.name in number
+        for below in folder.walk()
+        for file in below.pictures
+    ]
+
+
+def _passed_over(root: _Folder, parts: Sequence[_Folder]) -> Iterator[str]:
+    if parts[0] is not root:
+        for folder in root.folders:
+            if folder not in parts and folder.within:
+                yield f"{folder.name}/ ({folder.within} picture{'s' * (folder.within > 1)}: {_reason(folder)})"
+            elif folder not in parts:
+                yield f"{folder.name}/ (no pictures)"
+        if root.pictures:
+            yield f"{_names(root.pictures)} (outside the parts)"
+    looked = [root] if parts[0] is root else parts
+    outside = [file for part in looked for file in part.pictures]
+    if outside:
+        yield f"{_names(outside)} (outside the class folders)"
+    for part in looked[1:]:
+        for folder in part.folders:
+            if not folder.within:
+                yield f"{part.name}/{folder.name}/ (no pictures)"
+    read = [root, *(below for part in looked for below in part.walk() if below is not root)]
+    if others := [file for folder in read for file in folder.others]:
+        endings = Counter(file.suffix.lower() or "none" for file in others)
+        said = ", ".join(f"{ending} {n}" for ending, n in sorted(endings.items())[:6])
+        yield f"{_names(others)} (no picture by the ending: {said})"
+    if hidden := [name for folder in read for name in folder.hidden]:
+        yield f"{some(list(dict.fromkeys(hidden)))} (hidden: {len(hidden)})"
+
+
+def _reason(folder: _Folder) -> str:
+    part, _ = part_of(folder.name)
+    if part == "val":
+        return "there is a test part; validation is cut from the training part"
+    return "without class folders" if folder.pictures else "neither training nor test part"
+
+
+def _names(files: Sequence[Path]) -> str:
+    return f"{len(files)} files: {some([file.name for file in files])}" if len(files) > 1 else printable(files[0].name)

@@ -19,8 +19,16 @@ import numpy as np
 
 from calando.errors import DataError, UsageError
 from calando.records.files import open_plain
-from calando.tasks.data.arrays import ArrayData, Part, as_images, as_labels, reading, with_test
-from calando.tasks.data.axes import Channels, check_channels
+from calando.tasks.data.arrays import (
+    ArrayData,
+    Channels,
+    Part,
+    as_images,
+    as_labels,
+    check_channels,
+    reading,
+    with_test,
+)
 
 __all__ = ["read_npz"]
 

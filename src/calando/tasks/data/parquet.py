@@ -3,32 +3,38 @@
     image (or img)                          struct of bytes and path, or plain bytes: an encoded image
     label (or labels, fine_label, target)   a whole number, or a name
 
-Which files are which part is in `parquet_files.py`. A single file, or files without a test part, give one fifth of
-their samples as the test part; validation files are the test part where there is no other. Classes are known by their
-names where a file says them: one that numbers them otherwise is renumbered, see `parquet_labels.py`.
+`parquet_files.py` finds which files hold which part. A single file, or files without a test part, give one fifth of
+their samples as the test part; validation files are the test part where there is no other.
 
-Colour, size and depth are made common as `images.py` says, over both parts together.
+Labels become numbers that mean the same class in every file. A file may name its classes, in the hub's metadata or by
+labels that are words. The first training file that does numbers them; every other file is renumbered by name. A file
+with numbers alone is taken to use the same ones.
+
+Colour, size and depth are made common as `images.py` does it, over both parts together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calando.errors import DataError, UsageError
-from calando.tasks.data.arrays import ArrayData, Part, with_test
+from calando.tasks.data.arrays import ArrayData, as_labels
 from calando.tasks.data.cache import cached
 from calando.tasks.data.images import decode_all
-from calando.tasks.data.parquet_columns import read_images
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
-from calando.tasks.data.parquet_labels import numbered
-from calando.tasks.data.part_names import part_of
-from calando.tasks.data.told import parts_told, repeats_told
+from calando.tasks.data.parts import data_in_parts, part_of
 
-__all__ = ["has_parquet", "read_parquet"]
+_IMAGE_NAMES = ("image", "img")
+_ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
+_MOST_ROWS, _ROWS_AT_ONCE = 50_000_000, 256
+_LABEL_NAMES = ("label", "labels", "fine_label", "target")
 
 
 def has_parquet(folder: Path) -> bool:
@@ -45,7 +51,7 @@ def read_parquet(path: Path) -> ArrayData:
             data sets in one folder, a shard missing, or classes that differ between files.
     """
     try:
-        import pyarrow  # noqa: F401  # the columns' readers import it again
+        import pyarrow  # noqa: F401  # to say in one line that it is missing
     except ModuleNotFoundError as error:
         raise UsageError(f"{path}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
     if path.is_file():
@@ -57,16 +63,17 @@ def read_parquet(path: Path) -> ArrayData:
         raise DataError(f"{path}: there is no such file or folder")
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
-    labels, names, notes = numbered(parts, origins=origins)
+    labels, names, notes = _numbered(parts, origins=origins)
     images = _images(parts, labels, origins, notes)
-    cut = len(labels[0])
-    if len(parts) == 1:
-        data = with_test(Part(images, labels[0], origins[0]), class_names=names)
-    else:
-        data = ArrayData(Part(images[:cut], labels[0], origins[0]), Part(images[cut:], labels[1], origins[1]), names)
-    counted = {"train": data.train.labels, "test": data.test.labels}
-    told = parts_told(str(path), counted, names, files.passed_over, cut=len(parts) == 1)
-    return replace(data, notes=(told, *notes, *repeats_told(data.train, data.test)))
+    return data_in_parts(
+        path,
+        images,
+        labels,
+        origins=origins,
+        class_names=names,
+        passed_over=files.passed_over,
+        notes=notes,
+    )
 
 
 def _images(
@@ -79,7 +86,7 @@ def _images(
         return f"{origins[0]}, row {i}" if i < cut else f"{origins[1]}, row {i - cut}"
 
     def decode() -> np.ndarray:
-        encoded = [read_images(part) for part in parts]
+        encoded = [_read_images(part) for part in parts]
         for column, part, origin in zip(encoded, labels, origins, strict=True):
             if len(column) != len(part):
                 raise DataError(f"{origin}: holds {len(column)} images but {len(part)} labels; fetch it again")
@@ -91,3 +98,233 @@ def _images(
         return decode_all(sum(map(len, labels)), content, name, fitted_on=cut, notes=notes)
 
     return cached(files, decode, form=f"{cut}", notes=notes)
+
+
+def _numbered(
+    parts: Sequence[Sequence[Path]], *, origins: Sequence[str]
+) -> tuple[list[np.ndarray], tuple[str, ...] | None, list[str]]:
+    """Labels int64[N] of each part, the class names, and what was renumbered, in sentences.
+
+    Args:
+        parts: the files of each part; the training part first.
+        origins: what to call each part in an error.
+
+    Raises:
+        DataError: no samples, labels that are neither numbers nor names, or a class that the training part has not.
+    """
+    read = [[_read_labels(file) for file in part] for part in parts]
+    for files, origin in zip(read, origins, strict=True):
+        if not any(len(labels.written) for labels in files):
+            raise DataError(f"{origin}: holds no samples; fetch it again or name another file")
+        _check_kind(files, origin=origin)
+    names = _names(read[0])
+    words = any(labels.are_words for labels in read[0])
+    notes: list[str] = []
+    made = []
+    for files, origin in zip(read, origins, strict=True):
+        numbers = [number for labels in files for number in _numbers(labels, names, notes, words=words)]
+        made.append(as_labels(np.array(numbers), origin=origin))
+    return made, names, notes
+
+
+def _check_kind(files: Sequence[_Labels], *, origin: str) -> None:
+    for labels in files:
+        words = sum(isinstance(label, str) for label in labels.written)
+        bad = next((label for label in labels.written if isinstance(label, list | dict | bytes)), None)
+        if bad is not None or words not in (0, len(labels.written)):
+            shown = labels.written[0] if bad is None else bad
+            raise DataError(f"{origin}: labels must be whole numbers or names, got e.g. {shown!r}")
+
+
+def _names(train: Sequence[_Labels]) -> tuple[str, ...] | None:
+    """Of the first file that says them in its metadata; else the words that occur, in order."""
+    for labels in train:
+        if labels.names is not None:
+            return labels.names
+    if all(labels.are_words for labels in train):
+        return tuple(sorted({label for labels in train for label in labels.written}))
+    return None
+
+
+def _numbers(labels: _Labels, names: tuple[str, ...] | None, notes: list[str], *, words: bool) -> Sequence[Any]:
+    if labels.are_words:
+        if names is None:
+            raise DataError(
+                f"{labels.file}: its labels are names ({labels.written[0]!r}), those of the training part numbers "
+                "without names; write both alike"
+            )
+        return _by_name(labels, labels.written, names)
+    if labels.names is None:
+        if words and labels.written:
+            raise DataError(
+                f"{labels.file}: its labels are numbers without names, those of the training part names; "
+                "write both alike"
+            )
+        return labels.written
+    if names is None or labels.names == names:
+        return labels.written
+    if len(set(labels.names)) < len(labels.names) or len(set(names)) < len(names):
+        raise DataError(f"{labels.file}: two of its classes, or of the training part's, share a name; write them apart")
+    outside = [label for label in labels.written if not (_whole(label) and 0 <= label < len(labels.names))]
+    if outside:
+        raise DataError(
+            f"{labels.file}: label {outside[0]!r} is none of the {len(labels.names)} classes that it names; correct it"
+        )
+    made = _by_name(labels, [labels.names[int(label)] for label in labels.written], names)
+    if list(made) != [int(label) for label in labels.written]:
+        notes.append(f"{labels.file}: numbers the classes otherwise than the training part; renumbered by name")
+    return made
+
+
+def _by_name(labels: _Labels, words: Sequence[str], names: tuple[str, ...]) -> list[int]:
+    number = {name: i for i, name in enumerate(names)}
+    if unknown := sorted(set(words) - set(number)):
+        raise DataError(f"{labels.file}: label {unknown[0]!r} is not among the training part's: {', '.join(number)}")
+    return [number[word] for word in words]
+
+
+def _whole(label: object) -> bool:
+    return isinstance(label, int) or (isinstance(label, float) and label.is_integer())
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The labels of one file.
+
+    Args:
+        file: where they are from.
+        written: as they are written.
+        names: of the classes, by number, where the file's metadata say them.
+    """
+
+    file: Path
+    written: list[Any]
+    names: tuple[str, ...] | None
+
+    @property
+    def are_words(self) -> bool:
+        """Names, not numbers."""
+        return bool(self.written) and isinstance(self.written[0], str)
+
+
+def _read_labels(file: Path) -> _Labels:
+    """The labels of a file.
+
+    Raises:
+        DataError: missing, damaged, without an image or label column, or a row without a label.
+    """
+    import pyarrow.parquet
+
+    with _reading(file):
+        schema = pyarrow.parquet.read_schema(file)
+        _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
+        name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
+        column = _unpacked(file, name).to_pylist()
+    if None in column:
+        raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
+    return _Labels(file, column, _class_names(schema.metadata or {}, name))
+
+
+def _read_images(files: Sequence[Path]) -> Any:
+    """The encoded images: a pyarrow ChunkedArray of large_binary.
+
+    Raises:
+        DataError: missing, damaged, or without encoded images inside the file.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    chunks = []
+    for file in files:
+        with _reading(file):
+            name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
+            chunks += _encoded(_unpacked(file, name), file=file).chunks
+    return pyarrow.chunked_array(chunks, pyarrow.large_binary())
+
+
+def _unpacked(file: Path, name: str) -> Any:
+    """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may say a long value very often.
+
+    Raises:
+        DataError: it unpacks to much more than the file is long.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    chunks: list[Any] = []
+    most = max(_ALWAYS_BYTES, _MOST_RATIO * file.stat().st_size)
+    with pyarrow.parquet.ParquetFile(file) as source:
+        facts = source.metadata
+        groups = [facts.row_group(index) for index in range(facts.num_row_groups)]
+        pieces = [group.column(place) for group in groups for place in range(group.num_columns)]
+        size = sum(one.total_uncompressed_size for one in pieces if one.path_in_schema.split(".")[0] == name)
+        if facts.num_rows > _MOST_ROWS:
+            raise DataError(
+                f"{file}: has {facts.num_rows:,} rows, more than the {_MOST_ROWS:,} that are read; split it"
+            )
+        _refuse_more(file, name, size, most)
+        size = 0
+        for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name], use_threads=False):
+            size += batch.nbytes
+            _refuse_more(file, name, size, most)
+            chunks.append(batch.column(0))
+        return pyarrow.chunked_array(chunks, source.schema_arrow.field(name).type)
+
+
+def _refuse_more(file: Path, name: str, size: int, most: int) -> None:
+    if size > most:
+        raise DataError(
+            f"{file}: column {name} unpacks to more than {most >> 20:,} MiB, which is no data set of pictures; write "
+            "it again"
+        )
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: there is no such file") from error
+    except (pyarrow.ArrowException, OSError, MemoryError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{file}: not a parquet file that can be read ({reason}); fetch it again") from error
+
+
+def _column(present: Sequence[str], known: Sequence[str], *, kind: str, file: Path) -> str:
+    for name in known:
+        if name in present:
+            return name
+    raise DataError(f"{file}: has no {kind} column ({' or '.join(known)}); its columns are {', '.join(present)}")
+
+
+def _encoded(column: Any, *, file: Path) -> Any:
+    import pyarrow
+    import pyarrow.compute
+
+    remedy = "save it with the images embedded"
+    if pyarrow.types.is_struct(column.type):
+        if column.type.get_field_index("bytes") < 0:
+            raise DataError(f"{file}: its images are not stored inside it (no field 'bytes'); {remedy}")
+        column = pyarrow.compute.struct_field(column, "bytes")
+    if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+        raise DataError(f"{file}: the image column must hold encoded images as bytes, got {column.type}; {remedy}")
+    if column.null_count:
+        raise DataError(f"{file}: {column.null_count} of {len(column)} images have no bytes; {remedy}")
+    return column.cast(pyarrow.large_binary())
+
+
+def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
+    """From the hub's own metadata, or a plain list "classes"; None where neither says them."""
+    try:
+        if b"huggingface" in metadata:
+            names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
+            if isinstance(names, dict):  # {"0": "cat", "1": "dog"}
+                names = [names[str(i)] for i in range(len(names))]
+            return tuple(str(name) for name in names) if isinstance(names, list) else None
+        return tuple(metadata[b"classes"].decode().split(",")) if b"classes" in metadata else None
+    except (KeyError, TypeError, ValueError):
+        return None

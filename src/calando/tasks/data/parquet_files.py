@@ -18,15 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calando.errors import DataError
-from calando.tasks.data.part_names import PARTS, is_hidden, part_of
-
-__all__ = ["Files", "find_files", "refuse_lone_shard"]
+from calando.tasks.data.parts import PARTS, is_hidden, part_of, some
 
 _SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
 _NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
 _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
-_MOST_NAMED = 8
-_CALLED = {"train": "training", "test": "test", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def find_files(root: Path) -> Files:
     parts = {part: [place for place in places if place.part == part] for part in PARTS}
     if not parts["train"]:
         if shown:
-            held = f"; it holds {_some([str(file.relative_to(root)) for file in shown])}"
+            held = f"; it holds {some([str(file.relative_to(root)) for file in shown])}"
         else:
             held = "; it holds none" + (" that is not hidden" if found else "")
         raise DataError(
@@ -81,10 +77,10 @@ def find_files(root: Path) -> Files:
         _refuse_incomplete([place.file for place in parts[part]])
     passed_over = []
     if parts["test"] and parts["val"]:
-        files = _some([place.file.name for place in parts["val"]])
+        files = some([place.file.name for place in parts["val"]])
         passed_over.append(f"{files} (there is a test part; validation is cut from the training part)")
     if other := [place.file.name for place in places if place.part is None]:
-        passed_over.append(f"{_some(other)} (the name says no part)")
+        passed_over.append(f"{some(other)} (the name says no part)")
     if hidden := len(found) - len(shown):
         passed_over.append(f"{hidden} hidden parquet {'file' if hidden == 1 else 'files'}")
     return Files(
@@ -126,19 +122,19 @@ def _refuse_several(root: Path, train: Sequence[_Place], used: Sequence[_Place])
         trained = {str(_home(place.file, root)) for place in train}
         if len(homes) > 1 and set(homes) == trained:
             raise DataError(
-                f"{root}: holds several configurations or data sets, in {_some(homes)}; name one of these folders"
+                f"{root}: holds several configurations or data sets, in {some(homes)}; name one of these folders"
             )
         raise DataError(
-            f"{root}: its files belong to different configurations: {_some([str(place.file) for place in used])}; "
+            f"{root}: its files belong to different configurations: {some([str(place.file) for place in used])}; "
             "put those of one into a folder of their own, and name that folder"
         )
 
 
 def _refuse_kinds(root: Path, places: Sequence[_Place]) -> None:
     if len({place.stem for place in places}) > 1:
-        files = _some([place.file.name for place in places])
+        files = some([place.file.name for place in places])
         raise DataError(
-            f"{root}: several kinds of {_CALLED[places[0].part or 'test']} files ({files}); put those of one into a "
+            f"{root}: several kinds of {PARTS[places[0].part or 'test']} files ({files}); put those of one into a "
             "folder of their own, and name that folder"
         )
 
@@ -178,7 +174,7 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
         gap = sorted(set(range(max(map(int, stems), default=-1) + 1)) - set(map(int, stems)))
         if gap:
             named = [f"{i:0{len(stems[0])}}.parquet" for i in gap]
-            raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {_some(named)}; fetch them")
+            raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {some(named)}; fetch them")
     for key, totals in there.items():
         (folder, before, after), shard = key, names[key]
         if len(totals) > 1:
@@ -190,8 +186,4 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
         first = 1 if total in indices and 0 not in indices else 0
         if missing := sorted(set(range(first, first + total)) - indices):
             lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}.parquet" for i in missing]
-            raise DataError(f"{folder}: {len(lost)} of {total} shards are missing: {_some(lost)}; fetch them")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED]) + (f" … ({len(names)})" if len(names) > _MOST_NAMED else "")
+            raise DataError(f"{folder}: {len(lost)} of {total} shards are missing: {some(lost)}; fetch them")
