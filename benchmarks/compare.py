@@ -25,8 +25,9 @@ from torch.utils.data import DataLoader, Dataset
 
 import calando
 from calando.errors import UsageError
-from calando.tasks.nets.factory import NamedNetwork
-from calando.tasks.registry import load, resolve
+from calando.tasks.assemble import load
+from calando.tasks.catalog import resolve
+from calando.tasks.networks import NamedNetwork
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)
 

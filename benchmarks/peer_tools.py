@@ -98,7 +98,7 @@ class Runs:
 def _asked(runs: Runs) -> BuiltStudy:
     from calando.study.build_spec import build_study
     from calando.study.limits import Budget, Machine
-    from calando.tasks.registry import resolve
+    from calando.tasks.catalog import resolve
 
     machine = Machine(device="cpu", precision="fp32")
     workload, budget = resolve(runs.workload), Budget(steps=runs.steps)

@@ -51,7 +51,7 @@ from calando.records import Lane
 from calando.records.files import write_atomically
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
-from calando.tasks.data.open import open_data
+from calando.tasks.fetch import open_data
 from calando.training.checkpoint import drop_checkpoint, load_weights
 from calando.training.evaluate import evaluate
 from calando.training.loop import execute

@@ -18,7 +18,7 @@ from calando.records.files import write_atomically
 from calando.strategy import read_strategy
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.tasks.workload import Workload
 from calando.training.loop import execute
 

@@ -32,7 +32,7 @@ from calando.study.build_spec import BuiltStudy, build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
 from calando.study.stages import LEAST_SHARED, StageTree
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 STUDIES = ("digits", "digits-stages", "cifar-stages")
 SGD = "sgd(lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005)"

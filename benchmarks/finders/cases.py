@@ -15,7 +15,7 @@ from calando.records import RunSpec
 from calando.strategy import read_strategy
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.tasks.workload import Workload
 
 __all__ = ["CASES", "CONSTANT_CASES", "Case", "prepare", "settled"]

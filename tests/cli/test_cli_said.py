@@ -14,7 +14,8 @@ import pytest
 import calando as package
 from calando.errors import UsageError
 from calando.records import Lane, Store, WorkloadSpec
-from calando.tasks.registry import load, resolve
+from calando.tasks.assemble import load
+from calando.tasks.catalog import resolve
 from calando.training import lane as lanes
 
 TASK = """
@@ -61,7 +62,7 @@ def test_a_name_changes_no_run_and_may_change(calando, task):
     text = task(name=', name="before"')
     first = calando("compare", text, "fixed", *SHORT, "--json").json
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calando.tasks.registry._call", _renamed("after"))
+        patch.setattr("calando.tasks.assemble.call_task", _renamed("after"))
         again = calando("compare", text, "fixed", *SHORT, "--json").json
     assert again["spec"]["workload"]["name"] == "after"
     assert again["results"] == first["results"]
@@ -73,9 +74,9 @@ def test_a_name_changes_no_run_and_may_change(calando, task):
 def _renamed(name):
     from dataclasses import replace
 
-    from calando.tasks import registry
+    from calando.tasks import assemble
 
-    before = registry._call
+    before = assemble.call_task
     return lambda data: replace(before(data), name=name)
 
 

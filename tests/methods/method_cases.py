@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from calando.methods import METHODS, Method
-from calando.tasks.data.digits import FILE
+from calando.tasks.data.datasets import DIGITS_FILE
 from calando.testing import MethodCase as Case
 from calando.testing.training import build, network, pictures, stored, update
 
@@ -40,7 +40,7 @@ def case_of(method: Method) -> Case:
 @cache
 def digits(count: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
     """Handwritten digits, 8 x 8."""
-    with gzip.open(FILE) as file:
+    with gzip.open(DIGITS_FILE) as file:
         table = np.load(file)
     images, labels = table[:, :-1], table[:, -1]
     x = torch.tensor(images[:count], dtype=torch.float32).reshape(-1, 1, 8, 8) / 8 - 1

@@ -14,7 +14,7 @@ from calando.sizes import check_products
 from calando.strategy import read_strategy
 from calando.study.build_spec import build_study, read_strategies
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.training.loop import execute
 
 HUGE = "1" + "0" * 400

@@ -12,7 +12,7 @@ from calando.report.view import study_view
 from calando.study.build_spec import build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from calando.study.centre import centre_grids, centre_of, is_centred, range_run,
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
 from calando.study.plan import Plan
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 FOUND = RangeRecord(decayed=(0.3, 0.2, 0.4), constant=(0.2, 0.1, 0.3), doubts=(), updates=50, seconds=1.0)
 DOUBTED = RangeRecord(decayed=(0.3, 0.2, 0.4), constant=None, doubts=("noise",), updates=50, seconds=1.0)

@@ -10,7 +10,7 @@ from calando.records import Store
 from calando.study.build_spec import build_study
 from calando.study.coordinator import conduct
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 STEPS = 12
 

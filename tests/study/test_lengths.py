@@ -12,7 +12,7 @@ from calando.study.build_spec import build_run, build_study
 from calando.study.centre import centre_grids, range_runs
 from calando.study.lengths import cadence, expected_updates
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 DIGITS = resolve("digits", batch_size=32)
 WORKLOAD = WorkloadSpec(data="digits")

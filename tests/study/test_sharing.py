@@ -26,7 +26,7 @@ from calando.study.order import Order
 from calando.study.plan import Plan
 from calando.study.shelf import Shelf, fork_folder
 from calando.study.stages import LEAST_SHARED, StageTree
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.training.checkpoint import drop_checkpoint
 
 KEEP = 10**9

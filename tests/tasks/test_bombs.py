@@ -20,13 +20,12 @@ from numpy.lib import format as npy
 from calando.errors import CalandoError
 from calando.strategy import read_strategy
 from calando.tasks.data import cache
-from calando.tasks.data.cifar import read_binary, read_pickled
+from calando.tasks.data.datasets import read_binary, read_idx, read_pickled
 from calando.tasks.data.folder import read_folder
-from calando.tasks.data.idx import read_idx
 from calando.tasks.data.npz import read_npz
-from calando.tasks.data.open import open_data
 from calando.tasks.data.parquet import read_parquet
 from calando.tasks.data.safe_pickle import load_arrays
+from calando.tasks.fetch import open_data
 
 SECONDS, MEBIBYTES = 5.0, 96  # on a busy machine; alone they take a tenth
 

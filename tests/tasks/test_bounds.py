@@ -12,9 +12,9 @@ import calando
 from calando.errors import CalandoError, UsageError
 from calando.range_test.shares import SharesSeen
 from calando.records import WorkloadSpec
-from calando.tasks.data.dataset import DatasetSource
+from calando.tasks.assemble import load
 from calando.tasks.data.npz import read_npz
-from calando.tasks.registry import load
+from calando.tasks.dataset import DatasetSource
 
 N = 40
 Y = np.arange(N) % 2

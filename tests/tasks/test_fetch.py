@@ -16,8 +16,7 @@ import pytest
 from calando.errors import DataError, UnknownName
 from calando.tasks import fetch
 from calando.tasks.catalog import DATA
-from calando.tasks.data.find import find
-from calando.tasks.fetch import SOURCES, Download, get_data
+from calando.tasks.fetch import SOURCES, Download, find_data, get_data
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -81,7 +80,7 @@ def test_what_is_fetched_is_found(
     )
     seen: list[tuple[int, int]] = []
     place = get_data("fashion-mnist", progress=lambda done, total: seen.append((done, total)))
-    assert place == own_cache / "fashion-mnist" == find("fashion-mnist")[0]
+    assert place == own_cache / "fashion-mnist" == find_data("fashion-mnist")[0]
     assert left(place) == left(folder)
     assert (folder / left(folder)[0]).stat().st_size in [total for _, total in seen]
     assert all(0 < done <= total for done, total in seen)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from calando.errors import DataError, UsageError
-from calando.tasks.data import find as finder
-from calando.tasks.data.find import find
+from calando.tasks import fetch
+from calando.tasks.fetch import find_data
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
 Write = Callable[..., Path]
@@ -17,7 +17,7 @@ Write = Callable[..., Path]
 def test_the_first_place_that_holds_it_is_taken(
     tmp_path: Path, own_cache: Path, samples: Samples, write_idx: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finder, "_DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(fetch, "_DEBIAN", tmp_path / "debian")
     monkeypatch.setenv("CALANDO_DATA", str(tmp_path / "variable"))
     given = tmp_path / "given"
     given.mkdir()
@@ -31,13 +31,13 @@ def test_the_first_place_that_holds_it_is_taken(
     ]
     for place in places:  # each beats those before it
         write_idx(place, *samples(4))
-        folder, _ = find("fashion-mnist", data_dir=given)
+        folder, _ = find_data("fashion-mnist", data_dir=given)
         assert folder.resolve() == place.resolve()
 
 
 def test_nowhere_lists_the_places_and_the_command(tmp_path: Path, own_cache: Path) -> None:
     with pytest.raises(DataError) as caught:
-        find("fashion-mnist", data_dir=tmp_path)
+        find_data("fashion-mnist", data_dir=tmp_path)
     told = str(caught.value)
     for place in (tmp_path / "fashion-mnist", own_cache / "fashion-mnist", "/usr/share/datasets/fashion-mnist"):
         assert str(place) in told
@@ -47,7 +47,7 @@ def test_nowhere_lists_the_places_and_the_command(tmp_path: Path, own_cache: Pat
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no such folder"):
-        find("cifar10", data_dir=tmp_path / "absent")
+        find_data("cifar10", data_dir=tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_layout_of_cifar10_is_detected(
         write_parquet(place / "test-00000-of-00001.parquet", images, labels.tolist())
     else:
         (write_cifar_binary if layout == "binary" else write_cifar_pickled)(place, images, labels)
-    folder, found = find("cifar10", data_dir=tmp_path)
+    folder, found = find_data("cifar10", data_dir=tmp_path)
     data = found.read(folder)
     assert np.array_equal(data.test.images, images)
     assert np.array_equal(data.test.labels, labels)
@@ -85,7 +85,7 @@ def test_the_layout_of_cifar10_is_detected(
 
 def test_torchvisions_folder_of_fashion_mnist(tmp_path: Path, samples: Samples, write_idx: Write) -> None:
     write_idx(tmp_path / "FashionMNIST" / "raw", *samples(4), compress=False)
-    folder, found = find("fashion-mnist", data_dir=tmp_path)
+    folder, found = find_data("fashion-mnist", data_dir=tmp_path)
     assert found.read(folder).class_names[9] == "Ankle boot"
 
 
@@ -95,4 +95,4 @@ def test_another_data_sets_parquet_is_not_taken_for_cifar10(
     images, labels = samples(4)
     write_parquet(tmp_path / "flowers" / "train.parquet", images, labels.tolist())
     with pytest.raises(DataError, match="cifar10 was not found"):
-        find("cifar10", data_dir=tmp_path)
+        find_data("cifar10", data_dir=tmp_path)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from calando.errors import DataError
-from calando.tasks.data.cifar import read_binary, read_pickled
+from calando.tasks.data.datasets import read_binary, read_idx_folder, read_pickled
 from calando.tasks.data.folder import read_folder
-from calando.tasks.data.idx import read_idx_folder
 from calando.tasks.data.npz import read_npz
 from calando.tasks.data.parquet import read_parquet
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from calando.errors import UsageError
-from calando.tasks.catalog import data_entry, is_standard
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import data_entry, is_standard, resolve
 
-READERS = "readers are folder:PATH, parquet:PATH, npz:PATH; or name your function as MODULE:CALLABLE"
+READERS = "readers are folder:PATH, npz:PATH, parquet:PATH; or name your function as MODULE:CALLABLE"
 
 
 @pytest.mark.parametrize(

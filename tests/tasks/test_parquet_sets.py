@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calando.errors import DataError
+from calando.tasks.assemble import load
+from calando.tasks.catalog import resolve
 from calando.tasks.data.parquet import read_parquet
 from calando.tasks.data.parquet_files import find_files
-from calando.tasks.registry import load, resolve
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
 Write = Callable[..., Path]

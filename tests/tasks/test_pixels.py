@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import as_images
-from calando.tasks.data.dataset import DatasetSource
 from calando.tasks.data.folder import read_folder
 from calando.tasks.data.images import decode_all
+from calando.tasks.dataset import DatasetSource
 
 ORIENTATION = 0x0112
 

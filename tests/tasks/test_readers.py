@@ -8,10 +8,8 @@ import pytest
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import ArrayData
-from calando.tasks.data.cifar import CIFAR10_CLASSES, read_binary, read_pickled
-from calando.tasks.data.digits import read_digits
+from calando.tasks.data.datasets import CIFAR10_CLASSES, read_binary, read_digits, read_idx_folder, read_pickled
 from calando.tasks.data.folder import read_folder
-from calando.tasks.data.idx import read_idx_folder
 from calando.tasks.data.npz import read_npz
 from calando.tasks.data.parquet import read_parquet
 

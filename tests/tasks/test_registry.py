@@ -11,9 +11,9 @@ import torch
 
 from calando.errors import DataError, UnknownName, UsageError
 from calando.records.spec import WorkloadSpec
+from calando.tasks.assemble import load
 from calando.tasks.augment import parse_augment
-from calando.tasks.catalog import DATA, DATA_FORMS, check_data, check_network
-from calando.tasks.registry import default_epochs, load, resolve
+from calando.tasks.catalog import DATA, READERS, check_data, check_network, default_epochs, resolve
 from calando.tasks.workload import CrossEntropy
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -22,7 +22,7 @@ Write = Callable[..., Path]
 
 def test_names_are_looked_up_without_torch() -> None:
     code = (
-        "import sys; from calando.tasks.registry import resolve; from calando.tasks import catalog, fetch; "
+        "import sys; from calando.tasks.catalog import resolve; from calando.tasks import fetch; "
         "resolve('cifar10', model='resnet20', augment='crop(2)'); "
         "sys.exit(str({'torch', 'sklearn', 'pyarrow', 'PIL', 'pooch'} & set(sys.modules) or ''))"
     )
@@ -32,7 +32,7 @@ def test_names_are_looked_up_without_torch() -> None:
 
 def test_importing_a_workload_costs_no_more_than_torch() -> None:
     code = (
-        "import sys; import calando.tasks.custom, calando.tasks.assemble, calando.tasks.data.open; "
+        "import sys; import calando.tasks.custom, calando.tasks.assemble, calando.tasks.fetch; "
         "sys.exit(str({'sklearn', 'pyarrow', 'PIL', 'pooch'} & set(sys.modules) or ''))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -47,7 +47,7 @@ def test_every_default_is_valid() -> None:
         assert check_network(spec.model) == spec.model
         assert str(parse_augment(spec.augment)) == spec.augment
         assert default_epochs(text) >= 1
-    assert {text.partition(":")[0] for text in texts} == {*DATA, *DATA_FORMS} - {"callable"}
+    assert {text.partition(":")[0] for text in texts} == {*DATA, *READERS}
 
 
 def test_what_is_asked_for_is_kept() -> None:

@@ -27,9 +27,9 @@ from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
 from calando.study.lengths import at_lengths, cadence
 from calando.study.limits import GIVEN, Budget, Machine
+from calando.tasks.assemble import load
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.order import steps_per_epoch
-from calando.tasks.registry import load
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane
 

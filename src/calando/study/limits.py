@@ -14,7 +14,7 @@ from calando.host import count_processors
 from calando.records import WorkloadSpec
 from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
-from calando.tasks.registry import default_epochs
+from calando.tasks.catalog import default_epochs
 
 __all__ = ["GIVEN", "KEEP", "Budget", "Length", "Machine", "read_size"]
 

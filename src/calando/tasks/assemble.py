@@ -1,28 +1,130 @@
-"""Parts as they came -> a checked Workload.
+"""A spec, or parts as they came -> a checked Workload.
 
-training set --(no test part given)--> one fifth is the test part
-             --(no validation part given)--> validation_fraction is the validation part
-             --(train_limit)--> a stratified part of what is left is trained on
+    training set --(no test part given)--> one fifth is the test part
+                 --(no validation part given)--> validation_fraction is the validation part
+                 --(train_limit)--> a stratified part of what is left is trained on
+
 mean and std are those of what is trained on
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from calando.errors import UsageError
+from calando.errors import DataWarning, UsageError
+from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
+from calando.tasks.catalog import OWN_NETWORK, check_network, is_callable_text, is_standard, no_reader
 from calando.tasks.checks import check_moments, check_normalised, check_parts, check_twin, count_classes
-from calando.tasks.data.source import Moments, Source
-from calando.tasks.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
+from calando.tasks.fetch import open_data
+from calando.tasks.generators import holding_seeded
+from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
 from calando.tasks.order import steps_per_epoch
+from calando.tasks.source import Moments, Source, TensorSource
 from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out, take_stratified
 from calando.tasks.streams import Purpose
-from calando.tasks.workload import Loss, Workload
+from calando.tasks.user_code import call_user, import_callable
+from calando.tasks.workload import CrossEntropy, Loss, Workload
 
-__all__ = ["assemble", "limited", "network_factory", "normalisation"]
+
+def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
+    """The workload of a spec: data read and checked, network built once to see that it fits.
+
+    >>> from calando.tasks.catalog import resolve
+    >>> digits = load(resolve("digits"))
+    >>> digits.classes, digits.shape
+    (10, (1, 8, 8))
+
+    Args:
+        spec: from `catalog.resolve`.
+        data_dir: where named data are looked for first (--data).
+
+    Raises:
+        UnknownName: no data set or network of that name.
+        DataError: data not found, damaged, or not to be trained on.
+        UsageError: anything else that does not fit.
+    """
+    if is_callable_text(spec.data):
+        return _own(spec)
+    check_network(spec.model)
+    data = open_data(spec.data, data_dir=data_dir)
+    if data.cut:
+        check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
+    train, test = (
+        TensorSource(torch.from_numpy(part.images), torch.from_numpy(part.labels), origin=part.origin)
+        for part in (data.train, data.test)
+    )
+    return assemble(
+        train,
+        validation=None,
+        test=test,
+        model=spec.model,
+        name=spec.data,
+        batch_size=spec.batch_size,
+        augment=spec.augment,
+        loss=CrossEntropy(spec.label_smoothing),
+        validation_fraction=spec.validation_fraction,
+        train_limit=spec.train_limit,
+        classes=None,
+        class_names=data.class_names,
+        notes=data.notes,
+    )
+
+
+def _own(spec: WorkloadSpec) -> Workload:
+    """The user's workload, with what the spec asks for otherwise changed."""
+
+    made = call_task(spec.data)
+    channels, height, width = made.shape
+    augment = parse_augment(spec.augment)
+    augment.check_fits(height, width)
+    train = limited(made.train, spec.train_limit)
+    steps_per_epoch(len(train), spec.batch_size)
+    changed = replace(made, name=spec.title, train=train, augment=augment, batch_size=spec.batch_size)
+    if len(train) < len(made.train):
+        moments = normalisation(train)
+        changed = replace(changed, mean=moments.mean, std=moments.std)
+    if spec.label_smoothing != smoothing_of(made):
+        if not isinstance(made.loss, CrossEntropy):
+            raise UsageError(
+                f"{spec.data!r} has a loss of its own; label smoothing belongs to the cross-entropy: leave it out"
+            )
+        changed = replace(changed, loss=CrossEntropy(spec.label_smoothing))
+    if spec.model != OWN_NETWORK:
+        factory = network_factory(spec.model, in_channels=channels, classes=made.classes, image_size=(height, width))
+        changed = replace(changed, build=factory)
+    return changed
+
+
+def call_task(data: str) -> Workload:
+
+    # Data that are drawn or split at random are the same in every process.
+    with holding_seeded(0), warnings.catch_warnings():
+        # It is in the workload's doubts, which are shown once and not by every worker.
+        warnings.simplefilter("ignore", DataWarning)
+        module = data.partition(":")[0]
+        try:
+            made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+        except UsageError as error:
+            if is_standard(module):
+                raise UsageError(f"{no_reader(module)}; as that, {error}") from error
+            if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
+                raise UsageError(f"{error}; {no_reader(module)}") from error
+            raise
+    if not isinstance(made, Workload):
+        raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
+    return made
+
+
+def smoothing_of(workload: Workload) -> float:
+
+    return workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
 
 
 def assemble(

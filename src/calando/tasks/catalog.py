@@ -1,9 +1,12 @@
-"""What can be trained on and with: names, defaults and one-line descriptions; needs no torch.
+"""What can be trained on and with: names, their defaults, and the spec that they make; needs no torch.
 
-    data       digits | fashion-mnist | cifar10 | folder:PATH | parquet:PATH | npz:PATH | MODULE:CALLABLE
+    data       digits | fashion-mnist | cifar10 | folder:PATH | npz:PATH | parquet:PATH | MODULE:CALLABLE
     networks   cnn | resnet{6n+2} | plain{6n+2} | wrn-{6n+4}-{width} | timm:NAME | torchvision:NAME | MODULE:CALLABLE
 
-A name is checked here; whether the data lie on this machine, or a package is installed, is seen when it is used.
+    resolve("digits")     the spec of a task, with the defaults of its data filled in
+
+The entries are in `data/` and `nets/`. A name is checked here; whether the data lie on this machine, or a package is
+installed, is seen when it is used.
 """
 
 from __future__ import annotations
@@ -13,26 +16,21 @@ import importlib.util
 import re
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from calando.errors import UnknownName, UsageError
+from calando.errors import UnknownName, UsageError, quote
+from calando.records.ranges import check
+from calando.records.spec import WorkloadSpec
+from calando.tasks import data as _data
+from calando.tasks import nets as _nets
+from calando.tasks.augment import parse_augment
+from calando.tasks.data import DataEntry
+from calando.tasks.nets import Build
 
-__all__ = [
-    "DATA",
-    "DATA_FORMS",
-    "NETWORKS",
-    "OWN_NETWORK",
-    "UNNAMED",
-    "DataEntry",
-    "check_data",
-    "check_network",
-    "data_entry",
-    "is_callable_text",
-    "is_standard",
-    "network_depth",
-    "no_reader",
-]
+if TYPE_CHECKING:
+    from calando.tasks.workload import Workload
 
 UNNAMED = "custom"
 """The name of a workload of somebody's own who gave it none."""
@@ -40,83 +38,23 @@ UNNAMED = "custom"
 OWN_NETWORK = "own"
 """The network's name where a MODULE:CALLABLE workload brings its own."""
 
+DATA = {entry.name: entry for entry in _data.entries() if entry.read is None}
+"""The data sets, by name."""
 
-@dataclass(frozen=True, kw_only=True)
-class DataEntry:
-    """A data set (or a form of naming one) and what is used where nothing else is asked for.
+READERS = {entry.form: entry for entry in _data.entries() if entry.read is not None}
+"""The formats, by what stands before the colon."""
 
-    Args:
-        name: what the command line calls it.
-        description: one line.
-        model: network.
-        batch_size: samples per update.
-        augment: augmentation text.
-        epochs: passes over the training part of one run of a comparison.
-        validation_fraction: share of the training set that is held out.
-    """
+CALLABLE = DataEntry(
+    name="MODULE:CALLABLE", description="your own: a function that returns calando.workload(…)", model=OWN_NETWORK
+)
 
-    name: str
-    description: str
-    model: str = "resnet8"
-    batch_size: int = 64
-    augment: str = "none"
-    epochs: int = 10
-    validation_fraction: float = 0.1
-
-
-DATA = {
-    entry.name: entry
-    for entry in (
-        DataEntry(
-            name="digits",
-            description="1,797 handwritten digits, 8x8 grey; embedded (scikit-learn)",
-            model="cnn",
-            epochs=10,
-            validation_fraction=0.2,  # of 1,438: a tenth would be 143 images, all of which a good rate gets right
-        ),
-        DataEntry(
-            name="fashion-mnist",
-            description="70,000 articles of clothing, 28x28 grey (Zalando)",
-            model="cnn",
-            batch_size=128,
-            augment="crop(2)+flip",
-            epochs=5,
-        ),
-        DataEntry(
-            name="cifar10",
-            description="60,000 photographs, 32x32 colour, 10 classes",
-            model="resnet8",
-            batch_size=128,
-            augment="crop(4)+flip",
-            epochs=5,
-        ),
-    )
+NETWORKS = {entry.names: entry.description for entry in _nets.entries()} | {
+    "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module"
 }
+"""Pattern of names -> one line."""
 
-DATA_FORMS = {
-    "folder": DataEntry(name="folder:PATH", description="images in one folder a class"),
-    "parquet": DataEntry(name="parquet:PATH", description="an image data set of the Hugging Face hub"),
-    "npz": DataEntry(name="npz:PATH", description="arrays x_train, y_train, x_test, y_test"),
-    "callable": DataEntry(
-        name="MODULE:CALLABLE", description="your own: a function that returns calando.workload(…)", model=OWN_NETWORK
-    ),
-}
-
-NETWORKS = {
-    "cnn": "two convolutions with batch norm, then a linear layer",
-    "resnet8 … resnet110": "residual networks in the CIFAR form, depth 6n+2 (He et al., 2015)",
-    "plain8 … plain110": "the same without shortcuts",
-    "wrn-16-4, wrn-28-10 …": "wide residual networks, wrn-DEPTH-WIDTH, depth 6n+4; -drop0.3 adds dropout",
-    "timm:NAME": "any network of timm, where it is installed",
-    "torchvision:NAME": "any network of torchvision, where it is installed",
-    "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module",
-}
-
-READERS = ("folder", "parquet", "npz")
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_RESNET = re.compile(r"(?:resnet|plain)(\d{1,4})")
-_WRN = re.compile(r"wrn-(\d{1,4})-(\d{1,3})(?:-drop(0?\.\d{1,6}))?")
-_EXAMPLES = ("cnn", "resnet8", "resnet20", "resnet56", "resnet110", "plain8", "plain20", "wrn-16-4", "wrn-28-10")
+_FORMS = {*READERS, *(names.partition(":")[0] for names in NETWORKS if ":" in names)}
 
 
 def is_callable_text(text: str) -> bool:
@@ -125,7 +63,7 @@ def is_callable_text(text: str) -> bool:
     >>> is_callable_text("my_project.tasks:workload"), is_callable_text("folder:photos")
     (True, False)
     """
-    return text.partition(":")[0] not in {*DATA_FORMS, "timm", "torchvision"} and bool(_CALLABLE.fullmatch(text))
+    return text.partition(":")[0] not in _FORMS and bool(_CALLABLE.fullmatch(text))
 
 
 def data_entry(data: str) -> DataEntry:
@@ -144,24 +82,24 @@ def data_entry(data: str) -> DataEntry:
         return DATA[data]
     form, colon, rest = data.partition(":")
     if is_callable_text(data):
-        return DATA_FORMS["callable"]
-    if colon and form in DATA_FORMS and form != "callable":
+        return CALLABLE
+    if colon and form in READERS:
         if not rest:
-            raise UsageError(f"{data!r} names no path; write {DATA_FORMS[form].name}, e.g. {form}:data/flowers")
-        return DATA_FORMS[form]
+            raise UsageError(f"{data!r} names no path; write {READERS[form].name}, e.g. {form}:data/flowers")
+        return READERS[form]
     hint = no_reader(form) if colon and rest else ""
     if hint and (near := difflib.get_close_matches(form, READERS, n=1)):
         hint += f"; did you mean {near[0]}:{rest}?"
-    raise UnknownName("workload", data, [*DATA, *(entry.name for entry in DATA_FORMS.values())], hint=hint)
+    raise UnknownName("workload", data, [*DATA, *(entry.name for entry in READERS.values()), CALLABLE.name], hint=hint)
 
 
 def no_reader(form: str) -> str:
     """What to say of a text whose form is none of ours.
 
     >>> no_reader("csv")
-    "'csv' is not a reader; readers are folder:PATH, parquet:PATH, npz:PATH; or name your function as MODULE:CALLABLE"
+    "'csv' is not a reader; readers are folder:PATH, npz:PATH, parquet:PATH; or name your function as MODULE:CALLABLE"
     """
-    readers = ", ".join(DATA_FORMS[reader].name for reader in READERS)
+    readers = ", ".join(entry.name for entry in READERS.values())
     return f"{form!r} is not a reader; readers are {readers}; or name your function as MODULE:CALLABLE"
 
 
@@ -192,31 +130,21 @@ def check_data(data: str) -> str:
     return data
 
 
-def network_depth(name: str) -> int | None:
-    """Number n of blocks per stage in "resnet{6n+2}", "plain{6n+2}" or "wrn-{6n+4}-K"; None for other names.
-
-    >>> network_depth("resnet20"), network_depth("wrn-28-10"), network_depth("cnn")
-    (3, 4, None)
+def find_network(name: str) -> Build | None:
+    """What builds the network of that name; None for MODULE:CALLABLE, which is imported to build it.
 
     Raises:
-        UsageError: a depth that is not of that form; the message says the nearest ones.
+        UnknownName: no network of that name; lists the patterns.
+        UsageError: a depth that does not exist, or a form without a name.
     """
-    if found := _RESNET.fullmatch(name):
-        return _blocks(name, int(found[1]), 2)
-    if found := _WRN.fullmatch(name):
-        if int(found[2]) < 1:
-            raise UsageError(f"network {name!r}: the width must be at least 1, e.g. wrn-16-4")
-        return _blocks(name, int(found[1]), 4)
-    return None
-
-
-def _blocks(name: str, depth: int, rest: int) -> int:
-    n, left = divmod(depth - rest, 6)
-    if left or n < 1:
-        below, above = 6 * max(n, 1) + rest, 6 * max(n + 1, 1) + rest
-        near = f"{below}" if below == above else f"{below} or {above}"
-        raise UsageError(f"network {name!r}: the depth must be 6n+{rest} with n >= 1; the nearest is {near}")
-    return n
+    for entry in _nets.entries():
+        if (build := entry.read(name)) is not None:
+            return build
+    if is_callable_text(name):
+        return None
+    patterns = [pattern for pattern in NETWORKS if not pattern.isalnum()]
+    examples = [example for entry in _nets.entries() for example in entry.examples]
+    raise UnknownName("network", name, examples, hint=f"patterns: {'; '.join(patterns)}")
 
 
 def check_network(name: str) -> str:
@@ -226,15 +154,124 @@ def check_network(name: str) -> str:
     'resnet20'
 
     Raises:
-        UnknownName: no network of that name; lists the patterns.
-        UsageError: a depth that does not exist, or a form without a name.
+        UnknownName, UsageError: as `find_network`.
     """
-    form, colon, rest = name.partition(":")
-    if colon and form in {"timm", "torchvision"}:
-        if not rest:
-            raise UsageError(f"{name!r} names no network; write {form}:NAME, e.g. {form}:resnet18")
-        return name
-    if name == "cnn" or is_callable_text(name) or network_depth(name) is not None:
-        return name
-    patterns = [pattern for pattern in NETWORKS if pattern != "cnn"]
-    raise UnknownName("network", name, _EXAMPLES, hint=f"patterns: {'; '.join(patterns)}")
+    find_network(name)
+    return name
+
+
+def default_epochs(data: str) -> int:
+    """Passes over the training part of one run of a comparison, where nothing else is asked for.
+
+    >>> default_epochs("cifar10")
+    5
+
+    Raises:
+        UnknownName: no data set or form of that name.
+    """
+    return data_entry(data).epochs
+
+
+def resolve(
+    data: str,
+    *,
+    model: str | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    validation_fraction: float | None = None,
+    train_limit: int | None = None,
+) -> WorkloadSpec:
+    """The spec of a workload; what is None is the data set's default, or what your own workload says.
+
+    >>> resolve("digits", batch_size=32).model
+    'cnn'
+
+    Args:
+        data: a data text, see above.
+        model: a network's name, see above.
+        batch_size, accumulate, augment, label_smoothing, clip_norm, validation_fraction, train_limit: see WorkloadSpec.
+
+    Raises:
+        UnknownName: no data, network or augmentation of that name.
+        UsageError: an option out of its range.
+    """
+    entry, smoothing, name = data_entry(data), 0.0, ""
+    if is_callable_text(data):
+        if validation_fraction is not None:
+            raise UsageError(
+                f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there"
+            )
+        from calando.tasks.assemble import call_task, smoothing_of
+
+        own = call_task(data)
+        name = "" if own.name == UNNAMED else own.name
+        entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), smoothing_of(own)
+    numbers: dict[str, Any] = {
+        "batch_size": entry.batch_size if batch_size is None else batch_size,
+        "accumulate": accumulate,
+        "label_smoothing": smoothing if label_smoothing is None else label_smoothing,
+        "clip_norm": clip_norm,
+        "validation_fraction": entry.validation_fraction if validation_fraction is None else validation_fraction,
+        "train_limit": train_limit,
+    }
+    check(WorkloadSpec, **numbers)
+    return WorkloadSpec(
+        data=data,
+        model=entry.model if model is None or model == entry.model else check_network(model),
+        augment=str(parse_augment(entry.augment if augment is None else augment)),
+        name=name,
+        **numbers,
+    )
+
+
+def task_of(
+    workload: str | Workload,
+    *,
+    model: str | None,
+    batch_size: int | None,
+    augment: str | None,
+    label_smoothing: float | None,
+    clip_norm: float | None,
+    accumulate: int,
+    train_limit: int | None,
+) -> WorkloadSpec | Workload:
+    """A workload by name as its spec; a person's own object as it is, since it has settled all that a name leaves open.
+
+    Raises:
+        UnknownName, UsageError: as `resolve`; an option given with an object.
+    """
+    if isinstance(workload, str):
+        return resolve(
+            workload,
+            model=model,
+            batch_size=batch_size,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            accumulate=accumulate,
+            train_limit=train_limit,
+        )
+    # Only here: importing it imports torch, which a name does not need.
+    from calando.tasks.workload import Workload
+
+    if not isinstance(workload, Workload | WorkloadSpec):
+        raise UsageError(f"workload must be a name or calando.workload(…), got {quote(workload)}")
+    called = workload.title if isinstance(workload, WorkloadSpec) else workload.name
+    options = {
+        "model": model,
+        "batch_size": batch_size,
+        "augment": augment,
+        "label_smoothing": label_smoothing,
+        "clip_norm": clip_norm,
+        "accumulate": None if accumulate == 1 else accumulate,
+        "train_limit": train_limit,
+    }
+    if given := [name for name, value in options.items() if value is not None]:
+        raise UsageError(
+            f"{given[0]} is an option of named workloads; {called!r} is an object, which has settled it: leave "
+            f"{given[0]} out, or change the object"
+        )
+    return workload

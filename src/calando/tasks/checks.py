@@ -13,7 +13,7 @@ import torch
 
 from calando.errors import DataError
 from calando.sizes import LEAST, MOST
-from calando.tasks.data.source import Moments, Source
+from calando.tasks.source import Moments, Source
 
 __all__ = ["check_moments", "check_normalised", "check_parts", "check_twin", "count_classes"]
 

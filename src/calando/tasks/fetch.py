@@ -1,85 +1,106 @@
-"""Fetch a named data set: `calando data get NAME`.
+"""Data sets on this machine: opened, found, and fetched (`calando data get NAME`).
 
-Each file is downloaded to a temporary folder beside the target, checked against its SHA-256, and moved into place; what
-fails leaves nothing behind. A file that is there already is not fetched again.
+A named data set is looked for in this order; the first place that holds it in a layout we read is taken:
+
+    1. the folder given (--data): DIR/NAME, then DIR itself
+    2. $CALANDO_DATA: the same
+    3. the user's cache, where `calando data get NAME` puts it
+    4. /usr/share/datasets/NAME, where Debian's packages put it (dataset-fashion-mnist)
+
+A file to fetch is downloaded to a temporary folder next to the target, checked against its SHA-256, and moved into
+place; what fails leaves nothing behind. An existing file is not fetched again.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from calando.errors import DataError, UnknownName
+from calando.errors import DataError, UnknownName, UsageError
+from calando.tasks.catalog import DATA, data_entry
+from calando.tasks.data import Download, Layout
+from calando.tasks.data.arrays import ArrayData
 from calando.tasks.data.cache import cache_folder
 
-__all__ = ["SOURCES", "Download", "get_data"]
+SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downloads}
+"""What can be fetched."""
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes so far, bytes in all) of the file under way."""
+_DEBIAN = Path("/usr/share/datasets")
 
 
-@dataclass(frozen=True)
-class Download:
-    """One file to fetch.
+def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData:
+    """Read "digits", "fashion-mnist", "cifar10", "folder:PATH", "npz:PATH" or "parquet:PATH".
+
+    >>> len(open_data("digits").class_names)
+    10
 
     Args:
-        name: its file name.
-        sha256: of its content.
-        urls: where it lies, tried in order.
-        members: for a tar archive: the files wanted out of it, without their folder; empty keeps the file itself.
+        data: the text.
+        data_dir: where named data are looked for first.
+
+    Raises:
+        UnknownName: no data set or format of that name.
+        DataError: not found, damaged, or not to be used.
     """
-
-    name: str
-    sha256: str
-    urls: tuple[str, ...]
-    members: tuple[str, ...] = ()
-
-
-_FASHION_URLS = (
-    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-)
-_FASHION = {
-    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-}
-
-SOURCES: Mapping[str, tuple[Download, ...]] = {
-    "fashion-mnist": tuple(
-        Download(name, sha256, tuple(url + name for url in _FASHION_URLS)) for name, sha256 in _FASHION.items()
-    ),
-    "cifar10": (
-        Download(
-            "cifar-10-binary.tar.gz",
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-            ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-            members=(*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"),
-        ),
-    ),
-}
+    entry = data_entry(data)
+    if entry.read is not None:
+        return entry.read(Path(data.partition(":")[2]).expanduser())
+    if entry.embedded is not None:
+        return entry.embedded()
+    folder, layout = find_data(data, data_dir=data_dir)
+    return layout.read(folder)
 
 
-def get_data(name: str, *, data_dir: Path | str | None = None, progress: Progress | None = None) -> Path:
+def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]:
+    """The folder that holds a named data set, and how it is laid out.
+
+    Args:
+        name: "fashion-mnist" or "cifar10".
+        data_dir: a folder to look in first.
+
+    Raises:
+        UsageError: `data_dir` is not a folder.
+        DataError: found nowhere; lists the places and the command that fetches it.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise UsageError(f"--data {data_dir}: there is no such folder")
+    given = [data_dir] if data_dir is not None else []
+    if variable := os.environ.get("CALANDO_DATA"):
+        given.append(Path(variable))
+    places = [place for folder in given for place in (folder / name, folder)]
+    places += [cache_folder() / name, _DEBIAN / name]
+    for place in places:
+        for layout in DATA[name].layouts:
+            folder = place / layout.below
+            if layout.here(folder):
+                return folder, layout
+    raise DataError(
+        f"{name} was not found; looked in {', '.join(map(str, places))}; "
+        f"fetch it with `calando data get {name}`, or name the folder that holds it with --data"
+    )
+
+
+def get_data(
+    name: str, *, data_dir: Path | str | None = None, progress: Callable[[int, int], None] | None = None
+) -> Path:
     """Fetch a data set and return its folder.
 
     Args:
         name: "fashion-mnist" or "cifar10".
         data_dir: the folder to make DIR/NAME in; None takes the user's cache, where data are looked for anyway.
-        progress: told how far the file under way is.
+        progress: called with (bytes so far, bytes in all) of the file under way.
 
     Raises:
         UnknownName: nothing to fetch under that name.
         DataError: no network, another content than expected, or nowhere to write.
     """
     if name not in SOURCES:
-        hint = "digits come with calando" if name == "digits" else ""
+        hint = f"{name} come with calando" if name in DATA and DATA[name].embedded else ""
         raise UnknownName("data set to fetch", name, SOURCES, hint=hint)
     target = (cache_folder() if data_dir is None else Path(data_dir)) / name
     try:
@@ -95,7 +116,7 @@ def get_data(name: str, *, data_dir: Path | str | None = None, progress: Progres
     return target
 
 
-def _fetch(download: Download, target: Path, progress: Progress | None) -> None:
+def _fetch(download: Download, target: Path, progress: Callable[[int, int], None] | None) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".fetch-", dir=target))
     try:
         file = _downloaded(download, temporary, progress)
@@ -105,7 +126,7 @@ def _fetch(download: Download, target: Path, progress: Progress | None) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _downloaded(download: Download, folder: Path, progress: Progress | None) -> Path:
+def _downloaded(download: Download, folder: Path, progress: Callable[[int, int], None] | None) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -145,9 +166,9 @@ def _extracted(archive: Path, download: Download, folder: Path) -> list[Path]:
 
 
 class _Bar:
-    """What pooch wants of a progress bar."""
+    """What pooch needs from a progress bar."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
         self.total = 0
         self._progress, self._seen = progress, 0
 

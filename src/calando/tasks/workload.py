@@ -19,12 +19,12 @@ import torch.nn.functional as F
 
 from calando.tasks.augment import Augment
 from calando.tasks.chance import Chance, chance_of
-from calando.tasks.data.dataset import DatasetSource
-from calando.tasks.data.source import Source
+from calando.tasks.dataset import DatasetSource
 from calando.tasks.left_behind import look_behind
-from calando.tasks.nets.factory import NamedNetwork, NetworkFactory, OwnNetwork
+from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork
 from calando.tasks.order import batch_indices, steps_per_epoch
 from calando.tasks.pristine import Pristine
+from calando.tasks.source import Source
 
 __all__ = ["CrossEntropy", "Loss", "Workload"]
 

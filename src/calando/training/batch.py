@@ -9,7 +9,7 @@ from typing import final
 
 from torch import nn
 
-from calando.tasks.data.source import TensorSource
+from calando.tasks.source import TensorSource
 from calando.tasks.workload import Workload
 from calando.training.foreign import Quiet
 from calando.training.lane import run_network, seed_step

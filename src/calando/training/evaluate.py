@@ -23,7 +23,7 @@ from torch import nn
 
 from calando.errors import UsageError
 from calando.records import Evaluation, Lane
-from calando.tasks.data.source import Source
+from calando.tasks.source import Source
 from calando.tasks.workload import Workload
 from calando.training.batch_norm import gathering_statistics, statistics_of
 from calando.training.finite import network_broken

@@ -63,9 +63,12 @@ def list_workloads() -> dict[str, Any]:
     >>> [entry["name"] for entry in list_workloads()["data"]][:3]
     ['digits', 'fashion-mnist', 'cifar10']
     """
-    from calando.tasks.catalog import DATA, DATA_FORMS, NETWORKS
+    from calando.tasks.catalog import CALLABLE, DATA, NETWORKS, READERS
 
-    return {"data": [asdict(entry) for entry in (*DATA.values(), *DATA_FORMS.values())], "networks": {**NETWORKS}}
+    return {
+        "data": [entry.defaults for entry in (*DATA.values(), *READERS.values(), CALLABLE)],
+        "networks": {**NETWORKS},
+    }
 
 
 def list_schedules() -> tuple[Description, ...]:

@@ -73,7 +73,7 @@ def find(
         >>> 0.001 < found.suggestion.decayed.rate < 10
         True
     """
-    from calando.tasks.registry import task_of
+    from calando.tasks.catalog import task_of
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.

@@ -132,7 +132,7 @@ def train(
         ('finished', 20, 'weights.safetensors')
     """
     from calando.records.files import file_name
-    from calando.tasks.registry import task_of
+    from calando.tasks.catalog import task_of
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.

@@ -6,7 +6,7 @@ from pathlib import Path
 from calando.strategy.presets import choose_strategies
 from calando.study.build_spec import build_study
 from calando.study.limits import Budget, Machine
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 STRATEGIES = ("fixed", "step")
 WORDS = [

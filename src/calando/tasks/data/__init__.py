@@ -1,5 +1,98 @@
-"""Images and labels: where they lie, one reader a format, and the sources that training reads from."""
+"""What can be read: one file a format, which joins by its `ENTRIES`. Nothing here imports torch.
+
+ENTRIES = (DataEntry(name="npz:PATH", description=..., read=read_npz),)
+"""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calando.tasks.data.arrays import ArrayData
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way a data set is laid out below a folder.
+
+    Args:
+        below: the folder inside the one that is searched; "." for itself.
+        here: whether that folder holds it.
+        read: reads it.
+    """
+
+    below: str
+    here: Callable[[Path], bool]
+    read: Callable[[Path], ArrayData]
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch.
+
+    Args:
+        name: its file name.
+        sha256: of its content.
+        urls: where it lies, tried in order.
+        members: for a tar archive: the files wanted out of it, without their folder; empty keeps the file itself.
+    """
+
+    name: str
+    sha256: str
+    urls: tuple[str, ...]
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataEntry:
+    """A data set, or a format of files, and what is used by default.
+
+    Args:
+        name: what the command line calls it; a format is FORM:PATH.
+        description: one line.
+        model: network.
+        batch_size: samples per update.
+        augment: augmentation text.
+        epochs: passes over the training part of one run of a comparison.
+        validation_fraction: share of the training set that is held out.
+        read: reads the PATH of a format.
+        embedded: reads a data set that comes with calando.
+        layouts: of a data set on disk, tried in order.
+        downloads: the files that `calando data get` fetches.
+    """
+
+    name: str
+    description: str
+    model: str = "resnet8"
+    batch_size: int = 64
+    augment: str = "none"
+    epochs: int = 10
+    validation_fraction: float = 0.1
+    read: Callable[[Path], ArrayData] | None = None
+    embedded: Callable[[], ArrayData] | None = None
+    layouts: tuple[Layout, ...] = ()
+    downloads: tuple[Download, ...] = ()
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """What lists show of it, as JSON holds it."""
+        shown = ("name", "description", "model", "batch_size", "augment", "epochs", "validation_fraction")
+        return {name: getattr(self, name) for name in shown}
+
+    @property
+    def form(self) -> str:
+        """What stands before the colon of a format's name."""
+        return self.name.partition(":")[0]
+
+
+@cache
+def entries() -> tuple[DataEntry, ...]:
+    """All that the files of this folder hold, file by file in the order of their names."""
+    files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
+    return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
+from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.cache import cached
 from calando.tasks.data.images import EXTENSIONS, decode_all
@@ -306,3 +307,6 @@ def _reason(folder: _Folder) -> str:
 
 def _names(files: Sequence[Path]) -> str:
     return f"{len(files)} files: {some([file.name for file in files])}" if len(files) > 1 else printable(files[0].name)
+
+
+ENTRIES = (DataEntry(name="folder:PATH", description="images in one folder a class", read=read_folder),)

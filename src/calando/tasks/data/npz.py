@@ -19,6 +19,7 @@ import numpy as np
 
 from calando.errors import DataError, UsageError
 from calando.records.files import open_plain
+from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import (
     ArrayData,
     Channels,
@@ -139,3 +140,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(
             f"{path}: not an archive that can be read ({' '.join(str(error).split())}); write it again"
         ) from error
+
+
+ENTRIES = (DataEntry(name="npz:PATH", description="arrays x_train, y_train, x_test, y_test", read=read_npz),)

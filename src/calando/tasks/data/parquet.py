@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from calando.errors import DataError, UsageError
+from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, as_labels
 from calando.tasks.data.cache import cached
 from calando.tasks.data.images import decode_all
@@ -328,3 +329,6 @@ def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | 
         return tuple(metadata[b"classes"].decode().split(",")) if b"classes" in metadata else None
     except (KeyError, TypeError, ValueError):
         return None
+
+
+ENTRIES = (DataEntry(name="parquet:PATH", description="an image data set of the Hugging Face hub", read=read_parquet),)

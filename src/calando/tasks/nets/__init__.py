@@ -1,5 +1,62 @@
-"""The networks: one family a file."""
+"""The networks: one family a file, which joins by its `ENTRIES`.
+
+Names are listed and checked without torch, so a file imports torch only where it builds.
+"""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from calando.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Build = Callable[..., "nn.Module"]
+"""(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkEntry:
+    """A family of networks.
+
+    Args:
+        names: the pattern of its names, as lists show it.
+        description: one line.
+        read: name -> what builds it; None: not a name of this family. Raises UsageError for a size that does not exist.
+        examples: names to suggest.
+    """
+
+    names: str
+    description: str
+    read: Callable[[str], Build | None]
+    examples: tuple[str, ...] = ()
+
+
+@cache
+def entries() -> tuple[NetworkEntry, ...]:
+    """All that the files of this folder hold, file by file in the order of their names."""
+    files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
+    return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))
+
+
+def blocks_of(name: str, depth: int, rest: int) -> int:
+    """Number n of blocks in each stage of a network of depth 6n + rest.
+
+    >>> blocks_of("resnet20", 20, 2)
+    3
+
+    Raises:
+        UsageError: a depth that is not of that form; names the nearest ones.
+    """
+    n, left = divmod(depth - rest, 6)
+    if left or n < 1:
+        below, above = 6 * max(n, 1) + rest, 6 * max(n + 1, 1) + rest
+        near = f"{below}" if below == above else f"{below} or {above}"
+        raise UsageError(f"network {name!r}: the depth must be 6n+{rest} with n >= 1; the nearest is {near}")
+    return n

@@ -8,11 +8,13 @@ images and 10 classes: 21,482 parameters; with 28x28: 50,186; works from 4x4 upw
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.tasks.nets import NetworkEntry
 
-__all__ = ["cnn"]
+if TYPE_CHECKING:
+    from torch import nn
 
 _WIDTHS = (32, 64)
 _SMALLEST = 4
@@ -37,6 +39,8 @@ def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Mo
     height, width = image_size
     if min(image_size) < _SMALLEST:
         raise UsageError(f"network 'cnn' needs images of at least {_SMALLEST}x{_SMALLEST}, these are {width}x{height}")
+    from torch import nn
+
     first, second = _WIDTHS
     return nn.Sequential(
         *_stage(in_channels, first),
@@ -47,9 +51,21 @@ def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Mo
 
 
 def _stage(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    from torch import nn
+
     return (
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),  # the norm has a bias of its own
         nn.MaxPool2d(2),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
+
+
+ENTRIES = (
+    NetworkEntry(
+        names="cnn",
+        description="two convolutions with batch norm, then a linear layer",
+        read=lambda name: cnn if name == "cnn" else None,
+        examples=("cnn",),
+    ),
+)

@@ -10,16 +10,20 @@ Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recog
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+import re
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
-__all__ = ["resnet"]
+from calando.tasks.nets import Build, NetworkEntry, blocks_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 _WIDTHS = (16, 32, 64)
 
 
-def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int) -> nn.Module:
+def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int, image_size: object = None) -> nn.Module:
     """Build resnet{6·blocks+2}, or its plain twin.
 
     >>> net = resnet(blocks=3, shortcuts=True, in_channels=3, classes=10)
@@ -31,17 +35,20 @@ def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int) -> n
         shortcuts: False builds the plain twin, which has the same parameters.
         in_channels: of the images.
         classes: number of outputs.
+        image_size: any.
     """
+    from torch import nn
+
     assert blocks >= 1
     layers: list[nn.Module] = [
         _conv(in_channels, _WIDTHS[0], stride=1),
         nn.BatchNorm2d(_WIDTHS[0]),
         nn.ReLU(inplace=True),
     ]
-    before = _WIDTHS[0]
+    before, block = _WIDTHS[0], _block()
     for width in _WIDTHS:
         for _ in range(blocks):
-            layers.append(_Block(before, width, shortcut=shortcuts))
+            layers.append(block(before, width, shortcut=shortcuts))
             before = width
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
     for module in net.modules():
@@ -50,28 +57,58 @@ def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int) -> n
     return net
 
 
-class _Block(nn.Module):
-    """Two convolutions; the first has stride 2 where the width grows."""
+@cache
+def _block() -> type[nn.Module]:
+    """The class is made when the first network is built: this file is read for its names without torch."""
+    import torch.nn.functional as F
+    from torch import nn
 
-    def __init__(self, in_channels: int, out_channels: int, *, shortcut: bool) -> None:
-        super().__init__()
-        self.stride = 1 if in_channels == out_channels else 2
-        self.new_channels = out_channels - in_channels
-        self.shortcut = shortcut
-        self.conv1 = _conv(in_channels, out_channels, stride=self.stride)
-        self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = _conv(out_channels, out_channels, stride=1)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+    class Block(nn.Module):
+        """Two convolutions; the first has stride 2 where the width grows."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> [N, C', H', W']."""
-        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)), inplace=True)))
-        if self.shortcut:
-            if self.stride == 2:
-                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.new_channels))
-            y = y + x
-        return F.relu(y, inplace=True)
+        def __init__(self, in_channels: int, out_channels: int, *, shortcut: bool) -> None:
+            super().__init__()
+            self.stride = 1 if in_channels == out_channels else 2
+            self.new_channels = out_channels - in_channels
+            self.shortcut = shortcut
+            self.conv1 = _conv(in_channels, out_channels, stride=self.stride)
+            self.norm1 = nn.BatchNorm2d(out_channels)
+            self.conv2 = _conv(out_channels, out_channels, stride=1)
+            self.norm2 = nn.BatchNorm2d(out_channels)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """[N, C, H, W] -> [N, C', H', W']."""
+            y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)), inplace=True)))
+            if self.shortcut:
+                if self.stride == 2:
+                    x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.new_channels))
+                y = y + x
+            return F.relu(y, inplace=True)
+
+    return Block
 
 
 def _conv(in_channels: int, out_channels: int, *, stride: int) -> nn.Conv2d:
+    from torch import nn
+
     return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+
+
+def _entry(family: str, description: str, sizes: tuple[int, ...], *, shortcuts: bool) -> NetworkEntry:
+    def read(name: str) -> Build | None:
+        found = re.fullmatch(rf"{family}(\d{{1,4}})", name)
+        return partial(resnet, blocks=blocks_of(name, int(found[1]), 2), shortcuts=shortcuts) if found else None
+
+    names = f"{family}8 … {family}110"
+    return NetworkEntry(names=names, description=description, read=read, examples=tuple(f"{family}{n}" for n in sizes))
+
+
+ENTRIES = (
+    _entry(
+        "resnet",
+        "residual networks in the CIFAR form, depth 6n+2 (He et al., 2015)",
+        (8, 20, 56, 110),
+        shortcuts=True,
+    ),
+    _entry("plain", "the same without shortcuts", (8, 20), shortcuts=False),
+)

@@ -5,7 +5,6 @@ A factory is a frozen value: it can be compared, printed and sent to a worker pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -14,16 +13,10 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError, reason_of
-from calando.tasks.catalog import check_network, is_callable_text, network_depth
+from calando.tasks.catalog import find_network
 from calando.tasks.generators import holding_generators
-from calando.tasks.nets.cnn import cnn
-from calando.tasks.nets.foreign import foreign
-from calando.tasks.nets.resnet import resnet
-from calando.tasks.nets.wrn import wrn
 from calando.tasks.pristine import copied_alone
 from calando.tasks.user_code import call_user, import_callable
-
-__all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits"]
 
 
 @dataclass(frozen=True)
@@ -52,21 +45,11 @@ class NamedNetwork:
             UnknownName: no network of that name.
             UsageError: its package is missing, it does not take such images, or the user's own code failed.
         """
-        name, in_channels, classes = check_network(self.name), self.in_channels, self.classes
-        if name == "cnn":
-            return cnn(in_channels=in_channels, classes=classes, image_size=self.image_size)
-        package, _, rest = name.partition(":")
-        if package in ("timm", "torchvision"):
-            return foreign(package, rest, in_channels=in_channels, classes=classes)
-        if is_callable_text(name):
-            return OwnNetwork(import_callable(name), name, in_channels, classes, self.image_size)()
-        blocks = network_depth(name)
-        assert blocks is not None
-        if name.startswith("wrn"):
-            _, _, width, *drop = re.split("-", name)
-            dropout = float(drop[0].removeprefix("drop")) if drop else 0.0
-            return wrn(blocks=blocks, width=int(width), dropout=dropout, in_channels=in_channels, classes=classes)
-        return resnet(blocks=blocks, shortcuts=name.startswith("resnet"), in_channels=in_channels, classes=classes)
+        build = find_network(self.name)
+        if build is None:
+            own = import_callable(self.name)
+            return OwnNetwork(own, self.name, self.in_channels, self.classes, self.image_size)()
+        return build(in_channels=self.in_channels, classes=self.classes, image_size=self.image_size)
 
     def fresh(self) -> NamedNetwork:
         """Itself: it holds nothing that changes."""

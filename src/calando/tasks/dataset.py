@@ -23,9 +23,9 @@ import torch
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import Channels, described, find_channels
-from calando.tasks.data.source import Moments
 from calando.tasks.generators import holding_seeded
 from calando.tasks.pristine import copied_alone
+from calando.tasks.source import Moments
 
 __all__ = ["DatasetSource", "MapDataset"]
 
