@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 
 from calando.errors import CalandoError
 from calando.strategy import read_strategy
-from calando.tasks.data import cache
+from calando.tasks.data import images
 from calando.tasks.data.datasets import read_binary, read_idx, read_pickled
 from calando.tasks.data.folder import read_folder
 from calando.tasks.data.npz import read_npz
@@ -335,12 +335,12 @@ def test_pictures_that_are_no_files(tmp_path, make):
 
 @pytest.mark.parametrize("make", KINDS)
 def test_a_cache_that_is_no_file_is_passed_over(tmp_path, monkeypatch, make):
-    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(images, "cache_folder", lambda: tmp_path)
     source = tmp_path / "source"
     source.write_bytes(b"x")
     (tmp_path / "decoded").mkdir()
-    make(tmp_path / "decoded" / f"{cache._key([source], '')}.npy")
-    assert cache.cached([source], lambda: np.zeros((1, 1, 2, 2), np.uint8)).shape == (1, 1, 2, 2)
+    make(tmp_path / "decoded" / f"{images._key([source], '')}.npy")
+    assert images.cached([source], lambda: np.zeros((1, 1, 2, 2), np.uint8)).shape == (1, 1, 2, 2)
 
 
 @pytest.mark.parametrize("content", ["a = " + "[" * 100_000, "a = " + "9" * 5000, "x" * (2**20 + 1)])

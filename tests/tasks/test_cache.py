@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calando.tasks.data.cache import cached
+from calando.tasks.data.images import cached
 
 
 class Decoder:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.errors import DataError
-from calando.tasks.order import batch_indices, steps_per_epoch
+from calando.tasks.randomness import batch_indices, steps_per_epoch
 
 sizes = st.integers(2, 200).flatmap(lambda size: st.tuples(st.just(size), st.integers(1, size)))
 

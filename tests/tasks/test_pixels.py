@@ -313,7 +313,7 @@ def test_the_cache_keeps_what_was_said_and_floats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
     monkeypatch.setattr(
-        "calando.tasks.data.cache.cached.__kwdefaults__", {"worth_seconds": 0, "form": "", "notes": None}
+        "calando.tasks.data.images.cached.__kwdefaults__", {"worth_seconds": 0, "form": "", "notes": None}
     )
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calando.errors import DataError
-from calando.tasks.split import hold_out, take_stratified
-from calando.tasks.streams import Purpose, rank_keys
+from calando.tasks.labels import hold_out, take_stratified
+from calando.tasks.randomness import Purpose, rank_keys
 
 label_arrays = arrays(np.int64, st.integers(2, 300), elements=st.integers(0, 5)).map(
     lambda labels: np.concatenate([labels, np.unique(labels)])  # at least two of each

@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 from calando.errors import DataError, DataWarning, UnknownName, UsageError
 from calando.tasks.augment import parse_augment
 from calando.tasks.custom import workload
-from calando.tasks.order import batch_indices
+from calando.tasks.randomness import batch_indices
 from calando.tasks.workload import CrossEntropy, Workload
 
 

@@ -12,7 +12,7 @@ from tests.training.small_runs import Dropping, a_run, a_workload, bits
 
 import calando
 from calando.errors import UsageError
-from calando.tasks.generators import holding_generators, holding_seeded
+from calando.tasks.randomness import holding_generators, holding_seeded
 from calando.training.loop import execute
 
 pytestmark = pytest.mark.filterwarnings("ignore::calando.errors.DataWarning")

@@ -29,7 +29,7 @@ from calando.study.lengths import at_lengths, cadence
 from calando.study.limits import GIVEN, Budget, Machine
 from calando.tasks.assemble import load
 from calando.tasks.catalog import UNNAMED
-from calando.tasks.order import steps_per_epoch
+from calando.tasks.randomness import steps_per_epoch
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane
 

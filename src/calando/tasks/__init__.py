@@ -11,5 +11,3 @@ Import the module that holds what you need; importing this package loads no torc
 """
 
 from __future__ import annotations
-
-__all__: list[str] = []

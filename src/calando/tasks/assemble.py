@@ -21,14 +21,11 @@ from calando.errors import DataWarning, UsageError
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, check_network, is_callable_text, is_standard, no_reader
-from calando.tasks.checks import check_moments, check_normalised, check_parts, check_twin, count_classes
 from calando.tasks.fetch import open_data
-from calando.tasks.generators import holding_seeded
+from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
-from calando.tasks.order import steps_per_epoch
-from calando.tasks.source import Moments, Source, TensorSource
-from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out, take_stratified
-from calando.tasks.streams import Purpose
+from calando.tasks.randomness import Purpose, holding_seeded, steps_per_epoch
+from calando.tasks.source import Moments, Source, TensorSource, check_moments, check_normalised, check_parts, check_twin
 from calando.tasks.user_code import call_user, import_callable
 from calando.tasks.workload import CrossEntropy, Loss, Workload
 

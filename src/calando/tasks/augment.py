@@ -19,9 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from calando.errors import UnknownName, UsageError
-from calando.tasks.streams import Purpose, stream
-
-__all__ = ["Augment", "Crop", "Cutout", "Flip", "parse_augment"]
+from calando.tasks.randomness import Purpose, stream
 
 
 class _Part(Protocol):

@@ -23,11 +23,9 @@ import torch
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import Channels, described, find_channels
-from calando.tasks.generators import holding_seeded
 from calando.tasks.pristine import copied_alone
+from calando.tasks.randomness import holding_seeded
 from calando.tasks.source import Moments
-
-__all__ = ["DatasetSource", "MapDataset"]
 
 _TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
 _LOOKED_AT = 32  # samples of which two more looks are taken: a transform of one look in ten is missed once in 800 times

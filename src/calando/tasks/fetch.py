@@ -25,7 +25,7 @@ from calando.errors import DataError, UnknownName, UsageError
 from calando.tasks.catalog import DATA, data_entry
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
-from calando.tasks.data.cache import cache_folder
+from calando.tasks.data.images import cache_folder
 
 SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downloads}
 """What can be fetched."""

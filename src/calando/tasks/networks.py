@@ -14,8 +14,8 @@ from torch import nn
 
 from calando.errors import UsageError, reason_of
 from calando.tasks.catalog import find_network
-from calando.tasks.generators import holding_generators
 from calando.tasks.pristine import copied_alone
+from calando.tasks.randomness import holding_generators
 from calando.tasks.user_code import call_user, import_callable
 
 

@@ -23,8 +23,6 @@ from torch import nn
 
 from calando.errors import UsageError, reason_of
 
-__all__ = ["Pristine", "copied_alone", "empty_cell", "fill_cell"]
-
 LARGE = 2**20
 MOST_SUMMED = 2**30
 """Bytes of a shared array that are looked at to see whether it was written to."""

@@ -1,14 +1,18 @@
-"""Where training reads samples from: all in memory, or one by one from a Dataset.
+"""Where training reads samples from, and what samples must satisfy before a step is trained on them.
 
     source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
     source.take(rows)   ->  a source of those samples only; copies nothing
 
-Positions are int64 tensors.
+Positions are int64 tensors. A source holds all samples in memory, or reads them one by one from a Dataset (`dataset`).
+
+Samples must have labels of every part among the training part's classes; images of one shape and kind in every part;
+finite values; pixels that are not all equal.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,8 +20,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataError
-
-__all__ = ["Moments", "Source", "TensorSource"]
+from calando.sizes import LEAST, MOST
 
 _CHUNK = 512  # samples looked at together: some MB, so that a scan stays in cache and takes no memory
 
@@ -167,3 +170,96 @@ class TensorSource:
 
     def _chunk(self, start: int) -> torch.Tensor:
         return self._images.index_select(0, self._rows[start : start + _CHUNK])
+
+
+def check_parts(parts: Sequence[Source], *, classes: int) -> None:
+    """Every part fits the first, has labels in range and finite values.
+
+    Raises:
+        DataError: naming the part, the sample, and what to do.
+    """
+    for part in parts:
+        if len(part) == 0:
+            raise DataError(f"{part.origin}: holds no samples; give at least one")
+        if part.shape != parts[0].shape:
+            raise DataError(
+                f"{part.origin}: images are {part.shape}, those of {parts[0].origin} {parts[0].shape}; make them alike"
+            )
+        outside = ((part.labels < 0) | (part.labels >= classes)).nonzero().flatten()
+        if outside.numel():
+            place = int(outside[0])
+            raise DataError(
+                f"{part.origin}: sample {place} has label {int(part.labels[place])}, but the training part's classes "
+                f"are 0 … {classes - 1}; correct or remove it"
+            )
+        if (bad := part.first_not_finite()) is not None:
+            raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+    _check_scales(parts)
+
+
+def _check_scales(parts: Sequence[Source]) -> None:
+    """uint8 is read as x / 255. Floats in another part fit that from 0 to 1: their mean is there, their deviation at
+    most 1/2, and other floats have a scale of their own."""
+    whole = next((part for part in parts if part.dtype == torch.uint8), None)
+    for part in parts:
+        if whole is None or part.dtype == torch.uint8:
+            continue
+        found = part.moments()
+        fits = all(-1e-3 <= mean <= 1 + 1e-3 for mean in found.mean) and all(std <= 0.5 + 1e-3 for std in found.std)
+        if not fits:
+            raise DataError(
+                f"{part.origin}: images are floats of mean {found.mean[0]:.3g} and standard deviation "
+                f"{found.std[0]:.3g}, those of {whole.origin} uint8, which are read as x / 255: no scale in common; "
+                "give both in one type and scale"
+            )
+
+
+def check_twin(clean: Source, *, of: Source) -> None:
+    """The labels are those of `of`, in the same order.
+
+    Raises:
+        DataError: another number of samples, or the first label that differs.
+    """
+    what = "it must hold the same samples in the same order"
+    if len(clean) != len(of):
+        raise DataError(f"{clean.origin}: {len(clean)} samples, but {of.origin} has {len(of)}; {what}")
+    differ = (clean.labels != of.labels).nonzero().flatten()
+    if differ.numel():
+        place = int(differ[0])
+        raise DataError(
+            f"{clean.origin}: sample {place} has label {int(clean.labels[place])}, but in {of.origin} "
+            f"{int(of.labels[place])}; {what}"
+        )
+
+
+def check_moments(moments: Moments, *, origin: str) -> None:
+    """Some channel varies.
+
+    Raises:
+        DataError: all pixels of every channel are equal, or vary by what single precision cannot normalise.
+    """
+    for channel, (mean, std) in enumerate(zip(moments.mean, moments.std, strict=True)):
+        if 0 < std < LEAST or max(std, abs(mean)) > MOST:
+            raise DataError(
+                f"{origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, which "
+                "single precision cannot normalise; scale the images to values of a size near 1"
+            )
+    if not any(std > 0 for std in moments.std):
+        raise DataError(f"{origin}: every pixel of every image is the same; look at how the images were written")
+
+
+def check_normalised(part: Source, *, by: Moments, of: str) -> None:
+    """A part that is not trained on stays finite when it is normalised by what is.
+
+    Raises:
+        DataError: it does not.
+    """
+    if part.fetch(torch.tensor([0])).dtype == torch.uint8:
+        return
+    mine = part.moments()
+    for channel, (mean, std, center, unit) in enumerate(zip(mine.mean, mine.std, by.mean, by.std, strict=True)):
+        if not max(abs(mean - center), std, abs(mean)) / unit <= MOST:
+            raise DataError(
+                f"{part.origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, "
+                f"but those of {of} {center:.3g} and {unit:.3g}, by which they are normalised; scale all parts alike"
+            )

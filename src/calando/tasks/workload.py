@@ -18,15 +18,13 @@ import torch
 import torch.nn.functional as F
 
 from calando.tasks.augment import Augment
-from calando.tasks.chance import Chance, chance_of
 from calando.tasks.dataset import DatasetSource
-from calando.tasks.left_behind import look_behind
+from calando.tasks.labels import Chance, chance_of
 from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork
-from calando.tasks.order import batch_indices, steps_per_epoch
 from calando.tasks.pristine import Pristine
+from calando.tasks.randomness import batch_indices, steps_per_epoch
 from calando.tasks.source import Source
-
-__all__ = ["CrossEntropy", "Loss", "Workload"]
+from calando.tasks.user_code import look_behind
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs [N, classes], targets int64[N]) -> scalar: the mean over the batch."""
@@ -150,7 +148,7 @@ class Workload:
         return {name: value for name, value in self.__dict__.items() if name != "_pristine"}
 
     def left_behind(self) -> Mapping[str, bytes]:
-        """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.left_behind`)."""
+        """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.user_code`)."""
         datasets = [getattr(self, name) for name in _PARTS]
         given = [source.given for source in datasets if isinstance(source, DatasetSource)]
         build = self.build.build if isinstance(self.build, OwnNetwork) else None

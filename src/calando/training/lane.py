@@ -24,7 +24,7 @@ from torch import nn
 
 from calando.errors import UsageError
 from calando.records import Lane
-from calando.tasks.generators import holding_generators
+from calando.tasks.randomness import holding_generators
 
 __all__ = ["choose_lane", "describe_host", "holding_lane", "run_network", "seed_step"]
 

@@ -29,8 +29,8 @@ import numpy as np
 
 from calando.errors import DataError, UsageError
 from calando.records.plain_file import read_plain
-from calando.tasks.split import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
-from calando.tasks.streams import Purpose
+from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
+from calando.tasks.randomness import Purpose
 
 Channels = Literal["first", "last"]
 
@@ -76,7 +76,7 @@ class ArrayData:
 
 
 def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
-    """A data set that comes without a test part: one fifth is cut off by the rule of `split.py`.
+    """A data set that comes without a test part: one fifth is cut off by the rule of `labels`.
 
     Raises:
         DataError: a class with a single sample, or a value that is not finite.

@@ -22,8 +22,7 @@ import numpy as np
 from calando.errors import DataError
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, content_of
-from calando.tasks.data.cache import cached
-from calando.tasks.data.images import EXTENSIONS, decode_all
+from calando.tasks.data.images import EXTENSIONS, cached, decode_all
 from calando.tasks.data.parts import PARTS, data_in_parts, is_hidden, part_of, printable, some
 
 MOST_BYTES = 2**30

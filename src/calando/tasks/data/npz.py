@@ -31,8 +31,6 @@ from calando.tasks.data.arrays import (
     with_test,
 )
 
-__all__ = ["read_npz"]
-
 _SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE_NAMES = ("images", "labels")
 _CHANNELS = "channels"

@@ -27,8 +27,7 @@ import numpy as np
 from calando.errors import DataError, UsageError
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, as_labels
-from calando.tasks.data.cache import cached
-from calando.tasks.data.images import decode_all
+from calando.tasks.data.images import cached, decode_all
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import data_in_parts, part_of
 

@@ -18,8 +18,6 @@ import numpy as np
 
 from calando.errors import DataError
 
-__all__ = ["load_arrays"]
-
 _ADMITTED = frozenset(
     (
         *("PROTO", "FRAME", "MARK", "STOP", "POP", "POP_MARK"),

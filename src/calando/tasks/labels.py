@@ -1,0 +1,212 @@
+"""What labels decide: the classes, what guessing them is worth, and which samples each part holds.
+
+Chance is what a network scores that knows how frequent each class is, and nothing of the images:
+
+    shares   p_k = n_k / n                         of the training labels
+    target   t_k = (1 - s) p_k + s / K             with label smoothing s over K classes
+    loss     H   = - sum_k t_k log t_k             log K where all classes are equally frequent, less elsewhere
+    score    max_k p_k                             of naming the most frequent class always; 1 / K likewise
+
+No constant answer has a lower mean loss than H. On a single batch its loss depends on which classes happen to be in it:
+
+    batch    1/B sum_i c(y_i),   c(y) = - (1 - s) log t_y - s / K sum_k log t_k,   with mean H over the training part
+
+Where classes are equally frequent every batch has H. At 1000 : 52 batches of 64 have anything from 0.05 to 0.5, so that
+losses are compared with this rather than with their mean.
+
+Parts are cut by a rule that is the same for every seed, machine and version: in each class, the n samples are put in a
+fixed shuffled order (`rank_keys` of their positions in the data set) and the first round(fraction · n), at least one,
+are held out. So
+
+- the parts are stratified: each class keeps its share, and every class is in both parts;
+- a larger fraction holds out all that a smaller one does;
+- all runs of a study are judged on the same samples.
+
+The validation part is cut from the training set this way; so is the test part, one fifth, of data that come without
+one. `train_limit` takes a stratified part of what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.tasks.randomness import Purpose, rank_keys
+
+if TYPE_CHECKING:
+    import torch
+
+    from calando.tasks.source import Source
+
+TEST_FRACTION = 0.2
+WHOLE_CUT = ("test part", "validation part")
+"""What is cut off from data that come as one whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """What is known of a network that knows class frequencies alone.
+
+    Args:
+        score: share of samples that it gets right, in (0, 1].
+        costs: its cross-entropy on a sample of each class, float64[K].
+        loss: the mean of that over the training part.
+    """
+
+    score: float
+    costs: torch.Tensor
+    loss: float
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.costs)
+
+    def of_batch(self, targets: torch.Tensor) -> float:
+        """Its loss on a batch with these targets, int64[B]."""
+        return float(self.costs[targets].mean())
+
+
+def chance_of(labels: torch.Tensor, *, classes: int, label_smoothing: float = 0.0) -> Chance:
+    """From the labels that are trained on.
+
+    >>> import torch
+    >>> chance = chance_of(torch.tensor([0] * 3 + [1]), classes=2)
+    >>> chance.score, round(chance.loss, 4)
+    (0.75, 0.5623)
+    >>> round(chance.of_batch(torch.tensor([0, 0])), 4)
+    0.2877
+
+    Args:
+        labels: int64[n], at least one, each below `classes`.
+        classes: K.
+        label_smoothing: s, in [0, 1).
+    """
+    import torch
+
+    counts = torch.bincount(labels, minlength=classes).double()
+    shares = counts / counts.sum()
+    even = label_smoothing / classes
+    target = (1 - label_smoothing) * shares + even
+    # A class that is never trained on costs nothing: it is in no batch.
+    surprise = torch.where(target > 0, -target.clamp(min=1e-300).log(), 0.0)
+    costs = (1 - label_smoothing) * surprise + even * surprise.sum()
+    return Chance(float(shares.max()), costs, float((shares * costs).sum()))
+
+
+def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str] | None = None) -> None:
+    """Every class that occurs has a sample for each part that will be cut off, and one to train on.
+
+    >>> check_enough(np.array([0, 0, 0]), cut=["test part", "validation part"])
+
+    Args:
+        labels: int64[N], before anything is cut off.
+        cut: what will be, as it is called in an error.
+        names: of the classes.
+
+    Raises:
+        DataError: a class with fewer samples; says its name and how many it has.
+    """
+    values, sizes = np.unique(labels, return_counts=True)
+    if len(values) and sizes.min() <= len(cut):
+        label, size = int(values[sizes.argmin()]), int(sizes.min())
+        name = f"{names[label]!r}" if names and 0 <= label < len(names) else f"{label}"
+        parts = " and ".join(f"a {part}" for part in cut) + (" is" if len(cut) == 1 else " are")
+        raise DataError(
+            f"class {name} has {size} sample{'s' * (size > 1)}; {parts} cut off class by class, "
+            f"which needs at least {len(cut) + 1} of each; add samples or leave that class out"
+        )
+
+
+def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cut positions 0 … n-1 into (kept, held out), both ascending.
+
+    >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.25, purpose=Purpose.TEST_SPLIT, what="test part")
+    >>> len(kept), len(held)
+    (4, 2)
+
+    Args:
+        labels: int64[n].
+        fraction: in (0, 1).
+        purpose: names the fixed shuffle.
+        what: what the held-out samples are called in an error.
+
+    Raises:
+        DataError: a class has a single sample, so that it cannot be in both parts.
+    """
+    assert 0 < fraction < 1
+    held = np.zeros(len(labels), dtype=bool)
+    keys = rank_keys(len(labels), purpose)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            raise DataError(
+                f"class {int(label)} has only one sample; a {what} is cut from the training set class by class, "
+                "which needs at least 2 of each; add samples or leave that class out"
+            )
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held[members[np.argsort(keys[members])[:count]]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def take_stratified(labels: np.ndarray, *, count: int) -> np.ndarray:
+    """Positions, ascending, of `count` samples (all, where there are fewer), each class by its share and at least once.
+
+    Shares are rounded down and what is left goes to the largest remainders (Hamilton's method).
+
+    >>> labels = np.array([0] * 90 + [1] * 10)
+    >>> np.bincount(labels[take_stratified(labels, count=20)]).tolist()
+    [18, 2]
+
+    Raises:
+        DataError: fewer samples asked for than there are classes.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels))
+    classes, sizes = np.unique(labels, return_counts=True)
+    if count < len(classes):
+        raise DataError(f"train_limit={count} cannot hold one sample of each of {len(classes)} classes; ask for more")
+    share = sizes * (count / len(labels))
+    quota = np.maximum(np.floor(share).astype(np.int64), 1)
+    while (gap := count - int(quota.sum())) != 0:
+        room = quota < sizes if gap > 0 else quota > 1
+        off = np.where(room, share - quota, -np.inf if gap > 0 else np.inf)
+        quota[np.argmax(off) if gap > 0 else np.argmin(off)] += 1 if gap > 0 else -1
+    keys = rank_keys(len(labels), Purpose.TRAIN_LIMIT)
+    members = (np.flatnonzero(labels == label) for label in classes)
+    return np.sort(np.concatenate([m[np.argsort(keys[m])[:n]] for m, n in zip(members, quota, strict=True)]))
+
+
+def count_classes(train: Source, *, names: Sequence[str] | None = None, classes: int | None = None) -> int:
+    """Number of classes of the training set: `classes`, or as many as there are names, else the largest label plus one.
+
+    Raises:
+        DataError: no samples, one class, a label out of range, or a class without a sample.
+    """
+    if len(train) == 0:
+        raise DataError(f"{train.origin}: holds no samples; give at least two of each class")
+    low, high = int(train.labels.min()), int(train.labels.max())
+    given = classes if classes is not None else len(names) if names else None
+    count = high + 1 if given is None else given
+    if low < 0 or high >= count:
+        raise DataError(
+            f"{train.origin}: labels must be 0 … {max(count, 1) - 1}, got {low if low < 0 else high}; "
+            "number the classes from 0"
+        )
+    if count < 2:
+        raise DataError(f"{train.origin}: holds a single class, so there is nothing to tell apart; give at least two")
+    present = set(train.labels.unique().tolist())  # not by counting, which makes room up to the largest label
+    if lost := count - len(present):
+        missing = list(islice((label for label in range(count) if label not in present), 5))
+        shown = ", ".join(map(str, missing)) + (" …" if lost > 5 else "")
+        remedy = "number the classes 0, 1, 2 … without gaps"
+        if names is not None and len(names) == count:
+            called = ", ".join(repr(names[label]) for label in missing) + (" …" if lost > 5 else "")
+            remedy = f"add samples of {called}, or leave the name out and " + remedy
+        raise DataError(f"{train.origin}: no training sample of class {shown} of {count}; {remedy}")
+    return count
