@@ -1,4 +1,4 @@
-"""Tiny data sets of every format, written into a temporary folder; and the real ones beside the project."""
+"""Tiny data sets of every format, written into a temporary folder; and the real ones next to the project."""
 
 import gzip
 import io

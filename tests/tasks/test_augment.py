@@ -15,7 +15,7 @@ augments = st.builds(lambda some: Augment(tuple(some)), st.lists(parts, max_size
 
 
 def batch_of(n: int, *, channels: int = 3, height: int = 8, width: int = 9) -> np.ndarray:
-    """Every pixel of an image has a value of its own, above 0, so that where it came from can be told."""
+    """Every pixel of an image has a value of its own, above 0, so that where it came from is known."""
     pixels = np.arange(1, channels * height * width + 1, dtype=np.float32).reshape(channels, height, width)
     return np.stack([pixels + 1000 * i for i in range(n)])
 

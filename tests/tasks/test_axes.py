@@ -1,4 +1,4 @@
-"""Where the channels are: read where one order alone is likely, as told where it is told, refused elsewhere."""
+"""Where the channels are: read where one order alone is likely, as given where it is given, refused elsewhere."""
 
 import re
 from pathlib import Path
@@ -103,11 +103,11 @@ def test_what_may_be_either_is_refused_and_the_advice_works(shape: tuple[int, in
         "set of tensors": Samples(list(torch.from_numpy(pixels))),
     }[form]
     a, b, c = shape
-    told = (
+    message = (
         f"may be {b}x{c} pixels in {a} channels (channels first), or {a}x{b} pixels in {c} channels (channels last); "
         "say which with channels='first' or channels='last' in calando.workload(…)"
     )
-    with pytest.raises(DataError, match=re.escape(told)):
+    with pytest.raises(DataError, match=re.escape(message)):
         workload(train=given_as, model=net, batch_size=8)  # type: ignore[arg-type]
     first = workload(train=given_as, model=net, batch_size=8, channels="first")  # type: ignore[arg-type]
     last = workload(train=given_as, model=net, batch_size=8, channels="last")  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ def test_what_may_be_either_is_refused_and_the_advice_works(shape: tuple[int, in
     assert torch.equal(first.train.fetch(rows), last.train.fetch(rows).permute(0, 2, 3, 1))
 
 
-def test_what_is_told_wins_over_the_shape() -> None:
+def test_what_is_given_wins_over_the_shape() -> None:
     pixels = np.zeros((40, 3, 16, 16), np.uint8)
     pixels[::2] = 1
     made = workload(train=(pixels, np.arange(40) % 2), model=net, batch_size=8, channels="last")

@@ -54,7 +54,7 @@ def test_quick_decoding_is_not_kept(file: Path, own_cache: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["size", "time", "more"])
-def test_other_files_are_decoded_anew(file: Path, change: str) -> None:
+def test_other_files_are_decoded_again(file: Path, change: str) -> None:
     first, second, files = Decoder(0), Decoder(1), [file]
     cached(files, first, worth_seconds=0)
     if change == "size":

@@ -38,11 +38,11 @@ def test_the_first_place_that_holds_it_is_taken(
 def test_nowhere_lists_the_places_and_the_command(tmp_path: Path, own_cache: Path) -> None:
     with pytest.raises(DataError) as caught:
         find_data("fashion-mnist", data_dir=tmp_path)
-    told = str(caught.value)
+    message = str(caught.value)
     for place in (tmp_path / "fashion-mnist", own_cache / "fashion-mnist", "/usr/share/datasets/fashion-mnist"):
-        assert str(place) in told
-    assert "`calando data get fashion-mnist`" in told
-    assert "--data" in told
+        assert str(place) in message
+    assert "`calando data get fashion-mnist`" in message
+    assert "--data" in message
 
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:

@@ -79,14 +79,16 @@ def test_hidden_files_and_folders_are_neither_classes_nor_pictures(
         (tmp_path / "dog" / name).touch()
     data = read_folder(tmp_path)
     assert len(data.train.labels) + len(data.test.labels) == 20
-    told = "\n".join(data.notes)
-    assert "2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole; passed over:" in told
-    assert ".ipynb_checkpoints" in told
-    assert "(hidden: 14)" in told
-    assert "is in the training part" not in told
+    message = "\n".join(data.notes)
+    assert (
+        "2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole; passed over:" in message
+    )
+    assert ".ipynb_checkpoints" in message
+    assert "(hidden: 14)" in message
+    assert "is in the training part" not in message
 
 
-def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_what_is_passed_over_is_reported_with_the_reason(tmp_path: Path) -> None:
     grown(tmp_path, "train/a/1.png", "train/b/1.png", "train/loose.png", "test/a/1.png", "test/b/more/2.png")
     grown(tmp_path, "test/b/1.png", "val/a/1.png", "pred/1.png", "readme.txt", "train/a/x.heic", "test/c/")
     tree = find_pictures(tmp_path)
@@ -101,7 +103,7 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         (["data/cat/1.png", "data/dog/1.png"], "holds only folders (cat/, dog/) where the pictures of class 'data'"),
         (["data/train/c/1.png", "data/test/c/1.png"], "holds only folders (test/, train/)"),
@@ -126,10 +128,10 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
         (["Train/c/1.png", "test/d/1.png"], "class 'd' is not among the training part's: c"),
     ],
 )
-def test_what_is_not_plain_is_refused_with_what_was_seen(tmp_path: Path, files: list[str], told: str) -> None:
+def test_what_is_not_plain_is_refused_with_what_was_seen(tmp_path: Path, files: list[str], message: str) -> None:
     with pytest.raises(DataError) as refused:
         find_pictures(grown(tmp_path, *files))
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -165,23 +167,23 @@ def test_a_link_to_a_folder_above_ends(tmp_path: Path) -> None:
     assert read(tmp_path) == {"": ["bird/1.png", "cat/1.png", "dog/1.png"]}
 
 
-def test_repeated_pictures_are_told(tmp_path: Path, samples: Samples, write_folder: Write) -> None:
+def test_repeated_pictures_are_reported(tmp_path: Path, samples: Samples, write_folder: Write) -> None:
     images, labels = samples(12)
     write_folder(tmp_path / "train", images[:8], labels[:8])
     write_folder(tmp_path / "test", images[6:], labels[6:])
     shutil.copy(tmp_path / "train" / "cat" / "0000.png", tmp_path / "test" / "dog" / "copy.png")
-    (_, told) = read_folder(tmp_path).notes
-    assert told == "3 of 7 test samples are in the training part too, pixel by pixel, 1 of them as another class"
+    (_, message) = read_folder(tmp_path).notes
+    assert message == "3 of 7 test samples are in the training part too, pixel by pixel, 1 of them as another class"
 
 
-def test_a_class_of_two_pictures_is_told_how_many_it_needs(
+def test_a_class_of_two_pictures_is_refused_with_how_many_it_needs(
     tmp_path: Path, samples: Samples, write_folder: Write
 ) -> None:
     images, labels = samples(22)
     write_folder(tmp_path, images[:20], labels[:20])
     write_folder(tmp_path, images[20:], labels[20:] * 0, names=("eel", ""))
-    told = "a test part and a validation part are cut off class by class, which needs at least 3"
-    with pytest.raises(DataError, match=f"class 'eel' has 2 samples; {told}"):
+    message = "a test part and a validation part are cut off class by class, which needs at least 3"
+    with pytest.raises(DataError, match=f"class 'eel' has 2 samples; {message}"):
         load(resolve(f"folder:{tmp_path}", batch_size=4))
     shutil.copy(tmp_path / "cat" / "0000.png", tmp_path / "eel" / "3.png")
     assert load(resolve(f"folder:{tmp_path}", batch_size=4)).classes == 3
@@ -219,7 +221,7 @@ def plant(folder: Path, tree: dict[str, dict | None]) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(trees)
-def test_of_any_tree_each_picture_is_read_once_or_told_or_all_is_refused(tree: dict[str, dict | None]) -> None:
+def test_of_any_tree_each_picture_is_read_once_or_reported_or_all_is_refused(tree: dict[str, dict | None]) -> None:
     with tempfile.TemporaryDirectory() as above:
         root = Path(above) / "data"
         plant(root, tree)
@@ -243,8 +245,10 @@ def test_of_any_tree_each_picture_is_read_once_or_told_or_all_is_refused(tree: d
         got = [file for files in found.parts.values() for file, _ in files]
         assert len(set(got)) == len(got)
         assert set(got) <= pictures
-        told = " ".join(found.passed_over)
-        assert all(file.name in told or f"{file.relative_to(root).parts[0]}/ (" in told for file in pictures - set(got))
+        message = " ".join(found.passed_over)
+        assert all(
+            file.name in message or f"{file.relative_to(root).parts[0]}/ (" in message for file in pictures - set(got)
+        )
         depth = 1 if "" in found.parts else 2
         for part, files in found.parts.items():
             for file, label in files:

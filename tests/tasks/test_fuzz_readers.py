@@ -110,7 +110,7 @@ def fuzz(makers: dict[str, Maker], folder: Path, *, rounds: int, seed: int) -> N
                 read()
             except DataError as error:
                 refused.append(str(error))
-        assert all(str(folder) in told and "\n" not in told for told in refused)
+        assert all(str(folder) in message and "\n" not in message for message in refused)
         assert len(refused) >= rounds / 10, f"{name}: damage is hardly ever noticed"
         shutil.rmtree(place)
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from calando.errors import UnknownName, UsageError
-from calando.tasks.catalog import check_network
+from calando.tasks.catalog import find_network
 from calando.tasks.networks import NamedNetwork, OwnNetwork, check_network_fits
 
 
@@ -135,7 +135,7 @@ def test_dropout_is_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("resnet9", "depth must be 6n\\+2 with n >= 1; the nearest is 8 or 14"),
         ("plain2", "the nearest is 8"),
@@ -144,9 +144,9 @@ def test_dropout_is_where_it_is_asked_for() -> None:
         ("timm:", "write timm:NAME"),
     ],
 )
-def test_depths_that_do_not_exist(name: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
-        check_network(name)
+def test_depths_that_do_not_exist(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        find_network(name)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_depths_that_do_not_exist(name: str, told: str) -> None:
 )
 def test_unknown_networks_list_the_patterns(name: str) -> None:
     with pytest.raises(UnknownName, match=r"choices: cnn, .* patterns: resnet8 … resnet110; .* MODULE:CALLABLE"):
-        check_network(name)
+        find_network(name)
     with pytest.raises(UnknownName, match="did you mean 'resnet20'"):
-        check_network("resnt20")
+        find_network("resnt20")
 
 
 def test_cnn_says_how_small_is_too_small() -> None:
@@ -268,7 +268,7 @@ def test_your_own_network(own_module: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         (":fails", r"network '.*:fails' failed: KeyError: 'oh no' \(.*\.py, line \d+\)"),
         (":wrong", "must return a torch.nn.Module, got int"),
@@ -282,8 +282,8 @@ def test_your_own_network(own_module: str, path: str) -> None:
         ("_nowhere:Net", "cannot import .*: ModuleNotFoundError"),
     ],
 )
-def test_faults_of_your_own_network_are_told_in_one_line(own_module: str, path: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told) as caught:
+def test_faults_of_your_own_network_are_reported_in_one_line(own_module: str, path: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         check_network_fits(NamedNetwork(f"{own_module}{path}", 3, 10, (8, 8)), in_channels=3, classes=10)
     assert "\n" not in str(caught.value)
 

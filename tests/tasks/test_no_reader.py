@@ -1,4 +1,4 @@
-"""A prefix that is none of our readers is told so, whatever Python module shares its name."""
+"""A prefix that is none of our readers is refused as such, whatever Python module shares its name."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ READERS = "readers are folder:PATH, npz:PATH, parquet:PATH; or name your functio
         "numpy:x.npy",
     ],
 )
-def test_a_prefix_that_is_no_reader_is_told_so_and_which_are(text: str) -> None:
+def test_a_prefix_that_is_no_reader_is_refused_and_it_says_which_are(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         resolve(text)
     assert f"{text.partition(':')[0]!r} is not a reader; {READERS}" in str(refused.value)

@@ -39,9 +39,9 @@ def test_classes_are_known_by_name_however_a_file_numbers_them(
     data = read_parquet(tmp_path)
     assert data.class_names == ("a", "b", "c")
     assert [data.class_names[label] for label in [*data.train.labels, *data.test.labels]] == words
-    told = "numbers the classes otherwise than the training part; renumbered by name"
-    assert [note for note in data.notes if told in note] == [
-        f"{tmp_path / name}.parquet: {told}" for name in ("train-00001-of-00002", "test")
+    message = "numbers the classes otherwise than the training part; renumbered by name"
+    assert [note for note in data.notes if message in note] == [
+        f"{tmp_path / name}.parquet: {message}" for name in ("train-00001-of-00002", "test")
     ]
 
 
@@ -60,7 +60,7 @@ def test_any_numbering_gives_the_same_labels(
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "told"),
+    ("train", "test", "message"),
     [
         (([0, 1], ["a", "b"]), ([0, 1], ["a", "x"]), "label 'x' is not among the training part's: a, b"),
         (([0, 1], ["a", "b"]), ([0, 2], ["b", "a"]), "label 2 is none of the 2 classes that it names"),
@@ -70,12 +70,12 @@ def test_any_numbering_gives_the_same_labels(
     ],
 )
 def test_classes_that_do_not_fit_are_refused(
-    tmp_path: Path, samples: Samples, write_parquet: Write, train: tuple, test: tuple, told: str
+    tmp_path: Path, samples: Samples, write_parquet: Write, train: tuple, test: tuple, message: str
 ) -> None:
     images, _ = samples(2)
     for name, (labels, names) in (("train", train), ("test", test)):
         write_parquet(tmp_path / f"{name}.parquet", images, labels, names=names)
-    with pytest.raises(DataError, match=f"{tmp_path}/test.parquet: .*{told}"):
+    with pytest.raises(DataError, match=f"{tmp_path}/test.parquet: .*{message}"):
         read_parquet(tmp_path)
 
 
@@ -109,11 +109,11 @@ def test_files_of_one_set(tmp_path: Path, files: list[str], train: int, test: in
     assert (len(found.train), len(found.test)) == (train, test)
 
 
-def test_what_is_passed_over_is_told(tmp_path: Path) -> None:
+def test_what_is_passed_over_is_reported(tmp_path: Path) -> None:
     names = ("train.parquet", "test.parquet", "val.parquet", "extra.parquet", ".cache/train.parquet")
     assert find_files(touched(tmp_path, *names)).passed_over == (
         "val.parquet (there is a test part; validation is cut from the training part)",
-        "extra.parquet (the name says no part)",
+        "extra.parquet (no part in the name)",
         "1 hidden parquet file",
     )
 
@@ -122,7 +122,7 @@ SHARDS = [f"train-{i:05}-of-00004.parquet" for i in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         (
             SHARDS[1:2],
@@ -146,8 +146,8 @@ SHARDS = [f"train-{i:05}-of-00004.parquet" for i in range(4)]
         ([".a/train.parquet"], "it holds none that is not hidden"),
     ],
 )
-def test_what_is_not_one_whole_set_is_refused(tmp_path: Path, files: list[str], told: str) -> None:
-    with pytest.raises(DataError, match=told) as refused:
+def test_what_is_not_one_whole_set_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message) as refused:
         find_files(touched(tmp_path, *files))
     assert "\n" not in str(refused.value)
 
@@ -201,7 +201,7 @@ def test_sizes_are_made_common_over_both_parts(tmp_path: Path, samples: Samples,
     assert "20 of 40 resized to 8x8" in data.notes[1]
 
 
-def test_a_label_beyond_all_bounds_is_told_and_counts_nothing(
+def test_a_label_beyond_all_bounds_is_reported_and_counts_nothing(
     tmp_path: Path, samples: Samples, write_parquet: Write
 ) -> None:
     images, labels = samples(20)

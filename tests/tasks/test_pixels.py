@@ -78,13 +78,13 @@ def test_pictures_are_turned_as_exif_says(kind: str, orientation: int) -> None:
     exif[ORIENTATION] = orientation
     ramp = np.add.outer(np.arange(24) * 3, np.arange(16) * 9).astype(np.uint8)
     content = encoded(Image.fromarray(np.stack([ramp, 255 - ramp, ramp // 2], -1)), kind, exif=exif)
-    images, told = decode(content)
+    images, message = decode(content)
     with Image.open(io.BytesIO(content)) as picture:
         picture.load()
         upright = np.asarray(ImageOps.exif_transpose(picture))
     assert np.array_equal(images[0], upright.transpose(2, 0, 1))
     if kind != "TIFF":  # Pillow turns those itself
-        assert ("1 of 1 turned as their EXIF says" in told) == (orientation in range(2, 9))
+        assert ("1 of 1 turned as their EXIF says" in message) == (orientation in range(2, 9))
 
 
 def test_turned_pictures_have_the_size_of_the_others() -> None:
@@ -93,16 +93,16 @@ def test_turned_pictures_have_the_size_of_the_others() -> None:
     exif[ORIENTATION] = 6
     upright = np.arange(96, dtype=np.uint8).reshape(12, 8)
     turned = encoded(Image.fromarray(np.rot90(upright)), "PNG", exif=exif)
-    images, told = decode(turned, *[encoded(Image.fromarray(upright))] * 3, turned)
+    images, message = decode(turned, *[encoded(Image.fromarray(upright))] * 3, turned)
     assert (images == upright).all()
-    assert told == "pictures: 2 of 5 turned as their EXIF says"
+    assert message == "pictures: 2 of 5 turned as their EXIF says"
 
 
 def test_damaged_exif_is_said_and_nothing_is_turned() -> None:
     content = encoded(Image.fromarray(np.zeros((8, 8), np.uint8)), "JPEG", exif=b"Exif\x00\x00MM\x00\x2anonsense")
-    images, told = decode(content)
+    images, message = decode(content)
     assert images.shape == (1, 1, 8, 8)
-    assert told in ("", "pictures: 1 of 1 with EXIF that cannot be read: not turned")
+    assert message in ("", "pictures: 1 of 1 with EXIF that cannot be read: not turned")
 
 
 HIDDEN = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
@@ -177,9 +177,9 @@ def test_half_transparent_pixels_are_pillows() -> None:
 
 def test_grey_with_alpha_is_one_channel_and_opaque_pixels_are_unchanged() -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
-    images, told = decode(encoded(Image.fromarray(np.stack([grey, np.full_like(grey, 255)], -1))))
+    images, message = decode(encoded(Image.fromarray(np.stack([grey, np.full_like(grey, 255)], -1))))
     assert np.array_equal(images[0, 0], grey)
-    assert told == ""
+    assert message == ""
 
 
 @pytest.mark.parametrize("low_bits", [1, 2, 4])
@@ -192,9 +192,9 @@ def test_a_transparent_grey_of_few_bits_is_the_pixels_of_that_grey(low_bits: int
     head = struct.pack(">IIBBBBB", 8, 8, low_bits, 0, 0, 0, 0)
     parts = [(b"IHDR", head), (b"tRNS", struct.pack(">H", 1)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     chunks = (struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts)
-    images, told = decode(bytes(content[:8]) + b"".join(chunks))
+    images, message = decode(bytes(content[:8]) + b"".join(chunks))
     assert (images == 255).all(), (images, top)
-    assert "laid on white" in told
+    assert "laid on white" in message
 
 
 LEVELS = {10: 1023, 12: 4095, 14: 16383, 16: 65535}
@@ -229,11 +229,11 @@ def test_every_level_of_deep_pictures_is_kept(bits: int, kind: str) -> None:
                 return deep_png(pixels)
         return deep_tiff(pixels, order=kind[-1])
 
-    images, told = decode(*map(content, pictures))
+    images, message = decode(*map(content, pictures))
     expected = np.stack(pictures).transpose(0, 3, 1, 2) / np.float32(top)
     assert images.dtype == np.float32
     assert np.allclose(images, expected, rtol=1e-6, atol=0)
-    assert f"the largest value of the training part is {top}; divided by {top}, every level is kept" in told
+    assert f"the largest value of the training part is {top}; divided by {top}, every level is kept" in message
 
 
 def test_the_scale_is_the_training_parts() -> None:
@@ -249,10 +249,10 @@ def test_eight_bits_in_files_of_sixteen_are_eight_bits() -> None:
     """As converters write them: times 257, times 256, or as they are."""
     eight = np.arange(256, dtype=np.uint16).reshape(16, 16)
     for factor in (1, 256, 257):
-        images, told = decode(encoded(Image.fromarray(eight * factor)))
+        images, message = decode(encoded(Image.fromarray(eight * factor)))
         assert images.dtype == np.uint8
         assert np.array_equal(images[0, 0], eight)
-        assert "8 bits keep every level" in told
+        assert "8 bits keep every level" in message
 
 
 def test_deep_and_shallow_pictures_share_one_scale() -> None:
@@ -274,9 +274,9 @@ def test_levels_never_merge(top: int, seed: int) -> None:
 
 def test_floats_and_wide_whole_numbers_are_read_as_they_are() -> None:
     floats = np.linspace(-3, 1000, 64, dtype=np.float32).reshape(8, 8)
-    images, told = decode(encoded(Image.fromarray(floats), "TIFF"))
+    images, message = decode(encoded(Image.fromarray(floats), "TIFF"))
     assert np.array_equal(images[0, 0], floats)
-    assert "floats" in told
+    assert "floats" in message
     signed = np.linspace(-2000, 3000, 64).astype(np.int32).reshape(8, 8)
     images, _ = decode(encoded(Image.fromarray(signed), "TIFF"))
     assert np.allclose(images[0, 0], signed / 4095)
@@ -297,16 +297,16 @@ def test_every_mode_is_what_pillow_shows(mode: str) -> None:
 
 def test_only_the_first_of_several_frames_is_read_and_said() -> None:
     frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (10, 200)]
-    images, told = decode(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    images, message = decode(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
     assert (images == 10).all()
-    assert "1 of 1 of several frames or pages: the first is read" in told
+    assert "1 of 1 of several frames or pages: the first is read" in message
 
 
 def test_what_is_resized_or_made_rgb_is_said() -> None:
     small, large = (Image.fromarray(np.full((n, n), 9, np.uint8)) for n in (8, 20))
-    _, told = decode(encoded(small), encoded(small), encoded(large), encoded(small.convert("RGB")))
-    assert "3 of 4 grey among coloured ones: made RGB" in told
-    assert "1 of 4 resized to 8x8, the most common size" in told
+    _, message = decode(encoded(small), encoded(small), encoded(large), encoded(small.convert("RGB")))
+    assert "3 of 4 grey among coloured ones: made RGB" in message
+    assert "1 of 4 resized to 8x8, the most common size" in message
 
 
 def test_the_cache_keeps_what_was_said_and_floats(

@@ -63,15 +63,15 @@ RANDOM = [flipped, seldom, noisy, Own()]
 
 @pytest.mark.parametrize("transform", RANDOM)
 @pytest.mark.parametrize(
-    ("given_too", "told"),
+    ("given_too", "message"),
     [
         ({}, "the validation part and the test part cut from it get"),
         ({"test": Data(n=9)}, "the validation part cut from it get"),
         ({"validation": Data(n=9)}, "the test part cut from it get"),
     ],
 )
-def test_parts_cut_from_random_transforms_are_reported(transform, given_too, told) -> None:
-    with pytest.warns(DataWarning, match=f"train: two looks at sample .* differ: {told}.* give clean=") as caught:
+def test_parts_cut_from_random_transforms_are_reported(transform, given_too, message) -> None:
+    with pytest.warns(DataWarning, match=f"train: two reads of sample .* differ: {message}.* give clean=") as caught:
         made = workload(train=Data(transform), model=net, batch_size=8, **given_too)
     assert len(caught) == 1
     assert made.doubts == (str(caught[0].message),)
@@ -113,19 +113,19 @@ def test_nothing_is_reported_where_nothing_is_wrong(form: str) -> None:
 
 @pytest.mark.parametrize("name", ["validation", "test", "clean"])
 def test_a_part_to_evaluate_on_that_is_random_itself_is_reported(name: str) -> None:
-    with pytest.warns(DataWarning, match=f"{name}: two looks at sample .* differ, so its scores are of pixels"):
+    with pytest.warns(DataWarning, match=f"{name}: two reads of sample .* differ, so its scores are of pixels"):
         workload(train=Data(), model=net, batch_size=8, **{name: Data(flipped)})
 
 
 @pytest.mark.parametrize(
-    ("clean", "told"),
+    ("clean", "message"),
     [
         (Data(n=59), "clean: 59 samples, but train has 60; it must hold the same samples"),
         (Data(shift=1), "clean: sample 0 has label 1, but in train 0; it must hold the same samples in the same order"),
     ],
 )
-def test_a_twin_must_be_one(clean: Data, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_a_twin_must_be_one(clean: Data, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         workload(train=Data(flipped), clean=clean, model=net, batch_size=8)
 
 
@@ -143,4 +143,4 @@ def test_a_named_workload_keeps_its_doubts_and_no_process_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made = load(resolve(name))
-    assert "two looks" in made.doubts[0]
+    assert "two reads" in made.doubts[0]

@@ -88,7 +88,7 @@ def test_npz_floats_become_float32(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"a": np.zeros(3)}, "it holds a"),
         ({"images": np.zeros((4, 8, 8), np.int32), "labels": np.zeros(4)}, "uint8 or floating point, got int32"),
@@ -99,9 +99,9 @@ def test_npz_floats_become_float32(tmp_path: Path) -> None:
         ({"images": np.array([{}]), "labels": np.zeros(1)}, "allow_pickle"),
     ],
 )
-def test_npz_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], told: str) -> None:
+def test_npz_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
     np.savez(tmp_path / "x.npz", **arrays)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_npz(tmp_path / "x.npz")
 
 
@@ -139,7 +139,7 @@ def test_parquet_single_file(
     assert_whole(read_parquet(path), images, labels)
 
 
-def test_parquet_splits_are_told_apart_by_folder_too(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+def test_parquet_splits_are_distinguished_by_folder_too(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
     images, labels = samples(30)
     root = tmp_path / "training_data"  # the name of the folder asked for is not a split
     write_parquet(root / "train" / "0.parquet", images[:20], labels[:20].tolist())
@@ -167,7 +167,7 @@ def test_parquet_faults(tmp_path: Path, samples: Samples, write_parquet: Write) 
     import pyarrow.parquet
 
     images, labels = samples(4)
-    for name, table, told in (
+    for name, table, message in (
         ("columns", {"audio": [b"x"], "label": [0]}, "has no image column .*; its columns are audio, label"),
         ("unlabelled", {"image": [b"x"]}, "has no label column"),
         (
@@ -183,7 +183,7 @@ def test_parquet_faults(tmp_path: Path, samples: Samples, write_parquet: Write) 
         ("noimage", {"image": [b"x"], "label": [0]}, "row 0: not an image that can be decoded"),
     ):
         pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / f"{name}.parquet")
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             read_parquet(tmp_path / f"{name}.parquet")
     with pytest.raises(DataError, match="no such file or folder"):
         read_parquet(tmp_path / "absent")

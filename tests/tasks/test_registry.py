@@ -13,7 +13,7 @@ from calando.errors import DataError, UnknownName, UsageError
 from calando.records.spec import WorkloadSpec
 from calando.tasks.assemble import load
 from calando.tasks.augment import parse_augment
-from calando.tasks.catalog import DATA, READERS, check_data, check_network, default_epochs, resolve
+from calando.tasks.catalog import DATA, READERS, data_entry, find_network, resolve
 from calando.tasks.workload import CrossEntropy
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -44,9 +44,9 @@ def test_every_default_is_valid() -> None:
     for text in texts:
         spec = resolve(text)
         assert spec == WorkloadSpec.model_validate_json(spec.model_dump_json())
-        assert check_network(spec.model) == spec.model
+        assert find_network(spec.model) is not None
         assert str(parse_augment(spec.augment)) == spec.augment
-        assert default_epochs(text) >= 1
+        assert data_entry(text).epochs >= 1
     assert {text.partition(":")[0] for text in texts} == {*DATA, *READERS}
 
 
@@ -72,7 +72,7 @@ def test_equal_augmentations_give_equal_specs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ("digit", "unknown workload 'digit'; did you mean 'digits'"),
         ("cifar-10", "did you mean 'cifar10'"),
@@ -81,18 +81,18 @@ def test_equal_augmentations_give_equal_specs() -> None:
         ("http://x", "unknown workload"),
     ],
 )
-def test_unknown_workloads(data: str, told: str) -> None:
-    with pytest.raises(UnknownName, match=told):
+def test_unknown_workloads(data: str, message: str) -> None:
+    with pytest.raises(UnknownName, match=message):
         resolve(data)
 
 
 def test_a_form_without_a_path() -> None:
     with pytest.raises(UsageError, match="'npz:' names no path; write npz:PATH"):
-        check_data("npz:")
+        data_entry("npz:")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"batch_size": -3}, "batch size must be at least 1, got -3"),
         ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
@@ -108,8 +108,8 @@ def test_a_form_without_a_path() -> None:
         ({"augment": "crop"}, "write crop"),
     ],
 )
-def test_options_out_of_range(options: dict[str, object], told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_options_out_of_range(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         resolve("digits", **options)  # type: ignore[arg-type]
 
 
@@ -238,7 +238,7 @@ def test_your_own_workload_is_changed_by_options(tasks: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "options", "told"),
+    ("path", "options", "message"),
     [
         ("wrong", {}, r"must return calando.workload\(…\), got int"),
         ("fails", {}, r"workload '.*:fails' failed: IndexError: .* \(.*tasks_of_.*\.py, line \d+\)"),
@@ -250,8 +250,8 @@ def test_your_own_workload_is_changed_by_options(tasks: str) -> None:
         ("own_loss", {"label_smoothing": 0.1}, "has a loss of its own"),
     ],
 )
-def test_faults_of_your_own_workload(tasks: str, path: str, options: dict[str, object], told: str) -> None:
-    with pytest.raises(UsageError, match=told) as caught:
+def test_faults_of_your_own_workload(tasks: str, path: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         load(resolve(f"{tasks}:{path}", **options))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 

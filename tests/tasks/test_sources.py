@@ -151,7 +151,7 @@ class Broken:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "told"),
+    ("dataset", "message"),
     [
         (iter([1]), "x: a data set must have a length and be indexed by position"),
         ([], "x: the data set is empty"),
@@ -168,8 +168,8 @@ class Broken:
         ([("file.png", 0)], "got str"),
     ],
 )
-def test_samples_that_cannot_be_used(dataset: object, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_samples_that_cannot_be_used(dataset: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         DatasetSource(dataset, origin="x")  # type: ignore[arg-type]
 
 
@@ -236,7 +236,7 @@ def test_pixels_that_no_seed_repeats_are_not_what_a_dataset_is_known_by() -> Non
     assert one.hash_of_samples() == other.hash_of_samples()
     assert one.fingerprint() == other.fingerprint()
     made = workload(train=Whole(unseeded=True), model="cnn", batch_size=8)
-    assert any("training data: two looks at sample 0 differ though the generators" in note for note in made.cautions)
+    assert any("training data: two reads of sample 0 differ though the generators" in note for note in made.cautions)
 
 
 def test_looking_leaves_a_dataset_as_it_was_given() -> None:

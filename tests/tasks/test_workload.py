@@ -167,7 +167,7 @@ def test_a_loss_of_your_own() -> None:
         workload(train=pair(), model=linear, batch_size=8, loss=loss, label_smoothing=0.1)
 
 
-def test_networks_are_built_anew() -> None:
+def test_networks_are_built_again() -> None:
     made = workload(train=pair(), model=linear, batch_size=8)
     torch.manual_seed(1)
     first, second = made.build(), made.build()
@@ -238,7 +238,7 @@ def test_pictures_of_a_dataset_that_are_to_be_turned_are_reported() -> None:
         Image.fromarray(pair()[0][i, 0].numpy()).save(file, "PNG", exif=exif)
         content.append((file, i % 3))
     lying = [(Image.open(file), label) for file, label in content]
-    with pytest.warns(DataWarning, match="4 of 30 PIL images are to be turned by their EXIF") as caught:
+    with pytest.warns(DataWarning, match="4 of 30 PIL images are to be rotated by their EXIF") as caught:
         made = workload(train=lying, model=linear, batch_size=8)
     assert [str(warning.message) for warning in caught] == list(made.doubts)
     turned = [(ImageOps.exif_transpose(image), label) for image, label in lying]  # what the line advises
@@ -246,7 +246,7 @@ def test_pictures_of_a_dataset_that_are_to_be_turned_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"train": (torch.zeros(0, 1, 8, 8), torch.zeros(0))}, "train: holds no samples"),
         ({"train": pair(classes=1)}, "train: holds a single class"),
@@ -270,15 +270,15 @@ def test_pictures_of_a_dataset_that_are_to_be_turned_are_reported() -> None:
         ({"classes": 5}, "train: no training sample of class 3, 4 of 5"),
     ],
 )
-def test_data_that_cannot_be_trained_on(changes: dict[str, object], told: str) -> None:
+def test_data_that_cannot_be_trained_on(changes: dict[str, object], message: str) -> None:
     arguments = {"train": pair(), "test": pair(6), "model": linear, "batch_size": 8, **changes}
-    with pytest.raises(DataError, match=told) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         workload(**arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"batch_size": 0}, "batch size must be at least 1, got 0"),
         ({"label_smoothing": 1.0}, r"label smoothing must be in \[0, 1\), got 1.0"),
@@ -293,9 +293,9 @@ def test_data_that_cannot_be_trained_on(changes: dict[str, object], told: str) -
         ({"model": lambda: nn.Linear(8, 3)}, r"must give \[N, 3\] scores"),
     ],
 )
-def test_arguments_that_cannot_be(changes: dict[str, object], told: str) -> None:
+def test_arguments_that_cannot_be(changes: dict[str, object], message: str) -> None:
     arguments = {"train": pair(), "test": pair(6), "model": linear, "batch_size": 8, **changes}
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         workload(**arguments)  # type: ignore[arg-type]
 
 

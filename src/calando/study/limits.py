@@ -14,7 +14,7 @@ from calando.host import count_processors
 from calando.records import WorkloadSpec
 from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
-from calando.tasks.catalog import default_epochs
+from calando.tasks.catalog import data_entry
 
 __all__ = ["GIVEN", "KEEP", "Budget", "Length", "Machine", "read_size"]
 
@@ -93,7 +93,7 @@ class Budget:
         if self.steps is not None:
             lengths = [_of_steps(steps) for steps in _several("steps", self.steps)]
         else:
-            usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else default_epochs(spec.data)
+            usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else data_entry(spec.data).epochs
             asked = _several("epochs", usual if self.epochs is None else self.epochs)
             lengths = [_of_epochs(epochs, per_epoch=per_epoch) for epochs in asked]
         lengths.sort(key=lambda length: length.steps)

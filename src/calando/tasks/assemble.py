@@ -20,7 +20,7 @@ import torch
 from calando.errors import DataWarning, UsageError
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
-from calando.tasks.catalog import OWN_NETWORK, check_network, is_callable_text, is_standard, no_reader
+from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
@@ -49,7 +49,7 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
     """
     if is_callable_text(spec.data):
         return _own(spec)
-    check_network(spec.model)
+    find_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
     if data.cut:
         check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
@@ -219,22 +219,14 @@ def network_factory(
 
 
 def limited(train: Source, train_limit: int | None) -> Source:
-    """A stratified, fixed part of at most `train_limit` samples; all where None.
-
-    Raises:
-        DataError: fewer than there are classes.
-    """
+    """A stratified, fixed part of at most `train_limit` samples; all where None."""
     if train_limit is None or train_limit >= len(train):
         return train
     return train.take(torch.from_numpy(take_stratified(train.labels.numpy(), count=train_limit)))
 
 
 def normalisation(train: Source) -> Moments:
-    """Mean and standard deviation of what is trained on; a channel that is constant is shifted only (std 1).
-
-    Raises:
-        DataError: every channel is constant.
-    """
+    """Mean and standard deviation of what is trained on; a channel that is constant is shifted only (std 1)."""
     moments = train.moments()
     check_moments(moments, origin=train.origin)
     return Moments(moments.mean, tuple(std if std > 0 else 1.0 for std in moments.std))

@@ -30,11 +30,7 @@ class _Part(Protocol):
 
 @dataclass(frozen=True)
 class Crop:
-    """Pad by `pixels` and cut a window of the old size out.
-
-    >>> str(Crop(4)), str(Crop(4, reflect=True))
-    ('crop(4)', 'crop(4, reflect)')
-    """
+    """Pad by `pixels` and cut a window of the old size out."""
 
     pixels: int
     reflect: bool = False
@@ -58,11 +54,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror left-right with probability 1/2.
-
-    >>> str(Flip())
-    'flip'
-    """
+    """Mirror left-right with probability 1/2."""
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:
         chosen = np.flatnonzero(rng.random(len(batch)) < 0.5)
@@ -76,11 +68,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Cutout:
-    """Set a `pixels` x `pixels` square to 0.
-
-    >>> str(Cutout(8))
-    'cutout(8)'
-    """
+    """Set a `pixels` x `pixels` square to 0."""
 
     pixels: int
 

@@ -5,7 +5,7 @@
 
     resolve("digits")     the spec of a task, with the defaults of its data filled in
 
-The entries are in `data/` and `nets/`. A name is checked here; whether the data lie on this machine, or a package is
+The entries are in `data/` and `nets/`. A name is checked here; whether the data are on this machine, or a package is
 installed, is seen when it is used.
 """
 
@@ -94,7 +94,7 @@ def data_entry(data: str) -> DataEntry:
 
 
 def no_reader(form: str) -> str:
-    """What to say of a text whose form is none of ours.
+    """The message for a text whose form is none of ours.
 
     >>> no_reader("csv")
     "'csv' is not a reader; readers are folder:PATH, npz:PATH, parquet:PATH; or name your function as MODULE:CALLABLE"
@@ -120,18 +120,10 @@ def is_standard(module: str) -> bool:
     return origin in (None, "built-in", "frozen") or Path(origin).is_relative_to(sysconfig.get_path("stdlib"))
 
 
-def check_data(data: str) -> str:
-    """The same text, if it names data.
-
-    Raises:
-        UnknownName, UsageError: as `data_entry`.
-    """
-    data_entry(data)
-    return data
-
-
 def find_network(name: str) -> Build | None:
     """What builds the network of that name; None for MODULE:CALLABLE, which is imported to build it.
+
+    Whether timm, torchvision or your module holds it is seen when it is built.
 
     Raises:
         UnknownName: no network of that name; lists the patterns.
@@ -147,31 +139,6 @@ def find_network(name: str) -> Build | None:
     raise UnknownName("network", name, examples, hint=f"patterns: {'; '.join(patterns)}")
 
 
-def check_network(name: str) -> str:
-    """The same text, if it names a network. Whether timm, torchvision or your module holds it is seen when it is built.
-
-    >>> check_network("resnet20")
-    'resnet20'
-
-    Raises:
-        UnknownName, UsageError: as `find_network`.
-    """
-    find_network(name)
-    return name
-
-
-def default_epochs(data: str) -> int:
-    """Passes over the training part of one run of a comparison, where nothing else is asked for.
-
-    >>> default_epochs("cifar10")
-    5
-
-    Raises:
-        UnknownName: no data set or form of that name.
-    """
-    return data_entry(data).epochs
-
-
 def resolve(
     data: str,
     *,
@@ -184,7 +151,7 @@ def resolve(
     validation_fraction: float | None = None,
     train_limit: int | None = None,
 ) -> WorkloadSpec:
-    """The spec of a workload; what is None is the data set's default, or what your own workload says.
+    """The spec of a workload; what is None is the data set's default, or that of your own workload.
 
     >>> resolve("digits", batch_size=32).model
     'cnn'
@@ -218,9 +185,11 @@ def resolve(
         "train_limit": train_limit,
     }
     check(WorkloadSpec, **numbers)
+    if model is not None and model != entry.model:  # what a workload brings, "own", is no network's name
+        find_network(model)
     return WorkloadSpec(
         data=data,
-        model=entry.model if model is None or model == entry.model else check_network(model),
+        model=entry.model if model is None else model,
         augment=str(parse_augment(entry.augment if augment is None else augment)),
         name=name,
         **numbers,

@@ -59,7 +59,7 @@ def workload(
             numbers 0 … classes-1; or a map-style Dataset of (image, label) or {"image": …, "label": …}, an image a PIL
             image, or a tensor or array [H, W], [C, H, W] or [H, W, C].
         model: a network's name, or a class or function that builds a network (given classes=, in_channels= and
-            image_size=, those of them that it names). Built anew for each run, so an instance will not do.
+            image_size=, those of them that it names). Built again for each run, so an instance will not do.
         test: as `train`; None cuts one fifth from it.
         validation: as `train`; None cuts `validation_fraction` from it, class by class.
         clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
@@ -80,8 +80,8 @@ def workload(
         UsageError: any other argument that cannot be.
 
     Warns:
-        DataWarning: two looks at one sample of a part that is evaluated differ: its transforms are random. Or PIL
-            images of a Dataset are to be turned by their EXIF, which is its transform's to do.
+        DataWarning: two reads of one sample of a part that is evaluated differ: its transforms are random. Or PIL
+            images of a Dataset are to be rotated by their EXIF, which is its transform's to do.
     """
     check(
         WorkloadSpec,
@@ -133,11 +133,7 @@ def _check_given(
     classes: object,
     class_names: object,
 ) -> None:
-    """Nothing, if each is of its kind.
-
-    Raises:
-        UsageError: names the first that is not.
-    """
+    """Refuse the first that is not of its kind."""
     if train is None:
         raise UsageError("train must be (images, labels) or a Dataset, got None")
     if not isinstance(augment, str):
@@ -178,14 +174,15 @@ def _as_array(values: object, origin: str) -> np.ndarray:
             values = values.float() if values.is_floating_point() and values.itemsize < 4 else values
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{origin}: cannot be made an array ({said}); give a plain tensor or array") from error
+        raise DataError(
+            f"{origin}: cannot be made an array ({' '.join(str(error).split())}); give a plain tensor or array"
+        ) from error
 
 
 def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
-    """What to say of parts that are evaluated on samples that vary from look to look."""
+    """Warnings of parts that are evaluated on samples that vary from read to read."""
     found = [
-        f"{name}: two looks at sample {place} differ, so its scores are of pixels changed at random; give it without "
+        f"{name}: two reads of sample {place} differ, so its scores are of pixels changed at random; give it without "
         "random transforms"
         for name in ("validation", "test", "clean")
         if (place := _varies(sources.get(name))) is not None
@@ -193,12 +190,12 @@ def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
     cut = " and ".join(f"the {name} part" for name in ("validation", "test") if name not in sources)
     if cut and "clean" not in sources and (place := _varies(sources["train"])) is not None:
         found.append(
-            f"train: two looks at sample {place} differ: {cut} cut from it get its random transforms too; "
+            f"train: two reads of sample {place} differ: {cut} cut from it get its random transforms too; "
             "give clean=, the same samples in the same order without them, or validation= and test="
         )
     found += [
-        f"{name}: {source.turned} of {len(source)} PIL images are to be turned by their EXIF and are read as they lie; "
-        "turn them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
+        f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without; "
+        "rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
         for name, source in sources.items()
         if isinstance(source, DatasetSource) and source.turned
     ]

@@ -6,16 +6,17 @@ read through once when it is taken in: every image must have one shape, finite v
 is seen then gives the mean and standard deviation of any part of it.
 
 The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
-of torch, random and NumPy each step; here they are seeded with 0 for each look and put back afterwards. What is looked
-at is a copy of the Dataset, so that one that keeps state of its own (a generator, a counter) stays as it was given.
-Pixels that differ all the same in a second look, of another copy, are not repeatable: nothing is known by them.
+of torch, random and NumPy each step; here they are seeded with 0 for each read and put back afterwards. What is read
+is a copy of the Dataset, so that one that keeps state of its own (a generator, a counter) stays as it was given.
+Pixels that differ nevertheless in a second read, of another copy, are not repeatable: nothing is known by them.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import numpy as np
@@ -28,8 +29,8 @@ from calando.tasks.randomness import holding_seeded
 from calando.tasks.source import Moments
 
 _TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
-_LOOKED_AT = 32  # samples of which two more looks are taken: a transform of one look in ten is missed once in 800 times
-_LOOKED_AT_TWICE = 64  # the first samples: to look at all of them may take minutes
+_LOOKED_AT = 32  # samples that are read twice more: a transform of one read in ten is missed once in 800 times
+_LOOKED_AT_TWICE = 64  # the first samples: a second read of all of them may take minutes
 
 
 class MapDataset(Protocol):
@@ -46,12 +47,11 @@ class MapDataset(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """What one look at every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
+    """What one read of every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
 
-    `channels` are where they are in tensors and arrays, `came` says in what form the first image came, `turned` how
-    many PIL images are to be turned before they are seen, by their EXIF.
-    `hashes` are uint8[M, 16], of each sample's pixels; `unrepeatable` is the first sample of which a second look
-    differs.
+    `channels` are where they are in tensors and arrays, `came` is the form of the first image, `turned` how
+    many PIL images are rotated or mirrored by their EXIF.
+    `hashes` are uint8[M, 16], of each sample's pixels.
     """
 
     shape: tuple[int, int, int]
@@ -63,7 +63,6 @@ class _Scan:
     squares: np.ndarray
     turned: int
     hashes: np.ndarray
-    unrepeatable: int | None
 
 
 class DatasetSource:
@@ -81,6 +80,8 @@ class DatasetSource:
 
     Attributes:
         given: the Dataset as it was given, never read: a copy, where it can be copied.
+        unrepeatable: the first sample whose pixels are not repeatable, among those that are read twice.
+        turned: how many PIL images are rotated or mirrored by their EXIF.
 
     Raises:
         DataError: no length, no samples, or a sample that cannot be used; names its position.
@@ -93,33 +94,15 @@ class DatasetSource:
             scan = _scan(self._dataset, origin=origin, channels=channels)
         with holding_seeded(0):
             again = _first_unrepeatable(_copied(dataset), scan, origin=origin)
-        self._scan = replace(scan, unrepeatable=again)
-        self._rows = torch.arange(len(self._scan.labels))
-
-    @property
-    def labels(self) -> torch.Tensor:
-        """int64[N]."""
-        return self._scan.labels[self._rows]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self._scan.shape
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """uint8 or float32."""
-        return self._scan.dtype
+        self._scan, self.unrepeatable, self.turned = scan, again, scan.turned
+        self._rows, self.labels = torch.arange(len(scan.labels)), scan.labels
+        self.shape, self.dtype = scan.shape, scan.dtype
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def fetch(self, rows: torch.Tensor) -> torch.Tensor:
-        """Reads the samples in the order of `rows`.
-
-        Raises:
-            DataError: a sample's shape or type differs from the first's.
-        """
+        """Reads the samples in the order of `rows`; DataError where a shape or type differs from the first's."""
         images = []
         for place in self._rows[rows].tolist():
             image, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
@@ -128,15 +111,17 @@ class DatasetSource:
         return torch.stack(images)
 
     def take(self, rows: torch.Tensor) -> DatasetSource:
-        """Shares the Dataset and what the first look gave."""
-        part = self.reading_from(self._dataset)
-        part.given, part._rows = self.given, self._rows[rows]
+        """Shares the Dataset and what the first read gave."""
+        part = copy.copy(self)
+        part._rows = self._rows[rows]
+        part.labels = self._scan.labels[part._rows]
         return part
 
-    @property
-    def turned(self) -> int:
-        """How many PIL images say in their EXIF that they lie on a side, mirrored or upside down."""
-        return self._scan.turned
+    def reading_from(self, dataset: MapDataset) -> DatasetSource:
+        """The same samples read from a copy of the Dataset that was given."""
+        part = copy.copy(self)
+        part.given = part._dataset = dataset
+        return part
 
     @property
     def reading(self) -> str:
@@ -145,40 +130,28 @@ class DatasetSource:
         return f"{self.origin}: {len(self):,} images of {what}, read from {self._scan.came}"
 
     def first_that_varies(self) -> int | None:
-        """Position of the first sample, among some, of which two looks differ: something draws at random there."""
+        """Position of the first sample, among some, of which two reads differ: something draws at random there."""
         places = np.linspace(0, len(self) - 1, min(len(self), _LOOKED_AT)).round().astype(np.int64).tolist()
 
-        def look(place: int, seed: int) -> torch.Tensor:
+        def read(place: int, seed: int) -> torch.Tensor:
             with holding_seeded(seed):
                 return self.fetch(torch.tensor([place]))
 
-        for turn, place in enumerate(places):  # other seeds for each: with a few, every look might draw alike
-            one, other = look(place, 2 * turn + 1), look(place, 2 * turn + 2)
+        for turn, place in enumerate(places):  # other seeds for each: with a few, every read might draw alike
+            one, other = read(place, 2 * turn + 1), read(place, 2 * turn + 2)
             if not torch.equal(one.nan_to_num(), other.nan_to_num()):
                 return int(place)
         return None
 
-    def reading_from(self, dataset: MapDataset) -> DatasetSource:
-        """The same samples read from a copy of the Dataset that was given."""
-        part = object.__new__(DatasetSource)
-        part.given, part._dataset, part.origin = dataset, dataset, self.origin
-        part._scan, part._rows = self._scan, self._rows
-        return part
-
-    @property
-    def unrepeatable(self) -> int | None:
-        """The first sample whose pixels are not repeatable, among those looked at twice."""
-        return self._scan.unrepeatable
-
     def moments(self) -> Moments:
-        """From the sums that the first look kept of each sample."""
+        """From the sums that the first read kept of each sample."""
         rows = self._rows.numpy()
         mean = self._scan.sums[rows].mean(0)
         variance = self._scan.squares[rows].mean(0) - mean**2
         return Moments(tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist()))
 
     def first_not_finite(self) -> int | None:
-        """As the first look found them."""
+        """As the first read found them."""
         rows = self._rows.numpy()
         bad = np.flatnonzero(~np.isfinite(self._scan.sums[rows]).all(1))
         return int(rows[bad[0]]) if len(bad) else None
@@ -196,7 +169,7 @@ class DatasetSource:
         return digest.digest()
 
     def hash_of_samples(self) -> bytes:
-        """SHA-256 of all labels and samples, as the first look found them; of labels alone where pixels vary."""
+        """SHA-256 of all labels and samples, as the first read found them; of labels alone where pixels vary."""
         rows = self._rows.numpy()
         digest = hashlib.sha256(self._scan.labels.numpy()[rows].tobytes())
         if self.unrepeatable is None:
@@ -205,8 +178,7 @@ class DatasetSource:
 
 
 def _copied(dataset: MapDataset) -> MapDataset:
-    found = copied_alone(dataset)
-    return cast("MapDataset", found)
+    return cast("MapDataset", copied_alone(dataset))
 
 
 def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Scan:
@@ -236,7 +208,7 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
         hashes[place] = _hash(image)
     came = _came(content, channels)
-    return _Scan(shape, dtype, channels, came, labels, sums, squares, turned, hashes, None)
+    return _Scan(shape, dtype, channels, came, labels, sums, squares, turned, hashes)
 
 
 def _hash(image: torch.Tensor) -> np.ndarray:
@@ -245,8 +217,8 @@ def _hash(image: torch.Tensor) -> np.ndarray:
 
 
 def _first_unrepeatable(dataset: MapDataset, scan: _Scan, *, origin: str) -> int | None:
-    """Of the samples that are looked at twice; another copy of the Dataset, the generators as in the first look."""
-    _sample(dataset, 0, origin=origin, channels=scan.channels)  # the first look began with it, for shape and type
+    """Of the samples that are read twice: from another copy of the Dataset, with the generators as at first."""
+    _sample(dataset, 0, origin=origin, channels=scan.channels)  # the first read began with it, for shape and type
     for place in range(min(len(scan.hashes), _LOOKED_AT_TWICE)):
         image, _ = _sample(dataset, place, origin=origin, channels=scan.channels)
         if not np.array_equal(_hash(image), scan.hashes[place]):
@@ -289,7 +261,7 @@ def _shape(image: object) -> tuple[int, ...]:
 
 
 def _channels_of(image: object, *, name: str) -> Channels:
-    """Where the channels are in images like this one; "first" where that says nothing."""
+    """Where the channels are in images like this one; "first" where that decides nothing."""
     shape = _shape(image)
     if _is_pil(image) or len(shape) != 3 or 0 in shape:
         return "first"
@@ -316,11 +288,7 @@ def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:
             )
         array = np.asarray(image)
         if array.dtype == object or array.dtype.kind not in "uf":
-            came = (
-                f"{type(image).__name__} of {array.dtype}; {_TO_FLOATS}"
-                if array.dtype.kind in "bi"
-                else type(image).__name__
-            )
+            came = type(image).__name__ + (f" of {array.dtype}; {_TO_FLOATS}" if array.dtype.kind in "bi" else "")
             raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {came}")
         tensor = torch.from_numpy(np.array(array))
     if tensor.ndim not in (2, 3) or 0 in tensor.shape:

@@ -110,7 +110,7 @@ def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str]
         names: of the classes.
 
     Raises:
-        DataError: a class with fewer samples; says its name and how many it has.
+        DataError: a class with fewer samples; with its name and how many it has.
     """
     values, sizes = np.unique(labels, return_counts=True)
     if len(values) and sizes.min() <= len(cut):
@@ -199,7 +199,7 @@ def count_classes(train: Source, *, names: Sequence[str] | None = None, classes:
             "number the classes from 0"
         )
     if count < 2:
-        raise DataError(f"{train.origin}: holds a single class, so there is nothing to tell apart; give at least two")
+        raise DataError(f"{train.origin}: holds a single class, so there is nothing to classify; give at least two")
     present = set(train.labels.unique().tolist())  # not by counting, which makes room up to the largest label
     if lost := count - len(present):
         missing = list(islice((label for label in range(count) if label not in present), 5))

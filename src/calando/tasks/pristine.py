@@ -4,7 +4,7 @@
     kept       classes, modules, functions that hold nothing of their own, and the globals of functions
     shared     arrays of a Dataset from LARGE bytes on: they hold samples. One that is written to is noticed
 
-What cannot be copied (a lock, an open file) is shared by all runs, and `Pristine.shared` says so. State in a module's
+What cannot be copied (a lock, an open file) is shared by all runs; `Pristine.shared` names it. State in a module's
 globals or in a class is not copied either: `calando.study.verify` sees whether two equal runs differ.
 """
 
@@ -25,7 +25,7 @@ from calando.errors import UsageError, reason_of
 
 LARGE = 2**20
 MOST_SUMMED = 2**30
-"""Bytes of a shared array that are looked at to see whether it was written to."""
+"""Bytes of a shared array that are summed to notice whether it was written to."""
 
 KEPT = (type, ModuleType, CodeType)
 ATOMS = (str, bytes, int, float, complex, bool, type(None))
@@ -68,11 +68,7 @@ class Pristine:
         self._sums = [(memory, _sum(memory)) for memory in pickler.large.values()]
 
     def copies(self) -> dict[str, Any]:
-        """A copy of each part.
-
-        Raises:
-            UsageError: an array that all share was written to since.
-        """
+        """A copy of each part; UsageError where an array that all share was written to since."""
         for memory, before in self._sums:
             if _sum(memory) != before:
                 raise UsageError(
@@ -223,7 +219,7 @@ def _root(value: Any) -> _Root | None:
 
 
 def _sum(memory: np.ndarray) -> int:
-    """Another one where the memory was written to, as far as MOST_SUMMED bytes of it tell."""
+    """Another sum where the memory was written to, if that is among the MOST_SUMMED bytes that are summed."""
     words = memory[: memory.nbytes // 8 * 8].view(np.uint64)
     step = max(1, memory.nbytes // MOST_SUMMED)
     return int(np.add.reduce(words[::step]))

@@ -16,8 +16,8 @@ left out of the next), so that all updates average the same number of samples.
 
 The generators of Python, NumPy and torch are held by one thread at a time, and put back afterwards; so are the current
 folder, torch's default type and whether it keeps gradients, which code that draws may change. Whoever draws from them
-on our behalf, a run or a look at data, holds them meanwhile: of two studies in two threads one waits while the other
-trains a run. Threads that are not ours ask nobody; `calando.training.foreign` notices them.
+on our behalf, a run or a read of data, holds them meanwhile: of two studies in two threads one waits while the other
+trains a run. Other people's threads take no such lock; `calando.training.foreign` notices them.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ _holder = threading.RLock()
 
 @contextmanager
 def holding_generators() -> Iterator[None]:
-    """Nobody else of ours draws meanwhile; the states are put back at the end. May be nested."""
+    """Hold the generators; their states are put back at the end. May be nested."""
     import torch
 
     with _holder:
@@ -159,7 +159,7 @@ def holding_seeded(seed: int) -> Iterator[None]:
 
 
 def _renew() -> None:
-    """In a forked process there are no other threads, and nobody to let go of what one of them held."""
+    """A forked process has no other threads, so a lock that one of them held would never be released."""
     global _holder
     _holder = threading.RLock()
 

@@ -34,27 +34,19 @@ class Moments:
 
 
 class Source(Protocol):
-    """Samples that can be read in any order."""
+    """Samples that can be read in any order.
 
-    @property
-    def labels(self) -> torch.Tensor:
-        """int64[N]."""
-        ...
+    Attributes:
+        labels: int64[N].
+        shape: (C, H, W) of every sample.
+        dtype: uint8 or float32.
+        origin: what to call it in an error: a file's name, or "test".
+    """
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every sample."""
-        ...
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """uint8 or float32."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """What to call it in an error: a file's name, or "test"."""
-        ...
+    labels: torch.Tensor
+    shape: tuple[int, int, int]
+    dtype: torch.dtype
+    origin: str
 
     def __len__(self) -> int:
         """Number of samples, N."""
@@ -173,11 +165,7 @@ class TensorSource:
 
 
 def check_parts(parts: Sequence[Source], *, classes: int) -> None:
-    """Every part fits the first, has labels in range and finite values.
-
-    Raises:
-        DataError: naming the part, the sample, and what to do.
-    """
+    """Refuse parts whose shape, labels or scale do not fit the first, or whose values are not finite (DataError)."""
     for part in parts:
         if len(part) == 0:
             raise DataError(f"{part.origin}: holds no samples; give at least one")
@@ -215,11 +203,7 @@ def _check_scales(parts: Sequence[Source]) -> None:
 
 
 def check_twin(clean: Source, *, of: Source) -> None:
-    """The labels are those of `of`, in the same order.
-
-    Raises:
-        DataError: another number of samples, or the first label that differs.
-    """
+    """Refuse labels that differ from those of `of`, in number or order (DataError)."""
     what = "it must hold the same samples in the same order"
     if len(clean) != len(of):
         raise DataError(f"{clean.origin}: {len(clean)} samples, but {of.origin} has {len(of)}; {what}")
@@ -233,11 +217,7 @@ def check_twin(clean: Source, *, of: Source) -> None:
 
 
 def check_moments(moments: Moments, *, origin: str) -> None:
-    """Some channel varies.
-
-    Raises:
-        DataError: all pixels of every channel are equal, or vary by what single precision cannot normalise.
-    """
+    """Refuse images that do not vary, or by what single precision cannot normalise (DataError)."""
     for channel, (mean, std) in enumerate(zip(moments.mean, moments.std, strict=True)):
         if 0 < std < LEAST or max(std, abs(mean)) > MOST:
             raise DataError(
@@ -245,15 +225,11 @@ def check_moments(moments: Moments, *, origin: str) -> None:
                 "single precision cannot normalise; scale the images to values of a size near 1"
             )
     if not any(std > 0 for std in moments.std):
-        raise DataError(f"{origin}: every pixel of every image is the same; look at how the images were written")
+        raise DataError(f"{origin}: every pixel of every image is the same; check how the images were written")
 
 
 def check_normalised(part: Source, *, by: Moments, of: str) -> None:
-    """A part that is not trained on stays finite when it is normalised by what is.
-
-    Raises:
-        DataError: it does not.
-    """
+    """Refuse a part that becomes infinite when it is normalised by the moments of another (DataError)."""
     if part.fetch(torch.tensor([0])).dtype == torch.uint8:
         return
     mine = part.moments()

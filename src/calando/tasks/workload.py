@@ -70,7 +70,7 @@ class Workload:
         batch_size: samples per update.
         loss: (outputs, targets) -> scalar.
         notes: how the data were understood, in sentences; shown once when they are trained on.
-        doubts: what may be wrong with them, likewise; `calando.workload` has warned of it.
+        doubts: what may be wrong with them, shown likewise; `calando.workload` has warned of it.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Workload:
     def chance(self) -> Chance:
         """What a network scores that knows the class shares of the training part alone.
 
-        Its losses are the cross-entropy's: they say nothing of a loss of your own, see `chance_loss`.
+        Its losses are the cross-entropy's: they are no measure of a loss of your own, see `chance_loss`.
         """
         smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
         return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
@@ -122,20 +122,22 @@ class Workload:
             return self
         copies = self._pristine.copies()
         parts: dict[str, Any] = {
-            name: getattr(self, name).reading_from(copies[what]) for name, what in _PARTS.items() if what in copies
+            name: source.reading_from(copies[_PARTS[name]]) for name, source in self._datasets.items()
         }
         if _NETWORK in copies:
             parts["build"] = replace(cast("OwnNetwork", self.build), build=copies[_NETWORK])
         return replace(self, loss=copies.get(_LOSS, self.loss), **parts)
 
+    @property
+    def _datasets(self) -> dict[str, DatasetSource]:
+        """The parts that are read from a Dataset, by name."""
+        parts = {name: getattr(self, name) for name in _PARTS}
+        return {name: part for name, part in parts.items() if isinstance(part, DatasetSource)}
+
     @cached_property
     def _pristine(self) -> Pristine | None:
         """What is not calando's own; None: everything is."""
-        theirs: dict[str, object] = {
-            what: source.given
-            for name, what in _PARTS.items()
-            if isinstance(source := getattr(self, name), DatasetSource)
-        }
+        theirs: dict[str, object] = {_PARTS[name]: source.given for name, source in self._datasets.items()}
         samples = frozenset(theirs)
         if isinstance(self.build, OwnNetwork):
             theirs[_NETWORK] = self.build.build
@@ -149,8 +151,7 @@ class Workload:
 
     def left_behind(self) -> Mapping[str, bytes]:
         """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.user_code`)."""
-        datasets = [getattr(self, name) for name in _PARTS]
-        given = [source.given for source in datasets if isinstance(source, DatasetSource)]
+        given = [source.given for source in self._datasets.values()]
         build = self.build.build if isinstance(self.build, OwnNetwork) else None
         return look_behind(build, self.loss, *given)
 
@@ -167,18 +168,17 @@ class Workload:
         return (
             *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
-                f"{what}: two looks at sample {source.unrepeatable} differ though the generators were seeded alike; "
-                "a study knows it by its labels alone"
-                for name, what in _PARTS.items()
-                if isinstance(source := getattr(self, name), DatasetSource) and source.unrepeatable is not None
+                f"{_PARTS[name]}: two reads of sample {source.unrepeatable} differ though the generators were "
+                "seeded alike; a study knows it by its labels alone"
+                for name, source in self._datasets.items()
+                if source.unrepeatable is not None
             ),
         )
 
     @cached_property
     def hash_of_samples(self) -> str:
         """16 hexadecimal digits that name all samples of the Datasets; "" where there are none."""
-        sources = [source for name in _PARTS if isinstance(source := getattr(self, name), DatasetSource)]
-        digests = [source.hash_of_samples() for source in sources]
+        digests = [source.hash_of_samples() for source in self._datasets.values()]
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16] if digests else ""
 
     @cached_property
@@ -199,7 +199,7 @@ class Workload:
 
     def raw_batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The same before normalisation: where that is done on a GPU, uint8 is a quarter of the bytes."""
-        rows = batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
+        rows = self._rows(step, seed)
         raw = self.train.fetch(rows)
         if self.augment.parts:
             raw = torch.from_numpy(self.augment(raw.numpy(), seed=seed, step=step))
@@ -207,8 +207,10 @@ class Workload:
 
     def batch_labels(self, step: int, *, seed: int) -> torch.Tensor:
         """The targets of update `step`, int64 [batch_size]; reads no image."""
-        rows = batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
-        return self.train.labels[rows]
+        return self.train.labels[self._rows(step, seed)]
+
+    def _rows(self, step: int, seed: int) -> torch.Tensor:
+        return batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
 
     def normalise(self, raw: torch.Tensor) -> torch.Tensor:
         """float32 [N, C, H, W] of mean 0 and standard deviation 1 over the training part; on the device of `raw`."""

@@ -39,7 +39,7 @@ class Download:
     Args:
         name: its file name.
         sha256: of its content.
-        urls: where it lies, tried in order.
+        urls: tried in order.
         members: for a tar archive: the files wanted out of it, without their folder; empty keeps the file itself.
     """
 

@@ -21,6 +21,8 @@ Where both ends are at most 4 and the picture is not square, either may count ch
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -33,6 +35,10 @@ from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_ou
 from calando.tasks.randomness import Purpose
 
 Channels = Literal["first", "last"]
+
+_OF_PYTHON = (ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError)
+DAMAGED = (*_OF_PYTHON, TypeError, ValueError, struct.error, zlib.error)
+"""What NumPy, Pillow and pickle raise for damaged bytes."""
 
 _TORCH_CHANNELS, _COMMON_CHANNELS = 3, 4
 
@@ -76,11 +82,7 @@ class ArrayData:
 
 
 def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
-    """A data set that comes without a test part: one fifth is cut off by the rule of `labels`.
-
-    Raises:
-        DataError: a class with a single sample, or a value that is not finite.
-    """
+    """One fifth of one whole becomes the test part, by the rule of `labels`; DataError where that cannot be."""
     if len(whole.images) != len(whole.labels):
         counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
         raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
@@ -111,11 +113,7 @@ def content_of(file: Path, *, most: int, advice: str = "") -> bytes:
 
 
 def check_channels(value: object) -> Channels | None:
-    """The same, if it is "first", "last" or None.
-
-    Raises:
-        UsageError: anything else.
-    """
+    """The same, if it is "first", "last" or None; else UsageError."""
     if value is None or value in get_args(Channels):
         return value  # type: ignore[return-value]
     raise UsageError(f'channels must be "first" ([C, H, W]) or "last" ([H, W, C]), or be left out, got {value!r}')
@@ -131,7 +129,7 @@ def find_channels(shape: tuple[int, int, int], *, origin: str, tensor: bool = Fa
         shape: of one image.
         origin: what to call the images in an error.
         tensor: whether they are torch's.
-        how: where a person says which, after "say which with channels=…".
+        how: where to write it, after "say which with channels=…".
 
     Raises:
         DataError: both readings are likely.

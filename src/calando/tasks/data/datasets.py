@@ -74,21 +74,13 @@ def has_idx(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: Path) -> ArrayData:
-    """The train and test files of one folder.
-
-    Raises:
-        DataError: a file is missing, damaged, or does not fit its partner.
-    """
+    """The train and test files of one folder; DataError where one is missing, damaged, or does not fit its partner."""
     train, test = (_part(_file(folder, images), _file(folder, labels)) for images, labels in _FILES)
     return ArrayData(train, test, FASHION_CLASSES)
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """One IDX file as a uint8 array.
-
-    Raises:
-        DataError: missing, truncated, or not IDX of uint8.
-    """
+    """One IDX file as a uint8 array; DataError where it is missing, truncated, or not IDX of uint8."""
     try:
         with open_plain(path) as file, _unpacked(file, path) as content:
             return _read(content, path)
@@ -100,7 +92,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _read(content: BinaryIO, path: Path) -> np.ndarray:
-    """What the header says and not a byte more is unpacked: it may go on without end."""
+    """No more is unpacked than the header states: the content may have no end."""
     head = content.read(_HEADER_BYTES)
     if len(head) < _HEADER_BYTES or head[:3] != b"\x00\x00\x08":
         raise DataError(f"{path}: not an IDX file of unsigned bytes (begins with {head.hex(' ')}); fetch it again")
@@ -160,21 +152,13 @@ def has_pickled(folder: Path) -> bool:
 
 
 def read_binary(folder: Path) -> ArrayData:
-    """The binary layout.
-
-    Raises:
-        DataError: a file is missing or is not a whole number of records.
-    """
+    """The binary layout; DataError where a file is missing or is not a whole number of records."""
     train = [_binary_part(folder / f"{name}.bin") for name in _TRAIN]
     return ArrayData(_joined(train, str(folder)), _binary_part(folder / "test_batch.bin"), CIFAR10_CLASSES)
 
 
 def read_pickled(folder: Path) -> ArrayData:
-    """The pickled layout.
-
-    Raises:
-        DataError: a file is missing, damaged, or holds anything but what these files need.
-    """
+    """The pickled layout; DataError where a file is missing, damaged, or holds anything else."""
     train = [_pickled_part(folder / name) for name in _TRAIN]
     return ArrayData(_joined(train, str(folder)), _pickled_part(folder / "test_batch"), CIFAR10_CLASSES)
 

@@ -64,7 +64,7 @@ def read_folder(path: Path) -> ArrayData:
 
 @dataclass
 class _Folder:
-    """One folder, looked at when asked."""
+    """One folder and those below it."""
 
     path: Path
     above: tuple[Path, ...] = ()  # resolved: a link to a folder above would never end
@@ -126,7 +126,7 @@ class Tree:
     Args:
         classes: the folders' names in order.
         parts: name of a part's folder ("" for one whole) -> (file, number of its class), by class and name.
-        passed_over: what lies there and is not read, each with the reason.
+        passed_over: what was found and is not read, each with the reason.
     """
 
     classes: tuple[str, ...]
@@ -135,11 +135,7 @@ class Tree:
 
 
 def find_pictures(path: Path) -> Tree:
-    """Look through a folder.
-
-    Raises:
-        DataError: missing, without classes or pictures, nested too deep, or with parts that do not fit each other.
-    """
+    """The classes and parts below a folder; DataError where they are missing, too deep, or do not fit each other."""
     if path.is_file():
         raise DataError(f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder")
     if not path.is_dir():
@@ -159,23 +155,23 @@ def find_pictures(path: Path) -> Tree:
 
 def _parts(root: _Folder) -> list[_Folder]:
     """The training part and the one to test on; or the whole."""
-    said = _part_like(root)
-    for part, same in said.items():
+    named = _part_like(root)
+    for part, same in named.items():
         if len(same) > 1:
             names = " and ".join(f"{folder.name}/" for folder in same)
             raise DataError(f"{root.path}: {names} could each be the {PARTS[part]} part; keep one of them there")
-    flat = [folder for folder in _flat(root) if not any(folder in same for same in said.values())]
-    test = (said["test"] or said["val"])[:1]
-    if said["train"] and test:
-        _refuse_doubtful(root, said["train"][0], test[0])
-        return said["train"] + test
-    if said["train"] and flat:
+    flat = [folder for folder in _flat(root) if not any(folder in same for same in named.values())]
+    test = (named["test"] or named["val"])[:1]
+    if named["train"] and test:
+        _refuse_doubtful(root, named["train"][0], test[0])
+        return named["train"] + test
+    if named["train"] and flat:
         raise DataError(
             f"{root.path}: {flat[0].name}/ holds pictures without class folders, so their classes are unknown; put "
-            f"each in a folder named after its class, or name {said['train'][0].path} to have a fifth of it cut off"
+            f"each in a folder named after its class, or name {named['train'][0].path} to have a fifth of it cut off"
         )
-    if said["train"]:
-        train = said["train"][0]
+    if named["train"]:
+        train = named["train"][0]
         raise DataError(
             f"{root.path}: has {train.name}/ but no test/; add one, or name {train.path} to have a fifth of it cut off"
         )
@@ -196,16 +192,16 @@ def _part_like(root: _Folder) -> dict[str, list[_Folder]]:
     One that holds pictures next to these may as well be a class, unless another such folder is plainly a part, or two
     are called alike, as train/ and test/ are.
     """
-    said: dict[str, list[_Folder]] = {part: [] for part in PARTS}
+    named: dict[str, list[_Folder]] = {part: [] for part in PARTS}
     affixes: dict[str, set[tuple[str, ...]]] = {part: set() for part in PARTS}
     for folder in root.folders:
         part, affix = part_of(folder.name)
         if part and any(below.within for below in folder.folders):
-            said[part].append(folder)
+            named[part].append(folder)
             affixes[part].add(affix)
-    plain = any(folder.holds_classes for same in said.values() for folder in same)
+    plain = any(folder.holds_classes for same in named.values() for folder in same)
     alike = affixes["train"] & (affixes["test"] | affixes["val"])
-    return said if plain or alike else {part: [] for part in PARTS}
+    return named if plain or alike else {part: [] for part in PARTS}
 
 
 def _refuse_doubtful(root: _Folder, train: _Folder, test: _Folder) -> None:
@@ -291,8 +287,8 @@ def _passed_over(root: _Folder, parts: Sequence[_Folder]) -> Iterator[str]:
     read = [root, *(below for part in looked for below in part.walk() if below is not root)]
     if others := [file for folder in read for file in folder.others]:
         endings = Counter(file.suffix.lower() or "none" for file in others)
-        said = ", ".join(f"{ending} {n}" for ending, n in sorted(endings.items())[:6])
-        yield f"{_names(others)} (no picture by the ending: {said})"
+        named = ", ".join(f"{ending} {n}" for ending, n in sorted(endings.items())[:6])
+        yield f"{_names(others)} (no picture by the ending: {named})"
     if hidden := [name for folder in read for name in folder.hidden]:
         yield f"{some(list(dict.fromkeys(hidden)))} (hidden: {len(hidden)})"
 

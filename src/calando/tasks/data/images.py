@@ -83,7 +83,7 @@ def decode_all(
         read: the encoded bytes of image i.
         name: what to call image i in an error.
         fitted_on: how many of the first images are the training part; None: all.
-        notes: given what was done to the pictures, in one sentence, where there is something to say.
+        notes: given what was done to the pictures, in one sentence, where something was.
 
     Raises:
         DataError: an image that cannot be decoded, or more pixels than fit in memory.
@@ -97,14 +97,14 @@ def decode_all(
             head = read_head(picture, content)
         first = _Form(head.height, head.width, head.grey)
         images = _decode(count, read, name, first, seen, strict=True) if head.depth == "8" else None
-        if images is None:  # not all alike: look at all of them, then decode
+        if images is None:  # not all alike: read all of their heads, then decode
             seen.clear()
             common = _common_form(count, read, name, fitted_on or count, seen)
             images = _decode(count, read, name, common, seen, strict=False)
     assert images is not None
     if notes is not None and seen:
-        said = (f"{n} of {count} {what}" if n else what for what, n in seen.items())
-        notes.append(f"pictures: {'; '.join(said)}")
+        done = (f"{n} of {count} {what}" if n else what for what, n in seen.items())
+        notes.append(f"pictures: {'; '.join(done)}")
     return images
 
 
@@ -211,7 +211,7 @@ def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of calando, where fetched data lie too."""
+    """The user's cache folder of calando, where fetched data are too."""
     return platformdirs.user_cache_path("calando")
 
 
@@ -266,27 +266,27 @@ def _load(path: Path) -> tuple[np.ndarray, list[str]] | None:
             file.seek(images.offset + images.nbytes)
             rest = file.read()
         size = hashlib.sha256().digest_size
-        said, expected = rest[:-size], rest[-size:]
-        return (images, json.loads(said)) if _digest(images, said) == expected else None
+        noted, expected = rest[:-size], rest[-size:]
+        return (images, json.loads(noted)) if _digest(images, noted) == expected else None
     except (OSError, ValueError, EOFError, SyntaxError):
         return None
 
 
-def _digest(images: np.ndarray, said: bytes) -> bytes:
+def _digest(images: np.ndarray, noted: bytes) -> bytes:
     digest = hashlib.sha256(np.ascontiguousarray(images).data)
-    digest.update(said)
+    digest.update(noted)
     return digest.digest()
 
 
 def _save(path: Path, images: np.ndarray, notes: list[str]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    said = json.dumps(notes).encode()
+    noted = json.dumps(notes).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             np.save(file, images)
-            file.write(said)
-            file.write(_digest(images, said))
+            file.write(noted)
+            file.write(_digest(images, noted))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -1,17 +1,15 @@
 """NumPy archives: x_train, y_train, x_test, y_test; or images, labels (then one fifth becomes the test part).
 
 Pickled objects are refused. Images are [N, H, W], [N, C, H, W] or [N, H, W, C]; uint8 or floating point. Where the
-shape does not show which, the archive says it: numpy.savez(…, channels="last").
+shape does not show which, the archive states it: numpy.savez(…, channels="last").
 """
 
 from __future__ import annotations
 
 import math
-import struct
 import tokenize
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +19,7 @@ from calando.errors import DataError, UsageError
 from calando.records.files import open_plain
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import (
+    DAMAGED,
     ArrayData,
     Channels,
     Part,
@@ -75,7 +74,7 @@ def _notes(arrays: dict[str, np.ndarray], images: str, part: Part) -> tuple[str,
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
-    """The arrays that are named above, each no larger than its header and the archive's list both say."""
+    """The arrays that are named above, each as large as both its header and the archive's list state."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     wanted = {name: members[name] for name in (*_SPLIT_NAMES, *_WHOLE_NAMES, _CHANNELS) if name in members}
     if not wanted:
@@ -119,22 +118,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: there is no such file") from error
     except DataError:
         raise
-    except (
-        EOFError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        struct.error,
-        tokenize.TokenError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except (*DAMAGED, tokenize.TokenError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: not an archive that can be read ({' '.join(str(error).split())}); write it again"
         ) from error

@@ -137,7 +137,7 @@ def _check_kind(files: Sequence[_Labels], *, origin: str) -> None:
 
 
 def _names(train: Sequence[_Labels]) -> tuple[str, ...] | None:
-    """Of the first file that says them in its metadata; else the words that occur, in order."""
+    """Of the first file that has them in its metadata; else the words that occur, in order."""
     for labels in train:
         if labels.names is not None:
             return labels.names
@@ -194,7 +194,7 @@ class _Labels:
     Args:
         file: where they are from.
         written: as they are written.
-        names: of the classes, by number, where the file's metadata say them.
+        names: of the classes, by number, where the file's metadata have them.
     """
 
     file: Path
@@ -208,11 +208,7 @@ class _Labels:
 
 
 def _read_labels(file: Path) -> _Labels:
-    """The labels of a file.
-
-    Raises:
-        DataError: missing, damaged, without an image or label column, or a row without a label.
-    """
+    """The labels of a file, each there."""
     import pyarrow.parquet
 
     with _reading(file):
@@ -226,11 +222,7 @@ def _read_labels(file: Path) -> _Labels:
 
 
 def _read_images(files: Sequence[Path]) -> Any:
-    """The encoded images: a pyarrow ChunkedArray of large_binary.
-
-    Raises:
-        DataError: missing, damaged, or without encoded images inside the file.
-    """
+    """The encoded images: a pyarrow ChunkedArray of large_binary."""
     import pyarrow
     import pyarrow.parquet
 
@@ -243,11 +235,7 @@ def _read_images(files: Sequence[Path]) -> Any:
 
 
 def _unpacked(file: Path, name: str) -> Any:
-    """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may say a long value very often.
-
-    Raises:
-        DataError: it unpacks to much more than the file is long.
-    """
+    """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may repeat a long value very often."""
     import pyarrow
     import pyarrow.parquet
 
@@ -318,7 +306,7 @@ def _encoded(column: Any, *, file: Path) -> Any:
 
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
-    """From the hub's own metadata, or a plain list "classes"; None where neither says them."""
+    """From the hub's own metadata, or a plain list "classes"; None where neither is there."""
     try:
         if b"huggingface" in metadata:
             names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]

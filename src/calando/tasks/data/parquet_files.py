@@ -32,7 +32,7 @@ class Files:
     Args:
         train: at least one.
         test: may be empty.
-        passed_over: what lies there and is not read, each with the reason.
+        passed_over: what was found and is not read, each with the reason.
     """
 
     train: tuple[Path, ...]
@@ -42,7 +42,7 @@ class Files:
 
 @dataclass(frozen=True)
 class _Place:
-    """What a file's path says: its part, and the configuration by its folders and by its own name."""
+    """What a file's path means: its part, and the configuration by its folders and by its own name."""
 
     file: Path
     part: str | None
@@ -51,11 +51,7 @@ class _Place:
 
 
 def find_files(root: Path) -> Files:
-    """The files below a folder.
-
-    Raises:
-        DataError: no training file, several configurations, a shard missing, or a file there twice.
-    """
+    """The files below a folder; DataError where they are not those of one data set, each there once."""
     found = [file for file in sorted(root.rglob("*.parquet")) if file.is_file()]
     shown = [file for file in found if not any(is_hidden(name) for name in file.relative_to(root).parts)]
     places = [_place(file, root) for file in shown]
@@ -80,7 +76,7 @@ def find_files(root: Path) -> Files:
         files = some([place.file.name for place in parts["val"]])
         passed_over.append(f"{files} (there is a test part; validation is cut from the training part)")
     if other := [place.file.name for place in places if place.part is None]:
-        passed_over.append(f"{some(other)} (the name says no part)")
+        passed_over.append(f"{some(other)} (no part in the name)")
     if hidden := len(found) - len(shown):
         passed_over.append(f"{hidden} hidden parquet {'file' if hidden == 1 else 'files'}")
     return Files(
@@ -91,11 +87,7 @@ def find_files(root: Path) -> Files:
 
 
 def refuse_lone_shard(file: Path) -> None:
-    """A file that is one of several shards is not a data set.
-
-    Raises:
-        DataError: its name says so.
-    """
+    """A file that is one of several shards by its name is not a data set (DataError)."""
     shard = _SHARD.fullmatch(file.stem)
     if shard and int(shard["total"]) > 1:
         raise DataError(
@@ -108,7 +100,7 @@ def _place(file: Path, root: Path) -> _Place:
     folders = file.relative_to(root).parts[:-1]
     part, words = part_of(_SHARD.sub(r"\g<before> \g<after>", file.stem))
     if part is None:
-        words = ()  # any names will do in a folder that says the part
+        words = ()  # any names will do in a folder that names the part
     for name in reversed(folders):
         part = part or part_of(name)[0]
     kept = [part_of(name)[1] if part_of(name)[0] else (name,) for name in folders]

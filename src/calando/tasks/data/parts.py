@@ -1,4 +1,4 @@
-"""The parts of a data set: what names of files and folders say of them, and what was read of each.
+"""The parts of a data set: which part a file's or folder's name means, and what was read of each.
 
     "train", "Training", "seg_train", "trainset", "train2017"  ->  train
     "val", "valid", "validation", "dev", "eval"                ->  val
@@ -44,7 +44,7 @@ def is_hidden(name: str) -> bool:
 
 
 def part_of(name: str) -> tuple[str | None, tuple[str, ...]]:
-    """The part that a name says, or None, and its affix: the words left over.
+    """The part that a name means, or None, and its affix: the words left over.
 
     >>> part_of("seg_train"), part_of("Testing"), part_of("train_test_split")
     (('train', ('seg',)), ('test', ()), (None, ('train', 'test', 'split')))
@@ -98,7 +98,7 @@ def data_in_parts(
         origins: what to call each part in an error.
         names: what to call the two parts in the notes.
         class_names: None: classes are known by the numbers that occur.
-        passed_over: what lies there and was not read, each with the reason.
+        passed_over: what was found and not read, each with the reason.
         notes: what else the reader did.
     """
     cut = len(labels[0])

@@ -2,7 +2,7 @@
 
     pixels  [H, W] or [H, W, 3]: uint8; int64 where the file has more than 8 bits a colour; float32 where it has floats
 
-- Turned as its EXIF orientation says.
+- Rotated and mirrored by its EXIF orientation.
 - Transparency: laid on white, out = alpha · colour + (1 - alpha) · white, so that hidden colours are not learned from.
 - Depth: every bit that the file holds. Pillow keeps 8 of 16 bits of colour pictures; the lower 8 are read in addition.
 """
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from calando.errors import DataError
+from calando.tasks.data.arrays import DAMAGED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,29 +46,13 @@ class Head:
 
 @contextmanager
 def opened(content: bytes, name: str) -> Iterator[Image.Image]:
-    """The picture, not yet decoded; whatever is wrong with it, now or later, becomes one line.
-
-    Raises:
-        DataError: it cannot be decoded.
-    """
+    """The picture, not yet decoded; whatever is wrong with it, now or later, becomes a DataError of one line."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             yield picture
-    except (
-        Image.DecompressionBombError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OSError,
-        OverflowError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        struct.error,
-        zlib.error,
-    ) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         reason = re.sub(r" ?<_io\.BytesIO object[^>]*>", "", " ".join(str(error).split()))
@@ -92,7 +77,7 @@ def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.
     Args:
         picture: from `opened`.
         content: the bytes it was opened from.
-        seen: counts what was done to pictures, under the words that say it.
+        seen: counts what was done to pictures, by its description.
     """
     picture.load()
     depth = _depth(picture, content)
@@ -196,7 +181,7 @@ def _lower_half(picture: Image.Image, content: bytes) -> np.ndarray:
 
 
 def _is_png_grey_alpha(picture: Image.Image, content: bytes) -> bool:
-    return picture.format == "PNG" and content[25] == 4  # of 16 bits, Pillow says RGBA
+    return picture.format == "PNG" and content[25] == 4  # of 16 bits, Pillow calls it RGBA
 
 
 def _png_grey_alpha(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +196,7 @@ def _png_grey_alpha(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _netpbm_colour(content: bytes) -> np.ndarray:
-    """Three colours a pixel lie in the file as three grey pixels do."""
+    """Three colours of a pixel are stored as three grey pixels are."""
     from PIL import Image
 
     match = _NETPBM.match(content)
@@ -245,7 +230,7 @@ def _more_channels(picture: Image.Image) -> bool:
 
 
 def _orientation(picture: Image.Image, seen: Counter[str]) -> int:
-    """1 … 8; 1 where nothing, or nothing that is one of these, is said."""
+    """1 … 8; 1 where there is none, or another value."""
     try:
         value = picture.getexif().get(_ORIENTATION)
     except Exception:  # whatever Pillow raises for a damaged block: the pixels are whole
@@ -255,7 +240,7 @@ def _orientation(picture: Image.Image, seen: Counter[str]) -> int:
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """What its EXIF says: 1 as it lies, 2 … 8 to be turned or mirrored; 1 where nothing is said."""
+    """Its EXIF orientation: 1 upright, 2 … 8 to be rotated or mirrored; 1 where there is none."""
     return _orientation(picture, Counter())
 
 

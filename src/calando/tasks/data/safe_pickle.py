@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from calando.errors import DataError
+from calando.tasks.data.arrays import DAMAGED
 
 _ADMITTED = frozenset(
     (
@@ -121,11 +122,7 @@ class _Reader(pickle.Unpickler):
         return arguments[0].encode("latin1")
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
-        """A stand-in.
-
-        Raises:
-            pickle.UnpicklingError: any other name.
-        """
+        """A stand-in; any other name is refused."""
         if (module_name, global_name) not in self._names:
             raise pickle.UnpicklingError(f"names {module_name}.{global_name}, which such data do not need")
         return self._names[module_name, global_name]
@@ -152,17 +149,7 @@ def load_arrays(content: bytes, *, origin: str) -> dict[str, object]:
         if not isinstance(data, dict):
             raise pickle.UnpicklingError("does not hold a dict")
         return {_text(key): value.pixels() if isinstance(value, _Array) else value for key, value in data.items()}
-    except (
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (*DAMAGED, AttributeError, pickle.UnpicklingError) as error:
         raise DataError(f"{origin}: {' '.join(str(error).split())[:160]}; it is damaged or not trustworthy") from error
 
 
