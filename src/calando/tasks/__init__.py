@@ -1,13 +1,11 @@
 """Model + data + augmentation + loss + batch size: what is trained.
 
-    catalog      names, defaults and one-line descriptions (needs no torch)
-    registry     a name -> WorkloadSpec -> Workload
+    catalog      names and their defaults -> a WorkloadSpec (needs no torch)
+    assemble     a WorkloadSpec -> a Workload, cut and checked
     workload     the Workload itself: `batch(step, seed=…)` is a pure function
     custom       `workload(train=…, test=…, model=…)`: your own tensors, arrays or datasets
-    data/        one reader a format; uint8 images and labels
-    nets/        the networks
+    data/        one file a data format: what it is called, where it is found, how it is read
+    nets/        one file a family of networks
 
 Import the module that holds what you need; importing this package loads no torch.
 """
-
-from __future__ import annotations

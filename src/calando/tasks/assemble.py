@@ -23,7 +23,7 @@ from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
-from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork, check_network_fits
+from calando.tasks.networks import network_factory
 from calando.tasks.randomness import Purpose, holding_seeded, steps_per_epoch
 from calando.tasks.source import Moments, Source, TensorSource, check_moments, check_normalised, check_parts, check_twin
 from calando.tasks.user_code import call_user, import_callable
@@ -51,7 +51,7 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         return _own(spec)
     find_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
-    if data.cut:
+    if data.cut:  # the reader cut the test part off already, so the whole is put together to count
         check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
     train, test = (
         TensorSource(torch.from_numpy(part.images), torch.from_numpy(part.labels), origin=part.origin)
@@ -157,12 +157,14 @@ def assemble(
     if clean is not None:
         check_twin(clean, of=train)
     twin = train if clean is None else clean
+    # The test part first, so that it is the same whatever the validation fraction.
     if test is None:
         kept, held = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
         train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
     if validation is None:
         kept, held = _cut(train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part")
         train, validation = train.take(kept), twin.take(held)
+    # After the cuts, so that a limited training is judged on the same samples as a whole one.
     train = limited(train, train_limit)
     check_parts([train, validation, test], classes=count)
     steps_per_epoch(len(train), batch_size)
@@ -188,34 +190,6 @@ def assemble(
         notes=notes,
         doubts=doubts,
     )
-
-
-def network_factory(
-    model: str | Callable[..., object], *, in_channels: int, classes: int, image_size: tuple[int, int]
-) -> NetworkFactory:
-    """The factory of a network's name, or of a class or function that builds one; built once to see that it fits.
-
-    Raises:
-        UnknownName: no network of that name.
-        UsageError: an instance instead of a class, or a network that does not fit the data.
-    """
-    factory: NetworkFactory
-    if isinstance(model, str):
-        factory = NamedNetwork(model, in_channels, classes, image_size)
-    elif isinstance(model, torch.nn.Module) or not callable(model):
-        kind = type(model).__name__
-        name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
-        hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
-        raise UsageError(
-            "model must be a name, or a class or function that builds a new network for each run, "
-            f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
-        )
-    else:
-        factory = OwnNetwork(
-            model, getattr(model, "__qualname__", type(model).__name__), in_channels, classes, image_size
-        )
-    check_network_fits(factory, in_channels=in_channels, classes=classes)
-    return factory
 
 
 def limited(train: Source, train_limit: int | None) -> Source:

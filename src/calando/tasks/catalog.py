@@ -54,6 +54,7 @@ NETWORKS = {entry.names: entry.description for entry in _nets.entries()} | {
 """Pattern of names -> one line."""
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+# "timm:resnet18" has the form MODULE:CALLABLE too, so these are asked first.
 _FORMS = {*READERS, *(names.partition(":")[0] for names in NETWORKS if ":" in names)}
 
 

@@ -125,14 +125,7 @@ def workload(
     )
 
 
-def _check_given(
-    *,
-    train: object,
-    augment: object,
-    loss: object,
-    classes: object,
-    class_names: object,
-) -> None:
+def _check_given(*, train: object, augment: object, loss: object, classes: object, class_names: object) -> None:
     """Refuse the first that is not of its kind."""
     if train is None:
         raise UsageError("train must be (images, labels) or a Dataset, got None")
@@ -155,11 +148,12 @@ def _check_given(
 
 def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
     """The samples, and how their axes were understood."""
-    if isinstance(samples, tuple | list) and len(samples) == 2 and _is_array(samples[0]):
+    if isinstance(samples, tuple | list) and len(samples) == 2 and isinstance(samples[0], torch.Tensor | np.ndarray):
         images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")
         tensor = isinstance(samples[0], torch.Tensor)
         pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
         numbers = as_labels(labels, origin=origin)
+        # A copy: what the caller does to the array later must not change a run.
         source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
         return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)
     found = DatasetSource(samples, origin=origin, channels=channels)
@@ -204,7 +198,3 @@ def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
 
 def _varies(source: Source | None) -> int | None:
     return source.first_that_varies() if isinstance(source, DatasetSource) else None
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, torch.Tensor | np.ndarray)

@@ -92,6 +92,7 @@ class DatasetSource:
         self.origin = origin
         with holding_seeded(0):
             scan = _scan(self._dataset, origin=origin, channels=channels)
+        # From another copy: a Dataset that counts its reads gives the first ones again only where it is new.
         with holding_seeded(0):
             again = _first_unrepeatable(_copied(dataset), scan, origin=origin)
         self._scan, self.unrepeatable, self.turned = scan, again, scan.turned

@@ -107,7 +107,6 @@ def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str]
     Args:
         labels: int64[N], before anything is cut off.
         cut: what will be, as it is called in an error.
-        names: of the classes.
 
     Raises:
         DataError: a class with fewer samples; with its name and how many it has.
@@ -149,6 +148,7 @@ def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str
                 f"class {int(label)} has only one sample; a {what} is cut from the training set class by class, "
                 "which needs at least 2 of each; add samples or leave that class out"
             )
+        # A class of which a part has none can be neither learned there nor judged.
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         held[members[np.argsort(keys[members])[:count]]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

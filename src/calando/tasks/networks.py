@@ -90,15 +90,44 @@ class OwnNetwork:
 NetworkFactory = NamedNetwork | OwnNetwork
 
 
-def check_network_fits(factory: NetworkFactory, *, in_channels: int, classes: int) -> None:
+def network_factory(
+    model: str | Callable[..., object], *, in_channels: int, classes: int, image_size: tuple[int, int]
+) -> NetworkFactory:
+    """The factory of a network's name, or of a class or function that builds one; built once to see that it fits.
+
+    Raises:
+        UnknownName: no network of that name.
+        UsageError: an instance instead of a class, or a network that does not fit the data.
+    """
+    factory: NetworkFactory
+    if isinstance(model, str):
+        factory = NamedNetwork(model, in_channels, classes, image_size)
+    elif isinstance(model, torch.nn.Module) or not callable(model):
+        kind = type(model).__name__
+        name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
+        hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
+        raise UsageError(
+            "model must be a name, or a class or function that builds a new network for each run, "
+            f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
+        )
+    else:
+        factory = OwnNetwork(
+            model, getattr(model, "__qualname__", type(model).__name__), in_channels, classes, image_size
+        )
+    check_network_fits(factory)
+    return factory
+
+
+def check_network_fits(factory: NetworkFactory) -> None:
     """Build the network once and show it two images; the factory is copied, the generators are put back.
 
     Raises:
         UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
     """
-    height, width = factory.image_size
+    (height, width), in_channels, classes = factory.image_size, factory.in_channels, factory.classes
     seen = f"images of {in_channels}x{height}x{width}"
     with holding_generators(), torch.no_grad():
+        # Of a copy: a factory of the user's that counts its calls must not be one call ahead in every run.
         net = factory.fresh()().eval()
         if not any(parameter.requires_grad for parameter in net.parameters()):
             raise UsageError(f"network {factory.name!r} has no weights to train")

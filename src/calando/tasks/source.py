@@ -149,6 +149,7 @@ class TensorSource:
         return digest.digest()
 
     def _integer_moments(self) -> Moments:
+        # Counts are whole numbers, so the moments do not depend on the order or size of the chunks.
         counts = np.zeros((self.shape[0], 256), dtype=np.int64)
         for start in range(0, len(self), _CHUNK):
             chunk = self._chunk(start).numpy()

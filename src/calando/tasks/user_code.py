@@ -61,6 +61,7 @@ def import_callable(text: str) -> Callable[..., object]:
         raise
     except BaseException as error:  # the user's module may raise anything; it is reported in one line
         raise UsageError(f"cannot import {module_name!r} of {text!r}: {_located(error)}") from error
+    # One part after the other: a callable may be an attribute of a class.
     for name in path.split("."):
         if not hasattr(found, name):
             raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(_public(module_name))}")

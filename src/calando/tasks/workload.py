@@ -201,6 +201,7 @@ class Workload:
         """The same before normalisation: where that is done on a GPU, uint8 is a quarter of the bytes."""
         rows = self._rows(step, seed)
         raw = self.train.fetch(rows)
+        # In NumPy, on the CPU: the same bits on every device.
         if self.augment.parts:
             raw = torch.from_numpy(self.augment(raw.numpy(), seed=seed, step=step))
         return raw, self.train.labels[rows]

@@ -91,7 +91,7 @@ class DataEntry:
         return self.name.partition(":")[0]
 
 
-@cache
+@cache  # when it is called, not on import: the files import this module
 def entries() -> tuple[DataEntry, ...]:
     """All that the files of this folder hold, file by file in the order of their names."""
     files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))

@@ -97,15 +97,7 @@ def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes:
 
 
 def content_of(file: Path, *, most: int, advice: str = "") -> bytes:
-    """The bytes of a file.
-
-    Args:
-        most: bytes; a longer file is refused.
-        advice: what to do where it cannot be read.
-
-    Raises:
-        DataError: missing, too long, or not a plain file.
-    """
+    """The bytes of a file; DataError, which ends with the advice, where it is missing, longer or not a plain file."""
     try:
         return read_plain(file, most=most)
     except OSError as error:
@@ -127,8 +119,7 @@ def find_channels(shape: tuple[int, int, int], *, origin: str, tensor: bool = Fa
 
     Args:
         shape: of one image.
-        origin: what to call the images in an error.
-        tensor: whether they are torch's.
+        tensor: whether the images are torch's.
         how: where to write it, after "say which with channels=…".
 
     Raises:
@@ -180,8 +171,6 @@ def as_images(
     (5, 3, 8, 8)
 
     Args:
-        array: of any order of axes.
-        origin: what to call it in an error.
         channels: where they are; None: the shape decides.
         tensor, how: as in `find_channels`.
 
@@ -228,9 +217,7 @@ def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channe
 
     Args:
         came: its shape.
-        read: [N, C, H, W] of what `as_images` made of it.
-        origin: what to call it.
-        channels: as given to `as_images`.
+        read: the shape [N, C, H, W] of what `as_images` made of it.
     """
     count, depth, height, width = read
     if len(came) == 3:

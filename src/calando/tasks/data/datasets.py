@@ -107,6 +107,7 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
             f"{path}: its header says {wanted} bytes of data in {axes} axes, more than the {_MOST_BYTES} that are "
             "read; fetch it again"
         )
+    # Memory is taken as it is written to, so a header that promises too much costs nothing.
     data, got = np.empty(wanted, np.uint8), 0
     while got < wanted and (block := content.read(min(_BLOCK, wanted - got))):
         data[got : got + len(block)] = np.frombuffer(block, np.uint8)

@@ -287,6 +287,7 @@ def _save(path: Path, images: np.ndarray, notes: list[str]) -> None:
             np.save(file, images)
             file.write(noted)
             file.write(_digest(images, noted))
+            # Synced before it is renamed: else a crash may leave the name with half of the content.
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -251,6 +251,7 @@ def _unpacked(file: Path, name: str) -> Any:
                 f"{file}: has {facts.num_rows:,} rows, more than the {_MOST_ROWS:,} that are read; split it"
             )
         _refuse_more(file, name, size, most)
+        # What a column unpacks to is known only while it is: a dictionary-encoded value counts once in the metadata.
         size = 0
         for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name], use_threads=False):
             size += batch.nbytes

@@ -92,7 +92,6 @@ def data_in_parts(
     """A training and a test part, or one whole that is cut; with notes of what was read.
 
     Args:
-        path: what was read.
         images: of all parts, one after the other.
         labels: int64[N] of each part.
         origins: what to call each part in an error.

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 Build = Callable[..., "nn.Module"]
-"""(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator."""
+"""(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator.
+
+`classes` is the number of outputs. A network for images of any size takes no notice of `image_size`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class NetworkEntry:
     examples: tuple[str, ...] = ()
 
 
-@cache
+@cache  # when it is called, not on import: the files import this module
 def entries() -> tuple[NetworkEntry, ...]:
     """All that the files of this folder hold, file by file in the order of their names."""
     files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))

@@ -28,11 +28,6 @@ def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Mo
     >>> sum(p.numel() for p in net.parameters()), tuple(net(torch.zeros(2, 1, 8, 8)).shape)
     (21482, (2, 10))
 
-    Args:
-        in_channels: of the images.
-        classes: number of outputs.
-        image_size: (height, width); the linear layer's size follows from it.
-
     Raises:
         UsageError: images smaller than 4x4.
     """

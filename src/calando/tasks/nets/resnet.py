@@ -33,9 +33,6 @@ def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int, imag
     Args:
         blocks: n, blocks in each of the 3 stages; at least 1.
         shortcuts: False builds the plain twin, which has the same parameters.
-        in_channels: of the images.
-        classes: number of outputs.
-        image_size: any.
     """
     from torch import nn
 

@@ -37,9 +37,6 @@ def wrn(
         blocks: n, blocks in each of the 3 stages; at least 1.
         width: K, at least 1.
         dropout: share of values set to 0 between the two convolutions of a block, in [0, 1).
-        in_channels: of the images.
-        classes: number of outputs.
-        image_size: any.
     """
     from torch import nn
 
