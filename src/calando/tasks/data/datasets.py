@@ -31,7 +31,6 @@ from calando.records.plain_file import open_plain
 from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
 from calando.tasks.data.parquet import has_parquet, read_parquet
-from calando.tasks.data.safe_pickle import load_arrays
 
 DIGITS_FILE = Path(__file__).with_name("digits.npy.gz")
 
@@ -173,6 +172,8 @@ def _binary_part(path: Path) -> Part:
 
 
 def _pickled_part(path: Path) -> Part:
+    from calando.tasks.data.safe_pickle import load_arrays
+
     batch = load_arrays(content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}"), origin=str(path))
     pixels, labels = batch.get("data"), batch.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):

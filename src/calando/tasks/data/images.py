@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from calando.errors import DataError
 from calando.tasks.data.picture import Head, opened, read_head, read_pixels
@@ -212,6 +211,8 @@ def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
 
 def cache_folder() -> Path:
     """The user's cache folder of calando, where fetched data are too."""
+    import platformdirs  # here: it takes milliseconds, and listing the formats needs no cache
+
     return platformdirs.user_cache_path("calando")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import pickletools
 import warnings
 from collections.abc import Callable
 
@@ -160,6 +159,8 @@ def _text(key: object) -> str:
 
 
 def _check_instructions(content: bytes) -> None:
+    import pickletools  # here: it takes milliseconds, and listing the formats reads no pickle
+
     for place, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         if place >= _MOST_INSTRUCTIONS:
             raise pickle.UnpicklingError(f"has over {_MOST_INSTRUCTIONS:,} instructions, which such data do not need")
