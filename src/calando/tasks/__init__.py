@@ -9,3 +9,5 @@
 
 Import the module that holds what you need; importing this package loads no torch.
 """
+
+__all__: list[str] = []

@@ -25,9 +25,19 @@ from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.networks import network_factory
 from calando.tasks.randomness import Purpose, holding_seeded, steps_per_epoch
-from calando.tasks.source import Moments, Source, TensorSource, check_moments, check_normalised, check_parts, check_twin
+from calando.tasks.source import (
+    Moments,
+    Source,
+    TensorSource,
+    check_moments,
+    check_normalised,
+    check_samples,
+    check_twin,
+)
 from calando.tasks.user_code import call_user, import_callable
 from calando.tasks.workload import CrossEntropy, Loss, Workload
+
+__all__ = ["assemble", "call_task", "limited", "load", "normalisation", "smoothing_of"]
 
 
 def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
@@ -166,7 +176,7 @@ def assemble(
         train, validation = train.take(kept), twin.take(held)
     # After the cuts, so that a limited training is judged on the same samples as a whole one.
     train = limited(train, train_limit)
-    check_parts([train, validation, test], classes=count)
+    check_samples([train, validation, test], classes=count)
     steps_per_epoch(len(train), batch_size)
     moments = normalisation(train)
     for part in (validation, test):

@@ -21,6 +21,8 @@ import numpy as np
 from calando.errors import UnknownName, UsageError
 from calando.tasks.randomness import Purpose, stream
 
+__all__ = ["Augment", "Crop", "Cutout", "Flip", "parse_augment"]
+
 
 class _Part(Protocol):
     def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:

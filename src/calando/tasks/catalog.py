@@ -23,14 +23,28 @@ from typing import TYPE_CHECKING, Any
 from calando.errors import UnknownName, UsageError, quote
 from calando.records.ranges import check
 from calando.records.spec import WorkloadSpec
-from calando.tasks import data as _data
-from calando.tasks import nets as _nets
 from calando.tasks.augment import parse_augment
-from calando.tasks.data import DataEntry
-from calando.tasks.nets import Build
+from calando.tasks.data import DataEntry, data_entries
+from calando.tasks.nets import Build, network_entries
 
 if TYPE_CHECKING:
     from calando.tasks.workload import Workload
+
+__all__ = [
+    "CALLABLE",
+    "DATA",
+    "NETWORKS",
+    "OWN_NETWORK",
+    "READERS",
+    "UNNAMED",
+    "data_entry",
+    "find_network",
+    "is_callable_text",
+    "is_standard",
+    "no_reader",
+    "resolve",
+    "task_of",
+]
 
 UNNAMED = "custom"
 """The name of a workload of somebody's own who gave it none."""
@@ -38,17 +52,17 @@ UNNAMED = "custom"
 OWN_NETWORK = "own"
 """The network's name where a MODULE:CALLABLE workload brings its own."""
 
-DATA = {entry.name: entry for entry in _data.entries() if entry.read is None}
+DATA = {entry.name: entry for entry in data_entries() if entry.read is None}
 """The data sets, by name."""
 
-READERS = {entry.form: entry for entry in _data.entries() if entry.read is not None}
+READERS = {entry.form: entry for entry in data_entries() if entry.read is not None}
 """The formats, by what stands before the colon."""
 
 CALLABLE = DataEntry(
     name="MODULE:CALLABLE", description="your own: a function that returns calando.workload(…)", model=OWN_NETWORK
 )
 
-NETWORKS = {entry.names: entry.description for entry in _nets.entries()} | {
+NETWORKS = {entry.names: entry.description for entry in network_entries()} | {
     "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module"
 }
 """Pattern of names -> one line."""
@@ -130,13 +144,13 @@ def find_network(name: str) -> Build | None:
         UnknownName: no network of that name; lists the patterns.
         UsageError: a depth that does not exist, or a form without a name.
     """
-    for entry in _nets.entries():
+    for entry in network_entries():
         if (build := entry.read(name)) is not None:
             return build
     if is_callable_text(name):
         return None
     patterns = [pattern for pattern in NETWORKS if not pattern.isalnum()]
-    examples = [example for entry in _nets.entries() for example in entry.examples]
+    examples = [example for entry in network_entries() for example in entry.examples]
     raise UnknownName("network", name, examples, hint=f"patterns: {'; '.join(patterns)}")
 
 

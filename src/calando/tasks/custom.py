@@ -25,6 +25,8 @@ from calando.tasks.dataset import DatasetSource, MapDataset
 from calando.tasks.source import Source, TensorSource
 from calando.tasks.workload import CrossEntropy, Loss, Workload
 
+__all__ = ["Samples", "workload"]
+
 Samples = tuple[torch.Tensor | np.ndarray, torch.Tensor | np.ndarray] | MapDataset
 """(images, labels) as tensors or arrays, or a map-style torch.utils.data.Dataset."""
 

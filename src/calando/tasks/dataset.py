@@ -28,6 +28,8 @@ from calando.tasks.pristine import copied_alone
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.source import Moments
 
+__all__ = ["DatasetSource", "MapDataset"]
+
 _TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
 _LOOKED_AT = 32  # samples that are read twice more: a transform of one read in ten is missed once in 800 times
 _LOOKED_AT_TWICE = 64  # the first samples: a second read of all of them may take minutes

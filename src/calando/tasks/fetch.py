@@ -27,6 +27,8 @@ from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
 from calando.tasks.data.images import cache_folder
 
+__all__ = ["SOURCES", "find_data", "get_data", "open_data"]
+
 SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downloads}
 """What can be fetched."""
 

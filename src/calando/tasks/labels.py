@@ -43,6 +43,17 @@ if TYPE_CHECKING:
 
     from calando.tasks.source import Source
 
+__all__ = [
+    "TEST_FRACTION",
+    "WHOLE_CUT",
+    "Chance",
+    "chance_of",
+    "check_enough",
+    "count_classes",
+    "hold_out",
+    "take_stratified",
+]
+
 TEST_FRACTION = 0.2
 WHOLE_CUT = ("test part", "validation part")
 """What is cut off from data that come as one whole."""

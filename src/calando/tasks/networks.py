@@ -18,6 +18,8 @@ from calando.tasks.pristine import copied_alone
 from calando.tasks.randomness import holding_generators
 from calando.tasks.user_code import call_user, import_callable
 
+__all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits", "network_factory"]
+
 
 @dataclass(frozen=True)
 class NamedNetwork:

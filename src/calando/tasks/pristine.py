@@ -23,11 +23,13 @@ from torch import nn
 
 from calando.errors import UsageError, reason_of
 
+__all__ = ["ATOMS", "LARGE", "Pristine", "copied_alone", "empty_cell", "fill_cell"]
+
 LARGE = 2**20
-MOST_SUMMED = 2**30
+_MOST_SUMMED = 2**30
 """Bytes of a shared array that are summed to notice whether it was written to."""
 
-KEPT = (type, ModuleType, CodeType)
+_KEPT = (type, ModuleType, CodeType)
 ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
@@ -106,7 +108,7 @@ class _Pickler(pickle.Pickler):
         """Its place among what is held; None: it is pickled."""
         if id(value) in self._places:
             return self._places[id(value)]
-        kept = id(value) in self._references or isinstance(value, KEPT) or _is_plain(value)
+        kept = id(value) in self._references or isinstance(value, _KEPT) or _is_plain(value)
         if not kept and not _is_array(value):
             return None
         index = self._places[id(value)] = len(self.held)
@@ -219,7 +221,7 @@ def _root(value: Any) -> _Root | None:
 
 
 def _sum(memory: np.ndarray) -> int:
-    """Another sum where the memory was written to, if that is among the MOST_SUMMED bytes that are summed."""
+    """Another sum where the memory was written to, if that is among the _MOST_SUMMED bytes that are summed."""
     words = memory[: memory.nbytes // 8 * 8].view(np.uint64)
-    step = max(1, memory.nbytes // MOST_SUMMED)
+    step = max(1, memory.nbytes // _MOST_SUMMED)
     return int(np.add.reduce(words[::step]))

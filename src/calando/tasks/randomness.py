@@ -39,6 +39,8 @@ from calando.errors import DataError
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["Purpose", "batch_indices", "holding_generators", "holding_seeded", "rank_keys", "steps_per_epoch", "stream"]
+
 
 class Purpose(IntEnum):
     """What random numbers are for; each use has streams of its own."""

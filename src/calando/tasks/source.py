@@ -22,6 +22,8 @@ import torch
 from calando.errors import DataError
 from calando.sizes import LEAST, MOST
 
+__all__ = ["Moments", "Source", "TensorSource", "check_moments", "check_normalised", "check_samples", "check_twin"]
+
 _CHUNK = 512  # samples looked at together: some MB, so that a scan stays in cache and takes no memory
 
 
@@ -165,7 +167,7 @@ class TensorSource:
         return self._images.index_select(0, self._rows[start : start + _CHUNK])
 
 
-def check_parts(parts: Sequence[Source], *, classes: int) -> None:
+def check_samples(parts: Sequence[Source], *, classes: int) -> None:
     """Refuse parts whose shape, labels or scale do not fit the first, or whose values are not finite (DataError)."""
     for part in parts:
         if len(part) == 0:

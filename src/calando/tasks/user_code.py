@@ -37,7 +37,9 @@ import torch
 from calando.errors import CalandoError, UsageError, reason_of
 from calando.tasks.pristine import ATOMS, LARGE
 
-MOST = 2000
+__all__ = ["call_user", "import_callable", "look_behind"]
+
+_MOST = 2000
 _LIBRARIES = tuple({path for name, path in sysconfig.get_paths().items() if "lib" in name})
 
 
@@ -134,7 +136,7 @@ def look_behind(*parts: object) -> Mapping[str, bytes]:
 
 def _reached(parts: tuple[object, ...]) -> Iterator[tuple[str, object]]:
     left, seen = list(parts), set[int]()
-    while left and len(seen) < MOST:
+    while left and len(seen) < _MOST:
         one = left.pop()
         if id(one) in seen:
             continue

@@ -26,6 +26,8 @@ from calando.tasks.randomness import batch_indices, steps_per_epoch
 from calando.tasks.source import Source
 from calando.tasks.user_code import look_behind
 
+__all__ = ["CrossEntropy", "Loss", "Workload"]
+
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs [N, classes], targets int64[N]) -> scalar: the mean over the batch."""
 

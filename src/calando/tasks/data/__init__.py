@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from calando.tasks.data.arrays import ArrayData
 
+__all__ = ["DataEntry", "Download", "Layout", "data_entries"]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -92,7 +94,7 @@ class DataEntry:
 
 
 @cache  # when it is called, not on import: the files import this module
-def entries() -> tuple[DataEntry, ...]:
+def data_entries() -> tuple[DataEntry, ...]:
     """All that the files of this folder hold, file by file in the order of their names."""
     files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
     return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))

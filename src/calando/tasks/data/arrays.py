@@ -34,6 +34,21 @@ from calando.records.plain_file import read_plain
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.tasks.randomness import Purpose
 
+__all__ = [
+    "DAMAGED",
+    "ArrayData",
+    "Channels",
+    "Part",
+    "as_images",
+    "as_labels",
+    "check_channels",
+    "content_of",
+    "described",
+    "find_channels",
+    "reading",
+    "with_test",
+]
+
 Channels = Literal["first", "last"]
 
 _OF_PYTHON = (ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError)
@@ -193,13 +208,13 @@ def as_images(
     if np.issubdtype(array.dtype, np.floating):
         with np.errstate(over="ignore"):  # beyond single precision: infinite, and refused as such
             return array.astype(np.float32, copy=False)
-    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {to_floats(array.dtype)}")
+    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {_to_floats(array.dtype)}")
 
 
-def to_floats(dtype: np.dtype) -> str:
+def _to_floats(dtype: np.dtype) -> str:
     """Advice for images of another type: what keeps every level.
 
-    >>> to_floats(np.dtype("uint16"))
+    >>> _to_floats(np.dtype("uint16"))
     "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
     """
     if dtype.kind in "iu":

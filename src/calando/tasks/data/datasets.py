@@ -32,9 +32,23 @@ from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
 from calando.tasks.data.parquet import has_parquet, read_parquet
 
+__all__ = [
+    "CIFAR10_CLASSES",
+    "DIGITS_FILE",
+    "ENTRIES",
+    "has_binary",
+    "has_idx",
+    "has_pickled",
+    "read_binary",
+    "read_digits",
+    "read_idx",
+    "read_idx_folder",
+    "read_pickled",
+]
+
 DIGITS_FILE = Path(__file__).with_name("digits.npy.gz")
 
-FASHION_CLASSES = (
+_FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
@@ -75,7 +89,7 @@ def has_idx(folder: Path) -> bool:
 def read_idx_folder(folder: Path) -> ArrayData:
     """The train and test files of one folder; DataError where one is missing, damaged, or does not fit its partner."""
     train, test = (_part(_file(folder, images), _file(folder, labels)) for images, labels in _FILES)
-    return ArrayData(train, test, FASHION_CLASSES)
+    return ArrayData(train, test, _FASHION_CLASSES)
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -25,7 +25,9 @@ from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.images import EXTENSIONS, cached, decode_all
 from calando.tasks.data.parts import PARTS, data_in_parts, is_hidden, part_of, printable, some
 
-MOST_BYTES = 2**30
+__all__ = ["ENTRIES", "Tree", "find_pictures", "read_folder"]
+
+_MOST_BYTES = 2**30
 
 
 def read_folder(path: Path) -> ArrayData:
@@ -44,7 +46,7 @@ def read_folder(path: Path) -> ArrayData:
     def decode() -> np.ndarray:
         return decode_all(
             len(files),
-            lambda i: content_of(files[i], most=MOST_BYTES),
+            lambda i: content_of(files[i], most=_MOST_BYTES),
             lambda i: str(files[i]),
             fitted_on=cut,
             notes=notes,

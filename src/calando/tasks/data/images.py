@@ -40,11 +40,13 @@ import numpy as np
 from calando.errors import DataError
 from calando.tasks.data.picture import Head, opened, read_head, read_pixels
 
+__all__ = ["EXTENSIONS", "WORTH_SECONDS", "cache_folder", "cached", "decode_all"]
+
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _LIMIT_BYTES = 8 * 2**30
 
-Read = Callable[[int], bytes]
-Name = Callable[[int], str]
+_Read = Callable[[int], bytes]
+_Name = Callable[[int], str]
 
 WORTH_SECONDS = 0.5
 """Decoding that takes less is not kept."""
@@ -73,7 +75,7 @@ class _Form:
 
 
 def decode_all(
-    count: int, read: Read, name: Name, *, fitted_on: int | None = None, notes: list[str] | None = None
+    count: int, read: _Read, name: _Name, *, fitted_on: int | None = None, notes: list[str] | None = None
 ) -> np.ndarray:
     """Decode `count` images.
 
@@ -107,7 +109,9 @@ def decode_all(
     return images
 
 
-def _decode(count: int, read: Read, name: Name, form: _Form, seen: Counter[str], *, strict: bool) -> np.ndarray | None:
+def _decode(
+    count: int, read: _Read, name: _Name, form: _Form, seen: Counter[str], *, strict: bool
+) -> np.ndarray | None:
     """[count, C, H, W]; None where `strict` and an image would have to be resized, or lose colour or levels."""
     channels = 1 if form.grey else 3
     if count * channels * form.height * form.width * np.dtype(form.dtype).itemsize > _LIMIT_BYTES:
@@ -131,7 +135,7 @@ def _decode(count: int, read: Read, name: Name, form: _Form, seen: Counter[str],
     return images
 
 
-def _common_form(count: int, read: Read, name: Name, fitted_on: int, seen: Counter[str]) -> _Form:
+def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Counter[str]) -> _Form:
     sizes: Counter[tuple[int, int]] = Counter()
     depths: dict[str, int] = {}  # of each depth, the first picture that has it
     levels, grey = _Levels(), True

@@ -30,6 +30,8 @@ from calando.tasks.data.arrays import (
     with_test,
 )
 
+__all__ = ["ENTRIES", "read_npz"]
+
 _SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE_NAMES = ("images", "labels")
 _CHANNELS = "channels"

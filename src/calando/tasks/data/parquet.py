@@ -31,6 +31,8 @@ from calando.tasks.data.images import cached, decode_all
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import data_in_parts, part_of
 
+__all__ = ["ENTRIES", "has_parquet", "read_parquet"]
+
 _IMAGE_NAMES = ("image", "img")
 _ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
 _MOST_ROWS, _ROWS_AT_ONCE = 50_000_000, 256

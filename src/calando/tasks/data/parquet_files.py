@@ -20,6 +20,8 @@ from pathlib import Path
 from calando.errors import DataError
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, some
 
+__all__ = ["Files", "find_files", "refuse_lone_shard"]
+
 _SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
 _NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
 _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}

@@ -20,6 +20,8 @@ import numpy as np
 
 from calando.tasks.data.arrays import ArrayData, Part, with_test
 
+__all__ = ["PARTS", "data_in_parts", "is_hidden", "part_of", "printable", "some"]
+
 PARTS = {"train": "training", "test": "test", "val": "validation"}
 """Short name of a part -> its name in a sentence."""
 

@@ -28,6 +28,8 @@ from calando.tasks.data.arrays import DAMAGED
 if TYPE_CHECKING:
     from PIL import Image
 
+__all__ = ["Head", "opened", "orientation_of", "read_head", "read_pixels"]
+
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "F", "I", "L", "LA", "La")
 _ORIENTATION, _BITS, _SAMPLES, _KIND = 0x0112, 258, 277, 339  # tags of TIFF, of which EXIF is a part

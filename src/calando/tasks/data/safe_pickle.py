@@ -18,6 +18,8 @@ import numpy as np
 from calando.errors import DataError
 from calando.tasks.data.arrays import DAMAGED
 
+__all__ = ["load_arrays"]
+
 _ADMITTED = frozenset(
     (
         *("PROTO", "FRAME", "MARK", "STOP", "POP", "POP_MARK"),

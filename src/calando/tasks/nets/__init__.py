@@ -17,6 +17,8 @@ from calando.errors import UsageError
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["Build", "NetworkEntry", "blocks_of", "network_entries"]
+
 Build = Callable[..., "nn.Module"]
 """(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator.
 
@@ -42,7 +44,7 @@ class NetworkEntry:
 
 
 @cache  # when it is called, not on import: the files import this module
-def entries() -> tuple[NetworkEntry, ...]:
+def network_entries() -> tuple[NetworkEntry, ...]:
     """All that the files of this folder hold, file by file in the order of their names."""
     files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
     return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))

@@ -16,6 +16,8 @@ from calando.tasks.nets import NetworkEntry
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["ENTRIES", "cnn"]
+
 _WIDTHS = (32, 64)
 _SMALLEST = 4
 

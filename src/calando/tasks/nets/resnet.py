@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+__all__ = ["ENTRIES", "resnet"]
+
 _WIDTHS = (16, 32, 64)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+__all__ = ["ENTRIES", "wrn"]
+
 _WIDTHS = (16, 32, 64)
 
 

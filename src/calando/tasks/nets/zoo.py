@@ -15,6 +15,8 @@ from calando.tasks.nets import Build, NetworkEntry
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["ENTRIES"]
+
 _RGB = 3
 
 
