@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
-from calando.records.ranges import check
+from calando.records.fields import check
 from calando.records.spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.data import DataEntry, data_entries

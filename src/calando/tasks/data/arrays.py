@@ -30,7 +30,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from calando.errors import DataError, UsageError
-from calando.records.plain_file import read_plain
+from calando.records.files import read_plain
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.tasks.randomness import Purpose
 

@@ -27,7 +27,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from calando.errors import DataError
-from calando.records.plain_file import open_plain
+from calando.records.files import open_plain
 from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
 from calando.tasks.data.parquet import has_parquet, read_parquet
