@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
-from calando.methods.own_methods import OWN_METHODS
+from calando.methods import find_method
 
 SHAPES = ((3, 4), (4,), (2, 3, 1, 1), (1,))
 STEPS = 12
-METHODS = {method.name: method for method in OWN_METHODS}
+METHODS = {name: find_method(name) for name in ("momo", "momo_adam", "dog", "ldog", "sgd_hd", "adam_hd")}
 
 
 @dataclass

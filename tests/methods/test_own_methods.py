@@ -23,7 +23,7 @@ from calando.methods.driver import Driver
 from calando.methods.own.dog import DoG, LDoG
 from calando.methods.own.hypergradient import SGDHD, AdamHD
 from calando.methods.own.memory import common, numbers
-from calando.methods.own.momo import MoMo, MoMoAdam
+from calando.methods.own.polyak import MoMo, MoMoAdam
 from calando.schedules import linear
 from calando.schedules.span import Horizon
 

@@ -33,7 +33,7 @@ from calando.loops.optimizer_hooks import StepHooks
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.session_hooks import SessionHooks
 from calando.methods import find_method
-from calando.methods.installed import check_installed
+from calando.methods.registry import check_methods_installed
 from calando.range_test.loss import moved
 from calando.records import StrategySpec
 from calando.schedules.checks import quote
@@ -125,7 +125,7 @@ class Following:
         if strategy.horizon:
             raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps says it")
         self.network, self.strategy = network, strategy
-        check_installed([strategy])
+        check_methods_installed([strategy])
         rate = _rate(strategy, lr)
         bound = bind(strategy, Horizon(total_steps, steps_per_epoch))
         self.optimizer: Optimizer = bound.optimizer(network, lr=rate)

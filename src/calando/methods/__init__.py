@@ -1,12 +1,16 @@
 """Methods: optimizers with what they need to know about rates, and the driver that writes those rates.
 
-Importing it needs no torch; building an optimizer does.
+Every file of this folder is imported, and what it registers (`register`) is there by name. Importing them needs no
+torch; building an optimizer does.
 """
+
+import importlib
+import pkgutil
 
 from calando.methods.base import Closure, Flag, Grouping, Method, Number, Pair
 from calando.methods.driver import Driver
 from calando.methods.groups import layer_groups
-from calando.methods.registry import METHODS, find_method, register
+from calando.methods.registry import METHODS, check_methods_installed, find_method, register
 from calando.methods.usual import closure_of, usual_rate_of, works_its_rate_out
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "Method",
     "Number",
     "Pair",
+    "check_methods_installed",
     "closure_of",
     "find_method",
     "layer_groups",
@@ -25,3 +30,7 @@ __all__ = [
     "usual_rate_of",
     "works_its_rate_out",
 ]
+
+for _file in pkgutil.iter_modules(__path__):
+    if not _file.ispkg:  # optimizers of our own need torch
+        importlib.import_module(f"{__name__}.{_file.name}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from calando.errors import UnknownName, UsageError
 from calando.methods.groups import decay_group_names, split_by_decay
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-__all__ = ["Closure", "Family", "Flag", "Grouping", "Method", "Number", "Pair", "Scheduling"]
+__all__ = [
+    "Closure",
+    "Family",
+    "Flag",
+    "Grouping",
+    "ImportedClass",
+    "Method",
+    "Number",
+    "Pair",
+    "Scheduling",
+    "import_class",
+]
 
 Family = Literal["classic", "adaptive", "rate-free"]
 Closure = Literal["none", "loss", "again"]
@@ -101,6 +114,40 @@ BY_DECAY = Grouping(
 """Weight decay for matrices and filters, none for biases and normalisation layers."""
 
 
+def import_class(path: str, *, method: str = "") -> Any:
+    """An optimizer's class, from "module:Class"; it is imported now.
+
+    Raises:
+        UsageError: the package that brings it is not installed.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{method} needs {module.replace('_', '-')}: pip install 'calando[methods]'") from error
+
+
+@final
+@dataclass(frozen=True)
+class ImportedClass:
+    """A `Method.build` that imports the optimizer's class when it is called: listing methods needs no torch.
+
+    Args:
+        path: as `import_class`.
+        method: which needs it, for an error.
+        fixed: arguments that are always the same.
+    """
+
+    path: str
+    method: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
+        """The optimizer, which is new."""
+        optimizer: Optimizer = import_class(self.path, method=self.method)(groups, lr=lr, **self.fixed, **options)
+        return optimizer
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One entry of the registry.
@@ -108,22 +155,22 @@ class Method:
     Args:
         name: as written in a strategy text.
         summary: one line.
-        family: "classic" (SGD and its like), "adaptive", or "rate-free" (works its step size out by itself).
+        family: "classic" (SGD and its like), "adaptive", or "rate-free" (finds its step size by itself).
         usual_rate: centre of the trial grid for convolutional networks; of a rate-free method, its one rate.
         rate_span: ratio of the grid's highest to its lowest rate.
         decay: what is known about decaying its rate.
-        options: the hyper-parameters it takes beside `lr`, with defaults and ranges.
+        options: the hyper-parameters that it takes besides `lr`, with defaults and ranges.
         build: (parameter groups, lr, options) -> torch optimizer.
         source: paper or project.
         memory: tensors of the parameters' size that it keeps.
         schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
         eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
         closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
-            the loss of this batch, a number; "again": one that works out loss and gradient anew at the weights as they
+            the loss of this batch, a number; "again": one that computes loss and gradient again, at the weights as they
             are.
-        keeps_base: what it does depends on its base rate beside the scheduled one, so runs of other base rates have
-            no past in common even where their rates are equal.
-        package: what must be installed beside torch, or "".
+        keeps_base: what it does depends on its base rate, not on the scheduled one alone, so runs of other base rates
+            have no past in common even where their rates are equal.
+        package: what must be installed besides torch, or "".
         groups: how parameters are divided.
     """
 
@@ -131,18 +178,23 @@ class Method:
     summary: str
     family: Family
     usual_rate: float
-    rate_span: float
     decay: str
     options: Mapping[str, Number | Pair | Flag]
     build: Callable[[list[dict[str, Any]], float, dict[str, Any]], Optimizer]
     source: str
     memory: float
+    rate_span: float = 100.0
     schedules: Scheduling = "any"
     eval_mode: bool = False
     closure: Closure = "none"
     keeps_base: bool = False
     package: str = ""
     groups: Grouping = BY_DECAY
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package that it needs is there, which is not imported for that."""
+        return not self.package or find_spec(self.package.replace("-", "_")) is not None
 
     @property
     def rate_free(self) -> bool:

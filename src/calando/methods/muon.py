@@ -1,4 +1,4 @@
-"""Steps along the orthogonal matrix nearest to the momentum; filters are matrices of one row for each output channel.
+"""Muon: steps along the orthogonal matrix nearest to the momentum; filters are matrices, a row an output channel.
 
     m <- lerp(m, g, 1 - mu);  u = lerp(g, m, mu), or m without Nesterov
     w <- w - lr * wd * w - lr * sqrt(max(1, rows / columns)) * NewtonSchulz5(u)
@@ -20,15 +20,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
-from calando.methods.base import Flag, Grouping, Method, Number
+from calando.methods.base import Flag, Grouping, Method, Number, import_class
 from calando.methods.groups import split_by_decay
-from calando.methods.packages import import_pytorch_optimizer
+from calando.methods.registry import register
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
-
-__all__ = ["MUON_METHODS"]
 
 _ADAMW = {"betas": (0.9, 0.95), "eps": 1e-10}
 
@@ -72,22 +70,18 @@ def _muon(groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> O
             group |= {"momentum": options["momentum"], "nesterov": options["nesterov"]}
         factor = group.pop("lr_factor", 1.0)
         made.append({"lr": lr * factor, **group})
-    optimizer: Optimizer = import_pytorch_optimizer("muon").Muon(made)
+    optimizer: Optimizer = import_class("pytorch_optimizer:Muon", method="muon")(made)
     for group in optimizer.param_groups:
         if group["use_muon"]:
             group["ns_coeffs"] = "original"  # the name of what stands there: text outlives JSON, nested tuples do not
     return optimizer
 
 
-MUON_METHODS = (
+register(
     Method(
-        name="muon",
-        family="adaptive",
-        memory=1,
+        name="muon", family="adaptive", memory=1,
         summary="orthogonalised momentum for hidden layers, AdamW at auxiliary x the rate for the rest",
-        usual_rate=0.02,
-        rate_span=100.0,
-        decay="gains much from decay: its steps never shrink by themselves",
+        usual_rate=0.02, decay="gains much from decay: its steps never shrink by themselves",
         options={
             "momentum": Number(0.95, high=1.0),
             "nesterov": Flag(True),
@@ -99,5 +93,5 @@ MUON_METHODS = (
         keeps_base=True,
         package="pytorch-optimizer",
         groups=Grouping(names=lambda _: ("hidden", "outer", "no_decay"), split=_split),
-    ),
-)
+    )
+)  # fmt: skip

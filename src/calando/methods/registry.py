@@ -1,32 +1,31 @@
 """The registry of methods: name -> Method. Importing it needs no torch; building an optimizer does."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from calando.errors import UnknownName, UsageError, quote
 from calando.methods.base import Method
-from calando.methods.layerwise import LAYERWISE_METHODS
-from calando.methods.muon import MUON_METHODS
-from calando.methods.own_methods import OWN_METHODS
-from calando.methods.polyak import POLYAK_METHODS
-from calando.methods.rate_free import RATE_FREE_METHODS
-from calando.methods.schedule_free import SCHEDULE_FREE_METHODS
-from calando.methods.sharpness import SHARPNESS_METHODS
-from calando.methods.sign import SIGN_METHODS
-from calando.methods.torch_methods import TORCH_METHODS
 from calando.registry import Registry, home_of
 
-__all__ = ["METHODS", "find_method", "register"]
+if TYPE_CHECKING:
+    from calando.records import StrategySpec
+
+__all__ = ["METHODS", "check_methods_installed", "find_method", "register"]
 
 
 def register(method: Method) -> Method:
     """Register a method, so that a strategy's text can call it by its name.
 
     Args:
-        method: the optimizer and what must be known of it; its `build` is told the parameter groups, rate and options.
+        method: the optimizer and what must be known of it; its `build` takes the parameter groups, rate and options.
 
     Raises:
         UsageError: no `Method`; a name that is taken or that no text can call.
 
     >>> from calando.methods import METHODS, Method
-    >>> mine = register(Method(name="my_sgd", summary="plain SGD", family="classic", usual_rate=0.1, rate_span=100.0,
+    >>> mine = register(Method(name="my_sgd", summary="plain SGD", family="classic", usual_rate=0.1,
     ...     decay="as SGD's", options={}, build=lambda groups, lr, options: torch.optim.SGD(groups, lr), source="",
     ...     memory=0))
     >>> find_method("my_sgd").usual_rate
@@ -48,19 +47,6 @@ def _join(name: str, found: object) -> None:
 METHODS: Registry[Method] = Registry("method", join=_join)
 """Name -> method."""
 
-for _method in (
-    *TORCH_METHODS,
-    *LAYERWISE_METHODS,
-    *SIGN_METHODS,
-    *SHARPNESS_METHODS,
-    *MUON_METHODS,
-    *SCHEDULE_FREE_METHODS,
-    *RATE_FREE_METHODS,
-    *POLYAK_METHODS,
-    *OWN_METHODS,
-):
-    register(_method)
-
 
 def find_method(name: str) -> Method:
     """The method of that name.
@@ -74,3 +60,18 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
     return METHODS[name]
+
+
+def check_methods_installed(strategies: Iterable[StrategySpec]) -> None:
+    """Refuse strategies whose methods cannot be built here.
+
+    Raises:
+        UsageError: packages are missing; every one of them is named.
+    """
+    missing: dict[str, list[str]] = {}
+    for method in dict.fromkeys(find_method(strategy.method).name for strategy in strategies):
+        if not METHODS[method].installed:
+            missing.setdefault(METHODS[method].package, []).append(method)
+    if missing:
+        needs = "; ".join(f"{', '.join(names)}: {package}" for package, names in missing.items())
+        raise UsageError(f"packages that methods need are not installed ({needs}): pip install 'calando[methods]'")

@@ -16,7 +16,7 @@ import numpy as np
 from calando.analysis import log_grid
 from calando.errors import UsageError, quote
 from calando.methods import find_method
-from calando.methods.installed import check_installed
+from calando.methods.registry import check_methods_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.fields import check
 from calando.records.spec import BEYOND, LARGEST_SEED
@@ -77,7 +77,7 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
-    check_installed(read)
+    check_methods_installed(read)
     return tuple(at_rate(strategy, lr) if lr is not None and strategy.lr is None else strategy for strategy in read)
 
 

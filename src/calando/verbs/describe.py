@@ -93,7 +93,6 @@ def _preset_facts(preset: Preset) -> dict[str, Any]:
 
 def method_facts(method: Method) -> dict[str, Any]:
     """All that is known of a method, as what `json.dumps` takes."""
-    from calando.methods.installed import is_installed
 
     return {
         "name": method.name,
@@ -110,7 +109,7 @@ def method_facts(method: Method) -> dict[str, Any]:
         "passes": method.passes,
         "memory": method.memory,
         "package": method.package,
-        "installed": is_installed(method),
+        "installed": method.installed,
         "options": {name: option.default for name, option in method.options.items()},
         "source": method.source,
     }
