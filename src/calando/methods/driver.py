@@ -2,12 +2,9 @@
 
     value of group g at update t  =  base value of g  *  schedule of g(t)  [*  controllers' multiplier, for the rate]
 
-Base values are each group's own, read once, so ratios between groups survive. They are kept in the group as
-"initial_lr", where torch's schedulers keep it too, "initial_momentum" and so on: they are found again after the
-optimizer was saved and loaded. Tensor values are written in place, so a compiled or captured step sees them
-without being rebuilt.
-
-Which group is which, its name and its base are for `calando.methods.known_groups` to say.
+Each group has its own base values, read once (`calando.methods.known_groups`), so ratios between groups survive. The
+group keeps them as "initial_lr", as torch's schedulers do, "initial_momentum" and so on, so they survive saving and
+loading. Tensor values are written in place, so a compiled or captured step sees them without being rebuilt.
 """
 
 from __future__ import annotations
@@ -23,8 +20,7 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.methods.known_groups import BETAS, AddedAt, Group, GroupReader, KnownGroup, held_value
-from calando.schedules import Curve, Schedule
-from calando.schedules.span import Horizon
+from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import check_products
 
 if TYPE_CHECKING:
@@ -32,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Driver", "Noticed", "was_skipped"]
 
-# Multipliers are worked out for a block of updates at once: as many updates as make MOST_HELD multipliers of all
-# curves together, but at least LEAST_AHEAD.
+# Multipliers are computed for a block of updates at once: MOST_HELD of all curves together, but LEAST_AHEAD updates.
 MOST_HELD = 4096
 LEAST_AHEAD = 256
 # Where there are more groups, one of them, in turn, is compared with what was written last, and all only if it differs.
@@ -43,22 +38,14 @@ MOST_COMPARED = 64
 @final
 @dataclass(frozen=True)
 class Noticed:
-    """A value that a driver found and did not write.
+    """A value that a driver found and did not write."""
 
-    Args:
-        index, name: the group's.
-        key: the hyper-parameter.
-        held: what the group held.
-        ours: what the driver had written there.
-        loaded: whether it came with the optimizer's state.
-    """
-
-    index: int
+    index: int  # the group's, and its name
     name: str
-    key: str
-    held: float
-    ours: float
-    loaded: bool
+    key: str  # the hyper-parameter
+    held: float  # what the group held
+    ours: float  # what the driver had written there
+    loaded: bool  # whether it came with the optimizer's state
 
 
 @final
@@ -74,8 +61,7 @@ class Driver:
             the groups hold.
         names: each group's name, where it is known from before.
         former_names: of groups that were there before, which a schedule may still name.
-        added_at: what a group holds that is added later: "base" values, or those it is to have at "present", as the
-            groups that are there hold theirs.
+        added_at: what a group holds that is added later: "base" values, or those of the update at "present".
         noticed: called with the driver and the values that it wrote over although it had not written them.
 
     Raises:
@@ -83,8 +69,7 @@ class Driver:
             the optimizer does not have, lacks one that it has, or does not fit the horizon.
 
     >>> import torch
-    >>> from calando.schedules import linear
-    >>> from calando.schedules.span import Horizon
+    >>> from calando.schedules import Horizon, linear
     >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
     >>> driver = Driver(optimizer, schedules={"lr": linear(1, 0)}, horizon=Horizon(10))
     >>> driver.write(5)
@@ -120,17 +105,16 @@ class Driver:
         self._last: tuple[int, float] | None = None  # what was written last: the update's number, the multiplier
         self._newcomers: tuple[object, set[int]] = None, set()  # the groups that joined, by id, since which write
         self._loaded: tuple[object, set[int]] = None, set()  # and those that were put in another dictionary
-        # What tells that the groups changed since the last write: another list, another group, or another type of the
-        # first group's value of a key that it has (scripts make rates tensors when they begin to compile).
+        # Groups have changed since the last write if there is another list, another group, or another type of the
+        # first group's value of a key that it has: scripts make rates tensors when they begin to compile.
         groups: list[Group] = optimizer.param_groups
         self._groups, self._members, self._first, self._kind = groups, list[Group](), Group(), type(None)
         if not groups:
             raise UsageError("the optimizer has no parameter group to schedule")
         self._key = next((key for key in self.schedules if key in groups[0]), "params")
-        placed: dict[int, dict[str, float]] = {}
-        if base_values is not None:
-            rows = zip(*base_values.values(), strict=True)
-            placed = {index: dict(zip(base_values, row, strict=True)) for index, row in enumerate(rows)}
+        given = base_values or {}
+        rows = enumerate(zip(*given.values(), strict=True))
+        placed = {index: dict(zip(given, row, strict=True)) for index, row in rows}
         self._adopt_groups(placed, names)
 
     def write(self, step: int, multiplier: float = 1.0) -> None:
@@ -139,9 +123,8 @@ class Driver:
         Raises:
             UsageError: the step is below zero; a group added since does not fit. Nothing was written then.
         """
-        # Runs once an update: what can be settled before is settled in `_adopt_groups` and `_look_ahead`, and
-        # Python is slower to call what has keyword-only arguments. benchmarks/schedules.py measures it. Lists of the
-        # same objects are found equal without a look at what these hold.
+        # This runs once an update, so `_adopt_groups` and `_work_out` prepare all that they can, and no argument is
+        # keyword-only, which is slower to call. Lists of the same objects are equal without a look at what these hold.
         groups = self.optimizer.param_groups
         try:
             same = groups is self._groups and groups == self._members and type(self._first[self._key]) is self._kind
@@ -151,14 +134,14 @@ class Driver:
             self._adopt_groups()
         place = step - self._start
         if not 0 <= place < self._ahead:
-            place = self._look_ahead(step)
+            place = self._work_out(self._tracks, step)
         found: list[tuple[Group, str, float, float]] | None = None
         for track in self._tracks:
             key, factor, last = track.key, track.multipliers[place], track.last
             if multiplier != 1.0 and key == "lr":
                 factor *= multiplier
             numbers = track.numbers
-            if track.many and _holds(numbers[step % len(numbers)], key, last):
+            if track.many and (probe := numbers[step % len(numbers)])[0][key] == probe[1] * last:
                 for group, base in numbers:
                     group[key] = base * factor
             else:
@@ -174,13 +157,11 @@ class Driver:
                         found.append((group, key, float(held_value(group, key)), base * last))
                     _put(group, key, base * factor)
             track.last = factor
+        before, self._last = self._last, (step, multiplier)
         if found is not None and self.noticed is not None:
-            before, self._last = self._last, (step, multiplier)
-            self._tell(found, before)
-        else:
-            self._last = step, multiplier
+            self._report(found, before)
 
-    def _tell(self, found: Sequence[tuple[Group, str, float, float]], before: object) -> None:
+    def _report(self, found: Sequence[tuple[Group, str, float, float]], before: object) -> None:
         places = {id(known.group): (index, known.name) for index, known in enumerate(self._known)}
         joined, loaded = (ids if since is before else set() for since, ids in (self._newcomers, self._loaded))
         noticed = [
@@ -192,7 +173,7 @@ class Driver:
             self.noticed(self, noticed)
 
     def forget(self) -> None:
-        """What the groups hold now is not compared with what was written last."""
+        """Do not compare what the groups hold now with what was written last."""
         for track in self._tracks:
             track.last = math.nan
 
@@ -212,7 +193,7 @@ class Driver:
 
     @property
     def shares(self) -> list[float]:
-        """What each group's rate is multiplied by besides its schedule: `scale`."""
+        """By how much `scale` has multiplied each group's rate."""
         self._notice_groups()
         return [known.share for known in self._known]
 
@@ -226,8 +207,7 @@ class Driver:
         self._notice_groups()
         held = [float(group["lr"]) for group in self.optimizer.param_groups if "lr" in group]
         ours = self.written["lr"]
-        tensors = any(hasattr(group.get("lr"), "fill_") for group in self.optimizer.param_groups)
-        tolerance = 1e-6 if tensors else 0.0
+        tolerance = 1e-6 if any(hasattr(group.get("lr"), "fill_") for group in self.optimizer.param_groups) else 0.0
         same = len(held) == len(ours) and all(map(partial(math.isclose, rel_tol=tolerance), held, ours))
         return None if same and self._last is not None and not all_are else held
 
@@ -238,9 +218,9 @@ class Driver:
 
     def look_for_newcomers(self) -> bool:
         """Whether a group joined since the last write; what it holds is not read yet."""
-        groups = self.optimizer.param_groups
-        if groups is not self._groups or len(groups) != len(self._members) or not all(map(is_, groups, self._members)):
+        if not self._same_groups():
             known = {id(known.group) for known in self._known}, {id(known.params) for known in self._known}
+            groups = self.optimizer.param_groups
             if any(id(group) not in known[0] and id(group["params"]) not in known[1] for group in groups):
                 return True
             self._adopt_groups()
@@ -248,14 +228,10 @@ class Driver:
         return last is self._last and bool(newcomers)
 
     def write_newcomers(self, step: int) -> None:
-        """Set the scheduled values for update `step` of those groups that joined since the last write.
-
-        Raises:
-            UsageError: as `write`.
-        """
+        """As `write`, of those groups alone that joined since the last write."""
         self._notice_groups()
         last, newcomers = self._newcomers
-        place = self._look_ahead(step)
+        place = self._work_out(self._tracks, step)
         for track in self._tracks:
             for group, base in (*track.numbers, *track.others):
                 if last is self._last and id(group) in newcomers:
@@ -300,28 +276,21 @@ class Driver:
         """The names of all groups that there ever were."""
         return frozenset(self._names)
 
-    def _notice_groups(self) -> bool:
-        """Take the groups as they are now, if they are not those known; whether they were others.
-
-        Unlike the look in `write`, which runs more often, this one sees a group that was replaced by an equal copy.
-        """
+    def _same_groups(self) -> bool:
+        """Whether the groups are those known; `write`, which runs more often, misses one replaced by an equal copy."""
         groups = self.optimizer.param_groups
-        if groups is self._groups and len(groups) == len(self._members) and all(map(is_, groups, self._members)):
-            return False
-        self._adopt_groups()
-        return True
+        return groups is self._groups and len(groups) == len(self._members) and all(map(is_, groups, self._members))
+
+    def _notice_groups(self) -> None:
+        if not self._same_groups():
+            self._adopt_groups()
 
     def _adopt_groups(
         self, placed: Mapping[int, dict[str, float]] | None = None, names: Sequence[str] | None = None
     ) -> None:
         """Take the groups as they are now: at the start, after one was added, after the state was loaded.
 
-        Args:
-            placed: base values by the group's place.
-            names: by the group's place.
-
-        Raises:
-            UsageError: a group does not fit. Nothing was written then.
+        Base values `placed` and `names` are by the group's place. Where a group does not fit, nothing was written.
         """
         groups: list[Group] = self.optimizer.param_groups
         before = {id(known.group) for known in self._known}
@@ -353,17 +322,12 @@ class Driver:
         """What a value was multiplied by at the last write; not a number where there was none."""
         if self._last is None:
             return math.nan
-        step, multiplier = self._last
-        return curve(step) * multiplier if key == "lr" else curve(step)
+        return curve(self._last[0]) * (self._last[1] if key == "lr" else 1.0)
 
-    def _look_ahead(self, step: int) -> int:
-        """Work out the multipliers of the block of updates that has `step`; its place there."""
+    def _work_out(self, tracks: Collection[_Track], step: int) -> int:
+        """Compute the multipliers of the block of updates that has `step`; its place there."""
         if step < 0:
             raise UsageError(f"a step must be 0 or more, got {step}")
-        self._work_out(self._tracks, step)
-        return step - self._start
-
-    def _work_out(self, tracks: Collection[_Track], step: int) -> None:
         # Blocks have fixed places, so that a resumed run works out the same ones as one that never stopped.
         ahead = max(LEAST_AHEAD, MOST_HELD // max(1, len(tracks)))
         start = step - step % ahead
@@ -374,6 +338,7 @@ class Driver:
         for track, block in zip(tracks, blocks, strict=True):
             track.multipliers[:] = block
         self._start, self._ahead = start, ahead
+        return step - start
 
 
 @final
@@ -391,7 +356,7 @@ class _Track:
 
 
 def was_skipped(optimizer: Optimizer) -> bool:
-    """Whether the step that ended just now made no update: a gradient scaler told a fused optimizer to skip it."""
+    """Whether the step that just ended made no update: a gradient scaler made a fused optimizer skip it."""
     infinite = getattr(optimizer, "found_inf", None)
     return infinite is not None and bool(infinite.item())
 
@@ -407,10 +372,6 @@ def _unshare(groups: Sequence[Group], keys: Iterable[str]) -> None:
                     value = value.clone()
                     _replace(group, key, value)
                 seen.add(id(value))
-
-
-def _holds(group: tuple[Group, float], key: str, last: float) -> bool:
-    return bool(group[0][key] == group[1] * last)
 
 
 def _was_replaced(group: Group, key: str, ours: float) -> bool:
