@@ -28,11 +28,11 @@ from runs import Kept, Task, percent, run_or_show
 
 from calando.methods import find_method
 from calando.strategy import read_strategy
-from calando.training.batch_norm import statistics_of
 from calando.training.evaluate import BATCHES as OURS
 from calando.training.evaluate import evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
+from calando.training.network import statistics_of
 from calando.training.state import start
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))

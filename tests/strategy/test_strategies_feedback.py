@@ -10,8 +10,7 @@ from calando.controllers import Plateau, Rollback
 from calando.errors import UsageError
 from calando.methods import METHODS, register
 from calando.schedules.span import Horizon
-from calando.strategy import bind, parse_strategy, read_strategy
-from calando.strategy.averaging import Average
+from calando.strategy import Average, bind, parse_strategy, read_strategy
 
 
 @pytest.fixture

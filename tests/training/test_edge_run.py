@@ -9,8 +9,7 @@ from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
 
 from calando.controllers.base import Wants
 from calando.controllers.edge import FIRST
-from calando.training.batch import Batch
-from calando.training.foreign import Quiet
+from calando.training.batch import Batch, ForeignDraws
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
 from calando.training.state import start
@@ -33,7 +32,7 @@ def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
         state = start(spec, workload)
         state.network.double()
         images, labels = workload.batch(0, seed=spec.seed)
-        batch = Batch(state, workload, Quiet(), 0)
+        batch = Batch(state, workload, ForeignDraws(), 0)
         batch._images = images.double()
         before = [p.detach().clone() for p in state.network.parameters()]
         parameters = list(state.network.parameters())
@@ -117,7 +116,7 @@ def test_clipping_the_step_does_not_change_what_is_measured(text):
         with holding_lane(spec.lane):
             state = start(spec.model_copy(update={"strategy": spec.strategy.at_rate(lr)}), workload)
             before = torch.nn.utils.parameters_to_vector(state.network.parameters()).detach()
-            slope, curvature = measured(state, Batch(state, workload, Quiet(), 0))
+            slope, curvature = measured(state, Batch(state, workload, ForeignDraws(), 0))
             length = float((torch.nn.utils.parameters_to_vector(state.network.parameters()).detach() - before).norm())
             found.append((slope / length, curvature / length**2))
     (slope, curvature), (clipped_slope, clipped_curvature) = found

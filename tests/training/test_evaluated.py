@@ -9,13 +9,13 @@ from safetensors.torch import load_file
 from tests.training.small_runs import Dropping, a_run, a_workload, bits
 from torch import nn
 
-from calando.strategy.averaging import Average
-from calando.training.average import RunningAverage
-from calando.training.batch_norm import statistics_of
+from calando.strategy import Average
 from calando.training.checkpoint import export_weights, load_weights
 from calando.training.evaluate import BATCHES, evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
+from calando.training.network import statistics_of
+from calando.training.session_state import RunningAverage
 from calando.training.state import start
 
 EMA = "sgd(lr=0.05, momentum=0.9) | cosine(1, 0) | ema(decay=0.7)"

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler, Sampler, TensorDataset
 import calando
 from calando.errors import UsageError
 from calando.methods import METHODS
-from calando.training.lent import lending
+from calando.training.restore import restoring
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
@@ -286,7 +286,7 @@ def test_memory_that_is_shared_or_was_replaced_comes_back_as_it_was():
     holder.register_buffer("wide", torch.zeros(1).expand(4))
     holder.register_buffer("turned", extra)
     places = [t.data_ptr() for t in (first, second, holder.wide, extra)]
-    with lending(holder):
+    with restoring(holder):
         first.data = torch.full((7,), 9.0)
         flat += 1
         extra += 1
@@ -305,7 +305,7 @@ def test_gradients_come_back_the_same_tensors_with_the_same_bits():
     layer.weight.grad = torch.tensor([[float("nan"), -0.0]])
     held, bits = layer.weight.grad, layer.weight.grad.numpy().tobytes()
     layer.bias.requires_grad_(False)
-    with lending(layer):
+    with restoring(layer):
         layer.weight.grad += 1
         layer.weight.grad = None
         layer.weight.requires_grad_(False)
@@ -339,7 +339,7 @@ def test_a_second_interrupt_waits_until_all_is_put_back():
             super().update(*args)
 
     slow = Slow()
-    with pytest.raises(KeyboardInterrupt), lending(slow):
+    with pytest.raises(KeyboardInterrupt), restoring(slow):
         slow.entries["b"] = slow.last.append(1)
     assert slow.entries == {"a": 1}
     assert slow.last == [0]
@@ -350,7 +350,7 @@ def test_objects_can_be_put_back_in_between_as_often_as_wanted():
     layer = nn.Linear(2, 1)
     first = copy.deepcopy(layer.state_dict())
     torch.manual_seed(0)
-    with lending(layer) as start_again:
+    with restoring(layer) as start_again:
         drawn = []
         for _ in range(3):
             layer.weight.data.normal_()
@@ -362,9 +362,9 @@ def test_objects_can_be_put_back_in_between_as_often_as_wanted():
 
 def test_what_cannot_come_back_is_refused():
     net = nn.Linear(6, 2)
-    with pytest.raises(UsageError, match="iterator"), lending(net, source=iter([1])):
+    with pytest.raises(UsageError, match="iterator"), restoring(net, source=iter([1])):
         pass
-    with pytest.raises(UsageError, match="lazy"), lending(nn.LazyLinear(2)):
+    with pytest.raises(UsageError, match="lazy"), restoring(nn.LazyLinear(2)):
         pass
 
 

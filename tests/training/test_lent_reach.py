@@ -13,7 +13,7 @@ from torch import nn
 
 import calando
 from calando.errors import UsageError
-from calando.training.lent import lending
+from calando.training.restore import restoring
 
 X = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
 BATCHES = list(zip(X.split(16), (X[:, 0] > 0).long().split(16), strict=True))
@@ -327,6 +327,6 @@ def test_what_runs_by_itself_and_records_are_left_alone(tmp_path):
             seen.append(1)
         return model(batch[0]).sum()
 
-    with log, lending(nn.Linear(4, 2), reached=(forward,)):
+    with log, restoring(nn.Linear(4, 2), reached=(forward,)):
         forward(nn.Linear(4, 2), BATCHES[0])
     assert seen == [1]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from calando.training.lent import lending, undisturbed_loader
+from calando.training.restore import restoring, undisturbed_loader
 
 
 class Slow(torch.utils.data.Dataset):
@@ -34,7 +34,7 @@ def test_workers_and_queues_that_run_by_themselves_are_left_alone(place):
             for at, batch in enumerate(loader):
                 order += batch.tolist()
                 if lend and at == place:
-                    with lending(layer, source=loader):
+                    with restoring(layer, source=loader):
                         assert len(list(undisturbed_loader(loader))) == 3
         orders.append(order)
     assert orders[0] == orders[1]
@@ -56,6 +56,6 @@ def test_workers_and_queues_that_run_by_themselves_are_left_alone(place):
     feeding, seen = Feeding(), []
     for _ in range(2):
         seen += list(feeding)
-        with lending(layer, source=feeding):
+        with restoring(layer, source=feeding):
             seen += list(feeding)
     assert seen == list(range(20))

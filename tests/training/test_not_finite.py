@@ -14,7 +14,7 @@ import calando
 from calando.study.executors.base import Finished, Lease
 from calando.study.jobs import Look, Train
 from calando.study.work import perform
-from calando.training import finite
+from calando.training import network as network_numbers
 from calando.training.loop import advance, execute
 from calando.training.state import start
 
@@ -184,7 +184,7 @@ def test_a_rollback_that_cannot_help_gives_up():
 
 def test_it_is_looked_at_where_the_network_is_evaluated_and_never_else(monkeypatch):
     looks = []
-    monkeypatch.setattr(finite.nn.utils, "get_total_norm", lambda *_, **__: looks.append(1) or torch.zeros(()))
+    monkeypatch.setattr(network_numbers.nn.utils, "get_total_norm", lambda *_, **__: looks.append(1) or torch.zeros(()))
     run("sgd(lr=0.05)", a_workload(Bare))
     assert len(looks) == STEPS // 4
 

@@ -18,7 +18,7 @@ from calando.range_test.loss import LentLoss
 from calando.range_test.measure import Sweep, measure_curves
 from calando.range_test.stops import begins_too_high, stop_reason
 from calando.range_test.update import LentUpdate
-from calando.training.lent import lending
+from calando.training.restore import restoring
 
 DENSITY = 14  # updates a decade: 100 over seven decades
 SEEDS = st.integers(0, 2**32 - 1)
@@ -126,7 +126,7 @@ def measure(model, *, lr=0.1, repeats=2, sweep=None, group=None, batches=None, g
     update = LentUpdate(loss=LentLoss(model=model), optimizer=optimizer, device=torch.device("cpu"))
     sweep = sweep or Sweep(low=1e-6, high=10.0, steps=100, bottom=1e-12, top=1e4)
     batches = batches or iter(lambda: noise * torch.randn(8, dtype=torch.float64), None)
-    with lending(model, optimizer) as start_again:
+    with restoring(model, optimizer) as start_again:
         return measure_curves(update, batches, start_again, sweep=sweep, repeats=repeats, group=group)
 
 

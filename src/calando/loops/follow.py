@@ -40,10 +40,10 @@ from calando.schedules.checks import quote
 from calando.schedules.span import Horizon
 from calando.sizes import check_rate
 from calando.strategy import at_rate, bind, read_strategy
-from calando.tasks.labels import Chance, chance_of
-from calando.training.batch_norm import gathering_statistics
+from calando.tasks.chance import Chance, chance_of
 from calando.training.evaluate import BATCHES
-from calando.training.lent import undisturbed_loader
+from calando.training.network import gathering_statistics
+from calando.training.restore import undisturbed_loader
 
 __all__ = ["Following", "follow"]
 

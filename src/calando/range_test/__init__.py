@@ -11,8 +11,8 @@
     loss      from a batch of any make to a loss
     ready     what is lent, checked and made ready for training
 
-Both finders lend what is trained (`calando.training.lent`), make an update of it and hand that to `find_ranges`, which
-measures, asks `calando.analysis.suggest` for the judgement, and returns what was found.
+Both finders restore what they train (`calando.training.restore`), make an update of it and hand that to `find_ranges`,
+which measures, asks `calando.analysis.suggest` for the judgement, and returns what was found.
 """
 
 from calando.range_test.find import Asked, Progress, find_lr

@@ -14,7 +14,7 @@ import torch
 
 from calando.errors import UsageError
 from calando.range_test.update import LentUpdate
-from calando.training.snapshot import Snapshot
+from calando.training.restore import Snapshot
 
 __all__ = ["blame_batch", "not_finite_in"]
 

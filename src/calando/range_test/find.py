@@ -32,8 +32,7 @@ from calando.schedules import constant
 from calando.schedules.checks import quote
 from calando.schedules.span import Horizon
 from calando.sizes import check_rate
-from calando.training.lent import lending
-from calando.training.snapshot import Undo
+from calando.training.restore import Undo, restoring
 
 __all__ = ["Asked", "Progress", "find_lr", "find_ranges"]
 
@@ -115,7 +114,7 @@ def find_lr(
 ) -> Found:
     """Measure the training loss over a rising learning rate, a few times, and say which rate it speaks for.
 
-    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.lent`.
+    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`.
     It may be called in the middle of training. Under DistributedDataParallel call it on every rank: all get the same
     answer.
 
@@ -171,7 +170,7 @@ def find_lr(
     if progress is not None and not callable(progress):
         raise UsageError(f"progress must be a function, called with (updates made, updates expected), got {progress!r}")
     place = device_of(model, device)
-    with lending(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
+    with restoring(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
 
         def begin() -> None:
             put_back()

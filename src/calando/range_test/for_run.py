@@ -21,7 +21,7 @@ from calando.range_test.update import LentUpdate
 from calando.records import RunSpec
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, run_network, seed_step
-from calando.training.lent import lending
+from calando.training.restore import restoring
 from calando.training.state import start
 
 __all__ = ["find_for_run"]
@@ -57,7 +57,7 @@ def find_for_run(
             clip_norm=spec.workload.clip_norm,
             closure=state.session.closure,
         )
-        with lending(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
+        with restoring(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
             found = find_ranges(update, batches, start_again, asked=asked or Asked(), progress=progress)
     return replace(found, run=spec)
 

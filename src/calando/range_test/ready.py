@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UsageError
 from calando.methods import Closure
-from calando.training.lent import undisturbed_loader
+from calando.training.restore import undisturbed_loader
 
 __all__ = ["check_lent", "device_of", "endless", "prepare", "try_step"]
 

@@ -24,7 +24,7 @@ from calando.range_test.loss import LentLoss, moved
 from calando.schedules import Schedule
 from calando.schedules.span import Horizon
 from calando.strategy.strategy_checks import check_clipping
-from calando.training.finite import all_finite
+from calando.training.network import all_finite
 from calando.training.session import Session
 
 __all__ = ["LentUpdate", "Reading"]

@@ -4,12 +4,14 @@ Importing it needs no torch.
 """
 
 from calando.strategy.bound import BoundStrategy, bind
+from calando.strategy.controllers_text import Average
 from calando.strategy.presets import DEFAULT_STRATEGIES, PRESETS, Preset
 from calando.strategy.strategies import at_rate, parse_strategy, read_strategy
 
 __all__ = [
     "DEFAULT_STRATEGIES",
     "PRESETS",
+    "Average",
     "BoundStrategy",
     "Preset",
     "at_rate",

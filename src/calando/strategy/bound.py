@@ -21,8 +21,7 @@ from calando.records import StrategySpec
 from calando.schedules import SCHEDULES, Curve, Schedule, parse
 from calando.schedules.function import functions_named
 from calando.schedules.span import Horizon
-from calando.strategy.averaging import Average
-from calando.strategy.controllers_text import average_of, controller_of
+from calando.strategy.controllers_text import Average, average_of, controller_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,13 +9,16 @@
 
 A controller's options are the fields of its class (`calando.controllers`), an average's stand here. Lengths are in any
 unit. Those of a rollback are at least as long as its statistics need: `every` and `patience` 32 updates, `wait` 64.
+
+Sources of averages: Polyak & Juditsky 1992; Izmailov et al. 2018, "Averaging weights leads to wider optima" (SWA).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from calando.controllers import CONTROLLERS, Controller, Length
 from calando.errors import UnknownName, UsageError
@@ -23,14 +26,11 @@ from calando.registry import own_mistake, reserve
 from calando.schedules import Call, Span, parse_call
 from calando.schedules.checks import checked_count, quote
 from calando.schedules.span import LONGEST_HORIZON, Horizon
-from calando.strategy.averaging import Average
 
-__all__ = ["AVERAGES", "CONTROLLERS", "average_of", "call_text", "called", "controller_of", "default_of"]
+__all__ = ["AVERAGES", "CONTROLLERS", "Average", "average_of", "call_text", "called", "controller_of", "default_of"]
 
-Value = float | int | str
-
-
-_Options = Mapping[str, Length | Value]
+_Value = float | int | str
+_Options = Mapping[str, Length | _Value]
 
 AVERAGES: Mapping[str, _Options] = {
     "ema": {"decay": 0.999},
@@ -45,6 +45,40 @@ _EXAMPLES = {"ema": "ema(decay=0.999)", "swa": "swa(start='75%', every='1 epoch'
 
 _ZERO = re.compile(r"\s*[+-]?0+(\.0*)?\s*(%|steps?|epochs?)?\s*")
 _HEAD = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(|$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """Which weights a run averages: numbers only.
+
+        ema    every update,                              a <- decay * a + (1 - decay) * w
+        swa    update `start` and each `every`-th after,  a <- mean of those w
+
+    Args:
+        kind: "ema" or "swa".
+        decay: of an ema, in (0, 1); an swa has none, 0.
+        start: index of the first update averaged, 0 or more.
+        every: updates between two that are averaged, at least 1.
+
+    Raises:
+        UsageError: a value outside its range.
+
+    >>> Average(kind="ema", decay=0.999)
+    Average(kind='ema', decay=0.999, start=0, every=1)
+    """
+
+    kind: Literal["ema", "swa"]
+    decay: float = 0.0
+    start: int = 0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind == "ema" and not 0 < self.decay < 1:
+            raise UsageError(f"ema: decay must be in (0, 1), such as 0.999, got {self.decay}")
+        if self.start < 0:
+            raise UsageError(f"{self.kind}: start must be 0 or more, got {self.start}")
+        if self.every < 1:
+            raise UsageError(f"{self.kind}: every must be at least 1 update, got {self.every}")
 
 
 def called(segment: str) -> str:
@@ -135,12 +169,12 @@ def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
     }
 
 
-def default_of(option: Length | Value) -> Value:
+def default_of(option: Length | _Value) -> _Value:
     """What a text means that does not give the option."""
     return option.default if isinstance(option, Length) else option
 
 
-def _settle(named: str, option: Length | Value, given: Any, horizon: Horizon) -> Value:
+def _settle(named: str, option: Length | _Value, given: Any, horizon: Horizon) -> _Value:
     if isinstance(option, Length):
         if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
             return 0

@@ -1,21 +1,28 @@
-"""The batch of one update of a run: its samples, the gradient of its loss, and that gradient once more.
+"""The batch of one update of a run: its samples, the gradient of its loss, and that gradient a second time.
 
-Samples, augmentation and dropout are functions of (seed, index), so a second pass sees what the first one saw.
+Samples, augmentation and dropout are functions of (seed, index), so a second pass sees what the first one saw, as long
+as no other thread draws from the same generators.
 """
 
 from __future__ import annotations
 
-from typing import final
+import threading
+from typing import Literal, final
 
+import torch
 from torch import nn
 
-from calando.tasks.source import TensorSource
+from calando.errors import UsageError
+from calando.tasks.data.source import TensorSource
 from calando.tasks.workload import Workload
-from calando.training.foreign import Quiet
 from calando.training.lane import run_network, seed_step
 from calando.training.state import TrainState
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "ForeignDraws"]
+
+FIRST = 2  # updates in which a backward pass shows that it draws by itself
+
+Time = Literal["between", "batch", "backward"]
 
 
 @final
@@ -23,22 +30,22 @@ class Batch:
     """Of a run at its present step.
 
     Args:
-        quiet: notices draws that are not the run's.
-        index: of the batch in the seed's order. What is random in a forward pass depends on it too.
+        draws: notices those of other threads.
+        index: of the batch in the seed's order; seeds the forward pass too.
 
     `labels` are its targets, int64[batch_size], on the CPU.
     """
 
-    def __init__(self, state: TrainState, workload: Workload, quiet: Quiet, index: int) -> None:
-        self._state, self._workload, self._quiet, self._index = state, workload, quiet, index
-        quiet.end("between")
+    def __init__(self, state: TrainState, workload: Workload, draws: ForeignDraws, index: int) -> None:
+        self._state, self._workload, self._draws, self._index = state, workload, draws, index
+        draws.end("between")
         seed_step(state.spec.seed, index)
         in_memory = isinstance(workload.train, TensorSource)
         if in_memory:
-            quiet.begin()
+            draws.begin()
         self._images, self.labels = workload.batch(index, seed=state.spec.seed)
         if in_memory:
-            quiet.end("batch")
+            draws.end("batch")
 
     def gradient(self) -> float:
         """Add the gradient to the parameters' `grad`; the training loss, a mean over the micro-batches."""
@@ -48,9 +55,9 @@ class Batch:
         for x, y in zip(self._images.split(micro), self.labels.split(micro), strict=True):
             outputs = run_network(self._state.network, x, spec.lane)
             loss = self._workload.loss(outputs.float(), y.to(outputs.device)) / spec.workload.accumulate
-            self._quiet.begin()
+            self._draws.begin()
             loss.backward()
-            self._quiet.end("backward")
+            self._draws.end("backward")
             total += loss.item()
         return total
 
@@ -64,3 +71,50 @@ class Batch:
         norm = self._state.spec.workload.clip_norm
         if norm is not None:
             nn.utils.clip_grad_norm_([p for g in self._state.optimizer.param_groups for p in g["params"]], norm)
+
+
+@final
+class ForeignDraws:
+    """Notices draws from torch's generator that are not ours: those of a thread change what dropout drops, by chance.
+
+        between     from the end of an update until the generators are seeded for the next
+        batch       while a batch is read that is held in memory: its augmentation has generators of its own
+        backward    during the backward pass; one that draws in its first updates is taken for one that draws by itself
+
+    In these times a run does not draw, so if the generator has moved, another thread moved it. A thread that draws only
+    at other times is not noticed; one that goes on is, within a few updates. It is looked for where there are other
+    threads.
+    """
+
+    def __init__(self) -> None:
+        self._before: bytes | None = None
+        self._backwards = 0
+        self._draws_itself = False
+
+    def begin(self) -> None:
+        """From now on the run does not draw."""
+        self._before = _state() if threading.active_count() > 1 else None
+
+    def end(self, time: Time) -> None:
+        """Until now.
+
+        Raises:
+            UsageError: another thread drew.
+        """
+        before, self._before = self._before, None
+        if time == "backward":
+            self._backwards += 1
+        if before is None or before == _state():
+            return
+        if time == "backward" and (self._draws_itself or self._backwards <= FIRST):
+            self._draws_itself = True
+            return
+        raise UsageError(
+            "another thread of this process draws from torch's generator while a run is trained, so that scores would "
+            'differ each time; train in processes of their own (executor="process"), or give that thread a '
+            "torch.Generator of its own"
+        )
+
+
+def _state() -> bytes:
+    return torch.get_rng_state().numpy().tobytes()

@@ -25,9 +25,8 @@ from calando.errors import UsageError
 from calando.records import Evaluation, Lane
 from calando.tasks.source import Source
 from calando.tasks.workload import Workload
-from calando.training.batch_norm import gathering_statistics, statistics_of
-from calando.training.finite import network_broken
 from calando.training.lane import run_network, seed_step
+from calando.training.network import gathering_statistics, network_broken, statistics_of
 from calando.training.state import TrainState
 
 __all__ = ["BATCHES", "evaluate", "evaluate_run", "recalibrate"]

@@ -22,12 +22,11 @@ import torch
 from calando.controllers import Observation
 from calando.records import Event, RunOutcome, RunRecord, RunSpec
 from calando.tasks.workload import Workload
-from calando.training.batch import Batch
-from calando.training.batch_norm import statistics_of
+from calando.training.batch import Batch, ForeignDraws
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import BATCHES, evaluate_run
-from calando.training.foreign import Quiet
 from calando.training.lane import describe_host, holding_lane
+from calando.training.network import statistics_of
 from calando.training.state import TrainState, start, take_back
 
 __all__ = ["Interrupted", "advance", "execute"]
@@ -51,11 +50,11 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         watch: called after each update; True stops between two updates.
     """
     spec, session = state.spec, state.session
-    quiet = Quiet()
+    draws = ForeignDraws()
     while state.step < until and state.stopped is None:
         step = state.step
         session.begin()
-        batch = Batch(state, workload, quiet, state.batch_index(step))
+        batch = Batch(state, workload, draws, state.batch_index(step))
         loss = batch.gradient()
         state.losses[step], state.rates[step] = loss, float(state.optimizer.param_groups[0]["lr"])
         if not math.isfinite(loss):
@@ -84,7 +83,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
         _answer(state, observation)
         if watch is not None and watch(state):
             break
-        quiet.begin()
+        draws.begin()
 
 
 def execute(

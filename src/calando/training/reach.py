@@ -1,15 +1,14 @@
-"""What a function of the user's reaches: the modules, optimizers, tensors and generators that a call of it may change.
+"""What a person's function reaches: the modules, optimizers, tensors and generators that a call of it may change.
 
     functions        closure cells, defaults, attributes, and the globals that their code names
     bound methods    the object, and the functions of its class
     partial          function and arguments
-    schedulers       their step and all that they note; so do optimizers that schedules are attached to
+    schedulers       their step and their attributes; optimizers with attached schedules likewise
     other objects    attributes, slots, and what their class holds; modules too
 
-Each is noted with the cell, name, attribute or entry that it stands in, and such as are made by the first call go
-again. Numbers, texts and lists of them are records
-of what happened (losses, a counter), which stay. So do loaders, threads, files and what runs by itself, and the globals
-of installed packages.
+Each is noted with the cell, name, attribute or entry that holds it, and what the first call makes is removed
+afterwards. Numbers, texts and lists of them are records of what happened (losses, a counter), which stay. So do
+loaders, threads, files and what runs by itself, and the globals of installed packages.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 import torch
@@ -33,9 +32,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from calando.errors import UsageError
-from calando.training.snapshot import Snapshot
 
-__all__ = ["at_home", "note_reached"]
+__all__ = ["Notes", "is_from", "note_reached"]
 
 STATE = (
     nn.Module, Optimizer, torch.amp.GradScaler, torch.Tensor, torch.Generator, np.ndarray, np.random.Generator,
@@ -49,15 +47,24 @@ RUNNING = (
     "torch.utils.data.dataloader", "torch.distributed", "queue", "_queue", "threading", "_thread", "multiprocessing",
     "concurrent", "asyncio", "logging", "tqdm", "rich", "lightning", "pytorch_lightning", "accelerate",
 )  # fmt: skip
-MOST_PARTS = 1024  # a longer container without state among its first entries holds samples
+MOST_PARTS = 1024  # a longer container without state in its first entries holds samples
 
 
-def note_reached(snapshot: Snapshot, *values: object) -> None:
+class Notes(Protocol):
+    """What can be noted so that it is put back: `calando.training.restore.Snapshot`, which this file need not know."""
+
+    def note(self, value: object) -> None: ...
+    def note_state(self, get: Callable[[], Any], put: Callable[[Any], object]) -> None: ...
+    def note_container(self, value: object) -> list[object]: ...
+
+
+def note_reached(snapshot: Notes, *values: object) -> None:
     """Note what these functions and objects reach.
 
     Raises:
-        UsageError: one of them consumes an iterator, whose place cannot be put back.
+        UsageError: one of them consumes an iterator, whose position cannot be restored.
 
+    >>> from calando.training.restore import Snapshot
     >>> ema, snapshot = torch.zeros(1), Snapshot()
     >>> note_reached(snapshot, functools.partial(torch.add, ema))
     >>> _ = ema.add_(5)
@@ -70,7 +77,7 @@ def note_reached(snapshot: Snapshot, *values: object) -> None:
         walk.follow(value)
 
 
-def at_home(value: object, homes: Iterable[str]) -> bool:
+def is_from(value: object, homes: Iterable[str]) -> bool:
     """Whether an object's class is defined in one of these modules or below."""
     home = type(value).__module__
     return any(home == name or home.startswith(f"{name}.") for name in homes)
@@ -78,7 +85,7 @@ def at_home(value: object, homes: Iterable[str]) -> bool:
 
 @final
 class _Walk:
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Notes) -> None:
         self.snapshot = snapshot
         self.seen: dict[int, object] = {}  # holds them, so that no other gets the same id
         self.waiting: list[object] = []
@@ -185,7 +192,7 @@ class _Walk:
 
     def _object(self, found: Any) -> None:
         """Of any other object, or of a class."""
-        if at_home(found, RUNNING):
+        if is_from(found, RUNNING):
             return
         kind: type = found if isinstance(found, type) else type(found)
         if kind is not found:

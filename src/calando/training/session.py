@@ -16,101 +16,30 @@ A loop that calls `optimizer.step` itself calls `note_gradient` before it and `e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.controllers import (
-    Action,
-    Controller,
-    Observation,
-    first_multiplier,
-    state_from_json,
-    state_to_json,
-)
-from calando.controllers.base import State
+from calando.controllers import Action, Controller, Observation, first_multiplier
 from calando.methods import Closure
 from calando.methods.driver import Driver, Noticed, was_skipped
-from calando.schedules import Schedule
-from calando.schedules.span import Horizon
-from calando.strategy import BoundStrategy
-from calando.strategy.averaging import Average
-from calando.training.average import RunningAverage
-from calando.training.batch_norm import holding_statistics
-from calando.training.lent import lending
-from calando.training.snapshot import Snapshot
+from calando.schedules import Horizon, Schedule
+from calando.strategy import Average, BoundStrategy
+from calando.training.network import holding_statistics
+from calando.training.restore import Snapshot, restoring
+from calando.training.session_state import Kept, Memory, Position, RunningAverage
 
-__all__ = ["Answer", "Kept", "Memory", "Position", "Session"]
+__all__ = ["Answer", "Session"]
 
 KEPT = 2
 
 Pass = Callable[[], float | torch.Tensor]
 """A forward and a backward pass over the update's batch, which adds to `grad`; returns the loss."""
-
-
-class Memory(Protocol):
-    """Weights, optimizer's state and average at one moment."""
-
-    def put_back(self) -> object:
-        """Make them so again, to the bit; may be called more than once."""
-        ...
-
-
-@final
-@dataclass(frozen=True)
-class Position:
-    """Where a session stands, beside what its network, optimizer and average hold.
-
-    Args:
-        step: updates made; the next one is update number `step`.
-        averaged: weights that the average has taken in.
-        controller_states, multipliers: one for each controller.
-    """
-
-    step: int
-    averaged: int
-    controller_states: tuple[State, ...]
-    multipliers: tuple[float, ...]
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "step": self.step,
-            "averaged": self.averaged,
-            "controller_states": [state_to_json(state) for state in self.controller_states],
-            "multipliers": list(self.multipliers),
-        }
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any], controllers: Sequence[Controller]) -> Position:
-        """From a document that `document` gave, whatever else is in it, for these controllers.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is none.
-        """
-        return cls(
-            step=int(document["step"]),
-            averaged=int(document["averaged"]),
-            controller_states=tuple(
-                state_from_json(controller, state)
-                for controller, state in zip(controllers, document["controller_states"], strict=True)
-            ),
-            multipliers=tuple(float(value) for value in document["multipliers"]),
-        )
-
-
-@final
-@dataclass(frozen=True)
-class Kept:
-    """A state that a controller may go back to."""
-
-    position: Position
-    memory: Memory
 
 
 @final
@@ -412,7 +341,7 @@ class Session:
             return
         switching: Any = self.optimizer  # has eval() and train() where its method says so
         # Not the network itself: what its owner notes on it meanwhile stays.
-        with lending([*self.network.parameters(), *self.network.buffers()], source=source):
+        with restoring([*self.network.parameters(), *self.network.buffers()], source=source):
             self.evaluating = True
             try:
                 if self.eval_mode:

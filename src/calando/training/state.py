@@ -25,7 +25,8 @@ from calando.records import Evaluation, Event, RunSpec
 from calando.strategy import bind
 from calando.tasks.workload import Workload
 from calando.training.lane import seed_step
-from calando.training.session import Position, Session
+from calando.training.session import Session
+from calando.training.session_state import Position
 
 __all__ = ["Captured", "TrainState", "capture", "of_network", "put_back", "start", "take_back"]
 

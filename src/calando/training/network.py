@@ -1,18 +1,22 @@
-"""Running statistics of batch normalisation: whose they are, held still, or worked out anew.
+"""A network's running statistics of batch normalisation, and whether its numbers are finite.
 
-They belong to the weights they were gathered with. A second pass of one batch must leave them; weights that were not
-trained themselves, an average, need others.
+Running statistics belong to the weights that they were gathered with. A second pass of one batch must not change them;
+weights that were not trained themselves, such as an average, need others.
+
+Whether weights and statistics are finite is looked at where a network is evaluated, never in between. Other buffers and
+frozen parameters are not looked at: a mask may hold -inf on purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-__all__ = ["gathering_statistics", "holding_statistics", "statistics_of"]
+__all__ = ["all_finite", "gathering_statistics", "holding_statistics", "network_broken", "statistics_of"]
 
 
 def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
@@ -57,7 +61,7 @@ def gathering_statistics(network: nn.Module, layers: Collection[nn.modules.batch
 
 @contextmanager
 def holding_statistics(network: nn.Module) -> Iterator[None]:
-    """What is normalised by the batch's statistics is so still, and the running ones stay; so do frozen layers."""
+    """Layers still normalise by their batch's statistics, and leave the running ones as they are."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
     layers = [layer for layer in norms if layer.track_running_stats and layer.training]
     for layer in layers:
@@ -71,3 +75,37 @@ def holding_statistics(network: nn.Module) -> Iterator[None]:
         for layer, (mean, variance, count) in zip(layers, kept, strict=True):
             layer.running_mean, layer.running_var, layer.num_batches_tracked = mean, variance, count
             layer.track_running_stats = True
+
+
+def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether every number is finite: one pass over them, and one number from the device.
+
+    By the largest magnitude, not by the sum of squares, which overflows at finite weights of 1e20.
+
+    >>> all_finite([torch.tensor([1e38])]), all_finite([torch.ones(2), torch.tensor([math.nan, 1.0])])
+    (True, False)
+    """
+    found = [
+        tensor.detach() for tensor in tensors if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex())
+    ]
+    if not found:
+        return True
+    largest = nn.utils.get_total_norm(found, norm_type=math.inf)
+    whole = getattr(largest, "full_tensor", None)  # where weights are sharded
+    return math.isfinite(float(largest if whole is None else whole()))
+
+
+def network_broken(network: nn.Module) -> str:
+    """What of a network is not finite, in words, or "".
+
+    >>> layer = nn.Linear(2, 1)
+    >>> _ = layer.weight.data[0].fill_(math.inf)
+    >>> network_broken(layer)
+    'weights are not finite'
+    """
+    if not all_finite(weight for weight in network.parameters() if weight.requires_grad):
+        return "weights are not finite"
+    kept = (value for layer in statistics_of(network) for value in (layer.running_mean, layer.running_var))
+    if not all_finite(value for value in kept if value is not None):
+        return "running statistics of batch normalisation are not finite"
+    return ""

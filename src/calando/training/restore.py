@@ -1,16 +1,28 @@
-"""How objects were, bit by bit, and how to make them so again, in place and as often as is asked.
+"""What a person lends is trained, and then restored bit by bit, in place: on success, exception and Ctrl-C.
+
+    with restoring(model, optimizer, scaler, source=loader) as start_again:
+        ...                 train
+        start_again()       model, optimizer and scaler as they were lent; generators and the loader go on
+        ...                 train again
+
+At the end everything is as it was: parameters, buffers, gradients (None too), requires_grad, train/eval modes and other
+attributes of modules; parameter groups (tensor rates in place) and state of optimizers; scalers; what a loss function
+or `forward` reaches (`calando.training.reach`); the generators of Python, NumPy and torch (CPU, CUDA); and a loader's
+position, if attributes or generators of the loader, its samplers and data set hold it, or its `state_dict`.
 
 Tensors keep their memory and their identity, and so do their gradients; dictionaries, lists and sets keep theirs.
-Memory is known by where it lies, so what several tensors share is copied once.
-Of modules, optimizers and gradient scalers every attribute is noted, and what they hold in turn.
+Memory is known by its address, so what several tensors share is copied once.
 """
 
 from __future__ import annotations
 
 import copy
 import random
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, final
 
@@ -19,21 +31,27 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from calando.errors import UsageError
+from calando.training.reach import is_from, note_reached
 
-__all__ = ["CLOSED", "Snapshot", "Undo"]
+__all__ = ["Snapshot", "Undo", "restoring", "undisturbed_loader"]
 
 Undo = Callable[[], object]
 
 OPENED = (nn.Module, Optimizer, torch.amp.GradScaler)  # objects whose attributes are theirs alone
+# What cannot change, or is not ours to look into.
 CLOSED = (str, bytes, int, float, complex, type(None), type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
-"""What cannot change, or is not ours to look into."""
+
+# What runs by itself, and what it waits on: restored to an earlier state, it would wait for ever.
+RUNNING = ("torch.utils.data.dataloader", "queue", "_queue", "threading", "_thread", "multiprocessing", "concurrent")
+MOST_PARTS = 64  # a list of a loader's that is longer holds samples, not transforms or samplers
 
 
 @final
 class Snapshot:
-    """What was noted can be put back.
+    """How objects were when they were noted, and how to make them so again, as often as is asked.
 
     >>> layer = nn.Linear(1, 1)
     >>> snapshot, before = Snapshot(), layer.weight.item()
@@ -69,7 +87,7 @@ class Snapshot:
                 waiting.extend(self.note_container(value))
 
     def note_global_generators(self) -> None:
-        """The global ones. CUDA's where it is in use: it would have to be started to be asked."""
+        """The global ones; CUDA's only where it is in use, as a question would start it."""
         for get, put in (
             (random.getstate, random.setstate),
             (np.random.get_state, np.random.set_state),
@@ -80,19 +98,19 @@ class Snapshot:
             self.note_state(torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all)
 
     def first_sight(self, value: object) -> bool:
-        """Whether it has not been asked about before; it is from then on."""
+        """Whether this is the first question about it."""
         if id(value) in self._seen:
             return False
         self._seen[id(value)] = value
         return True
 
     def note_state(self, get: Callable[[], Any], put: Callable[[Any], object]) -> None:
-        """What `get` gives now is what `put` is given."""
+        """`put` will be called with what `get` returns now."""
         state = get()
         self._undo.append(lambda: put(state))
 
     def note_generator(self, value: object) -> bool:
-        """Of a random number generator, its state; False where it is none."""
+        """The state of a random number generator; False if it is none."""
         if isinstance(value, torch.Generator | np.random.RandomState):
             self.note_state(value.get_state, value.set_state)
         elif isinstance(value, random.Random):
@@ -105,17 +123,13 @@ class Snapshot:
         return True
 
     def note_container(self, value: object) -> list[object]:
-        """Of a container, which members it has; they are returned. An array's numbers."""
+        """Which members a container has, which are returned; an array's numbers."""
         if isinstance(value, dict):
             self._undo.append(_of_dict(value))
             return list(value.values())
-        if isinstance(value, list | deque):
-            self._undo.append(_of_list(value))
-            return list(value)
-        if isinstance(value, set):
-            self._undo.append(_of_set(value))
-            return list(value)
-        if isinstance(value, tuple):
+        if isinstance(value, list | deque | set | tuple):
+            if not isinstance(value, tuple):
+                self._undo.append(_of_set(value) if isinstance(value, set) else _of_list(value))
             return list(value)
         if isinstance(value, np.ndarray) and value.flags.writeable:
             held = value.copy()
@@ -123,7 +137,7 @@ class Snapshot:
         return []
 
     def _note_tensor(self, value: torch.Tensor) -> torch.Tensor | None:
-        """Its memory, place, gradient and whether it asks for one; the gradient is returned."""
+        """Its memory, place, `requires_grad` and gradient; the gradient is returned."""
         if isinstance(value, UninitializedParameter | UninitializedBuffer):
             raise UsageError("the network has lazy layers, whose weights depend on the first batch; run one through it")
         if value.device.type == "meta":
@@ -205,3 +219,111 @@ def _same_place(value: torch.Tensor, other: torch.Tensor) -> bool:
         and value.shape == other.shape
         and value.stride() == other.stride()
     )
+
+
+@contextmanager
+def restoring(*objects: object, reached: Sequence[object] = (), source: object = None) -> Iterator[Undo]:
+    """Restore everything at the end; what is yielded restores the objects in between.
+
+    Args:
+        objects: modules, optimizers, scalers, and containers of them; anything else is left alone.
+        reached: functions and objects that are called meanwhile; what they reach is restored too.
+        source: what batches come from.
+
+    Raises:
+        UsageError: a network with lazy layers, whose first batch cannot be undone; a source that can be read only once;
+            a function that reaches an iterator.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> before = layer.weight.clone()
+    >>> with restoring(layer):
+    ...     layer.weight.data += 1
+    >>> torch.equal(layer.weight, before)
+    True
+    """
+    lent, world = Snapshot(), Snapshot()
+    for value in objects:
+        lent.note(value)
+    note_reached(lent, *reached)
+    world.note_global_generators()
+    _note_position(world, source)
+    try:
+        yield lent.put_back
+    finally:
+        with _undisturbed():
+            lent.put_back()
+            world.put_back()
+
+
+def _note_position(world: Snapshot, source: object) -> None:
+    """A loader's, and that of its parts; samples are left alone."""
+    if isinstance(source, Iterator) and not _keeps_state(source):
+        raise UsageError(
+            f"the loader is an iterator ({type(source).__name__}), whose batches cannot be put back; pass what it was "
+            "made from: a DataLoader, a list of batches, or an object of yours with __iter__"
+        )
+    waiting = [source]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor | np.ndarray):
+            if value.ndim == 1 and not _holds_fractions(value):  # an order of samples
+                world.note(value)
+        elif (
+            isinstance(value, CLOSED)
+            or _runs_by_itself(value)
+            or not world.first_sight(value)
+            or world.note_generator(value)
+        ):
+            continue
+        elif isinstance(value, dict | list | tuple | deque | set):
+            parts = world.note_container(value)
+            waiting.extend(parts if len(parts) <= MOST_PARTS else ())
+        elif _keeps_state(value) and not isinstance(value, DataLoader | nn.Module):
+            _note_state_dict(world, value)
+        else:
+            # Also a DataLoader that keeps state: if that were loaded, its next pass would not begin at the start.
+            waiting.append(getattr(value, "__dict__", None))
+
+
+def undisturbed_loader(loader: Iterable[Any]) -> Iterable[Any]:
+    """The same batches, from other workers where the loader's persist: the person's loop may be under way."""
+    if isinstance(loader, DataLoader) and loader.persistent_workers:
+        twin = copy.copy(loader)
+        twin._iterator = None
+        return twin
+    return loader
+
+
+def _runs_by_itself(value: object) -> bool:
+    return not isinstance(value, DataLoader) and is_from(value, RUNNING)
+
+
+def _note_state_dict(world: Snapshot, value: Any) -> None:
+    world.note_state(
+        lambda: copy.deepcopy(value.state_dict()), lambda state: value.load_state_dict(copy.deepcopy(state))
+    )
+
+
+def _keeps_state(value: object) -> bool:
+    return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
+
+
+def _holds_fractions(value: torch.Tensor | np.ndarray) -> bool:
+    return value.is_floating_point() if isinstance(value, torch.Tensor) else value.dtype.kind not in "iub"
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until the end, also a second one."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if asked:
+            signal.raise_signal(asked[0])
