@@ -6,8 +6,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from calando.analysis.range_curves import RangeCurves
-from calando.range_test.found import Held, held
+from calando.analysis.suggest import RangeCurves
+from calando.range_test.found import HeldRate, judge_held
 
 from . import checks, curves, truth
 from .cases import CASES, CONSTANT_CASES, Case
@@ -103,14 +103,14 @@ def _lived(console: Console, cases: list[Case], stored: dict[str, dict], measure
     console.print(table)
 
 
-def _held(case: Case | Elsewhere, entry: dict, rows: np.ndarray) -> Held:
+def _held(case: Case | Elsewhere, entry: dict, rows: np.ndarray) -> HeldRate:
     chance = case.chance if isinstance(case, Elsewhere) else float(np.log(10))
     constant = case.constant if isinstance(case, Elsewhere) else None
     losses = np.array(entry["constant"], float)
     if len(losses) < checks.STEPS:
         losses = np.append(losses, np.nan)
     measured = RangeCurves.from_arrays(curves.RATES, rows, chance=chance)
-    return held(measured, losses, rate=entry["rate"], trivial=constant)
+    return judge_held(measured, losses, rate=entry["rate"], trivial=constant)
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 import calando
 from calando.errors import CalandoError, UsageError
-from calando.range_test.shares import SharesSeen
+from calando.range_test.constant_outputs import SharesSeen
 from calando.records import WorkloadSpec
 from calando.tasks.assemble import load
 from calando.tasks.data.npz import read_npz

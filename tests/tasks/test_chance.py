@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from calando.range_test.loss import LentLoss
-from calando.range_test.shares import SharesSeen
+from calando.range_test.constant_outputs import SharesSeen
+from calando.range_test.loss import BatchLoss
+from calando.tasks.chance import chance_of
 from calando.tasks.custom import workload
 from calando.tasks.labels import chance_of
 
@@ -123,6 +124,6 @@ def test_many_classes_are_not_mistaken_for_few() -> None:
 
 def test_chance_that_is_given_is_kept() -> None:
     net = nn.Linear(2, 2)
-    loss = LentLoss(model=net, loss_fn=F.cross_entropy, chance=0.3)
+    loss = BatchLoss(model=net, loss_fn=F.cross_entropy, chance=0.3)
     loss((torch.zeros(4, 2), torch.tensor([0, 0, 0, 1])))
     assert loss.chance == 0.3

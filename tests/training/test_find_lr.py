@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import calando
 from calando.errors import UnknownName, UsageError
 from calando.methods import METHODS
-from calando.range_test import Asked, find_for_run
+from calando.range_test import SweepOptions, find_for_run
 from calando.range_test.loss import moved
 from calando.records import WorkloadSpec
 from calando.study.build_spec import build_run
@@ -352,9 +352,9 @@ def a_run(text: str, steps: int, **changes):
 
 @pytest.mark.parametrize("changes", [{}, {"accumulate": 4, "clip_norm": 1.0}])
 def test_on_a_run_of_ours_the_sweep_is_that_run_with_an_exponential_schedule(changes):
-    asked = Asked(low=1e-4, high=1.0, steps=41, repeats=2, hold=10)
+    options = SweepOptions(low=1e-4, high=1.0, steps=41, repeats=2, hold=10)
     spec, workload = a_run("adamw(lr=0.5, weight_decay=0.1) | exponential(0.0002, 2)", 40, **changes)
-    found = find_for_run(spec, workload, asked=asked)
+    found = find_for_run(spec, workload, options=options)
     record = execute(spec, workload)
     reached = min(40, int(np.isfinite(found.curves.losses[0]).sum()))
     assert reached > 30

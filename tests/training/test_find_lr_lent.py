@@ -12,7 +12,7 @@ from torch import nn
 
 import calando
 from calando.errors import UsageError
-from calando.range_test.loss import LentLoss
+from calando.range_test.loss import BatchLoss
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] + X[:, 1] > 0).long()
@@ -258,7 +258,7 @@ def test_a_network_that_knows_nothing_says_the_same_of_every_sample(loss_fn, tar
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1))
     loader = list(zip(X.split(32), targets.split(32), strict=True))
-    loss = LentLoss(model=model, loss_fn=loss_fn)
+    loss = BatchLoss(model=model, loss_fn=loss_fn)
     for batch in loader:
         loss(batch)
     assert loss.chance is None, "the curve is judged as it is"

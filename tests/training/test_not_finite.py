@@ -208,9 +208,9 @@ def test_a_test_look_that_is_not_finite_scores_chance(tmp_path):
 
 
 def test_a_range_test_sees_what_its_last_update_ruined():
-    from calando.range_test.loss import LentLoss
-    from calando.range_test.measure import hold_rate
-    from calando.range_test.update import LentUpdate
+    from calando.range_test.borrowed_update import BorrowedUpdate
+    from calando.range_test.loss import BatchLoss
+    from calando.range_test.sweep import Measurement
 
     class Alone(nn.Module):
         def __init__(self):
@@ -222,12 +222,12 @@ def test_a_range_test_sees_what_its_last_update_ruined():
 
     network = Alone()
     optimizer = torch.optim.SGD(network.parameters(), lr=1)
-    update = LentUpdate(
-        loss=LentLoss(model=network, loss_fn=cross_entropy), optimizer=optimizer, device=torch.device("cpu"),
+    update = BorrowedUpdate(
+        loss=BatchLoss(model=network, loss_fn=cross_entropy), optimizer=optimizer, device=torch.device("cpu"),
         closure="none",
     )  # fmt: skip
     batches = iter(lambda: (torch.zeros(2, 1, 8, 8), torch.tensor([0, 1])), None)
-    held = hold_rate(update, batches, lambda: None, rate=3e37, steps=STEPS, group=None, tick=lambda: None)
+    held = Measurement(update=update, batches=batches, start_again=lambda: None).hold(3e37, steps=STEPS)
     assert len(held) == STEPS
     assert math.isnan(held[-1])
     assert np.isfinite(held[:-1]).all()

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 import calando
-from calando.analysis.range_curves import RangeCurves
-from calando.range_test.found import held
-from calando.range_test.loss import LentLoss
-from calando.range_test.measure import Sweep, measure_curves
+from calando.analysis.suggest import RangeCurves
+from calando.range_test.borrowed_update import BorrowedUpdate
+from calando.range_test.found import judge_held
+from calando.range_test.loss import BatchLoss
 from calando.range_test.stops import begins_too_high, stop_reason
-from calando.range_test.update import LentUpdate
+from calando.range_test.sweep import Measurement, Sweep
 from calando.training.restore import restoring
 
 DENSITY = 14  # updates a decade: 100 over seven decades
@@ -123,11 +123,12 @@ class Quadratic(nn.Module):
 
 def measure(model, *, lr=0.1, repeats=2, sweep=None, group=None, batches=None, groups=None, noise=0.0):
     optimizer = torch.optim.SGD(groups or model.parameters(), lr=lr)
-    update = LentUpdate(loss=LentLoss(model=model), optimizer=optimizer, device=torch.device("cpu"))
+    update = BorrowedUpdate(loss=BatchLoss(model=model), optimizer=optimizer, device=torch.device("cpu"))
     sweep = sweep or Sweep(low=1e-6, high=10.0, steps=100, bottom=1e-12, top=1e4)
     batches = batches or iter(lambda: noise * torch.randn(8, dtype=torch.float64), None)
     with restoring(model, optimizer) as start_again:
-        return measure_curves(update, batches, start_again, sweep=sweep, repeats=repeats, group=group)
+        measurement = Measurement(update=update, batches=batches, start_again=start_again, group=group)
+        return measurement.curves(sweep, repeats=repeats)
 
 
 @pytest.mark.parametrize("curvature", [1e-3, 1.0, 1e3, 1e7, 1e9])
@@ -210,7 +211,7 @@ def test_holding_tells_life_from_death():
         (np.geomspace(start, 100 * start, 40), "diverged"),
         (np.array([start, np.nan]), "not finite"),
     ):
-        assert held(curves, losses, rate=0.1).outcome == outcome
+        assert judge_held(curves, losses, rate=0.1).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_holding_tells_life_from_death():
 def test_a_network_that_keeps_little_of_the_gain_does_not_live(kept, outcome):
     rates = np.geomspace(1e-6, 10, 100)
     curves = RangeCurves.from_arrays(rates, 2 - 1 / (1 + 0.01 / rates))
-    one = held(curves, np.full(40, 2 - kept * float(2 - curves.losses[0, -5:].mean())), rate=0.1)
+    one = judge_held(curves, np.full(40, 2 - kept * float(2 - curves.losses[0, -5:].mean())), rate=0.1)
     assert one.outcome == ("lives" if kept > 0.75 else "no better")
     assert one.kept == pytest.approx(kept, abs=0.02)
 
@@ -229,9 +230,9 @@ def test_a_network_at_chance_does_not_live_however_high_it_began():
     losses = 5 - 4 / (1 + 0.01 / rates)
     for known in ({"trivial": 2.3}, {}):
         curves = RangeCurves.from_arrays(rates, losses, chance=None if known else 2.3)
-        assert held(curves, np.full(40, 2.3), rate=0.1, **known).outcome == "no better"
-        assert held(curves, np.full(40, 1.1), rate=0.1, **known).outcome == "lives"
+        assert judge_held(curves, np.full(40, 2.3), rate=0.1, **known).outcome == "no better"
+        assert judge_held(curves, np.full(40, 1.1), rate=0.1, **known).outcome == "lives"
     unlearned = RangeCurves.from_arrays(rates, losses)
-    mean_alone = held(unlearned, np.full(40, 1.0), rate=0.1, trivial=0.9)
+    mean_alone = judge_held(unlearned, np.full(40, 1.0), rate=0.1, trivial=0.9)
     assert mean_alone.outcome == "no better"
     assert "no more than the mean of its targets" in mean_alone.failure

@@ -15,18 +15,16 @@ from calando.analysis.suggest import Suggestion
 from calando.errors import UnknownName, UsageError
 from calando.records import RunSpec
 
-__all__ = ["Found", "FoundRate", "Held", "Outcome", "held"]
+__all__ = ["Found", "FoundRate", "HeldRate", "judge_held"]
 
-Outcome = Literal["lives", "no better", "diverged", "not finite"]
-LEARNED = (
-    0.75  # share of the sweep's fall that a network which lives keeps; on 12 workloads it went 1 to 2 times as far
-)
-LOST = 0.5  # and of one that diverged: this much of it above the start
+HeldOutcome = Literal["lives", "no better", "diverged", "not finite"]
+LEARNED = 0.75  # share of the sweep's fall that a network which lives keeps; on 12 tasks it went 1 to 2 times as far
+LOST = 0.5  # one that diverged is above the start by this share of the fall
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Held:
+class HeldRate:
     """Training at the recommended rate, from the state that was lent.
 
     Args:
@@ -38,12 +36,12 @@ class Held:
 
     rate: float
     losses: np.ndarray
-    outcome: Outcome
+    outcome: HeldOutcome
     kept: float
 
     @property
     def failure(self) -> str:
-        """Why the rate is not to be relied on; "" where the network lives."""
+        """Why the rate is not reliable; "" where the network lives."""
         if self.outcome == "lives":
             return ""
         what = {
@@ -59,25 +57,25 @@ class Held:
         )
 
     def __str__(self) -> str:
-        told = f", {self.kept:.0%} of what the sweep had gained" if math.isfinite(self.kept) else ""
-        return f"{len(self.losses)} updates at {self.rate:.3g}: {self.outcome}{told}"
+        share = f", {self.kept:.0%} of what the sweep had gained" if math.isfinite(self.kept) else ""
+        return f"{len(self.losses)} updates at {self.rate:.3g}: {self.outcome}{share}"
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class FoundRate:
-    """Of all groups together, or of one."""
+    """What was found for all groups together, or for one."""
 
     curves: RangeCurves
     suggestion: Suggestion
-    held: Held | None
+    held: HeldRate | None
 
     def __str__(self) -> str:
         found, curves = self.suggestion, self.curves
         ends = ", ".join(why or "reached the last rate" for why in curves.stopped)
         lines = [
-            f"peak rate, decayed schedule  {_told(found.decayed)}",
-            f"constant rate                {_told(found.constant)}",
+            f"peak rate, decayed schedule  {_rate_text(found.decayed)}",
+            f"constant rate                {_rate_text(found.constant)}",
             "reliable" if found.reliable else f"not reliable: {'; '.join(found.reasons)}",
             found.explanation,
             f"rates from {curves.rates[0]:.3g} to {curves.rates[-1]:.3g}, {len(curves.losses)} repeats: {ends}",
@@ -94,39 +92,29 @@ class Found:
 
     Args:
         groups: "all", or each tested group's name -> what was found for it.
-        updates: made in all, those of dropped and held sweeps too: the cost.
-        run: the run of ours that it was made for; None: objects of yours.
+        updates: all that were made, also of sweeps that were dropped and of trainings at the rate: the cost.
+        run: the run of ours for which it was made; None: it was made on objects of yours.
     """
 
     groups: Mapping[str, FoundRate]
     updates: int
     run: RunSpec | None = None
 
+    # If several groups were tested, these three raise UsageError: take `found["NAME"]`.
+
     @property
     def curves(self) -> RangeCurves:
-        """Where one thing was tested: what was measured.
-
-        Raises:
-            UsageError: several groups were.
-        """
+        """What was measured."""
         return self._only().curves
 
     @property
     def suggestion(self) -> Suggestion:
-        """Where one thing was tested: the judgement.
-
-        Raises:
-            UsageError: several groups were.
-        """
+        """The judgement."""
         return self._only().suggestion
 
     @property
-    def held(self) -> Held | None:
-        """Where one thing was tested: training at the recommended rate; None if not asked for or without one.
-
-        Raises:
-            UsageError: several groups were.
-        """
+    def held(self) -> HeldRate | None:
+        """The training at the recommended rate; None if there was none."""
         return self._only().held
 
     def __getitem__(self, group: str) -> FoundRate:
@@ -159,15 +147,15 @@ class Found:
         return only
 
 
-def held(curves: RangeCurves, losses: np.ndarray, *, rate: float, trivial: float | None = None) -> Held:
-    """How training at a rate went, against what the sweeps began with, S, and came down to, B.
+def judge_held(curves: RangeCurves, losses: np.ndarray, *, rate: float, trivial: float | None = None) -> HeldRate:
+    """How training at a rate went, compared with the loss S at which the sweeps began and the lowest, B.
 
     level   C   where a network that knows nothing stands: min(S, trivial), or min(S, chance) where that is not known
     kept        (C - median of the last quarter of the losses) / (C - B)
     lives       kept >= LEARNED;      diverged    that median is above S + LOST (C - B)
 
     >>> curves = RangeCurves.from_arrays(np.geomspace(1e-3, 1, 40), np.linspace(2, 1, 40))
-    >>> [held(curves, np.array(losses), rate=0.1).outcome for losses in ([2, 1.2], [2, 2], [2, 4], [2, math.nan])]
+    >>> [judge_held(curves, np.array(losses), rate=0.1).outcome for losses in ([2, 1.2], [2, 2], [2, 4], [2, math.nan])]
     ['lives', 'no better', 'diverged', 'not finite']
     """
     middle = np.nanmedian(np.where(np.isnan(curves.losses), np.inf, curves.losses), axis=0)
@@ -177,17 +165,17 @@ def held(curves: RangeCurves, losses: np.ndarray, *, rate: float, trivial: float
     fall = level - min(level, float(np.median(np.sort(middle)[:5])))
     last = float(np.median(losses[-max(1, len(losses) // 4) :]))
     kept = (level - last) / fall if fall > 0 else math.nan
-    outcome: Outcome = "no better"
+    outcome: HeldOutcome = "no better"
     if not math.isfinite(losses[-1]):
         outcome, kept = "not finite", math.nan
     elif last > start + LOST * fall and fall > 0:
         outcome = "diverged"
     elif kept >= LEARNED:
         outcome = "lives"
-    return Held(rate, losses, outcome, kept)
+    return HeldRate(rate, losses, outcome, kept)
 
 
-def _told(rule: Rule) -> str:
+def _rate_text(rule: Rule) -> str:
     return "none" if rule.rate is None else f"{rule.rate:.3g}  [{rule.low:.3g}, {rule.high:.3g}]"
 
 

@@ -18,22 +18,21 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from calando.errors import UsageError
-from calando.range_test.constants import ConstantOutputs
-from calando.range_test.shares import SharesSeen
+from calando.range_test.constant_outputs import ConstantOutputs, SharesSeen
 
-__all__ = ["Forward", "LentLoss", "moved"]
+__all__ = ["BatchLoss", "Forward", "moved"]
 
 Forward = Callable[[nn.Module, Any], Any]
 
-UNFIT = (TypeError, AttributeError, ValueError, IndexError, KeyError)  # what code raises that is given another kind
+UNFIT = (TypeError, AttributeError, ValueError, IndexError, KeyError)  # what code raises that gets another kind
 
 
 @final
 @dataclass(kw_only=True)
-class LentLoss:
+class BatchLoss:
     """Calling it gives the loss of a batch, on the network's device.
 
-    >>> LentLoss(model=nn.Linear(2, 1), forward=lambda model, batch: model(batch).sum())(torch.zeros(3, 2)).shape
+    >>> BatchLoss(model=nn.Linear(2, 1), forward=lambda model, batch: model(batch).sum())(torch.zeros(3, 2)).shape
     torch.Size([])
 
     Args:
@@ -82,7 +81,7 @@ class LentLoss:
         return _scalar(result)
 
     def _output(self, *inputs: Any, **named: Any) -> Any:
-        """The network's, and where it does not take them so, what to do."""
+        """The network's; an error says what to do where it does not take these inputs."""
         try:
             return self.model(*inputs, **named)
         except UNFIT as error:
@@ -147,8 +146,8 @@ def _shown(value: Any) -> str:
 
 def _line(error: Exception) -> str:
     """An error on one line."""
-    told = " ".join(str(error).split())
-    return f"{type(error).__name__}: {told[:160]}{'…' if len(told) > 160 else ''}"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
 
 
 def _scalar(result: Any) -> torch.Tensor:

@@ -88,12 +88,12 @@ def find(
         train_limit=train_limit,
     )
     import_torch()
-    from calando.range_test import Asked, find_for_run
+    from calando.range_test import SweepOptions, find_for_run
     from calando.study.build_spec import build_run, read_strategies
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
 
-    asked = Asked(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
+    options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     (read,) = read_strategies([strategy], lr=None)
     run, loaded = build_run(
         task,
@@ -105,4 +105,4 @@ def find(
     )
     listening = Listening(run, loaded, listen)
     listening.begin()
-    return find_for_run(run, loaded, asked=asked, progress=listening.measured)
+    return find_for_run(run, loaded, options=options, progress=listening.measured)

@@ -1,15 +1,17 @@
-"""Updates of a network that is lent: batches -> loss -> gradients -> a session's step, as its owner's own loop would.
+"""Updates of a borrowed network: batches -> loss -> gradients -> a session's step, as its owner's loop makes them.
 
-loss  = mean over `accumulate` batches of the loss before the update, averaged over the ranks
-scale, clip, update     through the gradient scaler, where there is one, and `clip_norm`
+loss                   mean over `accumulate` batches of the loss before the update, averaged over the ranks
+scale, clip, update    by the gradient scaler, where there is one, and by `clip_norm`
+at fault               the rate, or the batch: a batch that was not finite comes again at the weights as they were
+                       lent; where it is not finite there either, no rate is at fault
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, final
 
 import torch
@@ -20,14 +22,14 @@ from torch.optim import Optimizer
 
 from calando.errors import CalandoError, UsageError
 from calando.methods import Closure
-from calando.range_test.loss import LentLoss, moved
-from calando.schedules import Schedule
-from calando.schedules.span import Horizon
+from calando.range_test.loss import BatchLoss, moved
+from calando.schedules import Horizon, Schedule
 from calando.strategy.strategy_checks import check_clipping
 from calando.training.network import all_finite
+from calando.training.restore import Snapshot
 from calando.training.session import Session
 
-__all__ = ["LentUpdate", "Reading"]
+__all__ = ["BorrowedUpdate", "Reading", "blame_batch", "not_finite_in"]
 
 MOST_HALVINGS = 64
 
@@ -48,8 +50,8 @@ class Reading:
 
 @final
 @dataclass(kw_only=True)
-class LentUpdate:
-    """Updates of what is lent, each a session's on the next batches.
+class BorrowedUpdate:
+    """Updates of what a person lends, each a session's on the next batches.
 
     Args:
         loss: of a batch; where its network is or holds a DistributedDataParallel, the ranks agree.
@@ -66,7 +68,7 @@ class LentUpdate:
             off the gradient's size.
     """
 
-    loss: LentLoss
+    loss: BatchLoss
     optimizer: Optimizer
     device: torch.device
     accumulate: int = 1
@@ -76,24 +78,22 @@ class LentUpdate:
     closure: Closure = "none"
     _parameters: list[nn.Parameter] = field(init=False)
     _ranks: DistributedDataParallel | None = field(init=False)
-    drawn: list[Any] = field(init=False, default_factory=list)
-    """The last update's batches."""
-    batches: int = field(init=False, default=0)
-    """How many were drawn in all."""
+    drawn: list[Any] = field(init=False, default_factory=list)  # the last update's batches
+    batches: int = field(init=False, default=0)  # how many were drawn in all
 
     def __post_init__(self) -> None:
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._ranks = next((m for m in self.loss.model.modules() if isinstance(m, DistributedDataParallel)), None)
         if self.clip_norm is not None:
             check_clipping(type(self.optimizer).__name__, self.closure)
-        if self.closure != "none" and self._scaling():
+        if self.closure != "none" and self._scale() is not None:
             name = type(self.optimizer).__name__
             raise UsageError(
                 f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
             )
 
     def session(self, schedule: Schedule, *, horizon: Horizon) -> Session:
-        """A new session on what is lent, whose rates follow a schedule."""
+        """A new session, whose rates follow a schedule."""
         return Session(
             self.loss.model, self.optimizer, schedules={"lr": schedule}, horizon=horizon, closure=self.closure
         )
@@ -110,10 +110,9 @@ class LentUpdate:
         self.optimizer.zero_grad(set_to_none=True)
         reading = self._gradients()
         for _ in range(MOST_HALVINGS):
-            if reading.finite or not math.isfinite(reading.loss) or not self._scaling() or self._scale() <= 1:
+            if reading.finite or not math.isfinite(reading.loss) or self.scaler is None or (self._scale() or 0) <= 1:
                 break
             # Half precision overflowed: the scaler makes no update but lowers its scale, and the batches come again.
-            assert self.scaler is not None
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self.optimizer.zero_grad(set_to_none=True)
@@ -179,19 +178,62 @@ class LentUpdate:
         except Exception as error:
             if self.closure == "none":
                 raise
-            name, told = type(self.optimizer).__name__, " ".join(str(error).split())
+            name, reason = type(self.optimizer).__name__, " ".join(str(error).split())
             raise UsageError(
-                f"{name}.step cannot be called with a closure that works loss and gradient out and returns the loss "
-                f"({type(error).__name__}: {told}); a range test knows no other way, so test the optimizer that it is "
-                "built on"
+                f"{name}.step cannot be called with a closure that computes loss and gradient and returns the loss "
+                f"({type(error).__name__}: {reason}); a range test knows no other way, so test the optimizer that it "
+                "is built on"
             ) from error
 
-    def _scaling(self) -> bool:
-        return self.scaler is not None and self.scaler.is_enabled()
+    def _scale(self) -> float | None:
+        """None where nothing scales the loss."""
+        return float(self.scaler.get_scale()) if self.scaler is not None and self.scaler.is_enabled() else None
 
-    def _scale(self) -> float:
-        assert self.scaler is not None
-        return float(self.scaler.get_scale())
+
+def blame_batch(update: BorrowedUpdate, start_again: Callable[[], object]) -> None:
+    """Find out why an update was not made; everything is then as `start_again` leaves it, generators as they were.
+
+    Raises:
+        UsageError: the last batches are not finite at the weights as they were lent either.
+    """
+    world = Snapshot()
+    world.note_global_generators()
+    start_again()
+    reading = update.look_again()
+    start_again()
+    world.put_back()
+    if reading.finite:
+        return
+    places = list(dict.fromkeys(place for batch in update.drawn for place in not_finite_in(batch)))
+    last = update.batches
+    first = last - len(update.drawn) + 1
+    which = f"batch {last}" if first == last else f"one of batches {first} to {last}"
+    what = f"the loss is {reading.loss:g}" if not math.isfinite(reading.loss) else "the gradient is not finite"
+    holds = f", and the batch holds values that are not finite, in {' and '.join(places)}" if places else ""
+    raise UsageError(
+        f"{which} of those drawn is at fault and no rate: at the weights as they were lent {what}{holds}; "
+        "clean the data or leave such samples out"
+    )
+
+
+def not_finite_in(batch: Any, name: str = "batch") -> Iterator[str]:
+    """The places of tensors that hold nan or infinity.
+
+    >>> list(not_finite_in((torch.zeros(2), {"y": torch.tensor([1.0, math.nan])})))
+    ["batch[1]['y']"]
+    """
+    if isinstance(batch, torch.Tensor):
+        if (batch.is_floating_point() or batch.is_complex()) and not bool(torch.isfinite(batch).all()):
+            yield name
+    elif isinstance(batch, Mapping):
+        for key, value in batch.items():
+            yield from not_finite_in(value, f"{name}[{key!r}]")
+    elif isinstance(batch, list | tuple):
+        for index, value in enumerate(batch):
+            yield from not_finite_in(value, f"{name}[{index}]")
+    elif is_dataclass(batch) and not isinstance(batch, type):
+        for one in fields(batch):
+            yield from not_finite_in(getattr(batch, one.name), f"{name}.{one.name}")
 
 
 def _dense(gradient: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Find a learning rate: a range test on the user's own objects, judged, and everything given back as it was.
+"""Find a learning rate: a range test on a person's own objects, or for a run of ours, judged; everything is restored.
 
 found = calando.find_lr(model, optimizer, loss_fn, loader)
 print(found)
@@ -8,11 +8,10 @@ found.suggestion.decayed.rate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from numbers import Real
-from typing import Any, final
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,73 +22,22 @@ from calando.errors import UnknownName, UsageError
 from calando.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.driver import Driver
 from calando.methods.known_groups import group_name
-from calando.range_test.found import Found, FoundRate, held
-from calando.range_test.loss import Forward, LentLoss
-from calando.range_test.measure import Sweep, hold_rate, measure_curves
+from calando.range_test.borrowed_update import BorrowedUpdate
+from calando.range_test.found import Found, FoundRate, judge_held
+from calando.range_test.loss import BatchLoss, Forward
 from calando.range_test.ready import check_lent, device_of, endless, prepare, try_step
-from calando.range_test.update import LentUpdate
-from calando.schedules import constant
-from calando.schedules.checks import quote
-from calando.schedules.span import Horizon
-from calando.sizes import check_rate
+from calando.range_test.sweep import Measurement, SweepOptions
+from calando.records import RunSpec
+from calando.schedules import Horizon, constant
+from calando.tasks.workload import Workload
+from calando.training.lane import holding_lane, run_network, seed_step
 from calando.training.restore import Undo, restoring
+from calando.training.state import start
 
-__all__ = ["Asked", "Progress", "find_lr", "find_ranges"]
+__all__ = ["SweepProgress", "find_for_run", "find_lr"]
 
-Progress = Callable[[int, int], object]
-"""(updates made, updates expected) after each update; more may come to be expected."""
-
-LOW, HIGH = 1e-6, 10.0
-BOTTOM, TOP = 1e-12, 1e4
-FEWEST_STEPS, MOST_STEPS, MOST_REPEATS = 20, 100_000, 1000
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What to measure; see `find_lr`.
-
-    Raises:
-        UsageError: a number out of its range.
-    """
-
-    repeats: int = 3
-    steps: int = 100
-    low: float | None = None
-    high: float | None = None
-    groups: str = "all"
-    hold: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, least, most in (
-            ("repeats", self.repeats, 1, MOST_REPEATS),
-            ("steps", self.steps, FEWEST_STEPS, MOST_STEPS),
-            ("hold", 0 if self.hold is None else self.hold, 0, MOST_STEPS),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-        for name, rate in (("low", self.low), ("high", self.high)):
-            if rate is not None and not (isinstance(rate, Real) and 0 < rate < math.inf):
-                raise UsageError(f"{name} must be a positive finite rate, got {quote(rate)}")
-            if rate is not None:
-                check_rate(name, rate)
-        if not isinstance(self.groups, str):
-            raise UsageError(f"groups must be 'all', 'each' or a group's name, got {self.groups!r}")
-        if not self.sweep.low * 10 <= self.sweep.high:
-            raise UsageError(
-                f"high must be at least ten times low, got low={self.sweep.low:g} and high={self.sweep.high:g}"
-            )
-
-    @property
-    def sweep(self) -> Sweep:
-        """The first one; it goes no further at an end that was asked for."""
-        return Sweep(
-            low=LOW if self.low is None else self.low,
-            high=HIGH if self.high is None else self.high,
-            steps=self.steps,
-            bottom=BOTTOM if self.low is None else self.low,
-            top=TOP if self.high is None else self.high,
-        )
+SweepProgress = Callable[[int, int], object]
+"""(updates made, updates expected) after each update; the expected number may grow."""
 
 
 def find_lr(
@@ -110,13 +58,12 @@ def find_lr(
     scaler: torch.amp.GradScaler | None = None,
     autocast: torch.dtype | None = None,
     hold: int | None = None,
-    progress: Progress | None = None,
+    progress: SweepProgress | None = None,
 ) -> Found:
-    """Measure the training loss over a rising learning rate, a few times, and say which rate it speaks for.
+    """Measure the training loss over a rising learning rate, a few times, and recommend a rate.
 
-    Everything lent comes back bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`.
-    It may be called in the middle of training. Under DistributedDataParallel call it on every rank: all get the same
-    answer.
+    Everything is restored bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`. It may be called
+    in the middle of training. Under DistributedDataParallel call it on every rank: all get the same answer.
 
     >>> torch.manual_seed(0); model = nn.Linear(4, 2)
     <torch._C.Generator object at ...>
@@ -133,29 +80,28 @@ def find_lr(
             counted in the first group's. Schedules attached by `calando.attach` are set aside meanwhile.
         loss_fn: (output, target) -> loss, for batches (*inputs, target); None: the network returns its loss.
             A loss is a scalar, a dict or an object with "loss", or a tuple that begins with it.
-        loader: what `for batch in loader` reads again and again: a DataLoader, a list, an object of yours.
+        loader: what `for batch in loader` can read more than once: a DataLoader, a list, an object of yours.
         device: where batches are moved to; None: where the network is.
         forward: (model, batch) -> loss, for batches and networks of any other kind; with a loss_fn it may return
             (output, target) for it.
         repeats: sweeps from the same state over different batches.
         steps: updates from low to high.
-        low, high: rates, e.g. 1e-6 and 10, which are meant by None: then the range extends itself where what is of
-            interest lies outside.
+        low, high: rates; None: 1e-6 and 10, and the range extends itself where what is of interest lies outside.
         groups: "all"; "each" group in turn, the others at their own rates; or the name of one group.
         accumulate: batches an update.
         clip_norm: largest global norm of the gradient.
         scaler: the gradient scaler.
         autocast: torch.bfloat16 or torch.float16.
-        hold: train that many updates at the recommended peak rate too: where the network does not live there, the
-            rate is not reliable. None: as many as `steps`, where the curves are reliable; 0: believe the curves.
+        hold: train that many updates at the recommended peak rate too: if the network does not live there, the rate
+            is not reliable. None: as many as `steps`, if the curves are reliable; 0: none.
         progress: called with (updates made, updates expected).
 
     Raises:
-        UsageError: anything that cannot be: no batch, a loss without gradient or not of one number, everything frozen,
-            a rate of zero, something not finite before the first update, an argument out of its range.
+        UsageError: no batch, a loss without gradient or not of one number, everything frozen, a rate of zero, something
+            not finite before the first update, an argument out of its range.
         UnknownName: a group that the optimizer does not have.
     """
-    asked = Asked(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
+    options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
     check_lent(
         model,
         optimizer,
@@ -177,8 +123,8 @@ def find_lr(
             prepare(model, optimizer)
 
         prepare(model, optimizer)
-        update = LentUpdate(
-            loss=LentLoss(model=model, loss_fn=loss_fn, forward=forward),
+        update = BorrowedUpdate(
+            loss=BatchLoss(model=model, loss_fn=loss_fn, forward=forward),
             optimizer=optimizer,
             device=place,
             accumulate=accumulate,
@@ -188,20 +134,64 @@ def find_lr(
             closure=closure_of(optimizer) or try_step(optimizer, begin),
         )
         with closing(endless(loader)) as batches:
-            return find_ranges(update, batches, begin, asked=asked, progress=progress)
+            return _find_ranges(update, batches, begin, options=options, progress=progress)
 
 
-def find_ranges(
-    update: LentUpdate, batches: Iterator[Any], start_again: Undo, *, asked: Asked, progress: Progress | None
+def find_for_run(
+    spec: RunSpec, workload: Workload, *, options: SweepOptions | None = None, progress: SweepProgress | None = None
 ) -> Found:
-    """Measure and judge; whoever calls puts everything back.
+    """Find a rate for a run of ours, on network, optimizer and batches exactly as `calando.training.loop` has them.
+
+    The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
+    goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,
+    and the run's own rate and length do not matter.
+
+    Args:
+        spec: workload, method with its options, seed and lane.
+        workload: what the spec's `workload` stands for, loaded.
+        options: what to measure; None: as `find_lr` does by default.
+        progress: called with (updates made, updates expected).
 
     Raises:
         UsageError, UnknownName: as `find_lr`.
     """
-    tested = _tested(update.optimizer, asked.groups)
-    held_for = asked.steps if asked.hold is None else asked.hold
-    made, expected = 0, len(tested) * (asked.repeats * asked.steps + held_for)
+    workload = workload.fresh()
+    lane, parts = spec.lane, spec.workload.accumulate
+
+    def forward(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return workload.loss(run_network(network, batch[0], lane).float(), batch[1])
+
+    with holding_lane(lane):
+        state = start(spec, workload)
+        update = BorrowedUpdate(
+            loss=BatchLoss(model=state.network, forward=forward, chance=workload.chance_loss),
+            optimizer=state.optimizer,
+            device=torch.device(lane.device),
+            accumulate=parts,
+            clip_norm=spec.workload.clip_norm,
+            closure=state.session.closure,
+        )
+        with restoring(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
+            found = _find_ranges(update, batches, start_again, options=options or SweepOptions(), progress=progress)
+    return replace(found, run=spec)
+
+
+def _find_ranges(
+    update: BorrowedUpdate,
+    batches: Iterator[Any],
+    start_again: Undo,
+    *,
+    options: SweepOptions,
+    progress: SweepProgress | None,
+) -> Found:
+    """Measure and judge; whoever calls restores everything.
+
+    Raises:
+        UsageError, UnknownName: as `find_lr`.
+    """
+    tested = _tested(update.optimizer, options.groups)
+    held_for = options.steps if options.hold is None else options.hold
+    made, expected = 0, len(tested) * (options.repeats * options.steps + held_for)
 
     def tick() -> None:
         nonlocal made
@@ -211,19 +201,18 @@ def find_ranges(
 
     found = {}
     for name, group in tested.items():
-        curves = measure_curves(
-            update, batches, start_again, sweep=asked.sweep, repeats=asked.repeats, group=group, tick=tick
-        )
+        measurement = Measurement(update=update, batches=batches, start_again=start_again, group=group, tick=tick)
+        curves = measurement.curves(options.sweep, repeats=options.repeats)
         usual = usual_rate_of(update.optimizer) if group is None else None
         own_rate = works_its_rate_out(update.optimizer)
         suggestion, lived = suggest(curves, usual=usual, own_rate=own_rate), None
-        rate, wanted = suggestion.decayed.rate, suggestion.reliable or asked.hold is not None
+        rate, wanted = suggestion.decayed.rate, suggestion.reliable or options.hold is not None
         if held_for and wanted and rate is not None:
-            losses = hold_rate(update, batches, start_again, rate=rate, steps=held_for, group=group, tick=tick)
-            lived = held(curves, losses, rate=rate, trivial=update.loss.trivial)
+            losses = measurement.hold(rate, steps=held_for)
+            lived = judge_held(curves, losses, rate=rate, trivial=update.loss.trivial)
             start_again()
             # A network that has had less time than half a sweep may only need more of it.
-            if lived.failure and (lived.outcome != "no better" or held_for >= asked.steps / 2):
+            if lived.failure and (lived.outcome != "no better" or held_for >= options.steps / 2):
                 suggestion = suggestion.doubted("does not live", lived.failure)
         found[name] = FoundRate(curves, suggestion, lived)
     return Found(found, made)
@@ -246,3 +235,14 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
                 "positive one, freeze its parameters instead, or name another with groups="
             )
     return {"all": None} if groups == "all" else {name: name for name in chosen}
+
+
+def _batches(spec: RunSpec, workload: Workload) -> Generator[tuple[Any, Any], None, None]:
+    """Micro-batches of updates 0, 1, …; each update's generators are seeded as in the run."""
+    micro = spec.workload.batch_size // spec.workload.accumulate
+    step = 0
+    while True:
+        seed_step(spec.seed, step)
+        images, labels = workload.batch(step, seed=spec.seed)
+        yield from zip(images.split(micro), labels.split(micro), strict=True)
+        step += 1
