@@ -94,7 +94,7 @@ WRONG = [
     ((*D, "sgd | horizon(10)", "--steps", "4,9"), "'10 steps', is 10 updates and must be at most .* to have, 9; give"),
     ((*D, "sgd | horizon('1%')", "--steps", "4,9"), "its horizon, '1%', comes to less than one update"),
     ((*D, "sgd | horizon('101%')"), "horizon must be at most 100% of the study's, got '101%', at character 7"),
-    ((*D, "sgd | horizon(5) | horizon(6)"), "a second horizon beside '5 steps'; keep one, at character 20"),
+    ((*D, "sgd | horizon(5) | horizon(6)"), "a second horizon next to '5 steps'; keep one, at character 20"),
     ((*D, "sgd | lr: horizon(5)"), "horizon is no schedule; it stands by itself, without a key, at character 11"),
     ((*D, "sgd | horizn(5)"), "unknown schedule or controller 'horizn'; did you mean 'horizon'"),
     ((*D, "fixed", "--steps", "0"), "steps must be from 1 to 10000000, got 0"),
@@ -176,7 +176,7 @@ def test_a_command_that_cannot_be_understood_gets_its_usage(calando, arguments):
 
 # Strategy files: the file, what it holds, what the message must say.
 WRONG_FILES = [
-    ("", 'must say method = "…" or strategy ='),
+    ("", 'must have method = "…" or strategy ='),
     ("method = 'sgd'\nname", "is not TOML"),
     ("method = 3", "method must be text, got 3"),
     ("method = 'sgd'\nmetod = 3", "unknown key of strategy file s.toml 'metod'; did you mean 'method'"),

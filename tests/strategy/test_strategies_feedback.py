@@ -145,7 +145,7 @@ def test_a_decay_is_refused_where_a_warmup_alone_makes_sense(rate_free, schedule
     [
         ("sgd | plateau() | plateau(factor=0.2)", "two controllers would fight over the rate: 'plateau\\(\\)' and"),
         ("sgd | rollback() | cosine(1, 0) | rollback()", "two controllers would fight.*leave out one"),
-        ("sgd | ema() | swa()", r"a second average beside ema\(\)"),
+        ("sgd | ema() | swa()", r"a second average next to ema\(\)"),
         ("sgd | ema(decay=1)", r"ema: decay must be in \(0, 1\)"),
         ("sgd | ema(decay='x')", "ema: decay must be a number, got 'x'"),
         ("sgd | ema(0.9)", "ema takes named options only, as in ema"),

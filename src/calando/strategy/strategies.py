@@ -5,16 +5,27 @@
     sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0) | rollback() | ema(decay=0.999)
     mine = adamw(lr=auto) | cosine(1, 0) | weight_decay: linear(1, 0) | horizon('10 epochs')
 
-A schedule without a key is the rate's. `lr=auto` means: chosen by trials. So does no lr, but for methods that work
-their rate out by themselves: those get their usual one.
+A schedule without a key is the rate's. `lr=auto`, or no lr, means that trials choose it; methods that work their rate
+out by themselves get their usual one. A TOML file has `strategy = "PIPE"`, or these keys:
+
+    name = "mine"
+    method = "sgd"
+    lr = 0.1
+    options = { momentum = 0.9 }
+    schedules = { lr = "cosine(1, 0)" }
+    controllers = ["plateau(factor=0.2, patience='10%')", "rollback()"]
+    average = "ema(decay=0.999)"
+    horizon = "10 epochs"
 """
 
 from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,16 +34,15 @@ from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
 from calando.records import StrategySpec
 from calando.records.fields import horizon_text
+from calando.records.files import read_plain
 from calando.registry import reserve
-from calando.schedules import Call, Schedule, parse, parse_call, split_pipe
+from calando.schedules import Call, Horizon, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
-from calando.schedules.span import Horizon
 from calando.sizes import check_rate
 from calando.strategy.bound import bind, text_of
 from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, call_text, called
 from calando.strategy.presets import PRESETS
 from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
-from calando.strategy.strategy_file import read_fields
 
 __all__ = ["at_rate", "parse_strategy", "read_strategy"]
 
@@ -44,6 +54,20 @@ _LONG = Horizon(10**9, 10**3)
 
 _NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
 _KEYED = re.compile(r"\s*([a-z_][a-z_0-9]*)\s*:\s*")
+
+MOST_BYTES = 2**20
+
+# The keys of a strategy file besides "lr", and what each must hold.
+_TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
+    ("name", str, "text"),
+    ("method", str, "text"),
+    ("strategy", str, "text"),
+    ("average", str, """text, as in "ema(decay=0.999)\""""),
+    ("horizon", str | int, """a length, as in "10 epochs\""""),
+    ("options", dict, "a table, as in { momentum = 0.9 }"),
+    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
+    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
+)
 
 
 def read_strategy(text: str) -> StrategySpec:
@@ -82,26 +106,26 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
         name, start = name or named[1], named.end()
     segments = split_pipe(text[start:])
     head, offset = segments[0]
-    call = parse_call(head, offset=start + offset, whole=text)
-    lr, options = _method_options(call, text)
+    method = parse_call(head, offset=start + offset, whole=text)
+    lr, options = _method_options(method, text)
     schedules: dict[str, str] = {}
     controllers: list[str] = []
     average = horizon = ""
     for segment, at in segments[1:]:
         place = start + at
-        name_called = called(segment)
-        if name_called in CONTROLLERS:
-            controllers.append(call_text(parse_call(segment, offset=place, whole=text)))
-            continue
-        if name_called in AVERAGES:
-            if average:
-                raise ScheduleTextError(f"a second average beside {average}; keep one", text, place)
-            average = call_text(parse_call(segment, offset=place, whole=text))
-            continue
-        if name_called == HORIZON:
-            if horizon:
-                raise ScheduleTextError(f"a second horizon beside '{horizon}'; keep one", text, place)
-            horizon = parse_call(segment, offset=place, whole=text).apply(horizon_text)
+        part = called(segment)
+        if part in CONTROLLERS or part in AVERAGES or part == HORIZON:
+            call = parse_call(segment, offset=place, whole=text)
+            if part in CONTROLLERS:
+                controllers.append(call_text(call))
+            elif part in AVERAGES:
+                if average:
+                    raise ScheduleTextError(f"a second average next to {average}; keep one", text, place)
+                average = call_text(call)
+            else:
+                if horizon:
+                    raise ScheduleTextError(f"a second horizon next to '{horizon}'; keep one", text, place)
+                horizon = call.apply(horizon_text)
             continue
         key, body = "lr", segment
         if keyed := _KEYED.match(segment):
@@ -110,11 +134,11 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
         schedules[key] = text_of(_schedule(body, place + len(segment) - len(body), text))
     shown = [*schedules.values(), *controllers, *([average] if average else [])]
-    made_up = "|".join([call.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
+    made_up = "|".join([method.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
     return _checked(
         {
             "name": name or f"{made_up} {horizon}".rstrip(),
-            "method": call.name,
+            "method": method.name,
             "lr": lr,
             "options": options,
             "schedules": schedules,
@@ -153,7 +177,7 @@ def _schedule(body: str, place: int, text: str) -> Schedule:
 
 
 def _read_toml(path: Path) -> StrategySpec:
-    fields = read_fields(path)
+    fields = _fields(path)
     if "strategy" in fields:
         return parse_strategy(fields["strategy"], name=fields["name"])
     try:
@@ -163,9 +187,9 @@ def _read_toml(path: Path) -> StrategySpec:
         if fields.get("lr") == "auto":
             del fields["lr"]
         fields["schedules"] = {key: text_of(parse(str(text))) for key, text in fields.get("schedules", {}).items()}
-        fields["controllers"] = tuple(_told(str(text), CONTROLLERS) for text in fields.get("controllers", []))
+        fields["controllers"] = tuple(_call_among(str(text), CONTROLLERS) for text in fields.get("controllers", []))
         if fields.get("average"):
-            fields["average"] = _told(fields["average"], AVERAGES)
+            fields["average"] = _call_among(fields["average"], AVERAGES)
         if "horizon" in fields:
             fields["horizon"] = horizon_text(fields["horizon"])
         return _checked(fields)
@@ -173,7 +197,40 @@ def _read_toml(path: Path) -> StrategySpec:
         raise UsageError(f"strategy file {str(path)!r}: {error}") from error
 
 
-def _told(text: str, choices: Mapping[str, object]) -> str:
+def _fields(path: Path) -> dict[str, Any]:
+    """The keys of a strategy file: "strategy" alone, or "method" and others; always "name", at least the file's."""
+    try:
+        fields = tomllib.loads(read_plain(path, most=MOST_BYTES).decode("utf-8").replace("\r\n", "\n"))
+    except OSError as error:
+        raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise UsageError(f"strategy file {str(path)!r} is nested too deeply") from error
+    except ValueError as error:  # TOML's, that of its encoding, or numbers of thousands of digits
+        raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
+    known = ["lr", *(key for key, _, _ in _TYPES)]
+    for key in fields:
+        if key not in known:
+            raise UnknownName(f"key of strategy file {path.name}", key, known)
+    for key, kind, wanted in _TYPES:
+        if key in fields and not isinstance(fields[key], kind):
+            raise UsageError(f"strategy file {str(path)!r}: {key} must be {wanted}, got {fields[key]!r}")
+    if "strategy" in fields and (others := sorted(fields.keys() - {"strategy", "name"})):
+        raise UsageError(
+            f"strategy file {str(path)!r}: {others[0]} belongs into the strategy's text; only name may stand next to it"
+        )
+    if "strategy" not in fields and "method" not in fields:
+        raise UsageError(f'strategy file {str(path)!r} must have method = "…" or strategy = "pipe text"')
+    if isinstance(fields.get("lr"), bool):
+        raise UsageError(
+            f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
+        )
+    if isinstance(rate := fields.get("lr"), int | float) and rate > 0 and rate != math.inf:
+        check_rate(f"strategy file {str(path)!r}: lr", rate)
+    fields.setdefault("name", path.stem)
+    return fields
+
+
+def _call_among(text: str, choices: Mapping[str, object]) -> str:
     call = parse_call(text)
     if call.name not in choices:
         raise UnknownName("average" if choices is AVERAGES else "controller", call.name, choices)

@@ -1,4 +1,4 @@
-"""Whether the parts of a strategy go together: found before training, said in one line with what to do.
+"""Whether the parts of a strategy go together: checked before training; an error says in one line what to do.
 
 schedules     of a hyper-parameter that the method has; of the rate only where the method bears one
 controllers   one of a kind, and none that cuts the rate of a method that works it out by itself
