@@ -1,1 +1,1 @@
-"""calando in other people's training loops."""
+"""calando in other people's training loops: schedulers that a loop steps, attach and follow, which it need not."""

@@ -3,12 +3,11 @@
     before optimizer.step()     the values of update t are written, whatever was loaded or set since the last one
     after it                    t becomes t + 1, unless the gradient scaler skipped the update
 
-Both are hooks that torch offers in public. A `GradScaler` that finds infinite gradients does not call
-`optimizer.step`; a fused optimizer is called and told to skip (`found_inf`), which is read here, at the cost of
-one wait for the device an update. Calls that only accumulate gradients never reach the optimizer.
+Both are public hooks of torch. A `GradScaler` that finds infinite gradients does not call
+`optimizer.step`; it calls a fused optimizer with `found_inf` set, which is read here, at the cost of one wait for the
+device an update. Calls that only accumulate gradients never reach the optimizer.
 
-All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the place in the
-schedule.
+All state is in `optimizer.state_dict()`, under "calando": who saves the optimizer saves the place in the schedule.
 
 A CUDA graph that holds `optimizer.step` replays without its hooks: use `calando.LRScheduler` there.
 """
@@ -61,9 +60,9 @@ def attach(
         steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
             "beta1" and "beta2" are the elements of "betas".
-        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
-            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
-            "initial_lr", which is its base rate either way.
+        added_at: what the values of a group that is added later are: "base", its base values; "present", those of the
+            next update, as Lightning's finetuning callbacks add groups. An "initial_lr" in the group is its base rate
+            either way.
 
     Raises:
         UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
@@ -116,7 +115,7 @@ class Attached:
     def __init__(self, optimizer: Optimizer, scheduled: ScheduledOptimizer) -> None:
         self._step = 0
         self._own_scheduled = scheduled
-        self._of_place = False  # the notice is of the place, which whoever sets it knows
+        self._of_place = False  # the notice is about the place, and is dropped when somebody sets that
         self._optimizer = ref(optimizer)
         self._loading: Any = None
         self._scheduler: ref[ReportedRate] | None = None  # it holds the optimizer
@@ -308,7 +307,7 @@ class Attached:
             # What was saved holds the rates of the update before.
             for step in (self._step, self._step - 1):
                 scheduled.goes_on_at(step)
-            scheduled.say_notice(stacklevel=3)
+            scheduled.warn_notice(stacklevel=3)
         scheduled.driver.write_exactly(self._step)
 
     def _after_update(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

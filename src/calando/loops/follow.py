@@ -1,12 +1,12 @@
-"""A whole strategy in a training loop of one's own: what the method needs beside its steps happens by itself.
+"""A whole strategy in a person's own training loop: hooks do what the method needs besides its steps.
 
-    before optimizer.step()     the rates of update t are written; a closure is what the method wants of it
+    before optimizer.step()     the rates of update t are written; a closure is called as the method needs it
     after it                    the average takes the weights in; t becomes t + 1, unless a gradient scaler skipped it
-    observe(…)                  controllers answer: a plateau cuts the rate, a rollback brings good weights back
-    evaluated(…)                meanwhile the network holds what is to be judged, batch norm's statistics its own
+    observe(…)                  controllers answer: a plateau cuts the rate, a rollback restores good weights
+    evaluated(…)                the network holds the weights to judge, and batch norm has their statistics
 
-The optimizer is the method's own, with hooks that torch offers in public, so it goes where a torch optimizer goes.
-All state is in `optimizer.state_dict()`, under "calando": whoever saves the optimizer has saved the strategy.
+The optimizer is the method's own, with public hooks of torch, so it works wherever a torch optimizer does.
+All state is in `optimizer.state_dict()`, under "calando": who saves the optimizer saves the strategy.
 
 A closure is torch's: it clears gradients, works the loss out, calls `backward` and returns the loss. SAM calls it twice
 an update, the second time with the dropout of the first and without touching running statistics; so does `edge` at the
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, final
@@ -34,7 +34,7 @@ from calando.loops.reported_rate import ReportedRate
 from calando.loops.session_hooks import SessionHooks
 from calando.methods import find_method
 from calando.methods.registry import check_methods_installed
-from calando.range_test.loss import moved
+from calando.range_test.loss import Forward, moved
 from calando.records import StrategySpec
 from calando.schedules.checks import quote
 from calando.schedules.span import Horizon
@@ -48,8 +48,6 @@ from calando.training.restore import undisturbed_loader
 __all__ = ["Following", "follow"]
 
 MOST_CLASSES = 1_000_000
-
-Forward = Callable[[nn.Module, Any], object]
 
 
 def follow(
@@ -123,7 +121,7 @@ class Following:
         steps_per_epoch: int | None,
     ) -> None:
         if strategy.horizon:
-            raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps says it")
+            raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps is the horizon")
         self.network, self.strategy = network, strategy
         check_methods_installed([strategy])
         rate = _rate(strategy, lr)
@@ -196,7 +194,7 @@ class Following:
         validation_score: float | torch.Tensor | None = None,
         targets: torch.Tensor | None = None,
     ) -> tuple[str, ...]:
-        """Tell the controllers what came of the last update; after `optimizer.step()`, at most once an update.
+        """Report the result of the last update to the controllers; after `optimizer.step()`, at most once an update.
 
         Args:
             loss: the training loss of its batch; after every update where a rollback, or a plateau on the training
@@ -245,10 +243,10 @@ class Following:
     def evaluated(
         self, batches: Iterable[Any] | None = None, *, forward: Forward | None = None, most: int = BATCHES
     ) -> Iterator[None]:
-        """Meanwhile the network is in evaluation mode and holds the weights to judge, save or export.
+        """Put the network into evaluation mode, with the weights to judge, save or export.
 
-        Those are others than what is trained for schedule-free methods, DoG, `ema` and `swa`. The statistics of batch
-        normalisation are worked out anew for them, as the mean over training batches. Afterwards weights, statistics,
+        Those are not the trained ones for schedule-free methods, DoG, `ema` and `swa`. The statistics of batch
+        normalisation are gathered again for them, as the mean over training batches. Afterwards weights, statistics,
         modes, generators and the loader's position are as they were, to the bit.
 
         Args:

@@ -1,4 +1,4 @@
-"""Hooks round an optimizer's updates: what `attach` and `follow` do before and after each.
+"""Hooks around an optimizer's updates: what `attach` and `follow` do before and after each.
 
 torch runs an optimizer's hooks at every call of a `step` that it wrapped, and not each call is an update:
 
@@ -95,7 +95,7 @@ class StepHooks:
         return self._rates()
 
     def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
-        # A step that raised ran no hook at its end, so the depth is a hint: where it says "within", the stack decides.
+        # A step that raised ran no hook at its end, so the depth is a hint: if it is above 0, the stack decides.
         self._depth = 1 + (_steps_round(optimizer) if self._depth else 0)
         if self._depth > 1:
             return None
@@ -263,4 +263,4 @@ def _as_entry(text: Any) -> Any:
     try:
         return json.loads(text)
     except (TypeError, ValueError):
-        return text  # of something else; who takes it says so
+        return text  # of something else, which `check` refuses

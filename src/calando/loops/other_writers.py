@@ -1,11 +1,11 @@
-"""Who else writes a value that we write: composed where it is a scheduler next to ours, else said once.
+"""Other writers of a value that we write: torch's schedulers are composed with, all else is reported once.
 
     rate of group g at update t = base of g * schedule of g(t) * what torch's schedulers have multiplied it by
 
 torch's own schedulers multiply the rate that they find, so those that are stepped together compose
 (`ChainedScheduler`, a plateau next to a cosine). Ours sees by how much a rate differs from what it wrote last, and
-keeps that as a factor if a scheduler says that it wrote the rate. A value that was set by hand, or by something
-unknown, is written over, and a warning says so.
+keeps that as a factor if a scheduler's `_last_lr` shows that it wrote the rate. A value that was set by hand, or by
+something unknown, is overwritten, with a warning.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ CLOSE = 1e-6  # relative: rates that are tensors are rounded
 
 @final
 class OtherWriters:
-    """What is done where a driver finds values that it did not write.
+    """What happens where a driver finds values that it did not write.
 
     Args:
-        compose: whether torch's schedulers are composed with; else all are written over.
+        compose: whether torch's schedulers are composed with; else all are overwritten.
         remedy: what to do instead of setting a value by hand.
     """
 
     def __init__(self, *, compose: bool, remedy: str) -> None:
         self.compose, self._remedy = compose, remedy
-        self._said = False
+        self._warned = False
         self._torchs: list[dict[str, Any]] = []
 
     def noticed(self, driver: Driver, found: list[Noticed]) -> None:
@@ -48,13 +48,13 @@ class OtherWriters:
         factors: dict[int, float] = {}
         if self.compose and rates:
             factors = self._factors(rates)
-            if not factors and not self._said:
+            if not factors and not self._warned:
                 self._torchs, _ = _in_use(driver.optimizer)
                 factors = self._factors(rates)
             driver.scale(factors)
         rest = [one for one in found if not one.loaded and (one.key != "lr" or one.index not in factors)]
-        if rest and not self._said:
-            self._said = True
+        if rest and not self._warned:
+            self._warned = True
             one = rest[0]
             warnings.warn(
                 f"something else set {one.key} of group {one.name} to {one.held:.6g} where the schedule had set "

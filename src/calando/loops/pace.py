@@ -25,7 +25,7 @@ SETTLED = 10  # calls that each followed one update: it is stepped as it should 
 
 @final
 class Pace:
-    """Compares calls of `scheduler.step()` with the updates of its optimizer; says once what does not fit.
+    """Compares calls of `scheduler.step()` with the updates of its optimizer; warns once.
 
     Once that is `settled`, it compares no more. Nor does a copy: the hooks stay with the optimizer that they were
     registered with.
@@ -65,7 +65,7 @@ class Pace:
         self._updates, self._calls, self._calls_before, self.made = 0, 0, 0, False
 
     def called(self, total_steps: int) -> str | None:
-        """The scheduler was stepped; what is to be said of it."""
+        """The scheduler was stepped; a warning, if it does not fit."""
         updates, self._updates = self._updates, 0
         moved, self._moved = self._moved, False
         if not self.made or self.settled:

@@ -71,7 +71,7 @@ class ScheduledOptimizer:
         steps_per_epoch: updates in one epoch.
         hyper_parameters: other hyper-parameters' schedules, or their texts.
         added_at: what a group holds that is added later, as `Driver` takes it.
-        writers: what is done about who else writes; where it composes, so it does from the start.
+        writers: what happens to other writers' values; it may compose with them.
 
     Raises:
         UsageError: as `Driver`; something that is neither a schedule nor its text.
@@ -106,7 +106,7 @@ class ScheduledOptimizer:
         self._composes = writers.compose
         self._places: list[int] | None = None  # the updates that have the rates in doubt
         self._doubted = [one for one in found if one.by == "unknown"]
-        # What was not said yet, as a state that is loaded may settle it, or where nobody may have seen it.
+        # A warning for the next update: until then a state that is loaded may settle the doubt.
         self.notice = _doubt(self._doubted[0]) if self._doubted else None
         self._of_horizon = False  # the notice is of a saved horizon
         by_hand = {one.index: one for one in found if one.by == "hand"}
@@ -145,11 +145,11 @@ class ScheduledOptimizer:
         places: list[int] = steps[fits].tolist()
         return places
 
-    def say_notice(self, *, stacklevel: int) -> None:
-        """Say, at an update, what is still to be said."""
+    def warn_notice(self, *, stacklevel: int) -> None:
+        """Warn, at an update, of what is still in doubt."""
         if self.notice is not None:
-            said, self.notice, self._doubted, self._places = self.notice, None, [], None
-            warnings.warn(said, stacklevel=stacklevel + 1)
+            notice, self.notice, self._doubted, self._places = self.notice, None, [], None
+            warnings.warn(notice, stacklevel=stacklevel + 1)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -231,8 +231,8 @@ class ScheduledOptimizer:
         notice = None
         if saved_horizon != self.driver.horizon:
             notice = (
-                f"the state was saved with {_told(saved_horizon)}, which is kept; here it was built with "
-                f"{_told(self.driver.horizon)}; extend() changes it"
+                f"the state was saved with {_horizon_text(saved_horizon)}, which is kept; here it was built with "
+                f"{_horizon_text(self.driver.horizon)}; extend() changes it"
             )
             warnings.warn(notice, stacklevel=3)
         self.notice, self._of_horizon, self._doubted = notice, notice is not None, []
@@ -357,7 +357,7 @@ def _doubt(doubted: Origin) -> str:
     )
 
 
-def _told(horizon: Horizon) -> str:
+def _horizon_text(horizon: Horizon) -> str:
     epochs = "" if horizon.steps_per_epoch is None else f", steps_per_epoch={horizon.steps_per_epoch}"
     return f"total_steps={horizon.total_steps}{epochs}"
 

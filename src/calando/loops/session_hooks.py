@@ -1,4 +1,4 @@
-"""A session in somebody else's loop: what torch's hooks round `optimizer.step` and `state_dict` do for it.
+"""A session in a person's own loop: what torch's hooks around `optimizer.step` and `state_dict` do for it.
 
     step        before: `session.begin`, and the closure that the method needs; after: `session.end`
     state_dict  the session's position, the average, events and why it stopped, under "calando"
@@ -82,7 +82,7 @@ class SessionHooks:
         """Each group's rate as it was written last."""
         return self.session.driver.written["lr"]
 
-    # Round a step
+    # Around a step
 
     def before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepArguments | None:
         """Hook: the rates of this update, and the closure that the method needs."""
@@ -201,7 +201,7 @@ class SessionHooks:
     def _check_seen(self, given: Mapping[str, float]) -> None:
         wanted = [want.seen for want in self.session.wants]
         if self.session.step == self._observed:
-            raise UsageError("observe() tells of an update, and none was made since the last call; give all in one")
+            raise UsageError("observe() reports an update, and none was made since the last call; give all in one call")
         for name in given:
             if name != "loss" and name not in wanted:
                 reads = f"{', '.join(wanted)} is what is read" if wanted else "the strategy has no controller"

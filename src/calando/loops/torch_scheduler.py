@@ -41,9 +41,9 @@ class LRScheduler(lr_scheduler.LRScheduler):
         steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
             "beta1" and "beta2" are the elements of "betas".
-        added_at: what a group's values are that is added later: "base", its own base values; "present", those that
-            it is to have now, as Lightning's finetuning callbacks add groups. One group says it by itself with an
-            "initial_lr", which is its base rate either way.
+        added_at: what the values of a group that is added later are: "base", its base values; "present", those of the
+            next update, as Lightning's finetuning callbacks add groups. An "initial_lr" in the group is its base rate
+            either way.
 
     Raises:
         UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
@@ -119,7 +119,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self.last_epoch = step
         # Before the first update it may be on its way to the step to go on at.
         if scheduled.notice is not None and (self._pace.made or not scheduled.goes_on_at(step)):
-            scheduled.say_notice(stacklevel=2)
+            scheduled.warn_notice(stacklevel=2)
         if self._pace.settled:
             return
         if epoch is not None:
@@ -232,7 +232,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
 
         The saved horizon and base values win over those this scheduler was built with; if the horizons differ, a
-        UserWarning says so. A state of `calando.attach` will do.
+        UserWarning reports it. A state of `calando.attach` is accepted too.
 
         Raises:
             UsageError: the state is of other schedules, of another number of groups, or not of calando; nothing

@@ -2,7 +2,7 @@
 
     from calando.loops.transformers import get_cosine_schedule_with_warmup
 
-Each returns a `calando.LRScheduler`, so what is said there of groups, tensor rates, resuming and extending holds.
+Each returns a `calando.LRScheduler`, so its documentation of groups, tensor rates, resuming and extending applies.
 Rates are theirs until num_training_steps; from there on the last one holds (theirs may climb again). In all of them
 `last_epoch` is the update that was made last, -1 for none.
 """
@@ -84,7 +84,7 @@ def get_linear_schedule_with_warmup(
 def get_cosine_schedule_with_warmup(
     optimizer: Optimizer, num_warmup_steps: int, num_training_steps: int, num_cycles: float = 0.5, last_epoch: int = -1
 ) -> LRScheduler:
-    """linear(0, 1, over=num_warmup_steps) >> cosine(1, 0), or as much of a wave as num_cycles says"""
+    """linear(0, 1, over=num_warmup_steps) >> cosine(1, 0), or num_cycles waves"""
     return get_cosine_with_min_lr_schedule_with_warmup(
         optimizer, num_warmup_steps, num_training_steps, num_cycles, last_epoch, min_lr_rate=0
     )
@@ -128,7 +128,7 @@ def get_cosine_with_min_lr_schedule_with_warmup(
     min_lr: float | None = None,
     min_lr_rate: float | None = None,
 ) -> LRScheduler:
-    """linear(0, 1, over=num_warmup_steps) >> cosine(1, min_lr / lr), or as much of a wave as num_cycles says"""
+    """linear(0, 1, over=num_warmup_steps) >> cosine(1, min_lr / lr), or num_cycles waves"""
     floor, left = _floor(optimizer, min_lr, min_lr_rate), num_training_steps - num_warmup_steps
     waves = _waves(1, floor, cycles=num_cycles, over=left)
     return _scheduler(optimizer, _warmed_up(num_warmup_steps, waves), num_training_steps, last_epoch)

@@ -1,7 +1,7 @@
 """A method: an optimizer with what it needs to know about rates. Importing this needs no torch.
 
-Every method says where its usual rate lies (for convolutional networks), so that `lr=auto` has a grid to
-search, and which options it takes with their ranges, so that a typing error is found before training.
+Every method has its usual rate (for convolutional networks), so that `lr=auto` has a grid to search, and the options
+that it takes with their ranges, so that a typing error is found before training.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Closure",
-    "Family",
     "Flag",
     "Grouping",
     "ImportedClass",
     "Method",
+    "MethodFamily",
     "Number",
     "Pair",
     "Scheduling",
     "import_class",
 ]
 
-Family = Literal["classic", "adaptive", "rate-free"]
+MethodFamily = Literal["classic", "adaptive", "rate-free"]
 Closure = Literal["none", "loss", "again"]
 Scheduling = Literal["any", "warmup", "none"]
 
-Value = bool | int | float | str | tuple[float, ...] | None
+_Value = bool | int | float | str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Number:
     high: float = math.inf
     open_low: bool = False
 
-    def check(self, name: str, value: Value) -> float:
+    def check(self, name: str, value: _Value) -> float:
         """The number, if it is in range."""
         wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -69,7 +69,7 @@ class Pair:
 
     default: tuple[float, float]
 
-    def check(self, name: str, value: Value) -> tuple[float, float]:
+    def check(self, name: str, value: _Value) -> tuple[float, float]:
         """The pair, if both are in range."""
         numbers = isinstance(value, tuple) and all(
             isinstance(v, int | float) and not isinstance(v, bool) for v in value
@@ -86,7 +86,7 @@ class Flag:
 
     default: bool
 
-    def check(self, name: str, value: Value) -> bool:
+    def check(self, name: str, value: _Value) -> bool:
         """The flag, if it is one."""
         if not isinstance(value, bool):
             raise UsageError(f"{name} must be true or false, got {value!r}")
@@ -176,7 +176,7 @@ class Method:
 
     name: str
     summary: str
-    family: Family
+    family: MethodFamily
     usual_rate: float
     decay: str
     options: Mapping[str, Number | Pair | Flag]
@@ -212,7 +212,7 @@ class Method:
         """Forward and backward passes an update."""
         return 2 if self.closure == "again" else 1
 
-    def settle(self, given: Mapping[str, Value]) -> dict[str, Any]:
+    def settle(self, given: Mapping[str, _Value]) -> dict[str, Any]:
         """All options: the given ones checked, the others at their defaults.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Parameter groups with names, so that schedules and hyper-parameters can be said of each.
+"""Parameter groups with names, by which schedules and hyper-parameters can differ.
 
 split_by_decay    weight decay belongs to weight matrices and filters, not to norms and biases
                       decay      parameters of two dimensions or more

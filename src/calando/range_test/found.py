@@ -1,4 +1,4 @@
-"""What a range test found: curves, what they say, whether the network lived at the rate, and what it cost."""
+"""What a range test found: curves, the suggestion, whether the network lived at the rate, and the cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is lent, made ready for a range test: checked, in the mode for training, with no one else who writes rates."""
+"""What a person lends, made ready for a range test: checked, in training mode, with nothing else that writes rates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_lent(
     scaler: object,
     autocast: torch.dtype | None,
 ) -> None:
-    """Whether these can be trained at all.
+    """Check that these can be trained at all.
 
     Raises:
         UsageError: they cannot.
@@ -88,14 +88,14 @@ def device_of(model: nn.Module, device: torch.device | str | None) -> torch.devi
 
 
 def prepare(model: nn.Module, optimizer: Optimizer) -> None:
-    """Into the mode for training, if it is in another; with no one else who writes rates."""
+    """Put it into training mode, and remove hooks that write rates."""
     if not model.training:
         model.train()
     inner: Any = optimizer
     while isinstance(inner, Optimizer):
         if callable(train := getattr(inner, "train", None)):  # schedule-free methods
             train()
-        # Torch offers no public way to remove hooks that others registered.
+        # torch has no public way to remove hooks that others registered.
         for hooks in (inner._optimizer_step_pre_hooks, inner._optimizer_step_post_hooks):
             for key in [key for key, hook in hooks.items() if _schedules(hook)]:
                 del hooks[key]
@@ -103,7 +103,7 @@ def prepare(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
-    """What the `step` of an optimizer that is not known is to be called with: found out by a step of zero gradients.
+    """What the `step` of an unknown optimizer must be called with, found by a step with gradients of zero.
 
     Args:
         put_back: undoes it.
@@ -133,12 +133,12 @@ def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
 
 
 def _schedules(hook: Callable[..., Any]) -> bool:
-    """Whether a hook is of something that drives rates by itself, as `calando.attach` does."""
+    """Whether a hook belongs to something that writes rates, such as `calando.attach`."""
     return hasattr(getattr(unwrap(hook), "__self__", None), "get_last_lr")
 
 
 def endless(loader: Iterable[Any]) -> Generator[Any, None, None]:
-    """The loader's batches, begun again whenever they end; one is held at a time.
+    """The loader's batches, from the start again whenever they end; one is held at a time.
 
     >>> batches = endless([1, 2])
     >>> [next(batches) for _ in range(5)]

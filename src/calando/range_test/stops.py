@@ -24,7 +24,7 @@ import numpy as np
 __all__ = ["begins_too_high", "stop_reason"]
 
 WINDOW = 5
-FEWEST = 10  # losses before anything is said
+FEWEST = 10  # losses before a sweep may end
 ABOVE_NOISE, ABOVE_GAIN = 6.0, 0.5
 FALLEN = 4.0
 SMALLEST = 1e-5  # of |S|: rounding of a loss that does not change is no noise

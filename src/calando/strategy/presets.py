@@ -19,11 +19,11 @@ from typing import Literal
 from calando.errors import UnknownName, UsageError
 from calando.records import StrategySpec
 
-__all__ = ["DEFAULT_STRATEGIES", "FAMILIES", "PRESETS", "YARDSTICKS", "Family", "Preset", "choose_strategies"]
+__all__ = ["DEFAULT_STRATEGIES", "FAMILIES", "PRESETS", "YARDSTICKS", "Preset", "StrategyFamily", "choose_strategies"]
 
-Family = Literal["fixed", "decayed", "adaptive", "rate-free"]
+StrategyFamily = Literal["fixed", "decayed", "adaptive", "rate-free"]
 
-FAMILIES: Mapping[Family, str] = {
+FAMILIES: Mapping[StrategyFamily, str] = {
     "fixed": "one rate from the first update to the last",
     "decayed": "SGD whose rate falls: by a schedule, by feedback, or with an average of its weights",
     "adaptive": "the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights",
@@ -41,7 +41,7 @@ class Preset:
     """A strategy with a name: its family, the pipe text it stands for, and one line on it."""
 
     name: str
-    family: Family
+    family: StrategyFamily
     text: str
     summary: str
 
@@ -242,7 +242,7 @@ def choose_strategies(
 
     Raises:
         UnknownName: another family.
-        UsageError: a family beside strategies.
+        UsageError: a family next to strategies.
 
     >>> choose_strategies([], family="rate-free")
     ('fixed', 'cosine', 'prodigy', 'dadapt_adam', 'dadapt_sgd', 'dog', 'ldog')

@@ -1,13 +1,13 @@
-"""Checkpoints: the whole state of a run, as safetensors beside JSON; no pickle.
+"""Checkpoints: the whole state of a run, as safetensors and JSON; no pickle.
 
     FOLDER/tensors-STEP-….safetensors    parameters, buffers, optimizer state, average, losses and rates so far; the
                                          same of the states kept for a rewind; the network as it is evaluated
-    FOLDER/state.json                    everything else with the SHA-256 of the tensors, as a JSON string beside
+    FOLDER/state.json                    everything else with the SHA-256 of the tensors, as a JSON string next to
                                          its own SHA-256
 
 The tensors are written first, then `state.json` is renamed into place: that rename is the moment the new
-checkpoint exists. Killed before it, the old one stands; killed after it, a left-over tensors file is swept
-away by the next save. What is read is checked against the digest, the spec and the parameters' shapes.
+checkpoint exists. After a kill before it, the old one is intact; after a kill behind it, the next save removes the
+left-over tensors file. What is read is checked against the digest, the spec and the parameters' shapes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 VERSION = 4
 LONGEST = 2**40
 UNSYNCED_SECONDS = 20.0
-"""Waiting for the disk outlasts short runs; what a power cut ruins fails its checksum, and is made again."""
+"""A sync takes longer than a short run; what a power cut ruins fails its checksum, and is made again."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def save_checkpoint(state: TrainState, place: Place) -> None:
 
 
 def load_checkpoint(state: TrainState, place: Place) -> bool:
-    """Bring `state` to where the checkpoint at `place` stands; False where there is none.
+    """Bring `state` to the checkpoint at `place`; False where there is none.
 
     Raises:
         CorruptFile: damaged, or of another owner.
@@ -102,7 +102,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
     if not path.exists():
         return False
     document, tensors = _read(folder)
-    remedy = f"remove {str(folder)!r} to train this run anew"
+    remedy = f"remove {str(folder)!r} to train this run again"
     if document.get("version") != VERSION or document.get("owner") != place.owner:
         raise CorruptFile(f"{path} belongs to another run or version of calando; {remedy}")
     try:
@@ -113,7 +113,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
 
 
 def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = None) -> None:
-    """The network's part of a checkpoint alone, as it is evaluated, for a test look.
+    """Load the network's part of a checkpoint alone, as it is evaluated, for a look at the test set.
 
     Args:
         step: the updates that must have been made; None: any number.
@@ -157,7 +157,7 @@ def size_of(folder: Path) -> int:
 
 
 def drop_checkpoint(folder: Path) -> bool:
-    """Remove a checkpoint; whether it is gone. Of a link to a folder elsewhere, the link alone."""
+    """Remove a checkpoint, or a link to one elsewhere, of which the link alone; whether it is gone."""
     if folder.is_symlink():
         with suppress(OSError):
             folder.unlink()
@@ -168,7 +168,7 @@ def drop_checkpoint(folder: Path) -> bool:
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
-    remedy = f"remove {str(folder)!r} to train this run anew"
+    remedy = f"remove {str(folder)!r} to train this run again"
     try:
         sealed = json.loads(read_plain(path, most=LONGEST))
         if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:

@@ -4,7 +4,7 @@ loss  = 1/n * sum of -log p(label)      without label smoothing
 score = 1/n * sum of [argmax == label]  in [0, 1]; chance where the loss is not finite
 
 The argmax of nan is the first class, whose share would look like a score. An output that is not finite makes the loss
-so too, but for -inf at other classes than the label: a mask of classes, which hides nothing.
+not finite, except -inf at other classes than the label: a mask of classes, which hides nothing.
 
 Where the weights to judge are not those trained (an average, or a method with an evaluation mode), the statistics of
 batch normalisation are gathered again for them: the mean over BATCHES training batches, the first of the seed's order,

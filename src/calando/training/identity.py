@@ -1,4 +1,4 @@
-"""What a network and a loss are, as far as a study can see: measured on a few samples, kept with it, compared later.
+"""What a network and a loss are, as far as a study can see: measured on a few samples, stored, compared later.
 
     structure   names, shapes and types of parameters and buffers                       compared exactly
     weights     initial weights at seed 0
@@ -90,17 +90,17 @@ class Identity:
         Raises:
             ValueError, KeyError, TypeError: it is none.
         """
-        said = json.loads(text)
-        numbers = {what: tuple(map(float, said["numbers"][what])) for what in TOLERANCES}
-        drawn = tuple(map(float, said["drawn"]))
-        return Identity(str(said["structure"]), str(said["size"]), numbers, str(said["samples"]), drawn)
+        kept = json.loads(text)
+        numbers = {what: tuple(map(float, kept["numbers"][what])) for what in TOLERANCES}
+        drawn = tuple(map(float, kept["drawn"]))
+        return Identity(str(kept["structure"]), str(kept["size"]), numbers, str(kept["samples"]), drawn)
 
     def draws_as(self, other: Identity) -> bool:
         """Whether both were measured where one seed gives the same numbers."""
         return _near(self.drawn, other.drawn, tolerance=1e-5)
 
     def changes(self, now: Identity) -> list[str]:
-        """What is another now, by `CALLED`'s keys."""
+        """What has changed, by `CALLED`'s keys."""
         if self.structure != now.structure:
             return ["structure"]
         found = [
@@ -153,15 +153,15 @@ def identify(workload: Workload) -> Identity:
 
 
 def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tuple[str, tuple[str, ...]]:
-    """See that network and loss are those that were kept: (what to keep from now on, what to report).
+    """Check that network and loss are those that were stored: (what to store from now on, what to report).
 
     Args:
         kept: as text; "" where an older calando kept nothing.
         what: they belong to.
-        remedy: for who wants another network.
+        remedy: what to do to train another network.
 
     Raises:
-        UsageError: they are others; says what has changed.
+        UsageError: they are others; it names what has changed.
         CorruptFile: what was kept is damaged.
     """
     now = identify(workload)
@@ -175,22 +175,22 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
     if not changes:
         same = before.draws_as(now)
         return kept, () if same else (f"{what}: {DRAWS_OTHERWISE}",)
-    # What differs from one look to the next says nothing.
+    # What differs from one look to the next is no evidence.
     wavering = set(now.changes(identify(workload)))
     if certain := [one for one in changes if one not in wavering]:
         raise UsageError(
             f"{before.in_words(certain, now, verb=('has', 'have'))} changed since {what} was started; bring back what "
             f"was there, or {remedy}"
         )
-    told = before.in_words(changes, now, verb=("varies", "vary"))
-    return kept, (f"{told} from look to look, so whether that has changed since {what} was started is unknown",)
+    subject = before.in_words(changes, now, verb=("varies", "vary"))
+    return kept, (f"{subject} from look to look, so whether that has changed since {what} was started is unknown",)
 
 
 def check_same(kept: str, workload: Workload, *, where: str) -> None:
-    """See that a worker's network and loss are the coordinator's.
+    """Check that a worker's network and loss are the coordinator's.
 
     Raises:
-        UsageError: they are others; says which.
+        UsageError: they are others; it names which.
     """
     before, now = Identity.read(kept), identify(workload)
     if changes := before.changes(now):

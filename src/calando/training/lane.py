@@ -1,4 +1,4 @@
-"""Lanes: what decides the bits of a run beside its spec, chosen once and held while it trains.
+"""Lanes: what decides the bits of a run besides its spec, chosen once and held while it trains.
 
 The rule behind "auto" is fixed, so that equal machines choose equally (measured, see docs/LOG.md):
     CUDA                                                      bf16 autocast

@@ -2,11 +2,11 @@
 
 Update t, for t = 0, 1, …, is a session's (`calando.training.session`) on a batch of the task:
     begin      the driver writes  base * schedule(t) * controllers' multipliers
-    batch      samples and augmentation are functions of (seed, t), and of the batches that going back left out
+    batch      samples and augmentation are functions of (seed, t), and of the batches that a rewind left out
     gradient   mean over `accumulate` micro-batches; a loss that is not finite changes no weight
     make_step  along the gradient, clipped to `clip_norm`; the average takes the weights in
     evaluate   after every `evaluate_every` updates, and after the last: `calando.training.evaluate`
-    answer     controllers see the loss and the evaluation; one of them may go back: `take_back`
+    answer     controllers see the loss and the evaluation; one of them may rewind: `take_back`
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CHECKPOINT_SECONDS = SPARE_SECONDS = 20.0
 
 
 class Interrupted(Exception):
-    """The watcher asked for a stop; the checkpoint, if any, holds everything up to here."""
+    """`watch` asked for a stop; the checkpoint, if any, holds everything up to here."""
 
 
 def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch | None = None) -> None:
@@ -104,14 +104,14 @@ def execute(
         folder: where this run's checkpoint lives; None: nothing is written.
         keep: leave the final checkpoint there (for a test look, or for the weights).
         origin: a checkpoint of another run, whose past up to there is this run's too.
-        leaves: where to leave checkpoints for others, by the updates made before. One that lies there stays; where
-            the run ends before, they hold its end, which is then theirs too.
+        leaves: where to leave checkpoints for other runs, by the updates made before. An existing checkpoint is
+            kept. If the run ends early, its final state is saved there, which is those runs' state too.
         spare: where to leave more of them after evaluations, at least SPARE_SECONDS apart; None: nowhere.
-        left: called with the step when such a checkpoint lies there.
+        left: called with the step when such a checkpoint exists.
         watch: called after each update; True raises `Interrupted` with the checkpoint written.
 
     Raises:
-        Interrupted: the watcher asked.
+        Interrupted: `watch` returned True.
         DiskFull: a checkpoint found no space.
         CorruptFile: the checkpoint in `folder`, or else the origin, is damaged.
     """
@@ -164,12 +164,12 @@ def execute(
 
 
 def _first_pass(state: TrainState) -> bool:
-    """Whether the run was never further than it is: after a rewind it comes by again as another."""
+    """Whether no rewind has brought the run back to this step: the second time its state is another."""
     return all(event.kind != "rewind" or event.step < state.step for event in state.events)
 
 
 def _answer(state: TrainState, observation: Observation) -> None:
-    """The controllers answer, and what they did stands in the run's record."""
+    """Let the controllers answer, and record what they did."""
     made = state.step
     seen = ("loss",) if observation.validation_loss is None else ("loss", "validation_loss", "validation_score")
     answer = state.session.answer(observation, seen=seen)
@@ -196,7 +196,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         events.append(Event(step=state.step - 1, kind="died", text=text))
     if state.evaluations and state.session.others_evaluated and statistics_of(state.network):
         text = (
-            f"batch-norm statistics were worked out anew from {BATCHES} training batches before each of "
+            f"batch-norm statistics were gathered again from {BATCHES} training batches before each of "
             f"{len(state.evaluations)} evaluations"
         )
         events.append(Event(step=state.step - 1, kind="recalibrated", text=text))
@@ -220,7 +220,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
 
 
 def _score_at_chance(state: TrainState, workload: Workload) -> str:
-    """What to say of a last score that naming one class always would reach, or ""."""
+    """A sentence on a last score that naming one class always would reach, or ""."""
     score, labels = state.evaluations[-1].score, workload.validation.labels
     share = float(torch.bincount(labels).max()) / len(labels)
     if score > share + 1e-9:

@@ -1,9 +1,9 @@
-"""A run that feedback drove, as a run that a plain schedule drives: the same updates to the bit.
+"""A run driven by feedback, as a run driven by a plain schedule: the same updates to the bit.
 
     base rate 1, schedule  piecewise(values=[rates as they were], at=[where they changed])
     no controllers; the batches that were left out are left out again
 
-So what a controller did can be looked at, plotted, and used without it.
+So what a controller did can be plotted, and used without it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""A session: one strategy at work on one network. Here alone method, driver, average and controllers meet an optimizer.
+"""A session: one strategy at work on one network. Only here method, driver, average and controllers meet an optimizer.
 
 Update t, in whoever's loop:
-    begin         the state is kept where a controller may go back to it; the driver writes the rates of update t
-    (gradient)    its owner's: a batch of our loop, a closure of theirs, a lent batch of a range test
+    begin         the state is kept if a controller may go back to it; the driver writes the rates of update t
+    (gradient)    the loop's own: a batch of our loop, a person's closure, a batch of a range test
     make_step     `optimizer.step` as the method needs it: plain, with the loss, or with a second pass over the batch
     end           the average takes the weights in; t becomes t + 1, unless a gradient scaler skipped the step
-    answer        controllers see what came of it: multipliers, events, states kept, a way back, a stop
+    answer        controllers see the result: they set multipliers, report events, keep states, go back, stop
 and between two updates:
-    evaluated     meanwhile the network holds the weights to judge
-    position      what is the session's own of its state; the optimizer and the network hold the rest
+    evaluated     for as long as it is open, the network holds the weights to judge
+    position      the session's own part of the state; the optimizer and the network hold the rest
 
 A loop that calls `optimizer.step` itself calls `note_gradient` before it and `end` after it, instead of `make_step`.
 """
@@ -70,8 +70,8 @@ class Session:
         eval_mode: the method has other weights to evaluate: `optimizer.eval()` and `.train()` change them.
         controllers: in the order in which they answer.
         average: which updates are averaged, or None.
-        remember: takes weights, optimizer's state and average down, so that they can be put back; None: in memory.
-        noticed: called where somebody else had written rates; see `Driver`.
+        remember: copies weights, optimizer's state and average, so that they can be restored; None: in memory.
+        noticed: called where something else had written rates; see `Driver`.
 
     `step` updates were made; `wants` is what each controller asks for at the update that began last; `kept` holds the
     last KEPT states worth going back to, oldest first; `dead`, `slope` and `curvature` are of the last update, where a
@@ -151,7 +151,7 @@ class Session:
     # An update
 
     def begin(self, *, exactly: bool = False) -> None:
-        """Before the gradient: what the update needs of the state, and its rates."""
+        """Before the gradient: keep the state if a controller needs it, and write the rates."""
         self.wants = [controller.wants(self.step) for controller in self.controllers]
         if not self.kept and any(want.states for want in self.wants):
             self.keep()
@@ -171,11 +171,11 @@ class Session:
         clip: Callable[[], object] = lambda: None,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
-        """The method's step along the gradients that are there, and what it needs beside them; none are left.
+        """The method's step along the present gradients, with what else it needs; the gradients are then cleared.
 
         Args:
-            loss: that the gradients are of.
-            again: the pass over the same batch once more, at the weights as they are, with the same dropout.
+            loss: whose gradients they are.
+            again: makes the same batch's pass a second time, at the present weights, with the same dropout.
             clip: limits the gradients, those of a second pass too.
             scaler: of half precision; may skip the step.
         """
@@ -202,9 +202,9 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
 
     def note_gradient(self) -> None:
-        """The gradient is there, the step not yet made: note what is dead, and what slope and curvature need.
+        """Between gradient and step: note what is dead, and copy what slope and curvature are measured from.
 
-        Slope and curvature are of the loss itself, so call it before gradients are clipped.
+        Slope and curvature are those of the loss itself, so call it before gradients are clipped.
         """
         if any(want.dead for want in self.wants):
             self.dead = self._dead_share()
@@ -212,7 +212,7 @@ class Session:
         self._noted = [(p, p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
 
     def end(self, again: Pass | None = None) -> bool:
-        """The step returned: measure along it, average, and count it. Whether it was made.
+        """After the step: measure along it, average, and count it; False if a gradient scaler skipped it.
 
         Args:
             again: as `make_step`; needed where `measures`.
@@ -260,12 +260,12 @@ class Session:
     # Controllers
 
     def answer(self, observation: Observation, *, seen: Collection[str], stop: str | None = None) -> Answer:
-        """Let the controllers answer to an update, and do what they ask for.
+        """Let the controllers answer to an update, and carry out what they ask for.
 
         Args:
             seen: which values of the observation are there: "loss", "validation_loss", "validation_score"; controllers
                 that answer to others are not asked.
-            stop: why training must end whatever they say, unless one of them goes back.
+            stop: why training must end whatever they answer, unless one of them goes back.
         """
         answers: dict[int, Action] = {}
         for index, controller in enumerate(self.controllers):
@@ -280,7 +280,7 @@ class Session:
         if back:
             self._go_back(back)
             return Answer(events, went_back=back)
-        # The last controller's reason says most: Divergence, which every run of ours carries, comes first.
+        # The last controller's reason is the most specific: Divergence, which every run of ours carries, comes first.
         reasons = [reason for reason in (stop, *(action.stop for action in answers.values())) if reason is not None]
         if reasons:
             self.stopped = reasons[-1]
@@ -312,7 +312,7 @@ class Session:
         return Position(self.step, averaged, tuple(self.controller_states), tuple(self.multipliers))
 
     def take_position(self, position: Position) -> None:
-        """Stand there; whoever calls puts back what network, optimizer and average held."""
+        """Go there; the caller restores what network, optimizer and average held."""
         self.step = position.step
         if self.average is not None:
             self.average.count = position.averaged
@@ -326,21 +326,20 @@ class Session:
 
     @contextmanager
     def evaluated(self, recalibrate: Callable[[], object], *, source: object = None) -> Iterator[bool]:
-        """Meanwhile the network holds the weights to judge; afterwards what is trained, to the bit.
+        """Put the weights to judge into the network; afterwards those that are trained, to the bit.
 
-        Statistics of batch normalisation belong to the weights they were gathered with, so they are gathered again
-        for these. Yields whether the weights are others than those trained; within another evaluation they are there
-        already.
+        Statistics of batch normalisation belong to the weights they were gathered with, so they are gathered again.
+        Yields whether it put in other weights than those trained: within another evaluation they are in already.
 
         Args:
             recalibrate: gathers the statistics.
-            source: what its batches come from, whose position comes back too.
+            source: what its batches come from, whose position is restored too.
         """
         if not self.others_evaluated or self.evaluating:
             yield False
             return
-        switching: Any = self.optimizer  # has eval() and train() where its method says so
-        # Not the network itself: what its owner notes on it meanwhile stays.
+        switching: Any = self.optimizer  # has eval() and train() if its method has `eval_mode`
+        # Not the network itself: attributes that its owner sets during the evaluation stay.
         with restoring([*self.network.parameters(), *self.network.buffers()], source=source):
             self.evaluating = True
             try:
@@ -357,10 +356,10 @@ class Session:
 
 
 def in_memory(session: Session) -> Memory:
-    """Weights, buffers, optimizer's state and average, in place.
+    """Copies of weights, buffers, optimizer's state and average, restored in place.
 
-    Not the network itself, on which its owner may note things, nor the optimizer, whose hooks may hold the session; a
-    method remembers nothing elsewhere.
+    Not the network itself, on which its owner may set attributes, nor the optimizer, whose hooks may hold the session;
+    methods keep their state nowhere else.
     """
     bits = Snapshot()
     bits.note([*session.network.parameters(), *session.network.buffers()])

@@ -104,7 +104,7 @@ class RunningAverage:
         }
 
     def update(self, step: int) -> None:
-        """Take in the weights after update `step`, where the plan says so."""
+        """Take in the weights after update `step`, if the plan has it."""
         due = step >= self.plan.start and (step - self.plan.start) % self.plan.every == 0
         if not due:
             return

@@ -1,6 +1,6 @@
 """The whole state of a run between two updates: a session, its trace, and what the run was charged.
 
-`capture` takes it down as tensors by name and a JSON document, and `put_back` makes it so again, the same to the bit.
+`capture` copies it as tensors by name and a JSON document, and `put_back` restores it, the same to the bit.
 Checkpoints write both to a file (`calando.training.checkpoint`); states kept for going back are in memory, and in the
 checkpoint as well, so that a resumed run goes back to the same.
 
@@ -86,7 +86,7 @@ class TrainState:
 
     @property
     def seen(self) -> int:
-        """Losses computed so far: one that is not finite was seen, though no update followed and the run ended."""
+        """Losses computed so far: one that is not finite counts, though no update followed and the run ended."""
         ended_by_loss = self.stopped is not None and not np.isfinite(self.losses[self.step : self.step + 1]).all()
         return self.step + ended_by_loss
 
@@ -105,8 +105,8 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
     if spec.lane.channels_last:
         for parameter in network.parameters():
             if parameter.ndim == 4:
-                # Not `contiguous`: filters of one channel are that in either layout and would stay as they are, and
-                # with them what they put out.
+                # Not `contiguous`: filters of one channel count as contiguous in either layout, so they and their
+                # outputs would stay as they are.
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
     network.train()
     bound = bind(spec.strategy, spec.horizon)
@@ -207,7 +207,7 @@ def capture(state: TrainState) -> Captured:
 
 
 def put_back(state: TrainState, taken: Captured) -> None:
-    """Bring `state` to where `taken` stands.
+    """Bring `state` to what `taken` holds.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError, IndexError: it is not of this run, or is damaged.

@@ -179,7 +179,7 @@ class AdamHD(_Hypergradient):
         super().__init__(params, lr=lr, options=options)
 
     def _last(self, group: dict[str, Any], parameter: Tensor) -> Tensor | None:
-        # Worked out anew from the averages, which is what it was unless betas or eps are scheduled.
+        # Computed again from the averages: the same as then, unless betas or eps are scheduled.
         return self._direction(group, parameter) if parameter in self.state else None
 
     def _next(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor) -> Tensor:
