@@ -1,10 +1,5 @@
 """The strategies known by name, each the pipe text it stands for, in four families.
 
-    fixed       one rate from the first update to the last
-    decayed     SGD whose rate falls: by a schedule, by feedback, or with an average of its weights
-    adaptive    the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights
-    rate-free   no rate to choose: the method works its step size out
-
 Schedules span the whole horizon. A method's own name is the preset with the schedule that its authors train with;
 `adagrad`, `rmsprop`, `adadelta`, `adam` and `adamw` alone keep their rate constant. Every preset chooses its base rate
 by trials (`lr=auto`), but for the rate-free ones.
@@ -33,6 +28,7 @@ FAMILIES: Mapping[StrategyFamily, str] = {
 _OPTIONS = "lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005"
 _SGD = f"sgd({_OPTIONS})"
 _WARMUP = "linear(0.01, 1, over='5%')"
+_TO_HALF = "constant(1, over='37.5%') >> linear(1, 0.5, over='30%') >> constant(0.5)"
 _WARMUP_COSINE = f"{_WARMUP} >> cosine(1, 0)"
 
 
@@ -46,182 +42,85 @@ class Preset:
     summary: str
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset("fixed", "fixed", _SGD, "one rate from the first update to the last"),
-        Preset("step", "decayed", f"{_SGD} | step(every='34%', factor=0.1)", "a tenth after each third of the run"),
-        Preset(
-            "multistep",
-            "decayed",
-            f"{_SGD} | multistep(at=['50%', '75%'], factor=0.1)",
-            "a tenth at 50 % and at 75 % of the run (He et al. 2016)",
-        ),
-        Preset(
-            "exponential", "decayed", f"{_SGD} | exponential(1, 0.01)", "falls by the same ratio every update, to 1 %"
-        ),
-        Preset("polynomial", "decayed", f"{_SGD} | polynomial(1, 0, power=2)", "(1 - t/T)^2, to zero"),
-        Preset("linear", "decayed", f"{_SGD} | linear(1, 0)", "a straight line to zero"),
-        Preset("cosine", "decayed", f"{_SGD} | cosine(1, 0)", "half a cosine to zero (Loshchilov & Hutter 2017)"),
-        Preset(
-            "warmup-cosine",
-            "decayed",
-            f"{_SGD} | {_WARMUP_COSINE}",
-            "5 % linear warmup, then half a cosine (Goyal et al. 2017)",
-        ),
-        Preset(
-            "one-cycle",
-            "decayed",
-            f"{_SGD} | one_cycle()",
-            "up for 30 % of the run, down to almost nothing (Smith 2018)",
-        ),
-        Preset(
-            "wsd",
-            "decayed",
-            f"{_SGD} | wsd(start=0.01)",
-            "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)",
-        ),
-        Preset(
-            "plateau",
-            "decayed",
-            f"{_SGD} | plateau(factor=0.2, patience='10%')",
-            "a fifth whenever the validation loss stops falling; feedback, not a schedule",
-        ),
-        Preset(
-            "rollback",
-            "decayed",
-            f"{_SGD} | cosine(1, 0) | rollback()",
-            "half a cosine; after a spike, a death or a nan it goes back and on at half the rate",
-        ),
-        Preset(
-            "edge",
-            "decayed",
-            f"{_SGD} | cosine(1, 0) | edge(until='100%')",
-            "half a cosine, capped by the curvature along the steps; half a pass an update more",
-        ),
-        Preset(
-            "guarded",
-            "decayed",
-            f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
-            "edge and rollback together: with batch norm it bears a rate ten times too high",
-        ),
-        Preset(
-            "ema-cosine",
-            "decayed",
-            f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
-            "half a cosine; evaluated: the exponential average of the weights",
-        ),
-        Preset(
-            "swa",
-            "decayed",
-            f"{_SGD} | constant(1, over='37.5%') >> linear(1, 0.5, over='30%') >> constant(0.5) "
-            "| swa(start='75%', every='1 epoch')",
-            "down to half the rate, then the mean of one state an epoch (Izmailov et al. 2018)",
-        ),
-        Preset(
-            "sam",
-            "decayed",
-            f"sam({_OPTIONS}) | cosine(1, 0)",
-            "cosine, the gradient taken where the loss nearby is highest; two passes an update",
-        ),
-        Preset("adagrad", "adaptive", "adagrad(lr=auto)", "rates from the sum of squared gradients"),
-        Preset("rmsprop", "adaptive", "rmsprop(lr=auto)", "rates from a running mean of squared gradients"),
-        Preset("adadelta", "adaptive", "adadelta(lr=auto)", "rates from past steps over past gradients"),
-        Preset("adam", "adaptive", "adam(lr=auto)", "base rate constant"),
-        Preset("adamw", "adaptive", "adamw(lr=auto, weight_decay=0.01)", "base rate constant, decoupled weight decay"),
-        Preset("adam-cosine", "adaptive", "adam(lr=auto) | cosine(1, 0)", "base rate decayed by half a cosine"),
-        Preset(
-            "adamw-cosine",
-            "adaptive",
-            "adamw(lr=auto, weight_decay=0.01) | cosine(1, 0)",
-            "base rate decayed by half a cosine, decoupled weight decay",
-        ),
-        Preset("nadam", "adaptive", "nadam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam with Nesterov momentum"),
-        Preset("radam", "adaptive", "radam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam that warms itself up"),
-        Preset(
-            "adafactor",
-            "adaptive",
-            "adafactor(lr=auto) | cosine(1, 0)",
-            "steps a fraction of the weights; small memory",
-        ),
-        Preset(
-            "lars",
-            "adaptive",
-            f"lars(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP_COSINE}",
-            "SGD, each layer's step a fraction of its weights; for large batches",
-        ),
-        Preset(
-            "lamb",
-            "adaptive",
-            f"lamb(lr=auto, weight_decay=0.01) | {_WARMUP_COSINE}",
-            "AdamW, each layer's step a fraction of its weights; for large batches",
-        ),
-        Preset(
-            "lion",
-            "adaptive",
-            "lion(lr=auto, weight_decay=0.1) | cosine(1, 0)",
-            "the sign of a running mean of gradients",
-        ),
-        Preset(
-            "muon",
-            "adaptive",
-            "muon(lr=auto, weight_decay=0.01) | cosine(1, 0)",
-            "orthogonal steps in hidden layers, AdamW in the others",
-        ),
-        Preset(
-            "schedule_free_sgd",
-            "adaptive",
-            f"schedule_free_sgd(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP}",
-            "5 % warmup, then constant: an average of weights stands for decay",
-        ),
-        Preset(
-            "schedule_free_adamw",
-            "adaptive",
-            f"schedule_free_adamw(lr=auto, weight_decay=0.01) | {_WARMUP}",
-            "5 % warmup, then constant: an average of weights stands for decay",
-        ),
-        Preset(
-            "schedule_free_radam",
-            "adaptive",
-            "schedule_free_radam(lr=auto, weight_decay=0.01)",
-            "constant, and warms up by itself: an average of weights stands for decay",
-        ),
-        Preset(
-            "momo",
-            "adaptive",
-            "momo(lr=auto, momentum=0.9, weight_decay=0.0005)",
-            "SGD; the rate is a cap, the loss says how long the step is",
-        ),
-        Preset(
-            "momo_adam",
-            "adaptive",
-            "momo_adam(lr=auto, weight_decay=0.001)",
-            "Adam; the rate is a cap, the loss says how long the step is",
-        ),
-        Preset("alig", "adaptive", "alig(lr=auto, momentum=0.9)", "Polyak's step, for losses that can reach zero"),
-        Preset("sgd_hd", "adaptive", f"sgd_hd({_OPTIONS})", "SGD whose rate follows its own gradient"),
-        Preset("adam_hd", "adaptive", "adam_hd(lr=auto)", "Adam whose rate follows its own gradient"),
-        Preset(
-            "prodigy",
-            "rate-free",
-            "prodigy(weight_decay=0.01) | cosine(1, 0)",
-            "Adam that estimates its step size; decayed, as its authors advise",
-        ),
-        Preset(
-            "dadapt_adam",
-            "rate-free",
-            "dadapt_adam(weight_decay=0.01) | cosine(1, 0)",
-            "Adam that estimates its step size, by D-Adaptation",
-        ),
-        Preset(
-            "dadapt_sgd",
-            "rate-free",
-            "dadapt_sgd(momentum=0.9, weight_decay=0.0005) | cosine(1, 0)",
-            "SGD that estimates its step size, by D-Adaptation",
-        ),
-        Preset("dog", "rate-free", "dog(weight_decay=0.0005)", "SGD, its step the distance moved over the gradients"),
-        Preset("ldog", "rate-free", "ldog(weight_decay=0.0005)", "DoG for each tensor by itself"),
-    )
+_BY_FAMILY: Mapping[StrategyFamily, tuple[tuple[str, str, str], ...]] = {
+    "fixed": (
+        ("fixed", _SGD, "one rate from the first update to the last"),
+    ),
+    "decayed": (
+        ("step", f"{_SGD} | step(every='34%', factor=0.1)", "a tenth after each third of the run"),
+        ("multistep", f"{_SGD} | multistep(at=['50%', '75%'], factor=0.1)",
+         "a tenth at 50 % and at 75 % of the run (He et al. 2016)"),
+        ("exponential", f"{_SGD} | exponential(1, 0.01)", "falls by the same ratio every update, to 1 %"),
+        ("polynomial", f"{_SGD} | polynomial(1, 0, power=2)", "(1 - t/T)^2, to zero"),
+        ("linear", f"{_SGD} | linear(1, 0)", "a straight line to zero"),
+        ("cosine", f"{_SGD} | cosine(1, 0)", "half a cosine to zero (Loshchilov & Hutter 2017)"),
+        ("warmup-cosine", f"{_SGD} | {_WARMUP_COSINE}", "5 % linear warmup, then half a cosine (Goyal et al. 2017)"),
+        ("one-cycle", f"{_SGD} | one_cycle()", "up for 30 % of the run, down to almost nothing (Smith 2018)"),
+        ("wsd", f"{_SGD} | wsd(start=0.01)", "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)"),
+        ("plateau", f"{_SGD} | plateau(factor=0.2, patience='10%')",
+         "a fifth whenever the validation loss stops falling; feedback, not a schedule"),
+        ("rollback", f"{_SGD} | cosine(1, 0) | rollback()",
+         "half a cosine; after a spike, a death or a nan it goes back and on at half the rate"),
+        ("edge", f"{_SGD} | cosine(1, 0) | edge(until='100%')",
+         "half a cosine, capped by the curvature along the steps; half a pass an update more"),
+        ("guarded", f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
+         "edge and rollback together: with batch norm it bears a rate ten times too high"),
+        ("ema-cosine", f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
+         "half a cosine; evaluated: the exponential average of the weights"),
+        ("swa", f"{_SGD} | {_TO_HALF} | swa(start='75%', every='1 epoch')",
+         "down to half the rate, then the mean of one state an epoch (Izmailov et al. 2018)"),
+        ("sam", f"sam({_OPTIONS}) | cosine(1, 0)",
+         "cosine, the gradient taken where the loss nearby is highest; two passes an update"),
+    ),
+    "adaptive": (
+        ("adagrad", "adagrad(lr=auto)", "rates from the sum of squared gradients"),
+        ("rmsprop", "rmsprop(lr=auto)", "rates from a running mean of squared gradients"),
+        ("adadelta", "adadelta(lr=auto)", "rates from past steps over past gradients"),
+        ("adam", "adam(lr=auto)", "base rate constant"),
+        ("adamw", "adamw(lr=auto, weight_decay=0.01)", "base rate constant, decoupled weight decay"),
+        ("adam-cosine", "adam(lr=auto) | cosine(1, 0)", "base rate decayed by half a cosine"),
+        ("adamw-cosine", "adamw(lr=auto, weight_decay=0.01) | cosine(1, 0)",
+         "base rate decayed by half a cosine, decoupled weight decay"),
+        ("nadam", "nadam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam with Nesterov momentum"),
+        ("radam", "radam(lr=auto, weight_decay=0.01) | cosine(1, 0)", "Adam that warms itself up"),
+        ("adafactor", "adafactor(lr=auto) | cosine(1, 0)", "steps a fraction of the weights; small memory"),
+        ("lars", f"lars(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP_COSINE}",
+         "SGD, each layer's step a fraction of its weights; for large batches"),
+        ("lamb", f"lamb(lr=auto, weight_decay=0.01) | {_WARMUP_COSINE}",
+         "AdamW, each layer's step a fraction of its weights; for large batches"),
+        ("lion", "lion(lr=auto, weight_decay=0.1) | cosine(1, 0)", "the sign of a running mean of gradients"),
+        ("muon", "muon(lr=auto, weight_decay=0.01) | cosine(1, 0)",
+         "orthogonal steps in hidden layers, AdamW in the others"),
+        ("schedule_free_sgd", f"schedule_free_sgd(lr=auto, momentum=0.9, weight_decay=0.0005) | {_WARMUP}",
+         "5 % warmup, then constant: an average of weights stands for decay"),
+        ("schedule_free_adamw", f"schedule_free_adamw(lr=auto, weight_decay=0.01) | {_WARMUP}",
+         "5 % warmup, then constant: an average of weights stands for decay"),
+        ("schedule_free_radam", "schedule_free_radam(lr=auto, weight_decay=0.01)",
+         "constant, and warms up by itself: an average of weights stands for decay"),
+        ("momo", "momo(lr=auto, momentum=0.9, weight_decay=0.0005)",
+         "SGD; the rate is a cap, the loss says how long the step is"),
+        ("momo_adam", "momo_adam(lr=auto, weight_decay=0.001)",
+         "Adam; the rate is a cap, the loss says how long the step is"),
+        ("alig", "alig(lr=auto, momentum=0.9)", "Polyak's step, for losses that can reach zero"),
+        ("sgd_hd", f"sgd_hd({_OPTIONS})", "SGD whose rate follows its own gradient"),
+        ("adam_hd", "adam_hd(lr=auto)", "Adam whose rate follows its own gradient"),
+    ),
+    "rate-free": (
+        ("prodigy", "prodigy(weight_decay=0.01) | cosine(1, 0)",
+         "Adam that estimates its step size; decayed, as its authors advise"),
+        ("dadapt_adam", "dadapt_adam(weight_decay=0.01) | cosine(1, 0)",
+         "Adam that estimates its step size, by D-Adaptation"),
+        ("dadapt_sgd", "dadapt_sgd(momentum=0.9, weight_decay=0.0005) | cosine(1, 0)",
+         "SGD that estimates its step size, by D-Adaptation"),
+        ("dog", "dog(weight_decay=0.0005)", "SGD, its step the distance moved over the gradients"),
+        ("ldog", "ldog(weight_decay=0.0005)", "DoG for each tensor by itself"),
+    ),
+}  # fmt: skip
+
+PRESETS: Mapping[str, Preset] = {
+    name: Preset(name, family, text, summary)
+    for family, presets in _BY_FAMILY.items()
+    for name, text, summary in presets
 }
 
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
