@@ -33,7 +33,6 @@ from calando.schedules.span import Horizon
 
 __all__ = ["Attached", "attach", "note_driven", "refuse_attached"]
 
-
 GONE = "the optimizer that followed the attached schedules is gone; keep a reference to it"
 
 
@@ -102,15 +101,8 @@ class Attached:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_hooks",
-        "_loading",
-        "_of_place",
-        "_optimizer",
-        "_own_scheduled",
-        "_scheduler",
-        "_step",
-    )
+        "__weakref__", "_hooks", "_loading", "_of_place", "_optimizer", "_own_scheduled", "_scheduler", "_step",
+    )  # fmt: skip
 
     def __init__(self, optimizer: Optimizer, scheduled: ScheduledOptimizer) -> None:
         self._step = 0
@@ -237,10 +229,8 @@ class Attached:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go to the saved step; as `LRScheduler.load_state_dict`, whose states will do."""
-        self._step, self._of_place = (
-            max(0, self._scheduled.restore(state_dict)),
-            False,
-        )  # below 0: of a scheduler that waits for its turn
+        # Below 0 is the step of a scheduler that waits for its turn in a sequence.
+        self._step, self._of_place = max(0, self._scheduled.restore(state_dict)), False
 
     def detach(self) -> None:
         """Stop following: the values stay as they are, and something else may drive the optimizer."""
@@ -250,7 +240,7 @@ class Attached:
             _DRIVEN.difference_update(wrapped(optimizer))
 
     def keep_place(self) -> Callable[[], None]:
-        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        """A function that restores the present step; call it when the optimizer is restored."""
         step, scheduled = self._step, self._own_scheduled
 
         def put_back() -> None:
@@ -288,7 +278,7 @@ class Attached:
         )
 
     def _notice_loaded_before(self, saved: Any) -> None:
-        """The optimizer's state was loaded first, when nothing could take ours; other schedules begin at 0 as asked."""
+        """Notice a state of these schedules that was loaded before attach, when nothing could take it."""
         try:
             self._scheduled.check(saved)
         except (TypeError, UsageError):
@@ -319,7 +309,7 @@ _DRIVEN: WeakSet[Optimizer] = WeakSet()
 
 
 def refuse_attached(optimizer: Optimizer) -> None:
-    """Two writers would overwrite each other.
+    """Refuse a second writer: the two would overwrite each other.
 
     Raises:
         UsageError: `optimizer`, or one that it wraps, has schedules attached, or follows a strategy.
@@ -332,5 +322,5 @@ def refuse_attached(optimizer: Optimizer) -> None:
 
 
 def note_driven(optimizer: Optimizer) -> None:
-    """From now on `refuse_attached` refuses it, and what it wraps."""
+    """Have `refuse_attached` refuse it from now on, and what it wraps."""
     _DRIVEN.update(wrapped(optimizer))

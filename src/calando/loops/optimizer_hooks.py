@@ -7,9 +7,8 @@ torch runs an optimizer's hooks at every call of a `step` that it wrapped, and n
     a step that initialises             distributed checkpoints make an optimizer's state by a step at rate 0 with
                                         gradients of 0: it is no update, and the rate stays the one it was called with
 
-And what is ours in an optimizer's state, so that whoever saves the optimizer has saved it. It stands under "calando".
-Plain numbers and texts stand in the first group too, as JSON: FSDP and torch.distributed.checkpoint save groups and
-tensors, and leave out all else.
+And our entry in an optimizer's state, under "calando": who saves the optimizer saves it. Plain numbers and texts are in
+the first group too, as JSON: FSDP and torch.distributed.checkpoint save groups and tensors, and leave out all else.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class StepHooks:
         optimizer: a torch optimizer that runs hooks (`check_runs_hooks`). It holds these, which do not hold it.
         before: called with (optimizer, args, kwargs) of `step`; may return others to call it with.
         after: called with the same where the step returned; not after one that raised.
-        rates: each group's rate as it was written last, which tells rates of 0 that somebody else put in.
+        rates: each group's rate as it was written last: rates of 0 that differ were put in by something else.
         initialise: called instead of `before` for a step that only initialises the optimizer's state.
 
     `handles` remove the hooks; they hold neither the optimizer nor what is called.
@@ -128,7 +127,7 @@ def before_update(optimizer: Optimizer, owner: T, call: Callable[[T, Optimizer],
 
 
 def check_has_groups(optimizer: object, caller: str) -> None:
-    """Groups are what is written to.
+    """Check that there are parameter groups, which rates are written to.
 
     Raises:
         UsageError: `optimizer` is neither torch's nor a wrapper round one.
@@ -139,7 +138,7 @@ def check_has_groups(optimizer: object, caller: str) -> None:
 
 
 def check_runs_hooks(optimizer: object, caller: str) -> None:
-    """Hooks are what is followed by.
+    """Check that an optimizer runs torch's hooks, which `attach` and `follow` need.
 
     Raises:
         UsageError: `optimizer` is not torch's, or a wrapper round one whose `step` runs no hooks.
@@ -225,7 +224,7 @@ def _called_by_checkpoint() -> bool:
 
 
 def put(state_dict: dict[str, Any], entry: dict[str, Any]) -> None:
-    """Into a state that an optimizer has just made."""
+    """Put our entry into a state that an optimizer has just made."""
     state_dict[KEY] = entry
     text = _as_text(entry)
     if text is not None and state_dict["param_groups"]:
@@ -233,9 +232,9 @@ def put(state_dict: dict[str, Any], entry: dict[str, Any]) -> None:
 
 
 def take(state_dict: dict[str, Any]) -> Any:
-    """Out of a state that an optimizer is about to load: the shallow copy that torch hands to hooks; None if missing.
+    """Take our entry out of a state that an optimizer is about to load; None if missing.
 
-    What the caller's state holds stays there.
+    It is the shallow copy that torch hands to hooks: the caller's state keeps what it holds.
     """
     entry = state_dict.pop(KEY, None)
     groups = state_dict["param_groups"]
@@ -245,7 +244,7 @@ def take(state_dict: dict[str, Any]) -> Any:
 
 
 def pop_from_groups(optimizer: Optimizer) -> Any:
-    """What an optimizer holds that loaded a state before anything of ours was there to take it; None if nothing."""
+    """Our entry in an optimizer that loaded a state before `attach` could take it; None if there is none."""
     texts = [group.pop(KEY) for group in optimizer.param_groups if KEY in group]
     return _as_entry(texts[0]) if texts else None
 

@@ -267,7 +267,7 @@ class SessionHooks:
         session.write()
 
     def keep_place(self) -> Callable[[], None]:
-        """What puts the strategy back to where it is now, once the optimizer and the network are as they are now."""
+        """A function that restores the strategy's state; call it when optimizer and network are restored."""
         session, average = self.session, self.session.average
         mine = {name: getattr(self, name) for name in ("_observed", "_ahead", "_rate", "gathered")}
         its = {name: getattr(session, name) for name in ("stopped", "dead", "slope", "curvature", "wants", "kept")}

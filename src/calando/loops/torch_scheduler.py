@@ -189,7 +189,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self._pace.jumped()
 
     def keep_place(self) -> Callable[[], None]:
-        """What puts the schedule back to the present step, once the optimizer is as it is now."""
+        """A function that restores the present step; call it when the optimizer is restored."""
         step, scheduled = self.last_epoch, self._scheduled
 
         def put_back() -> None:

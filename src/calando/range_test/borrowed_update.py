@@ -31,7 +31,7 @@ from calando.training.session import Session
 
 __all__ = ["BorrowedUpdate", "Reading", "blame_batch", "not_finite_in"]
 
-MOST_HALVINGS = 64
+MOST_HALVINGS = 64  # from torch's first scale, 2**16, down to 1 it takes 16
 
 
 @final

@@ -33,7 +33,7 @@ __all__ = ["Interrupted", "advance", "execute"]
 
 Watch = Callable[[TrainState], bool]
 
-CHANCE_MARGIN = 0.98
+CHANCE_MARGIN = 0.98  # of the chance loss: a network that died stays near it, not at or above it
 CHECKPOINT_SECONDS = SPARE_SECONDS = 20.0
 
 

@@ -36,7 +36,7 @@ from calando.training.session_state import Kept, Memory, Position, RunningAverag
 
 __all__ = ["Answer", "Session"]
 
-KEPT = 2
+KEPT = 2  # the newer may already hold what went wrong, so a rewind goes to the older
 
 Pass = Callable[[], float | torch.Tensor]
 """A forward and a backward pass over the update's batch, which adds to `grad`; returns the loss."""

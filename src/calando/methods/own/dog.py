@@ -162,15 +162,7 @@ class DoG(_DistanceOverGradients):
 
 @final
 class LDoG(_DistanceOverGradients):
-    """LDoG: each tensor is a vector of its own.
-
-    Args:
-        params: as torch's optimizers take them.
-        lr: a factor on the step size; the authors advise against any but 1.
-        reps_rel: first distance, relative to 1 + |x_0|. The authors: 1e-6; with batch normalisation 1e-4.
-        weight_decay: of a group, added to its gradients.
-        eps: added to the sum of squared gradients.
-        gamma: of the average; 0 is the mean of all weights, larger is more of the latest.
+    """LDoG: each tensor is a vector of its own. Arguments as `DoG`.
 
     >>> x, y = torch.nn.Parameter(torch.tensor([3.0])), torch.nn.Parameter(torch.tensor([1.0]))
     >>> optimizer = LDoG([x, y], reps_rel=0.1)
