@@ -256,8 +256,8 @@ class Following:
             most: how many are taken.
 
         Raises:
-            UsageError: batches are needed and there are none; an update is made meanwhile, or the optimizer's state
-                asked for: those would be of the wrong weights.
+            UsageError: batches are needed and there are none; an update is made within, or the optimizer's state is
+                saved: both would be of the wrong weights.
         """
         if batches is not None and not isinstance(batches, Iterable):
             raise UsageError(f"evaluated: batches must be a loader or a list of batches, got {batches!r}")

@@ -63,7 +63,7 @@ class OtherWriters:
             )
 
     def _factors(self, found: Sequence[Noticed]) -> dict[int, float]:
-        """By how much a scheduler of torch's has multiplied the rates that it wrote, by the group's place."""
+        """The factor by which a scheduler of torch's has multiplied each rate that it wrote, by the group's index."""
         wrote = [_rates(held) for held in self._torchs]
         return {
             one.index: one.held / one.ours
@@ -75,12 +75,12 @@ class OtherWriters:
 @final
 @dataclass(frozen=True)
 class Origin:
-    """Where a rate comes from that is not the "initial_lr" of its group.
+    """Where a rate that is not its group's "initial_lr" comes from.
 
     Args:
         index: the group's place.
         held, kept: its rate and its "initial_lr".
-        by: "torch", a scheduler of torch's that is in use; "ours", one of ours; "hand", set since one wrote it;
+        by: "torch", a scheduler of torch's that is in use; "ours", one of ours; "hand", set after one wrote it;
             "unknown", no scheduler is in use: the rate was loaded, or set by hand.
     """
 
@@ -91,7 +91,7 @@ class Origin:
 
 
 def origins(optimizer: Optimizer) -> list[Origin]:
-    """Of each rate that is not its group's "initial_lr"."""
+    """The origin of each rate that is not its group's "initial_lr"."""
     kept = [(_number(group.get("lr")), _number(group.get("initial_lr"))) for group in optimizer.param_groups]
     moved = [index for index, (rate, base) in enumerate(kept) if base == base and not _same(rate, base)]
     writers: list[tuple[str, list[float]]] = []

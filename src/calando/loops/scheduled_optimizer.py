@@ -123,9 +123,9 @@ class ScheduledOptimizer:
             self.driver.scale({one.index: one.held / one.kept for one in found if one.by == "torch" and one.kept})
 
     def goes_on_at(self, step: int) -> bool:
-        """Whether somebody goes on at update `step` or later where rates were loaded: then nothing is in doubt.
+        """Whether training may be on its way to an update that has the loaded rates: then a warning can wait.
 
-        Where the rates that were found are those of this update, the notice of a doubt is dropped.
+        If the rates that were found are those of this update, nothing is in doubt, and the notice is dropped.
         """
         if self._places is None and self._doubted:
             self._places = self._places_of(self._doubted)
@@ -157,7 +157,7 @@ class ScheduledOptimizer:
         return {key: str(schedule) for key, schedule in self.driver.schedules.items()}
 
     def state(self, step: int, *, others: bool = False) -> dict[str, Any]:
-        """All there is to save at `step`, as plain numbers and texts; `others`: with rates that others wrote since."""
+        """All state at `step`, as plain numbers and texts; `others`: with rates that other writers have set since."""
         base_lrs, base_values = _split(self.driver.base_values)
         schedule, hyper_parameters = _split(self.texts)
         names = self.driver.group_names
@@ -178,7 +178,7 @@ class ScheduledOptimizer:
         }
 
     def check(self, state: Mapping[str, Any]) -> None:
-        """Whether a saved state is one to go on from.
+        """Check that a saved state fits these schedules.
 
         Raises:
             UsageError: it is of other schedules, of another number of groups, or none of calando's.

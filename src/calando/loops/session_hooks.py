@@ -125,7 +125,7 @@ class SessionHooks:
         self.session.end(self._again)
 
     def _first_pass(self, closure: Callable[[], Any]) -> Any:
-        """The loss, with the gradient in `grad`; from then on `_again` is the same pass once more."""
+        """The loss, with the gradient in `grad`; afterwards `_again` makes the same pass a second time."""
         parameters = self.session.network.parameters()
         devices = {parameter.device for parameter in parameters if parameter.is_cuda}
         generators = torch.get_rng_state(), {device: torch.cuda.get_rng_state(device) for device in devices}

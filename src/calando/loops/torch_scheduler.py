@@ -179,7 +179,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
             self._begin(_whole(epoch))
 
     def _begin(self, step: int) -> None:
-        """Take over at `step` from whoever wrote the rates until now."""
+        """Take over at `step` from the part of a sequence that wrote the rates before."""
         driver = self._scheduled.driver
         driver.scale({index: 1 / share for index, share in enumerate(driver.shares)}, again=False)
         driver.forget()

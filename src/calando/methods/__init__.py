@@ -1,7 +1,7 @@
 """Methods: optimizers with what they need to know about rates, and the driver that writes those rates.
 
-Every file of this folder is imported, and what it registers (`register`) is there by name. Importing them needs no
-torch; building an optimizer does.
+Every file of this folder is imported, and what it registers (`register`) has its name in texts and lists. Importing
+them needs no torch; building an optimizer does.
 """
 
 import importlib

@@ -203,7 +203,7 @@ class Method:
 
     @property
     def own_rate(self) -> str:
-        """Of a rate-free method: why no rate is looked for, and which to take."""
+        """Why no rate is looked for, and which to take, if the method is rate-free."""
         why = "works its step size out by itself and the rate only multiplies it"
         return f"{self.name} {why}: take lr={self.usual_rate:g}"
 

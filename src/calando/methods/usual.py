@@ -1,4 +1,4 @@
-"""What is known of a user's own optimizer: by what its parameter groups hold, whatever its class is called.
+"""What is known of a person's own optimizer, from what its parameter groups hold, whatever its class is called.
 
 works its rate out   `d` next to betas or what else D-Adaptation keeps; `reps_rel` (DoG); a true `relative_step`
 known                a class of torch, of ours or of a package that we build methods from, or a subclass of it, is the
@@ -33,7 +33,7 @@ BOOKKEEPING = {
 
 
 def usual_rate_of(optimizer: Optimizer) -> float | None:
-    """None where nothing is usual: its groups are like those of no method that is known, or it works its rate out.
+    """Its usual rate; None if its groups are like those of no known method, or if it works its rate out.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.zeros(1))
@@ -49,7 +49,7 @@ def usual_rate_of(optimizer: Optimizer) -> float | None:
 
 
 def works_its_rate_out(optimizer: Optimizer) -> bool:
-    """Whether the rate only multiplies a step size that the method finds by itself, so that no rate is to be found.
+    """Whether the rate only multiplies a step size that the method finds, so that there is no rate to look for.
 
     >>> import torch
     >>> from calando.methods import find_method
@@ -67,7 +67,7 @@ def works_its_rate_out(optimizer: Optimizer) -> bool:
 
 
 def closure_of(optimizer: Optimizer) -> Closure | None:
-    """What its `step` is to be called with; None where that is not known."""
+    """What its `step` must be called with; None if unknown."""
     method = _registered(optimizer)
     # A subclass whose `step` is its own may need more than the class above it.
     own = str(getattr(type(optimizer).step, "__module__", "")).partition(".")[0] not in HOMES
@@ -91,7 +91,7 @@ def _method_of(optimizer: Optimizer) -> Method | None:
 
 
 def _registered(optimizer: Optimizer) -> Method | None:
-    """By its class or the nearest one above it that is at home where methods come from."""
+    """The method of its class, or of the nearest base class that comes from a package with methods of ours."""
     group = _group(optimizer)
     for kind in type(optimizer).__mro__:
         method = _named(kind.__name__) if kind.__module__.partition(".")[0] in HOMES else None

@@ -77,7 +77,7 @@ def find_lr(
     Args:
         model: in the mode it is trained in; if it is in eval mode, it is put in train mode for the test.
         optimizer: its groups keep the ratios of their base rates ("initial_lr" where a scheduler left one). Rates are
-            counted in the first group's. Schedules attached by `calando.attach` are set aside meanwhile.
+            counted in the first group's. Schedules attached by `calando.attach` do not act during the test.
         loss_fn: (output, target) -> loss, for batches (*inputs, target); None: the network returns its loss.
             A loss is a scalar, a dict or an object with "loss", or a tuple that begins with it.
         loader: what `for batch in loader` can read more than once: a DataLoader, a list, an object of yours.
@@ -184,7 +184,7 @@ def _find_ranges(
     options: SweepOptions,
     progress: SweepProgress | None,
 ) -> Found:
-    """Measure and judge; whoever calls restores everything.
+    """Measure and judge; the caller restores everything.
 
     Raises:
         UsageError, UnknownName: as `find_lr`.

@@ -118,7 +118,7 @@ class Found:
         return self._only().held
 
     def __getitem__(self, group: str) -> FoundRate:
-        """Of one group.
+        """What was found for one group.
 
         Raises:
             UnknownName: it was not tested.

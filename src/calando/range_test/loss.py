@@ -30,7 +30,7 @@ UNFIT = (TypeError, AttributeError, ValueError, IndexError, KeyError)  # what co
 @final
 @dataclass(kw_only=True)
 class BatchLoss:
-    """Calling it gives the loss of a batch, on the network's device.
+    """The loss of a batch, on the network's device; call it with the batch.
 
     >>> BatchLoss(model=nn.Linear(2, 1), forward=lambda model, batch: model(batch).sum())(torch.zeros(3, 2)).shape
     torch.Size([])

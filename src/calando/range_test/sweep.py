@@ -131,7 +131,7 @@ class SweepOptions:
 @final
 @dataclass(kw_only=True)
 class Measurement:
-    """Sweeps and trainings at one rate, of all groups or of one; whoever makes it restores everything.
+    """Sweeps and trainings at one rate, of all groups or of one; its maker restores everything.
 
     Args:
         update: makes one update.

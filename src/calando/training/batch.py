@@ -27,7 +27,7 @@ Time = Literal["between", "batch", "backward"]
 
 @final
 class Batch:
-    """Of a run at its present step.
+    """The batch of a run at its present step.
 
     Args:
         draws: notices those of other threads.
@@ -62,7 +62,7 @@ class Batch:
         return total
 
     def again(self) -> float:
-        """The same, with the same dropout, at the weights as they are now."""
+        """`gradient` a second time, with the same dropout, at the present weights."""
         seed_step(self._state.spec.seed, self._index)
         return self.gradient()
 
@@ -92,11 +92,11 @@ class ForeignDraws:
         self._draws_itself = False
 
     def begin(self) -> None:
-        """From now on the run does not draw."""
+        """Begin a time in which the run does not draw."""
         self._before = _state() if threading.active_count() > 1 else None
 
     def end(self, time: Time) -> None:
-        """Until now.
+        """End it.
 
         Raises:
             UsageError: another thread drew.

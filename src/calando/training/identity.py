@@ -40,7 +40,7 @@ PROBED = 4
 MADE_UP, MOST_MADE_UP = 64, 4096
 SIGNS = 4093  # a prime: no shape's rows fall on the same signs again and again
 TOLERANCES = {"weights": 1e-5, "output": 1e-4, "loss": 1e-4, "gradient": 1e-3}
-"""Of the norm; processors with other instructions differ by 1e-6 (docs/LOG.md)."""
+"""Relative to the norm; processors with other instructions differ by 1e-6 (docs/LOG.md)."""
 
 FOLLOWING = ("weights", "output", "gradient")
 """What depends on the numbers that the machine draws from a seed."""
@@ -65,7 +65,7 @@ Numbers = tuple[float, ...]
 @final
 @dataclass(frozen=True)
 class Identity:
-    """Made by `identify`; `str` and `read` are inverse.
+    """What `identify` measured; `str` and `read` are inverse.
 
     Args:
         structure: hash; `size` says in words what it is of.
@@ -85,7 +85,7 @@ class Identity:
 
     @staticmethod
     def read(text: str) -> Identity:
-        """Of a text.
+        """An identity from its text.
 
         Raises:
             ValueError, KeyError, TypeError: it is none.
@@ -129,9 +129,9 @@ class Identity:
 
 
 def identify(workload: Workload) -> Identity:
-    """What the workload's network and loss are.
+    """Measure a workload's network and loss.
 
-    What fails here fails in training, which reports it: of that nothing is kept.
+    What fails here fails in training too, which reports it: for that nothing is stored.
     """
     lane = Lane(device="cpu", precision="fp32", threads=1, channels_last=False)
     with holding_lane(lane):

@@ -31,7 +31,7 @@ def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
 
 @contextmanager
 def gathering_statistics(network: nn.Module, layers: Collection[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
-    """Forward passes meanwhile give `layers` the mean of their batches' statistics; dropout is off.
+    """Have forward passes give `layers` the mean of their batches' statistics; dropout is off.
 
     Args:
         layers: of `statistics_of(network)`, those that are not frozen: the others keep what they have.

@@ -91,7 +91,7 @@ class _Walk:
         self.waiting: list[object] = []
 
     def follow(self, value: object) -> None:
-        """All that is reached from one object."""
+        """Note all that is reached from one object."""
         self.waiting.append(value)
         while self.waiting:
             found = self.waiting.pop()
@@ -122,7 +122,7 @@ class _Walk:
                 self._object(found)
 
     def _followed(self, optimizer: Optimizer) -> None:
-        """The place in what drives it by itself: `calando.attach`, `calando.follow`."""
+        """Note the place in the schedule of `calando.attach` or `calando.follow`."""
         for hook in getattr(optimizer, "_optimizer_state_dict_post_hooks", {}).values():
             self._place(getattr(inspect.unwrap(hook), "__self__", None))
 
@@ -153,21 +153,21 @@ class _Walk:
         self._refuse_iterators({name: kept[name] for name in named & kept.keys()}, where)
 
     def _module(self, module: ModuleType, named: set[str], where: str) -> None:
-        """Of a Python module of the user's, what the code names next to it."""
+        """Follow what the code names of a person's own module."""
         if not _installed(getattr(module, "__file__", None), module.__name__):
             kept = vars(module)
             for name in named & kept.keys():
                 self._bound(name, kept[name], functools.partial(setattr, module, name), where)
 
     def _bound(self, name: str, value: object, put: Callable[[Any], object], where: str) -> None:
-        """What a name stands for, and that it does so again."""
+        """Follow what a name is bound to, and note the binding."""
         self._refuse_iterators({name: value}, where)
         self.waiting.append(value)
         if isinstance(value, STATE):
             self.snapshot.note_state(lambda: value, put)
 
     def _made_later(self, place: Any, names: set[str] | None = None) -> None:
-        """State that a call puts where there was none: of the names, or of all entries."""
+        """Note that these names, or all entries, may get state that was not there."""
         before = dict(place) if names is None else {name: place[name] for name in names if name in place}
 
         def undo(_: object) -> None:
@@ -191,7 +191,7 @@ class _Walk:
             self.waiting += parts
 
     def _object(self, found: Any) -> None:
-        """Of any other object, or of a class."""
+        """Follow any other object, or a class."""
         if is_from(found, RUNNING):
             return
         kind: type = found if isinstance(found, type) else type(found)

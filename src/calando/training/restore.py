@@ -51,7 +51,7 @@ MOST_PARTS = 64  # a list of a loader's that is longer holds samples, not transf
 
 @final
 class Snapshot:
-    """How objects were when they were noted, and how to make them so again, as often as is asked.
+    """What objects were when they were noted, to which `put_back` restores them, as often as it is called.
 
     >>> layer = nn.Linear(1, 1)
     >>> snapshot, before = Snapshot(), layer.weight.item()
@@ -227,7 +227,7 @@ def restoring(*objects: object, reached: Sequence[object] = (), source: object =
 
     Args:
         objects: modules, optimizers, scalers, and containers of them; anything else is left alone.
-        reached: functions and objects that are called meanwhile; what they reach is restored too.
+        reached: functions and objects that the training calls; what they reach is restored too.
         source: what batches come from.
 
     Raises:

@@ -1,6 +1,6 @@
 """A session: one strategy at work on one network. Only here method, driver, average and controllers meet an optimizer.
 
-Update t, in whoever's loop:
+Update t, in any loop:
     begin         the state is kept if a controller may go back to it; the driver writes the rates of update t
     (gradient)    the loop's own: a batch of our loop, a person's closure, a batch of a range test
     make_step     `optimizer.step` as the method needs it: plain, with the loss, or with a second pass over the batch
@@ -113,7 +113,7 @@ class Session:
 
     @classmethod
     def of(cls, bound: BoundStrategy, network: nn.Module, optimizer: Optimizer, **options: Any) -> Session:
-        """Of a whole strategy, bound to its horizon.
+        """The session of a whole strategy, bound to its horizon.
 
         Args:
             options: `controllers` instead of the strategy's own, `remember` and `noticed`.
