@@ -28,8 +28,7 @@ from calando.loops.reported_rate import ReportedRate
 from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
 from calando.methods.driver import was_skipped
 from calando.methods.known_groups import AddedAt
-from calando.schedules import Finding, Schedule
-from calando.schedules.span import Horizon
+from calando.schedules import Finding, Horizon, Schedule
 
 __all__ = ["Attached", "attach", "note_driven", "refuse_attached"]
 

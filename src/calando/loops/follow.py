@@ -36,8 +36,8 @@ from calando.methods import find_method
 from calando.methods.registry import check_methods_installed
 from calando.range_test.loss import Forward, moved
 from calando.records import StrategySpec
+from calando.schedules import Horizon
 from calando.schedules.checks import quote
-from calando.schedules.span import Horizon
 from calando.sizes import check_rate
 from calando.strategy import at_rate, bind, read_strategy
 from calando.tasks.chance import Chance, chance_of

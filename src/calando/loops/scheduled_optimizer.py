@@ -21,8 +21,7 @@ from calando.errors import UsageError
 from calando.loops.other_writers import CLOSE, Origin, OtherWriters, origins
 from calando.methods.driver import Driver
 from calando.methods.known_groups import AddedAt, check_added_at, group_name
-from calando.schedules import Finding, Schedule, lint_schedule, parse
-from calando.schedules.span import Horizon
+from calando.schedules import Finding, Horizon, Schedule, lint_schedule, parse
 
 __all__ = ["Jump", "ScheduledOptimizer"]
 

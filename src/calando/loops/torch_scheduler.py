@@ -24,8 +24,7 @@ from calando.loops.pace import Pace
 from calando.loops.reported_rate import refuse_unknown
 from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
 from calando.methods.known_groups import AddedAt
-from calando.schedules import Finding, Schedule
-from calando.schedules.span import Horizon
+from calando.schedules import Finding, Horizon, Schedule
 
 __all__ = ["LRScheduler"]
 

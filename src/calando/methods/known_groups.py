@@ -16,8 +16,7 @@ from numbers import Real
 from typing import Any, Literal, final, get_args
 
 from calando.errors import UnknownName, UsageError
-from calando.schedules import Curve, Schedule
-from calando.schedules.span import Horizon
+from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import LEAST, check_size
 
 __all__ = ["BETAS", "AddedAt", "Group", "GroupReader", "KnownGroup", "check_added_at", "group_name", "held_value"]

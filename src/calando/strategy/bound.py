@@ -18,9 +18,8 @@ from calando.controllers import Controller
 from calando.errors import UnknownName
 from calando.methods import Method, find_method
 from calando.records import StrategySpec
-from calando.schedules import SCHEDULES, Curve, Schedule, parse
+from calando.schedules import SCHEDULES, Curve, Horizon, Schedule, parse
 from calando.schedules.function import functions_named
-from calando.schedules.span import Horizon
 from calando.strategy.controllers_text import Average, average_of, controller_of
 
 if TYPE_CHECKING:
