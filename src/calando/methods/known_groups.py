@@ -1,7 +1,7 @@
 """What is known of an optimizer's parameter groups: which each is, its name, its base values, the curves it follows.
 
-Groups are known by themselves: by the dictionary or, where an optimizer's state was loaded into others, by its list of
-parameters. So they may be added, removed and put into another order at any time, and each keeps its base and its name.
+A group is recognised by its dictionary or, if loading an optimizer's state replaced that, by its list of parameters. So
+groups may be added, removed and put into another order at any time, and each keeps its base values and its name.
 
 A group's name is its "name" where it has one, else the index it had when it joined. "beta1", "beta2" and "beta3" are
 the elements of a group's "betas" where it has no such key itself.
@@ -33,7 +33,7 @@ BETAS = {"beta1": 0, "beta2": 1, "beta3": 2}
 @final
 @dataclass(slots=True)
 class KnownGroup:
-    """A group, and what stays its own wherever it is put."""
+    """A group, and what it keeps wherever it stands in the list."""
 
     group: Group
     params: list[Any]  # the group's very list
@@ -72,17 +72,16 @@ class GroupReader:
         former: Collection[str],
         last: tuple[int, float] | None,
     ) -> tuple[list[KnownGroup], set[int]]:
-        """What is known of each group now, and which joined, by id.
+        """What is known of each group now, and the ids of those that joined.
 
-        One that was known keeps its base values: what was loaded into it is not them.
-
-        `optimizer.load_state_dict` puts new dictionaries round the same lists of parameters, so these count as well.
+        A known group keeps its base values: what was loaded into it is not a base value. `optimizer.load_state_dict`
+        puts new dictionaries around the same lists of parameters, so the lists identify groups too.
 
         Args:
             before: the groups as they were known.
             placed: base values by the group's place.
-            names: by the group's place; None: the groups say.
-            former: the names of all groups that there ever were.
+            names: by the group's place; None: as the groups have them.
+            former: the names of all groups so far, also of those removed.
             last: the update and the multiplier that were written last.
 
         Raises:
@@ -109,7 +108,7 @@ class GroupReader:
     def _base_of(
         self, group: Group, key: str, value: float, curve: Curve, name: str, last: tuple[int, float] | None
     ) -> float:
-        """A newcomer's base value, which holds `value`."""
+        """The base value of a group that joins and holds `value`."""
         if self.added_at == "base" or last is None or f"initial_{key}" in group:
             return value
         step, multiplier = last
@@ -149,7 +148,7 @@ def _names(groups: Sequence[Group], known: Sequence[KnownGroup | None], former: 
 
 
 def check_added_at(value: str) -> None:
-    """Whether it is one of `AddedAt`.
+    """Check that it is one of `AddedAt`.
 
     Raises:
         UsageError: it is not.

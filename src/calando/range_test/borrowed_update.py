@@ -134,7 +134,7 @@ class BorrowedUpdate:
         return self._agreed(Reading(0.0, finite=all_finite(self._parameters))).finite
 
     def _gradients(self) -> Reading:
-        """The loss, and gradients as the optimizer is to have them."""
+        """Compute the loss, and the gradients, unscaled and clipped, for the optimizer."""
         total = 0.0
         for place, batch in enumerate(self.drawn):
             with ExitStack() as stack:
@@ -160,7 +160,7 @@ class BorrowedUpdate:
         return self._agreed(Reading(total, finite=math.isfinite(total) and math.isfinite(float(norm))))
 
     def _agreed(self, mine: Reading) -> Reading:
-        """The mean over the ranks: what follows depends on it alone, so they all do the same."""
+        """The mean over the ranks: they all go on from it, so they all do the same."""
         if self._ranks is None:
             return mine
         group = self._ranks.process_group

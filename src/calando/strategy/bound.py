@@ -112,15 +112,15 @@ def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:
 
 
 _SCHEDULES: dict[str, Schedule] = {}
-"""Schedules by their texts: a schedule is a value, so each text is read once in a process."""
+"""Schedules by their texts: a schedule is a value, so a process parses each text once."""
 
 MOST_HELD = 4096
 
 
 def text_of(schedule: Schedule) -> str:
-    """A schedule's text, for a spec; `schedule_of` then need not read it again.
+    """A schedule's text, for a spec; `schedule_of` then need not parse it again.
 
-    But for one with a user's own function or schedule, which may be registered again under its name.
+    Unless it has a person's own function or schedule, which may be registered again under its name.
     """
     text = str(schedule)
     if len(_SCHEDULES) >= MOST_HELD:

@@ -82,7 +82,7 @@ class Average:
 
 
 def called(segment: str) -> str:
-    """The name that a segment of a pipe begins by calling, or "".
+    """The name that is called at the start of a pipe's segment, or "".
 
     >>> called(" swa(start='75%')"), called("beta1: linear(1, 0)")
     ('swa', '')
@@ -92,7 +92,7 @@ def called(segment: str) -> str:
 
 
 def call_text(call: Call) -> str:
-    """The one way in which a controller or an average is written.
+    """The text of a controller or an average, in its one form.
 
     Raises:
         UnknownName: nothing of that name; an option that it does not take.
@@ -170,7 +170,7 @@ def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
 
 
 def default_of(option: Length | _Value) -> _Value:
-    """What a text means that does not give the option."""
+    """The value of an option that a text leaves out."""
     return option.default if isinstance(option, Length) else option
 
 

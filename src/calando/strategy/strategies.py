@@ -49,7 +49,7 @@ __all__ = ["at_rate", "parse_strategy", "read_strategy"]
 HORIZON = "horizon"
 reserve(HORIZON, "a strategy's own length")
 
-# Anything wrong with a part's own numbers shows on a long horizon too.
+# Anything wrong with a part's own numbers shows on a long horizon too, so a strategy is checked before it has one.
 _LONG = Horizon(10**9, 10**3)
 
 _NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
@@ -71,7 +71,7 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
 
 
 def read_strategy(text: str) -> StrategySpec:
-    """A strategy from whatever the user typed: a preset's name, a path to a TOML file, or pipe text.
+    """A strategy from a preset's name, a path to a TOML file, or pipe text.
 
     Raises:
         UnknownName: a bare word that names nothing.
@@ -150,10 +150,10 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
 
 
 def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategySpec:
-    """The strategy at a base rate that is given with it.
+    """The strategy at this base rate.
 
     Raises:
-        UsageError: single precision holds no such rate, or not what its schedule makes of it.
+        UsageError: single precision cannot hold the rate, or its product with the schedule.
 
     >>> at_rate(parse_strategy("sgd | cosine(1, 0)"), 0.1).text
     'sgd(lr=0.1) | cosine(1, 0)'

@@ -83,7 +83,7 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
 def check_scheduled_rate(lr: float, curves: Sequence[Curve]) -> None:
     """Refuse rates that single precision does not hold, however long the runs will be.
 
-    A schedule in steps that grows may never come as far as it would here; the driver looks at every update of a run.
+    A schedule in steps that grows may never get that far in a run; the driver checks every update.
 
     Raises:
         UsageError: the first rate is too large, or all are too small.
@@ -95,13 +95,13 @@ def check_scheduled_rate(lr: float, curves: Sequence[Curve]) -> None:
 
 
 def _places(curve: Curve) -> np.ndarray:
-    """Updates at all scales: a schedule may speak in steps, epochs or shares."""
+    """Updates at all scales: a schedule's lengths may be in steps, epochs or shares."""
     last = curve.total_steps - 1
     return np.unique([*np.linspace(0, last, 1025).round(), *np.geomspace(1, last, 257).round()])
 
 
 def check_clipping(name: str, closure: Closure | None) -> None:
-    """Refuse to clip gradients that a method reads its step off: the shorter the gradient, the longer the step.
+    """Refuse to clip gradients whose size a method takes its step from: the shorter the gradient, the longer the step.
 
     Args:
         name: of the method or the optimizer.

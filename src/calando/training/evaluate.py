@@ -58,10 +58,10 @@ def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane
 
 
 def evaluate_run(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
-    """A run on the validation part; of an average, the weights that are trained as well.
+    """Evaluate a run on the validation part; with an average, also the weights that are trained.
 
     Returns:
-        The evaluation, and what was found not finite, in words, or "".
+        The evaluation, and what is not finite, in words, or "".
     """
     session, lane, part = state.session, state.spec.lane, workload.validation
     with session.evaluated(lambda: recalibrate(state, workload, batches=BATCHES)) as others:

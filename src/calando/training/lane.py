@@ -98,7 +98,7 @@ def run_network(network: nn.Module, images: torch.Tensor, lane: Lane) -> torch.T
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Make every global generator a function of (seed, step), so that dropout and users' transforms resume to the bit.
+    """Seed every global generator by (seed, step), so that dropout and people's transforms resume to the bit.
 
     Step -1 seeds the initial weights.
     """
