@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-from calando.training.evaluated import BATCHES
-
 from calando.methods import METHODS, Method
 from calando.strategy import PRESETS
-from calando.strategy.controllers_text import AVERAGES, CONTROLLERS
+from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, default_of
+from calando.training.evaluate import BATCHES
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/which-method.md").read_text()
 
@@ -35,17 +34,19 @@ def test_the_table_is_the_registrys():
 
 
 def test_defaults_are_those_of_the_code():
-    _, options = CONTROLLERS["plateau"]
+    options = CONTROLLERS["plateau"].options
     cells = " ".join(ours for _, ours, _ in rows("### Plateau"))
     for name in ("factor", "patience", "cooldown", "floor"):
-        assert f"{name}={options[name].default!r}".removesuffix(".0") in cells, name
+        assert f"{name}={default_of(options[name])!r}".removesuffix(".0") in cells, name
     for metric in ("validation_loss", "validation_score", "training_loss"):
         assert metric in cells
     unwrapped = " ".join(PAGE.split())
-    written = {**{name: made[1] for name, made in CONTROLLERS.items()}, **AVERAGES}
+    written = {**{name: entry.options for name, entry in CONTROLLERS.items()}, **AVERAGES}
     del written["plateau"]
     for name, options in written.items():
-        assert f"{name}({', '.join(f'{key}={option.default!r}' for key, option in options.items())})" in unwrapped, name
+        assert (
+            f"{name}({', '.join(f'{key}={default_of(option)!r}' for key, option in options.items())})" in unwrapped
+        ), name
     assert f"the mean over {BATCHES} training batches" in unwrapped
 
 
