@@ -228,7 +228,9 @@ def draw(names: list[Entry], found: dict[str, dict[str, Curve]]) -> None:
     """A small panel for each method: points behind the best of all, against the rate by the usual rate."""
     import altair as alt
 
-    from calando.report.figures.theme import data, powers_of_ten, styled
+    from calando.cli.describe import data
+    from calando.report.figures.scales import powers_of_ten
+    from calando.report.figures.theme import styled
     from calando.report.palette import COLOURS
     from calando.report.render import save
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
+from calando.cli.describe import data
 from calando.records.files import write_atomically
 from calando.report import save, schedule_figure
-from calando.report.figures.theme import GRID, INK, MUTED, data
+from calando.report.figures.theme import GRID, INK, MUTED
 from calando.report.palette import COLOURS
 from calando.report.render import svg
 from calando.report.series import thinned

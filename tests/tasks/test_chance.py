@@ -11,7 +11,6 @@ from torch import nn
 
 from calando.range_test.constant_outputs import SharesSeen
 from calando.range_test.loss import BatchLoss
-from calando.tasks.chance import chance_of
 from calando.tasks.custom import workload
 from calando.tasks.labels import chance_of
 

@@ -40,7 +40,7 @@ from calando.schedules import Horizon
 from calando.schedules.checks import quote
 from calando.sizes import check_rate
 from calando.strategy import at_rate, bind, read_strategy
-from calando.tasks.chance import Chance, chance_of
+from calando.tasks.labels import Chance, chance_of
 from calando.training.evaluate import BATCHES
 from calando.training.network import gathering_statistics
 from calando.training.restore import undisturbed_loader

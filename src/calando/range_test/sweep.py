@@ -20,7 +20,7 @@ from typing import Any, final
 
 import numpy as np
 
-from calando.analysis.suggest import RangeCurves
+from calando.analysis.range_curves import RangeCurves
 from calando.errors import UsageError
 from calando.methods.driver import Driver
 from calando.range_test.borrowed_update import BorrowedUpdate, Reading, blame_batch

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError
-from calando.tasks.data.source import TensorSource
+from calando.tasks.source import TensorSource
 from calando.tasks.workload import Workload
 from calando.training.lane import run_network, seed_step
 from calando.training.state import TrainState

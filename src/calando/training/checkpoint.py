@@ -26,8 +26,7 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile
-from calando.records.files import noticing_full_disk, write_atomically
-from calando.records.files import read_plain
+from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
 from calando.training.state import Captured, TrainState, capture, of_network, put_back
 
