@@ -28,15 +28,14 @@ import numpy as np
 
 from calando.records import Evaluation, RunRecord, Store, TestScore
 from calando.study.build_spec import BuiltStudy, build_study
-from calando.study.conductor import Conductor
-from calando.study.coordinator import conduct
-from calando.study.executors.base import Finished, Lease, Outcome
-from calando.study.jobs import Look, Train
+from calando.study.checkpoint_cache import CheckpointCache
+from calando.study.conduct import conduct
+from calando.study.jobs import Finished, Lease, Outcome, TestLook, Train
 from calando.study.limits import Budget, Machine
-from calando.study.order import Order
 from calando.study.plan import Plan
-from calando.study.shelf import Shelf
-from calando.tasks.catalog import resolve
+from calando.study.run_queue import RunQueue
+from calando.study.scheduler import Scheduler
+from calando.tasks.registry import resolve
 
 WORKLOAD = resolve("digits", batch_size=16, train_limit=32)
 MACHINE = Machine(device="cpu")
@@ -60,10 +59,10 @@ def plan() -> None:
     asked = build_study(WORKLOAD, texts, budget=Budget(steps=10_000), machine=MACHINE, seeds=1, rates=10)
     before, began = resident(), time.monotonic()
     made = Plan(asked.study, runs={}, tests={}, ranges={})
-    order = Order(made, Shelf(Path("/nowhere"), finished=[], keep=0), sharing=True)
-    assert order.next(1) is not None
+    queue = RunQueue(made, CheckpointCache(Path("/nowhere"), finished=[], keep=0), sharing=True)
+    assert queue.next(1) is not None
     print(
-        f"plan: {len(made.wanted)} runs of 10000 steps, {len(order.shared)} paths that share: "
+        f"plan: {len(made.wanted)} runs of 10000 steps, {len(queue.shared)} paths that share: "
         f"{time.monotonic() - began:.2f} s, {resident() - before:.0f} MiB",
         flush=True,
     )
@@ -97,9 +96,9 @@ class AtOnce:
     def stop(self) -> list[Outcome]:
         return []
 
-    def result(self, job: Train | Look) -> RunRecord | TestScore:
+    def result(self, job: Train | TestLook) -> RunRecord | TestScore:
         score = np.random.default_rng(job.spec.seed).random()
-        if isinstance(job, Look):
+        if isinstance(job, TestLook):
             return TestScore(score=score, loss=1.0, n=100)
         evaluations = tuple(Evaluation(step=step, loss=1.0, score=score) for step in range(5, job.spec.steps + 1, 5))
         return RunRecord(
@@ -120,7 +119,7 @@ def conducted(runs: int) -> None:
         began = time.monotonic()
         with Store.create(Path(folder), asked.study, fingerprint="none") as store:
             crew = AtOnce()
-            Conductor(store, asked.workload, keep=10**9, sharing="checked", listen=None).run(crew)
+            Scheduler(store, asked.workload, keep=10**9, sharing="checked", listen=None).run(crew)
         seconds = time.monotonic() - began
         first, last = crew.memory[len(crew.memory) // 20], crew.memory[-1]
         cost = f"{1000 * seconds / runs:.2f} ms a run, their test looks included"

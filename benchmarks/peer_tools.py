@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from calando.records import RunRecord, RunSpec
     from calando.study.build_spec import BuiltStudy
-    from calando.study.conductor import Sharing
+    from calando.study.scheduler import Sharing
 
 __all__ = ["TOOLS", "Runs"]
 

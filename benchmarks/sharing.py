@@ -29,7 +29,7 @@ from typing import Any
 from calando.records import Store
 from calando.strategy.presets import DEFAULT_STRATEGIES
 from calando.study.build_spec import BuiltStudy, build_study
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 from calando.study.limits import Budget, Machine
 from calando.study.stages import LEAST_SHARED, StageTree
 from calando.tasks.catalog import resolve

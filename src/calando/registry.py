@@ -1,8 +1,9 @@
-"""Entries by name: the schedules, methods and controllers that a text may call, ours and other people's.
+"""Entries by name: the schedules, methods and controllers that a text may call, and executors; ours and other people's.
 
     add             an entry, from a file of ours or from a person's own code (`calando.schedules.register`, ...)
-    entry points    of installed packages, in the groups `calando.schedules`, `calando.methods`, `calando.controllers`:
-                    read where a text has a name that nobody knows, so that a start does not wait for them
+    entry points    of installed packages, in the groups `calando.schedules`, `calando.methods`, `calando.controllers`,
+                    `calando.executors`: read where a name is asked for that nobody knows, so that a start does not
+                    wait for them
 
 A name has one meaning in a strategy's text, whatever its kind: a second entry of that name is refused.
 """
@@ -58,13 +59,15 @@ class Registry(Mapping[str, T], Generic[T]):
     Args:
         kind: what an entry is, in the singular; its entry points are in the group "calando.KINDs".
         join: (name, what an entry point gave) -> None: registers it under that name.
+        in_texts: whether a strategy's text may call it; what else has the name there is then no entry's.
     """
 
-    def __init__(self, kind: str, *, join: Callable[[str, Any], object]) -> None:
+    def __init__(self, kind: str, *, join: Callable[[str, Any], object], in_texts: bool = True) -> None:
         self.kind, self.group, self._join = kind, f"calando.{kind}s", join
         self._entries: dict[str, T] = {}
         self._homes: dict[str, str] = {}
         self._installed: set[str] = set()
+        self._in_texts, self._taken = in_texts, _TAKEN if in_texts else {}
 
     def add(self, name: str, entry: T, *, home: str) -> None:
         """Register an entry.
@@ -79,16 +82,16 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UsageError(
                 f"a {self.kind} must be named by letters, digits and _, such as my_{self.kind}, got {quote(name)}"
             )
-        if not home.startswith("calando."):
+        if self._in_texts and not home.startswith("calando."):
             _know_ours()
         meaning = f"the {self.kind} {home}"
-        if _TAKEN.get(name, meaning) != meaning:
-            raise UsageError(f"the name {name!r} is taken by {_TAKEN[name]}; choose another for {home}")
-        _TAKEN[name], self._entries[name], self._homes[name] = meaning, entry, home
+        if self._taken.get(name, meaning) != meaning:
+            raise UsageError(f"the name {name!r} is taken by {self._taken[name]}; choose another for {home}")
+        self._taken[name], self._entries[name], self._homes[name] = meaning, entry, home
 
     def remove(self, name: str) -> None:
         """Forget an entry, as tests do after themselves."""
-        del self._entries[name], self._homes[name], _TAKEN[name]
+        del self._entries[name], self._homes[name], self._taken[name]
         self._installed.discard(name)
 
     def __getitem__(self, name: str) -> T:
@@ -100,7 +103,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._entries:
             return True
         # a name that has a meaning as something else needs no look at what is installed
-        if not isinstance(name, str) or name in _TAKEN or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or name in self._taken or not _NAME.fullmatch(name):
             return False
         found = [point for point in self._points() if point.name == name]
         if len({point.value for point in found}) > 1:
@@ -154,7 +157,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def bring(self, entries: Mapping[str, tuple[T, str]]) -> None:
         """Register what `own` gave in another process, which is right: this one may have it from the same script."""
         for name, (entry, home) in entries.items():
-            _TAKEN.pop(name, None)
+            self._taken.pop(name, None)
             self.add(name, entry, home=home)
 
     def _points(self) -> tuple[EntryPoint, ...]:

@@ -120,7 +120,7 @@ def test_what_the_system_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_ray_is_refused_on_windows_in_a_line(monkeypatch):
-    from calando.study.executors.ray_cluster import join
+    from calando.study.workers.ray_cluster import join
 
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UsageError, match="needs Linux or macOS"):

@@ -11,9 +11,10 @@ from tests.training.small_runs import a_run, a_workload, bits
 
 from calando.errors import DiskFull
 from calando.records import RunRecord, RunSpec
-from calando.study.executors.base import Executor, Lease, Left, OnProgress, Outcome, Progress, Setup
-from calando.study.jobs import Job
-from calando.study.shelf import run_folder
+from calando.study.checkpoint_cache import run_folder
+from calando.study.executors import Executor
+from calando.study.jobs import Job, JobProgress, Lease, Left, OnProgress, Outcome
+from calando.study.workers.messages import Setup
 from calando.tasks.workload import Workload
 from calando.training.loop import execute
 
@@ -68,7 +69,7 @@ class Crew:
     def start(self) -> None:
         """An executor on the study's folder."""
         self.stopped = False
-        self.progress: list[Progress] = []
+        self.progress: list[JobProgress] = []
         self.forks: list[Left] = []
         spec = a_run("sgd(lr=0.1)", self.workload).workload
         setup = Setup(workload=spec, given=self.workload, data_dir=None, folder=self.folder, threads=1)

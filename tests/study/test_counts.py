@@ -10,7 +10,7 @@ from calando.cli import compare as terminal
 from calando.records import Store
 from calando.report.view import study_view
 from calando.study.build_spec import build_study
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 from calando.study.limits import Budget, Machine
 from calando.tasks.catalog import resolve
 

@@ -12,13 +12,13 @@ import pytest
 from tests.study.executor_kit import Crew, Make, alone, same
 
 from calando.records import RangeRecord
-from calando.study.executors import base
-from calando.study.executors.base import Failed, Finished, Lost, OnProgress, Setup, Stopped
+from calando.study import executors
+from calando.study.checkpoint_cache import fork_folder, run_folder
 from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
-from calando.study.jobs import Find, Look, Train
-from calando.study.shelf import fork_folder, run_folder
+from calando.study.jobs import Failed, Find, Finished, Lost, OnProgress, Stopped, TestLook, Train
 from calando.study.stages import RunPath
+from calando.study.workers.messages import Setup
 from calando.training.checkpoint import load_weights
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane
@@ -51,7 +51,7 @@ def ray(setup: Setup, on_progress: OnProgress, *, shared: bool | None = None):
     """On the Ray that the tests share."""
     there = pytest.importorskip("ray")
     from calando.study.executors.ray import RayExecutor
-    from calando.study.executors.ray_cluster import join
+    from calando.study.workers.ray_cluster import join
 
     if not there.is_initialized():
         join(None, cpus=2)
@@ -152,7 +152,7 @@ def test_a_fork_that_is_gone_is_done_without(crew, tmp_path):
 def test_test_looks_and_range_tests_are_jobs_too(crew):
     spec = crew.run(CONSTANT, seed=5)
     crew.do(Train(spec))
-    look, find = crew.do(Look(spec, diverged=False), Find(spec))
+    look, find = crew.do(TestLook(spec, diverged=False), Find(spec))
     with holding_lane(spec.lane):
         network = start(spec, crew.workload).network  # laid out as the lane has it
     load_weights(network, run_folder(crew.folder, spec.digest()))
@@ -165,7 +165,7 @@ def test_test_looks_and_range_tests_are_jobs_too(crew):
 def test_weights_that_are_gone_before_the_look_are_made_again(crew):
     spec = crew.run(CONSTANT, seed=5)
     crew.do(Train(spec))
-    before, look = crew.weights(spec), Look(spec, diverged=False)
+    before, look = crew.weights(spec), TestLook(spec, diverged=False)
     (expected,) = crew.do(look)
     shutil.rmtree(run_folder(crew.folder, spec.digest()))
     (found,) = crew.do(look)
@@ -177,7 +177,7 @@ def test_weights_that_are_not_of_the_end_are_not_looked_at(crew, tmp_path):
     """What a worker put away that was taken for dead, after another had finished its run."""
     spec = crew.run(CONSTANT, seed=5)
     crew.do(Train(spec))
-    folder, look = run_folder(crew.folder, spec.digest()), Look(spec, diverged=False)
+    folder, look = run_folder(crew.folder, spec.digest()), TestLook(spec, diverged=False)
     (expected,) = crew.do(look)
     shutil.rmtree(folder)
     with pytest.raises(Interrupted):
@@ -220,12 +220,12 @@ def test_workers_killed_and_silent_are_lost_and_their_slots_live_again(crew, tmp
     again = crew.submit(Train(specs[0]))
     # The new worker, which starts meanwhile, is still to be heard of often enough.
     crew.process_of(again)
-    monkeypatch.setattr(base, "SILENT_SECONDS", 2.5)
+    monkeypatch.setattr(executors, "SILENT_SECONDS", 2.5)
     os.kill(victims[1], signal.SIGSTOP)
     (silent,) = crew.hear(leases[1])
     monkeypatch.undo()
     assert isinstance(silent, Lost)
-    assert "not heard of for 2.5 s" in silent.reason
+    assert "no sign of life for 2.5 s" in silent.reason
     assert gone(victims[1])
     crew.mood.write_text("calm")
     words = crew.hear(again, crew.submit(Train(specs[1])))

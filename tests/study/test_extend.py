@@ -10,8 +10,8 @@ from tests.study.study_kit import all_runs
 from calando.analysis import log_grid
 from calando.errors import UsageError
 from calando.records import Lane, RangeRecord, StrategySpec, StudySpec, WorkloadSpec
-from calando.study.centre import centre_grids, range_runs
 from calando.study.extend import extended
+from calando.study.grid_from_range_test import centre_grids, range_runs
 
 FOLDER = Path("studies/mine")
 PER_EPOCH = 10

@@ -15,8 +15,8 @@ from calando.records import RangeRecord, Store
 from calando.schedules.span import Horizon
 from calando.strategy import parse_strategy
 from calando.study.build_spec import build_run, build_study
-from calando.study.centre import centre_grids, centre_of, is_centred, range_run, range_runs
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
+from calando.study.grid_from_range_test import centre_grids, centre_of, is_centred, range_run, range_runs
 from calando.study.limits import Budget, Machine
 from calando.study.plan import Plan
 from calando.tasks.catalog import resolve

@@ -8,7 +8,7 @@ from tests.study.study_kit import decided
 from calando.errors import UsageError
 from calando.records import Store
 from calando.study.build_spec import build_study
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 from calando.study.limits import Budget, Machine
 from calando.tasks.catalog import resolve
 
@@ -120,5 +120,5 @@ def test_a_study_of_an_older_calando_goes_on_by_its_rule_and_says_so(tmp_path):
     )
     slow = next(result for result in summary.results if result.name == "slow")
     assert [trial.lr for trial in slow.trials] == [0.0316, 0.1, 0.316, 0.999]
-    assert "begun by an older calando: each grid goes on by one rate at most, as it did there" in notes
+    assert "begun by an older calando: each grid is extended by one rate at most, as it was there" in notes
     assert slow.lr != 0.999 or "one rate in the calando that began this study" in slow.note

@@ -17,8 +17,8 @@ from torch import nn
 import calando
 from calando.errors import CorruptFile, UsageError
 from calando.records import Store
-from calando.study.executors.base import Setup
-from calando.tasks.catalog import resolve
+from calando.study.workers.messages import Setup
+from calando.tasks.registry import resolve
 from calando.training.identity import Identity, identify
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -9,10 +9,9 @@ from calando.errors import UsageError
 from calando.records import RangeRecord, StudySpec, WorkloadSpec
 from calando.strategy import parse_strategy
 from calando.study.build_spec import build_run, build_study
-from calando.study.centre import centre_grids, range_runs
-from calando.study.lengths import cadence, expected_updates
-from calando.study.limits import Budget, Machine
-from calando.tasks.catalog import resolve
+from calando.study.grid_from_range_test import centre_grids, range_runs
+from calando.study.limits import Budget, Machine, cadence, expected_updates
+from calando.tasks.registry import resolve
 
 DIGITS = resolve("digits", batch_size=32)
 WORKLOAD = WorkloadSpec(data="digits")

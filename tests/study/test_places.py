@@ -17,12 +17,11 @@ import calando
 from calando.errors import DiskFull
 from calando.records.files import sweep, write_atomically
 from calando.study import work
-from calando.study.executors.base import Failed, Finished
+from calando.study.checkpoint_cache import run_folder
 from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
-from calando.study.executors.worker import NOTICE_SECONDS
-from calando.study.jobs import Train
-from calando.study.shelf import run_folder
+from calando.study.jobs import Failed, Finished, Train
+from calando.study.workers.worker import NOTICE_SECONDS
 from calando.training.checkpoint import drop_checkpoint
 
 MINE = """
@@ -147,7 +146,6 @@ WAITING = """
 import sys, time
 from pathlib import Path
 from tests.study.executor_kit import Crew
-from calando.study.executors import worker
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Train
 

@@ -14,13 +14,11 @@ from tests.study.executor_kit import a_moody_workload
 from tests.training.small_runs import a_run
 
 from calando.errors import DiskFull
-from calando.study.executors import parcels, post
-from calando.study.executors.base import Failed, Lease, Setup
-from calando.study.executors.parcels import ERROR_LOG, Parcel, pack, stamp, unpack
-from calando.study.executors.post import Post
-from calando.study.executors.words import Ended, Orders, Ready
-from calando.study.executors.worker import Refused
-from calando.study.jobs import Train
+from calando.study.jobs import Failed, Lease, Train
+from calando.study.workers import checkpoint_transfer, remote_worker
+from calando.study.workers.checkpoint_transfer import ERROR_LOG, Transfer, pack, stamp, unpack
+from calando.study.workers.messages import Ended, Ready, Refused, Setup, WorkerSettings
+from calando.study.workers.remote_worker import RemoteWorker
 
 NAMES = st.text("abcdefgh-0123456789", min_size=1, max_size=8)
 FILES = st.dictionaries(NAMES, st.binary(max_size=64), max_size=2)
@@ -33,9 +31,9 @@ def test_what_is_unpacked_is_what_was_packed(tmp_path_factory, data):
     """Whatever lay there before: files that are not in the parcel go, and folders without files."""
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
     before, after = data.draw(FOLDERS), data.draw(FOLDERS)
-    unpack(Parcel(before), there)
-    unpack(Parcel(after), here)
-    unpack(Parcel(pack(here, {*before, *after})), there)
+    unpack(Transfer(before), there)
+    unpack(Transfer(after), here)
+    unpack(Transfer(pack(here, {*before, *after})), there)
     assert pack(there, {*before, *after}) == {name: after.get(name, {}) for name in {*before, *after}}
     assert {path.name for path in (there / "forks").glob("*")} == {
         name.removeprefix("forks/") for name, files in after.items() if files
@@ -45,8 +43,8 @@ def test_what_is_unpacked_is_what_was_packed(tmp_path_factory, data):
 def test_a_checkpoint_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     """The seal, which makes it one, is written last; where that fails the old one stands."""
     old = {"state.json": b"old", "tensors-1": b"1"}
-    unpack(Parcel({"forks/a": old}), tmp_path)
-    write, written = parcels.write_atomically, []
+    unpack(Transfer({"forks/a": old}), tmp_path)
+    write, written = checkpoint_transfer.write_atomically, []
 
     def filling(path: Path, data: bytes) -> None:
         written.append(path.name)
@@ -54,17 +52,17 @@ def test_a_checkpoint_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
             raise DiskFull(f"no space left for {path}")
         write(path, data)
 
-    monkeypatch.setattr(parcels, "write_atomically", filling)
+    monkeypatch.setattr(checkpoint_transfer, "write_atomically", filling)
     with pytest.raises(DiskFull):
-        unpack(Parcel({"forks/a": {"state.json": b"new", "tensors-2": b"2"}}), tmp_path)
+        unpack(Transfer({"forks/a": {"state.json": b"new", "tensors-2": b"2"}}), tmp_path)
     assert written == ["tensors-2", "state.json"]
     assert pack(tmp_path, ["forks/a"])["forks/a"] == {**old, "tensors-2": b"2"}
 
 
 def test_a_stamp_tells_whether_anything_was_written(tmp_path):
-    unpack(Parcel({"a": {"state.json": b"same"}}), tmp_path)
+    unpack(Transfer({"a": {"state.json": b"same"}}), tmp_path)
     stamps = [stamp(tmp_path, "a"), stamp(tmp_path, "a")]
-    unpack(Parcel({"a": {"state.json": b"same"}}), tmp_path)
+    unpack(Transfer({"a": {"state.json": b"same"}}), tmp_path)
     stamps.append(stamp(tmp_path, "a"))
     (tmp_path / "a" / "state.json").unlink()
     stamps.append(stamp(tmp_path, "a"))
@@ -73,13 +71,13 @@ def test_a_stamp_tells_whether_anything_was_written(tmp_path):
     assert stamp(tmp_path, "nowhere") == frozenset()
 
 
-def orders(folder: Path, *, token: tuple[Path, str] | None = None, beat_seconds: float = 0.2) -> Orders:
-    return Orders(
+def orders(folder: Path, *, token: tuple[Path, str] | None = None, beat_seconds: float = 0.2) -> WorkerSettings:
+    return WorkerSettings(
         folder=folder, token=token, directory=Path.cwd(), paths=(*sys.path,), threads=1, beat_seconds=beat_seconds
     )
 
 
-def told(station: Post, *, silent_seconds: float = 60.0) -> list[object]:
+def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]:
     """What a post has to tell until its worker ends."""
     words: list[object] = []
     until = time.monotonic() + 60
@@ -99,7 +97,7 @@ def a_setup(folder: Path) -> Setup:
 def test_a_folder_is_shared_where_the_same_token_lies_in_it(tmp_path, content, shared):
     token = tmp_path / ".seen"
     token.write_text(content)
-    station = Post(b"", orders(tmp_path, token=(token, "secret")), slot=0)
+    station = RemoteWorker(b"", orders(tmp_path, token=(token, "secret")), slot=0)
     (ready, *_) = station.news(seconds=5, silent_seconds=60)
     assert isinstance(ready, Ready)
     assert ready.shared is shared
@@ -110,7 +108,7 @@ def test_a_folder_is_shared_where_the_same_token_lies_in_it(tmp_path, content, s
 
 def test_what_the_worker_cannot_import_is_said_in_a_line(tmp_path):
     setup = pickle.dumps(a_setup(tmp_path)).replace(b"executor_kit", b"executor_kid")
-    words = told(Post(setup, orders(tmp_path), slot=0))
+    words = told(RemoteWorker(setup, orders(tmp_path), slot=0))
     (refused,) = [word for word in words if isinstance(word, Refused)]
     assert "cannot be loaded on" in refused.message
     assert "No module named 'tests.study.executor_kid'" in refused.message
@@ -118,10 +116,12 @@ def test_what_the_worker_cannot_import_is_said_in_a_line(tmp_path):
 
 
 def test_a_worker_that_is_not_heard_of_is_killed(tmp_path):
-    station = Post(b"", orders(tmp_path), slot=0)
+    station = RemoteWorker(b"", orders(tmp_path), slot=0)
     (ready,) = station.news(seconds=5, silent_seconds=60)
     os.kill(ready.process_id, signal.SIGSTOP)
-    assert told(station, silent_seconds=1.0)[-1] == Ended("not heard of for 1 s")
+    assert told(station, silent_seconds=1.0)[-1] == Ended(
+        "no sign of life for 1 s: stopped, or its machine is overloaded"
+    )
     with pytest.raises(ProcessLookupError):
         os.kill(ready.process_id, 0)
 
@@ -130,15 +130,15 @@ def test_no_room_for_what_a_job_needs_is_a_failed_job(tmp_path, monkeypatch):
     """Nothing is begun; the worker's own folder goes with it."""
     folders = []
 
-    def full(parcel: Parcel, folder: Path) -> None:
+    def full(parcel: Transfer, folder: Path) -> None:
         folders.append(folder)
         raise DiskFull(f"no space left for {folder}")
 
-    monkeypatch.setattr(post, "unpack", full)
+    monkeypatch.setattr(remote_worker, "unpack", full)
     setup = a_setup(tmp_path)
-    station = Post(pickle.dumps(setup), orders(tmp_path), slot=0)
+    station = RemoteWorker(pickle.dumps(setup), orders(tmp_path), slot=0)
     lease = Lease(1, Train(a_run("sgd(lr=0.1)", setup.given)))
-    station.take(lease, Parcel())
+    station.take(lease, Transfer())
     station.stop()
     said, *_ = [word.outcome for word in told(station) if hasattr(word, "outcome")]
     assert isinstance(said, Failed)

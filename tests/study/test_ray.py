@@ -14,14 +14,13 @@ import pytest
 from tests.study.executor_kit import Crew, alone, same
 
 from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
+from calando.study.checkpoint_cache import run_folder
 from calando.study.executors import ray as of_ray
-from calando.study.executors.base import Failed, Lost, OnProgress, Setup
 from calando.study.executors.ray import RayExecutor
-from calando.study.executors.ray_cluster import check_versions, how_it_died, join
-from calando.study.executors.words import Ready, versions
-from calando.study.jobs import Train
-from calando.study.shelf import run_folder
+from calando.study.jobs import Failed, Lost, OnProgress, Train
 from calando.study.stages import RunPath
+from calando.study.workers.messages import Ready, Setup, versions
+from calando.study.workers.ray_cluster import check_versions, how_it_died, join
 
 ray = pytest.importorskip("ray")
 
@@ -187,7 +186,7 @@ def test_a_ray_of_our_own_is_quiet_and_ends_with_its_coordinator(tmp_path, sign)
 def living(mark: str, sign: signal.Signals) -> list[int]:
     """What should not be there any more: everything, or where Ray was left behind, which ends in its own time, ours."""
     names = {process: Path(f"/proc/{process}/cmdline") for process in marked(mark)}
-    ours = (b"executors.posted", b"ray::Post")
+    ours = (b"workers.worker", b"ray::RemoteWorker")
     return [
         process
         for process, name in names.items()
@@ -240,7 +239,7 @@ def test_a_full_disk_at_the_coordinators_end_is_a_failed_job(tmp_path, monkeypat
     crew = Crew(partial(alone_on, shared=False), tmp_path)
     spec = crew.run(CONSTANT, seed=0)
 
-    def full(parcel, folder):
+    def full(transfer, folder):
         raise DiskFull(f"no space left for {folder}; free some and run the same command again")
 
     with monkeypatch.context() as patch:
@@ -264,9 +263,9 @@ def test_waiting_for_room_ends(tmp_path, monkeypatch):
 
 
 class Unborn:
-    """What a machine without calando makes of a post."""
+    """What a machine without calando makes of a remote worker."""
 
-    def __init__(self, setup: bytes, orders: object, *, slot: int) -> None:
+    def __init__(self, setup: bytes, settings: object, *, slot: int) -> None:
         raise ModuleNotFoundError("No module named 'calando'")
 
     def news(self, *, seconds: float, silent_seconds: float) -> list[object]:
@@ -278,7 +277,7 @@ class Unborn:
 
 @pytest.mark.usefixtures("one_node")
 def test_workers_that_cannot_be_started_are_not_tried_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(of_ray, "Post", Unborn)
+    monkeypatch.setattr(of_ray, "RemoteWorker", Unborn)
     monkeypatch.setattr(of_ray, "FORGIVEN_STARTS", 1)
     crew = Crew(alone_on, tmp_path)
     with pytest.raises(WorkerLost, match=r"no worker can be started .*ModuleNotFoundError: No module named 'calando'"):
@@ -315,7 +314,7 @@ def test_other_versions_are_refused():
 
 
 NODE_DIED = """The actor died unexpectedly before finishing this task.
-\tclass_name: Post
+\tclass_name: RemoteWorker
 \tip: 10.0.0.3
 The actor is dead because its node has died. Node Id: 00fa
 \tthe actor's node was terminated: x."""

@@ -18,13 +18,13 @@ from calando.errors import UsageError
 from calando.records import Store
 from calando.study import limits
 from calando.study.build_spec import build_study
-from calando.study.conductor import Conductor
-from calando.study.coordinator import conduct
-from calando.study.executors.base import Finished, Left, Stopped
+from calando.study.checkpoint_cache import CheckpointCache, fork_folder
+from calando.study.conduct import conduct
+from calando.study.jobs import Finished, Left, Stopped
 from calando.study.limits import Budget, Machine
-from calando.study.order import Order
 from calando.study.plan import Plan
-from calando.study.shelf import Shelf, fork_folder
+from calando.study.run_queue import RunQueue
+from calando.study.scheduler import Scheduler
 from calando.study.stages import LEAST_SHARED, StageTree
 from calando.tasks.catalog import resolve
 from calando.training.checkpoint import drop_checkpoint
@@ -211,23 +211,23 @@ def test_a_lease_that_is_over_is_not_listened_to(tmp_path):
     """A worker back from the dead reports a result that is not the run's, and a fork that does not exist."""
     asked = ask(f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)")
     with Store.create(tmp_path, asked.study, fingerprint="x") as store:
-        conductor = Conductor(store, asked.workload, keep=KEEP, sharing="checked", listen=None)
-        old = conductor.next_lease()
+        scheduler = Scheduler(store, asked.workload, keep=KEEP, sharing="checked", listen=None)
+        old = scheduler.next_lease()
         assert old.job.leaves
-        conductor.leases[old.number] = old
-        conductor.take(Stopped(old))
-        new = conductor.next_lease()
+        scheduler.leases[old.number] = old
+        scheduler.take(Stopped(old))
+        new = scheduler.next_lease()
         assert new.job.spec == old.job.spec
         assert new.number != old.number
-        conductor.leases[new.number] = new
+        scheduler.leases[new.number] = new
         with Store.open(_made(tmp_path / "other", asked), read_only=True) as theirs:
             record = theirs.runs()[new.job.spec.digest()]
-        conductor.take(Left(old, old.job.leaves[0]))
-        conductor.take(Finished(old, dataclasses.replace(record, seconds=-1.0)))
-        assert old.job.leaves[0].address not in conductor.shelf
+        scheduler.take(Left(old, old.job.leaves[0]))
+        scheduler.take(Finished(old, dataclasses.replace(record, seconds=-1.0)))
+        assert old.job.leaves[0].address not in scheduler.cache
         assert not store.runs()
-        conductor.take(Finished(new, record))
-        conductor.take(Finished(new, dataclasses.replace(record, seconds=-1.0)))
+        scheduler.take(Finished(new, record))
+        scheduler.take(Finished(new, dataclasses.replace(record, seconds=-1.0)))
         assert [run.seconds for run in store.runs().values()] == [record.seconds]
 
 
@@ -236,31 +236,31 @@ def _made(folder: Path, asked) -> Path:
     return folder
 
 
-def orders(tmp_path: Path, asked) -> tuple[Plan, Order, Shelf]:
+def a_queue(tmp_path: Path, asked) -> tuple[Plan, RunQueue, CheckpointCache]:
     plan = Plan(asked.study, runs={}, tests={}, ranges={})
-    shelf = Shelf(tmp_path, finished=[], keep=KEEP)
-    return plan, Order(plan, shelf, sharing=True), shelf
+    cache = CheckpointCache(tmp_path, finished=[], keep=KEEP)
+    return plan, RunQueue(plan, cache, sharing=True), cache
 
 
 def test_runs_wait_for_what_others_will_leave_and_start_when_it_is_there_or_given_up(tmp_path):
     asked = ask(f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)", rates=1, lr=0.1, seeds=1)
-    _, order, shelf = orders(tmp_path, asked)
-    first = order.next(1)
+    _, queue, cache = a_queue(tmp_path, asked)
+    first = queue.next(1)
     assert first.origin is None
     (fork,) = first.leaves
     assert fork.step == 10
-    assert order.next(2) is None
-    assert order.waiting == 1
-    order.ended(1, first.spec.digest())  # lost: nobody will leave it
-    again = order.next(3)
+    assert queue.next(2) is None
+    assert queue.waiting == 1
+    queue.ended(1, first.spec.digest())  # lost: nobody will leave it
+    again = queue.next(3)
     assert (again.spec, again.leaves) == (first.spec, first.leaves)
-    assert order.next(4) is None
+    assert queue.next(4) is None
     place = fork_folder(tmp_path, fork)
     place.mkdir(parents=True)
     (place / "state.json").write_text("")
-    shelf.put(fork)
-    order.left(fork)
-    second = order.next(5)
+    cache.put(fork)
+    queue.left(fork)
+    second = queue.next(5)
     assert second.origin == fork
     assert second.spec.strategy.name == "step"
     drop_checkpoint(place)
@@ -269,10 +269,10 @@ def test_runs_wait_for_what_others_will_leave_and_start_when_it_is_there_or_give
 def test_longer_runs_come_first_and_those_that_can_start_from_a_fork_before_them(tmp_path):
     texts = [f"s{steps} = sgd(lr=0.1) | horizon('{steps} steps')" for steps in (12, 31)]
     asked = ask(*texts, "other = sgd(lr=0.05)", "late = sgd(lr=0.05) | multistep(at=[16], factor=0.5)", seeds=1)
-    _, order, shelf = orders(tmp_path, asked)
-    first = order.next(1)
+    _, queue, cache = a_queue(tmp_path, asked)
+    first = queue.next(1)
     assert first.spec.strategy.name in ("other", "late")
-    shelf.put(first.leaves[0])
-    order.left(first.leaves[0])
-    assert order.next(2).origin == first.leaves[0]
-    assert order.next(3).spec.strategy.name == "s31"
+    cache.put(first.leaves[0])
+    queue.left(first.leaves[0])
+    assert queue.next(2).origin == first.leaves[0]
+    assert queue.next(3).spec.strategy.name == "s31"

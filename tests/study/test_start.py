@@ -13,10 +13,10 @@ from tests.study.executor_kit import Crew, alone, same
 from tests.study.study_kit import processes_under, workers_under
 
 from calando.errors import WorkerLost
-from calando.study.executors.base import Lost, OnProgress, Setup
 from calando.study.executors.process import ProcessExecutor
-from calando.study.executors.start import start_early, start_worker
-from calando.study.jobs import Train
+from calando.study.jobs import Lost, OnProgress, Train
+from calando.study.workers.messages import Setup
+from calando.study.workers.start import start_early, start_worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports for itself")
 
@@ -115,7 +115,7 @@ def test_a_server_that_is_stopped_is_replaced(monkeypatch):
     """By a debugger, or by a person's `kill -STOP`."""
     start_worker(threads=1)[0].kill()
     (old,) = servers_under(os.getpid())
-    monkeypatch.setattr("calando.study.executors.start.ANSWER_SECONDS", 4.0)
+    monkeypatch.setattr("calando.study.workers.start.ANSWER_SECONDS", 4.0)
     os.kill(old, signal.SIGSTOP)
     began = time.monotonic()
     process, connection = start_worker(threads=1)

@@ -23,13 +23,13 @@ from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store
 from calando.report import write_page
 from calando.study.build_spec import build_study
-from calando.study.coordinator import conduct
-from calando.study.executors.base import Lease, Lost, Setup
+from calando.study.conduct import conduct
 from calando.study.executors.process import ProcessExecutor
-from calando.study.jobs import Train
+from calando.study.jobs import Lease, Lost, Train
 from calando.study.limits import Budget, Machine
 from calando.study.plan import Plan
-from calando.tasks.catalog import resolve
+from calando.study.workers.messages import Setup
+from calando.tasks.registry import resolve
 from calando.training import checkpoint
 
 STRATEGIES = ("fixed", "step", "adam")  # the first two share a past
@@ -231,7 +231,7 @@ class StopBeforeLooks:
 def test_a_finished_study_starts_no_worker(undisturbed, monkeypatch):
     folder, summary = undisturbed
     asked = ask()
-    monkeypatch.setattr("calando.study.coordinator.ProcessExecutor", None)
+    monkeypatch.setattr("calando.study.executors.process.ProcessExecutor.__init__", None)
     assert conduct(folder, asked.study, asked.workload, executor="process").headline == summary.headline
 
 

@@ -11,8 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import calando
-from calando.study.executors.base import Finished, Lease
-from calando.study.jobs import Look, Train
+from calando.study.jobs import Finished, Lease, TestLook, Train
 from calando.study.work import perform
 from calando.training import network as network_numbers
 from calando.training.loop import advance, execute
@@ -203,7 +202,7 @@ def test_a_test_look_that_is_not_finite_scores_chance(tmp_path):
     made = perform(Lease(0, Train(spec)), sound, tmp_path, report=lambda *_: False, left=lambda _: None)
     assert isinstance(made, Finished)
     assert made.result.outcome == "finished"
-    look = perform(Lease(1, Look(spec, diverged=False)), workload, tmp_path, report=lambda *_: False, left=print)
+    look = perform(Lease(1, TestLook(spec, diverged=False)), workload, tmp_path, report=lambda *_: False, left=print)
     assert (look.result.score, look.result.loss) == (workload.chance.score, math.inf)
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from calando.analysis import StudySummary
-    from calando.study.conductor import Status
-    from calando.study.executors.base import Progress
+    from calando.study.jobs import JobProgress
+    from calando.study.scheduler import Status
 
     Listen = Callable[[Status], None]
 
@@ -251,7 +251,7 @@ def _picture(status: Status, clock: _Clock) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from calando.study.lengths import expected_updates
+    from calando.study.limits import expected_updates
 
     total = max(1, expected_updates(status.study))
     workers = Table.grid(padding=(0, 2))
@@ -267,13 +267,15 @@ def _picture(status: Status, clock: _Clock) -> RenderableType:
     return picture
 
 
-def _row(slot: int, progress: Progress) -> tuple[str, str, str, str, str]:
-    from calando.study.jobs import Find, Look
+def _row(slot: int, progress: JobProgress) -> tuple[str, str, str, str, str]:
+    from calando.study.jobs import Find, TestLook
 
     spec = progress.job.spec
     if isinstance(progress.job, Find):
         return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
-    what = "test look" if isinstance(progress.job, Look) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
+    what = (
+        "test look" if isinstance(progress.job, TestLook) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
+    )
     return (
         f"worker {slot + 1}",
         what,

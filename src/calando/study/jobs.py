@@ -1,13 +1,35 @@
-"""Jobs: what a worker is asked to do."""
+"""What passes between the scheduler and its workers: jobs, leases on them, and what comes of a lease.
+
+Job        Find, Train or TestLook
+Lease      a job given to one worker, by a number that is never used twice
+on the way JobProgress; Left, a checkpoint from which other runs start
+at its end Finished, Failed, Stopped or Lost: one for each lease
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from calando.records import RunSpec
+from calando.records import RangeRecord, RunRecord, RunSpec, TestScore
 from calando.study.stages import Fork
 
-__all__ = ["Find", "Job", "Look", "Train"]
+__all__ = [
+    "Failed",
+    "Find",
+    "Finished",
+    "Job",
+    "JobProgress",
+    "Lease",
+    "Left",
+    "Lost",
+    "OnProgress",
+    "Outcome",
+    "Stopped",
+    "TestLook",
+    "Train",
+]
 
 
 @dataclass(frozen=True)
@@ -34,11 +56,81 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Look:
+class TestLook:
     """Read the test part with the final weights of this run; a diverged run has none and scores chance."""
+
+    __test__ = False  # pytest takes what begins with Test for a test
 
     spec: RunSpec
     diverged: bool
 
 
-Job = Find | Train | Look
+Job = Find | Train | TestLook
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A job given to a worker."""
+
+    number: int
+    job: Job
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is; `slot` is the worker's number."""
+
+    slot: int
+    lease: Lease
+    step: int
+    lr: float
+    loss: float
+
+    @property
+    def job(self) -> Job:
+        """What is done."""
+        return self.lease.job
+
+
+@dataclass(frozen=True)
+class Left:
+    """A fork is on disk, where others can start from it; the job goes on."""
+
+    lease: Lease
+    fork: Fork
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job's result: a record for `Train` and for `Find`, a score for `TestLook`."""
+
+    lease: Lease
+    result: RunRecord | RangeRecord | TestScore
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that cannot be done, and whose fault it is; trying again would not help."""
+
+    lease: Lease
+    fault: Literal["user", "disk"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job saved in its checkpoint because the executor was asked to stop."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job whose worker died; it can be tried again."""
+
+    lease: Lease
+    reason: str
+
+
+Outcome = Left | Finished | Failed | Stopped | Lost
+OnProgress = Callable[[JobProgress], None]

@@ -1,4 +1,12 @@
-"""What runs may take: how long they are, and what of this machine they get, its disk included."""
+"""What runs may take: their length, how often they are evaluated, what they get of this machine and its disk.
+
+Several lengths in one study: every strategy is run at each, and all are evaluated as often.
+
+    name       "wsd" at 4 and 8 epochs: "wsd 4 epochs", "wsd 8 epochs"; unchanged where there is one length
+    every      min(s, max(e, ceil(s / 20)))     s: updates of the shortest run, e: of an epoch
+
+The cadence is the shortest run's, so that a longer one added later leaves existing runs as they are.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +19,29 @@ from typing import TypeVar
 
 from calando.errors import UsageError
 from calando.host import count_processors
-from calando.records import WorkloadSpec
+from calando.records import StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
 from calando.tasks.catalog import data_entry
 
-__all__ = ["GIVEN", "KEEP", "Budget", "Length", "Machine", "read_size"]
+__all__ = [
+    "GIVEN",
+    "KEEP",
+    "Budget",
+    "Machine",
+    "RunLength",
+    "at_lengths",
+    "cadence",
+    "expected_updates",
+    "read_size",
+]
 
 MOST_WORKERS = 1024
 Number = TypeVar("Number", int, float)
-# How a spec names the user's own object, and the length of its runs where nothing is said.
+# How a spec names the user's own object, and the length of its runs where none is given.
 GIVEN, GIVEN_EPOCHS = "python:", 10
+
+MOST_EVALUATIONS = 20
 
 KEEP = "5GB"
 """What checkpoints may take, unless another budget is given."""
@@ -64,8 +84,8 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Length:
-    """How long runs are, as it was said and in updates."""
+class RunLength:
+    """How long runs are, as it was given and in updates."""
 
     span: Span
     steps: int
@@ -82,7 +102,7 @@ class Budget:
     epochs: float | Sequence[float] | None = None
     steps: int | Sequence[int] | None = None
 
-    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[Length, ...]:
+    def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[RunLength, ...]:
         """The lengths, shortest first; at least one.
 
         Raises:
@@ -113,20 +133,63 @@ def _several(name: str, given: Number | Sequence[Number]) -> Sequence[Number]:
     return given
 
 
-def _of_steps(steps: int) -> Length:
+def _of_steps(steps: int) -> RunLength:
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {steps}")
-    return Length(span=Span(int(steps), "steps"), steps=int(steps))
+    return RunLength(span=Span(int(steps), "steps"), steps=int(steps))
 
 
-def _of_epochs(epochs: float, *, per_epoch: int) -> Length:
+def _of_epochs(epochs: float, *, per_epoch: int) -> RunLength:
     if not isinstance(epochs, Real) or not 0 < epochs <= MOST_STEPS / per_epoch:
         raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
     span = Span(epochs, "epochs")
     steps = round(span.resolve(MOST_STEPS, per_epoch))
     if steps < 1:
         raise UsageError(f"epochs must give at least one update ({per_epoch} make an epoch), got {epochs}")
-    return Length(span=span, steps=steps)
+    return RunLength(span=span, steps=steps)
+
+
+def at_lengths(strategies: Sequence[StrategySpec], lengths: Sequence[RunLength]) -> tuple[StrategySpec, ...]:
+    """Each strategy that has no horizon of its own once for each length, named after it.
+
+    Args:
+        lengths: ascending; where there is one, strategies stay as they are.
+
+    >>> from calando.schedules import Span
+    >>> two = [RunLength(span=Span(epochs, "epochs"), steps=10 * epochs) for epochs in (4, 8)]
+    >>> [each.name for each in at_lengths([StrategySpec(name="wsd", method="sgd")], two)]
+    ['wsd 4 epochs', 'wsd 8 epochs']
+    """
+    if len(lengths) == 1:
+        return tuple(strategies)
+    return tuple(
+        strategy
+        if strategy.horizon
+        else strategy.model_copy(update={"name": f"{strategy.name} {length.span}", "horizon": str(length.span)})
+        for strategy in strategies
+        for length in (lengths[:1] if strategy.horizon else lengths)
+    )
+
+
+def cadence(steps: int, *, per_epoch: int) -> int:
+    """Updates between two evaluations: an epoch, or more where that would be more than twenty.
+
+    Args:
+        steps: of the shortest run.
+        per_epoch: updates in an epoch.
+
+    >>> cadence(100, per_epoch=10), cadence(1000, per_epoch=10), cadence(5, per_epoch=10)
+    (10, 50, 5)
+    """
+    return min(steps, max(per_epoch, -(-steps // MOST_EVALUATIONS)))
+
+
+def expected_updates(study: StudySpec) -> int:
+    """The updates of all runs of a study if no grid is extended, each as if trained alone."""
+    return sum(
+        study.steps_of(strategy) * (len(study.rate_grids.get(strategy.name, (strategy.lr,))) + study.seeds - 1)
+        for strategy in study.strategies
+    )
 
 
 def read_size(text: str | int) -> int:

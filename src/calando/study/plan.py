@@ -1,11 +1,11 @@
-"""The plan: what a study still needs, as a function of what it has, kept up to date result by result.
+"""The plan: what a study still needs, as a function of what it has; each result updates it.
 
     0. range tests     where the study asks for them: one for each method with its options
     1. rate trials     every strategy whose rate is chosen: its grid at seed 0, then point after point past an end
     2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
     3. test looks      once nothing is left to train: each final run's last weights, once
 
-Built anew from the store it is the same, so a killed study goes on where it stood. A result costs the plan the same
+Built again from the store it is the same, so a killed study goes on where it stood. A result costs the plan the same
 however many runs there are.
 """
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from calando.analysis import PlannedRuns, planned_runs, rates_that_may_come, runs_to_come
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
-from calando.study.centre import range_runs
-from calando.study.jobs import Find, Look
+from calando.study.grid_from_range_test import range_runs
+from calando.study.jobs import Find, TestLook
 
 __all__ = ["Plan", "Wanted"]
 
@@ -35,9 +35,9 @@ class Plan:
 
     Args:
         study: the question, its grids settled where range tests were asked for, else `finds` is what is to be made.
-        runs: records by digest; looked at, never changed. Whoever adds one says so with `took`.
-        tests: test scores by digest, looked at.
-        ranges: range tests by digest, looked at.
+        runs: records by digest; read, never changed. Whoever adds one calls `took`.
+        tests: test scores by digest, read.
+        ranges: range tests by digest, read.
 
     Attributes:
         wanted: runs that can be made now, by digest.
@@ -76,7 +76,7 @@ class Plan:
         return [Find(run) for digest, run in range_runs(self.study).items() if digest not in self._ranges]
 
     def took(self, digest: str) -> list[Wanted]:
-        """Take notice of a record that came; what can be made since."""
+        """Take in a record that came; the runs that can be made since."""
         self.wanted.pop(digest, None)
         before, followed = set(self.wanted), False
         self.done += digest in self._known
@@ -101,13 +101,15 @@ class Plan:
         """Whether nothing is left to train."""
         return not self.wanted and not self._undecided and not self.finds
 
-    def looks(self) -> list[Look]:
+    def looks(self) -> list[TestLook]:
         """Test looks to be made, once everything is trained."""
         if not self.trained:
             return []
         finals = dict.fromkeys(digest for planned in self._planned.values() for digest in planned.finals)
         unread = [digest for digest in finals if digest not in self._tests]
-        return [Look(self._runs[digest].spec, diverged=self._runs[digest].outcome == "diverged") for digest in unread]
+        return [
+            TestLook(self._runs[digest].spec, diverged=self._runs[digest].outcome == "diverged") for digest in unread
+        ]
 
     def awaited_looks(self) -> set[str]:
         """Digests of the runs whose final weights are or may be wanted for a test look not yet made."""

@@ -1,12 +1,19 @@
-"""Whether a run that starts from another's checkpoint is the run that it would have been alone, to the bit.
+"""Whether a run is what the same spec gives in another way: from a checkpoint, a second time, in an earlier session.
 
     quick       two updates, a checkpoint, two more; and the last two once more from the checkpoint: before any past
                 is shared
-    repeated    two equal runs of four updates: whether a run depends on what ran before it
     thorough    whole runs of this very study, from where they part from others, against the same trained alone
+    repeated    two equal runs of four updates: whether a run depends on what ran before it
+    retraced    the first updates of a stored run, and the rates of one of each strategy with a function or schedule
+                of the user's own, against what today's code makes
 
 A network, loss or data set may keep state of its own that no checkpoint holds (a counter, a generator, a cache):
 runs that use it cannot be forked, and nothing is then shared.
+
+`training.identity` measures a network and a loss on a few samples, at initial weights. What it cannot see, the retraced
+updates show: whole batches, and weights that have moved (a branch that starts at zero hides all that is in it). Their
+losses agree within 1e-6 where the first is equal to the bit, so that this machine rounds as it did; else within 1e-4.
+Rates agree within 1e-9.
 """
 
 from __future__ import annotations
@@ -14,23 +21,29 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from calando.errors import CalandoError
-from calando.records import RunSpec
+from calando.errors import CalandoError, UsageError
+from calando.records import RunRecord, RunSpec, Store
+from calando.schedules import SCHEDULES
+from calando.schedules.function import functions_named
+from calando.strategy import bind
 from calando.study.stages import RunPath, part_at
 from calando.tasks.workload import Workload
 from calando.training.checkpoint import Place, load_checkpoint, save_checkpoint
 from calando.training.evaluate import evaluate
-from calando.training.lane import holding_lane
+from calando.training.lane import describe_host, holding_lane
 from calando.training.loop import advance
 from calando.training.state import TrainState, capture, start
 
-__all__ = ["difference_when_forked", "difference_when_repeated", "quick_doubt", "thorough_doubt"]
+__all__ = ["check_retraced", "difference_when_forked", "difference_when_repeated", "quick_doubt", "thorough_doubt"]
 
 QUICK_STEP, QUICK_UNTIL = 2, 4
 THOROUGH_RUNS, THOROUGH_PATHS = 3, 64
 REPEATED_SAMPLES = 64
+RETRACED = 6
+ROUNDED_ALIKE, ROUNDED_OTHERWISE, RATES = 1e-6, 1e-4, 1e-9
 ELSEWHERE = (
     "the network, the loss or the data keep state that cannot be copied for each run (a global variable, a class's "
     "attribute, a file), or draw from a generator that nobody seeds"
@@ -139,3 +152,82 @@ def _first_difference(alone: TrainState, forked: TrainState) -> str:
         ):
             return f"{name} differs after a checkpoint"
     return ""
+
+
+def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
+    """See that the stored runs are those that would be made now: what to report.
+
+    Args:
+        workload: whose identity is the study's, as far as that was looked at.
+
+    Raises:
+        UsageError: they are others; says what has changed.
+    """
+    name = f"study {str(store.folder)!r}"
+    records = store.runs(traces=False)
+    seen: set[str] = set()
+    for digest, record in records.items():
+        text = record.spec.strategy.text
+        if text in seen or not (functions_named(text) or SCHEDULES.own(text)) or record.spec.strategy.controllers:
+            continue
+        seen.add(text)
+        if (step := _first_other_rate(store.run(digest))) is not None:
+            raise UsageError(
+                f"the schedule of {record.spec.strategy.name!r} has changed since {name} was started: its function "
+                f"gives another rate at step {step}; bring back what was there, or give the function another name"
+            )
+    for digest, record in records.items():
+        if not _can_be_compared(record):
+            continue
+        before = store.run(digest).losses[: min(RETRACED, record.steps_done)].astype(np.float64)
+        now = _first_losses(record, workload, len(before))
+        if now is None:
+            return ()
+        tolerance = ROUNDED_ALIKE if now[0] == before[0] else ROUNDED_OTHERWISE
+        near = np.isclose(before, now, rtol=tolerance, atol=0, equal_nan=True)
+        if near.all():
+            return ()
+        again = _first_losses(record, workload, len(before))
+        if again is None or not np.array_equal(now, again, equal_nan=True):
+            return (
+                f"training varies from look to look, so whether it has changed since {name} was started is unknown",
+            )
+        step = int(np.argmin(near))
+        raise UsageError(
+            f"the network, the loss or what they use has changed since {name} was started: the loss of update {step} "
+            f"was {before[step]:.9g} and is {now[step]:.9g}; bring back what was there, or name another --study to "
+            "begin another"
+        )
+    return ()
+
+
+def _can_be_compared(record: RunRecord) -> bool:
+    """Whether it was made on such a machine as this is, and never went back."""
+    here = describe_host(record.spec.lane)
+    same = all(record.host.get(key) == value for key, value in here.items())
+    return same and record.steps_done > 0 and not record.undone and not record.skips
+
+
+def _first_losses(record: RunRecord, workload: Workload, count: int) -> np.ndarray | None:
+    """float64[count]; None where training fails, which the study meets again and says as it does."""
+    with holding_lane(record.spec.lane):
+        try:
+            own = workload.fresh()
+            state = start(record.spec, own)
+            advance(state, own, until=count)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # it is the user's own code, which may raise anything
+            return None
+    return state.losses[:count].astype(np.float64)
+
+
+def _first_other_rate(record: RunRecord) -> int | None:
+    """The first step at which the schedule of today says another rate than was used."""
+    spec = record.spec
+    if record.undone or record.skips or spec.strategy.lr is None:
+        return None
+    curve = bind(spec.strategy, spec.horizon).curves["lr"][0]
+    now = spec.strategy.lr * np.asarray(curve.sample(), dtype=np.float64)[: len(record.rates)]
+    other = ~np.isclose(now, record.rates, rtol=RATES, atol=0)
+    return int(np.argmax(other)) if other.any() else None

@@ -13,9 +13,8 @@ from calando.analysis.range_curves import Rule
 from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
-from calando.study.executors.base import Failed, Finished, Lease, Left, Outcome, Stopped
-from calando.study.jobs import Find, Look, Train
-from calando.study.shelf import place, run_folder
+from calando.study.checkpoint_cache import place, run_folder
+from calando.study.jobs import Failed, Find, Finished, Lease, Left, Outcome, Stopped, TestLook, Train
 from calando.study.stages import Fork, RunPath
 from calando.tasks.workload import Workload
 from calando.training.checkpoint import Place, drop_checkpoint, load_weights
@@ -43,7 +42,7 @@ def perform(
     job = lease.job
     try:
         match job:
-            case Look():
+            case TestLook():
                 return Finished(lease, _look(job, workload, study_folder))
             case Find():
                 return Finished(lease, _find(job, workload, report))
@@ -171,7 +170,7 @@ def range_record(found: Found, *, seconds: float) -> RangeRecord:
     )
 
 
-def _look(job: Look, workload: Workload, study_folder: Path) -> TestScore:
+def _look(job: TestLook, workload: Workload, study_folder: Path) -> TestScore:
     folder = run_folder(study_folder, job.spec.digest())
     if job.diverged:
         return TestScore(score=workload.chance.score, loss=math.inf, n=len(workload.test))

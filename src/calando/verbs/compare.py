@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
     from calando.records import StrategySpec
-    from calando.study.conductor import Sharing, Status
+    from calando.study.scheduler import Sharing, Status
     from calando.tasks.workload import Workload
 
 __all__ = ["compare"]
@@ -76,7 +76,7 @@ def compare(
         keep: what checkpoints may take on the disk, as "5GB" or in bytes.
         sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
             can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
-        executor: "process", "inline" or "ray".
+        executor: "process", "inline", "ray", or one of your own.
         address: of the Ray cluster; None: Ray is started on this machine.
         workers: worker processes; None: one a core.
         threads: of each worker.
@@ -105,7 +105,8 @@ def compare(
     """
     from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
-    from calando.tasks.catalog import task_of
+    from calando.study.executors import find_executor
+    from calando.tasks.registry import task_of
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
@@ -120,17 +121,15 @@ def compare(
         accumulate=accumulate,
         train_limit=train_limit,
     )
-    if executor == "process":
-        from calando.study.executors.start import start_early
-
-        # The workers' server imports torch while this process does.
-        start_early()
+    entry = find_executor(executor)
+    if entry.prepare is not None:
+        # The server of worker processes imports torch while this process does.
+        entry.prepare()
     import_torch()
     from calando.study.build_spec import build_study
-    from calando.study.coordinator import conduct, executor_named
+    from calando.study.conduct import conduct
     from calando.study.limits import Budget, Machine
 
-    kind = executor_named(executor)
     machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
     where = None if data_dir is None else Path(data_dir)
     built = build_study(
@@ -161,7 +160,7 @@ def compare(
         built.workload,
         data_dir=where,
         given=built.given,
-        executor=kind,
+        executor=executor,
         address=address,
         workers=crew,
         keep=keep,

@@ -15,7 +15,7 @@ def import_torch() -> None:
     Raises:
         MemoryError: this process may not have as much as torch takes.
     """
-    from calando.study.executors.start import without_interrupts
+    from calando.study.workers.start import without_interrupts
 
     with without_interrupts():
         try:

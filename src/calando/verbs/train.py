@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
-    from calando.study.executors.base import Outcome
+    from calando.study.jobs import Outcome
     from calando.study.listening import Listening, RunStatus
     from calando.tasks.workload import Workload
 
@@ -149,9 +149,9 @@ def train(
     import_torch()
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run
+    from calando.study.checkpoint_cache import run_folder
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
-    from calando.study.shelf import run_folder
     from calando.training.checkpoint import export_weights
 
     run, loaded = build_run(
@@ -183,7 +183,7 @@ def train(
 def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunSpec, Centre]:
     """The run at the rate found for it, and what finding it gave and cost."""
     from calando.errors import UsageError
-    from calando.study.centre import centre_of, range_run
+    from calando.study.grid_from_range_test import centre_of, range_run
 
     tested, path = range_run(run), folder / "range_test.json"
     found = _kept_range_test(path, tested.digest()) or _measure(tested, workload, path, listening)
@@ -257,8 +257,7 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
 
 def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunRecord, TestScore]:
     from calando.records import RunRecord, TestScore
-    from calando.study.executors.base import Failed, Finished, Lease
-    from calando.study.jobs import Look, Train
+    from calando.study.jobs import Failed, Finished, Lease, TestLook, Train
     from calando.study.work import failure, perform
 
     def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
@@ -276,7 +275,7 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
 
         record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
     assert isinstance(record, RunRecord)
-    look = Look(run, diverged=record.outcome == "diverged")
+    look = TestLook(run, diverged=record.outcome == "diverged")
     test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
     assert isinstance(test, TestScore)
     return record, test

@@ -14,7 +14,7 @@ from tests.study.study_kit import decided
 import calando
 from calando.cli.main import main
 from calando.records import Store
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 from calando.training.loop import Interrupted, execute
 
 

@@ -12,7 +12,7 @@ from tests.study.faults.harmed import Ended, Moments, ask, timeless
 from tests.study.study_kit import decided
 
 from calando.records import Store
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 
 
 def truncate(path: Path, rng: random.Random) -> None:

@@ -14,7 +14,7 @@ from tests.study.faults.harmed import WORDS, Moments, ask, timeless
 from tests.study.study_kit import decided
 
 from calando.errors import DiskFull
-from calando.study.coordinator import conduct
+from calando.study.conduct import conduct
 
 FULL_DISK = Path(__file__).parent / "full_disk"
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from calando.study.executors.base import Lease, Left, OnProgress, Outcome, Progress, Setup
-from calando.study.work import perform
+from calando.study.executors import register
+from calando.study.jobs import JobProgress, Lease, Left, OnProgress, Outcome
+from calando.study.workers.messages import Setup
 
 __all__ = ["InlineExecutor"]
 
 
+@register("inline", pickles=False)
 class InlineExecutor:
-    """One slot, no worker process."""
+    """One slot, no worker process.
+
+    Args:
+        setup: the task, loaded at once.
+        workers, address: one slot and this process, whatever is asked for.
+        on_progress: called with each progress report.
+    """
 
     slots = 1
 
-    def __init__(self, setup: Setup, *, on_progress: OnProgress) -> None:
+    def __init__(self, setup: Setup, *, on_progress: OnProgress, workers: int = 1, address: str | None = None) -> None:
+        del workers, address
         self._setup = setup
         self._on_progress = on_progress
         self._workload = setup.load()
@@ -26,6 +35,8 @@ class InlineExecutor:
 
     def poll(self, *, seconds: float) -> list[Outcome]:
         """Do the waiting job, to its end."""
+        from calando.study.work import perform
+
         del seconds
         if not self._waiting:
             return []
@@ -33,7 +44,7 @@ class InlineExecutor:
         forks: list[Left] = []
 
         def report(step: int, lr: float, loss: float) -> bool:
-            self._on_progress(Progress(slot=0, lease=lease, step=step, lr=lr, loss=loss))
+            self._on_progress(JobProgress(slot=0, lease=lease, step=step, lr=lr, loss=loss))
             return False
 
         outcome = perform(lease, self._workload, self._setup.folder, report=report, left=forks.append)

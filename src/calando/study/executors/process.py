@@ -1,9 +1,8 @@
 """Processes: warm workers on this machine, each with its own torch, data and thread.
 
-Each worker loads the workload once and then takes job after job over a pipe. A worker ignores Ctrl-C (the
-coordinator speaks for the user), puts its run away when asked to stop or when the coordinator is gone, and
-is replaced when it dies. A thread of its own says that it is alive; one that is not heard of is killed, so that
-it cannot come back.
+Each worker loads the workload once and then takes job after job over a pipe. A worker ignores Ctrl-C (the scheduler
+decides for the user), saves its run when asked to stop or when the scheduler is gone, and is replaced when it dies. A
+thread of its own reports that it is alive; a worker that is silent is killed, so that it cannot come back.
 """
 
 from __future__ import annotations
@@ -19,17 +18,16 @@ from pathlib import Path
 
 from calando.errors import UsageError, WorkerLost
 from calando.process_limits import files_allowed, for_more_files, memory_allowed
-from calando.study.executors import base
-from calando.study.executors.base import Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
-from calando.study.executors.by_value import pack_setup
-from calando.study.executors.main_module import can_be_imported
-from calando.study.executors.start import start_worker
-from calando.study.executors.worker import Beat, Refused, how_it_ended
+from calando.study import executors
+from calando.study.executors import register
+from calando.study.jobs import JobProgress, Lease, Left, Lost, OnProgress, Outcome
+from calando.study.workers.messages import Beat, Refused, Setup, how_it_ended, silent_for
+from calando.study.workers.start import main_can_be_imported, start_early, start_worker
 
 __all__ = ["ProcessExecutor"]
 
 STOP_SECONDS = 10.0
-"""For the update in hand and the checkpoint of what is put away; what takes longer is made again."""
+"""For the update under way and the checkpoint of what is saved; what takes longer is made again."""
 FORGIVEN_STARTS = 2
 FILES_EACH, SPARE_FILES = 3, 4
 """What is open here for each worker; and for what is opened for a moment."""
@@ -47,6 +45,7 @@ class _Worker:
     lease: Lease | None = None
 
 
+@register("process", prepare=start_early)
 class ProcessExecutor:
     """Warm worker processes, started at once, fed one job at a time.
 
@@ -54,9 +53,11 @@ class ProcessExecutor:
         setup: what each worker loads.
         workers: how many.
         on_progress: called in this process with each progress report.
+        address: of no use here.
     """
 
-    def __init__(self, setup: Setup, *, workers: int, on_progress: OnProgress) -> None:
+    def __init__(self, setup: Setup, *, workers: int, on_progress: OnProgress, address: str | None = None) -> None:
+        del address
         self.slots = workers
         self._setup = setup
         self._on_progress = on_progress
@@ -77,11 +78,11 @@ class ProcessExecutor:
         try:
             worker.connection.send(lease)
         except OSError:
-            # Dead before it was given anything: poll() finds that out and says Lost.
+            # Dead before it was given anything: poll() finds that out and reports Lost.
             return
 
     def poll(self, *, seconds: float) -> list[Outcome]:
-        """What came in, and `Lost` for jobs whose worker died or fell silent; such a worker is replaced.
+        """What came in, and `Lost` for jobs whose worker died or was silent for too long; such a worker is replaced.
 
         Raises:
             UsageError: a worker refused the workload.
@@ -89,7 +90,7 @@ class ProcessExecutor:
         outcomes: list[Outcome] = []
         ready = set(wait([worker.connection for worker in self._workers], timeout=seconds))
         now = time.monotonic()
-        # While this process was itself held up nobody could be heard.
+        # While this process was itself held up, it heard nobody: that time does not count as the workers' silence.
         deaf, self._polled = max(0.0, now - self._polled - seconds), now
         for index, worker in enumerate(self._workers):
             worker.heard += deaf
@@ -102,10 +103,10 @@ class ProcessExecutor:
                 self._check_born(worker)
                 self._replace(index, how_it_ended(worker.process.exitcode), outcomes)
                 continue
-            if now - worker.heard > base.SILENT_SECONDS:
+            if now - worker.heard > executors.SILENT_SECONDS:
                 worker.process.kill()
                 worker.process.join()
-                self._replace(index, f"not heard of for {base.SILENT_SECONDS:g} s", outcomes)
+                self._replace(index, silent_for(executors.SILENT_SECONDS), outcomes)
         return outcomes
 
     def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
@@ -115,7 +116,7 @@ class ProcessExecutor:
             match message:
                 case Beat():
                     pass
-                case Progress() as progress:
+                case JobProgress() as progress:
                     self._on_progress(progress)
                 case Refused(message):
                     raise UsageError(message)
@@ -132,7 +133,7 @@ class ProcessExecutor:
             return
         self._stillborn += 1
         if self._stillborn > FORGIVEN_STARTS:
-            script = sys.modules["__main__"].__file__ if can_be_imported() else None
+            script = sys.modules["__main__"].__file__ if main_can_be_imported() else None
             top = f"; they import {script} first, and what it does at its top must work there too" if script else ""
             allowed = memory_allowed()
             room = "" if allowed is None else f"; each may have {allowed / 1e6:,.0f} MB (`ulimit -v`): is that enough?"
@@ -149,9 +150,9 @@ class ProcessExecutor:
         self._workers[index] = self._start(worker.slot)
 
     def stop(self) -> list[Outcome]:
-        """Ask every worker to put its run away; wait for it; end it. Interrupted, end all at once."""
+        """Ask every worker to save its run; wait for it; end it. Interrupted, end all at once."""
         try:
-            return self._put_away()
+            return self._save()
         finally:
             for worker in self._workers:
                 # Nothing is under way in it any more, and a process with torch in it takes a second to end by itself.
@@ -161,7 +162,7 @@ class ProcessExecutor:
                 worker.connection.close()
             self._workers = []
 
-    def _put_away(self) -> list[Outcome]:
+    def _save(self) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for worker in self._workers:
             try:
@@ -173,7 +174,7 @@ class ProcessExecutor:
             try:
                 while worker.lease is not None and worker.connection.poll(max(0.0, until - time.monotonic())):
                     message = worker.connection.recv()
-                    if isinstance(message, Progress | Beat | Refused):
+                    if isinstance(message, JobProgress | Beat | Refused):
                         continue
                     outcomes.append(message)
                     if not isinstance(message, Left):
@@ -183,6 +184,8 @@ class ProcessExecutor:
         return outcomes
 
     def _start(self, slot: int) -> _Worker:
+        from calando.study.workers.by_value import pack_setup  # needs torch, which the server imports meanwhile
+
         data = pack_setup(self._setup)
         process, connection = start_worker(threads=self._setup.threads)
         worker = _Worker(slot=slot, process=process, connection=connection, heard=time.monotonic())

@@ -1,13 +1,13 @@
 """Ray: workers on many machines, each a long-lived actor.
 
-    RayExecutor  -- take, stop, news -->  actor (a Post), wherever Ray finds room  -- pipe -->  worker process
+    RayExecutor  -- take, stop, news -->  actor (a RemoteWorker), wherever Ray finds room  -- pipe -->  worker process
 
 Without an address a Ray of this machine's own is started, and ended with the executor. Each actor is asked for news
 all the time; an answer, empty or not, is its heartbeat. An actor that dies, or its node, is a worker that died: its
 lease is Lost, and Ray is asked for another actor. Leases wait here until an actor is there to take them, so that
 nothing waits for resources while the study could go on.
 
-Checkpoints are used where they lie if the actor sees the study's folder, and travel through the object store if not.
+Checkpoints are used where they are if the actor sees the study's folder, and travel through the object store if not.
 
 Source: Moritz et al. 2018, *Ray: A Distributed Framework for Emerging AI Applications*.
 """
@@ -24,16 +24,25 @@ from typing import TYPE_CHECKING, cast, final
 
 from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
 from calando.records.files import write_atomically
-from calando.study.executors import base
-from calando.study.executors.base import Failed, Lease, Left, Lost, OnProgress, Outcome, Progress, Setup
-from calando.study.executors.parcels import Parcel, pack, unpack
-from calando.study.executors.post import Post
-from calando.study.executors.ray_cluster import check_versions, how_it_died, join
-from calando.study.executors.words import Ended, Orders, Ready, Said, Word, versions
-from calando.study.executors.worker import Refused
-from calando.study.jobs import Job, Look, Train
-from calando.study.shelf import fork_folder, run_folder
+from calando.study import executors
+from calando.study.checkpoint_cache import fork_folder, run_folder
+from calando.study.executors import register
+from calando.study.jobs import Failed, Job, JobProgress, Lease, Left, Lost, OnProgress, Outcome, TestLook, Train
 from calando.study.stages import Fork
+from calando.study.workers.checkpoint_transfer import Transfer, pack, unpack
+from calando.study.workers.messages import (
+    Ended,
+    Message,
+    Ready,
+    Refused,
+    Reported,
+    Setup,
+    WorkerSettings,
+    silent_for,
+    versions,
+)
+from calando.study.workers.ray_cluster import check_versions, how_it_died, join
+from calando.study.workers.remote_worker import RemoteWorker
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -56,8 +65,8 @@ FORGIVEN_STARTS = 3
 @dataclass
 class _Worker:
     slot: int
-    actor: ActorHandle[Post]
-    news: ObjectRef[list[Word]]
+    actor: ActorHandle[RemoteWorker]
+    news: ObjectRef[list[Message]]
     heard: float
     ready: Ready | None = None
     lease: Lease | None = None
@@ -96,7 +105,7 @@ class RayExecutor:
         data_dir = setup.data_dir and setup.data_dir.absolute()
         setup = replace(setup, folder=self._folder, data_dir=data_dir)
         self._token = None if shared is False else (self._folder / TOKEN, secrets.token_hex())
-        self._orders = _orders(setup, self._token)
+        self._settings = _settings(setup, self._token)
         self._joined = join(address, cpus=workers * setup.threads)
         import ray
         from ray import cloudpickle
@@ -125,7 +134,7 @@ class RayExecutor:
         self._hand_out()
 
     def poll(self, *, seconds: float) -> list[Outcome]:
-        """What came in, and `Lost` for jobs whose worker died or fell silent; such a worker is replaced.
+        """What came in, and `Lost` for jobs whose worker died or was silent for too long; such a worker is replaced.
 
         Raises:
             UsageError: a worker refused the workload, or is not fit for it.
@@ -138,15 +147,15 @@ class RayExecutor:
         if any(worker.ready for worker in self._workers):
             self._served = time.monotonic()
         elif time.monotonic() - self._served > WAIT_SECONDS:
-            asked = f"{self._orders.threads} CPUs" + (f" and {self._gpus:g} GPUs" if self._gpus else "")
+            needed = f"{self._settings.threads} CPUs" + (f" and {self._gpus:g} GPUs" if self._gpus else "")
             raise StudyStopped(
-                f"Ray had no room for a worker ({asked}) for {WAIT_SECONDS / 60:.0f} minutes; see `ray status`, "
+                f"Ray had no room for a worker ({needed}) for {WAIT_SECONDS / 60:.0f} minutes; see `ray status`, "
                 "then run the same command again"
             )
         return outcomes
 
     def stop(self) -> list[Outcome]:
-        """Ask every worker to put its run away; wait for it; end it, and Ray if it is our own."""
+        """Ask every worker to save its run; wait for it; end it, and Ray if it is our own."""
         outcomes: list[Outcome] = []
         if self._stopped:
             return outcomes
@@ -175,22 +184,22 @@ class RayExecutor:
         import ray
 
         made = (
-            ray.remote(Post)
+            ray.remote(RemoteWorker)
             .options(
-                num_cpus=self._orders.threads,
+                num_cpus=self._settings.threads,
                 num_gpus=self._gpus,
                 # One thread answers while another is given a job.
                 max_concurrency=4,
                 scheduling_strategy="SPREAD",
             )
-            .remote(self._setup, self._orders, slot=slot)
+            .remote(self._setup, self._settings, slot=slot)
         )
         # Ray's types do not say that what a class's `remote` gives is a handle.
-        actor = cast("ActorHandle[Post]", made)
+        actor = cast("ActorHandle[RemoteWorker]", made)
         return _Worker(slot, actor, _ask(actor), heard=time.monotonic())
 
     def _receive(self, outcomes: list[Outcome], *, seconds: float) -> None:
-        """Hear what workers say; outcomes are added, dead workers replaced."""
+        """Take in what workers report; outcomes are added, dead workers replaced."""
         import ray
         from ray.exceptions import RayError
 
@@ -198,42 +207,42 @@ class RayExecutor:
         ray.wait(asked, num_returns=1, timeout=seconds)
         answered = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0])
         now = time.monotonic()
-        # While this process was itself held up nobody could be heard.
+        # While this process was itself held up, it heard nobody: that time does not count as the workers' silence.
         deaf, self._polled = max(0.0, now - self._polled - seconds), now
         for worker in list(self._workers):
             worker.heard += deaf
             if worker.news in answered:
                 try:
-                    words = ray.get(worker.news)
+                    messages = ray.get(worker.news)
                 except RayError as error:
                     self._replace(worker, how_it_died(error), outcomes)
                     continue
                 worker.heard = now
-                ended = [word.reason for word in words if isinstance(word, Ended)]
-                self._hear(worker, words, outcomes)
+                ended = [message.reason for message in messages if isinstance(message, Ended)]
+                self._hear(worker, messages, outcomes)
                 if ended:
                     self._replace(worker, ended[0], outcomes)
                 else:
                     worker.news = _ask(worker.actor)
-            elif worker.ready and now - worker.heard > base.SILENT_SECONDS:
-                self._replace(worker, f"not heard of for {base.SILENT_SECONDS:g} s", outcomes)
+            elif worker.ready and now - worker.heard > executors.SILENT_SECONDS:
+                self._replace(worker, silent_for(executors.SILENT_SECONDS), outcomes)
 
-    def _hear(self, worker: _Worker, words: Iterable[Word], outcomes: list[Outcome]) -> None:
-        for word in words:
-            match word:
+    def _hear(self, worker: _Worker, messages: Iterable[Message], outcomes: list[Outcome]) -> None:
+        for message in messages:
+            match message:
                 case Ready():
-                    worker.ready = word
-                    check_versions(word, self._versions)
+                    worker.ready = message
+                    check_versions(message, self._versions)
                     self._unborn = 0
-                case Progress():
-                    self._on_progress(word)
-                case Refused(message):
+                case JobProgress():
+                    self._on_progress(message)
+                case Refused(reason):
                     if not self._stopped:
-                        raise UsageError(message)
-                case Said(outcome, parcel):
+                        raise UsageError(reason)
+                case Reported(outcome, transfer):
                     try:
-                        if parcel is not None:
-                            unpack(parcel, self._folder)
+                        if transfer is not None:
+                            unpack(transfer, self._folder)
                     except DiskFull as error:
                         outcome = Failed(outcome.lease, "disk", str(error))
                     if not isinstance(outcome, Left):
@@ -251,13 +260,13 @@ class RayExecutor:
                 return
             if worker.lease is None and worker.ready:
                 worker.lease = self._waiting.pop(0)
-                parcel = None
+                transfer = None
                 if not worker.ready.shared:
-                    parcel = ray.put(Parcel(pack(self._folder, _needed(worker.lease.job))))
-                worker.actor.take.remote(worker.lease, parcel)
+                    transfer = ray.put(Transfer(pack(self._folder, _needed(worker.lease.job))))
+                worker.actor.take.remote(worker.lease, transfer)
 
     def _replace(self, worker: _Worker, reason: str, outcomes: list[Outcome]) -> None:
-        """End what is left of a worker; Ray is asked for another unless it is over."""
+        """End what is left of a worker; Ray is asked for another unless the study is over."""
         import ray
 
         where = f" on {worker.ready.host}" if worker.ready else ""
@@ -276,31 +285,41 @@ class RayExecutor:
             self._workers[index] = self._ask_for(worker.slot)
 
 
-def _ask(actor: ActorHandle[Post]) -> ObjectRef[list[Word]]:
+@register("ray")
+def _executor(setup: Setup, *, workers: int, on_progress: OnProgress, address: str | None) -> RayExecutor:
+    if setup.device.startswith("cuda:"):
+        raise UsageError(
+            f"Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {setup.device}"
+        )
+    gpus = 1 if setup.device == "cuda" else 0
+    return RayExecutor(setup, workers=workers, on_progress=on_progress, address=address, gpus=gpus)
+
+
+def _ask(actor: ActorHandle[RemoteWorker]) -> ObjectRef[list[Message]]:
     """Ask for news."""
-    return actor.news.remote(seconds=NEWS_SECONDS, silent_seconds=base.SILENT_SECONDS)
+    return actor.news.remote(seconds=NEWS_SECONDS, silent_seconds=executors.SILENT_SECONDS)
 
 
-def _orders(setup: Setup, token: tuple[Path, str] | None) -> Orders:
+def _settings(setup: Setup, token: tuple[Path, str] | None) -> WorkerSettings:
     installed = {Path(sys.prefix), Path(sys.base_prefix)}
     paths = [path for path in sys.path if path and not any(Path(path).is_relative_to(root) for root in installed)]
-    return Orders(
+    return WorkerSettings(
         folder=setup.folder,
         token=token,
         directory=Path.cwd(),
         paths=tuple(paths),
         threads=setup.threads,
-        beat_seconds=base.BEAT_SECONDS,
+        beat_seconds=executors.BEAT_SECONDS,
     )
 
 
 def _needed(job: Job) -> list[str]:
-    """Where in the study's folder lies what a job may start from or read."""
+    """Where in the study's folder is what a job may start from or read."""
     own = run_folder(HERE, job.spec.digest()).as_posix()
     match job:
         case Train(origin=Fork() as origin):
             return [own, fork_folder(HERE, origin).as_posix()]
-        case Train() | Look(diverged=False):
+        case Train() | TestLook(diverged=False):
             return [own]
         case _:
             return []

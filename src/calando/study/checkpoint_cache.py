@@ -1,11 +1,11 @@
-"""The shelf: checkpoints of a study on disk that runs may still start from, within a budget.
+"""The checkpoints of a study on disk that runs may still start from, within a budget.
 
-    STUDY/checkpoints/RUN      of each run; unfinished ones are its own to go on from, and not the shelf's business
+    STUDY/checkpoints/RUN      of each run; an unfinished run goes on from its own, which is not in the cache
     STUDY/forks/ADDRESS        of a past that several runs share
 
-What is beyond the budget is dropped: first what no run that is wanted passes, then what one does, each time the
-deepest first, since what lies before it is worth more runs. What is dropped and wanted again is trained again. The
-final weights of runs that wait for their test look stay, whatever the budget.
+What is beyond the budget is dropped: first what no wanted run passes, then what one does, each time the deepest first,
+since more runs can start from an earlier one. What is dropped and wanted again is trained again. The final weights of
+runs that wait for their test look stay, whatever the budget.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import final
 from calando.study.stages import Fork
 from calando.training.checkpoint import Place, drop_checkpoint, size_of, step_of
 
-__all__ = ["Shelf", "fork_folder", "place", "run_folder"]
+__all__ = ["CheckpointCache", "fork_folder", "place", "run_folder"]
 
 ROOM_MADE = 0.9
 """Share of the budget that is left occupied after something had to go, so that not every fork drops another."""
 
 
 def run_folder(study_folder: Path, digest: str) -> Path:
-    """Where the checkpoint of a run lives."""
+    """The folder of a run's checkpoint."""
     return study_folder / "checkpoints" / digest
 
 
 def fork_folder(study_folder: Path, fork: Fork) -> Path:
-    """Where a fork lives."""
+    """The folder of a fork."""
     return run_folder(study_folder, fork.address) if fork.final else study_folder / "forks" / fork.address
 
 
 def place(study_folder: Path, fork: Fork) -> Place:
-    """Where a fork lives, as a checkpoint."""
+    """A fork as a checkpoint."""
     return Place(fork_folder(study_folder, fork), fork.address)
 
 
@@ -46,7 +46,7 @@ class _Kept:
 
 
 @final
-class Shelf:
+class CheckpointCache:
     """The checkpoints there are.
 
     Args:
@@ -55,7 +55,7 @@ class Shelf:
         keep: the budget in bytes.
 
     Attributes:
-        found: steps of the forks that lay there at first.
+        found: steps of the forks that were on disk at first.
     """
 
     def __init__(self, folder: Path, *, finished: Iterable[str], keep: int) -> None:
@@ -80,7 +80,7 @@ class Shelf:
         return address in self._kept
 
     def put(self, fork: Fork) -> None:
-        """Take notice of a checkpoint that lies there now."""
+        """Take in a checkpoint that is on disk now."""
         size = size_of(fork_folder(self.folder, fork))
         before = self._kept.get(fork.address)
         self._occupied += size - (before.size if before else 0)

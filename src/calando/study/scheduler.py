@@ -1,6 +1,6 @@
-"""The conductor: asks the plan what is missing and the order what is next, keeps workers busy, takes in what comes.
+"""The scheduler: asks the plan what is missing and the queue what is next, keeps workers busy, takes in what comes.
 
-It alone writes to the store, and listens to leases that are out, to no other.
+It alone writes to the store. It knows which leases are out, and ignores what any other reports.
 """
 
 from __future__ import annotations
@@ -16,19 +16,32 @@ from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
-from calando.study.centre import centre_grids, is_centred
-from calando.study.executors.base import Executor, Failed, Finished, Lease, Left, Lost, Outcome, Progress, Stopped
-from calando.study.jobs import Find, Job, Look, Train
-from calando.study.lengths import expected_updates
-from calando.study.order import Order
+from calando.study.checkpoint_cache import CheckpointCache
+from calando.study.executors import Executor
+from calando.study.grid_from_range_test import centre_grids, is_centred
+from calando.study.jobs import (
+    Failed,
+    Find,
+    Finished,
+    Job,
+    JobProgress,
+    Lease,
+    Left,
+    Lost,
+    Outcome,
+    Stopped,
+    TestLook,
+    Train,
+)
+from calando.study.limits import expected_updates
 from calando.study.plan import Plan
-from calando.study.shelf import Shelf
+from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
 from calando.study.verify import difference_when_repeated, quick_doubt, thorough_doubt
 from calando.study.work import failure
 from calando.tasks.workload import Workload
 
-__all__ = ["Conductor", "Sharing", "Status"]
+__all__ = ["Scheduler", "Sharing", "Status"]
 
 Sharing = Literal["checked", "verified", "none"]
 
@@ -56,7 +69,7 @@ class Status:
     expected: int
     done: int = 0
     queued: int = 0
-    running: dict[int, Progress] = field(default_factory=dict)
+    running: dict[int, JobProgress] = field(default_factory=dict)
     finds: int = 0
     looks: int = 0
     steps_left: int = 0
@@ -64,14 +77,14 @@ class Status:
 
 
 @final
-class Conductor:
+class Scheduler:
     """A study while it runs: a view of the store, and what is out on lease.
 
     Args:
         store: the study's; nobody else writes to it.
         workload: for seeing whether its runs can be forked.
         keep, sharing, listen: as for `conduct`.
-        notes: what to report at once.
+        notes: what to report at the start.
     """
 
     def __init__(
@@ -89,20 +102,22 @@ class Conductor:
         self.ranges: dict[str, RangeRecord] = store.ranges()
         self.runs: dict[str, RunRecord] = store.runs(traces=False)
         self.tests: dict[str, TestScore] = store.tests()
-        self.shelf = Shelf(store.folder, finished=self.runs, keep=keep)
+        self.cache = CheckpointCache(store.folder, finished=self.runs, keep=keep)
         self.leases: dict[int, Lease] = {}
         self.numbers = itertools.count(1)
         self.losses: Counter[str] = Counter()
-        self.said: set[str] = set()
-        self.told = 0.0
+        self.noted: set[str] = set()
+        self.shown = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions)
         self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known))
         for note in notes:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:
-            self.say_once("rule", "begun by an older calando: each grid goes on by one rate at most, as it did there")
-        self.look_queue: list[Look] = []
+            self.note_once(
+                "rule", "begun by an older calando: each grid is extended by one rate at most, as it was there"
+            )
+        self.look_queue: list[TestLook] = []
         self.find_queue: list[Find] = []
         self.replan()
 
@@ -111,32 +126,32 @@ class Conductor:
         return not self.leases and not self.find_queue and not self.look_queue and self.plan.trained
 
     def replan(self) -> None:
-        """Make the plan anew: at the start, and when range tests have moved the grids."""
+        """Make the plan: at the start, and again when range tests have moved the grids."""
         self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
         if not self.plan.finds and not is_centred(self.study):
             self.settle()
             self.plan = Plan(self.study, runs=self.runs, tests=self.tests, ranges=self.ranges)
-        self.order = self.ordered()
+        self.queue = self.new_queue()
         if not self.doubted and self.plan.wanted:
-            self.doubt(self.order.shared)
-            self.order = self.ordered()
+            self.doubt(self.queue.shared)
+            self.queue = self.new_queue()
         self.find_queue = self.plan.finds
         self.look_queue = self.plan.looks()
         self.count()
 
-    def ordered(self) -> Order:
-        """What is wanted, in its order."""
-        order = Order(self.plan, self.shelf, sharing=self.sharing != "none")
+    def new_queue(self) -> RunQueue:
+        """What is wanted, in the order in which it starts."""
+        queue = RunQueue(self.plan, self.cache, sharing=self.sharing != "none")
         for digest, record in self.runs.items():
-            if digest in self.shelf:
-                order.finished(record.spec)
-        return order
+            if digest in self.cache:
+                queue.finished(record.spec)
+        return queue
 
     def doubt(self, shared: list[RunPath]) -> None:
-        """Say where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
+        """Report where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
         sharing = shared if self.sharing != "none" else []
         if not sharing and self.workload.is_ours:
-            return  # what is ours repeats itself
+            return  # our own networks, losses and data repeat themselves
         self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
         spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
         wavering, moved = ("", ()) if self.workload.is_ours else difference_when_repeated(spec, self.workload)
@@ -152,25 +167,25 @@ class Conductor:
             )
         if doubt and not wavering:
             self.sharing = "none"
-            told = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
-            self.report(f"{told}: {doubt}")
+            effect = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
+            self.report(f"{effect}: {doubt}")
         elif thoroughly:
             self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
 
     def report(self, note: str) -> None:
-        """Say what one must know to read the scores, also where nobody listens."""
+        """Note what one must know to read the scores; printed where nobody listens."""
         self.status.notes.append(note)
         if self.listen is None:
             print(note, file=sys.stderr)
 
     def count(self) -> None:
-        """What the live display shows."""
+        """Bring up to date what the live display shows."""
         status, out = self.status, [lease.job for lease in self.leases.values()]
         status.done, status.expected = self.plan.done, self.plan.expected
         status.finds = len(self.find_queue) + sum(isinstance(job, Find) for job in out)
-        status.queued = self.order.queued
+        status.queued = self.queue.queued
         status.looks = len(self.look_queue)
-        self.reckon()
+        self.count_steps()
 
     def settle(self) -> None:
         """Move the grids to what the range tests found, for good."""
@@ -184,53 +199,54 @@ class Conductor:
                 self.status.notes.append(f"{name}: no range test: {'; '.join(centre.doubts)}")
             elif centre.lr is None:
                 self.status.notes.append(
-                    f"{name}: the range test is not to be relied on ({'; '.join(centre.doubts)}); usual grid"
+                    f"{name}: the range test is not reliable ({'; '.join(centre.doubts)}); the usual grid is kept"
                 )
             else:
                 self.status.notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
 
-    def reckon(self) -> None:
+    def count_steps(self) -> None:
         made = sum(one.step for one in self.status.running.values() if not isinstance(one.job, Find))
         self.status.steps_left = max(0, expected_updates(self.study) - self.charged - made)
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number not in self.leases:
             return
         self.status.running[progress.slot] = progress
-        if time.monotonic() - self.told > POLL_SECONDS:
-            self.reckon()
-            self.tell()
+        if time.monotonic() - self.shown > POLL_SECONDS:
+            self.count_steps()
+            self.show()
 
-    def tell(self) -> None:
-        self.told = time.monotonic()
+    def show(self) -> None:
+        self.shown = time.monotonic()
         if self.listen is not None:
             self.listen(self.status)
 
-    def run(self, crew: Executor) -> None:
-        """Keep `crew` busy until the study is complete."""
-        # What was asked of an earlier session, and came too late for it, is not for this one.
+    def run(self, executor: Executor) -> None:
+        """Keep `executor` busy until the study is complete."""
+        # A command that came too late for an earlier session is not for this one.
         self.store.take_commands()
         try:
             while not self.complete:
-                while len(self.leases) < crew.slots and (lease := self.next_lease()) is not None:
+                while len(self.leases) < executor.slots and (lease := self.next_lease()) is not None:
                     self.leases[lease.number] = lease
-                    crew.submit(lease)
-                idle = crew.slots - len(self.leases)
-                if idle and self.order.waiting:
-                    self.say_once(
-                        "idle", f"{idle} of {crew.slots} workers wait: what is left starts from what is being trained"
+                    executor.submit(lease)
+                idle = executor.slots - len(self.leases)
+                if idle and self.queue.waiting:
+                    self.note_once(
+                        "idle",
+                        f"{idle} of {executor.slots} workers wait: the runs left start from those being trained",
                     )
                 self.count()
-                self.tell()
-                for outcome in crew.poll(seconds=POLL_SECONDS):
+                self.show()
+                for outcome in executor.poll(seconds=POLL_SECONDS):
                     self.take(outcome)
                 if "stop" in self.store.take_commands():
-                    raise StudyStopped("stopped from the page; the same command goes on where it stood")
+                    raise StudyStopped("stopped from the page; the same command goes on from there")
         finally:
             if self.leases:
-                self.say_once("leaving", "putting away what is in hand; Ctrl-C again ends at once")
-                self.tell()
-            for outcome in crew.stop():
+                self.note_once("leaving", "saving the runs under way; Ctrl-C again ends at once")
+                self.show()
+            for outcome in executor.stop():
                 if isinstance(outcome, Left | Finished):
                     self.take(outcome)
         self.trim()
@@ -239,19 +255,19 @@ class Conductor:
         number = next(self.numbers)
         if self.find_queue:
             return Lease(number, self.find_queue.pop(0))
-        job = self.order.next(number)
+        job = self.queue.next(number)
         if job is None and self.look_queue:
             return Lease(number, self.look_queue.pop(0))
         return None if job is None else Lease(number, job)
 
     def take(self, outcome: Outcome) -> None:
-        """Take in what came of a lease; of one that is over nothing is taken."""
+        """Take in what came of a lease; one that is over can change nothing."""
         number, job = outcome.lease.number, outcome.lease.job
         if number not in self.leases:
             return
         if isinstance(outcome, Left):
-            self.shelf.put(outcome.fork)
-            self.order.left(outcome.fork)
+            self.cache.put(outcome.fork)
+            self.queue.left(outcome.fork)
             self.trim()
             return
         digest = job.spec.digest()
@@ -274,7 +290,10 @@ class Conductor:
                 raise failure(outcome)
             case Lost(reason=reason):
                 self.losses[digest] += 1
-                self.status.notes.append(f"a worker was lost ({reason}); its run goes on in another")
+                self.status.notes.append(
+                    f"a worker was lost ({reason}); its run goes on in another, "
+                    f"loss {self.losses[digest]} of at most {FORGIVEN_LOSSES}"
+                )
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
                         f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
@@ -289,10 +308,10 @@ class Conductor:
         nothing = record.losses[:0], record.rates[:0]
         self.runs[digest] = replace(record, losses=nothing[0], rates=nothing[1])
         self.charged += record.spec.steps
-        self.order.put(self.plan.took(digest))
-        self.order.ended(number, digest)
-        self.shelf.put(Fork(record.steps_done, digest, final=True))
-        self.order.finished(record.spec)
+        self.queue.put(self.plan.took(digest))
+        self.queue.ended(number, digest)
+        self.cache.put(Fork(record.steps_done, digest, final=True))
+        self.queue.finished(record.spec)
         self.look_queue = self.plan.looks()
         self.trim()
 
@@ -300,17 +319,17 @@ class Conductor:
         """A job that came to nothing is queued again."""
         match job:
             case Train():
-                self.order.ended(number, job.spec.digest())
+                self.queue.ended(number, job.spec.digest())
             case Find():
                 self.find_queue.insert(0, job)
-            case Look():
+            case TestLook():
                 self.look_queue.insert(0, job)
 
     def trim(self) -> None:
         """Drop the checkpoints that the budget has no room for."""
-        dropped = self.shelf.trim(wanted=self.order.useful, held=self.held)
+        dropped = self.cache.trim(wanted=self.queue.useful, held=self.held)
         if dropped:
-            self.say_once("keep", "checkpoints beyond --keep are dropped; what needs one again is trained again")
+            self.note_once("keep", "checkpoints beyond --keep are dropped; what needs one again is trained again")
 
     def held(self) -> set[str]:
         """Checkpoints that must stay: those that runs in progress start from, and final weights to be looked at."""
@@ -322,9 +341,9 @@ class Conductor:
         looked_at = {lease.job.spec.digest() for lease in self.leases.values()}
         return origins | looked_at | self.plan.awaited_looks()
 
-    def say_once(self, what: str, note: str) -> None:
-        if what not in self.said:
-            self.said.add(what)
+    def note_once(self, what: str, note: str) -> None:
+        if what not in self.noted:
+            self.noted.add(what)
             self.status.notes.append(note)
 
 
@@ -332,4 +351,6 @@ def _remedy(reason: str) -> str:
     """What helps where a run's workers die again and again."""
     if "exited with status" in reason:
         return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+    if "no sign of life" in reason:
+        return 'find what stops its process, try fewer --workers, or train in this process (executor="inline")'
     return "try fewer --workers or a smaller --batch-size"

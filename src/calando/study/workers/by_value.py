@@ -1,10 +1,10 @@
-"""What worker processes on this machine are sent, as bytes.
+"""What worker processes are given before their first job, as bytes.
 
     of a module that can be imported     by name
     of a notebook, a script, a function  by value: no worker could import it (cloudpickle)
     tensors                              in shared memory: once, however many workers there are
 
-As Ray's and joblib's workers have it.
+As Ray's and joblib's workers have it. Ray pickles a `Setup` itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import cloudpickle
 import torch
 
 from calando.errors import UsageError, reason_of
-from calando.study.executors.base import Setup
+from calando.study.workers.messages import Setup
 from calando.tasks.pristine import empty_cell, fill_cell
 from calando.tasks.workload import Workload
 

@@ -1,7 +1,7 @@
-"""The coordinator: asks the plan what is missing, keeps workers busy, and alone writes to the store.
+"""A study from its question to its answer: open its folder, make what is missing, summarize.
 
-It can be killed at any moment: the store then holds every finished run, checkpoints hold the unfinished
-ones, and the same study conducted again does the rest, to the same bits and the same decisions.
+It can be killed at any moment: the store then holds every finished run, checkpoints hold the unfinished ones, and the
+same study conducted again makes the rest, to the same bits and the same decisions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from calando.analysis import StudySummary, summarize
 from calando.errors import UnknownName, UsageError
@@ -18,34 +18,17 @@ from calando.records.files import sweep
 from calando.records.store import sole_coordinator
 from calando.registry import own_entries
 from calando.schedules.function import functions_named
-from calando.study.conductor import Conductor, Sharing, Status
-from calando.study.executors.base import REGISTRIES, Executor, Setup
-from calando.study.executors.by_value import check_sendable
-from calando.study.executors.inline import InlineExecutor
-from calando.study.executors.process import ProcessExecutor
-from calando.study.executors.start import start_early
+from calando.study.executors import find_executor
 from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
-from calando.study.retraced import check_retraced
+from calando.study.scheduler import Scheduler, Sharing, Status
+from calando.study.verify import check_retraced
+from calando.study.workers.by_value import check_sendable
+from calando.study.workers.messages import REGISTRIES, Setup
 from calando.tasks.workload import Workload
 from calando.training.identity import identify, recognised
 
-__all__ = ["ExecutorName", "conduct", "executor_named"]
-
-ExecutorName = Literal["inline", "process", "ray"]
-
-
-def executor_named(name: str) -> ExecutorName:
-    """The executor of that name.
-
-    Raises:
-        UnknownName: there is none.
-    """
-    match name:
-        case "inline" | "process" | "ray":
-            return name
-        case _:
-            raise UnknownName("executor", name, ["inline", "process", "ray"])
+__all__ = ["conduct"]
 
 
 def conduct(
@@ -55,7 +38,7 @@ def conduct(
     *,
     data_dir: Path | None = None,
     given: bool = False,
-    executor: ExecutorName = "process",
+    executor: str = "process",
     address: str | None = None,
     workers: int = 1,
     keep: str | int = KEEP,
@@ -63,13 +46,14 @@ def conduct(
     command: str = "",
     listen: Callable[[Status], None] | None = None,
 ) -> StudySummary:
-    """Make whatever `study` still needs in `folder`, and say what it concluded.
+    """Make whatever `study` still needs in `folder`, and return what it concluded.
 
     Args:
-        folder: the study's; created where it is not there.
+        folder: the study's; created where it is missing.
         workload: already loaded, in this process.
         data_dir: for workers that load it themselves.
         given: the workload is the user's own object: it is sent to the workers as it is.
+        executor: "process", "inline", "ray" or one of the user's own.
         address: of the Ray cluster, with the executor "ray"; None: one is started on this machine.
         keep: what checkpoints may take on the disk, as "5GB" or in bytes; final weights stay until their test look.
         sharing: "checked": pasts that several runs share are trained once, unless a few updates show that this
@@ -82,60 +66,42 @@ def conduct(
         UsageError: the folder holds a study that cannot become this one, another process conducts it, or a run cannot
             be made.
         StudyStopped: a worker died too often, or the disk is full, or the page asked to stop.
-        KeyboardInterrupt: after running jobs were put away.
+        KeyboardInterrupt: after running jobs were saved in their checkpoints.
     """
-    budget = read_size(keep)
+    entry, budget = find_executor(executor), read_size(keep)
     if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
         raise UsageError(f"the study folder's name must be UTF-8, got {str(folder)!r}; name another --study")
     if sharing not in get_args(Sharing):
         raise UnknownName("sharing", str(sharing), get_args(Sharing))
-    if executor == "process":
-        start_early()
+    if entry.prepare is not None:
+        entry.prepare()
     texts = " ".join(strategy.text for strategy in study.strategies)
-    if executor != "inline" and not (folder / "study.sqlite").exists():
+    if entry.pickles and not (folder / "study.sqlite").exists():
         check_sendable(workload if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
     with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
         store, identity, notes = opened
-        conductor = Conductor(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
-        if not conductor.complete:
+        scheduler = Scheduler(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
+        if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
-            texts = " ".join(strategy.text for strategy in conductor.study.strategies)
+            texts = " ".join(strategy.text for strategy in scheduler.study.strategies)
             setup = Setup(
                 workload=study.workload,
                 given=workload if given else None,
                 data_dir=data_dir,
                 folder=folder.absolute(),  # the user's code may change the current folder
                 threads=study.lane.threads,
+                device=scheduler.study.lane.device,
                 fingerprint=workload.fingerprint,
                 identity=identity,
                 functions=functions_named(texts),
                 entries=own_entries(texts, REGISTRIES),
             )
             # More workers than runs would only load data.
-            workers = max(1, min(workers, conductor.status.expected - conductor.status.done))
-            conductor.run(_crew(executor, setup, conductor, workers=workers, address=address))
+            workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done))
+            scheduler.run(entry.make(setup, workers=workers, on_progress=scheduler.on_progress, address=address))
         elif notes:
-            conductor.tell()
-        return summarize(conductor.study, conductor.runs, conductor.tests)
-
-
-def _crew(name: ExecutorName, setup: Setup, conductor: Conductor, *, workers: int, address: str | None) -> Executor:
-    match name:
-        case "inline":
-            return InlineExecutor(setup, on_progress=conductor.on_progress)
-        case "process":
-            return ProcessExecutor(setup, workers=workers, on_progress=conductor.on_progress)
-        case "ray":
-            # Only here, so that whoever does not use Ray need not have it.
-            from calando.study.executors.ray import RayExecutor
-
-            device = conductor.study.lane.device
-            if device.startswith("cuda:"):
-                raise UsageError(
-                    f"Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {device}"
-                )
-            gpus = 1 if device == "cuda" else 0
-            return RayExecutor(setup, workers=workers, on_progress=conductor.on_progress, address=address, gpus=gpus)
+            scheduler.show()
+        return summarize(scheduler.study, scheduler.runs, scheduler.tests)
 
 
 @contextmanager

@@ -5,12 +5,22 @@
     elsewhere  each is a new Python process that imports for itself: macOS's own libraries do not bear a fork, and
                Windows has none
 
-The server can be started long before the first worker: it imports torch on one core while the coordinator imports it
-on another. It is the one that `multiprocessing` keeps, so forks that a user's script asks of it find torch imported.
+The server can be started long before the first worker: it imports torch on one core while the scheduler's process
+imports it on another. It is the one that `multiprocessing` keeps, so a script's own forks find torch imported too.
+
+A worker imports the script that is run, as `multiprocessing` has every process do, if it may:
+
+    guarded     `if __name__ == "__main__":` stands over the running call: importing the script defines things, no more
+    unguarded   importing it would run it again, in every worker: it is not imported
+    none        a notebook, standard input, `python -c`: there is no file to import
+
+What a worker is sent does not depend on it (see `by_value`): the import is only for what else a guarded script sets up
+at its top, such as a data set's reader that it registers somewhere.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
 import multiprocessing
 import os
@@ -24,12 +34,20 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing import util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType, ModuleType
 
 from calando.errors import UsageError, WorkerLost
 from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, look_before_blas, memory_allowed
-from calando.study.executors.main_module import can_be_imported, left_alone
 
-__all__ = ["INSTALLED_PLACES", "THREAD_POOLS", "start_early", "start_worker", "without_interrupts"]
+__all__ = [
+    "INSTALLED_PLACES",
+    "THREAD_POOLS",
+    "main_can_be_imported",
+    "start_early",
+    "start_worker",
+    "without_interrupts",
+]
 
 THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that thread pools read when torch is imported: they must stand before a worker starts."""
@@ -45,7 +63,7 @@ LONGEST_FOLDER = 70
 
 
 def start_early() -> None:
-    """Begin to import what workers need, in a process beside this one; returns at once, and may be called again."""
+    """Begin to import what workers need, in a process next to this one; returns at once, and may be called again."""
     if not _are_served():
         return
     from multiprocessing import forkserver, resource_tracker
@@ -54,7 +72,7 @@ def start_early() -> None:
     with _environment(INSTALLED_PLACES):
         # First, since it unblocks what is blocked below.
         resource_tracker.ensure_running()
-        multiprocessing.set_forkserver_preload(["calando.study.executors.server"])
+        multiprocessing.set_forkserver_preload(["calando.study.workers.server"])
         # On one thread there is nothing that a fork could tear apart; a lane sets its own number.
         with _environment(dict.fromkeys(THREAD_POOLS, "1")), without_interrupts():
             try:
@@ -80,7 +98,7 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
         )
     served = _are_served()
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
-    imports_main = can_be_imported()
+    imports_main = main_can_be_imported()
     for attempt in range(ATTEMPTS):
         start_early()
         ours, theirs = context.Pipe()
@@ -91,7 +109,7 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             with (
                 theirs,
                 _environment(dict.fromkeys(THREAD_POOLS, str(threads)) | INSTALLED_PLACES),
-                nullcontext() if imports_main else left_alone(),
+                nullcontext() if imports_main else _main_not_imported(),
                 _killed_if_silent(ANSWER_SECONDS * 2**attempt) if served else nullcontext(),
             ):
                 process.start()
@@ -143,8 +161,9 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
     # The server's may be older.
     os.environ.clear()
     os.environ.update(environment)
-    from calando.study.executors.by_value import unpack_setup
-    from calando.study.executors.worker import Refused, serve
+    from calando.study.workers.by_value import unpack_setup
+    from calando.study.workers.messages import Refused
+    from calando.study.workers.worker import serve
 
     try:
         data, slot = connection.recv()
@@ -214,3 +233,42 @@ def without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def main_can_be_imported() -> bool:
+    """Whether there is a main script whose import would not run again what is running."""
+    path, line = _running_line() or (getattr(sys.modules["__main__"], "__file__", None), None)
+    try:
+        tree = ast.parse(Path(path or "").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return line is None or any(_holds(branch, line) for branch in ast.walk(tree) if isinstance(branch, ast.If))
+
+
+@contextmanager
+def _main_not_imported() -> Iterator[None]:
+    """A process started meanwhile does not import the main script."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _running_line() -> tuple[str, int] | None:
+    """Of the main module's own code, what is running now: its file and line."""
+    namespace = vars(sys.modules["__main__"])
+    frame: FrameType | None = sys._getframe()
+    found = None
+    while frame is not None:
+        if frame.f_globals is namespace and frame.f_code.co_name == "<module>":
+            found = frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return found
+
+
+def _holds(branch: ast.If, line: int) -> bool:
+    """Whether `branch` asks for the module's name, and the line is in it."""
+    asks = any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(branch.test))
+    return asks and branch.lineno <= line <= (branch.end_lineno or branch.lineno)

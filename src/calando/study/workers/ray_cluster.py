@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one on this machine; and reading what it says."""
+"""Joining a Ray cluster, or starting one on this machine; and reading what it reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from calando.errors import UsageError
-from calando.study.executors.words import Ready
+from calando.study.workers.messages import Ready
 
 __all__ = ["check_versions", "how_it_died", "join"]
 
@@ -29,7 +29,7 @@ def join(address: str | None, *, cpus: int) -> bool:
         UsageError: this is Windows, Ray is not installed, or nobody answers at the address.
     """
     if sys.platform == "win32":
-        # A post starts its worker by /bin/sh and hands it a socket, which Windows has not.
+        # A remote worker starts its process by /bin/sh and hands it a socket, which Windows has not.
         raise UsageError("executor 'ray' needs Linux or macOS; leave --executor out to train in processes here")
     # Both are read when Ray is imported or started: it reports nothing home, and its daemons print nothing here.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

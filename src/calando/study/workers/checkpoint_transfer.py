@@ -1,11 +1,11 @@
-"""Parcels: checkpoints as bytes, between the study's folder and a worker's own where no path is shared.
+"""Checkpoints as bytes, between the study's folder and a remote worker's own where no path is shared.
 
     to the worker      what its job may start from or read: a run's own checkpoint, a fork
-    stamp              tells whether the job did anything to them; then they travel back, also those that it dropped
+    stamp              shows whether the job changed them; then they travel back, also those that it dropped
     pack, unpack       a folder as bytes, and back: written file by file atomically, `state.json` last, so that a
                        checkpoint is there whole or not at all
 
-Folders are named relative to the study's. Needs no torch: a post, which packs and unpacks, starts at once.
+Folders are named relative to the study's. Needs no torch: a remote worker, which packs and unpacks, starts at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from calando.records.files import write_atomically
 
-__all__ = ["ERROR_LOG", "Parcel", "lying", "pack", "stamp", "unpack"]
+__all__ = ["ERROR_LOG", "Transfer", "pack", "stamp", "unpack", "where_is"]
 
 ERROR_LOG = "error.log"
 SEAL = "state.json"
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Transfer:
     """Checkpoints on their way.
 
     Args:
@@ -37,22 +37,22 @@ class Parcel:
 
 
 def pack(study_folder: Path, names: Iterable[str]) -> dict[str, dict[str, bytes]]:
-    """Folders as they lie there."""
+    """Folders as they are on disk."""
     return {name: {path.name: path.read_bytes() for path in _files(study_folder / name)} for name in names}
 
 
-def lying(study_folder: Path, address: str) -> list[str]:
-    """Where a fork lies, if it does."""
+def where_is(study_folder: Path, address: str) -> list[str]:
+    """Where a fork is on disk, if it is."""
     return [path.relative_to(study_folder).as_posix() for path in study_folder.glob(f"*/{address}")]
 
 
-def unpack(parcel: Parcel, study_folder: Path) -> None:
-    """Make the folders what they are in the parcel.
+def unpack(transfer: Transfer, study_folder: Path) -> None:
+    """Make the folders what they are in the transfer.
 
     Raises:
         DiskFull: no space left; each checkpoint is the old or the new one.
     """
-    for name, files in parcel.folders.items():
+    for name, files in transfer.folders.items():
         folder = study_folder / name
         if not files:
             shutil.rmtree(folder, ignore_errors=True)
@@ -62,8 +62,8 @@ def unpack(parcel: Parcel, study_folder: Path) -> None:
         for path in _files(folder):
             if path.name not in files:
                 path.unlink()
-    if parcel.log is not None:
-        write_atomically(study_folder / ERROR_LOG, parcel.log)
+    if transfer.log is not None:
+        write_atomically(study_folder / ERROR_LOG, transfer.log)
 
 
 def stamp(study_folder: Path, name: str) -> frozenset[tuple[str, int, int]]:

@@ -1,9 +1,9 @@
-"""The order: which run is made next, where it starts, and what it leaves for others.
+"""The queue of runs: which is made next, where it starts, and what it leaves for others.
 
     starts   from the deepest checkpoint there is of its own past
     waits    while a run in progress is to leave one that is deeper
     leaves   a fork wherever another run that may still be wanted parts from it
-    next     trials before final runs; then runs that start from a checkpoint, so that few lie about (depth first);
+    next     trials before final runs; then runs that start from a checkpoint, so that few are kept (depth first);
              then those with the longest path left, so that none is left over at the end
 
 So each past is trained once: what is trained in all is the fewest updates that train every run, as long as nothing
@@ -17,27 +17,27 @@ from collections import defaultdict
 from typing import final
 
 from calando.records import RunSpec
+from calando.study.checkpoint_cache import CheckpointCache, run_folder
 from calando.study.jobs import Train
 from calando.study.plan import Plan, Wanted
-from calando.study.shelf import Shelf, run_folder
 from calando.study.stages import LEAST_SHARED, Fork, RunPath, StageTree
 from calando.training.checkpoint import step_of
 
-__all__ = ["Order"]
+__all__ = ["RunQueue"]
 
 
 @final
-class Order:
+class RunQueue:
     """The runs that are wanted, in the order in which they start.
 
     Args:
         plan: what is wanted.
-        shelf: what they can start from.
+        cache: what they can start from.
         sharing: False: every run is trained alone.
     """
 
-    def __init__(self, plan: Plan, shelf: Shelf, *, sharing: bool) -> None:
-        self._plan, self._shelf, self._sharing = plan, shelf, sharing
+    def __init__(self, plan: Plan, cache: CheckpointCache, *, sharing: bool) -> None:
+        self._plan, self._cache, self._sharing = plan, cache, sharing
         self._tree = StageTree()
         self._owners: dict[str, set[tuple[str, float]]] = {}  # path -> strategies and rates that take it
         self._passing: dict[str, set[str]] = {}  # past -> paths that have it
@@ -80,7 +80,7 @@ class Order:
             if digest not in self._plan.wanted or digest in self._started:
                 continue
             spec = self._plan.wanted[digest].spec
-            own = step_of(run_folder(self._shelf.folder, digest))
+            own = step_of(run_folder(self._cache.folder, digest))
             origin = self._origin(spec)
             since = max(own or 0, origin.step if origin else 0)
             awaited = [fork for fork in self._forks(spec) if fork.step > since and fork.address in self._promised]
@@ -96,12 +96,12 @@ class Order:
         return None
 
     def left(self, fork: Fork) -> None:
-        """A fork lies on the shelf: those who waited for it can start."""
+        """A fork is on disk: those who waited for it can start."""
         self._promised.pop(fork.address, None)
         self._wake(fork.address)
 
     def ended(self, number: int, digest: str) -> None:
-        """A lease is over, however it ended: for what it promised and did not leave nobody need wait."""
+        """A lease is over, however it ended: nobody waits any longer for what it promised and did not leave."""
         self._started.discard(digest)
         for address in [address for address, lease in self._promised.items() if lease == number]:
             del self._promised[address]
@@ -110,7 +110,7 @@ class Order:
             self._push(self._plan.wanted[digest])
 
     def finished(self, spec: RunSpec) -> None:
-        """A run's last checkpoint lies on the shelf: longer ones can start from it."""
+        """A run's last checkpoint is on disk: longer ones can start from it."""
         # An evaluation of its own after its last update would not be one of the longer run's.
         if self._sharing and spec.steps < self._plan.study.steps and spec.steps % spec.evaluate_every == 0:
             address = self._path(spec).fork(spec.steps, seed=spec.seed).address
@@ -123,7 +123,7 @@ class Order:
 
     def _push(self, one: Wanted) -> None:
         digest, origin = one.spec.digest(), self._origin(one.spec)
-        since = max(origin.step if origin else 0, step_of(run_folder(self._shelf.folder, digest)) or 0)
+        since = max(origin.step if origin else 0, step_of(run_folder(self._cache.folder, digest)) or 0)
         place = self._places.setdefault(digest, len(self._places))
         heapq.heappush(self._heap, (not one.trial, not since, since - one.spec.steps, place, digest))
 
@@ -133,14 +133,14 @@ class Order:
                 self._push(self._plan.wanted[digest])
 
     def _origin(self, spec: RunSpec) -> Fork | None:
-        return next((fork for fork in self._forks(spec) if fork.address in self._shelf), None)
+        return next((fork for fork in self._forks(spec) if fork.address in self._cache), None)
 
     def _forks(self, spec: RunSpec) -> list[Fork]:
         """Where this run could start, deepest first: forks, and last checkpoints of shorter runs."""
         if not self._sharing:
             return []
         path = self._path(spec)
-        steps = {*self._tree.branchings(path), *self._shelf.found}
+        steps = {*self._tree.branchings(path), *self._cache.found}
         forks = [path.fork(step, seed=spec.seed) for step in steps if LEAST_SHARED <= step < spec.steps]
         shorter = [step for step in self._ends if step < spec.steps]
         ends = [self._finals.get(path.fork(step, seed=spec.seed).address) for step in shorter]
@@ -154,7 +154,7 @@ class Order:
 
     def _wanted_by_others(self, fork: Fork, spec: RunSpec) -> bool:
         """Whether another run that is not made, and may come to be wanted, has this past."""
-        if fork.address in self._shelf or fork.address in self._promised:
+        if fork.address in self._cache or fork.address in self._promised:
             return False
         own = self._path(spec)
         others = self._passing.get(own.past(fork.step), set()) - {own.digest}

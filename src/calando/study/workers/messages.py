@@ -1,0 +1,229 @@
+"""Messages between a worker and who started it, next to those on leases in `jobs`.
+
+    worker          is given its Setup at its start; says Beat, Refused
+    remote worker   is given its WorkerSettings, and its process its WorkerPlace; says Ready, Reported, Ended
+
+Needs no torch: a remote worker starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calando.controllers import CONTROLLERS
+from calando.errors import UsageError
+from calando.methods import METHODS
+from calando.registry import Registry
+from calando.schedules import SCHEDULES
+from calando.schedules.function import bring_functions
+from calando.study.jobs import JobProgress, Outcome
+from calando.study.workers.checkpoint_transfer import Transfer
+
+if TYPE_CHECKING:
+    from calando.records import WorkloadSpec
+    from calando.tasks.workload import Workload
+
+__all__ = [
+    "REGISTRIES",
+    "Beat",
+    "Ended",
+    "Message",
+    "Ready",
+    "Refused",
+    "Reported",
+    "Setup",
+    "WorkerPlace",
+    "WorkerSettings",
+    "how_it_ended",
+    "silent_for",
+    "versions",
+]
+
+REGISTRIES: Mapping[str, Registry[Any]] = {registry.kind: registry for registry in (SCHEDULES, CONTROLLERS, METHODS)}
+"""Kind -> what a person may have registered in the process that a study is started from."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs before its first job.
+
+    Args:
+        workload: the spec, loaded by each worker itself …
+        given: … or the workload as the user's own object, pickled to it.
+        data_dir: where the user says the data are.
+        folder: the study's, on a path that the scheduler's process sees.
+        threads: of each worker.
+        device: that runs are made on: "cpu", "cuda", "cuda:1".
+        fingerprint: of the data in the scheduler's process, which the worker's must have; "": any.
+        identity: what network and loss are there, which the worker's must be; "": any.
+        functions: those that the strategies' texts name and this process has registered (`named_function`).
+        entries: likewise the schedules, controllers and methods: kind -> name -> (entry, where it was defined).
+    """
+
+    workload: WorkloadSpec
+    given: Workload | None
+    data_dir: Path | None
+    folder: Path
+    threads: int
+    device: str = "cpu"
+    fingerprint: str = ""
+    identity: str = ""
+    functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
+
+    def load(self) -> Workload:
+        """The workload: data in memory, network not yet built.
+
+        Raises:
+            UsageError: it cannot be loaded here, or its data, network or loss differ from the scheduler's.
+        """
+        bring_functions(self.functions)
+        for kind, entries in self.entries.items():
+            REGISTRIES[kind].bring(entries)
+        workload = self._loaded() if self.given is None else self.given
+        if self.identity:
+            from calando.training.identity import check_same
+
+            check_same(self.identity, workload, where=platform.node())
+        return workload
+
+    def _loaded(self) -> Workload:
+        from calando.tasks.registry import load
+
+        workload = load(self.workload, data_dir=self.data_dir)
+        if self.fingerprint not in ("", workload.fingerprint):
+            raise UsageError(
+                f"the data of {self.workload.data!r} on {platform.node()} differ from those where the study was "
+                "started: bring them up to date there, or, if they are drawn at random, draw the same each time"
+            )
+        return workload
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A worker is alive."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The workload could not be loaded in the worker."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What every remote worker of a study is given at its start.
+
+    Args:
+        folder: the study's, on the scheduler's machine.
+        token: (path, content) of a file there: who can read it sees the folder. None: the folder is not to be used.
+        directory: where the scheduler runs; the worker runs there too, if its machine has that folder.
+        paths: what the scheduler's process imports from, in addition to what is installed.
+        threads: of each worker.
+        beat_seconds: between two of a worker's beats.
+    """
+
+    folder: Path
+    token: tuple[Path, str] | None
+    directory: Path
+    paths: tuple[str, ...]
+    threads: int
+    beat_seconds: float
+
+
+@dataclass(frozen=True)
+class WorkerPlace:
+    """Where and how a remote worker's process works.
+
+    Args:
+        folder: to work in.
+        own: it is this worker's alone, and is removed with it.
+        slot: the worker's number.
+        beat_seconds: between two signs of life.
+        paths: to import from after what is installed.
+    """
+
+    folder: Path
+    own: bool
+    slot: int
+    beat_seconds: float
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The remote worker is there; its process, which may take long to load its data, is starting.
+
+    Args:
+        host: name of the machine.
+        process_id: of the worker's process, on it.
+        shared: the study's folder can be seen from it.
+        versions: of what decides the numbers.
+    """
+
+    host: str
+    process_id: int
+    shared: bool
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An outcome, with what must be in the study's folder before the scheduler hears of it."""
+
+    outcome: Outcome
+    transfer: Transfer | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The worker's process has ended."""
+
+    reason: str
+
+
+Message = Ready | Reported | JobProgress | Refused | Ended
+
+
+def how_it_ended(status: int | None) -> str:
+    """A process's exit status in words; negative: the signal that ended it.
+
+    >>> how_it_ended(-9), how_it_ended(1)
+    ('killed by SIGKILL (out of memory?)', 'exited with status 1')
+    """
+    if status is not None and status < 0:
+        name = signal.Signals(-status).name
+        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"exited with status {status}"
+
+
+def silent_for(seconds: float) -> str:
+    """Why a worker that was silent for so long is given up.
+
+    >>> silent_for(60.0)
+    'no sign of life for 60 s: stopped, or its machine is overloaded'
+    """
+    return f"no sign of life for {seconds:g} s: stopped, or its machine is overloaded"
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the numbers on this machine; "" for what is found on a path without being installed.
+
+    >>> sorted(versions())
+    ['calando', 'python', 'torch']
+    """
+    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for name in ("calando", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = ""
+    return found

@@ -1,0 +1,139 @@
+"""A worker's life, whatever started it: load the workload, then take lease after lease over a connection.
+
+    it hears    Lease    do this job
+                None     save what runs in its checkpoint, and end; so does the end of file: the scheduler is gone
+    it says     Beat     every BEAT_SECONDS, whatever it does
+                Refused  the workload could not be loaded; it ends
+                         JobProgress, Left, and an outcome that ends each lease
+
+A worker ignores Ctrl-C: the scheduler decides for the user. When the scheduler is gone, the worker saves its run at the
+next update; where none comes (a forward pass of minutes, a loader that hangs) it ends without.
+
+Started by a remote worker as `python -m calando.study.workers.worker FILE`, FILE being its pipe's number: over the pipe
+come its `WorkerPlace`, then its `Setup` as bytes, then leases.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from calando.errors import StudyStopped, UsageError
+from calando.study import executors
+from calando.study.jobs import JobProgress, Lease
+from calando.study.workers.messages import Beat, Refused, Setup, WorkerPlace
+
+__all__ = ["main", "serve"]
+
+NOTICE_SECONDS = 5.0
+"""From the loss of the scheduler to the next update; after that long the worker ends without it."""
+
+SAVING_SECONDS = 60.0
+"""The longest time that a run's checkpoint may take once the scheduler is gone."""
+
+
+def serve(connection: Connection, setup: Setup, slot: int) -> None:
+    """Do what is asked for until asked to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    speaking = threading.Lock()
+
+    def say(message: object) -> None:
+        with speaking:
+            connection.send(message)
+
+    noticed = threading.Event()
+    # Before torch is imported, which may take longer than the scheduler's patience on a slow disk.
+    threading.Thread(target=_beat, args=(say, noticed), daemon=True).start()
+    from calando.study.work import perform
+
+    try:
+        workload = setup.load()
+    except (UsageError, StudyStopped) as error:
+        say(Refused(str(error)))
+        return
+    stopping = False
+
+    def asked_to_stop() -> bool:
+        nonlocal stopping
+        try:
+            stopping = stopping or (connection.poll() and connection.recv() is None)
+        except (EOFError, OSError):
+            stopping = True
+        if stopping:
+            noticed.set()
+        return stopping
+
+    try:
+        while not stopping:
+            lease: Lease | None = connection.recv()
+            if lease is None:
+                return
+
+            def report(step: int, lr: float, loss: float, lease: Lease = lease) -> bool:
+                if asked_to_stop():
+                    return True
+                try:
+                    say(JobProgress(slot=slot, lease=lease, step=step, lr=lr, loss=loss))
+                except OSError:
+                    noticed.set()
+                    return True
+                return False
+
+            say(perform(lease, workload, setup.folder, report=report, left=say))
+    except (EOFError, OSError):
+        # The scheduler is gone; what was running has been saved or will be made again.
+        return
+
+
+def _beat(say: Callable[[object], None], noticed: threading.Event) -> None:
+    while True:
+        try:
+            say(Beat())
+        except OSError:
+            break
+        time.sleep(executors.BEAT_SECONDS)
+    # The scheduler is gone. If the main thread ends by itself, this one ends with it.
+    if noticed.wait(NOTICE_SECONDS):
+        time.sleep(SAVING_SECONDS)
+    os._exit(1)
+
+
+def main() -> None:
+    """Work for a remote worker until it asks to end, or is gone."""
+    pipe = Connection(int(sys.argv[1]))
+    try:
+        place: WorkerPlace = pipe.recv()
+        data = pipe.recv_bytes()
+    except (EOFError, OSError):
+        return
+    executors.BEAT_SECONDS = place.beat_seconds
+    sys.path.extend(path for path in place.paths if path not in sys.path)
+    try:
+        setup: Setup = pickle.loads(data)
+    except (AttributeError, ImportError) as error:
+        remedy = "install there what it is made of, or keep it in a folder that every machine sees"
+        pipe.send(Refused(f"the workload cannot be loaded on {socket.gethostname()} ({error}); {remedy}"))
+        return
+    del data
+    serve(pipe, replace(setup, folder=place.folder), place.slot)
+    try:
+        pipe.send(Beat())
+        # The remote worker tidies up as soon as it reads the end of file, before this process has ended.
+        pipe.close()
+    except OSError:
+        # The remote worker is gone, and nobody else is left to tidy up.
+        if place.own:
+            shutil.rmtree(place.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
