@@ -1,7 +1,7 @@
-"""What every executor keeps to. A new one joins with one line in `EXECUTORS`."""
+"""What every executor keeps to, by the public kit. A new one joins with one line in `MAKERS`."""
 
 import os
-import shutil
+import re
 import signal
 import sys
 import time
@@ -9,26 +9,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.study.executor_kit import Crew, Make, alone, same
 
-from calando.records import RangeRecord
+import calando
 from calando.study import executors
-from calando.study.checkpoint_cache import fork_folder, run_folder
+from calando.study.checkpoint_cache import run_folder
+from calando.study.executors import EXECUTORS
 from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
-from calando.study.jobs import Failed, Find, Finished, Lost, OnProgress, Stopped, TestLook, Train
-from calando.study.stages import RunPath
+from calando.study.jobs import Finished, Lost, OnProgress, Stopped, Train
 from calando.study.workers.messages import Setup
-from calando.training.checkpoint import load_weights
-from calando.training.evaluate import evaluate
-from calando.training.lane import holding_lane
-from calando.training.loop import Interrupted, execute
-from calando.training.state import start
+from calando.testing.executors import CONSTANT, EXECUTOR_CHECKS, FALLING, ExecutorTrial, Make, alone, same
 
 LONG, SLOW = 60, "dawdle 0.5"  # half a minute
-CONSTANT = "sgd(lr=0.01, momentum=0.9)"
-FALLING = "sgd(lr=0.01, momentum=0.9) | constant(1, over='50%') >> linear(1, 0)"
-RISING = "sgd(lr=0.01, momentum=0.9) | constant(1, over='75%') >> linear(1, 2)"
 
 
 def inline(setup: Setup, on_progress: OnProgress) -> InlineExecutor:
@@ -58,7 +50,7 @@ def ray(setup: Setup, on_progress: OnProgress, *, shared: bool | None = None):
     return RayExecutor(setup, workers=2, on_progress=on_progress, shared=shared)
 
 
-EXECUTORS: dict[str, Make] = {
+MAKERS: dict[str, Make] = {
     "inline": inline,
     "process": process,
     "ray": ray,
@@ -66,10 +58,10 @@ EXECUTORS: dict[str, Make] = {
 }
 
 
-@pytest.fixture(scope="module", params=EXECUTORS)
+@pytest.fixture(scope="module", params=MAKERS)
 def kept(request, tmp_path_factory):
     """One that all tests of an executor share: what they do to its workers is not to be noticed by the next."""
-    crew = Crew(EXECUTORS[request.param], tmp_path_factory.mktemp("crew"))
+    crew = ExecutorTrial(MAKERS[request.param], tmp_path_factory.mktemp("crew"))
     yield crew
     crew.executor.stop()
 
@@ -86,124 +78,9 @@ def crew(kept):
 mortal = pytest.mark.parametrize("kept", ["process", "ray"], indirect=True)
 
 
-def test_records_and_weights_are_those_of_the_run_alone(crew, tmp_path):
-    specs = [crew.run(text, seed=seed) for text in (CONSTANT, "adam(lr=0.01) | cosine(1, 0)") for seed in (0, 1)]
-    for spec, word in zip(specs, crew.do(*map(Train, specs)), strict=True):
-        record, weights = alone(spec, crew.workload, tmp_path)
-        assert isinstance(word, Finished)
-        assert same(word.result, record)
-        assert crew.weights(spec) == weights
-        assert word.result.inherited == 0
-
-
-def test_all_slots_work_at_a_time_and_say_how_far_they_are(crew):
-    crew.mood.write_text("dawdle 0.1")
-    leases = [crew.submit(Train(crew.run(CONSTANT, seed=10 + slot))) for slot in range(crew.executor.slots)]
-    crew.hear(*leases)
-    crew.mood.write_text("calm")
-    assert {told.slot for told in crew.progress} == set(range(crew.executor.slots))
-    for lease in leases:
-        told = [(told.step, told.lr) for told in crew.progress if told.lease == lease]
-        assert len(told) >= 2
-        assert told == sorted(told)
-        assert all(0 < step <= lease.job.spec.steps and lr == 0.01 for step, lr in told)
-
-
-def test_a_fork_left_is_told_and_other_leases_start_from_it(crew, tmp_path):
-    """Left by one run while it goes on; taken up by two others, which leave one of their own."""
-    carrying, first, second = (crew.run(text, seed=2) for text in (CONSTANT, FALLING, RISING))
-    path = RunPath(first)
-    early, late = path.fork(8, seed=2), RunPath(second).fork(16, seed=2)
-    assert path.fork(8, seed=2) == RunPath(carrying).fork(8, seed=2)
-    (word,) = crew.do(Train(carrying, leaves=(early, late)))
-    assert [(left.lease, left.fork) for left in crew.forks] == [(word.lease, early), (word.lease, late)]
-    assert all((fork_folder(crew.folder, fork) / "state.json").is_file() for fork in (early, late))
-    words = crew.do(Train(first, origin=early), Train(second, origin=late))
-    for spec, word, inherited in zip((first, second), words, (8, 16), strict=True):
-        record, weights = alone(spec, crew.workload, tmp_path)
-        assert same(word.result, record)
-        assert crew.weights(spec) == weights
-        assert word.result.inherited == inherited
-
-
-def test_a_job_whose_fork_is_damaged_is_done_all_the_same(crew, tmp_path):
-    """Trained from the start; what is damaged is not left for others to stumble over."""
-    carrying, spec = crew.run(CONSTANT, seed=3), crew.run(FALLING, seed=3)
-    fork = RunPath(spec).fork(8, seed=3)
-    crew.do(Train(carrying, leaves=(fork,)))
-    folder = fork_folder(crew.folder, fork)
-    (file,) = folder.glob("tensors-*")
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(data)
-    (word,) = crew.do(Train(spec, origin=fork))
-    assert same(word.result, alone(spec, crew.workload, tmp_path)[0])
-    assert word.result.inherited == 0
-    assert not folder.exists()
-
-
-def test_a_fork_that_is_gone_is_done_without(crew, tmp_path):
-    spec = crew.run(FALLING, seed=4)
-    (word,) = crew.do(Train(spec, origin=RunPath(spec).fork(8, seed=4)))
-    assert same(word.result, alone(spec, crew.workload, tmp_path)[0])
-    assert word.result.inherited == 0
-
-
-def test_test_looks_and_range_tests_are_jobs_too(crew):
-    spec = crew.run(CONSTANT, seed=5)
-    crew.do(Train(spec))
-    look, find = crew.do(TestLook(spec, diverged=False), Find(spec))
-    with holding_lane(spec.lane):
-        network = start(spec, crew.workload).network  # laid out as the lane has it
-    load_weights(network, run_folder(crew.folder, spec.digest()))
-    loss, score = evaluate(network, crew.workload, crew.workload.test, lane=spec.lane)
-    assert (look.result.loss, look.result.score, look.result.n) == (loss, score, 30)
-    assert isinstance(find.result, RangeRecord)
-    assert find.result.updates > 0
-
-
-def test_weights_that_are_gone_before_the_look_are_made_again(crew):
-    spec = crew.run(CONSTANT, seed=5)
-    crew.do(Train(spec))
-    before, look = crew.weights(spec), TestLook(spec, diverged=False)
-    (expected,) = crew.do(look)
-    shutil.rmtree(run_folder(crew.folder, spec.digest()))
-    (found,) = crew.do(look)
-    assert found.result == expected.result
-    assert crew.weights(spec) == before
-
-
-def test_weights_that_are_not_of_the_end_are_not_looked_at(crew, tmp_path):
-    """What a worker put away that was taken for dead, after another had finished its run."""
-    spec = crew.run(CONSTANT, seed=5)
-    crew.do(Train(spec))
-    folder, look = run_folder(crew.folder, spec.digest()), TestLook(spec, diverged=False)
-    (expected,) = crew.do(look)
-    shutil.rmtree(folder)
-    with pytest.raises(Interrupted):
-        execute(spec, crew.workload, folder=folder, keep=True, watch=lambda state: state.step == 10)
-    (found,) = crew.do(look)
-    assert found.result == expected.result
-
-
-@pytest.mark.parametrize(
-    ("mood", "fault", "message"),
-    [("mistaken", "user", "RuntimeError: my own mistake; the traceback is in"), ("full", "disk", "no space left for")],
-)
-def test_what_cannot_be_done_is_said_in_a_line(crew, mood, fault, message):
-    spec = crew.run(CONSTANT, seed=len(mood))
-    crew.mood.write_text(mood)
-    (word,) = crew.do(Train(spec))
-    crew.mood.write_text("calm")
-    assert isinstance(word, Failed)
-    assert word.fault == fault
-    assert message in word.message
-    assert "\n" not in word.message
-    if fault == "user":
-        log = crew.folder / "error.log"
-        assert str(log) in word.message
-        assert "my own mistake\nwith two lines" in log.read_text()
-    assert isinstance(crew.do(Train(spec))[0], Finished)
+@pytest.mark.parametrize("check", EXECUTOR_CHECKS)
+def test_it_does_what_every_executor_must(crew, check):
+    EXECUTOR_CHECKS[check](crew)
 
 
 @mortal
@@ -250,11 +127,38 @@ def test_stop_puts_away_and_the_next_goes_on_to_the_same_bits(crew, tmp_path):
     assert crew.stop() == []
     assert {path.name for path in crew.folder.iterdir()} <= {"checkpoints", "forks", "error.log"}
     crew.mood.write_text("calm")
-    heir = Crew(inline, crew.folder.parent)
+    heir = ExecutorTrial(inline, crew.folder.parent)
     for spec, word in zip(specs, heir.do(*map(Train, specs)), strict=True):
         record, weights = alone(spec, crew.workload, tmp_path)
         assert same(word.result, record)
         assert crew.weights(spec) == weights
+
+
+def test_the_guides_executor_does_what_every_executor_must(tmp_path):
+    """And holds back jobs while its file is there."""
+    page = (Path(__file__).parents[2] / "docs/guides/your-own.md").read_text()
+    namespace = {"__name__": "guide"}
+    try:
+        for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+            if "executor" in block:
+                exec(compile(block, "your-own.md", "exec"), namespace)
+        crew = ExecutorTrial(lambda setup, said: namespace["Pausable"](setup, workers=1, on_progress=said), tmp_path)
+        (crew.folder / "pause").touch()
+        lease = crew.submit(Train(crew.run(CONSTANT, seed=0)))
+        assert crew.executor.poll(seconds=1) == crew.progress == []
+        (crew.folder / "pause").unlink()
+        assert isinstance(crew.hear(lease)[0], Finished)
+        crew.stop()
+        folder = tmp_path / "compared"
+        answers = [
+            calando.compare(
+                crew.workload, "fixed", folder=folder / name, steps=5, seeds=2, lr=0.1, executor=name, workers=1
+            )
+            for name in ("pausable", "inline")
+        ]
+        assert [one.results[0].test for one in answers[:1]] == [one.results[0].test for one in answers[1:]]
+    finally:
+        EXECUTORS.remove("pausable")
 
 
 def gone(process: int) -> bool:

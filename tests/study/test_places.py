@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.study.executor_kit import Crew
 
 import calando
 from calando.errors import DiskFull
@@ -22,6 +21,7 @@ from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Failed, Finished, Train
 from calando.study.workers.worker import NOTICE_SECONDS
+from calando.testing.executors import ExecutorTrial
 from calando.training.checkpoint import drop_checkpoint
 
 MINE = """
@@ -116,7 +116,7 @@ def damage(folder: Path) -> None:
 
 def test_a_link_to_a_damaged_checkpoint_is_removed_and_not_what_it_leads_to(tmp_path):
     """A run's folder on another disk."""
-    crew = Crew(lambda setup, said: InlineExecutor(setup, on_progress=said), tmp_path)
+    crew = ExecutorTrial(lambda setup, said: InlineExecutor(setup, on_progress=said), tmp_path)
     spec = crew.run("sgd(lr=0.01, momentum=0.9)", seed=1)
     own, elsewhere = run_folder(crew.folder, spec.digest()), tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -131,7 +131,7 @@ def test_a_link_to_a_damaged_checkpoint_is_removed_and_not_what_it_leads_to(tmp_
 def test_a_damaged_checkpoint_that_cannot_be_removed_ends_the_job_in_a_line(tmp_path, monkeypatch):
     """A read-only folder, for users who are not root."""
     monkeypatch.setattr(work, "drop_checkpoint", lambda folder: False)
-    crew = Crew(lambda setup, said: InlineExecutor(setup, on_progress=said), tmp_path)
+    crew = ExecutorTrial(lambda setup, said: InlineExecutor(setup, on_progress=said), tmp_path)
     spec = crew.run("sgd(lr=0.01, momentum=0.9)", seed=1)
     own = run_folder(crew.folder, spec.digest())
     own.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_that_cannot_be_removed_ends_the_job_in_a_line(tmp_
 WAITING = """
 import sys, time
 from pathlib import Path
-from tests.study.executor_kit import Crew
+from calando.testing.executors import ExecutorTrial
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Train
 
@@ -153,7 +153,7 @@ def make(setup, on_progress):
     return ProcessExecutor(setup, workers=1, on_progress=on_progress)
 
 if __name__ == "__main__":
-    crew = Crew(make, Path(sys.argv[1]))
+    crew = ExecutorTrial(make, Path(sys.argv[1]))
     lease = crew.submit(Train(crew.run("sgd(lr=0.01)", seed=1)))
     crew.mood.write_text("dawdle 600")
     print(crew.executor.process_ids[0], flush=True)
@@ -187,7 +187,7 @@ def test_drop_checkpoint_reports_what_stays(tmp_path):
 
 def test_interrupted_while_it_waits_for_what_is_in_hand_it_ends_all_at_once(tmp_path):
     """A second Ctrl-C, in the midst of an update that takes minutes."""
-    crew = Crew(lambda setup, said: ProcessExecutor(setup, workers=1, on_progress=said), tmp_path)
+    crew = ExecutorTrial(lambda setup, said: ProcessExecutor(setup, workers=1, on_progress=said), tmp_path)
     crew.mood.write_text("dawdle 600")
     crew.submit(Train(crew.run("sgd(lr=0.01)", seed=1)))
     (process,) = crew.executor.process_ids

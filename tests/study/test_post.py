@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.study.executor_kit import a_moody_workload
 from tests.training.small_runs import a_run
 
 from calando.errors import DiskFull
@@ -19,6 +18,7 @@ from calando.study.workers import checkpoint_transfer, remote_worker
 from calando.study.workers.checkpoint_transfer import ERROR_LOG, Transfer, pack, stamp, unpack
 from calando.study.workers.messages import Ended, Ready, Refused, Setup, WorkerSettings
 from calando.study.workers.remote_worker import RemoteWorker
+from calando.testing.executors import moody_task
 
 NAMES = st.text("abcdefgh-0123456789", min_size=1, max_size=8)
 FILES = st.dictionaries(NAMES, st.binary(max_size=64), max_size=2)
@@ -88,7 +88,7 @@ def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]
 
 
 def a_setup(folder: Path) -> Setup:
-    workload = a_moody_workload(folder)
+    workload = moody_task(folder)
     spec = a_run("sgd(lr=0.1)", workload).workload
     return Setup(workload=spec, given=workload, data_dir=None, folder=folder, threads=1)
 
@@ -107,11 +107,11 @@ def test_a_folder_is_shared_where_the_same_token_lies_in_it(tmp_path, content, s
 
 
 def test_what_the_worker_cannot_import_is_said_in_a_line(tmp_path):
-    setup = pickle.dumps(a_setup(tmp_path)).replace(b"executor_kit", b"executor_kid")
+    setup = pickle.dumps(a_setup(tmp_path)).replace(b"testing.executors", b"testing.executorz")
     words = told(RemoteWorker(setup, orders(tmp_path), slot=0))
     (refused,) = [word for word in words if isinstance(word, Refused)]
     assert "cannot be loaded on" in refused.message
-    assert "No module named 'tests.study.executor_kid'" in refused.message
+    assert "No module named 'calando.testing.executorz'" in refused.message
     assert words[-1] == Ended("exited with status 0")
 
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.study.executor_kit import Crew, alone, same
 
 from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
 from calando.study.checkpoint_cache import run_folder
@@ -21,6 +20,7 @@ from calando.study.jobs import Failed, Lost, OnProgress, Train
 from calando.study.stages import RunPath
 from calando.study.workers.messages import Ready, Setup, versions
 from calando.study.workers.ray_cluster import check_versions, how_it_died, join
+from calando.testing.executors import ExecutorTrial, alone, same
 
 ray = pytest.importorskip("ray")
 
@@ -72,7 +72,7 @@ def alone_on(setup: Setup, on_progress: OnProgress, *, gpus: float = 0, shared: 
 
 def test_a_node_that_dies_is_a_worker_that_died(two_nodes, tmp_path):
     """What it left on the way is there; the other node does the rest, and nobody waits for the worker without room."""
-    crew = Crew(partial(two_nodes.executor, shared=False), tmp_path)
+    crew = ExecutorTrial(partial(two_nodes.executor, shared=False), tmp_path)
     specs = [crew.run(FALLING, seed=seed, steps=LONG) for seed in (0, 1)]
     forks = [RunPath(spec).fork(8, seed=spec.seed) for spec in specs]
     crew.mood.write_text(SLOW)
@@ -100,7 +100,7 @@ def test_a_node_that_dies_is_a_worker_that_died(two_nodes, tmp_path):
 def test_nodes_that_die_again_and_again_change_nothing(two_nodes, tmp_path, shared):
     """Twelve runs while a node dies at random moments, ten times, and is replaced."""
     random.seed(0)
-    crew = Crew(partial(two_nodes.executor, shared=shared), tmp_path)
+    crew = ExecutorTrial(partial(two_nodes.executor, shared=shared), tmp_path)
     crew.mood.write_text("dawdle 0.05")
     specs = [crew.run(text, seed=seed, steps=LONG) for text in (CONSTANT, FALLING) for seed in range(6)]
     waiting, out, records = list(specs), [], {}
@@ -133,14 +133,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tests.study.executor_kit import Crew
+from calando.testing.executors import ExecutorTrial
 from tests.study.test_ray import FALLING, LONG, SLOW, alone_on
 
 from calando.study.jobs import Train
 
 # A shell that started the tests in the background may have told them to ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-crew = Crew(alone_on, Path(sys.argv[1]))
+crew = ExecutorTrial(alone_on, Path(sys.argv[1]))
 crew.mood.write_text(SLOW)
 lease = crew.submit(Train(crew.run(FALLING, seed=0, steps=LONG)))
 try:
@@ -179,7 +179,7 @@ def test_a_ray_of_our_own_is_quiet_and_ends_with_its_coordinator(tmp_path, sign)
     assert err == ""
     assert out == ("['Stopped']\n" if sign == signal.SIGINT else "")
     study = tmp_path / "study"
-    crew = Crew(alone_on, tmp_path, start=False)
+    crew = ExecutorTrial(alone_on, tmp_path, start=False)
     assert (run_folder(study, crew.run(FALLING, seed=0, steps=LONG).digest()) / "state.json").is_file()
 
 
@@ -209,7 +209,7 @@ def marked(mark: str) -> list[int]:
 @pytest.mark.usefixtures("one_node")
 def test_an_actor_that_dies_is_lost_and_its_worker_ends_by_itself(tmp_path):
     """The worker is no child of the actor, and puts its run away; where it had a folder of its own, that goes too."""
-    crew = Crew(partial(alone_on, shared=False), tmp_path)
+    crew = ExecutorTrial(partial(alone_on, shared=False), tmp_path)
     crew.mood.write_text(SLOW)
     spec = crew.run(FALLING, seed=0, steps=LONG)
     lease = crew.submit(Train(spec))
@@ -236,7 +236,7 @@ def parent_of(process: int) -> int:
 @pytest.mark.usefixtures("one_node")
 def test_a_full_disk_at_the_coordinators_end_is_a_failed_job(tmp_path, monkeypatch):
     """The checkpoint has travelled and finds no room."""
-    crew = Crew(partial(alone_on, shared=False), tmp_path)
+    crew = ExecutorTrial(partial(alone_on, shared=False), tmp_path)
     spec = crew.run(CONSTANT, seed=0)
 
     def full(transfer, folder):
@@ -256,7 +256,7 @@ def test_a_full_disk_at_the_coordinators_end_is_a_failed_job(tmp_path, monkeypat
 @pytest.mark.usefixtures("one_node")
 def test_waiting_for_room_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(of_ray, "WAIT_SECONDS", 1.2)
-    crew = Crew(partial(alone_on, gpus=1), tmp_path)
+    crew = ExecutorTrial(partial(alone_on, gpus=1), tmp_path)
     with pytest.raises(StudyStopped, match=r"no room for a worker \(1 CPUs and 1 GPUs\) .*`ray status`"):
         crew.do(Train(crew.run(CONSTANT, seed=0)))
     assert crew.stop() == []
@@ -279,7 +279,7 @@ class Unborn:
 def test_workers_that_cannot_be_started_are_not_tried_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(of_ray, "RemoteWorker", Unborn)
     monkeypatch.setattr(of_ray, "FORGIVEN_STARTS", 1)
-    crew = Crew(alone_on, tmp_path)
+    crew = ExecutorTrial(alone_on, tmp_path)
     with pytest.raises(WorkerLost, match=r"no worker can be started .*ModuleNotFoundError: No module named 'calando'"):
         crew.do(Train(crew.run(CONSTANT, seed=0)))
     assert crew.stop() == []

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.study.executor_kit import Crew, alone, same
 from tests.study.study_kit import processes_under, workers_under
 
 from calando.errors import WorkerLost
@@ -17,6 +16,7 @@ from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Lost, OnProgress, Train
 from calando.study.workers.messages import Setup
 from calando.study.workers.start import start_early, start_worker
+from calando.testing.executors import ExecutorTrial, alone, same
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports for itself")
 
@@ -69,7 +69,7 @@ def process(setup: Setup, on_progress: OnProgress) -> ProcessExecutor:
 
 
 def test_a_server_that_is_killed_takes_no_run_along_and_another_takes_its_place(tmp_path):
-    crew = Crew(process, tmp_path)
+    crew = ExecutorTrial(process, tmp_path)
     try:
         spec = crew.run("sgd(lr=0.01, momentum=0.9)", seed=1)
         crew.mood.write_text("dawdle 0.1")

@@ -18,6 +18,8 @@ from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, Method
 from calando.methods import register as register_method
 from calando.schedules import SCHEDULES, cosine, describe, linear, parse, register
+from calando.study.executors import EXECUTORS, executor_names, find_executor
+from calando.study.executors import register as register_executor
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guides/your-own.md").read_text()
@@ -26,7 +28,7 @@ PAGE = (ROOT / "docs/guides/your-own.md").read_text()
 @pytest.fixture
 def clean():
     """Forgets what a test registers."""
-    known = [(registry, set(registry)) for registry in (SCHEDULES, CONTROLLERS, METHODS)]
+    known = [(registry, set(registry)) for registry in (SCHEDULES, CONTROLLERS, METHODS, EXECUTORS)]
     yield
     for registry, before in known:
         for name in set(registry) - before:
@@ -42,7 +44,8 @@ def run(script, *, path=(), folder=None):
 def test_the_guide_runs(clean):
     namespace = {"__name__": "guide"}
     for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "your-own.md", "exec"), namespace)
+        if "check_executor" not in block:  # which takes a minute: tests/study/test_executors.py
+            exec(compile(block, "your-own.md", "exec"), namespace)
     strategy = namespace["strategy"]
     assert strategy.schedules["lr"] == "linear(0, 1, over='5%') >> constant(1, over='30%') >> cosine(1, 0)"
     assert (strategy.method, strategy.controllers) == ("nesterov", ("halveabove(loss=4.0)",))
@@ -90,6 +93,12 @@ def test_what_cannot_be_registered_is_refused(clean):
         register_controller(lambda: None)
     with pytest.raises(UsageError, match="a method is registered as a Method"):
         register_method("sgd")
+    with pytest.raises(UsageError, match="an executor is registered as a class or function that builds it, got 3"):
+        register_executor("three")(3)
+    with pytest.raises(UsageError, match=r"the name 'inline' is taken by the executor calando\.study.*InlineExecutor"):
+        register_executor("inline")(lambda setup, **others: None)
+    with pytest.raises(UsageError, match="a executor must be named by letters"):
+        register_executor("two words")(lambda setup, **others: None)
 
     @dataclass(frozen=True)
     class Demanding:
@@ -213,6 +222,35 @@ def test_a_file_in_the_folder_is_an_entry_without_another_edit(tmp_path):
     ], done.stderr
 
 
+def test_executors_have_names_of_their_own(clean):
+    """Texts do not call them, so that no schedule's name is taken by one, nor the other way round."""
+    assert {"inline", "process", "ray"} <= set(executor_names())
+    made = register_executor("cosine", pickles=False)(lambda setup, **others: None)
+    assert find_executor("cosine").make is made
+    assert parse("cosine(1, 0)") == cosine(1, 0)
+    with pytest.raises(UnknownName, match=r"executor 'proces'.*did you mean 'process'"):
+        find_executor("proces")
+
+
+def test_an_executor_is_one_file_and_no_other_edit(tmp_path):
+    shutil.copytree(ROOT / "src/calando", tmp_path / "calando", ignore=shutil.ignore_patterns("__pycache__"))
+    inline = (tmp_path / "calando/study/executors/inline.py").read_text()
+    mine = inline.replace('@register("inline"', '@register("mine"').replace(
+        "        del workers", "        print('mine')\n        del workers"
+    )
+    (tmp_path / "calando/study/executors/mine.py").write_text(mine)
+    script = (
+        "import calando\n"
+        "calando.compare('digits', 'fixed', folder='study', steps=5, seeds=1, lr=0.1, executor='mine')\n"
+        "from calando.study.executors import executor_names\n"
+        "print(executor_names())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["mine", "['inline', 'mine', 'process', 'ray']"], done.stderr[-2000:]
+
+
 @pytest.fixture
 def installed(tmp_path):
     """A package with entry points, one of them broken, as pip leaves it."""
@@ -222,6 +260,7 @@ def installed(tmp_path):
         "from calando.methods import Method\n"
         "from calando.schedules import cosine\n"
         "print('my_rates is imported')\n"
+        "def nowhere(setup, *, workers, on_progress, address):\n    raise RuntimeError('there is no such place')\n"
         "def half_wave(*, end=0.5):\n    return cosine(1, end)\n"
         "@dataclass(frozen=True)\n"
         "class Idle:\n"
@@ -239,7 +278,8 @@ def installed(tmp_path):
     (info / "entry_points.txt").write_text(
         "[calando.schedules]\nhalf_wave = my_rates:half_wave\nbroken = my_rates:gone\n\n"
         "[calando.controllers]\nidle = my_rates:Idle\n\n"
-        "[calando.methods]\nown_sgd = my_rates:OWN\n"
+        "[calando.methods]\nown_sgd = my_rates:OWN\n\n"
+        "[calando.executors]\nnowhere = my_rates:nowhere\n"
     )
     return tmp_path
 
@@ -251,6 +291,8 @@ def test_an_installed_package_is_asked_where_a_name_is_unknown(installed):
         "print('importlib.metadata' in sys.modules and 'my_rates' in sys.modules)\n"
         "print(calando.parse_strategy('own_sgd(lr=0.1) | half_wave(end=0.25) | idle(limit=2.0)').text)\n"
         "print(calando.schedules.half_wave())\n"
+        "from calando.study.executors import executor_names, find_executor\n"
+        "print(executor_names(), find_executor('nowhere').make.__module__, 'torch' in sys.modules)\n"
     )
     done = run(script, path=[installed])
     assert done.stdout.splitlines() == [
@@ -258,6 +300,7 @@ def test_an_installed_package_is_asked_where_a_name_is_unknown(installed):
         "my_rates is imported",
         "own_sgd(lr=0.1) | cosine(1, 0.25) | idle(limit=2.0)",
         "cosine(1, 0.5)",
+        "['inline', 'nowhere', 'process', 'ray'] my_rates False",
     ], done.stderr
 
 

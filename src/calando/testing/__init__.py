@@ -1,6 +1,6 @@
-"""Public conformance kits: a schedule, controller or method of one's own is held against what all must do.
+"""Public conformance kits: a schedule, controller, method or executor of one's own is held against what all must do.
 
-    from calando.testing import check_controller, check_method, check_schedule
+    from calando.testing import check_controller, check_executor, check_method, check_schedule
 
     def test_my_schedule():
         check_schedule("my_schedule(end=0.1)")
@@ -10,7 +10,17 @@ no test framework: any that turns an AssertionError into a failure will do.
 """
 
 from calando.testing.controllers import check_controller
+from calando.testing.executors import EXECUTOR_CHECKS, ExecutorTrial, check_executor
 from calando.testing.methods import METHOD_CHECKS, MethodCase, check_method
 from calando.testing.schedules import check_schedule
 
-__all__ = ["METHOD_CHECKS", "MethodCase", "check_controller", "check_method", "check_schedule"]
+__all__ = [
+    "EXECUTOR_CHECKS",
+    "METHOD_CHECKS",
+    "ExecutorTrial",
+    "MethodCase",
+    "check_controller",
+    "check_executor",
+    "check_method",
+    "check_schedule",
+]
