@@ -82,11 +82,11 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
 def _why_none(strategies: Sequence[StrategySpec]) -> str:
     """Why strategies that all have a rate leave none to find, with what to do."""
     methods = {strategy.method: find_method(strategy.method) for strategy in strategies}
-    said = [f"{method.own_rate}, and leave lr=find out" for method in methods.values() if method.rate_free]
-    if len(said) < len(methods):
-        who = "every other strategy" if said else "every strategy"
-        said.append(f"{who} names its own; leave it out, as in sgd(momentum=0.9)")
-    return "; ".join(said)
+    remedies = [f"{method.own_rate}, and leave lr=find out" for method in methods.values() if method.rate_free]
+    if len(remedies) < len(methods):
+        who = "every other strategy" if remedies else "every strategy"
+        remedies.append(f"{who} names its own; leave it out, as in sgd(momentum=0.9)")
+    return "; ".join(remedies)
 
 
 def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
@@ -229,11 +229,11 @@ def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, 
 def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_epoch: int) -> int:
     """How long a single run is: what was asked for; where nothing was, what its strategy says."""
     if strategy.horizon and budget == Budget():
-        said = Span.parse(strategy.horizon)
-        if said.unit == "epochs":
-            budget = Budget(epochs=said.value)
-        elif said.unit == "steps":
-            budget = Budget(steps=round(said.value))
+        span = Span.parse(strategy.horizon)
+        if span.unit == "epochs":
+            budget = Budget(epochs=span.value)
+        elif span.unit == "steps":
+            budget = Budget(steps=round(span.value))
     lengths = budget.settle(spec, per_epoch=per_epoch)
     if len(lengths) > 1:
         raise UsageError(f"a single run has one length, got {len(lengths)}; `calando compare` takes several")

@@ -97,7 +97,7 @@ class CheckpointCache:
         """Drop what is beyond the budget; how many were.
 
         Args:
-            wanted: addresses that a run that is wanted may start from; asked only if something has to go.
+            wanted: addresses that a run that is wanted may start from; called only if something must go.
             held: addresses that must stay.
         """
         if self._occupied <= self.keep:

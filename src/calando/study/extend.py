@@ -90,7 +90,7 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
 
 
 def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
-    """What has to be the same and is not, as "batch_size 64 instead of 32"."""
+    """What must be the same and is not, as "batch_size 64 instead of 32"."""
     for part in ("workload", "lane"):
         theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
         ours.pop("name", None)  # of the workload; the new one is kept, as those of strategies are

@@ -5,8 +5,8 @@
     grid      round the centre, with the span and the count it had
 
 Strategies of the same method and options share a range test, whatever their lengths: it has none. A grid stays round
-the method's usual rate where the range test says that it cannot be relied on, and where the method works its rate out
-by itself, which needs no range test.
+the method's usual rate where the range test is not reliable, and where the method works its rate out by itself, which
+needs no range test.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def is_centred(study: StudySpec) -> bool:
 
 
 def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySpec:
-    """The study with its grids moved to what was found, and what was found beside them; settled ones stay.
+    """The study with its grids moved to what was found, and what was found, next to them; settled ones stay.
 
     Args:
         ranges: all of `range_runs`, by digest.
@@ -76,20 +76,20 @@ def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySp
 
 
 def centre_of(strategy: StrategySpec, found: RangeRecord, horizon: Horizon) -> Centre:
-    """What a range test says of the base rate of a strategy."""
+    """The base rate that a range test gives a strategy."""
     curves = bind(strategy, horizon).curves["lr"]
     highest = max(float(curve.sample().max()) for curve in curves)
     cut = any(CONTROLLERS[called(text)].decays for text in strategy.controllers)
     decays = cut or all(curve(horizon.total_steps - 1) <= DECAYED * highest for curve in curves)
-    said = found.decayed if decays else found.constant
-    if said is None or found.doubts:
+    usable = found.decayed if decays else found.constant
+    if usable is None or found.doubts:
         return Centre(lr=None, doubts=found.doubts, updates=found.updates, seconds=found.seconds)
-    rate, low, high = (float(f"{value / highest:.3g}") for value in said)
+    rate, low, high = (float(f"{value / highest:.3g}") for value in usable)
     return Centre(lr=rate, low=low, high=high, updates=found.updates, seconds=found.seconds)
 
 
 def _unsettled(study: StudySpec) -> list[str]:
-    """Also methods that work their rate out, with or without a grid: of them it is noted that none was looked for."""
+    """Also methods that work their rate out, with or without a grid: it is noted that none was looked for."""
     return [
         one.name
         for one in study.strategies

@@ -9,7 +9,7 @@
     address of a fork         SHA-256 of the past: equal pasts have one address, whoever trained them, and when
 
 Values are compared, not names: a constant rate, a staircase and a plateau that then decays have one past until their
-values part. A run is a path through the tree of pasts; a stage is what lies between two forks on it.
+values part. A run is a path through the tree of pasts; a stage is the part between two forks on it.
 
 Sources: Shin et al. 2020, *Stage-based Hyper-parameter Optimization* (stage trees); Li et al. 2018 (Massively parallel
 tuning shares nothing, and pays for it).

@@ -80,14 +80,11 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, 
             alone = _trained(spec, workload, until=until)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # the user's own code: the study will meet it again, and say so as it does
+        except BaseException:  # the user's own code: the study will meet this again, and report it
             return ""
         try:
             save_checkpoint(_trained(carrier, workload, until=step), place)
-            own = workload.fresh()
-            forked = start(spec, own)
-            load_checkpoint(forked, place)
-            advance(forked, own, until=until)
+            forked = _trained(spec, workload, until=until, origin=place)
         except (CalandoError, KeyError, TypeError, ValueError, RuntimeError) as error:
             return f"its state cannot be put into a checkpoint and back ({type(error).__name__}: {error})"
         return _first_difference(alone, forked)
@@ -128,9 +125,11 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
     return "", moved
 
 
-def _trained(spec: RunSpec, workload: Workload, *, until: int) -> TrainState:
+def _trained(spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None) -> TrainState:
     own = workload.fresh()
     state = start(spec, own)
+    if origin is not None:
+        load_checkpoint(state, origin)
     advance(state, own, until=until)
     return state
 
@@ -202,19 +201,17 @@ def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
 
 
 def _can_be_compared(record: RunRecord) -> bool:
-    """Whether it was made on such a machine as this is, and never went back."""
+    """Whether it was made on a machine like this one, and never went back."""
     here = describe_host(record.spec.lane)
     same = all(record.host.get(key) == value for key, value in here.items())
     return same and record.steps_done > 0 and not record.undone and not record.skips
 
 
 def _first_losses(record: RunRecord, workload: Workload, count: int) -> np.ndarray | None:
-    """float64[count]; None where training fails, which the study meets again and says as it does."""
+    """float64[count]; None where training fails, which the study will meet again and report."""
     with holding_lane(record.spec.lane):
         try:
-            own = workload.fresh()
-            state = start(record.spec, own)
-            advance(state, own, until=count)
+            state = _trained(record.spec, workload, until=count)
         except KeyboardInterrupt:
             raise
         except BaseException:  # it is the user's own code, which may raise anything
@@ -223,7 +220,7 @@ def _first_losses(record: RunRecord, workload: Workload, count: int) -> np.ndarr
 
 
 def _first_other_rate(record: RunRecord) -> int | None:
-    """The first step at which the schedule of today says another rate than was used."""
+    """The first step at which today's schedule gives another rate than was used."""
     spec = record.spec
     if record.undone or record.skips or spec.strategy.lr is None:
         return None

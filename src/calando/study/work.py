@@ -1,4 +1,4 @@
-"""Doing one job, wherever it runs: the only place where the engine touches training."""
+"""Do one job, wherever it runs: the only place where `study` trains, but for `verify`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def perform(
 
     Args:
         report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
-        left: told of each fork that lies there for others.
+        left: called with each fork that is on disk for others.
     """
     job = lease.job
     try:
@@ -56,14 +56,14 @@ def perform(
         return Failed(lease, "user", plain(str(error)))
     except BaseException as error:  # the user's network, loss or data set may raise anything
         if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # workers do not hear Ctrl-C: there, it is the user's own code that raises it
+            raise  # workers ignore Ctrl-C: there, the user's own code raises it
         return Failed(
             lease, "user", f"{job.spec.strategy.name} failed with {reason_of(error)}; {_logged(study_folder)}"
         )
 
 
 def _logged(folder: Path) -> str:
-    """Write the traceback of what is being handled, and say where it is; what lies in its place loses no error."""
+    """Write the traceback of what is being handled, and return where it is, or why it is not there."""
     log = folder / "error.log"
     if log.exists() and not log.is_file():
         return f"its traceback is not kept, since {log} is a folder or a pipe"
@@ -80,12 +80,15 @@ def _train(
 ) -> RunRecord:
     """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
     folder = run_folder(study_folder, job.spec.digest())
-    watch = _Watch(report)
-    path, seed = RunPath(job.spec), job.spec.seed
+    path, seed, due = RunPath(job.spec), job.spec.seed, _throttle()
     origin = place(study_folder, job.origin) if job.origin else None
 
     def place_at(step: int) -> Place:
         return place(study_folder, path.fork(step, seed=seed))
+
+    def watch(state: TrainState) -> bool:
+        last = max(state.step - 1, 0)
+        return due() and report(state.step, float(state.rates[last]), float(state.losses[last]))
 
     while True:
         try:
@@ -122,33 +125,28 @@ def failure(outcome: Failed) -> CalandoError:
     return DiskFull(outcome.message) if outcome.fault == "disk" else UsageError(outcome.message)
 
 
-class _Watch:
-    """Thins the loop's per-update calls to a report every `PROGRESS_SECONDS`."""
+def _throttle() -> Callable[[], bool]:
+    """True at most once in `PROGRESS_SECONDS`."""
+    following = 0.0
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.next = 0.0
-
-    def __call__(self, state: TrainState) -> bool:
+    def due() -> bool:
+        nonlocal following
         now = time.monotonic()
-        if now < self.next:
+        if now < following:
             return False
-        self.next = now + PROGRESS_SECONDS
-        last = max(state.step - 1, 0)
-        return self.report(state.step, float(state.rates[last]), float(state.losses[last]))
+        following = now + PROGRESS_SECONDS
+        return True
+
+    return due
 
 
 def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
-    """Nothing of it is put away: it takes seconds, and asked to stop it is made again."""
-    began = time.monotonic()
-    told = began
+    """Nothing of it is saved: it takes seconds, and one that is stopped is made again."""
+    began, due = time.monotonic(), _throttle()
 
     def progress(made: int, _: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            if report(made, math.nan, math.nan):
-                raise Interrupted
+        if due() and report(made, math.nan, math.nan):
+            raise Interrupted
 
     found = find_for_run(job.spec, workload, progress=progress)
     return range_record(found, seconds=time.monotonic() - began)
@@ -157,14 +155,14 @@ def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
 def range_record(found: Found, *, seconds: float) -> RangeRecord:
     """What is kept of a range test."""
 
-    def told(rule: Rule) -> tuple[float, float, float] | None:
+    def rates(rule: Rule) -> tuple[float, float, float] | None:
         return None if rule.rate is None else (rule.rate, rule.low, rule.high)
 
-    said = found.suggestion
+    suggestion = found.suggestion
     return RangeRecord(
-        decayed=told(said.decayed),
-        constant=told(said.constant),
-        doubts=said.reasons,
+        decayed=rates(suggestion.decayed),
+        constant=rates(suggestion.constant),
+        doubts=suggestion.reasons,
         updates=found.updates,
         seconds=seconds,
     )
@@ -178,7 +176,7 @@ def _look(job: TestLook, workload: Workload, study_folder: Path) -> TestScore:
     with holding_lane(job.spec.lane):
         state = start(job.spec, own)
         try:
-            # Not of the end: written by a worker taken for dead that had not noticed yet.
+            # Those of an earlier step were written by a worker that was given up, and had not noticed it yet.
             load_weights(state.network, folder, step=job.spec.steps)
         except CorruptFile as error:
             # Lost or damaged weights are trained again: the same spec gives the same bits.

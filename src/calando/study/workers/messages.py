@@ -1,7 +1,7 @@
 """Messages between a worker and who started it, next to those on leases in `jobs`.
 
     worker          is given its Setup at its start; says Beat, Refused
-    remote worker   is given its WorkerSettings, and its process its WorkerPlace; says Ready, Reported, Ended
+    remote worker   is given its WorkerSettings, and passes them on to its process; says Ready, Reported, Ended
 
 Needs no torch: a remote worker starts at once.
 """
@@ -39,7 +39,6 @@ __all__ = [
     "Refused",
     "Reported",
     "Setup",
-    "WorkerPlace",
     "WorkerSettings",
     "how_it_ended",
     "silent_for",
@@ -123,7 +122,7 @@ class WorkerSettings:
     """What every remote worker of a study is given at its start.
 
     Args:
-        folder: the study's, on the scheduler's machine.
+        folder: the study's, on the scheduler's machine; for the process, the one that it works in.
         token: (path, content) of a file there: who can read it sees the folder. None: the folder is not to be used.
         directory: where the scheduler runs; the worker runs there too, if its machine has that folder.
         paths: what the scheduler's process imports from, in addition to what is installed.
@@ -137,25 +136,6 @@ class WorkerSettings:
     paths: tuple[str, ...]
     threads: int
     beat_seconds: float
-
-
-@dataclass(frozen=True)
-class WorkerPlace:
-    """Where and how a remote worker's process works.
-
-    Args:
-        folder: to work in.
-        own: it is this worker's alone, and is removed with it.
-        slot: the worker's number.
-        beat_seconds: between two signs of life.
-        paths: to import from after what is installed.
-    """
-
-    folder: Path
-    own: bool
-    slot: int
-    beat_seconds: float
-    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ from calando.study.workers.messages import (
     Ready,
     Refused,
     Reported,
-    WorkerPlace,
     WorkerSettings,
     how_it_ended,
     silent_for,
@@ -75,14 +74,10 @@ class RemoteWorker:
         self._stamps: dict[str, frozenset[tuple[str, int, int]]] = {}
         self._progress: JobProgress | None = None
         self._changed = threading.Condition()
-        self._outgoing: SimpleQueue[WorkerPlace | bytes | Lease | None] = SimpleQueue()
+        self._outgoing: SimpleQueue[tuple[WorkerSettings, bool, int] | bytes | Lease | None] = SimpleQueue()
         self._worker, self._pid, self._pipe = _start(settings)
         self._messages: list[Message] = [Ready(socket.gethostname(), self._pid, shared, versions())]
-        self._outgoing.put(
-            WorkerPlace(
-                self._own or settings.folder, self._own is not None, slot, settings.beat_seconds, settings.paths
-            )
-        )
+        self._outgoing.put((replace(settings, folder=self._own or settings.folder), self._own is not None, slot))
         self._outgoing.put(setup)
         threading.Thread(target=self._send, daemon=True).start()
         threading.Thread(target=self._listen, daemon=True).start()

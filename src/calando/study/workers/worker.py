@@ -10,7 +10,8 @@ A worker ignores Ctrl-C: the scheduler decides for the user. When the scheduler 
 next update; where none comes (a forward pass of minutes, a loader that hangs) it ends without.
 
 Started by a remote worker as `python -m calando.study.workers.worker FILE`, FILE being its pipe's number: over the pipe
-come its `WorkerPlace`, then its `Setup` as bytes, then leases.
+come its `WorkerSettings`, whether the folder is its own and goes with it, and its slot; then its `Setup` as bytes, then
+leases.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from multiprocessing.connection import Connection
 from calando.errors import StudyStopped, UsageError
 from calando.study import executors
 from calando.study.jobs import JobProgress, Lease
-from calando.study.workers.messages import Beat, Refused, Setup, WorkerPlace
+from calando.study.workers.messages import Beat, Refused, Setup, WorkerSettings
 
 __all__ = ["main", "serve"]
 
@@ -111,12 +112,13 @@ def main() -> None:
     """Work for a remote worker until it asks to end, or is gone."""
     pipe = Connection(int(sys.argv[1]))
     try:
-        place: WorkerPlace = pipe.recv()
+        settings: WorkerSettings
+        settings, own, slot = pipe.recv()
         data = pipe.recv_bytes()
     except (EOFError, OSError):
         return
-    executors.BEAT_SECONDS = place.beat_seconds
-    sys.path.extend(path for path in place.paths if path not in sys.path)
+    executors.BEAT_SECONDS = settings.beat_seconds
+    sys.path.extend(path for path in settings.paths if path not in sys.path)
     try:
         setup: Setup = pickle.loads(data)
     except (AttributeError, ImportError) as error:
@@ -124,15 +126,15 @@ def main() -> None:
         pipe.send(Refused(f"the workload cannot be loaded on {socket.gethostname()} ({error}); {remedy}"))
         return
     del data
-    serve(pipe, replace(setup, folder=place.folder), place.slot)
+    serve(pipe, replace(setup, folder=settings.folder), slot)
     try:
         pipe.send(Beat())
         # The remote worker tidies up as soon as it reads the end of file, before this process has ended.
         pipe.close()
     except OSError:
         # The remote worker is gone, and nobody else is left to tidy up.
-        if place.own:
-            shutil.rmtree(place.folder, ignore_errors=True)
+        if own:
+            shutil.rmtree(settings.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
