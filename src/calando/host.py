@@ -5,7 +5,7 @@
     lock         flock                  flock                 msvcrt, of a byte far behind the end
     synced       the folder too         the folder too        the file alone: a folder cannot be opened
 
-Worker processes are another matter: see `study.executors.start`.
+Worker processes are another matter: see `study.workers.start`.
 """
 
 from __future__ import annotations

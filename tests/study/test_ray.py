@@ -1,4 +1,4 @@
-"""Ray: what is its own beside what every executor keeps to. Nodes die, coordinators die, nothing is printed."""
+"""Ray: what is its own next to what every executor keeps to. Nodes die, coordinators die, nothing is printed."""
 
 import os
 import random

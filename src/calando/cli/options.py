@@ -154,7 +154,7 @@ OPTIONS: Mapping[str, Given] = {
     "steps_per_epoch": number(int, "updates in one pass over the data"),
     "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),
     # the machine
-    "executor": _option(str, "process; ray for many machines; inline for debugging"),
+    "executor": _option(str, "process; ray for many machines; inline for debugging; or one of your own"),
     "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
     "workers": number(int, "worker processes; else one per core"),
     "threads": number(int, "CPU threads; else one per core"),
