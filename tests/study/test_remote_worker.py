@@ -1,4 +1,4 @@
-"""Posts and parcels, without Ray: what travels, what is told."""
+"""Remote workers and the transfer of checkpoints, without Ray: what travels, what is reported."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ FOLDERS = st.dictionaries(NAMES.map("forks/{}".format), FILES, max_size=2)
 @settings(max_examples=20)  # each file is synced to disk
 @given(st.data())
 def test_what_is_unpacked_is_what_was_packed(tmp_path_factory, data):
-    """Whatever lay there before: files that are not in the parcel go, and folders without files."""
+    """Whatever lay there before: files that are not in the transfer go, and folders without files."""
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
     before, after = data.draw(FOLDERS), data.draw(FOLDERS)
     unpack(Transfer(before), there)
@@ -78,7 +78,7 @@ def orders(folder: Path, *, token: tuple[Path, str] | None = None, beat_seconds:
 
 
 def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]:
-    """What a post has to tell until its worker ends."""
+    """What a remote worker reports until its process ends."""
     words: list[object] = []
     until = time.monotonic() + 60
     while not any(isinstance(word, Ended) for word in words):
@@ -88,7 +88,7 @@ def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]
 
 
 def a_setup(folder: Path) -> Setup:
-    workload = moody_task(folder)
+    workload = moody_task(folder / "mood")
     spec = a_run("sgd(lr=0.1)", workload).workload
     return Setup(workload=spec, given=workload, data_dir=None, folder=folder, threads=1)
 
