@@ -35,7 +35,7 @@ from calando.study.limits import Budget, Machine
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.scheduler import Scheduler
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 WORKLOAD = resolve("digits", batch_size=16, train_limit=32)
 MACHINE = Machine(device="cpu")

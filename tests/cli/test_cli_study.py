@@ -13,6 +13,7 @@ import calando as public
 from calando.analysis import choose
 from calando.cli.compare import following
 from calando.records import Store
+from calando.records.database import Database
 from calando.study.jobs import JobProgress, Lease, TestLook, Train
 from calando.study.scheduler import Status
 

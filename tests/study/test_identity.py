@@ -18,7 +18,7 @@ import calando
 from calando.errors import CorruptFile, UsageError
 from calando.records import Store
 from calando.study.workers.messages import Setup
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.training.identity import Identity, identify
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -11,7 +11,7 @@ from calando.strategy import parse_strategy
 from calando.study.build_spec import build_run, build_study
 from calando.study.grid_from_range_test import centre_grids, range_runs
 from calando.study.limits import Budget, Machine, cadence, expected_updates
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 
 DIGITS = resolve("digits", batch_size=32)
 WORKLOAD = WorkloadSpec(data="digits")

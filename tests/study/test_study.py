@@ -29,7 +29,7 @@ from calando.study.jobs import Lease, Lost, Train
 from calando.study.limits import Budget, Machine
 from calando.study.plan import Plan
 from calando.study.workers.messages import Setup
-from calando.tasks.registry import resolve
+from calando.tasks.catalog import resolve
 from calando.training import checkpoint
 
 STRATEGIES = ("fixed", "step", "adam")  # the first two share a past

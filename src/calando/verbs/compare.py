@@ -106,7 +106,7 @@ def compare(
     from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
-    from calando.tasks.registry import task_of
+    from calando.tasks.catalog import task_of
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.

@@ -94,7 +94,7 @@ class Setup:
         return workload
 
     def _loaded(self) -> Workload:
-        from calando.tasks.registry import load
+        from calando.tasks.assemble import load
 
         workload = load(self.workload, data_dir=self.data_dir)
         if self.fingerprint not in ("", workload.fingerprint):
