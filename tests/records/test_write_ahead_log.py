@@ -30,7 +30,7 @@ def store(tmp_path_factory) -> Path:
         for size in range(COMMITS):
             file.execute("INSERT INTO t VALUES (?)", ("x" * 1000 * size,))
             file.commit()
-        for name in ("used.sqlite", "used.sqlite-wal"):
+        for name in ("used.sqlite", "used.sqlite-wal", "used.sqlite-shm"):
             shutil.copy(folder / name, folder / name.replace("used", "left"))
     file.close()
     return folder / "left.sqlite"
@@ -74,6 +74,28 @@ def test_wherever_a_kill_cuts_it_short_it_is_no_damage(store, tmp_path):
     log = log_of(store)
     for end in range(0, len(log), 1999):
         assert lost_commits(copy(store, tmp_path, log[:end])) == 0, end
+
+
+def test_where_its_index_is_left_a_log_that_is_shorter_has_lost_something(store, tmp_path):
+    """A kill leaves the index, which says how long the log was; somebody emptied it since."""
+    log, index = log_of(store), store.with_name(f"{store.name}-shm").read_bytes()
+    written = 0
+    for end in (0, 31, 32, 5000, len(log)):
+        path = copy(store, tmp_path, log[:end])
+        path.with_name(f"{path.name}-shm").write_bytes(index)
+        lost = lost_commits(path)
+        written += lost
+        assert lost == (readable(path) < COMMITS), end
+    assert written == 4
+
+
+def test_an_index_that_says_nothing_is_not_believed(store, tmp_path):
+    index = bytearray(store.with_name(f"{store.name}-shm").read_bytes())
+    index[16] ^= 1  # its two copies differ, as in the midst of a write
+    for wrong in (bytes(index), b"", bytes(200)):
+        path = copy(store, tmp_path, b"")
+        path.with_name(f"{path.name}-shm").write_bytes(wrong)
+        assert lost_commits(path) == 0
 
 
 def test_a_flipped_bit_that_loses_a_change_is_noticed_and_one_that_loses_none_is_not(store, tmp_path):
