@@ -85,8 +85,7 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
 
 
 def _own(spec: WorkloadSpec) -> Workload:
-    """The user's workload, with what the spec asks for otherwise changed."""
-
+    """The user's workload, with what the spec changes of it."""
     made = call_task(spec.data)
     channels, height, width = made.shape
     augment = parse_augment(spec.augment)
@@ -110,7 +109,7 @@ def _own(spec: WorkloadSpec) -> Workload:
 
 
 def call_task(data: str) -> Workload:
-
+    """What a person's function of the name MODULE:CALLABLE returns; UsageError where that is no workload."""
     # Data that are drawn or split at random are the same in every process.
     with holding_seeded(0), warnings.catch_warnings():
         # It is in the workload's doubts, which are shown once and not by every worker.
@@ -130,7 +129,7 @@ def call_task(data: str) -> Workload:
 
 
 def smoothing_of(workload: Workload) -> float:
-
+    """The label smoothing of its cross-entropy; 0 for a loss of one's own."""
     return workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
 
 
