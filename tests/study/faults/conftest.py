@@ -11,7 +11,7 @@ import pytest
 from tests.study.faults.harmed import WORDS, Ended, Moments, ask, timeless
 from tests.study.study_kit import decided
 
-import calando
+import calando.report
 from calando.cli.main import main
 from calando.records import Store
 from calando.study.conduct import conduct
@@ -21,7 +21,7 @@ from calando.training.loop import Interrupted, execute
 @pytest.fixture
 def command(monkeypatch, capsys) -> Callable[..., Ended]:
     """`calando compare … --study FOLDER --json` in this process, the page left out, which takes seconds."""
-    monkeypatch.setattr(calando, "write_report", lambda study: study / "report.html")
+    monkeypatch.setattr(calando.report, "write_page", lambda folder, *rest, **options: folder / "report.html")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(folder: Path) -> Ended:
