@@ -32,7 +32,8 @@ def clean():
     yield
     for registry, before in known:
         for name in set(registry) - before:
-            registry.remove(name)
+            if not registry.is_ours(name):  # ours stay: an executor's file is imported when it is first asked for
+                registry.remove(name)
 
 
 def run(script, *, path=(), folder=None):
