@@ -33,13 +33,19 @@ from calando.process_limits import (
 
 __all__ = ["guarded"]
 
+
+def signals(*names: str) -> frozenset[signal.Signals]:
+    """Those of these signals that this system has; Windows, where no command is guarded, lacks most."""
+    return frozenset(one for one in signal.Signals if one.name in names)
+
+
 KEPT_BYTES = 2**20
 """Of what is held back, the last: people's code may print for days."""
 OUR_OWN = ("out of memory", "too many open files")
 LOOK_SECONDS = 0.05
 """So that who prints much does not wait for a reader."""
-PASSED_ON = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2})
-FROM_OUTSIDE = PASSED_ON | {signal.SIGKILL, signal.SIGALRM, signal.SIGXCPU, signal.SIGPIPE}
+PASSED_ON = signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+FROM_OUTSIDE = PASSED_ON | signals("SIGKILL", "SIGALRM", "SIGXCPU", "SIGPIPE")
 """Signals that end a process without its own doing."""
 BY_A_PERSON = 0
 """Linux's SI_USER: sent to this process alone. Ctrl-C in a terminal reaches the command by itself."""
