@@ -32,7 +32,7 @@ from calando.training.evaluate import BATCHES as OURS
 from calando.training.evaluate import evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.network import statistics_of
+from calando.training.network_statistics import statistics_of
 from calando.training.state import start
 
 KEPT = Kept(Path(__file__).with_suffix(".json"))

@@ -27,7 +27,7 @@ import calando
 from calando.errors import UsageError
 from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
-from calando.tasks.networks import NamedNetwork
+from calando.tasks.network_factory import NamedNetwork
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)
 

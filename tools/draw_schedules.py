@@ -14,10 +14,9 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from calando.cli.describe import data
 from calando.records.files import write_atomically
 from calando.report import save, schedule_figure
-from calando.report.figures.theme import GRID, INK, MUTED
+from calando.report.figures.theme import GRID, INK, MUTED, csv_data
 from calando.report.palette import COLOURS
 from calando.report.render import svg
 from calando.report.series import thinned
@@ -95,7 +94,7 @@ def picture(text: str) -> str:
     axis = {"title": None, "tickCount": 3, "gridColor": GRID, "labelColor": MUTED, "domainColor": GRID, "ticks": False}
     legend = alt.Legend(title=None, orient="right", labelColor=INK) if len(names) > 1 else None
     chart = (
-        alt.Chart(data(rows), width=260, height=100)
+        alt.Chart(csv_data(rows), width=260, height=100)
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("step:Q", scale=alt.Scale(domain=[0, STEPS], nice=False), axis=alt.Axis(**axis)),

@@ -13,8 +13,8 @@ import math
 import numpy as np
 from benchmarks.verdicts.noises import NOISES, UNEQUAL, Draw, diverging, families
 
-from calando.analysis.borrowed import SEEDS, STRATEGIES, borrowed_sd, own_share
 from calando.analysis.paired import Floats, paired_p
+from calando.analysis.pooled_spread import SEEDS, STRATEGIES, borrowed_sd, own_share
 from calando.analysis.verdicts import ALPHA, step_down
 
 __all__ = ["kinds", "look", "needed", "statistic"]

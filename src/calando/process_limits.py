@@ -1,6 +1,6 @@
-"""What this process may have of memory and of open files (`ulimit -v`, `-d`, `-n`), and which errors speak of a want.
+"""This process's limits on memory and open files (`ulimit -v`, `-d`, `-n`), and how to recognise errors they cause.
 
-Whoever runs into such a limit hears it from libraries in many words, few of which name it.
+Libraries report such a limit in many words, few of which name it.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.analysis import against_best
-from calando.analysis.borrowed import SEEDS, STRATEGIES, TABLE, borrowed_sd, critical, lenders, own_share
 from calando.analysis.paired import paired_sd
+from calando.analysis.pooled_spread import SEEDS, STRATEGIES, TABLE, borrowed_sd, critical, lenders, own_share
 
 H = 1 / 10_000
 

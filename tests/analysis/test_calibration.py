@@ -17,8 +17,8 @@ from benchmarks.verdicts.calibration import (
 )
 from benchmarks.verdicts.noises import NOISES, ROUNDED, SCALE, UNEQUAL, diverging, rounded
 
-from calando.analysis.borrowed import own_share
 from calando.analysis.paired import paired_interval, paired_p
+from calando.analysis.pooled_spread import own_share
 
 STUDIES = 4000
 # Nominal rate and the binomial 99.9% bound of a simulated rate: 6.1% of 4000 studies.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calando.analysis import against_best, paired_interval, paired_p
-from calando.analysis.borrowed import own_share
+from calando.analysis.pooled_spread import own_share
 from calando.analysis.verdicts import charged, step_down
 
 tables = arrays(

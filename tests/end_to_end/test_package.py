@@ -37,7 +37,7 @@ def tool():
 
 
 def test_shipped_digits_are_scikit_learns():
-    from calando.tasks.data.datasets import DIGITS_FILE
+    from calando.tasks.data.named_datasets import DIGITS_FILE
 
     pytest.importorskip("sklearn")
     theirs = tool().digits()
@@ -92,7 +92,8 @@ def test_wheel_and_sdist_are_built_and_installed(tmp_path):
     python(*pip, "install", "--no-deps", "--no-index", "--target", str(tmp_path / "there"), str(wheel))
     told = python(
         "-c",
-        "import calando, json; from calando.tasks.data.datasets import read_digits; from calando.report import render; "
+        "import calando, json; from calando.tasks.data.named_datasets import read_digits; "
+        "from calando.report import render; "
         "print(json.dumps([calando.__file__, len(read_digits().train.labels), len(render.bundle_js())]))",
         PYTHONPATH=str(tmp_path / "there"),
         PYTHONWARNINGS="ignore",

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 import calando
 from calando.errors import UsageError
-from calando.training.network import statistics_of
+from calando.training.network_statistics import statistics_of
 
 
 @pytest.mark.parametrize("text", ["schedule_free_sgd(lr=1)", "dog()", "sgd(lr=0.1) | ema(decay=0.5)", "sgd(lr=0.1)"])

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from calando.methods import METHODS, Method
-from calando.tasks.data.datasets import DIGITS_FILE
+from calando.tasks.data.named_datasets import DIGITS_FILE
 from calando.testing import MethodCase as Case
 from calando.testing.training import build, network, pictures, stored, update
 

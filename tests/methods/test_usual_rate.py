@@ -7,7 +7,7 @@ import torch
 from tests.methods.method_cases import network
 
 from calando.methods import METHODS
-from calando.methods.usual import closure_of, usual_rate_of, works_its_rate_out
+from calando.methods.known_optimizers import closure_of, usual_rate_of, works_its_rate_out
 
 
 def weights():

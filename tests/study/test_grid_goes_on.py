@@ -120,5 +120,5 @@ def test_a_study_of_an_older_calando_goes_on_by_its_rule_and_says_so(tmp_path):
     )
     slow = next(result for result in summary.results if result.name == "slow")
     assert [trial.lr for trial in slow.trials] == [0.0316, 0.1, 0.316, 0.999]
-    assert "begun by an older calando: each grid is extended by one rate at most, as it was there" in notes
+    assert "this study was started by an older calando, so each grid is extended by at most one rate" in notes
     assert slow.lr != 0.999 or "one rate in the calando that began this study" in slow.note

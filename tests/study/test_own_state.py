@@ -229,7 +229,7 @@ def test_what_is_not_repeatable_is_said(tmp_path, given, sharing):
 @pytest.mark.parametrize("sharing", ["checked", "none"])
 def test_what_cannot_be_forked_is_said_whether_or_not_pasts_are_shared(tmp_path, sharing):
     notes, _ = compare(tmp_path, made(loss=RunningMean()), NAMES[:1], seeds=1, sharing=sharing)
-    (said,) = (note for note in notes if note.startswith("a run that is stopped does not go on as it would"))
+    (said,) = (note for note in notes if note.startswith("a stopped run would not resume to the same result"))
     assert ": the loss of update 2 is" in said
 
 

@@ -15,7 +15,7 @@ import pytest
 import calando
 from calando.errors import DiskFull
 from calando.records.files import sweep, write_atomically
-from calando.study import work
+from calando.study import perform_job
 from calando.study.checkpoint_cache import run_folder
 from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
@@ -130,7 +130,7 @@ def test_a_link_to_a_damaged_checkpoint_is_removed_and_not_what_it_leads_to(tmp_
 
 def test_a_damaged_checkpoint_that_cannot_be_removed_ends_the_job_in_a_line(tmp_path, monkeypatch):
     """A read-only folder, for users who are not root."""
-    monkeypatch.setattr(work, "drop_checkpoint", lambda folder: False)
+    monkeypatch.setattr(perform_job, "drop_checkpoint", lambda folder: False)
     crew = ExecutorTrial(lambda setup, said: InlineExecutor(setup, on_progress=said), tmp_path)
     spec = crew.run("sgd(lr=0.01, momentum=0.9)", seed=1)
     own = run_folder(crew.folder, spec.digest())

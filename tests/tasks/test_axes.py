@@ -16,7 +16,7 @@ from calando.errors import DataError, UsageError
 from calando.tasks.custom import workload
 from calando.tasks.data.arrays import find_channels
 from calando.tasks.data.npz import read_npz
-from calando.tasks.dataset import DatasetSource
+from calando.tasks.torch_dataset import DatasetSource
 
 COUNTS = [1, 2, 3, 4, 8, 13]
 SIZES = [(16, 16), (32, 24), (28, 40)]

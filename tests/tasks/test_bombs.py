@@ -20,8 +20,8 @@ from numpy.lib import format as npy
 from calando.errors import CalandoError
 from calando.strategy import read_strategy
 from calando.tasks.data import images
-from calando.tasks.data.datasets import read_binary, read_idx, read_pickled
 from calando.tasks.data.folder import read_folder
+from calando.tasks.data.named_datasets import read_binary, read_idx, read_pickled
 from calando.tasks.data.npz import read_npz
 from calando.tasks.data.parquet import read_parquet
 from calando.tasks.data.safe_pickle import load_arrays

@@ -14,7 +14,7 @@ from calando.range_test.constant_outputs import SharesSeen
 from calando.records import WorkloadSpec
 from calando.tasks.assemble import load
 from calando.tasks.data.npz import read_npz
-from calando.tasks.dataset import DatasetSource
+from calando.tasks.torch_dataset import DatasetSource
 
 N = 40
 Y = np.arange(N) % 2

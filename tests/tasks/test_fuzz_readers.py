@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from calando.errors import DataError
-from calando.tasks.data.datasets import read_binary, read_idx_folder, read_pickled
 from calando.tasks.data.folder import read_folder
+from calando.tasks.data.named_datasets import read_binary, read_idx_folder, read_pickled
 from calando.tasks.data.npz import read_npz
 from calando.tasks.data.parquet import read_parquet
 

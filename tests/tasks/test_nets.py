@@ -11,7 +11,7 @@ from torch import nn
 
 from calando.errors import UnknownName, UsageError
 from calando.tasks.catalog import find_network
-from calando.tasks.networks import NamedNetwork, OwnNetwork, check_network_fits
+from calando.tasks.network_factory import NamedNetwork, OwnNetwork, check_network_fits
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> nn.Module:

@@ -16,7 +16,7 @@ from calando.errors import DataError
 from calando.tasks.data.arrays import as_images
 from calando.tasks.data.folder import read_folder
 from calando.tasks.data.images import decode_all
-from calando.tasks.dataset import DatasetSource
+from calando.tasks.torch_dataset import DatasetSource
 
 ORIENTATION = 0x0112
 

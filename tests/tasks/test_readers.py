@@ -8,8 +8,8 @@ import pytest
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import ArrayData
-from calando.tasks.data.datasets import CIFAR10_CLASSES, read_binary, read_digits, read_idx_folder, read_pickled
 from calando.tasks.data.folder import read_folder
+from calando.tasks.data.named_datasets import CIFAR10_CLASSES, read_binary, read_digits, read_idx_folder, read_pickled
 from calando.tasks.data.npz import read_npz
 from calando.tasks.data.parquet import read_parquet
 

@@ -13,8 +13,8 @@ from torch.utils.data import Dataset, TensorDataset
 
 from calando.errors import DataError
 from calando.tasks.custom import workload
-from calando.tasks.dataset import DatasetSource
 from calando.tasks.source import Source, TensorSource
+from calando.tasks.torch_dataset import DatasetSource
 
 pixels = st.one_of(
     arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 5), st.integers(1, 5))),

@@ -201,7 +201,7 @@ def test_a_file_in_the_folder_is_an_entry_without_another_edit(tmp_path):
     shutil.copytree(ROOT / "src/calando", tmp_path / "calando", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "calando/schedules/sawtooth.py").write_text(
         '"""Sawtooth."""\n'
-        "from calando.schedules.ramps import linear\n"
+        "from calando.schedules.named_ramps import linear\n"
         "from calando.schedules.registry import register\n"
         "from calando.schedules.repeat import repeat\n\n"
         '@register(family="Cycles", example="sawtooth()")\n'

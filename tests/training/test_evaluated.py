@@ -14,7 +14,7 @@ from calando.training.checkpoint import export_weights, load_weights
 from calando.training.evaluate import BATCHES, evaluate, recalibrate
 from calando.training.lane import holding_lane
 from calando.training.loop import Interrupted, advance, execute
-from calando.training.network import statistics_of
+from calando.training.network_statistics import statistics_of
 from calando.training.session_state import RunningAverage
 from calando.training.state import start
 

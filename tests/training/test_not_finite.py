@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 import calando
 from calando.study.jobs import Finished, Lease, TestLook, Train
-from calando.study.work import perform
-from calando.training import network as network_numbers
+from calando.study.perform_job import perform
+from calando.training import network_statistics as network_numbers
 from calando.training.loop import advance, execute
 from calando.training.state import start
 
@@ -207,7 +207,7 @@ def test_a_test_look_that_is_not_finite_scores_chance(tmp_path):
 
 
 def test_a_range_test_sees_what_its_last_update_ruined():
-    from calando.range_test.borrowed_update import BorrowedUpdate
+    from calando.range_test.lent_update import BorrowedUpdate
     from calando.range_test.loss import BatchLoss
     from calando.range_test.sweep import Measurement
 

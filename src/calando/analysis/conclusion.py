@@ -153,7 +153,7 @@ def _join(names: Sequence[str]) -> str:
 NEAR, AS_FEW, AS_FAST = 0.01, 1.01, 1.5
 
 
-ONE_SEED = "one seed decides nothing; it has the highest score of it"
+ONE_SEED = "one seed decides nothing; it scored highest at that seed"
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calando.analysis.borrowed import borrowed_sd, critical, own_share
 from calando.analysis.paired import Floats, paired_interval, paired_p
+from calando.analysis.pooled_spread import borrowed_sd, critical, own_share
 from calando.analysis.results import Comparison
 
 __all__ = ["Decided", "against_best", "charged", "decide", "step_down", "withhold_verdicts"]

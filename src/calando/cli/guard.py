@@ -1,4 +1,4 @@
-"""A command whose memory is limited runs in a process of its own, so that whatever it dies of there is a line.
+"""Under a memory limit a command runs in a child process, so that even a crash ends in a one-line error.
 
     the command    a child: imports, trains, answers. Python prints to the terminal; what C++, workers and tracebacks
                    print goes into a pipe

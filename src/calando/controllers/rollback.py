@@ -14,8 +14,7 @@ The level compares the last 16 losses with chance (`calando.controllers.losses`)
 labels: log(classes) where all classes are equally frequent, 0.2 at 1000 : 52. A network has learned, or knows
 something, only where the median of the last losses is as far below chance as well: a single low loss is no knowledge.
 
-A network that has not learned yet stands at chance level as well, maybe for half of a run, so that alone is no sign
-before that.
+A network may stay at chance for half a run before it learns, so chance level alone is no failure until it has learned.
 
 Then
     state   <- the older of the two last states worth keeping (Action.rewind)

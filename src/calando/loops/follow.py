@@ -42,7 +42,7 @@ from calando.sizes import check_rate
 from calando.strategy import at_rate, bind, read_strategy
 from calando.tasks.labels import Chance, chance_of
 from calando.training.evaluate import BATCHES
-from calando.training.network import gathering_statistics
+from calando.training.network_statistics import gathering_statistics
 from calando.training.restore import undisturbed_loader
 
 __all__ = ["Following", "follow"]

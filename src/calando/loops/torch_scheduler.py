@@ -20,9 +20,9 @@ from calando.errors import UsageError
 from calando.loops.attach import refuse_attached
 from calando.loops.optimizer_hooks import before_update, check_has_groups, initialises
 from calando.loops.other_writers import OtherWriters
-from calando.loops.pace import Pace
 from calando.loops.reported_rate import refuse_unknown
 from calando.loops.scheduled_optimizer import Jump, ScheduledOptimizer
+from calando.loops.step_pace import Pace
 from calando.methods.known_groups import AddedAt
 from calando.schedules import Finding, Horizon, Schedule
 

@@ -10,8 +10,8 @@ import pkgutil
 from calando.methods.base import Closure, Flag, Grouping, Method, Number, Pair
 from calando.methods.driver import Driver
 from calando.methods.groups import layer_groups
+from calando.methods.known_optimizers import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.registry import METHODS, check_methods_installed, find_method, register
-from calando.methods.usual import closure_of, usual_rate_of, works_its_rate_out
 
 __all__ = [
     "METHODS",

@@ -19,7 +19,7 @@ __all__ = ["RunRow", "StudyView", "run_rows", "study_view"]
 class RunRow:
     """One run; `strategy` names all it stands for, since equal training is one run; `role`: trial, final or both.
 
-    `steps`: those of the run, how many more were taken back, and how many of all it did not train but started from.
+    `steps`: of the run, undone by going back, and inherited from a fork.
     `events`: (step, what happened).
     """
 

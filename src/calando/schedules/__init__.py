@@ -34,8 +34,17 @@ from calando.schedules.grammar import parse_call
 from calando.schedules.groups import discriminative, layer_decay, linear_scaling, per_group, sqrt_scaling
 from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
 from calando.schedules.linting import lint, lint_schedule
+from calando.schedules.named_ramps import (
+    cosine,
+    exponential,
+    linear,
+    one_minus_sqrt,
+    one_minus_square,
+    polynomial,
+    rex,
+    tanh,
+)
 from calando.schedules.primitive import Primitive
-from calando.schedules.ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial, rex, tanh
 from calando.schedules.registry import SCHEDULES, Description, describe, register
 from calando.schedules.repeat import repeat
 from calando.schedules.scatter import chebyshev, noise

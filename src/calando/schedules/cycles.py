@@ -11,8 +11,8 @@ from __future__ import annotations
 from calando.errors import UsageError
 from calando.schedules.base import Schedule
 from calando.schedules.checks import BadArgument, checked_number
+from calando.schedules.named_ramps import cosine, linear, polynomial
 from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.ramps import cosine, linear, polynomial
 from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.repeat import repeat
 from calando.schedules.span import Span

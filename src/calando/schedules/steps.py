@@ -23,6 +23,7 @@ import numpy as np
 from calando.schedules.base import SEAM, Array, Bound, Extent, Level, Schedule
 from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
 from calando.schedules.compose import constant
+from calando.schedules.named_ramps import Cosine, Linear
 from calando.schedules.primitive import (
     Length,
     Primitive,
@@ -32,8 +33,7 @@ from calando.schedules.primitive import (
     spell_call,
     spell_list,
 )
-from calando.schedules.ramp import BoundRamp, Shape
-from calando.schedules.ramps import Cosine, Linear
+from calando.schedules.ramp_base import BoundRamp, Shape
 from calando.schedules.registry import Seen, counterpart, product, register
 from calando.schedules.span import Horizon, Span
 

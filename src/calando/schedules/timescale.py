@@ -17,8 +17,8 @@ import numpy as np
 
 from calando.schedules.base import Array, Bound, Extent, Level, Schedule
 from calando.schedules.checks import checked_number, spell_number
+from calando.schedules.named_ramps import exponential
 from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.ramps import exponential
 from calando.schedules.registry import register
 from calando.schedules.repeat import repeat
 from calando.schedules.span import Horizon, Span

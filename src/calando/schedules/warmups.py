@@ -18,8 +18,8 @@ import numpy as np
 from calando.schedules.base import Array, Bound, Extent, Schedule
 from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
 from calando.schedules.compose import constant
+from calando.schedules.named_ramps import cosine, exponential, linear, polynomial
 from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.ramps import cosine, exponential, linear, polynomial
 from calando.schedules.registry import register
 from calando.schedules.span import Horizon, Span
 from calando.schedules.timescale import Law, TimeScale

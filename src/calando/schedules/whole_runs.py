@@ -24,8 +24,8 @@ from calando.errors import UsageError
 from calando.schedules.base import Schedule
 from calando.schedules.checks import checked_choice, checked_count, checked_number
 from calando.schedules.compose import constant
+from calando.schedules.named_ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial
 from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial
 from calando.schedules.registry import Seen, chain, counterpart, register
 from calando.schedules.span import LONGEST_HORIZON, Span
 from calando.schedules.timescale import inverse_sqrt

@@ -34,11 +34,11 @@ from calando.study.jobs import (
     Train,
 )
 from calando.study.limits import expected_updates
+from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
 from calando.study.verify import difference_when_repeated, quick_doubt, thorough_doubt
-from calando.study.work import failure
 from calando.tasks.workload import Workload
 
 __all__ = ["Scheduler", "Sharing", "Status"]
@@ -115,7 +115,7 @@ class Scheduler:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:
             self.note_once(
-                "rule", "begun by an older calando: each grid is extended by one rate at most, as it was there"
+                "rule", "this study was started by an older calando, so each grid is extended by at most one rate"
             )
         self.look_queue: list[TestLook] = []
         self.find_queue: list[Find] = []
@@ -167,13 +167,15 @@ class Scheduler:
             )
         if doubt and not wavering:
             self.sharing = "none"
-            effect = "nothing is shared between runs" if sharing else "a run that is stopped does not go on as it would"
+            effect = (
+                "nothing is shared between runs" if sharing else "a stopped run would not resume to the same result"
+            )
             self.report(f"{effect}: {doubt}")
         elif thoroughly:
             self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
 
     def report(self, note: str) -> None:
-        """Note what one must know to read the scores; printed where nobody listens."""
+        """Add a note needed to read the scores; without a listener, print it to standard error."""
         self.status.notes.append(note)
         if self.listen is None:
             print(note, file=sys.stderr)
@@ -261,7 +263,7 @@ class Scheduler:
         return None if job is None else Lease(number, job)
 
     def take(self, outcome: Outcome) -> None:
-        """Take in what came of a lease; one that is over can change nothing."""
+        """Record a lease's outcome; outcomes of ended leases are ignored."""
         number, job = outcome.lease.number, outcome.lease.job
         if number not in self.leases:
             return
@@ -304,7 +306,7 @@ class Scheduler:
                 self.put_back(number, job)
 
     def took_run(self, number: int, digest: str, record: RunRecord) -> None:
-        """A run is made: what follows from it can start, and its traces need not stay in memory."""
+        """Record a finished run, queue the runs that depend on it, and drop its traces from memory."""
         nothing = record.losses[:0], record.rates[:0]
         self.runs[digest] = replace(record, losses=nothing[0], rates=nothing[1])
         self.charged += record.spec.steps

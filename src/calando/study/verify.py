@@ -95,7 +95,7 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
 
     Returns:
         What differs first, in words; "" where every bit agrees, or where the run fails by itself. And the names of
-        state that no copy reaches and that the second run changed: what came of it may show later only.
+        uncopied state that the second run changed; the effect may appear only later.
     """
     few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
     found = []

@@ -23,7 +23,7 @@ from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
-from calando.tasks.networks import network_factory
+from calando.tasks.network_factory import network_factory
 from calando.tasks.randomness import Purpose, holding_seeded, steps_per_epoch
 from calando.tasks.source import (
     Moments,

@@ -21,8 +21,8 @@ from calando.records.fields import check
 from calando.tasks.assemble import assemble
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
-from calando.tasks.dataset import DatasetSource, MapDataset
 from calando.tasks.source import Source, TensorSource
+from calando.tasks.torch_dataset import DatasetSource, MapDataset
 from calando.tasks.workload import CrossEntropy, Loss, Workload
 
 __all__ = ["Samples", "workload"]

@@ -3,7 +3,7 @@
 A module is looked for where packages are installed, and last in the current folder, so that a file called numpy.py or
 queue.py there stands in for nothing but itself.
 
-State that code keeps where no copy for a run reaches (`pristine`) would make a run depend on those before it:
+`calando.tasks.run_copies` does not copy the following state, so one run could affect the next:
 
     globals of modules      those that the code of network, loss and data names, and what that names in turn
     attributes of classes   of theirs, and of those that are named
@@ -35,7 +35,7 @@ import numpy as np
 import torch
 
 from calando.errors import CalandoError, UsageError, reason_of
-from calando.tasks.pristine import ATOMS, LARGE
+from calando.tasks.run_copies import ATOMS, LARGE
 
 __all__ = ["call_user", "import_callable", "look_behind"]
 

@@ -18,12 +18,12 @@ import torch
 import torch.nn.functional as F
 
 from calando.tasks.augment import Augment
-from calando.tasks.dataset import DatasetSource
 from calando.tasks.labels import Chance, chance_of
-from calando.tasks.networks import NamedNetwork, NetworkFactory, OwnNetwork
-from calando.tasks.pristine import Pristine
+from calando.tasks.network_factory import NamedNetwork, NetworkFactory, OwnNetwork
 from calando.tasks.randomness import batch_indices, steps_per_epoch
+from calando.tasks.run_copies import Pristine
 from calando.tasks.source import Source
+from calando.tasks.torch_dataset import DatasetSource
 from calando.tasks.user_code import look_behind
 
 __all__ = ["CrossEntropy", "Loss", "Workload"]

@@ -26,7 +26,7 @@ from calando.records import Evaluation, Lane
 from calando.tasks.source import Source
 from calando.tasks.workload import Workload
 from calando.training.lane import run_network, seed_step
-from calando.training.network import gathering_statistics, network_broken, statistics_of
+from calando.training.network_statistics import gathering_statistics, network_broken, statistics_of
 from calando.training.state import TrainState
 
 __all__ = ["BATCHES", "evaluate", "evaluate_run", "recalibrate"]

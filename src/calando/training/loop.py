@@ -26,7 +26,7 @@ from calando.training.batch import Batch, ForeignDraws
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
 from calando.training.evaluate import BATCHES, evaluate_run
 from calando.training.lane import describe_host, holding_lane
-from calando.training.network import statistics_of
+from calando.training.network_statistics import statistics_of
 from calando.training.state import TrainState, start, take_back
 
 __all__ = ["Interrupted", "advance", "execute"]

@@ -7,8 +7,8 @@
 
 At the end everything is as it was: parameters, buffers, gradients (None too), requires_grad, train/eval modes and other
 attributes of modules; parameter groups (tensor rates in place) and state of optimizers; scalers; what a loss function
-or `forward` reaches (`calando.training.reach`); the generators of Python, NumPy and torch (CPU, CUDA); and a loader's
-position, if attributes or generators of the loader, its samplers and data set hold it, or its `state_dict`.
+or `forward` reaches (`calando.training.reachable`); the generators of Python, NumPy and torch (CPU, CUDA); and a
+loader's position, if attributes or generators of the loader, its samplers and data set hold it, or its `state_dict`.
 
 Tensors keep their memory and their identity, and so do their gradients; dictionaries, lists and sets keep theirs.
 Memory is known by its address, so what several tensors share is copied once.
@@ -34,7 +34,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from calando.errors import UsageError
-from calando.training.reach import is_from, note_reached
+from calando.training.reachable import is_from, note_reached
 
 __all__ = ["Snapshot", "Undo", "restoring", "undisturbed_loader"]
 

@@ -30,7 +30,7 @@ from calando.methods import Closure
 from calando.methods.driver import Driver, Noticed, was_skipped
 from calando.schedules import Horizon, Schedule
 from calando.strategy import Average, BoundStrategy
-from calando.training.network import holding_statistics
+from calando.training.network_statistics import holding_statistics
 from calando.training.restore import Snapshot, restoring
 from calando.training.session_state import Kept, Memory, Position, RunningAverage
 
@@ -49,7 +49,7 @@ class Answer:
 
     Args:
         events: in sentences; mostly none.
-        went_back: the controllers that the session went back for, by index; the update and others before it are undone.
+        went_back: indices of the controllers that asked to go back; all updates since the kept state are undone.
         stop: why training ends here, or None.
     """
 
@@ -293,7 +293,7 @@ class Session:
         self.kept = [*self.kept, Kept(self.position(), self._remember(self))][-KEPT:]
 
     def _go_back(self, asked: tuple[int, ...]) -> None:
-        """To the older kept state; the controllers that asked keep their states."""
+        """Restore the older kept state; the controllers that asked for it keep their present states."""
         back = self.kept[0]
         mine = {index: (self.controller_states[index], self.multipliers[index]) for index in asked}
         back.memory.put_back()

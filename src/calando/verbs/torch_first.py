@@ -1,4 +1,4 @@
-"""torch imported in one piece: Ctrl-C in the middle of it ends Python with an abort of C++'s, or leaves half of it."""
+"""Import torch in one piece: Ctrl-C during `import torch` aborts Python or leaves torch half imported."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Li
 def _measure(tested: RunSpec, workload: Workload, path: Path, listening: Listening) -> RangeRecord:
     from calando.range_test import find_for_run
     from calando.records.files import write_atomically
-    from calando.study.work import range_record
+    from calando.study.perform_job import range_record
 
     began = time.monotonic()
     found = range_record(find_for_run(tested, workload, progress=listening.measured), seconds=time.monotonic() - began)
@@ -258,7 +258,7 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
 def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunRecord, TestScore]:
     from calando.records import RunRecord, TestScore
     from calando.study.jobs import Failed, Finished, Lease, TestLook, Train
-    from calando.study.work import failure, perform
+    from calando.study.perform_job import failure, perform
 
     def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
         if isinstance(outcome, Failed):

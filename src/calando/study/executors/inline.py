@@ -35,7 +35,7 @@ class InlineExecutor:
 
     def poll(self, *, seconds: float) -> list[Outcome]:
         """Do the waiting job, to its end."""
-        from calando.study.work import perform
+        from calando.study.perform_job import perform
 
         del seconds
         if not self._waiting:

@@ -22,7 +22,7 @@ import torch
 
 from calando.errors import UsageError, reason_of
 from calando.study.workers.messages import Setup
-from calando.tasks.pristine import empty_cell, fill_cell
+from calando.tasks.run_copies import empty_cell, fill_cell
 from calando.tasks.workload import Workload
 
 __all__ = ["check_sendable", "pack_setup", "unpack_setup"]

@@ -19,7 +19,7 @@ def _become_server() -> None:
     gc.disable()
     # Torch's compiler too: its optimizers import it at their first step.
     try:
-        for name in ("torch._dynamo", "calando.study.work"):
+        for name in ("torch._dynamo", "calando.study.perform_job"):
             importlib.import_module(name)
     except Exception:
         if memory_allowed() is None:

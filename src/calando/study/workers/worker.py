@@ -54,7 +54,7 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
     noticed = threading.Event()
     # Before torch is imported, which may take longer than the scheduler's patience on a slow disk.
     threading.Thread(target=_beat, args=(say, noticed), daemon=True).start()
-    from calando.study.work import perform
+    from calando.study.perform_job import perform
 
     try:
         workload = setup.load()

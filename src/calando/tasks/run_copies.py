@@ -43,7 +43,7 @@ class Pristine:
     [1, 2]
 
     Args:
-        parts: what a copy of each is asked for; what several of them hold is one object in their copies, too.
+        parts: the objects to copy; an object that several of them hold stays shared in the copies.
         samples: names of those whose large arrays are shared.
 
     Attributes:

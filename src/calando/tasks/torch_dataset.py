@@ -24,8 +24,8 @@ import torch
 
 from calando.errors import DataError
 from calando.tasks.data.arrays import Channels, described, find_channels
-from calando.tasks.pristine import copied_alone
 from calando.tasks.randomness import holding_seeded
+from calando.tasks.run_copies import copied_alone
 from calando.tasks.source import Moments
 
 __all__ = ["DatasetSource", "MapDataset"]

@@ -25,7 +25,7 @@ from calando.schedules.base import Array, Schedule
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.ramp import Progress, Ramp, Shape, weighted
+from calando.schedules.ramp_base import Progress, Ramp, Shape, weighted
 from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.repeat import repeat
 

@@ -25,7 +25,7 @@ from calando.methods import Closure
 from calando.range_test.loss import BatchLoss, moved
 from calando.schedules import Horizon, Schedule
 from calando.strategy.strategy_checks import check_clipping
-from calando.training.network import all_finite
+from calando.training.network_statistics import all_finite
 from calando.training.restore import Snapshot
 from calando.training.session import Session
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from calando.errors import UsageError, reason_of
 from calando.tasks.catalog import find_network
-from calando.tasks.pristine import copied_alone
 from calando.tasks.randomness import holding_generators
+from calando.tasks.run_copies import copied_alone
 from calando.tasks.user_code import call_user, import_callable
 
 __all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits", "network_factory"]

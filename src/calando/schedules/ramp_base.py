@@ -84,7 +84,7 @@ def weighted(start: float, end: float, fall: Callable[[], Array], rise: Callable
 class Ramp(Primitive):
     """From `start` to `end` along `shape`, over `over` or all that is left.
 
-    >>> from calando.schedules.ramps import Linear
+    >>> from calando.schedules.named_ramps import Linear
     >>> from calando.schedules.span import Span
     >>> Ramp(0, 1, Linear(), over=Span(50, "%")).bind(10).sample()
     array([0. , 0.2, 0.4, 0.6, 0.8, 1. , 1. , 1. , 1. , 1. ])
