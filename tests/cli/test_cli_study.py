@@ -87,7 +87,7 @@ def test_report_is_written_anew(calando, copied_study):
 def test_a_folder_of_another_study_is_refused_and_stays_as_it_was(refused, calando, copied_study):
     before = calando("show", copied_study, "--json").json
     ended = refused(*D, "fixed", *SMALL, "--study", copied_study)
-    assert "holds strategy 'fixed', whose runs have 20 updates, here 6; ask for it too, or name another" in ended.err
+    assert "holds strategy 'fixed', whose runs have 20 updates, here 6; ask for both (two lengths" in ended.err
     assert calando("show", copied_study, "--json").json == before
 
 

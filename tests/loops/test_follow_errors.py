@@ -130,3 +130,28 @@ def test_it_goes_away_with_its_last_name_and_is_not_copied():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_controller_that_is_not_given_the_loss_is_reported_once():
+    training = calando.follow(nn.Linear(1, 1), "sgd(lr=0.1) | rollback(patience=3)", total_steps=10)
+
+    def update() -> None:
+        training.network(torch.ones(1, 1)).sum().backward()
+        training.optimizer.step()
+
+    update()
+    training.observe(loss=1.0)
+    update()
+    with pytest.warns(
+        UserWarning, match=r"rollback\(patience=3\) answers to the training loss .* update 1: call observe"
+    ):
+        update()
+    update()
+    assert training.step == 4
+
+
+def test_a_closure_returns_the_loss():
+    training = calando.follow(network(), "sam(lr=0.1)", total_steps=10)
+    with pytest.raises(UsageError, match="the closure must return the loss, one number, got None"):
+        training.optimizer.step(lambda: None)
+    assert training.step == 0

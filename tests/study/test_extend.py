@@ -81,9 +81,7 @@ def test_a_study_of_one_length_takes_longer_ones():
     larger = extended(a_study([(2, 4), (2, 8)]), asked=first, settled=first, folder=FOLDER)
     assert all_runs(first) < all_runs(larger.study)
     assert larger.study.steps == 8 * PER_EPOCH
-    with pytest.raises(
-        UsageError, match=r"holds strategy '2 at 4', whose runs have 40 updates, here 80; ask for it too"
-    ):
+    with pytest.raises(UsageError, match=r"holds strategy '2 at 4', whose runs have 40 updates, here 80; ask for both"):
         extended(a_study([(2, 8)]), asked=first, settled=first, folder=FOLDER)
 
 

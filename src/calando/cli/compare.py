@@ -110,6 +110,9 @@ def compare(
         sys.stdout.flush()
     try:
         path = calando.write_report(answer.folder)
+    except KeyboardInterrupt:
+        print(f"stopped before the report was written; `calando report {answer.folder}` writes it", file=sys.stderr)
+        raise typer.Exit(130) from None
     except (NotDrawn, MemoryError) as error:
         again = f"`calando report {answer.folder}` tries again"
         page = error.page if isinstance(error, NotDrawn) else None

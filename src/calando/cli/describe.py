@@ -186,14 +186,17 @@ def _print_one(found: Mapping[str, Any]) -> None:
 def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
     """How it is trained with in a loop of one's own."""
     from calando.schedules import Horizon
-    from calando.strategy.controllers_text import called, controller_of
+    from calando.strategy import bind
 
-    for text in strategy.controllers:
-        if controller_of(text, Horizon(10**9, steps_per_epoch=10**3)).wants(0).curvature:
-            return f"{called(text)} measures in calando's own loop only: calando train and compare"
+    wants = [one.wants(0) for one in bind(strategy, Horizon(10**9, 10**3)).controllers]
+    needs = []
+    if method.closure != "none" or any(want.curvature for want in wants):
+        needs.append("optimizer.step(closure)")
+    needs += [f"observe({seen}=…)" for seen in dict.fromkeys(want.seen for want in wants)]
+    more = f"  with {' and '.join(needs)}" if needs else ""
     rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
     epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
-    return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch})'
+    return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch}){more}'
 
 
 def _print_methods(methods: Iterable[Method]) -> None:

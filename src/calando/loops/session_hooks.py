@@ -10,6 +10,7 @@ same dropout, and running statistics are those of the first.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
@@ -64,6 +65,7 @@ class SessionHooks:
         self._rate = 0.0  # the first group's, at the last update
         self._ahead = False  # the groups hold the next update's values already
         self._observed = 0  # updates made when `observe` was called last
+        self._unobserved = False  # a loss that was not given has been reported
         self._loading: Mapping[str, Any] = {}
         self._loading_state: Mapping[str, Any] = {}
         self.session.write()
@@ -89,6 +91,7 @@ class SessionHooks:
         session, method = self.session, self._method
         if session.evaluating:
             raise UsageError("an update within evaluated() would be lost; leave the `with` block first")
+        self._look_for_observation()
         self.gathered = _training(self._layers)
         session.begin(exactly=True)
         self._ahead, self._again = False, None
@@ -112,6 +115,19 @@ class SessionHooks:
         if method.closure == "again":
             return (args[0], lambda: (session.second_pass(self._pass()), loss)[1]), {}
         return (args[0], lambda: loss), {}
+
+    def _look_for_observation(self) -> None:
+        """Warn once where an update went by of which a controller was not told the loss: it can do nothing."""
+        if self._unobserved or self.session.step == self._observed:
+            return
+        asking = [text for text, want in zip(self._texts, self.session.wants, strict=True) if want.seen == "loss"]
+        if asking:
+            self._unobserved = True
+            warnings.warn(
+                f"{asking[0]} answers to the training loss and was not given that of update {self.session.step - 1}: "
+                "call observe(loss=…) after every update, or it can do nothing",
+                stacklevel=5,
+            )
 
     def initialise(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepArguments | None:
         """Hook: a step that makes the optimizer's state and no update; it comes without a closure."""
@@ -139,7 +155,10 @@ class SessionHooks:
         self._again = again
         self.session.optimizer.zero_grad(set_to_none=True)
         with torch.enable_grad():
-            return closure()
+            loss = closure()
+        if loss is None:
+            raise UsageError("the closure must return the loss, one number, got None")
+        return loss
 
     def _pass(self) -> Pass:
         assert self._again is not None

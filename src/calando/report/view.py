@@ -74,7 +74,7 @@ def _row(
         validation=percent(record.score),
         test=ABSENT if test is None else percent(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
-        host=", ".join(f"{key} {value}" for key, value in record.host.items()),
+        host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
         events=tuple((count(event.step), event.text) for event in record.events),
     )
 

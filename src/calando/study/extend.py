@@ -77,7 +77,7 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
         if key not in wanted.values():
             raise UsageError(
                 f"study folder {str(folder)!r} holds strategy {name!r}, {_lacking(asked, name, grown)}; "
-                "ask for it too, or name another --study"
+                "ask for both (two lengths: --steps 20,40), or name another --study"
             )
     grids, centres = dict(grown.rate_grids), {}
     for name, key in wanted.items():
