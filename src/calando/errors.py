@@ -81,7 +81,7 @@ def reason_of(error: BaseException) -> str:
     try:
         lines = str(error).strip().splitlines()
     except BaseException as other:  # a __str__ of the user's own, which may raise anything
-        return f"{type(error).__name__}, whose text cannot be had ({type(other).__name__})"
+        return f"{type(error).__name__}, whose text cannot be read ({type(other).__name__})"
     told = plain(lines[0]) if lines else "no message"
     return f"{type(error).__name__}: {told if len(told) <= LONGEST_REASON else told[:LONGEST_REASON] + '…'}"
 

@@ -27,7 +27,7 @@ class WordlessExit(SystemExit):
 
 
 RAISED = {
-    "without a text": (Wordless(), "failed with Wordless, whose text cannot be had"),
+    "without a text": (Wordless(), "failed with Wordless, whose text cannot be read"),
     "with a text that interrupts": (Interrupting(), "failed with Interrupting, whose text"),
     "an exit without a text": (WordlessExit(3), "failed with WordlessExit, whose text"),
     "no Exception at all": (BaseException("mine"), "failed with BaseException: mine"),
