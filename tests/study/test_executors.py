@@ -18,7 +18,8 @@ from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Finished, Lost, OnProgress, Stopped, Train
 from calando.study.workers.messages import Setup
-from calando.testing.executors import CONSTANT, EXECUTOR_CHECKS, FALLING, ExecutorTrial, Make, alone, same
+from calando.testing.executor_trial import CONSTANT, ExecutorTrial, Make, alone, same
+from calando.testing.executors import EXECUTOR_CHECKS, FALLING
 
 LONG, SLOW = 60, "dawdle 0.5"  # half a minute
 

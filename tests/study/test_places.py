@@ -21,7 +21,7 @@ from calando.study.executors.inline import InlineExecutor
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Failed, Finished, Train
 from calando.study.workers.worker import NOTICE_SECONDS
-from calando.testing.executors import ExecutorTrial
+from calando.testing.executor_trial import ExecutorTrial
 from calando.training.checkpoint import drop_checkpoint
 
 MINE = """
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_that_cannot_be_removed_ends_the_job_in_a_line(tmp_
 WAITING = """
 import sys, time
 from pathlib import Path
-from calando.testing.executors import ExecutorTrial
+from calando.testing.executor_trial import ExecutorTrial
 from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Train
 

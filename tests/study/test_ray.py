@@ -20,7 +20,7 @@ from calando.study.jobs import Failed, Lost, OnProgress, Train
 from calando.study.stages import RunPath
 from calando.study.workers.messages import Ready, Setup, versions
 from calando.study.workers.ray_cluster import check_versions, how_it_died, join
-from calando.testing.executors import ExecutorTrial, alone, same
+from calando.testing.executor_trial import ExecutorTrial, alone, same
 
 ray = pytest.importorskip("ray")
 
@@ -133,7 +133,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from calando.testing.executors import ExecutorTrial
+from calando.testing.executor_trial import ExecutorTrial
 from tests.study.test_ray import FALLING, LONG, SLOW, alone_on
 
 from calando.study.jobs import Train

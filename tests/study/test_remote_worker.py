@@ -18,7 +18,7 @@ from calando.study.workers import checkpoint_transfer, remote_worker
 from calando.study.workers.checkpoint_transfer import ERROR_LOG, Transfer, pack, stamp, unpack
 from calando.study.workers.messages import Ended, Ready, Refused, Setup, WorkerSettings
 from calando.study.workers.remote_worker import RemoteWorker
-from calando.testing.executors import moody_task
+from calando.testing.executor_trial import moody_task
 
 NAMES = st.text("abcdefgh-0123456789", min_size=1, max_size=8)
 FILES = st.dictionaries(NAMES, st.binary(max_size=64), max_size=2)

@@ -16,7 +16,7 @@ from calando.study.executors.process import ProcessExecutor
 from calando.study.jobs import Lost, OnProgress, Train
 from calando.study.workers.messages import Setup
 from calando.study.workers.start import start_early, start_worker
-from calando.testing.executors import ExecutorTrial, alone, same
+from calando.testing.executor_trial import ExecutorTrial, alone, same
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports for itself")
 

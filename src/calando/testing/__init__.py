@@ -10,7 +10,8 @@ no test framework: any that turns an AssertionError into a failure will do.
 """
 
 from calando.testing.controllers import check_controller
-from calando.testing.executors import EXECUTOR_CHECKS, ExecutorTrial, check_executor
+from calando.testing.executor_trial import ExecutorTrial
+from calando.testing.executors import EXECUTOR_CHECKS, check_executor
 from calando.testing.methods import METHOD_CHECKS, MethodCase, check_method
 from calando.testing.schedules import check_schedule
 
