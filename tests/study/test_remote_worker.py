@@ -107,11 +107,14 @@ def test_a_folder_is_shared_where_the_same_token_lies_in_it(tmp_path, content, s
 
 
 def test_what_the_worker_cannot_import_is_said_in_a_line(tmp_path):
-    setup = pickle.dumps(a_setup(tmp_path)).replace(b"testing.executors", b"testing.executorz")
+    here, nowhere = moody_task.__module__.encode(), moody_task.__module__.encode()[:-1] + b"z"
+    setup = pickle.dumps(a_setup(tmp_path))
+    assert here in setup
+    setup = setup.replace(here, nowhere)
     words = told(RemoteWorker(setup, orders(tmp_path), slot=0))
     (refused,) = [word for word in words if isinstance(word, Refused)]
     assert "cannot be loaded on" in refused.message
-    assert "No module named 'calando.testing.executorz'" in refused.message
+    assert f"No module named '{nowhere.decode()}'" in refused.message
     assert words[-1] == Ended("exited with status 0")
 
 
