@@ -21,7 +21,7 @@ from calando.report.palette import COLOURS
 from calando.report.render import svg
 from calando.report.series import thinned
 from calando.schedules import describe, named_function, parse
-from calando.schedules.registry import FAMILIES, example_of
+from calando.schedules.known_schedules import FAMILIES, example_of
 
 STEPS, STEPS_PER_EPOCH = 1000, 100
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calando.loops.attach import attach
     from calando.loops.follow import follow
     from calando.loops.torch_scheduler import LRScheduler
-    from calando.methods.groups import layer_groups
+    from calando.methods.parameter_groups import layer_groups
     from calando.range_test import find_lr
     from calando.schedules import parse
     from calando.strategy import parse_strategy
@@ -76,7 +76,7 @@ _HOMES = {
     "find_lr": "calando.range_test",
     "follow": "calando.loops.follow",
     "get_data": "calando.tasks.fetch",
-    "layer_groups": "calando.methods.groups",
+    "layer_groups": "calando.methods.parameter_groups",
     "lint": "calando.verbs.schedules",
     "list_schedules": "calando.verbs.describe",
     "list_strategies": "calando.verbs.describe",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from calando.schedules import SCHEDULES, parse
-from calando.schedules.registry import example_of
+from calando.schedules.known_schedules import example_of
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs/pictures/schedules"

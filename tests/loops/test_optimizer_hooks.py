@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, AdamW
 
 import calando
 from calando.errors import UsageError
-from calando.methods.registry import METHODS
+from calando.methods.method import METHODS
 
 for build in (SGD, Adam, AdamW):  # as any program: torch wraps the `step` of each class when one is built first
     build([torch.nn.Parameter(torch.ones(1))])

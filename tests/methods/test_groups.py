@@ -6,7 +6,7 @@ from torch import nn
 
 import calando
 from calando.errors import UsageError
-from calando.methods.groups import decay_group_names, split_by_decay
+from calando.methods.parameter_groups import decay_group_names, split_by_decay
 
 
 class Net(nn.Module):

@@ -28,7 +28,7 @@ from calando.schedules import (
     tanh,
     warp,
 )
-from calando.schedules.base import Extent
+from calando.schedules.schedule import Extent
 
 WHOLE = 100_000  # thousandths of a percent: no share of T steps then lies within 1e-6 of a step without being one
 

@@ -20,7 +20,7 @@ from tests.schedules.run_cases import RUNS
 import calando.schedules as names
 from calando.errors import UsageError
 from calando.schedules import SCHEDULES, describe, parse, to_json
-from calando.schedules.registry import FAMILIES
+from calando.schedules.known_schedules import FAMILIES
 from calando.testing import check_schedule
 
 CASES = {**CURVES, **RUNS, **OPERATORS}

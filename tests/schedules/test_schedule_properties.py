@@ -26,8 +26,8 @@ from calando.schedules import (
     tanh,
     to_json,
 )
-from calando.schedules.base import Extent
 from calando.schedules.compose import Then, Times
+from calando.schedules.schedule import Extent
 
 
 @settings(deadline=None, max_examples=400)

@@ -11,8 +11,8 @@ import torch
 from calando.controllers import CONTROLLERS, Action, Divergence, Wants
 from calando.methods import Method, Number, find_method
 from calando.schedules import SCHEDULES, Extent, Primitive, constant, function, named_function
-from calando.schedules.base import Bound
-from calando.schedules.registry import example_of
+from calando.schedules.known_schedules import example_of
+from calando.schedules.schedule import Bound
 from calando.testing import METHOD_CHECKS, MethodCase, check_controller, check_method, check_schedule
 
 

@@ -80,7 +80,9 @@ def test_the_public_calls_are_there_after_import_calando_alone():
         "print(*(getattr(calando, room).register.__module__ for room in ('schedules', 'controllers', 'methods')))\n"
         "calando.testing.check_schedule('cosine(1, 0)')"
     )
-    assert done.stdout == "calando.schedules.registry calando.controllers.base calando.methods.registry\n", done.stderr
+    assert done.stdout == "calando.schedules.known_schedules calando.controllers.controller calando.methods.method\n", (
+        done.stderr
+    )
 
 
 def test_what_cannot_be_registered_is_refused(clean):
@@ -125,7 +127,7 @@ def test_a_constructor_that_makes_no_schedule_is_named(clean):
 
 def test_what_is_registered_again_is_the_new_one(clean):
     from calando.schedules import Extent, Horizon, Primitive
-    from calando.schedules.base import Bound
+    from calando.schedules.schedule import Bound
     from calando.strategy import bind
 
     def cell(value):
@@ -202,7 +204,7 @@ def test_a_file_in_the_folder_is_an_entry_without_another_edit(tmp_path):
     (tmp_path / "calando/schedules/sawtooth.py").write_text(
         '"""Sawtooth."""\n'
         "from calando.schedules.named_ramps import linear\n"
-        "from calando.schedules.registry import register\n"
+        "from calando.schedules.known_schedules import register\n"
         "from calando.schedules.repeat import repeat\n\n"
         '@register(family="Cycles", example="sawtooth()")\n'
         "def sawtooth(*, every='10%'):\n"
@@ -341,7 +343,7 @@ import calando
 from calando.controllers import Action, Wants, register as register_controller
 from calando.methods import Method, register as register_method
 from calando.schedules import Extent, Primitive, register
-from calando.schedules.base import Bound
+from calando.schedules.schedule import Bound
 
 class Level(Bound):
     def __call__(self, steps):

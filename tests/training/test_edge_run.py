@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.training.small_runs import Bare, Dropping, a_run, a_workload, bits
 
-from calando.controllers.base import Wants
+from calando.controllers.controller import Wants
 from calando.controllers.edge import FIRST
 from calando.training.batch import Batch, ForeignDraws
 from calando.training.lane import holding_lane

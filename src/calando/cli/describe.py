@@ -16,7 +16,7 @@ from calando.cli.options import OPTIONS, verb
 if TYPE_CHECKING:
     from calando.methods import Method
     from calando.records import StrategySpec
-    from calando.schedules.registry import Description
+    from calando.schedules.known_schedules import Description
 
 __all__ = ["METHOD_FAMILIES", "data", "schedules", "strategies", "workloads"]
 
@@ -88,7 +88,7 @@ def schedules(call: Callable[..., tuple[Description, ...]], as_json: bool = Fals
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    from calando.schedules.registry import FAMILIES
+    from calando.schedules.known_schedules import FAMILIES
 
     for family in FAMILIES:
         chosen = [entry for entry in entries if entry.family == family.title]

@@ -6,7 +6,7 @@ Every file of this folder is imported, and what it registers (`register`) is the
 import importlib
 import pkgutil
 
-from calando.controllers.base import (
+from calando.controllers.controller import (
     CONTROLLERS,
     Action,
     Controller,

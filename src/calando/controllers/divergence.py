@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from calando.controllers.base import Action, Observation, State, Wants
+from calando.controllers.controller import Action, Observation, State, Wants
 
 __all__ = ["Divergence", "not_finite"]
 

@@ -26,7 +26,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from calando.controllers.base import Action, Observation, Wants, internal, length, register
+from calando.controllers.controller import Action, Observation, Wants, internal, length, register
 from calando.errors import UsageError
 
 __all__ = ["FIRST", "Edge", "EdgeState"]

@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from calando.controllers.base import Observation
+from calando.controllers.controller import Observation
 
 __all__ = ["LEAST", "LEVEL_WINDOW", "WINDOW", "Losses", "Standing"]
 

@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from calando.controllers.base import Action, Observation, Wants, length, register
+from calando.controllers.controller import Action, Observation, Wants, length, register
 from calando.errors import UsageError
 
 __all__ = ["METRICS", "Metric", "Plateau", "PlateauState", "ThresholdMode"]

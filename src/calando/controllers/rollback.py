@@ -34,7 +34,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from calando.controllers.base import Action, Observation, Wants, length, register, state_like
+from calando.controllers.controller import Action, Observation, Wants, length, register, state_like
 from calando.controllers.divergence import not_finite
 from calando.controllers.losses import LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
 from calando.errors import UsageError

@@ -33,7 +33,7 @@ from calando.loops.optimizer_hooks import StepHooks
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.session_hooks import SessionHooks
 from calando.methods import find_method
-from calando.methods.registry import check_methods_installed
+from calando.methods.method import check_methods_installed
 from calando.range_test.loss import Forward, moved
 from calando.records import StrategySpec
 from calando.schedules import Horizon

@@ -7,11 +7,21 @@ them needs no torch; building an optimizer does.
 import importlib
 import pkgutil
 
-from calando.methods.base import Closure, Flag, Grouping, Method, Number, Pair
 from calando.methods.driver import Driver
-from calando.methods.groups import layer_groups
 from calando.methods.known_optimizers import closure_of, usual_rate_of, works_its_rate_out
-from calando.methods.registry import METHODS, check_methods_installed, find_method, register
+from calando.methods.method import (
+    METHODS,
+    Closure,
+    Flag,
+    Grouping,
+    Method,
+    Number,
+    Pair,
+    check_methods_installed,
+    find_method,
+    register,
+)
+from calando.methods.parameter_groups import layer_groups
 
 __all__ = [
     "METHODS",

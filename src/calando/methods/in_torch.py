@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from calando.methods.base import Flag, ImportedClass, Method, Number, Pair, import_class
-from calando.methods.registry import register
+from calando.methods.method import Flag, ImportedClass, Method, Number, Pair, import_class, register
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from calando.methods.base import Closure, Method
-from calando.methods.registry import METHODS
+from calando.methods.method import METHODS, Closure, Method
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -20,9 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
-from calando.methods.base import Flag, Grouping, Method, Number, import_class
-from calando.methods.groups import split_by_decay
-from calando.methods.registry import register
+from calando.methods.method import Flag, Grouping, Method, Number, import_class, register
+from calando.methods.parameter_groups import split_by_decay
 
 if TYPE_CHECKING:
     from torch import nn

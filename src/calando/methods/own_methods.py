@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from calando.methods.base import Flag, ImportedClass, Method, Number, Pair
-from calando.methods.registry import register
+from calando.methods.method import Flag, ImportedClass, Method, Number, Pair, register
 
 _MOMENTUM = Number(0.9, high=1.0)
 _WEIGHT_DECAY = Number(0.0)

@@ -20,8 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.methods.base import Flag, ImportedClass, Method, Number, Pair, import_class
-from calando.methods.registry import register
+from calando.methods.method import Flag, ImportedClass, Method, Number, Pair, import_class, register
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -15,7 +15,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 
-from calando.schedules.base import Bound, Extent, Schedule
+from calando.schedules.by_group_and_batch import discriminative, layer_decay, linear_scaling, per_group, sqrt_scaling
 from calando.schedules.call import Call, Value
 from calando.schedules.compose import constant
 from calando.schedules.curve import Curve
@@ -31,8 +31,8 @@ from calando.schedules.findings import Finding
 from calando.schedules.from_torch import from_torch
 from calando.schedules.function import function, named_function
 from calando.schedules.grammar import parse_call
-from calando.schedules.groups import discriminative, layer_decay, linear_scaling, per_group, sqrt_scaling
 from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
+from calando.schedules.known_schedules import SCHEDULES, Description, describe, register
 from calando.schedules.linting import lint, lint_schedule
 from calando.schedules.named_ramps import (
     cosine,
@@ -45,9 +45,9 @@ from calando.schedules.named_ramps import (
     tanh,
 )
 from calando.schedules.primitive import Primitive
-from calando.schedules.registry import SCHEDULES, Description, describe, register
 from calando.schedules.repeat import repeat
 from calando.schedules.scatter import chebyshev, noise
+from calando.schedules.schedule import Bound, Extent, Schedule
 from calando.schedules.span import Horizon, Span
 from calando.schedules.steps import knots, multistep, piecewise, step
 from calando.schedules.text import from_json, parse, split_pipe, to_json

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 from calando.errors import ScheduleTextError, UsageError
-from calando.schedules.base import Schedule
 from calando.schedules.checks import BadArgument, did_you_mean, quote, signature_text
+from calando.schedules.schedule import Schedule
 
 __all__ = ["Call", "Value"]
 

@@ -26,17 +26,17 @@ from typing import ClassVar, Self, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, check_limits, quote_schedule
 from calando.schedules.checks import checked_number, spell_number
-from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.registry import Seen, counterpart, register
-from calando.schedules.span import Horizon, spell_steps
+from calando.schedules.known_schedules import Seen, counterpart, register
+from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.schedule import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, check_limits, quote_schedule
+from calando.schedules.span import Horizon, SpanLike, span_or_none, spell_steps
 
 __all__ = ["Constant", "Plus", "Then", "Times", "constant", "widest"]
 
 
 @register(family="Ramps", example="constant(0.5)")
-def constant(value: float = 1, *, over: Length | None = None) -> Schedule:
+def constant(value: float = 1, *, over: SpanLike | None = None) -> Schedule:
     """One value, held.
 
     Formula: value

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calando.errors import UsageError
-from calando.schedules.base import Array, Bound, Schedule
 from calando.schedules.checks import quote
+from calando.schedules.schedule import Array, Bound, Schedule
 from calando.schedules.span import Horizon
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ triangular               up and down in lines; triangular2 and exp_range lower t
 from __future__ import annotations
 
 from calando.errors import UsageError
-from calando.schedules.base import Schedule
 from calando.schedules.checks import BadArgument, checked_number
+from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.named_ramps import cosine, linear, polynomial
-from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.repeat import repeat
-from calando.schedules.span import Span
+from calando.schedules.schedule import Schedule
+from calando.schedules.span import Span, SpanLike, span_or_none
 from calando.schedules.steps import step
 from calando.schedules.timescale import exponential_decay, power_decay
 from calando.schedules.transform import staircase
@@ -26,7 +25,7 @@ __all__ = ["cosine_restarts", "exp_range", "polynomial_cycles", "triangular", "t
 @register(family="Cycles", example="cosine_restarts(first='15%', stretch=2, decay=0.8)")
 def cosine_restarts(
     *,
-    first: Length | None = None,
+    first: SpanLike | None = None,
     stretch: float = 1,
     decay: float = 1,
     limit: int | None = None,
@@ -72,8 +71,8 @@ def _restarts(seen: Seen) -> Schedule:
 @register(family="Cycles", example="warmup_cosine_restarts(first='25%', warmup='5%', decay=0.8)")
 def warmup_cosine_restarts(
     *,
-    warmup: Length,
-    first: Length | None = None,
+    warmup: SpanLike,
+    first: SpanLike | None = None,
     stretch: float = 1,
     decay: float = 1,
     limit: int | None = None,
@@ -109,7 +108,7 @@ def warmup_cosine_restarts(
 
 
 @register(family="Cycles", example="triangular(rise='15%')")
-def triangular(*, rise: Length, fall: Length | None = None, start: float = 0.1) -> Schedule:
+def triangular(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 0.1) -> Schedule:
     """Up and down in lines, again and again.
 
     Formula: start + (1 - start) * w, in each cycle w rises from 0 to 1 over rise and falls to 0 over fall
@@ -136,7 +135,7 @@ def triangular(*, rise: Length, fall: Length | None = None, start: float = 0.1) 
 
 
 @register(family="Cycles", example="triangular2(rise='15%')")
-def triangular2(*, rise: Length, fall: Length | None = None, start: float = 0.1) -> Schedule:
+def triangular2(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 0.1) -> Schedule:
     """Up and down in lines, again and again, each time half as high.
 
     Formula: start + (1 - start) * w / 2 ** k, in cycle k w rises from 0 to 1 over rise and falls to 0 over fall
@@ -159,7 +158,7 @@ def triangular2(*, rise: Length, fall: Length | None = None, start: float = 0.1)
 
 @register(family="Cycles", example="exp_range(rise='10%', factor=0.998)")
 def exp_range(
-    *, rise: Length, fall: Length | None = None, start: float = 0.1, factor: float, every: Length = 1
+    *, rise: SpanLike, fall: SpanLike | None = None, start: float = 0.1, factor: float, every: SpanLike = 1
 ) -> Schedule:
     """Up and down in lines, again and again, lower and lower by the same ratio at each step.
 
@@ -185,7 +184,7 @@ def exp_range(
 
 
 @register(family="Cycles", example="polynomial_cycles(every='25%')")
-def polynomial_cycles(*, every: Length, power: float = 1, end: float = 0) -> Schedule:
+def polynomial_cycles(*, every: SpanLike, power: float = 1, end: float = 0) -> Schedule:
     """Down by a power, again and again, each time from a lower peak.
 
     Formula: end + (1 - end) * ((1 - p) / (k + 1)) ** power, p progress in cycle k
@@ -234,17 +233,17 @@ def _cyclic(seen: Seen) -> Schedule:
     return repeat(wave(start, peak))
 
 
-def _triangle(rise: Length, fall: Length | None, height: float) -> Schedule:
+def _triangle(rise: SpanLike, fall: SpanLike | None, height: float) -> Schedule:
     up, down = _rise_and_fall(rise, fall)
     return linear(0, height, over=up) >> linear(height, 0, over=down)
 
 
-def _rise_and_fall(rise: Length, fall: Length | None) -> tuple[Span, Span]:
+def _rise_and_fall(rise: SpanLike, fall: SpanLike | None) -> tuple[Span, Span]:
     up = Span.parse(rise, name="rise")
     return up, span_or_none("fall", fall) or up
 
 
-def _first_cycle(first: Length | None, limit: int | None) -> Span | None:
+def _first_cycle(first: SpanLike | None, limit: int | None) -> Span | None:
     if first is None and limit is None:
         raise BadArgument("first", "must be given where limit is not", first, hint="; write first='10%' or limit=4")
     return span_or_none("first", first)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import final
 
-from calando.schedules.base import Level, Schedule
+from calando.schedules.schedule import Level, Schedule
 from calando.schedules.span import Span
 
 __all__ = ["Finding", "Level", "changed", "in_order", "nodes", "spans"]

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from calando.errors import UsageError
-from calando.schedules.base import Extent, Schedule
-from calando.schedules.groups import per_group
-from calando.schedules.registry import COUNTERPARTS, Seen, chain, counterpart, product
+from calando.schedules.by_group_and_batch import per_group
+from calando.schedules.known_schedules import COUNTERPARTS, Seen, chain, counterpart, product
+from calando.schedules.schedule import Extent, Schedule
 from calando.schedules.span import Horizon
 from calando.schedules.transform import cut
 

@@ -18,11 +18,11 @@ from typing import ClassVar, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import Array, Bound, Extent, Schedule
 from calando.schedules.checks import LONGEST_LABEL, BadArgument, checked_choice, checked_label, did_you_mean, quote
-from calando.schedules.primitive import Length, Primitive, span_or_none
-from calando.schedules.registry import Seen, counterpart, register
-from calando.schedules.span import Horizon
+from calando.schedules.known_schedules import Seen, counterpart, register
+from calando.schedules.primitive import Primitive
+from calando.schedules.schedule import Array, Bound, Extent, Schedule
+from calando.schedules.span import Horizon, SpanLike, span_or_none
 
 __all__ = ["Function", "bring_functions", "function", "functions_named", "named_function"]
 
@@ -35,7 +35,7 @@ _REGISTERED: dict[str, Multiplier] = {}
 
 
 @register(family="What changes a schedule", example="function('three waves')")
-def function(f: Multiplier | str, *, of: str = "progress", over: Length | None = None) -> Schedule:
+def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None = None) -> Schedule:
     """A schedule from a function of your own.
 
     Formula: f(p), or f(t) with of="steps"

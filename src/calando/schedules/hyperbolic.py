@@ -21,17 +21,17 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, quote_schedule
 from calando.schedules.checks import BadArgument, checked_number
-from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.registry import register
-from calando.schedules.span import Horizon, Span, spell_steps
+from calando.schedules.known_schedules import register
+from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.schedule import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, quote_schedule
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none, spell_steps
 
 __all__ = ["ExponentialHyperbola", "Hyperbola", "exponential_hyperbolic", "hyperbolic"]
 
 
 @register(family="Ramps", example="hyperbolic(1, 0.01, bound=1200)")
-def hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | None = None) -> Schedule:
+def hyperbolic(start: float, infimum: float, *, bound: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Down along a hyperbola, whose first steps depend little on how long the run is.
 
     Formula: start + (start - infimum) * (f(t) - f(0)), f(t) = sqrt((N - t) / bound * (2 - (N + t) / bound))
@@ -56,7 +56,7 @@ def hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | No
 
 
 @register(family="Ramps", example="exponential_hyperbolic(1, 0.01, bound=1200)")
-def exponential_hyperbolic(start: float, infimum: float, *, bound: Length, over: Length | None = None) -> Schedule:
+def exponential_hyperbolic(start: float, infimum: float, *, bound: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Down by ratios along a hyperbola, whose first steps depend little on how long the run is.
 
     Formula: start * (start / infimum) ** (f(t) - f(0)), f(t) = sqrt((N - t) / bound * (2 - (N + t) / bound))

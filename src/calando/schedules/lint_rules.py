@@ -14,12 +14,12 @@ from functools import partial
 
 import numpy as np
 
-from calando.schedules.base import Array, Extent, Schedule, quote_schedule
 from calando.schedules.checks import spell_number
 from calando.schedules.compose import Constant
 from calando.schedules.curve import Curve
 from calando.schedules.findings import Finding, changed, nodes, spans
 from calando.schedules.primitive import Primitive
+from calando.schedules.schedule import Array, Extent, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span, spell_steps
 
 __all__ = [

@@ -33,7 +33,6 @@ from dataclasses import replace
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import SEAM, Array, DoesNotFit, Extent, Schedule, quote_schedule
 from calando.schedules.curve import Curve
 from calando.schedules.findings import Finding, changed, in_order, nodes, spans
 from calando.schedules.lint_rules import (
@@ -52,6 +51,7 @@ from calando.schedules.lint_rules import (
     unfinished_cycles,
     zero_at_end,
 )
+from calando.schedules.schedule import SEAM, Array, DoesNotFit, Extent, Schedule, quote_schedule
 from calando.schedules.span import Horizon, spell_steps
 
 __all__ = ["MOMENTA", "OTHERS", "by_group", "lint", "lint_schedule"]

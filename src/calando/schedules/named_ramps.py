@@ -21,13 +21,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import Array, Schedule
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.compose import constant
-from calando.schedules.primitive import Length, span_or_none
+from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.ramp_base import Progress, Ramp, Shape, weighted
-from calando.schedules.registry import Seen, counterpart, register
 from calando.schedules.repeat import repeat
+from calando.schedules.schedule import Array, Schedule
+from calando.schedules.span import SpanLike, span_or_none
 
 __all__ = [
     "Cosine",
@@ -61,7 +61,7 @@ class Linear(Shape):
 
 
 @register(family="Ramps", example="linear(1, 0)")
-def linear(start: float, end: float, *, over: Length | None = None) -> Schedule:
+def linear(start: float, end: float, *, over: SpanLike | None = None) -> Schedule:
     """From start to end in a straight line.
 
     Formula: start + (end - start) * p
@@ -121,7 +121,7 @@ class Cosine(Shape):
 
 
 @register(family="Ramps", example="cosine(1, 0)")
-def cosine(start: float, end: float, *, power: float = 1, over: Length | None = None) -> Schedule:
+def cosine(start: float, end: float, *, power: float = 1, over: SpanLike | None = None) -> Schedule:
     """From start to end along half a cosine wave.
 
     Formula: end + (start - end) * ((1 + cos(pi * p)) / 2) ** power
@@ -165,7 +165,7 @@ class Exponential(Shape):
 
 
 @register(family="Ramps", example="exponential(1, 0.01)")
-def exponential(start: float, end: float, *, over: Length | None = None) -> Schedule:
+def exponential(start: float, end: float, *, over: SpanLike | None = None) -> Schedule:
     """From start to end by the same ratio at each step.
 
     Formula: start * (end / start) ** p
@@ -203,7 +203,7 @@ class Polynomial(Shape):
 
 
 @register(family="Ramps", example="polynomial(1, 0, power=2)")
-def polynomial(start: float, end: float, *, power: float = 2, over: Length | None = None) -> Schedule:
+def polynomial(start: float, end: float, *, power: float = 2, over: SpanLike | None = None) -> Schedule:
     """From start to end by a power of the part that is left.
 
     Formula: end + (start - end) * (1 - p) ** power
@@ -243,7 +243,7 @@ class OneMinusSqrt(Shape):
 
 
 @register(family="Ramps", example="one_minus_sqrt(1, 0)")
-def one_minus_sqrt(start: float, end: float, *, over: Length | None = None) -> Schedule:
+def one_minus_sqrt(start: float, end: float, *, over: SpanLike | None = None) -> Schedule:
     """From start to end, fast at first and slower and slower: the 1-sqrt cool-down.
 
     Formula: start + (end - start) * sqrt(p)
@@ -277,7 +277,7 @@ class OneMinusSquare(Shape):
 
 
 @register(family="Ramps", example="one_minus_square(1, 0)")
-def one_minus_square(start: float, end: float, *, over: Length | None = None) -> Schedule:
+def one_minus_square(start: float, end: float, *, over: SpanLike | None = None) -> Schedule:
     """From start to end, slow at first and faster and faster: the 1-p² cool-down.
 
     Formula: start + (end - start) * p ** 2
@@ -319,7 +319,7 @@ class Rex(Shape):
 
 
 @register(family="Ramps", example="rex(1, 0)")
-def rex(start: float, end: float, *, beta: float = 0.5, over: Length | None = None) -> Schedule:
+def rex(start: float, end: float, *, beta: float = 0.5, over: SpanLike | None = None) -> Schedule:
     """From start to end, slow at first and fast at last: the reflected exponential.
 
     Formula: end + (start - end) * (1 - p) / (1 - beta * p)
@@ -363,7 +363,7 @@ class Tanh(Shape):
 
 
 @register(family="Ramps", example="tanh(1, 0)")
-def tanh(start: float, end: float, *, lower: float = -6, upper: float = 3, over: Length | None = None) -> Schedule:
+def tanh(start: float, end: float, *, lower: float = -6, upper: float = 3, over: SpanLike | None = None) -> Schedule:
     """From start to end along a hyperbolic tangent.
 
     Formula: end + (start - end) * (1 - tanh(lower + (upper - lower) * p)) / 2

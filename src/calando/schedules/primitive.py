@@ -12,13 +12,19 @@ from itertools import pairwise
 from typing import ClassVar, Self
 
 from calando.errors import UsageError
-from calando.schedules.base import SEAM, Extent, Level, Schedule, as_schedule, nothing_left, too_long
 from calando.schedules.checks import BadArgument, spell_number
-from calando.schedules.span import Horizon, Span, spell_steps
+from calando.schedules.schedule import SEAM, Extent, Level, Schedule, as_schedule, nothing_left, too_long
+from calando.schedules.span import Horizon, Span, SpanLike, spell_steps
 
-__all__ = ["Length", "Primitive", "as_part", "checked_spans", "increasing", "span_or_none", "spell_call", "spell_list"]
+__all__ = [
+    "Primitive",
+    "as_part",
+    "checked_spans",
+    "increasing",
+    "spell_call",
+    "spell_list",
+]
 
-Length = Span | str | int
 MOST_PLACES = 1000
 
 
@@ -93,11 +99,6 @@ def spell_list(spans: tuple[Span, ...]) -> str:
     return f"[{', '.join(repr(str(span)) for span in spans)}]"
 
 
-def span_or_none(name: str, value: Length | None) -> Span | None:
-    """The span that argument `name` was given, if it was."""
-    return None if value is None else Span.parse(value, name=name)
-
-
 def as_part(value: object, *, name: str = "part") -> Schedule:
     """The schedule that argument `name` was given; a number stands for a constant.
 
@@ -114,7 +115,7 @@ def as_part(value: object, *, name: str = "part") -> Schedule:
     return schedule
 
 
-def checked_spans(at: Iterable[Length]) -> tuple[Span, ...]:
+def checked_spans(at: Iterable[SpanLike]) -> tuple[Span, ...]:
     """The spans that argument `at` was given.
 
     Raises:

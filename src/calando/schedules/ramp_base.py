@@ -19,9 +19,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import Array, Bound, Extent, Level
 from calando.schedules.checks import BadArgument, checked_number, spell_number
 from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.schedule import Array, Bound, Extent, Level
 from calando.schedules.span import Horizon
 
 __all__ = ["BoundRamp", "Progress", "Ramp", "Shape", "weighted"]

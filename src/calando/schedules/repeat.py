@@ -21,7 +21,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import (
+from calando.schedules.checks import checked_count, checked_number, spell_number
+from calando.schedules.known_schedules import register
+from calando.schedules.primitive import as_part
+from calando.schedules.schedule import (
     SEAM,
     Array,
     Bound,
@@ -34,10 +37,7 @@ from calando.schedules.base import (
     quote_schedule,
     too_long,
 )
-from calando.schedules.checks import checked_count, checked_number, spell_number
-from calando.schedules.primitive import Length, as_part, span_or_none
-from calando.schedules.registry import register
-from calando.schedules.span import LONGEST_HORIZON, Horizon, Span, spell_steps
+from calando.schedules.span import LONGEST_HORIZON, Horizon, Span, SpanLike, span_or_none, spell_steps
 
 __all__ = ["Repeat", "repeat"]
 
@@ -50,7 +50,7 @@ MOST_SEAMS = 10_000  # reported, of all cycles together
 def repeat(
     part: Schedule | float,
     *,
-    every: Length | None = None,
+    every: SpanLike | None = None,
     stretch: float = 1,
     decay: float = 1,
     limit: int | None = None,
@@ -173,7 +173,7 @@ class Repeat(Schedule):
         return placed if own == length else BoundPaced(placed, own, length)
 
     def _first(self, horizon: Horizon, room: float) -> float:
-        """Length of the first cycle."""
+        """SpanLike of the first cycle."""
         if self.every is not None:
             return horizon.steps(self.every)
         if not self._shares_room:

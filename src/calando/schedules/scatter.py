@@ -23,12 +23,12 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.schedules.base import SEAM, Array, Bound, Extent, Level, Schedule
 from calando.schedules.checks import BadArgument, checked_choice, checked_count, checked_number, spell_number
 from calando.schedules.compose import Constant
-from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.registry import register
-from calando.schedules.span import Horizon, Span
+from calando.schedules.known_schedules import register
+from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.schedule import SEAM, Array, Bound, Extent, Level, Schedule
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = ["Chebyshev", "Noise", "chebyshev", "noise"]
 
@@ -43,7 +43,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, SplitMix64's increment
 
 @register(family="What changes a schedule", example="cosine(1, 0) * noise(0.2, every=10)")
 def noise(
-    width: float, *, seed: int = 0, every: Length = 1, kind: str = "uniform", over: Length | None = None
+    width: float, *, seed: int = 0, every: SpanLike = 1, kind: str = "uniform", over: SpanLike | None = None
 ) -> Schedule:
     """A random factor round 1; multiply a schedule by it.
 
@@ -140,7 +140,7 @@ MOST_NODES = 2**20
 
 
 @register(family="Cycles", example="chebyshev(nodes=8, every='1 epoch')")
-def chebyshev(*, nodes: int = 8, every: Length = 1, low: float = 0.05, over: Length | None = None) -> Schedule:
+def chebyshev(*, nodes: int = 8, every: SpanLike = 1, low: float = 0.05, over: SpanLike | None = None) -> Schedule:
     """One over each node of a Chebyshev polynomial, in the fractal order, again and again.
 
     Formula: 2 / (1 + low - (1 - low) * cos(pi * (order[i] + 0.5) / nodes)), i = floor(t / every) mod nodes

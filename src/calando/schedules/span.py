@@ -16,7 +16,7 @@ from typing import Literal, Self, final
 from calando.errors import UsageError
 from calando.schedules.checks import BadArgument, checked_count, checked_number, spell_number
 
-__all__ = ["LONGEST_HORIZON", "Horizon", "Span", "spell_steps"]
+__all__ = ["LONGEST_HORIZON", "Horizon", "Span", "SpanLike", "span_or_none", "spell_steps"]
 
 Unit = Literal["%", "epochs", "steps"]
 
@@ -110,6 +110,15 @@ class Span:
 
     def __repr__(self) -> str:
         return f"Span('{self}')"
+
+
+SpanLike = Span | str | int
+"""What `Span.parse` reads."""
+
+
+def span_or_none(name: str, value: SpanLike | None) -> Span | None:
+    """The span that argument `name` was given, if it was."""
+    return None if value is None else Span.parse(value, name=name)
 
 
 @final

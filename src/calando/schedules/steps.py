@@ -20,22 +20,14 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import SEAM, Array, Bound, Extent, Level, Schedule
 from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
 from calando.schedules.compose import constant
+from calando.schedules.known_schedules import Seen, counterpart, product, register
 from calando.schedules.named_ramps import Cosine, Linear
-from calando.schedules.primitive import (
-    Length,
-    Primitive,
-    checked_spans,
-    increasing,
-    span_or_none,
-    spell_call,
-    spell_list,
-)
+from calando.schedules.primitive import Primitive, checked_spans, increasing, spell_call, spell_list
 from calando.schedules.ramp_base import BoundRamp, Shape
-from calando.schedules.registry import Seen, counterpart, product, register
-from calando.schedules.span import Horizon, Span
+from calando.schedules.schedule import SEAM, Array, Bound, Extent, Level, Schedule
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = ["Knots", "MultiStep", "Piecewise", "Step", "knots", "multistep", "piecewise", "step"]
 
@@ -43,7 +35,7 @@ DEAD = 1e-3  # a rate below this share of what it was trains nothing
 
 
 @register(family="Steps and places", example="step(every='30%', factor=0.5)")
-def step(*, every: Length, factor: float, over: Length | None = None) -> Schedule:
+def step(*, every: SpanLike, factor: float, over: SpanLike | None = None) -> Schedule:
     """Multiplied by a factor at regular intervals.
 
     Formula: factor ** floor(t / every)
@@ -122,7 +114,7 @@ def _step(seen: Seen) -> Schedule:
 
 
 @register(family="Steps and places", example="multistep(at=['50%', '75%'], factor=0.3)")
-def multistep(*, at: Iterable[Length], factor: float, over: Length | None = None) -> Schedule:
+def multistep(*, at: Iterable[SpanLike], factor: float, over: SpanLike | None = None) -> Schedule:
     """Multiplied by a factor at each milestone.
 
     Formula: factor ** (number of milestones <= t)
@@ -195,7 +187,7 @@ def _multistep(seen: Seen) -> Schedule:
 
 
 @register(family="Steps and places", example="piecewise(values=[0.2, 1, 0.5, 0.1], at=['10%', '50%', '80%'])")
-def piecewise(*, values: Iterable[float], at: Iterable[Length], over: Length | None = None) -> Schedule:
+def piecewise(*, values: Iterable[float], at: Iterable[SpanLike], over: SpanLike | None = None) -> Schedule:
     """Values held, each until the place of the next.
 
     Formula: values[number of places in at that are <= t]
@@ -223,7 +215,7 @@ SHAPES: Mapping[str, Shape] = {"cosine": Cosine(), "linear": Linear()}
 
 @register(family="Steps and places", example="knots(values=[0.2, 1, 0.3, 0], at=['20%', '60%', '100%'])")
 def knots(
-    *, values: Iterable[float], at: Iterable[Length], shape: str = "linear", over: Length | None = None
+    *, values: Iterable[float], at: Iterable[SpanLike], shape: str = "linear", over: SpanLike | None = None
 ) -> Schedule:
     """Values joined by lines, or by half cosine waves.
 

@@ -5,7 +5,7 @@
     product = operand { "*" operand }
     operand = call | number | "(" chain ")"     a number stands for constant(number)
 
-Calls are read by `grammar`; the names are those of `registry.SCHEDULES`. A chain may be an argument of a call,
+Calls are read by `grammar`; the names are those of `known_schedules.SCHEDULES`. A chain may be an argument of a call,
 alone or in a list or dict: repeat(0.5 * cosine(1, 0), every='25%'). There, a number or name alone is just
 that, and brackets around it make a list. The JSON form wraps the text, so there is one grammar and one set of
 limits: {"calando": "schedule", "version": 1, "text": "cosine(1, 0)"}.
@@ -20,12 +20,12 @@ from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.registry import own_mistake
-from calando.schedules.base import Extent, Schedule
 from calando.schedules.call import Call
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
 from calando.schedules.compose import Constant, Plus, Then, Times
 from calando.schedules.grammar import Reader
-from calando.schedules.registry import SCHEDULES
+from calando.schedules.known_schedules import SCHEDULES
+from calando.schedules.schedule import Extent, Schedule
 
 __all__ = ["JSON_VERSION", "from_json", "parse", "split_pipe", "to_json"]
 

@@ -15,13 +15,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.base import Array, Bound, Extent, Level, Schedule
 from calando.schedules.checks import checked_number, spell_number
+from calando.schedules.known_schedules import register
 from calando.schedules.named_ramps import exponential
-from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.registry import register
+from calando.schedules.primitive import Primitive, spell_call
 from calando.schedules.repeat import repeat
-from calando.schedules.span import Horizon, Span
+from calando.schedules.schedule import Array, Bound, Extent, Level, Schedule
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = [
     "Law",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 @register(family="At a pace", example="exponential_decay(every='20%', factor=0.5)")
-def exponential_decay(*, factor: float, every: Length = 1) -> Schedule:
+def exponential_decay(*, factor: float, every: SpanLike = 1) -> Schedule:
     """Multiplied by a factor over each interval, a little at each step, without an end.
 
     Formula: factor ** (t / every)
@@ -59,7 +59,7 @@ def exponential_decay(*, factor: float, every: Length = 1) -> Schedule:
 
 
 @register(family="At a pace", example="natural_exponential(timescale='20%')")
-def natural_exponential(*, timescale: Length, over: Length | None = None) -> Schedule:
+def natural_exponential(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Down by the same ratio at each step, without an end: 1/e after each `timescale`.
 
     Formula: exp(-t / timescale)
@@ -80,7 +80,7 @@ def natural_exponential(*, timescale: Length, over: Length | None = None) -> Sch
 
 
 @register(family="At a pace", example="inverse_time(timescale='20%')")
-def inverse_time(*, timescale: Length, over: Length | None = None) -> Schedule:
+def inverse_time(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Down by the inverse of time.
 
     Formula: 1 / (1 + t / timescale)
@@ -101,7 +101,7 @@ def inverse_time(*, timescale: Length, over: Length | None = None) -> Schedule:
 
 
 @register(family="At a pace", example="inverse_sqrt(timescale='10%')")
-def inverse_sqrt(*, timescale: Length, over: Length | None = None) -> Schedule:
+def inverse_sqrt(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Down by the inverse square root of time.
 
     Formula: (1 + t / timescale) ** -0.5
@@ -123,7 +123,7 @@ def inverse_sqrt(*, timescale: Length, over: Length | None = None) -> Schedule:
 
 
 @register(family="At a pace", example="power_decay(exponent=0.3, timescale=10)")
-def power_decay(*, exponent: float, timescale: Length = 1, over: Length | None = None) -> Schedule:
+def power_decay(*, exponent: float, timescale: SpanLike = 1, over: SpanLike | None = None) -> Schedule:
     """Down by a power of time: t^-a, begun at 1.
 
     Formula: (1 + t / timescale) ** -exponent

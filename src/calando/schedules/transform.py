@@ -15,7 +15,10 @@ from typing import Self, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.base import (
+from calando.schedules.checks import BadArgument, checked_number, spell_number
+from calando.schedules.known_schedules import register
+from calando.schedules.primitive import as_part
+from calando.schedules.schedule import (
     SEAM,
     Array,
     Bound,
@@ -26,10 +29,7 @@ from calando.schedules.base import (
     quote_schedule,
     too_long,
 )
-from calando.schedules.checks import BadArgument, checked_number, spell_number
-from calando.schedules.primitive import Length, as_part, span_or_none
-from calando.schedules.registry import register
-from calando.schedules.span import Horizon, Span
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = ["Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
 
@@ -57,7 +57,7 @@ def warp(part: Schedule | float, *, power: float) -> Schedule:
 
 
 @register(family="What changes a schedule", example="staircase(exponential(1, 0.01), every='1 epoch')")
-def staircase(part: Schedule | float, *, every: Length) -> Schedule:
+def staircase(part: Schedule | float, *, every: SpanLike) -> Schedule:
     """A schedule that changes only at regular intervals, such as once an epoch.
 
     Formula: part at step every * floor(t / every)
@@ -102,7 +102,7 @@ def clip(part: Schedule | float, *, low: float | None = None, high: float | None
 
 
 @register(family="What changes a schedule", example="cut(cosine(1, 0, over='100%'), over='60%') >> constant(0.1)")
-def cut(part: Schedule | float, *, over: Length | None = None, skip: Length | None = None) -> Schedule:
+def cut(part: Schedule | float, *, over: SpanLike | None = None, skip: SpanLike | None = None) -> Schedule:
     """Some steps of a schedule that begins before or would go on for longer.
 
     Formula: part at step skip + t, for t < over

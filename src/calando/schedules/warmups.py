@@ -15,13 +15,13 @@ from typing import ClassVar, Protocol, final
 
 import numpy as np
 
-from calando.schedules.base import Array, Bound, Extent, Schedule
 from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
 from calando.schedules.compose import constant
+from calando.schedules.known_schedules import register
 from calando.schedules.named_ramps import cosine, exponential, linear, polynomial
-from calando.schedules.primitive import Length, Primitive, span_or_none, spell_call
-from calando.schedules.registry import register
-from calando.schedules.span import Horizon, Span
+from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.schedule import Array, Bound, Extent, Schedule
+from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 from calando.schedules.timescale import Law, TimeScale
 
 __all__ = ["RAdamWarmup", "radam_warmup", "saturating", "untuned_exponential_warmup", "untuned_linear_warmup", "warmup"]
@@ -43,7 +43,7 @@ _RISES: Mapping[str, _Rise] = {
 
 
 @register(family="Warmups", example="warmup('20%', shape='cosine')")
-def warmup(over: Length, *, start: float = 0, shape: str = "linear") -> Schedule:
+def warmup(over: SpanLike, *, start: float = 0, shape: str = "linear") -> Schedule:
     """Up to the full rate; what follows goes behind a `>>`.
 
     Formula: shape(start, 1, over=over)
@@ -122,7 +122,7 @@ def _checked_beta2(value: float) -> float:
 
 
 @register(family="Warmups", example="radam_warmup(beta2=0.99)")
-def radam_warmup(*, beta2: float = 0.999, over: Length | None = None) -> Schedule:
+def radam_warmup(*, beta2: float = 0.999, over: SpanLike | None = None) -> Schedule:
     """Up towards 1 as RAdam's rectification does.
 
     Formula: sqrt((r - 4) * (r - 2) * R / ((R - 4) * (R - 2) * r))
@@ -194,7 +194,7 @@ def _first_rectified(beta2: float) -> int:
 
 
 @register(family="Warmups", example="saturating(timescale='10%')")
-def saturating(*, timescale: Length, over: Length | None = None) -> Schedule:
+def saturating(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule:
     """Up towards 1, fast at first: exponential warmup.
 
     Formula: 1 - exp(-(t + 1) / timescale)

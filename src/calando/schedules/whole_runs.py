@@ -21,13 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from calando.errors import UsageError
-from calando.schedules.base import Schedule
 from calando.schedules.checks import checked_choice, checked_count, checked_number
 from calando.schedules.compose import constant
+from calando.schedules.known_schedules import Seen, chain, counterpart, register
 from calando.schedules.named_ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial
-from calando.schedules.primitive import Length, span_or_none
-from calando.schedules.registry import Seen, chain, counterpart, register
-from calando.schedules.span import LONGEST_HORIZON, Span
+from calando.schedules.schedule import Schedule
+from calando.schedules.span import LONGEST_HORIZON, Span, SpanLike, span_or_none
 from calando.schedules.timescale import inverse_sqrt
 from calando.schedules.transform import warp
 
@@ -50,7 +49,7 @@ _CYCLE_SHAPES: Mapping[str, Callable[..., Schedule]] = {"cosine": cosine, "linea
 
 
 @register(family="Whole runs", example="one_cycle()")
-def one_cycle(*, warmup: Length = "30%", start: float = 0.04, end: float = 4e-6, shape: str = "cosine") -> Schedule:
+def one_cycle(*, warmup: SpanLike = "30%", start: float = 0.04, end: float = 4e-6, shape: str = "cosine") -> Schedule:
     """Up to the full rate and down to almost nothing, each along half a cosine wave.
 
     Formula: shape(start, 1, over=warmup) >> shape(1, end)
@@ -80,7 +79,7 @@ def one_cycle(*, warmup: Length = "30%", start: float = 0.04, end: float = 4e-6,
 
 @register(family="Whole runs", example="one_cycle_three_phase()")
 def one_cycle_three_phase(
-    *, warmup: Length = "30%", start: float = 0.04, end: float = 4e-6, shape: str = "cosine"
+    *, warmup: SpanLike = "30%", start: float = 0.04, end: float = 4e-6, shape: str = "cosine"
 ) -> Schedule:
     """Up to the full rate, down again in as many steps, and further down to almost nothing.
 
@@ -106,7 +105,7 @@ def one_cycle_three_phase(
 
 
 @register(family="Whole runs", example="one_cycle_momentum()")
-def one_cycle_momentum(*, warmup: Length = "30%", low: float = 0.85 / 0.95, shape: str = "cosine") -> Schedule:
+def one_cycle_momentum(*, warmup: SpanLike = "30%", low: float = 0.85 / 0.95, shape: str = "cosine") -> Schedule:
     """The momentum of one cycle: down while the rate rises, and up again.
 
     Formula: shape(1, low, over=warmup) >> shape(low, 1)
@@ -133,7 +132,7 @@ def one_cycle_momentum(*, warmup: Length = "30%", low: float = 0.85 / 0.95, shap
 
 @register(family="Whole runs", example="one_cycle_three_phase_momentum()")
 def one_cycle_three_phase_momentum(
-    *, warmup: Length = "30%", low: float = 0.85 / 0.95, shape: str = "cosine"
+    *, warmup: SpanLike = "30%", low: float = 0.85 / 0.95, shape: str = "cosine"
 ) -> Schedule:
     """The momentum of one cycle in three phases: down while the rate rises, up while it falls back, held.
 
@@ -193,7 +192,7 @@ _COOL_DOWNS: Mapping[str, Callable[..., Schedule]] = {
 
 @register(family="Whole runs", example="wsd()")
 def wsd(
-    *, warmup: Length = "5%", decay: Length = "20%", shape: str = "linear", start: float = 0, end: float = 0
+    *, warmup: SpanLike = "5%", decay: SpanLike = "20%", shape: str = "linear", start: float = 0, end: float = 0
 ) -> Schedule:
     """Warmup, stable, decay: up in a line, held, and down at the end.
 
@@ -223,7 +222,7 @@ def wsd(
 
 
 @register(family="Whole runs", example="flat_cosine()")
-def flat_cosine(*, flat: Length = "75%", end: float = 1e-5) -> Schedule:
+def flat_cosine(*, flat: SpanLike = "75%", end: float = 1e-5) -> Schedule:
     """The full rate, held, and down along half a cosine wave.
 
     Formula: constant(1, over=flat) >> cosine(1, end)
@@ -244,7 +243,9 @@ def flat_cosine(*, flat: Length = "75%", end: float = 1e-5) -> Schedule:
 
 
 @register(family="Whole runs", example="warmup_hold_cosine()")
-def warmup_hold_cosine(*, warmup: Length = "5%", hold: Length = "20%", start: float = 0, end: float = 0) -> Schedule:
+def warmup_hold_cosine(
+    *, warmup: SpanLike = "5%", hold: SpanLike = "20%", start: float = 0, end: float = 0
+) -> Schedule:
     """Up in a line, held, and down along half a cosine wave over all that is left.
 
     Formula: linear(start, 1, over=warmup) >> constant(1, over=hold) >> cosine(1, end)
@@ -269,7 +270,7 @@ def warmup_hold_cosine(*, warmup: Length = "5%", hold: Length = "20%", start: fl
 
 
 @register(family="Whole runs", example="slanted_triangular()")
-def slanted_triangular(*, rise: Length = "10%", ratio: float = 32) -> Schedule:
+def slanted_triangular(*, rise: SpanLike = "10%", ratio: float = 32) -> Schedule:
     """Up fast and down slowly, each in a line.
 
     Formula: linear(1 / ratio, 1, over=rise) >> linear(1, 1 / ratio)
@@ -292,7 +293,7 @@ def slanted_triangular(*, rise: Length = "10%", ratio: float = 32) -> Schedule:
 
 
 @register(family="Whole runs", example="warmup_inverse_sqrt(warmup='10%')")
-def warmup_inverse_sqrt(*, warmup: Length = "5%", start: float = 0) -> Schedule:
+def warmup_inverse_sqrt(*, warmup: SpanLike = "5%", start: float = 0) -> Schedule:
     """Up in a line, and down by the inverse square root of the steps since the start.
 
     Formula: start + (1 - start) * t / warmup, and sqrt(warmup / t) from t = warmup on
@@ -342,7 +343,7 @@ _DECAY_SHAPES: Mapping[str, Callable[..., Schedule]] = {"cosine": cosine, "linea
 
 
 @register(family="Whole runs", example="k_decay(1, 0, k=3)")
-def k_decay(start: float, end: float, *, k: float, shape: str = "cosine", over: Length | None = None) -> Schedule:
+def k_decay(start: float, end: float, *, k: float, shape: str = "cosine", over: SpanLike | None = None) -> Schedule:
     """From start to end along a shape that begins the later the greater k is.
 
     Formula: shape(start, end) at progress p ** k

@@ -16,7 +16,7 @@ import numpy as np
 from calando.analysis import log_grid
 from calando.errors import UsageError, quote
 from calando.methods import find_method
-from calando.methods.registry import check_methods_installed
+from calando.methods.method import check_methods_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.fields import check
 from calando.records.spec import BEYOND, LARGEST_SEED

@@ -40,7 +40,7 @@ def place(study_folder: Path, fork: Fork) -> Place:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Cached:
     fork: Fork
     size: int
 
@@ -60,7 +60,7 @@ class CheckpointCache:
 
     def __init__(self, folder: Path, *, finished: Iterable[str], keep: int) -> None:
         self.folder, self.keep = folder, keep
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Cached] = {}
         self._occupied = 0
         forks = folder / "forks"
         for path in sorted(forks.iterdir()) if forks.is_dir() else ():
@@ -84,7 +84,7 @@ class CheckpointCache:
         size = size_of(fork_folder(self.folder, fork))
         before = self._kept.get(fork.address)
         self._occupied += size - (before.size if before else 0)
-        self._kept[fork.address] = _Kept(fork, size)
+        self._kept[fork.address] = _Cached(fork, size)
 
     def drop(self, address: str) -> None:
         """Remove a checkpoint."""

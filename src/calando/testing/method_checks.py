@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from calando.errors import UnknownName, UsageError
 from calando.methods import Driver, Method
-from calando.methods.groups import split_by_decay
+from calando.methods.parameter_groups import split_by_decay
 from calando.schedules import Horizon, parse
 from calando.testing.require import require
 from calando.testing.training import Loss, Trial, build, pictures, stored, update

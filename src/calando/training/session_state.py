@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from calando.controllers import Controller, state_from_json, state_to_json
-from calando.controllers.base import State
+from calando.controllers.controller import State
 from calando.strategy import Average
 
 __all__ = ["Kept", "Memory", "Position", "RunningAverage"]

@@ -9,7 +9,7 @@ from calando.errors import UnknownName
 
 if TYPE_CHECKING:
     from calando.methods import Method
-    from calando.schedules.registry import Description
+    from calando.schedules.known_schedules import Description
     from calando.strategy import Preset
 
 __all__ = ["AVERAGES", "list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]

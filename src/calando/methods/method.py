@@ -1,4 +1,6 @@
-"""A method: an optimizer with what it needs to know about rates. Importing this needs no torch.
+"""A method: an optimizer with what it needs to know about rates; and the registry of methods by name.
+
+Importing this needs no torch; building an optimizer does.
 
 Every method has its usual rate (for convolutional networks), so that `lr=auto` has a grid to search, and the options
 that it takes with their ranges, so that a typing error is found before training.
@@ -7,22 +9,25 @@ that it takes with their ranges, so that a typing error is found before training
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from calando.errors import UnknownName, UsageError
-from calando.methods.groups import decay_group_names, split_by_decay
-from calando.schedules.checks import quote
+from calando.errors import UnknownName, UsageError, quote
+from calando.methods.parameter_groups import decay_group_names, split_by_decay
+from calando.registry import Registry, home_of
 from calando.sizes import LEAST, check_size
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from calando.records import StrategySpec
+
 __all__ = [
+    "METHODS",
     "Closure",
     "Flag",
     "Grouping",
@@ -32,7 +37,10 @@ __all__ = [
     "Number",
     "Pair",
     "Scheduling",
+    "check_methods_installed",
+    "find_method",
     "import_class",
+    "register",
 ]
 
 MethodFamily = Literal["classic", "adaptive", "rate-free"]
@@ -228,3 +236,65 @@ class Method:
         if settled.get("nesterov") and not settled["momentum"] > 0:
             raise UsageError(f"{self.name}: nesterov=true needs momentum above 0, got momentum={settled['momentum']}")
         return settled
+
+
+def register(method: Method) -> Method:
+    """Register a method, so that a strategy's text can call it by its name.
+
+    Args:
+        method: the optimizer and what must be known of it; its `build` takes the parameter groups, rate and options.
+
+    Raises:
+        UsageError: no `Method`; a name that is taken or that no text can call.
+
+    >>> from calando.methods import METHODS, Method
+    >>> mine = register(Method(name="my_sgd", summary="plain SGD", family="classic", usual_rate=0.1,
+    ...     decay="as SGD's", options={}, build=lambda groups, lr, options: torch.optim.SGD(groups, lr), source="",
+    ...     memory=0))
+    >>> find_method("my_sgd").usual_rate
+    0.1
+    >>> METHODS.remove("my_sgd")
+    """
+    if not isinstance(method, Method):
+        raise UsageError(f"a method is registered as a Method(name=..., build=...), got {quote(method)}")
+    METHODS.add(method.name, method, home=home_of(method.build))
+    return method
+
+
+def _join(name: str, found: object) -> None:
+    if isinstance(found, Method) and found.name != name:
+        raise UsageError(f"its entry point is named {name!r}, and the method {found.name!r}")
+    register(found)  # type: ignore[arg-type]  # refused there where it is none
+
+
+METHODS: Registry[Method] = Registry("method", join=_join)
+"""Name -> method."""
+
+
+def find_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        UnknownName: there is none.
+
+    >>> find_method("adamw").usual_rate
+    0.001
+    """
+    if name not in METHODS:
+        raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
+    return METHODS[name]
+
+
+def check_methods_installed(strategies: Iterable[StrategySpec]) -> None:
+    """Refuse strategies whose methods cannot be built here.
+
+    Raises:
+        UsageError: packages are missing; every one of them is named.
+    """
+    missing: dict[str, list[str]] = {}
+    for method in dict.fromkeys(find_method(strategy.method).name for strategy in strategies):
+        if not METHODS[method].installed:
+            missing.setdefault(METHODS[method].package, []).append(method)
+    if missing:
+        needs = "; ".join(f"{', '.join(names)}: {package}" for package, names in missing.items())
+        raise UsageError(f"packages that methods need are not installed ({needs}): pip install 'calando[methods]'")

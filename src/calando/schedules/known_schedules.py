@@ -24,7 +24,7 @@ from calando.registry import Registry, home_of
 from calando.schedules.checks import signature_text
 
 if TYPE_CHECKING:
-    from calando.schedules.base import Schedule
+    from calando.schedules.schedule import Schedule
 
 __all__ = [
     "COUNTERPARTS",

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import NoReturn, final
 
 from calando.errors import UsageError
-from calando.schedules.base import Bound, Extent, Schedule, check_limits
 from calando.schedules.checks import (
     MOST_PARTS,
     BadArgument,
@@ -33,8 +32,9 @@ from calando.schedules.checks import (
     spell_number,
 )
 from calando.schedules.compose import Constant, constant, widest
+from calando.schedules.known_schedules import register
 from calando.schedules.primitive import as_part
-from calando.schedules.registry import register
+from calando.schedules.schedule import Bound, Extent, Schedule, check_limits
 from calando.schedules.span import Horizon
 
 __all__ = ["PerGroup", "discriminative", "layer_decay", "linear_scaling", "per_group", "sqrt_scaling"]
