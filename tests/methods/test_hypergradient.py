@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from tests.methods.made_up import assert_same, course, flat, in_two_groups, train, weights
+from tests.methods.made_up import METHODS, assert_same, build, course, flat, in_two_groups, train, weights
 
 from calando.errors import UsageError
-from calando.methods.own.hypergradient import SGDHD, AdamHD
 
 
 def reference_sgd_hd(parameters, made_up, *, lr, beta, momentum, nesterov, decays):
@@ -30,7 +29,8 @@ def test_sgd_hd_at_a_constant_rate_is_the_papers_rule(momentum, nesterov, beta):
     wanted, rate = reference_sgd_hd(
         parameters, course(), lr=0.01, beta=beta, momentum=momentum, nesterov=nesterov, decays=decays
     )
-    optimizer = SGDHD(in_two_groups(parameters), lr=0.01, momentum=momentum, nesterov=nesterov, hypergrad_lr=beta)
+    options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": 0.0, "hypergrad_lr": beta}
+    optimizer = METHODS["sgd_hd"].build(in_two_groups(parameters), 0.01, options)  # a strategy's beta is never negative
     train(optimizer, parameters, course())
     assert_same(parameters, [wanted])
     assert 0.01 * optimizer.param_groups[0]["factor"] == pytest.approx(rate, rel=1e-12)
@@ -47,7 +47,7 @@ def test_adam_hd_at_a_constant_rate_is_the_papers_rule(hypergrad_lr):
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         u = m / (1 - 0.9**t) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
         x = x - rate * u
-    optimizer = AdamHD(in_two_groups(parameters, decays=(0.02, 0.02)), lr=0.01, hypergrad_lr=hypergrad_lr)
+    optimizer = build("adam_hd", in_two_groups(parameters, decays=(0.02, 0.02)), lr=0.01, hypergrad_lr=hypergrad_lr)
     train(optimizer, parameters, course())
     assert_same(parameters, [x])
     assert 0.01 * optimizer.param_groups[0]["factor"] == pytest.approx(rate, rel=1e-12)
@@ -64,7 +64,7 @@ def test_the_factor_descends_along_its_own_gradient_under_a_schedule():
 
     x, factor, last = torch.zeros(4, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64), None
     parameter = torch.nn.Parameter(x.clone())
-    optimizer = SGDHD([parameter], lr=base, hypergrad_lr=1e-3)
+    optimizer = build("sgd_hd", [parameter], lr=base, hypergrad_lr=1e-3)
     for multiplier in rates:
         if last is not None:
             (slope,) = torch.autograd.grad(loss_at(last(factor)), factor)
@@ -86,7 +86,7 @@ def test_the_factor_descends_along_its_own_gradient_under_a_schedule():
     assert factor.item() > 1
 
 
-@pytest.mark.parametrize("make", [SGDHD, AdamHD])
-def test_a_factor_needs_a_rate_to_multiply(make):
+@pytest.mark.parametrize("name", ["sgd_hd", "adam_hd"])
+def test_a_factor_needs_a_rate_to_multiply(name):
     with pytest.raises(UsageError, match="lr must be above 0, got 0"):
-        make(weights(), lr=0)
+        build(name, weights(), lr=0)

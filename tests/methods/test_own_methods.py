@@ -1,6 +1,8 @@
 """What holds of every optimizer of our own."""
 
+import copy
 import json
+import pickle
 
 import pytest
 import safetensors.torch
@@ -20,10 +22,7 @@ from tests.methods.made_up import (
 
 from calando.errors import UsageError
 from calando.methods.driver import Driver
-from calando.methods.own.dog import DoG, LDoG
-from calando.methods.own.hypergradient import SGDHD, AdamHD
-from calando.methods.own.memory import common, numbers
-from calando.methods.own.polyak import MoMo, MoMoAdam
+from calando.methods.rule import common, numbers
 from calando.schedules import linear
 from calando.schedules.span import Horizon
 
@@ -232,13 +231,23 @@ def test_takes_a_network_as_the_loop_gives_it_and_lowers_its_loss(name):
 
 
 def test_what_is_common_and_numbers_of_several_types():
-    optimizer = DoG(in_two_groups(weights()))
+    optimizer = build("dog", in_two_groups(weights()))
     assert common(optimizer, "gamma") == 8.0
     with pytest.raises(UsageError, match=r"DoG needs the same weight_decay in all parameter groups, got 0\.02, 0\.0"):
         common(optimizer, "weight_decay")
     assert numbers([torch.tensor(0.1, dtype=torch.float64), torch.tensor(2.0)]) == [0.1, 2.0]
 
 
-def test_every_optimizer_here_has_its_entry():
-    built = {type(build(name, weights())) for name in METHODS}
-    assert built == {MoMo, MoMoAdam, DoG, LDoG, SGDHD, AdamHD}
+def test_every_optimizer_of_ours_is_of_its_own_class_and_is_pickled(name):
+    """A class is made where an optimizer is built; it has its rule's name, and comes back in another process."""
+    parameters, uninterrupted = weights(), weights()
+    optimizer = build(name, parameters)
+    train(optimizer, parameters, course(), stop=2)
+    assert type(optimizer) is type(build(name, weights())), "made once"
+    assert type(optimizer).__name__.lower() == name.replace("_", "")
+    assert type(optimizer).__module__.startswith("calando.methods.")
+    train(build(name, uninterrupted), uninterrupted, course())
+    for again in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
+        assert type(again) is type(optimizer)
+        mine = again.param_groups[0]["params"]
+        assert_equal(train(again, mine, course(), start=2), uninterrupted)

@@ -22,7 +22,7 @@ from calando.controllers import Observation
 from calando.errors import UsageError
 from calando.loops.optimizer_hooks import KEY, put, take
 from calando.loops.other_writers import OtherWriters
-from calando.methods.own.memory import keep_types
+from calando.methods.rule import keep_types
 from calando.strategy import BoundStrategy
 from calando.training.network_statistics import all_finite, network_broken, statistics_of
 from calando.training.session import Pass, Session

@@ -42,5 +42,4 @@ __all__ = [
 ]
 
 for _file in pkgutil.iter_modules(__path__):
-    if not _file.ispkg:  # optimizers of our own need torch
-        importlib.import_module(f"{__name__}.{_file.name}")
+    importlib.import_module(f"{__name__}.{_file.name}")

@@ -9,15 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from calando.methods.method import Flag, ImportedClass, Method, Number, Pair, import_class, register
+from calando.methods.method import (
+    ADAM_BETAS,
+    EPS,
+    WEIGHT_DECAY,
+    Flag,
+    ImportedClass,
+    Method,
+    Number,
+    import_class,
+    register,
+)
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 _MOMENTUM = Number(0.0, high=1.0)
-_WEIGHT_DECAY = Number(0.0)
-_BETAS = Pair((0.9, 0.999))
-_EPS = Number(1e-8, open_low=True)
 _DECOUPLED = {"decoupled_weight_decay": True}
 
 
@@ -39,7 +46,7 @@ for _method in (
         name="sgd", family="classic", memory=1,
         summary="stochastic gradient descent, optionally with (Nesterov) momentum",
         usual_rate=0.1, decay="gains much from decay",
-        options={"momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": _WEIGHT_DECAY},
+        options={"momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY},
         build=_Fused("torch.optim:SGD"),
         source="Robbins & Monro 1951; Sutskever et al. 2013 (momentum)",
     ),
@@ -47,7 +54,7 @@ for _method in (
         name="adagrad", family="adaptive", memory=1,
         summary="per-parameter rates from the sum of squared gradients; decays by itself as 1/sqrt(t)",
         usual_rate=0.01, decay="decays by itself",
-        options={"weight_decay": _WEIGHT_DECAY, "eps": Number(1e-10, open_low=True)},
+        options={"weight_decay": WEIGHT_DECAY, "eps": Number(1e-10, open_low=True)},
         build=ImportedClass("torch.optim:Adagrad"),
         source="Duchi, Hazan & Singer 2011",
     ),
@@ -56,7 +63,7 @@ for _method in (
         summary="per-parameter rates from a running mean of squared gradients",
         usual_rate=0.001, decay="gains from decay",
         options={
-            "alpha": Number(0.99, high=1.0), "momentum": _MOMENTUM, "weight_decay": _WEIGHT_DECAY, "eps": _EPS,
+            "alpha": Number(0.99, high=1.0), "momentum": _MOMENTUM, "weight_decay": WEIGHT_DECAY, "eps": EPS,
         },
         build=ImportedClass("torch.optim:RMSprop"),
         source="Tieleman & Hinton 2012",
@@ -65,7 +72,7 @@ for _method in (
         name="adam", family="adaptive", memory=2,
         summary="running means of gradients and of their squares; weight decay enters the gradient",
         usual_rate=0.001, decay="gains from decay",
-        options={"betas": _BETAS, "eps": _EPS, "weight_decay": _WEIGHT_DECAY},
+        options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY},
         build=_Fused("torch.optim:Adam"),
         source="Kingma & Ba 2015",
     ),
@@ -73,7 +80,7 @@ for _method in (
         name="adamw", family="adaptive", memory=2,
         summary="Adam with decoupled weight decay",
         usual_rate=0.001, decay="gains from decay",
-        options={"betas": _BETAS, "eps": _EPS, "weight_decay": Number(0.01)},
+        options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": Number(0.01)},
         build=_Fused("torch.optim:AdamW"),
         source="Loshchilov & Hutter 2019",
     ),
@@ -82,7 +89,7 @@ for _method in (
         summary="Adam with Nesterov's look ahead; decoupled weight decay",
         usual_rate=0.001, decay="gains from decay",
         options={
-            "betas": _BETAS, "eps": _EPS, "weight_decay": _WEIGHT_DECAY, "momentum_decay": Number(0.004),
+            "betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY, "momentum_decay": Number(0.004),
         },
         build=ImportedClass("torch.optim:NAdam", fixed=_DECOUPLED),
         source="Dozat 2016",
@@ -91,7 +98,7 @@ for _method in (
         name="radam", family="adaptive", memory=2,
         summary="Adam that warms itself up by the variance of its second moment; decoupled weight decay",
         usual_rate=0.001, decay="gains from decay",
-        options={"betas": _BETAS, "eps": _EPS, "weight_decay": _WEIGHT_DECAY},
+        options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY},
         build=ImportedClass("torch.optim:RAdam", fixed=_DECOUPLED),
         source="Liu et al. 2020",
     ),
@@ -99,7 +106,7 @@ for _method in (
         name="adadelta", family="adaptive", memory=2,
         summary="per-parameter rates from the ratio of past steps to past gradients",
         usual_rate=1.0, decay="gains from decay",
-        options={"rho": Number(0.9, high=1.0), "eps": Number(1e-6, open_low=True), "weight_decay": _WEIGHT_DECAY},
+        options={"rho": Number(0.9, high=1.0), "eps": Number(1e-6, open_low=True), "weight_decay": WEIGHT_DECAY},
         build=ImportedClass("torch.optim:Adadelta"),
         source="Zeiler 2012",
     ),
@@ -108,7 +115,7 @@ for _method in (
         memory=0.67,  # of 3x3 filters; far less of matrices, 1 of biases and the like
         summary="squared gradients kept by row and column; steps are a fraction of the weights, at most 1/sqrt(t)",
         usual_rate=0.01, decay="decays by itself once 1/sqrt(t) is below the rate",
-        options={"beta2_decay": Number(-0.8, low=-1.0, high=0.0), "weight_decay": _WEIGHT_DECAY},
+        options={"beta2_decay": Number(-0.8, low=-1.0, high=0.0), "weight_decay": WEIGHT_DECAY},
         build=ImportedClass("torch.optim:Adafactor"),
         source="Shazeer & Stern 2018",
     ),

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from calando.records import StrategySpec
 
 __all__ = [
+    "ADAM_BETAS",
+    "EPS",
     "METHODS",
+    "MOMENTUM",
+    "WEIGHT_DECAY",
     "Closure",
     "Flag",
     "Grouping",
@@ -99,6 +103,13 @@ class Flag:
         if not isinstance(value, bool):
             raise UsageError(f"{name} must be true or false, got {value!r}")
         return value
+
+
+# What many methods take.
+MOMENTUM = Number(0.9, high=1.0)
+WEIGHT_DECAY = Number(0.0)
+ADAM_BETAS = Pair((0.9, 0.999))
+EPS = Number(1e-8, open_low=True)
 
 
 @dataclass(frozen=True)

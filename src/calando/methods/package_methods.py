@@ -20,19 +20,28 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.methods.method import Flag, ImportedClass, Method, Number, Pair, import_class, register
+from calando.methods.method import (
+    ADAM_BETAS,
+    EPS,
+    MOMENTUM,
+    WEIGHT_DECAY,
+    Flag,
+    ImportedClass,
+    Method,
+    Number,
+    Pair,
+    import_class,
+    register,
+)
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-_MOMENTUM = Number(0.9, high=1.0)
-_WEIGHT_DECAY = Number(0.0)
-_EPS = Number(1e-8, open_low=True)
 _BETA_PAIR = {
     "beta1": Number(0.9, high=1.0, open_low=True),  # schedule-free divides by it
     "beta2": Number(0.999, high=1.0),
-    "eps": _EPS,
-    "weight_decay": _WEIGHT_DECAY,
+    "eps": EPS,
+    "weight_decay": WEIGHT_DECAY,
 }
 
 
@@ -111,7 +120,7 @@ for _method in (
         summary="SGD with momentum whose steps are a fraction of each layer's weights",
         usual_rate=1.0, decay="gains much from decay",
         options={
-            "momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": _WEIGHT_DECAY,
+            "momentum": MOMENTUM, "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY,
             "trust_coefficient": Number(0.001, open_low=True),
         },
         build=ImportedClass("pytorch_optimizer:LARS", method="lars"),
@@ -121,7 +130,7 @@ for _method in (
         name="lion", family="adaptive", memory=1,
         summary="the sign of a running mean of gradients; decoupled weight decay, 3 to 10 times AdamW's",
         usual_rate=0.0003, decay="gains much from decay: its steps never shrink by themselves",
-        options={"betas": Pair((0.9, 0.99)), "weight_decay": _WEIGHT_DECAY},
+        options={"betas": Pair((0.9, 0.99)), "weight_decay": WEIGHT_DECAY},
         build=ImportedClass("pytorch_optimizer:Lion", method="lion"),
         source="Chen et al. 2023; pytorch-optimizer", package="pytorch-optimizer",
     ),
@@ -130,7 +139,7 @@ for _method in (
         summary="sharpness-aware minimisation over SGD with momentum; two passes an update",
         usual_rate=0.1, decay="gains much from decay",
         options={
-            "rho": Number(0.05), "momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": _WEIGHT_DECAY,
+            "rho": Number(0.05), "momentum": MOMENTUM, "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY,
         },
         build=_sam,
         source="Foret et al. 2021; pytorch-optimizer",
@@ -141,7 +150,7 @@ for _method in (
         name="schedule_free_sgd", family="classic", memory=1,
         summary="SGD whose average replaces decay",
         usual_rate=1.0, decay="must not be decayed; a warmup helps",
-        options={"momentum": Number(0.9, high=1.0, open_low=True), "weight_decay": _WEIGHT_DECAY},
+        options={"momentum": Number(0.9, high=1.0, open_low=True), "weight_decay": WEIGHT_DECAY},
         build=_ScheduleFree("schedulefree:SGDScheduleFree", "schedule_free_sgd"),
         source="Defazio et al. 2024, The Road Less Scheduled; schedulefree",
         schedules="warmup", eval_mode=True,
@@ -172,7 +181,7 @@ for _method in (
         summary="Adam that finds its own step size; decoupled weight decay",
         usual_rate=1.0, decay="gains from decay",
         options={
-            "betas": Pair((0.9, 0.999)), "eps": _EPS, "weight_decay": _WEIGHT_DECAY,
+            "betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY,
             "bias_correction": Flag(False), "safeguard_warmup": Flag(False),
             "d0": Number(1e-6, open_low=True), "d_coef": Number(1.0, open_low=True),
         },

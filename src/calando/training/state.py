@@ -20,7 +20,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.controllers import Divergence
-from calando.methods.own.memory import keep_types
+from calando.methods.rule import keep_types
 from calando.records import Evaluation, Event, RunSpec
 from calando.strategy import bind
 from calando.tasks.workload import Workload

@@ -20,38 +20,29 @@ Descent*, Algorithms 4 and 5; github.com/gbaydin/hypergradient-descent.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, final
-
-import torch
-from torch import Tensor
-from torch.optim.optimizer import ParamsT
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.methods.own.memory import Remembering, common, dot, loss_from, numbers, remembered, wide
+from calando.methods.method import ADAM_BETAS, EPS, WEIGHT_DECAY, Flag, Method, Number, register
+from calando.methods.rule import Rule, common, dot, numbers, remembered, wide
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["SGDHD", "AdamHD"]
 
 
-class _Hypergradient(Remembering, ABC):
-    """The step, but for the direction."""
+class _Hypergradient(Rule):
+    """The update, but for the direction."""
 
-    def __init__(self, params: ParamsT, *, lr: float, options: dict[str, Any]) -> None:
+    @classmethod
+    def first(cls, lr: float, options: dict[str, Any]) -> dict[str, Any]:
         if not float(lr) > 0:
-            raise UsageError(
-                f"{type(self).__name__}: lr must be above 0, got {lr}; the factor is learned relative to it"
-            )
-        super().__init__(params, {"lr": lr, **options, "base": float(lr), "factor": 1.0, "last_lr": 0.0})
+            raise UsageError(f"{cls.__name__}: lr must be above 0, got {lr}; the factor is learned relative to it")
+        return {"lr": lr, **options, "base": float(lr), "factor": 1.0, "last_lr": 0.0}
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of the factor, then of the parameters."""
-        loss = None if closure is None else loss_from(closure)
-        self._step()
-        return loss
-
-    @torch.no_grad()
-    def _step(self) -> None:
+    def update(self, loss: float | None) -> None:
         met: list[tuple[dict[str, Any], Tensor, Tensor]] = []  # group, parameter, gradient with weight decay
         groups: list[dict[str, Any]] = []
         products: list[Tensor] = []
@@ -87,40 +78,18 @@ class _Hypergradient(Remembering, ABC):
 class SGDHD(_Hypergradient):
     """SGD-HD.
 
-    Args:
-        params: as torch's optimizers take them.
-        lr: where the rate starts, above 0.
-        momentum: in [0, 1).
-        nesterov: look ahead along the momentum.
-        weight_decay: of a group, added to its gradients.
-        hypergrad_lr: the rate's rate; the paper's for convolutional networks is 0.001.
-
-    Raises:
-        UsageError: lr is not above 0.
-
     The same gradient twice: the rate grows by its squared length times hypergrad_lr.
 
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x = torch.nn.Parameter(torch.tensor([3.0]))
-    >>> optimizer = SGDHD([x], lr=0.1, hypergrad_lr=0.01)
+    >>> optimizer = SGDHD.build([{"params": [x]}], 0.1, find_method("sgd_hd").settle({"hypergrad_lr": 0.01}))
     >>> for _ in range(2):
     ...     x.grad = torch.tensor([2.0])
     ...     optimizer.step()
     >>> round(x.item(), 6), round(optimizer.param_groups[0]["factor"], 6)  # 3 - 0.1 * 2 - (0.1 + 0.01 * 4) * 2
     (2.52, 1.4)
     """
-
-    def __init__(
-        self,
-        params: ParamsT,
-        *,
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        hypergrad_lr: float = 1e-3,
-    ) -> None:
-        options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-        super().__init__(params, lr=lr, options={**options, "hypergrad_lr": hypergrad_lr})
 
     def _last(self, group: dict[str, Any], parameter: Tensor) -> Tensor | None:
         return self.state[parameter].get("direction") if parameter in self.state else None
@@ -145,38 +114,16 @@ class SGDHD(_Hypergradient):
 class AdamHD(_Hypergradient):
     """Adam-HD.
 
-    Args:
-        params: as torch's optimizers take them.
-        lr: where the rate starts, above 0.
-        betas: of the averages of the gradient and of its square; each in [0, 1).
-        eps: added to the root of the mean square.
-        weight_decay: of a group, added to its gradients.
-        hypergrad_lr: the rate's rate; the paper's for convolutional networks is 1e-8.
-
-    Raises:
-        UsageError: lr is not above 0.
-
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x = torch.nn.Parameter(torch.tensor([3.0]))
-    >>> optimizer = AdamHD([x], lr=0.1, hypergrad_lr=0.01)
+    >>> optimizer = AdamHD.build([{"params": [x]}], 0.1, find_method("adam_hd").settle({"hypergrad_lr": 0.01}))
     >>> for _ in range(2):
     ...     x.grad = torch.tensor([2.0])
     ...     optimizer.step()
     >>> round(x.item(), 6), round(optimizer.param_groups[0]["factor"], 6)  # 3 - 0.1 - (0.1 + 0.01 * 2)
     (2.78, 1.2)
     """
-
-    def __init__(
-        self,
-        params: ParamsT,
-        *,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        hypergrad_lr: float = 1e-8,
-    ) -> None:
-        options = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "hypergrad_lr": hypergrad_lr}
-        super().__init__(params, lr=lr, options=options)
 
     def _last(self, group: dict[str, Any], parameter: Tensor) -> Tensor | None:
         # Computed again from the averages: the same as then, unless betas or eps are scheduled.
@@ -185,7 +132,7 @@ class AdamHD(_Hypergradient):
     def _next(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor) -> Tensor:
         state, (beta1, beta2) = self.state[parameter], group["betas"]
         if not state:
-            zero = torch.zeros_like(wide(parameter))
+            zero = remembered(parameter, parameter).zero_()
             state.update(updates=0, gradient_average=zero, square_average=zero.clone())
         state["updates"] += 1
         state["gradient_average"].mul_(beta1).add_(gradient, alpha=1 - beta1)
@@ -198,3 +145,29 @@ class AdamHD(_Hypergradient):
         square = state["square_average"] / (1 - beta2 ** state["updates"])
         direction: Tensor = mean.div_(square.sqrt_().add_(group["eps"]))
         return direction
+
+
+for _method in (
+    Method(
+        name="sgd_hd", family="adaptive", memory=2,
+        summary="SGD whose rate follows its own gradient, as a factor on the scheduled rate",
+        usual_rate=0.01, decay="the authors start at 0.001 without a schedule; the factor composes with one",
+        options={
+            "momentum": Number(0.0, high=1.0), "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY,
+            "hypergrad_lr": Number(1e-3),  # the paper's for convolutional networks
+        },
+        build=SGDHD.build,
+        keeps_base=True,
+        source="Baydin, Cornish, Martínez Rubio, Schmidt & Wood 2018",
+    ),
+    Method(
+        name="adam_hd", family="adaptive", memory=2,
+        summary="Adam whose rate follows its own gradient, as a factor on the scheduled rate",
+        usual_rate=0.001, decay="the authors start at 0.001 without a schedule; the factor composes with one",
+        options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY, "hypergrad_lr": Number(1e-8)},
+        build=AdamHD.build,
+        keeps_base=True,
+        source="Baydin, Cornish, Martínez Rubio, Schmidt & Wood 2018",
+    ),
+):  # fmt: skip
+    register(_method)

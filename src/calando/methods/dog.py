@@ -16,17 +16,16 @@ Source: Ivgi, Hinder & Carmon 2023, *DoG is SGD's Best Friend*; github.com/forml
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
-import torch
-from torch import Tensor
-from torch.optim.optimizer import ParamsT
+from calando.methods.method import EPS, WEIGHT_DECAY, Method, Number, register
+from calando.methods.rule import Rule, common, dot, numbers, remembered, wide
 
-from calando.errors import UsageError
-from calando.methods.own.memory import Remembering, common, dot, loss_from, numbers, remembered, wide
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["DoG", "LDoG"]
 
@@ -42,48 +41,29 @@ class _Met:
     state: dict[str, Any]
 
 
-class _DistanceOverGradients(Remembering, ABC):
-    """The step, but for what counts as one vector; and the average."""
+class _DistanceOverGradients(Rule):
+    """The update, but for what counts as one vector; and the average."""
 
-    def __init__(
-        self,
-        params: ParamsT,
-        *,
-        lr: float = 1.0,
-        reps_rel: float = 1e-6,
-        weight_decay: float = 0.0,
-        eps: float = 1e-8,
-        gamma: float = 8.0,
-    ) -> None:
-        options = {"lr": lr, "reps_rel": reps_rel, "weight_decay": weight_decay, "eps": eps, "gamma": gamma}
-        super().__init__(params, {**options, "step_count": 0, "train_mode": True})
+    kept: ClassVar[Mapping[str, Any]] = {"step_count": 0, "train_mode": True}
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update, and the average's.
-
-        Raises:
-            UsageError: in evaluation mode.
-        """
-        if not self.param_groups[0]["train_mode"]:
-            raise UsageError(f"{type(self).__name__} is in evaluation mode; call optimizer.train() before a step")
-        loss = None if closure is None else loss_from(closure)
-        self._step()
-        return loss
-
-    @torch.no_grad()
     def eval(self) -> None:
         """Put the average in the parameters' place; the trained weights are kept."""
+        import torch
+
         if self._turn(train_mode=False):
             for parameter, state in self.state.items():
                 state["trained"] = parameter.detach().clone()
-                parameter.copy_(state["average"])
+                with torch.no_grad():
+                    parameter.copy_(state["average"])
 
-    @torch.no_grad()
     def train(self) -> None:
         """Put the trained weights back, to the bit."""
+        import torch
+
         if self._turn(train_mode=True):
             for parameter, state in self.state.items():
-                parameter.copy_(state.pop("trained"))
+                with torch.no_grad():
+                    parameter.copy_(state.pop("trained"))
 
     def _turn(self, *, train_mode: bool) -> bool:
         """Whether the mode changed."""
@@ -92,8 +72,7 @@ class _DistanceOverGradients(Remembering, ABC):
             group["train_mode"] = train_mode
         return bool(changed)
 
-    @torch.no_grad()
-    def _step(self) -> None:
+    def update(self, loss: float | None) -> None:
         met = [seen for group in self.param_groups for p in group["params"] if (seen := self._meet(group, p))]
         for seen, step_size in zip(met, self._step_sizes(met), strict=True):
             if seen.gradient is not None:
@@ -126,18 +105,13 @@ class _DistanceOverGradients(Remembering, ABC):
 class DoG(_DistanceOverGradients):
     """DoG: all parameters are one vector.
 
-    Args:
-        params: as torch's optimizers take them.
-        lr: a factor on the step size; the authors advise against any but 1.
-        reps_rel: first distance, relative to 1 + |x_0|. The authors: 1e-6; with batch normalisation 1e-4.
-        weight_decay: of a group, added to its gradients.
-        eps: added to the sum of squared gradients.
-        gamma: of the average; 0 is the mean of all weights, larger is more of the latest.
+    The authors advise against any rate but 1. The first step is as long as the first distance, here 0.1 (1 + 3),
+    whatever the gradient's length:
 
-    The first step is as long as the first distance, here 0.1 (1 + 3), whatever the gradient's length:
-
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x = torch.nn.Parameter(torch.tensor([3.0]))
-    >>> optimizer = DoG([x], reps_rel=0.1)
+    >>> optimizer = DoG.build([{"params": [x]}], 1.0, find_method("dog").settle({"reps_rel": 0.1}))
     >>> x.grad = torch.tensor([1000.0])
     >>> optimizer.step()
     >>> round(x.item(), 6)
@@ -162,10 +136,12 @@ class DoG(_DistanceOverGradients):
 
 @final
 class LDoG(_DistanceOverGradients):
-    """LDoG: each tensor is a vector of its own. Arguments as `DoG`.
+    """LDoG: each tensor is a vector of its own.
 
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x, y = torch.nn.Parameter(torch.tensor([3.0])), torch.nn.Parameter(torch.tensor([1.0]))
-    >>> optimizer = LDoG([x, y], reps_rel=0.1)
+    >>> optimizer = LDoG.build([{"params": [x, y]}], 1.0, find_method("ldog").settle({"reps_rel": 0.1}))
     >>> x.grad, y.grad = torch.tensor([1000.0]), torch.tensor([0.1])
     >>> optimizer.step()
     >>> round(x.item(), 6), round(y.item(), 6)
@@ -188,6 +164,8 @@ class LDoG(_DistanceOverGradients):
 
 
 def _square(value: Tensor | None) -> Tensor:
+    import torch
+
     return torch.zeros(()) if value is None else dot(value, value)
 
 
@@ -195,3 +173,33 @@ def _way(seen: _Met) -> Tensor:
     """How far it is from its start, squared."""
     way = wide(seen.parameter) - seen.state["initial"]
     return dot(way, way)
+
+
+_OPTIONS = {
+    "reps_rel": Number(1e-4, open_low=True),  # the authors' for batch normalisation; else they take 1e-6
+    "eps": EPS,  # added to the sum of squared gradients
+    "gamma": Number(8.0),  # of the average; 0 is the mean of all weights, larger is more of the latest
+    "weight_decay": WEIGHT_DECAY,
+}
+
+for _method in (
+    Method(
+        name="dog", family="rate-free", memory=2,
+        summary="step size: the distance from the start over the root of all squared gradients; evaluated: an average",
+        usual_rate=1.0, decay="none: it evaluates an average of the weights instead",
+        options=_OPTIONS,
+        build=DoG.build,
+        source="Ivgi, Hinder & Carmon 2023 (DoG); Shamir & Zhang 2013 (the average)",
+        schedules="none", eval_mode=True,
+    ),
+    Method(
+        name="ldog", family="rate-free", memory=2,
+        summary="DoG for each tensor by itself",
+        usual_rate=1.0, decay="none: it evaluates an average of the weights instead",
+        options=_OPTIONS,
+        build=LDoG.build,
+        source="Ivgi, Hinder & Carmon 2023 (DoG); Shamir & Zhang 2013 (the average)",
+        schedules="none", eval_mode=True,
+    ),
+):  # fmt: skip
+    register(_method)

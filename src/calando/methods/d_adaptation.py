@@ -22,41 +22,30 @@ group's rate for all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, final
 
-import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from calando.methods.method import ADAM_BETAS, EPS, MOMENTUM, WEIGHT_DECAY, Flag, Method, Number, register
+from calando.methods.rule import Rule
 
-from calando.methods.own.memory import loss_from
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["DAdaptAdam", "DAdaptSGD"]
 
 
 @final
-class DAdaptAdam(Optimizer):
+class DAdaptAdam(Rule):
     """Adam by D-Adaptation, for dense real parameters."""
 
-    def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        *,
-        lr: float = 1.0,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        bias_correction: bool = False,
-        d0: float = 1e-6,
-    ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        defaults |= {"bias_correction": bias_correction, "d": d0, "numerator": 0.0, "k": 0}
-        super().__init__(params, defaults)
+    @classmethod
+    def first(cls, lr: float, options: dict[str, Any]) -> dict[str, Any]:
+        rest = dict(options)
+        return {"lr": lr, "d": rest.pop("d0"), **rest, "numerator": 0.0, "k": 0}
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
-        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
-        loss = None if closure is None else loss_from(closure)
+    def update(self, loss: float | None) -> None:
+        import torch
+
         first = self.param_groups[0]
         beta1, beta2 = first["betas"]
         root = math.sqrt(beta2)
@@ -78,7 +67,7 @@ class DAdaptAdam(Optimizer):
         length = _sum(lengths)
         numerator = root * first["numerator"] + (1 - root) * _sum(products)
         if length == 0:
-            return loss
+            return
         d = max(first["d"], numerator / ((1 - root) * length))
         for group, dl, p in moved:
             state = self.state[p]
@@ -86,34 +75,25 @@ class DAdaptAdam(Optimizer):
             p.sub_(state["exp_avg"] / state["exp_avg_sq"].sqrt().add_(group["eps"]))
         for group in self.param_groups:
             group.update(d=d, numerator=numerator, k=group["k"] + 1)
-        return loss
 
 
 @final
-class DAdaptSGD(Optimizer):
+class DAdaptSGD(Rule):
     """SGD with momentum by D-Adaptation, for dense real parameters."""
 
-    def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        *,
-        lr: float = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        d0: float = 1e-6,
-    ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "d": d0, "numerator": 0.0, "first_norm": 0.0})
+    @classmethod
+    def first(cls, lr: float, options: dict[str, Any]) -> dict[str, Any]:
+        rest = dict(options)
+        return {"lr": lr, "d": rest.pop("d0"), **rest, "numerator": 0.0, "first_norm": 0.0}
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
-        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
-        loss = None if closure is None else loss_from(closure)
+    def update(self, loss: float | None) -> None:
+        import torch
+
         first = self.param_groups[0]
         moved = _moved(self.param_groups)
         norm = first["first_norm"] or math.sqrt(_sum([_total(p.grad.square()) for _, p in moved]))
         if norm == 0:
-            return loss
+            return
         products, squares = [], []
         for group, p in moved:
             dl = first["d"] * float(group["lr"]) / norm
@@ -132,7 +112,6 @@ class DAdaptSGD(Optimizer):
             p.lerp_(state["x0"] - state["s"], 1 - group["momentum"])
         for group in self.param_groups:
             group.update(d=d, numerator=numerator, first_norm=norm)
-        return loss
 
 
 def _moved(groups: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], Any]]:
@@ -140,9 +119,38 @@ def _moved(groups: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], Any]]
 
 
 def _total(tensor: Tensor) -> Tensor:
+    import torch
+
     return tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _sum(totals: list[Tensor]) -> float:
     """One wait for the device, not one a parameter."""
+    import torch
+
     return float(torch.stack(totals).sum()) if totals else 0.0
+
+
+_D0 = Number(1e-6, open_low=True)
+
+for _method in (
+    Method(
+        name="dadapt_adam", family="rate-free", memory=3,
+        summary="Adam that finds its own step size; decoupled weight decay",
+        usual_rate=1.0, decay="gains from decay",
+        options={
+            "betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY, "bias_correction": Flag(False), "d0": _D0,
+        },
+        build=DAdaptAdam.build,
+        source="Defazio & Mishchenko 2023",
+    ),
+    Method(
+        name="dadapt_sgd", family="rate-free", memory=2,
+        summary="SGD with momentum that finds its own step size",
+        usual_rate=1.0, decay="gains from decay",
+        options={"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY, "d0": _D0},
+        build=DAdaptSGD.build,
+        source="Defazio & Mishchenko 2023",
+    ),
+):  # fmt: skip
+    register(_method)

@@ -11,36 +11,21 @@ pytorch-optimizer's is its third draft: no bias correction, the norm of w held b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import final
 
-import torch
-from torch.optim import Optimizer
-
-from calando.methods.own.memory import loss_from
+from calando.methods.method import ADAM_BETAS, Method, Number, register
+from calando.methods.rule import Rule
 
 __all__ = ["Lamb"]
 
 
 @final
-class Lamb(Optimizer):
-    """LAMB for dense real parameters; see the module for the formula and `Optimizer` for the protocol."""
+class Lamb(Rule):
+    """LAMB for dense real parameters."""
 
-    def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        *,
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+    def update(self, loss: float | None) -> None:
+        import torch
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> float | None:  # type: ignore[override]
-        """One update by the gradients that are there, or that the closure works out with the loss it returns."""
-        loss = None if closure is None else loss_from(closure)
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
             for p in group["params"]:
@@ -59,4 +44,15 @@ class Lamb(Optimizer):
                     weight, length = torch.linalg.vector_norm(p), torch.linalg.vector_norm(update)
                     update *= torch.where((weight > 0) & (length > 0), weight / length, 1.0)
                 p.sub_(update * group["lr"])
-        return loss
+
+
+register(
+    Method(
+        name="lamb", family="adaptive", memory=2,
+        summary="Adam whose steps are a fraction of each layer's weights; weight decay counts in the step",
+        usual_rate=0.01, decay="gains from decay",
+        options={"betas": ADAM_BETAS, "eps": Number(1e-6, open_low=True), "weight_decay": Number(0.01)},
+        build=Lamb.build,
+        source="You et al. 2020, algorithm 2",
+    )
+)  # fmt: skip

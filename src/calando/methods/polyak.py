@@ -35,46 +35,30 @@ Algorithms 1 and 2 with weight decay; github.com/fabian-sp/MoMo. Their online es
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, final
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
-import torch
-from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.optimizer import ParamsT
+from calando.methods.method import ADAM_BETAS, EPS, MOMENTUM, WEIGHT_DECAY, Method, Number, register
+from calando.methods.rule import Rule, common, dot, numbers, remembered, wide
 
-from calando.errors import UsageError
-from calando.methods.own.memory import Remembering, common, dot, loss_from, numbers, remembered, wide
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["AliG", "MoMo", "MoMoAdam"]
 
 
 @final
-class AliG(Optimizer):
-    """ALI-G for dense real parameters; `step` takes a closure that returns the loss of the gradients that are there."""
+class AliG(Rule):
+    """ALI-G for dense real parameters."""
 
-    def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        *,
-        lr: float,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        eps: float = 1e-5,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eps": eps})
+    needs_loss = True
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> float:  # type: ignore[override]
-        """One update; the loss that the closure gave.
+    def update(self, loss: float | None) -> None:
+        import torch
 
-        Raises:
-            UsageError: no closure.
-        """
-        if closure is None:
-            raise UsageError("AliG needs the loss of the batch: optimizer.step(lambda: loss)")
-        loss = loss_from(closure)
+        assert loss is not None, "the rule needs it"
         moved = [(group, [p for p in group["params"] if p.grad is not None]) for group in self.param_groups]
         penalties, squares = [], []
         for group, parameters in moved:
@@ -97,33 +81,22 @@ class AliG(Optimizer):
                         state["momentum_buffer"] = torch.zeros_like(p)
                     state["momentum_buffer"].mul_(group["momentum"]).add_(p.grad, alpha=-gamma)
                     p.add_(state["momentum_buffer"], alpha=group["momentum"])
-        return loss
 
 
-def _exact(p: torch.Tensor) -> torch.dtype:
+def _exact(p: Tensor) -> torch.dtype:
+    import torch
+
     return torch.promote_types(p.dtype, torch.float32)
 
 
-class _ModelBased(Remembering, ABC):
-    """The step, but for the averages."""
+class _ModelBased(Rule):
+    """The update, but for the averages."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float:  # type: ignore[override]
-        """One update; the gradients are there.
+    needs_loss = True
+    kept: ClassVar[Mapping[str, Any]] = {"step_count": 0, "loss_average": 0.0}
 
-        Args:
-            closure: gives the loss of the batch.
-
-        Raises:
-            UsageError: no closure; groups that differ in what they must share.
-        """
-        if closure is None:
-            raise UsageError(f"{type(self).__name__} needs the loss of the batch: optimizer.step(lambda: loss)")
-        loss = loss_from(closure)
-        self._step(loss)
-        return loss
-
-    @torch.no_grad()
-    def _step(self, loss: float) -> None:
+    def update(self, loss: float | None) -> None:
+        assert loss is not None, "the rule needs it"
         beta, bound = self._momentum(), common(self, "lower_bound")
         count = self.param_groups[0]["step_count"] + 1
         average = self._start(loss) if count == 1 else self.param_groups[0]["loss_average"]
@@ -177,19 +150,14 @@ class _ModelBased(Remembering, ABC):
 
 @final
 class MoMo(_ModelBased):
-    """MoMo: momentum SGD whose rate is capped by the model.
-
-    Args:
-        params: as torch's optimizers take them.
-        lr: the cap on the step size; the authors' 1.
-        momentum: of the averages, in [0, 1).
-        weight_decay: of a group.
-        lower_bound: of the loss; 0 for most losses without label smoothing.
+    """MoMo: momentum SGD whose rate is capped by the model; the authors' is 1.
 
     The loss |x|² / 2 at 3 has the model 4.5 + 3 (y - 3), which reaches 0 at 1.5:
 
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x = torch.nn.Parameter(torch.tensor([3.0]))
-    >>> optimizer = MoMo([x], lr=1.0)
+    >>> optimizer = MoMo.build([{"params": [x]}], 1.0, find_method("momo").settle({}))
     >>> loss = (x**2).sum() / 2
     >>> loss.backward()
     >>> optimizer.step(lambda: loss)
@@ -197,18 +165,6 @@ class MoMo(_ModelBased):
     >>> round(x.item(), 6)
     1.5
     """
-
-    def __init__(
-        self,
-        params: ParamsT,
-        *,
-        lr: float = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        lower_bound: float = 0.0,
-    ) -> None:
-        options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "lower_bound": lower_bound}
-        super().__init__(params, {**options, "step_count": 0, "loss_average": 0.0})
 
     def _momentum(self) -> float:
         return float(common(self, "momentum"))
@@ -226,20 +182,14 @@ class MoMo(_ModelBased):
 
 @final
 class MoMoAdam(_ModelBased):
-    """MoMo-Adam: Adam whose rate is capped by the model.
-
-    Args:
-        params: as torch's optimizers take them.
-        lr: the cap on the step size; the authors' 0.01.
-        betas: of the averages of the gradient, with loss and product, and of its square; each in [0, 1).
-        eps: added to the root of the mean square.
-        weight_decay: of a group; decoupled, by division.
-        lower_bound: of the loss; 0 for most losses without label smoothing.
+    """MoMo-Adam: Adam whose rate is capped by the model; the authors' is 0.01.
 
     Far from the bound it makes Adam's step:
 
+    >>> import torch
+    >>> from calando.methods import find_method
     >>> x = torch.nn.Parameter(torch.tensor([3.0]))
-    >>> optimizer = MoMoAdam([x], lr=0.01)
+    >>> optimizer = MoMoAdam.build([{"params": [x]}], 0.01, find_method("momo_adam").settle({}))
     >>> loss = (x**2).sum() / 2
     >>> loss.backward()
     >>> optimizer.step(lambda: loss)
@@ -247,19 +197,6 @@ class MoMoAdam(_ModelBased):
     >>> round(x.item(), 4)
     2.99
     """
-
-    def __init__(
-        self,
-        params: ParamsT,
-        *,
-        lr: float = 0.01,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        lower_bound: float = 0.0,
-    ) -> None:
-        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "lower_bound": lower_bound}
-        super().__init__(params, {**options, "step_count": 0, "loss_average": 0.0})
 
     def _momentum(self) -> float:
         return float(common(self, "betas")[0])
@@ -270,7 +207,7 @@ class MoMoAdam(_ModelBased):
     def _average(self, group: dict[str, Any], parameter: Tensor, gradient: Tensor, beta: float) -> Tensor:
         state, beta2 = self.state[parameter], group["betas"][1]
         if "gradient_average" not in state:
-            zero = torch.zeros_like(wide(parameter))
+            zero = remembered(parameter, parameter).zero_()
             state.update(updates=0, gradient_average=zero, square_average=zero.clone())
         state["updates"] += 1
         average: Tensor = state["gradient_average"].mul_(beta).add_(gradient, alpha=1 - beta)
@@ -278,3 +215,37 @@ class MoMoAdam(_ModelBased):
         squares.addcmul_(wide(gradient), wide(gradient), value=1 - beta2)
         scale = squares.div(1 - beta2 ** state["updates"]).sqrt_().add_(group["eps"])
         return average.div(scale)
+
+
+_LOWER_BOUND = Number(0.0, low=-math.inf, open_low=True)  # of the loss; 0 for most losses without label smoothing
+
+for _method in (
+    Method(
+        name="alig", family="classic", memory=1,
+        summary="Polyak's step for losses that can reach zero; the rate is its upper bound",
+        usual_rate=0.1, decay="shrinks by itself as the loss falls",
+        options={"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY, "eps": Number(1e-5, open_low=True)},
+        build=AliG.build,
+        source="Berrada, Zisserman & Kumar 2020",
+        closure="loss",
+    ),
+    Method(
+        name="momo", family="adaptive", memory=1,
+        summary="momentum SGD whose rate is a cap: the step ends where a model of the loss meets its lower bound",
+        usual_rate=1.0, decay="the authors keep the rate constant at 1; the cap may be scheduled",
+        options={"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY, "lower_bound": _LOWER_BOUND},
+        build=MoMo.build,
+        source="Schaipp, Ohana, Eickenberg, Defazio & Gower 2024 (MoMo)",
+        closure="loss",
+    ),
+    Method(
+        name="momo_adam", family="adaptive", memory=2,
+        summary="Adam whose rate is a cap: the step ends where a model of the loss meets its lower bound",
+        usual_rate=0.01, decay="the authors keep the rate constant at 0.01 or slightly less; the cap may be scheduled",
+        options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY, "lower_bound": _LOWER_BOUND},
+        build=MoMoAdam.build,
+        source="Schaipp, Ohana, Eickenberg, Defazio & Gower 2024 (MoMo)",
+        closure="loss",
+    ),
+):  # fmt: skip
+    register(_method)

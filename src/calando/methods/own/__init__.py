@@ -1,1 +1,0 @@
-"""Optimizers of our own, where no kept package has them. Its modules import torch: only build functions import them."""
