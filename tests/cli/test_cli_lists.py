@@ -7,25 +7,24 @@ import sys
 import pytest
 
 from calando.cli.describe import METHOD_FAMILIES
+from calando.controllers import CONTROLLERS
 from calando.methods import METHODS, find_method
-from calando.strategy import PRESETS, read_strategy
-from calando.strategy.controllers_text import AVERAGES as KNOWN_AVERAGES
-from calando.strategy.controllers_text import CONTROLLERS
-from calando.strategy.presets import FAMILIES
-from calando.verbs.describe import AVERAGES
+from calando.strategy import PRESETS, parse_strategy, read_strategy
+from calando.strategy.averages import AVERAGES
+from calando.strategy.presets import STRATEGY_FAMILIES
 
 
 def test_everything_is_listed_and_the_same_in_json(calando):
     listed = calando("strategies", "--json").json
     text = calando("strategies").out
-    assert listed["families"] == dict(FAMILIES)
+    assert listed["families"] == dict(STRATEGY_FAMILIES)
     assert [entry["name"] for entry in listed["strategies"]] == list(PRESETS)
     assert [entry["name"] for entry in listed["methods"]] == list(METHODS)
     assert set(listed["controllers"]) == set(CONTROLLERS)
-    assert set(listed["averages"]) == set(KNOWN_AVERAGES)
+    assert set(listed["averages"]) == set(AVERAGES)
     assert any(entry["default"] for entry in listed["strategies"])
     assert all(entry["method"] == read_strategy(entry["name"]).method for entry in listed["strategies"])
-    for name in [*PRESETS, *METHODS, *CONTROLLERS, *KNOWN_AVERAGES]:
+    for name in [*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES]:
         assert re.search(rf"^ *{re.escape(name)}( \*)? ", text, re.MULTILINE), name
 
 
@@ -44,9 +43,8 @@ def test_every_method_says_what_it_needs(calando):
         assert float(memory) == pytest.approx(method.memory, rel=0.01)
 
 
-def test_a_method_of_a_new_family_or_a_new_average_is_not_left_out():
+def test_a_method_of_a_new_family_is_not_left_out():
     assert {method.family for method in METHODS.values()} == set(METHOD_FAMILIES)
-    assert set(AVERAGES) == set(KNOWN_AVERAGES)
 
 
 def test_it_fits_eighty_columns(calando, monkeypatch):
@@ -69,6 +67,15 @@ def test_one_in_full(calando, monkeypatch, name):
         assert found["strategy"]["text"] == PRESETS[name].text
     else:
         assert found["strategy"] is None
+
+
+@pytest.mark.parametrize("name", AVERAGES.keys() - PRESETS.keys())
+def test_a_part_of_strategies_is_described_by_its_name(calando, name):
+    part = calando("strategies", name, "--json").json["part"]
+    assert part["name"] == name
+    assert part["options"].keys() == AVERAGES[name].options.keys()
+    assert parse_strategy(f"sgd | {part['example']}").average == part["example"]
+    assert part["example"] in calando("strategies", name).out
 
 
 def test_what_is_evaluated_and_what_groups_there_are_is_of_the_strategy(calando):

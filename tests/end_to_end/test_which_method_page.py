@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+from calando.controllers import CONTROLLERS
 from calando.methods import METHODS, Method
 from calando.strategy import PRESETS
-from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, default_of
+from calando.strategy.averages import AVERAGES
+from calando.strategy.called_parts import default_of
 from calando.training.evaluate import BATCHES
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/which-method.md").read_text()
@@ -41,7 +43,7 @@ def test_defaults_are_those_of_the_code():
     for metric in ("validation_loss", "validation_score", "training_loss"):
         assert metric in cells
     unwrapped = " ".join(PAGE.split())
-    written = {**{name: entry.options for name, entry in CONTROLLERS.items()}, **AVERAGES}
+    written = {name: entry.options for name, entry in [*CONTROLLERS.items(), *AVERAGES.items()]}
     del written["plateau"]
     for name, options in written.items():
         assert (

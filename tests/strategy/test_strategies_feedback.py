@@ -10,7 +10,7 @@ from calando.controllers import Plateau, Rollback
 from calando.errors import UsageError
 from calando.methods import METHODS, register
 from calando.schedules.span import Horizon
-from calando.strategy import Average, bind, parse_strategy, read_strategy
+from calando.strategy import Ema, Swa, bind, parse_strategy, read_strategy
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_a_rollback_keeps_and_waits_no_shorter_than_its_statistics():
 
 def test_averages_are_bound_to_updates():
     assert average_of("sgd") is None
-    assert average_of("sgd | ema()") == Average(kind="ema", decay=0.999)
-    assert average_of("sgd | swa()") == Average(kind="swa", start=750, every=100)
-    assert average_of("sgd | swa(start=0, every=3)") == Average(kind="swa", start=0, every=3)
+    assert average_of("sgd | ema()") == Ema(decay=0.999)
+    assert average_of("sgd | swa()") == Swa(start=750, every=100)
+    assert average_of("sgd | swa(start=0, every=3)") == Swa(start=0, every=3)
     late = parse_strategy("sgd | swa(start='20 epochs')")
     with pytest.raises(UsageError, match="start='20 epochs' is update 2000 of a run of 1000, after which none follows"):
         bind(late, Horizon(1000, 100))

@@ -182,7 +182,7 @@ def test_a_controllers_options_are_its_fields(clean):
             return state, Action()
 
     from calando.schedules import Horizon
-    from calando.strategy.controllers_text import controller_of
+    from calando.strategy.called_parts import controller_of
 
     assert controller_of("calm_down(at='10%', careful=true)", Horizon(1000)) == CalmDown(at=100, careful=True)
     assert controller_of("calm_down()", Horizon(4)) == CalmDown(at=3)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.training.small_runs import Dropping, a_run, a_workload, bits
 from torch import nn
 
-from calando.strategy import Average
+from calando.strategy import Ema, Swa
 from calando.training.checkpoint import export_weights, load_weights
 from calando.training.evaluate import BATCHES, evaluate, recalibrate
 from calando.training.lane import holding_lane
@@ -33,26 +33,26 @@ def evaluated(state, workload):
     return state.session.evaluated(lambda: recalibrate(state, workload, batches=BATCHES))
 
 
-@pytest.mark.parametrize("kind", ["ema", "swa"])
-def test_an_average_is_its_formula(kind):
+@pytest.mark.parametrize("plan", [Ema(decay=0.9), Swa(start=3, every=2)])
+def test_an_average_is_its_formula(plan):
     """Against a plain loop in double precision."""
     layer = nn.Linear(3, 2)
-    average = RunningAverage(layer, Average(kind=kind, decay=0.9, start=3, every=2))
+    average = RunningAverage(layer, plan)
     seen = []
     expected = None
     for step in range(20):
         with torch.no_grad():
             layer.weight.add_(torch.randn(2, 3))
         average.update(step)
-        if step >= 3 and (step - 3) % 2 == 0:
+        if step >= plan.start and (step - plan.start) % plan.every == 0:
             weight = layer.weight.detach().double()
             n = len(seen)
             seen.append(weight.clone())
             decay = min(0.9, (1 + n) / (10 + n))
             expected = weight if n == 0 else decay * expected + (1 - decay) * weight
-    if kind == "swa":
+    if isinstance(plan, Swa):
         expected = torch.stack(seen).mean(0)
-    assert average.count == len(seen) == 9
+    assert average.count == len(seen) == (9 if isinstance(plan, Swa) else 20)
     torch.testing.assert_close(average.tensors["weight"].double(), expected, rtol=1e-5, atol=1e-6)
     before = layer.weight.detach().clone()
     assert not torch.equal(before, average.tensors["weight"])

@@ -44,6 +44,7 @@ def strategies(call: Callable[..., dict[str, Any]], as_json: bool = False) -> No
     \b
     calando strategies
     calando strategies lion
+    calando strategies ema
     """
     found = call()
     if "families" in found:
@@ -55,6 +56,10 @@ def strategies(call: Callable[..., dict[str, Any]], as_json: bool = False) -> No
         typer.echo(json.dumps(found, indent=2))
     elif "families" in found:
         _print_strategies(found)
+    elif "part" in found:
+        part = found["part"]
+        detail = f'{part["name"]}({_keywords(part["options"])})\nIn a strategy: "sgd | {part["example"]}"'
+        _print_listing(part["kind"].capitalize(), [(part["name"], part["summary"].replace("`", ""), detail)])
     else:
         _print_one(found)
 

@@ -128,7 +128,7 @@ OPTIONS: Mapping[str, Given] = {
     # the comparison
     "family": _option(
         str | None,
-        "instead of strategies: all presets of a family (adaptive, decayed, rate-free, all), with fixed and cosine",
+        "instead of strategies: a family's presets (fixed, decayed, adaptive, rate-free, all), with fixed and cosine",
         metavar="FAMILY",
     ),
     "seeds": _option(int, "paired runs of each strategy at its rate"),

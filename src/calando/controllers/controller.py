@@ -20,7 +20,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, cast, final, overload
+from typing import Any, Generic, Protocol, TypeVar, cast, final, overload
 
 from calando.errors import UsageError, quote
 from calando.registry import Registry, home_of
@@ -34,6 +34,7 @@ __all__ = [
     "Observation",
     "State",
     "Wants",
+    "entry_of",
     "first_multiplier",
     "internal",
     "length",
@@ -224,10 +225,13 @@ def internal(default: float) -> Any:
     return dataclasses.field(default=default, metadata={"internal": True})
 
 
+Part = TypeVar("Part", covariant=True)
+
+
 @final
 @dataclass(frozen=True)
-class Entry:
-    """A controller that a text can call.
+class Entry(Generic[Part]):
+    """A controller, or what else a text can call by a name with options.
 
     Args:
         make: its class.
@@ -237,11 +241,28 @@ class Entry:
         decays: it lowers the rate as training goes on, and so stands in for a schedule's decay.
     """
 
-    make: Callable[..., Controller]
+    make: Callable[..., Part]
     options: Mapping[str, Length | float | int | str]
     example: str
     summary: str
     decays: bool = False
+
+
+def entry_of(make: type[Part], example: str, *, decays: bool = False) -> Entry[Part]:
+    """The entry of a frozen dataclass whose fields are its options.
+
+    Raises:
+        UsageError: an option without a default.
+    """
+    options: dict[str, Length | float | int | str] = {}
+    for item in dataclasses.fields(cast("Any", make)):
+        option = item.metadata.get("length", item.default)
+        if item.metadata.get("internal"):
+            continue
+        if not isinstance(option, Length | float | int | str):
+            raise UsageError(f"{make.__name__}: {item.name} must have a default, a number or a word, or be length(...)")
+        options[item.name] = option
+    return Entry(make, MappingProxyType(options), example, (inspect.getdoc(make) or "").partition("\n")[0], decays)
 
 
 Made = TypeVar("Made", bound=type[Controller])
@@ -286,24 +307,13 @@ def register(
         frozen = getattr(getattr(make, "__dataclass_params__", None), "frozen", False)
         if not isinstance(make, type) or not frozen:
             raise UsageError(f"a controller is a class with @dataclass(frozen=True), got {quote(make)}")
-        options: dict[str, Length | float | int | str] = {}
-        for item in dataclasses.fields(cast("Any", make)):
-            option = item.metadata.get("length", item.default)
-            if item.metadata.get("internal"):
-                continue
-            if not isinstance(option, Length | float | int | str):
-                raise UsageError(
-                    f"{make.__name__}: {item.name} must have a default, a number or a word, or be length(...)"
-                )
-            options[item.name] = option
         called = name or make.__name__.lower()
-        summary = (inspect.getdoc(make) or "").partition("\n")[0]
-        entry = Entry(make, MappingProxyType(options), example or f"{called}()", summary, decays)
+        entry: Entry[Controller] = entry_of(make, example or f"{called}()", decays=decays)
         CONTROLLERS.add(called, entry, home=home_of(make))
         return make
 
     return add if make is None else add(make)
 
 
-CONTROLLERS: Registry[Entry] = Registry("controller", join=lambda name, make: register(name=name)(make))
+CONTROLLERS: Registry[Entry[Controller]] = Registry("controller", join=lambda name, make: register(name=name)(make))
 """Name -> controller."""

@@ -41,5 +41,5 @@ __all__ = [
     "works_its_rate_out",
 ]
 
-for _file in pkgutil.iter_modules(__path__):
+for _file in sorted(pkgutil.iter_modules(__path__), key=lambda file: file.name != "in_torch"):  # torch's head the lists
     importlib.import_module(f"{__name__}.{_file.name}")

@@ -3,8 +3,8 @@
 Importing it needs no torch.
 """
 
+from calando.strategy.averages import Average, Ema, Swa
 from calando.strategy.bound import BoundStrategy, bind
-from calando.strategy.controllers_text import Average
 from calando.strategy.presets import DEFAULT_STRATEGIES, PRESETS, Preset
 from calando.strategy.strategies import at_rate, parse_strategy, read_strategy
 
@@ -13,7 +13,9 @@ __all__ = [
     "PRESETS",
     "Average",
     "BoundStrategy",
+    "Ema",
     "Preset",
+    "Swa",
     "at_rate",
     "bind",
     "parse_strategy",

@@ -20,7 +20,8 @@ from calando.methods import Method, find_method
 from calando.records import StrategySpec
 from calando.schedules import SCHEDULES, Curve, Horizon, Schedule, parse
 from calando.schedules.function import functions_named
-from calando.strategy.controllers_text import Average, average_of, controller_of
+from calando.strategy.averages import Average
+from calando.strategy.called_parts import average_of, controller_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +97,7 @@ def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:
 
     >>> from calando.strategy import parse_strategy
     >>> bind(parse_strategy("sgd | ema(decay=0.99)"), Horizon(100, 10)).average
-    Average(kind='ema', decay=0.99, start=0, every=1)
+    Ema(decay=0.99)
     """
     method = find_method(strategy.method)
     texts = {"lr": "constant(1)", **strategy.schedules}

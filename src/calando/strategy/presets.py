@@ -1,8 +1,8 @@
 """The strategies known by name, each the pipe text it stands for, in four families.
 
 Schedules span the whole horizon. A method's own name is the preset with the schedule that its authors train with;
-`adagrad`, `rmsprop`, `adadelta`, `adam` and `adamw` alone keep their rate constant. Every preset chooses its base rate
-by trials (`lr=auto`), but for the rate-free ones.
+`sgd`, `adagrad`, `rmsprop`, `adadelta`, `adam` and `adamw` alone keep their rate constant. Every preset chooses its
+base rate by trials (`lr=auto`), but for the rate-free ones.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from typing import Literal
 from calando.errors import UnknownName, UsageError
 from calando.records import StrategySpec
 
-__all__ = ["DEFAULT_STRATEGIES", "FAMILIES", "PRESETS", "YARDSTICKS", "Preset", "StrategyFamily", "choose_strategies"]
+__all__ = [
+    "DEFAULT_STRATEGIES",
+    "PRESETS",
+    "STRATEGY_FAMILIES",
+    "YARDSTICKS",
+    "Preset",
+    "StrategyFamily",
+    "choose_strategies",
+]
 
 StrategyFamily = Literal["fixed", "decayed", "adaptive", "rate-free"]
 
-FAMILIES: Mapping[StrategyFamily, str] = {
+STRATEGY_FAMILIES: Mapping[StrategyFamily, str] = {
     "fixed": "one rate from the first update to the last",
     "decayed": "SGD whose rate falls: by a schedule, by feedback, or with an average of its weights",
     "adaptive": "the method shapes its own steps: by parameter, by layer, by the loss, or by an average of weights",
@@ -45,6 +53,7 @@ class Preset:
 _BY_FAMILY: Mapping[StrategyFamily, tuple[tuple[str, str, str], ...]] = {
     "fixed": (
         ("fixed", _SGD, "one rate from the first update to the last"),
+        ("sgd", "sgd(lr=auto)", "the same without momentum and weight decay"),
     ),
     "decayed": (
         ("step", f"{_SGD} | step(every='34%', factor=0.1)", "a tenth after each third of the run"),
@@ -137,7 +146,7 @@ def choose_strategies(
     """What is compared: the given strategies; else those of a family, the yardsticks among them; else the default.
 
     Args:
-        family: "adaptive", "decayed", "rate-free" or "all".
+        family: one of `STRATEGY_FAMILIES`, or "all".
 
     Raises:
         UnknownName: another family.
@@ -148,9 +157,8 @@ def choose_strategies(
     """
     if family is None:
         return tuple(given) or DEFAULT_STRATEGIES
-    choices = [name for name in FAMILIES if name != "fixed"]
-    if family not in (*choices, "all"):
-        raise UnknownName("family", family, [*choices, "all"])
+    if family not in (choices := [*STRATEGY_FAMILIES, "all"]):
+        raise UnknownName("family", family, choices)
     if given:
         raise UsageError(f"give strategies or the family {family!r}, not both; the yardsticks are in it by themselves")
     return tuple(name for name, preset in PRESETS.items() if family in ("all", preset.family) or name in YARDSTICKS)

@@ -30,6 +30,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from calando.controllers import CONTROLLERS
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
 from calando.records import StrategySpec
@@ -39,8 +40,9 @@ from calando.registry import reserve
 from calando.schedules import Call, Horizon, Schedule, parse, parse_call, split_pipe
 from calando.schedules.checks import did_you_mean, quote
 from calando.sizes import check_rate
+from calando.strategy.averages import AVERAGES
 from calando.strategy.bound import bind, text_of
-from calando.strategy.controllers_text import AVERAGES, CONTROLLERS, call_text, called
+from calando.strategy.called_parts import call_text, called
 from calando.strategy.presets import PRESETS
 from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
 
@@ -85,6 +87,10 @@ def read_strategy(text: str) -> StrategySpec:
         return parse_strategy(PRESETS[text].text, name=text)
     if text.endswith(".toml"):
         return _read_toml(Path(text))
+    for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
+        if text in parts:
+            example = parts[text].example
+            raise UsageError(f'{text} is {kind}, no strategy by itself; write "sgd | {example}"')
     if re.fullmatch(r"[\w.-]+", text) and text not in METHODS:
         raise UnknownName("strategy", text, PRESETS, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
     return parse_strategy(text)

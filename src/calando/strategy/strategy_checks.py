@@ -20,7 +20,7 @@ from calando.methods.known_groups import BETAS
 from calando.records import StrategySpec
 from calando.schedules import Curve
 from calando.sizes import LARGEST, check_products
-from calando.strategy.controllers_text import called
+from calando.strategy.called_parts import called
 
 __all__ = ["check_clipping", "check_parts", "check_rate_curves", "check_scheduled_rate"]
 

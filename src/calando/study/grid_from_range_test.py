@@ -19,7 +19,7 @@ from calando.methods import find_method
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
 from calando.schedules.span import Horizon
 from calando.strategy import bind
-from calando.strategy.controllers_text import called
+from calando.strategy.called_parts import called
 
 __all__ = ["centre_grids", "centre_of", "is_centred", "range_run", "range_runs"]
 

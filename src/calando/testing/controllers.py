@@ -17,7 +17,7 @@ import numpy as np
 
 from calando.controllers import CONTROLLERS, Action, Controller, Observation, Wants, state_from_json, state_to_json
 from calando.schedules import Horizon
-from calando.strategy.controllers_text import controller_of
+from calando.strategy.called_parts import controller_of
 from calando.testing.require import require
 
 __all__ = ["check_controller"]

@@ -1,13 +1,8 @@
 """The state of a session: where it stands, the states that it may go back to, and the running average of its weights.
 
-Average after an update (the first weights are taken as they are, n counts those before):
-    ema   a <- d_n a + (1 - d_n) w after each update from `start` on,   d_n = min(decay, (1 + n) / (10 + n))
-    swa   a <- a + (w - a) / (n + 1) after update `start` and every `every` updates from there on
-
-d_n lets the first averages forget the beginning sooner, as in TensorFlow's and timm's averages. Averages are float32 or
-better. Statistics of batch normalisation are not averaged: they are gathered again for the averaged weights.
-
-Sources: Polyak & Juditsky 1992; Izmailov et al. 2018 (SWA).
+The average's formula stands with its plan (`calando.strategy.averages`); the first weights are taken as they are.
+Averages are float32 or better. Statistics of batch normalisation are not averaged: they are gathered again for the
+averaged weights.
 """
 
 from __future__ import annotations
@@ -109,7 +104,7 @@ class RunningAverage:
         if not due:
             return
         n, self.count = self.count, self.count + 1
-        share = 1 / (n + 1) if self.plan.kind == "swa" else 1 - min(self.plan.decay, (1 + n) / (10 + n))
+        share = self.plan.share(n)
         for name, weight in self._weights.items():
             if n == 0:
                 self.tensors[name].copy_(weight.detach())

@@ -8,48 +8,57 @@ from typing import TYPE_CHECKING, Any
 from calando.errors import UnknownName
 
 if TYPE_CHECKING:
+    from calando.controllers.controller import Entry
     from calando.methods import Method
     from calando.schedules.known_schedules import Description
     from calando.strategy import Preset
 
-__all__ = ["AVERAGES", "list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]
-
-AVERAGES = {
-    "ema": "Evaluates an exponential mean of the weights, taken after every update, instead of them.",
-    "swa": "Evaluates the mean of the weights at `start` and `every` so often from there on, instead of them.",
-}
+__all__ = ["list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]
 
 
 def list_strategies(name: str | None = None) -> dict[str, Any]:
     """List the strategies known by name, the methods, controllers and averages of a strategy text, with their facts.
 
     Args:
-        name: one strategy or method; None: all.
+        name: one strategy, method, controller or average; None: all.
 
     Returns:
-        "families", "strategies", "methods", "controllers" and "averages"; of one, its "strategy" (None where the name
-        is a method's only) and "method". All of it is what `json.dumps` takes.
+        "families", "strategies", "methods", "controllers" and "averages"; of a strategy or a method, its "strategy"
+        (None where the name is a method's only) and "method"; of a controller or an average, "part": its name, kind,
+        summary, options and example. All of it is what `json.dumps` takes.
 
     Raises:
-        UnknownName: neither a strategy nor a method of that name.
+        UnknownName: nothing of that name.
 
     >>> list_strategies("lion")["method"]["memory"]
     1
     """
+    from calando.controllers import CONTROLLERS
     from calando.methods import METHODS
     from calando.strategy import PRESETS, read_strategy
-    from calando.strategy.presets import FAMILIES
+    from calando.strategy.averages import AVERAGES
+    from calando.strategy.presets import STRATEGY_FAMILIES
 
     if name is None:
         METHODS.load_installed()
         return {
-            "families": {**FAMILIES},
+            "families": {**STRATEGY_FAMILIES},
             "strategies": [_preset_facts(preset) for preset in PRESETS.values()],
             "methods": [method_facts(method) for method in METHODS.values()],
             **_part_facts(),
         }
     if name not in PRESETS and name not in METHODS:
-        raise UnknownName("strategy or method", name, {*PRESETS, *METHODS})
+        for kind, entries in (("controller", CONTROLLERS), ("average", AVERAGES)):
+            if name in entries:
+                return {
+                    "part": {
+                        "name": name,
+                        "kind": kind,
+                        **_entry_facts(entries[name]),
+                        "example": entries[name].example,
+                    }
+                }
+        raise UnknownName("strategy or method", name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
     preset = PRESETS.get(name)
     return {
         "strategy": None if preset is None else _preset_facts(preset),
@@ -117,18 +126,22 @@ def method_facts(method: Method) -> dict[str, Any]:
 
 def _part_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """Controllers and averages: name -> what it does, and its options with their defaults."""
-    from calando.strategy import controllers_text as parts
+    from calando.controllers import CONTROLLERS
+    from calando.strategy.averages import AVERAGES
 
-    broken = parts.CONTROLLERS.load_installed()
-    controllers = {name: (entry.summary, entry.options) for name, entry in parts.CONTROLLERS.items()}
-    controllers |= {name: (problem, {}) for name, problem in broken.items()}
-    averages = {name: (AVERAGES[name], options) for name, options in parts.AVERAGES.items()}
+    broken = {name: {"summary": why, "options": {}} for name, why in CONTROLLERS.load_installed().items()}
     return {
-        kind: {
-            name: {"summary": summary, "options": {k: parts.default_of(v) for k, v in options.items()}}
-            for name, (summary, options) in entries.items()
-        }
-        for kind, entries in (("controllers", controllers), ("averages", averages))
+        "controllers": {name: _entry_facts(entry) for name, entry in CONTROLLERS.items()} | broken,
+        "averages": {name: _entry_facts(entry) for name, entry in AVERAGES.items()},
+    }
+
+
+def _entry_facts(entry: Entry[Any]) -> dict[str, Any]:
+    from calando.strategy.called_parts import default_of
+
+    return {
+        "summary": entry.summary,
+        "options": {key: default_of(option) for key, option in entry.options.items()},
     }
 
 

@@ -1,4 +1,4 @@
-"""Controllers and weight averages from text, bound to a horizon.
+"""What a strategy's text calls behind a pipe, controllers and averages: from text, bound to a horizon.
 
     plateau(factor=0.1, patience='10%', threshold=0.0001, threshold_mode='rel', cooldown=0, floor=0,
             metric='validation_loss')
@@ -7,78 +7,31 @@
     ema(decay=0.999)
     swa(start='75%', every='1 epoch')
 
-A controller's options are the fields of its class (`calando.controllers`), an average's stand here. Lengths are in any
-unit. Those of a rollback are at least as long as its statistics need: `every` and `patience` 32 updates, `wait` 64.
-
-Sources of averages: Polyak & Juditsky 1992; Izmailov et al. 2018, "Averaging weights leads to wider optima" (SWA).
+The options are the fields of its class (`calando.controllers`, `calando.strategy.averages`). Lengths are in any unit.
+Those of a rollback are at least as long as its statistics need: `every` and `patience` 32 updates, `wait` 64.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from calando.controllers import CONTROLLERS, Controller, Length
+from calando.controllers.controller import Entry
 from calando.errors import UnknownName, UsageError
-from calando.registry import own_mistake, reserve
+from calando.registry import own_mistake
 from calando.schedules import Call, Span, parse_call
 from calando.schedules.checks import checked_count, quote
 from calando.schedules.span import LONGEST_HORIZON, Horizon
+from calando.strategy.averages import AVERAGES, Average
 
-__all__ = ["AVERAGES", "CONTROLLERS", "Average", "average_of", "call_text", "called", "controller_of", "default_of"]
+__all__ = ["average_of", "call_text", "called", "controller_of", "default_of"]
 
+Part = TypeVar("Part")
 _Value = float | int | str
-_Options = Mapping[str, Length | _Value]
-
-AVERAGES: Mapping[str, _Options] = {
-    "ema": {"decay": 0.999},
-    "swa": {"start": Length("75%", 0), "every": Length("1 epoch", 1)},
-}
-"""Name -> its options."""
-
-for _name in AVERAGES:
-    reserve(_name, "a weight average")
-
-_EXAMPLES = {"ema": "ema(decay=0.999)", "swa": "swa(start='75%', every='1 epoch')"}
 
 _ZERO = re.compile(r"\s*[+-]?0+(\.0*)?\s*(%|steps?|epochs?)?\s*")
 _HEAD = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(|$)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Average:
-    """Which weights a run averages: numbers only.
-
-        ema    every update,                              a <- decay * a + (1 - decay) * w
-        swa    update `start` and each `every`-th after,  a <- mean of those w
-
-    Args:
-        kind: "ema" or "swa".
-        decay: of an ema, in (0, 1); an swa has none, 0.
-        start: index of the first update averaged, 0 or more.
-        every: updates between two that are averaged, at least 1.
-
-    Raises:
-        UsageError: a value outside its range.
-
-    >>> Average(kind="ema", decay=0.999)
-    Average(kind='ema', decay=0.999, start=0, every=1)
-    """
-
-    kind: Literal["ema", "swa"]
-    decay: float = 0.0
-    start: int = 0
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        if self.kind == "ema" and not 0 < self.decay < 1:
-            raise UsageError(f"ema: decay must be in (0, 1), such as 0.999, got {self.decay}")
-        if self.start < 0:
-            raise UsageError(f"{self.kind}: start must be 0 or more, got {self.start}")
-        if self.every < 1:
-            raise UsageError(f"{self.kind}: every must be at least 1 update, got {self.every}")
 
 
 def called(segment: str) -> str:
@@ -101,14 +54,12 @@ def call_text(call: Call) -> str:
     >>> call_text(parse_call("ema( decay = 0.9990 )"))
     'ema(decay=0.999)'
     """
-    options = _options_of(call.name)
+    entry = AVERAGES[call.name] if call.name in AVERAGES else _controller(call)
     if call.args:
-        raise UsageError(
-            f"{call.name} takes named options only, as in {_EXAMPLES.get(call.name) or CONTROLLERS[call.name].example}"
-        )
+        raise UsageError(f"{call.name} takes named options only, as in {entry.example}")
     for key in call.kwargs:
-        if key not in options:
-            raise UnknownName(f"option of {call.name}", key, options)
+        if key not in entry.options:
+            raise UnknownName(f"option of {call.name}", key, entry.options)
     return f"{call.name}({', '.join(f'{key}={value!r}' for key, value in call.kwargs.items())})"
 
 
@@ -122,10 +73,9 @@ def controller_of(text: str, horizon: Horizon) -> Controller:
     Plateau(factor=0.1, patience=50, ...)
     """
     call = parse_call(text)
-    if call.name not in CONTROLLERS:
-        raise UnknownName("controller", call.name, CONTROLLERS.names())
+    entry = _controller(call)
     try:
-        return CONTROLLERS[call.name].make(**_bound(call, horizon))
+        return _made(entry, call, horizon)
     except UsageError:
         raise
     except Exception as error:
@@ -138,40 +88,40 @@ def average_of(text: str, horizon: Horizon) -> Average:
     """A weight average from its text, its lengths in steps.
 
     Raises:
-        UsageError: a value of the wrong kind or outside its range; an swa that begins after the run's end.
+        UsageError: a value of the wrong kind or outside its range; one that begins after the run's end.
 
     >>> average_of("swa(start='75%')", Horizon(1000, 100))
-    Average(kind='swa', decay=0.0, start=750, every=100)
+    Swa(start=750, every=100)
     """
     call = parse_call(text)
-    average = Average(kind="ema" if call.name == "ema" else "swa", **_bound(call, horizon))
+    average = _made(entry := AVERAGES[call.name], call, horizon)
     if average.start >= horizon.total_steps:
-        given = call.kwargs.get("start", default_of(AVERAGES["swa"]["start"]))
+        given = call.kwargs.get("start", default_of(entry.options["start"]))
         raise UsageError(
-            f"swa: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which none "
-            "follows; begin sooner, or train for longer"
+            f"{call.name}: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which "
+            "none follows; begin sooner, or train for longer"
         )
     return average
-
-
-def _options_of(name: str) -> _Options:
-    if name in AVERAGES:
-        return AVERAGES[name]
-    if name not in CONTROLLERS:
-        raise UnknownName("controller", name, CONTROLLERS.names())
-    return CONTROLLERS[name].options
-
-
-def _bound(call: Call, horizon: Horizon) -> dict[str, Any]:
-    return {
-        key: _settle(f"{call.name}: {key}", option, call.kwargs.get(key, default_of(option)), horizon)
-        for key, option in _options_of(call.name).items()
-    }
 
 
 def default_of(option: Length | _Value) -> _Value:
     """The value of an option that a text leaves out."""
     return option.default if isinstance(option, Length) else option
+
+
+def _controller(call: Call) -> Entry[Controller]:
+    if call.name not in CONTROLLERS:
+        raise UnknownName("controller", call.name, CONTROLLERS.names())
+    return CONTROLLERS[call.name]
+
+
+def _made(entry: Entry[Part], call: Call, horizon: Horizon) -> Part:
+    return entry.make(
+        **{
+            key: _settle(f"{call.name}: {key}", option, call.kwargs.get(key, default_of(option)), horizon)
+            for key, option in entry.options.items()
+        }
+    )
 
 
 def _settle(named: str, option: Length | _Value, given: Any, horizon: Horizon) -> _Value:
