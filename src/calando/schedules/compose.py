@@ -21,14 +21,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
-from typing import ClassVar, Self, final
+from typing import Self, final
 
 import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.checks import checked_number, spell_number
 from calando.schedules.known_schedules import Seen, counterpart, register
-from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.primitive import Formula, Primitive
 from calando.schedules.schedule import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, check_limits, quote_schedule
 from calando.schedules.span import Horizon, SpanLike, span_or_none, spell_steps
 
@@ -66,28 +66,15 @@ class Constant(Primitive):
     """
 
     value: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "constant"
+    by_place = 1
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", checked_number("value", self.value))
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        self.room_taken(horizon, room)
-        return BoundConstant(self.value)
-
-    def __str__(self) -> str:
-        return spell_call("constant", self.value, over=self.over)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundConstant(Bound):
-    """One value at every step."""
-
-    value: float
-
-    def __call__(self, steps: Array) -> Array:
-        return np.full(steps.shape, self.value)
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        return lambda steps: np.full(steps.shape, self.value)
 
 
 @counterpart("ConstantLR", multiplies=True)

@@ -13,15 +13,15 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.checks import LONGEST_LABEL, BadArgument, checked_choice, checked_label, did_you_mean, quote
 from calando.schedules.known_schedules import Seen, counterpart, register
-from calando.schedules.primitive import Primitive
-from calando.schedules.schedule import Array, Bound, Extent, Schedule
+from calando.schedules.primitive import Formula, Primitive
+from calando.schedules.schedule import Array, Extent, Schedule
 from calando.schedules.span import Horizon, SpanLike, span_or_none
 
 __all__ = ["Function", "bring_functions", "function", "functions_named", "named_function"]
@@ -123,7 +123,7 @@ class Function(Primitive):
     f: Multiplier
     of: str
     # `steps` has no length to fill; `progress` is given one
-    extent_without_over: ClassVar[Extent] = Extent.STRETCHED
+    extent_without_over = Extent.STRETCHED
 
     def __post_init__(self) -> None:
         checked_choice("of", self.of, ARGUMENTS)
@@ -132,30 +132,19 @@ class Function(Primitive):
     def extent(self) -> Extent:
         return Extent.ENDLESS if self.of == "steps" and self.over is None else super().extent
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundFunction(self.f, self.of == "steps", self.room_taken(horizon, room))
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        def values(steps: Array) -> Array:
+            if self.of == "steps":
+                arguments = [int(step) if step.is_integer() else step for step in steps.tolist()]
+            else:
+                arguments = (steps / length).tolist()
+            return np.array([self.f(argument) for argument in arguments], dtype=np.float64)
+
+        return values
 
     def __str__(self) -> str:
         over = "" if self.over is None else f", over='{self.over}'"
         return f"function('{self.name}', of='{self.of}'{over})"
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundFunction(Bound):
-    """A function of the step or of progress through `length` steps."""
-
-    f: Multiplier
-    of_steps: bool
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        steps = np.minimum(steps, self.length)
-        if self.of_steps:
-            arguments = [int(step) if step.is_integer() else step for step in steps.tolist()]
-        else:
-            arguments = (steps / self.length).tolist()
-        return np.array([self.f(argument) for argument in arguments], dtype=np.float64)
 
 
 @counterpart("LambdaLR")

@@ -15,16 +15,15 @@ Source: Kim 2024, arXiv:2407.15200.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.known_schedules import register
-from calando.schedules.primitive import Primitive, spell_call
-from calando.schedules.schedule import SEAM, Array, Bound, DoesNotFit, Extent, Schedule, quote_schedule
+from calando.schedules.primitive import Formula, Primitive
+from calando.schedules.schedule import SEAM, Array, DoesNotFit, Extent, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none, spell_steps
 
 __all__ = ["ExponentialHyperbola", "Hyperbola", "exponential_hyperbolic", "hyperbolic"]
@@ -81,18 +80,15 @@ def exponential_hyperbolic(start: float, infimum: float, *, bound: SpanLike, ove
 
 
 @dataclass(frozen=True, repr=False)
-class Hyperbolic(Primitive):
-    """A decay along a hyperbola.
-
-    Attributes:
-        name: of the constructor, hence what its text begins with.
-    """
+class Hyperbola(Primitive):
+    """A hyperbola; write `hyperbolic(start, infimum, bound=...)`."""
 
     start: float
     infimum: float
     bound: Span
-    name: ClassVar[str]
-    extent_without_over: ClassVar[Extent] = Extent.STRETCHED
+    called = "hyperbolic"
+    by_place = 2
+    extent_without_over = Extent.STRETCHED
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", checked_number("start", self.start))
@@ -100,83 +96,39 @@ class Hyperbolic(Primitive):
         if not self.infimum < self.start:
             raise BadArgument("infimum", "must be below start", self.infimum)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        length, bound = self.room_taken(horizon, room), horizon.steps(self.bound)
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        bound = horizon.steps(self.bound)
         if bound < length - SEAM:
             raise DoesNotFit(
                 f"{quote_schedule(self)} takes {spell_steps(length)}, more than its bound of {spell_steps(bound)}",
                 "raise bound= to the longest run you think of",
             )
-        return self.bound_to(length, max(bound, length))
+        return lambda steps: self.at(steps, _left(steps, length, max(bound, length)))
 
-    @abstractmethod
-    def bound_to(self, length: float, bound: float) -> Bound:
-        """The values of a schedule of `length` steps."""
-
-    def __str__(self) -> str:
-        return spell_call(self.name, self.start, self.infimum, over=self.over, bound=f"'{self.bound}'")
+    def at(self, steps: Array, left: Array) -> Array:
+        """The values where `left`, in [0, 1], is left of the way from start to infimum."""
+        values = self.infimum + (self.start - self.infimum) * left
+        return np.where(steps <= 0, self.start, np.minimum(values, self.start))
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Hyperbola(Hyperbolic):
-    """A hyperbola; write `hyperbolic(start, infimum, bound=...)`."""
-
-    name: ClassVar[str] = "hyperbolic"
-
-    def bound_to(self, length: float, bound: float) -> Bound:
-        return BoundHyperbola(self.start, self.infimum, length, bound)
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class ExponentialHyperbola(Hyperbolic):
+class ExponentialHyperbola(Hyperbola):
     """A hyperbola of the logarithm; write `exponential_hyperbolic(start, infimum, bound=...)`."""
 
-    name: ClassVar[str] = "exponential_hyperbolic"
+    called = "exponential_hyperbolic"
 
     def __post_init__(self) -> None:
         checked_number("infimum", self.infimum, above=0)
         super().__post_init__()
 
-    def bound_to(self, length: float, bound: float) -> Bound:
-        return BoundExponentialHyperbola(self.start, self.infimum, length, bound)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundHyperbolic(Bound):
-    """A hyperbola of `length` steps that could have `bound`."""
-
-    start: float
-    infimum: float
-    length: float
-    bound: float
-
-    def left(self, steps: Array) -> Array:
-        """1 - (f(0) - f(t)), in [0, 1]: the part of the way to the infimum that is left, shape (n,)."""
-        done = np.minimum(steps, self.length)
-        spare = self.bound - self.length
-        at_start = np.sqrt(self.length * (self.bound + spare)) / self.bound
-        now = np.sqrt((self.length - done) * (spare + (self.bound - done))) / self.bound
-        left: Array = (spare / self.bound) ** 2 / (1 + at_start) + now
-        return np.where(steps <= 0, 1.0, left)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundHyperbola(BoundHyperbolic):
-    """infimum + (start - infimum) * left."""
-
-    def __call__(self, steps: Array) -> Array:
-        values = self.infimum + (self.start - self.infimum) * self.left(steps)
-        return np.where(steps <= 0, self.start, np.minimum(values, self.start))
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundExponentialHyperbola(BoundHyperbolic):
-    """infimum * (start / infimum) ^ left."""
-
-    def __call__(self, steps: Array) -> Array:
-        left = self.left(steps)
+    def at(self, steps: Array, left: Array) -> Array:
         return np.power(self.start, left) * np.power(self.infimum, 1 - left)
+
+
+def _left(steps: Array, length: float, bound: float) -> Array:
+    """1 - (f(0) - f(t)) of a hyperbola of `length` steps that could have `bound`."""
+    spare = bound - length
+    at_start = np.sqrt(length * (bound + spare)) / bound
+    now = np.sqrt((length - steps) * (spare + (bound - steps))) / bound
+    return np.where(steps <= 0, 1.0, (spare / bound) ** 2 / (1 + at_start) + now)

@@ -17,7 +17,7 @@ which leaves nothing to cancel. (1 + cos πp) / 2 cancels too where it nears zer
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -54,7 +54,7 @@ __all__ = [
 class Linear(Shape):
     """In a straight line."""
 
-    name: ClassVar[str] = "linear"
+    name = "linear"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
         return weighted(start, end, lambda: at.q, lambda: at.p)
@@ -101,7 +101,7 @@ class Cosine(Shape):
     """Along half a cosine wave, or a power of it above zero."""
 
     power: float = 1.0
-    name: ClassVar[str] = "cosine"
+    name = "cosine"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", checked_number("power", self.power, above=0))
@@ -115,9 +115,6 @@ class Cosine(Shape):
             lambda: np.power(_squared_sine(at.q), self.power),
             lambda: -np.expm1(self.power * np.log1p(-_squared_sine(at.p))),
         )
-
-    def spelled_fields(self) -> dict[str, str]:
-        return {} if self.power == 1 else super().spelled_fields()
 
 
 @register(family="Ramps", example="cosine(1, 0)")
@@ -156,8 +153,8 @@ def _cosine(seen: Seen) -> Schedule:
 class Exponential(Shape):
     """By the same ratio from each step to the next."""
 
-    name: ClassVar[str] = "exponential"
-    needs_positive: ClassVar[bool] = True
+    name = "exponential"
+    needs_positive = True
 
     def between(self, start: float, end: float, at: Progress) -> Array:
         values: Array = np.power(start, at.q) * np.power(end, at.p)
@@ -192,7 +189,7 @@ class Polynomial(Shape):
     """By a power, above zero, of the part that is left."""
 
     power: float
-    name: ClassVar[str] = "polynomial"
+    name = "polynomial"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", checked_number("power", self.power, above=0))
@@ -235,7 +232,7 @@ def _polynomial(seen: Seen) -> Schedule:
 class OneMinusSqrt(Shape):
     """By the square root of the part done; a polynomial of power 1/2 is another thing, √(1 - p)."""
 
-    name: ClassVar[str] = "one_minus_sqrt"
+    name = "one_minus_sqrt"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
         # 1 - √p = (1 - p) / (1 + √p)
@@ -269,7 +266,7 @@ def one_minus_sqrt(start: float, end: float, *, over: SpanLike | None = None) ->
 class OneMinusSquare(Shape):
     """By the square of the part done."""
 
-    name: ClassVar[str] = "one_minus_square"
+    name = "one_minus_square"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
         # 1 - p² = (1 - p) (1 + p)
@@ -304,7 +301,7 @@ class Rex(Shape):
     """By the part left over a mix of itself and one."""
 
     beta: float
-    name: ClassVar[str] = "rex"
+    name = "rex"
 
     def __post_init__(self) -> None:
         beta = checked_number("beta", self.beta)
@@ -349,8 +346,8 @@ class Tanh(Shape):
 
     lower: float
     upper: float
-    name: ClassVar[str] = "tanh"
-    meets_ends: ClassVar[bool] = False
+    name = "tanh"
+    meets_ends = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lower", checked_number("lower", self.lower))

@@ -1,4 +1,4 @@
-"""What the primitives share: how much room one takes, how it is spelled, how its arguments are read.
+"""What the primitives share: how much room one takes, its formula there, how its arguments are read.
 
 room taken  =  over, in steps        if the primitive has an `over`
                all the room given    otherwise
@@ -6,24 +6,39 @@ room taken  =  over, in steps        if the primitive has an `over`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import ClassVar, Self, final
+
+import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.checks import BadArgument, spell_number
-from calando.schedules.schedule import SEAM, Extent, Level, Schedule, as_schedule, nothing_left, too_long
+from calando.schedules.checks import BadArgument
+from calando.schedules.schedule import (
+    SEAM,
+    Array,
+    Bound,
+    Extent,
+    Level,
+    Schedule,
+    as_schedule,
+    nothing_left,
+    spell,
+    too_long,
+)
 from calando.schedules.span import Horizon, Span, SpanLike, spell_steps
 
 __all__ = [
+    "BoundPrimitive",
+    "Formula",
     "Primitive",
     "as_part",
     "checked_spans",
     "increasing",
-    "spell_call",
-    "spell_list",
 ]
+
+Formula = Callable[[Array], Array]
 
 MOST_PLACES = 1000
 
@@ -60,6 +75,18 @@ class Primitive(Schedule):
         # the rest may well be this short; a single step is what these have by default
         return super().suspicion(argument, steps, horizon) or ("info" if steps > 1 else None)
 
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        length = self.room_taken(horizon, room)
+        return BoundPrimitive(self.formula(horizon, length), length, self.missed(horizon, length))
+
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        """The values at steps from 0 to `length`, shape (n,) each; a primitive has this, or its own `place`."""
+        raise NotImplementedError(f"{type(self).__name__} needs formula(), or place()")
+
+    def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
+        """Its places, in steps, that `length` steps do not reach."""
+        return ()
+
     def room_taken(self, horizon: Horizon, room: float) -> float:
         """The steps this primitive takes of the `room` it is given.
 
@@ -76,27 +103,20 @@ class Primitive(Schedule):
         return wanted
 
 
-def spell_call(name: str, *arguments: float, over: Span | None, **named: str) -> str:
-    """The text of the call that builds a primitive; `over` is left out where there is none.
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundPrimitive(Bound):
+    """A formula for `length` steps, after which the last value holds."""
 
-    Every other argument is written out, defaults too: a text keeps its meaning if a default ever changes.
+    formula: Formula
+    length: float
+    missed: tuple[float, ...] = ()
 
-    >>> spell_call("polynomial", 1, 0, power="2", over=Span(5, "%"))
-    "polynomial(1, 0, power=2, over='5%')"
-    """
-    words = [spell_number(value) for value in arguments]
-    words += [f"{key}={text}" for key, text in named.items()]
-    words += [] if over is None else [f"over='{over}'"]
-    return f"{name}({', '.join(words)})"
+    def __call__(self, steps: Array) -> Array:
+        return self.formula(np.minimum(steps, self.length))
 
-
-def spell_list(spans: tuple[Span, ...]) -> str:
-    """Spans as a list in a schedule's text.
-
-    >>> spell_list((Span(50, "%"), Span(1, "steps")))
-    "['50%', '1 step']"
-    """
-    return f"[{', '.join(repr(str(span)) for span in spans)}]"
+    def unreached(self) -> tuple[float, ...]:
+        return self.missed
 
 
 def as_part(value: object, *, name: str = "part") -> Schedule:
@@ -140,6 +160,6 @@ def increasing(at: tuple[Span, ...], horizon: Horizon) -> tuple[float, ...]:
         if after <= before:
             raise UsageError(
                 f"milestones must increase: '{earlier}' ({spell_steps(before)}) is not before "
-                f"'{later}' ({spell_steps(after)}) in at={spell_list(at)}"
+                f"'{later}' ({spell_steps(after)}) in at={spell(at)}"
             )
     return places

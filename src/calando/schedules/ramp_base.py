@@ -12,16 +12,16 @@ full relative precision where a rate comes close to zero: 1 - p would have lost 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.checks import BadArgument, checked_number, spell_number
-from calando.schedules.primitive import Primitive, spell_call
-from calando.schedules.schedule import Array, Bound, Extent, Level
+from calando.schedules.checks import BadArgument, checked_number
+from calando.schedules.primitive import Primitive
+from calando.schedules.schedule import Array, Bound, Extent, Form, Level
 from calando.schedules.span import Horizon
 
 __all__ = ["BoundRamp", "Progress", "Ramp", "Shape", "weighted"]
@@ -48,26 +48,20 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Shape(ABC):
+class Shape(Form):
     """A way from one value to another; its fields are numbers that the constructor of its name takes.
 
     Attributes:
-        name: of the constructor that builds a ramp of this shape, hence what its text begins with.
         needs_positive: the shape exists between values above zero only.
         meets_ends: it has the start value at p = 0 and the end value at p = 1.
     """
 
-    name: ClassVar[str]
     meets_ends: ClassVar[bool] = True
     needs_positive: ClassVar[bool] = False
 
     @abstractmethod
     def between(self, start: float, end: float, at: Progress) -> Array:
         """The values at a progress, shape (n,); the ramp itself sees to p = 0 and p = 1."""
-
-    def spelled_fields(self) -> dict[str, str]:
-        """The shape's own parameters as they are written in a text."""
-        return {item.name: spell_number(getattr(self, item.name)) for item in fields(self)}
 
 
 def weighted(start: float, end: float, fall: Callable[[], Array], rise: Callable[[], Array]) -> Array:
@@ -93,7 +87,8 @@ class Ramp(Primitive):
     start: float
     end: float
     shape: Shape
-    extent_without_over: ClassVar[Extent] = Extent.STRETCHED
+    by_place = 2
+    extent_without_over = Extent.STRETCHED
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
@@ -111,8 +106,9 @@ class Ramp(Primitive):
     def place(self, horizon: Horizon, room: float) -> Bound:
         return BoundRamp(self.start, self.end, self.shape, self.room_taken(horizon, room))
 
-    def __str__(self) -> str:
-        return spell_call(self.shape.name, self.start, self.end, over=self.over, **self.shape.spelled_fields())
+    @property
+    def called(self) -> str:  # type: ignore[override]
+        return self.shape.name
 
 
 @final

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, islice, takewhile
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
 from calando.errors import UsageError
-from calando.schedules.checks import checked_count, checked_number, spell_number
+from calando.schedules.checks import checked_count, checked_number
 from calando.schedules.known_schedules import register
 from calando.schedules.primitive import as_part
 from calando.schedules.schedule import (
@@ -91,11 +91,13 @@ class Repeat(Schedule):
     """
 
     part: Schedule
-    every: Span | None
-    stretch: float
-    decay: float
-    limit: int | None
-    comes_again: ClassVar[bool] = True
+    every: Span | None = None
+    stretch: float = 1
+    decay: float = 1
+    limit: int | None = None
+    called = "repeat"
+    by_place = 1
+    comes_again = True
 
     def __post_init__(self) -> None:
         for name in ("stretch", "decay"):
@@ -151,14 +153,6 @@ class Repeat(Schedule):
         lengths = [first * self.stretch**cycle for cycle in range(len(starts))]
         cycles = tuple(self._cycle(horizon, length) for length in lengths)
         return BoundStretchedRepeat(cycles, tuple(starts), tuple(lengths), self.decay, self.limit, room)
-
-    def __str__(self) -> str:
-        words = [str(self.part)]
-        words += [] if self.every is None else [f"every='{self.every}'"]
-        words += [] if self.stretch == 1 else [f"stretch={spell_number(self.stretch)}"]
-        words += [] if self.decay == 1 else [f"decay={spell_number(self.decay)}"]
-        words += [] if self.limit is None else [f"limit={self.limit}"]
-        return f"repeat({', '.join(words)})"
 
     @property
     def _shares_room(self) -> bool:

@@ -18,16 +18,16 @@ Zhang 2021, arXiv:2103.01338.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.schedules.checks import BadArgument, checked_choice, checked_count, checked_number, spell_number
+from calando.schedules.checks import BadArgument, checked_choice, checked_count, checked_number
 from calando.schedules.compose import Constant
 from calando.schedules.known_schedules import register
-from calando.schedules.primitive import Primitive, spell_call
-from calando.schedules.schedule import SEAM, Array, Bound, Extent, Level, Schedule
+from calando.schedules.primitive import Formula, Primitive
+from calando.schedules.schedule import SEAM, Array, Extent, Level, Schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = ["Chebyshev", "Noise", "chebyshev", "noise"]
@@ -78,7 +78,9 @@ class Noise(Primitive):
     seed: int
     every: Span
     kind: str
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "noise"
+    by_place = 1
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", checked_number("width", self.width, above=0))
@@ -92,34 +94,17 @@ class Noise(Primitive):
     def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
         return None if argument == "every" else super().suspicion(argument, steps, horizon)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
+    def formula(self, horizon: Horizon, length: float) -> Formula:
         every = horizon.steps(self.every)
-        return BoundNoise(self.width, self.seed, every, self.kind, self.room_taken(horizon, room))
+        return lambda steps: 1 + self.width * self._drawn(np.floor((steps + SEAM) / every).astype(np.uint64))
 
-    def __str__(self) -> str:
-        named = {"seed": str(self.seed), "every": f"'{self.every}'", "kind": f"'{self.kind}'"}
-        return spell_call("noise", self.width, over=self.over, **named)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundNoise(Bound):
-    """A random factor, new every `every` steps, for `length` steps."""
-
-    width: float
-    seed: int
-    every: float
-    kind: str
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        number = np.floor((np.minimum(steps, self.length) + SEAM) / self.every).astype(np.uint64)
+    def _drawn(self, number: Words) -> Array:
         first = _uniform(2 * number, self.seed)
         if self.kind == "uniform":
-            return 1 + self.width * (2 * first - 1)
+            return 2 * first - 1
         # 1 - u is in (0, 1]: the logarithm is finite
         normal = np.sqrt(-2 * np.log(1 - first)) * np.cos(2 * np.pi * _uniform(2 * number + np.uint64(1), self.seed))
-        return np.asarray(1 + self.width * np.clip(normal, -FURTHEST, FURTHEST), dtype=np.float64)
+        return np.asarray(np.clip(normal, -FURTHEST, FURTHEST), dtype=np.float64)
 
 
 def _uniform(number: Words, seed: int) -> Array:
@@ -175,7 +160,8 @@ class Chebyshev(Primitive):
     nodes: int
     every: Span
     low: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "chebyshev"
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         nodes = checked_count("nodes", self.nodes, most=MOST_NODES)
@@ -191,28 +177,9 @@ class Chebyshev(Primitive):
     def calm(self) -> Schedule:
         return Constant(1, over=self.over)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        values = _fractal_values(self.nodes, self.low)
-        return BoundChebyshev(values, horizon.steps(self.every), self.room_taken(horizon, room))
-
-    def __str__(self) -> str:
-        named = {"nodes": str(self.nodes), "every": f"'{self.every}'", "low": spell_number(self.low)}
-        return spell_call("chebyshev", over=self.over, **named)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundChebyshev(Bound):
-    """Each of `values`, shape (nodes,), held for `every` steps; for `length` steps in all."""
-
-    values: Array
-    every: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        number = np.floor((np.minimum(steps, self.length) + SEAM) / self.every)
-        values: Array = self.values[np.mod(number, self.values.size).astype(np.int64)]
-        return values
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        values, every = _fractal_values(self.nodes, self.low), horizon.steps(self.every)
+        return lambda steps: values[np.mod(np.floor((steps + SEAM) / every), values.size).astype(np.int64)]
 
 
 def _fractal_values(nodes: int, low: float) -> Array:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calando.errors import UsageError
-from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, checked_number
-from calando.schedules.span import Horizon, spell_steps
+from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, checked_number, spell_number
+from calando.schedules.span import Horizon, Span, spell_steps
 
 if TYPE_CHECKING:
     from calando.schedules.compose import Plus, Then, Times
@@ -40,12 +40,15 @@ __all__ = [
     "Bound",
     "DoesNotFit",
     "Extent",
+    "Form",
     "Level",
     "Schedule",
     "as_schedule",
     "check_limits",
+    "fields_given",
     "nothing_left",
     "quote_schedule",
+    "spell",
     "too_long",
 ]
 
@@ -103,6 +106,10 @@ class Schedule(ABC):
     # numpy scalars and arrays leave `number * schedule` to us
     __array_ufunc__ = None
 
+    called: ClassVar[str]
+    """What the text calls: the name of the constructor."""
+    by_place: ClassVar[int] = 0
+    """How many of its fields the text gives without their names."""
     comes_again: ClassVar[bool] = False
     """Its values come again and again, so its own falls may be as short as they like: asked by `lint`."""
 
@@ -133,9 +140,18 @@ class Schedule(ABC):
             UsageError: a unit cannot be resolved, or places do not increase.
         """
 
-    @abstractmethod
     def __str__(self) -> str:
-        """The text that builds this schedule: `parse(str(schedule)) == schedule`."""
+        """The text that builds this schedule: `parse(str(schedule)) == schedule`.
+
+        Every field is written out but those with a default of their own, so that a text keeps its meaning if the
+        default of a constructor ever changes.
+        """
+        given = fields_given(self).items()
+        words = [
+            spell(value) if place < self.by_place else f"{name}={spell(value)}"
+            for place, (name, value) in enumerate(given)
+        ]
+        return f"{self.called}({', '.join(words)})"
 
     def __repr__(self) -> str:
         return str(self)
@@ -247,6 +263,52 @@ def as_schedule(value: object) -> Schedule | None:
     from calando.schedules.compose import Constant
 
     return Constant(checked_number("the number combined with a schedule", value))
+
+
+@dataclass(frozen=True)
+class Form(ABC):
+    """What gives a schedule its name and some of its arguments: a ramp's shape, a decay's law.
+
+    Attributes:
+        name: of the constructor, hence what the text begins with.
+    """
+
+    name: ClassVar[str]
+
+
+def fields_given(value: Schedule | Form) -> dict[str, object]:
+    """What the text gives of a schedule: its fields that differ from their defaults, `over` last.
+
+    A form's own fields stand in its place, where it names the schedule.
+    """
+    given: dict[str, object] = {}
+    for item in sorted(fields(value), key=lambda item: bool(item.kw_only)):
+        own = getattr(value, item.name)
+        if isinstance(own, Form) and own.name == getattr(value, "called", None):
+            given |= fields_given(own)
+        elif item.default is MISSING or own != item.default:
+            given[item.name] = own
+    return given
+
+
+def spell(value: object) -> str:
+    """An argument as a schedule's text has it.
+
+    >>> spell((Span(50, "%"), Span(1, "steps"))), spell(1.0), spell("uniform")
+    ("['50%', '1 step']", '1', "'uniform'")
+    """
+    match value:
+        case Schedule():
+            return str(value)
+        case tuple():
+            return f"[{', '.join(map(spell, value))}]"
+        case Span() | str():
+            return f"'{value}'"
+        case Form():
+            return f"'{value.name}'"
+        case float() | int():
+            return spell_number(value)
+    raise AssertionError(f"no text has {value!r}")
 
 
 class DoesNotFit(UsageError):

@@ -16,17 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
+from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, product, register
 from calando.schedules.named_ramps import Cosine, Linear
-from calando.schedules.primitive import Primitive, checked_spans, increasing, spell_call, spell_list
+from calando.schedules.primitive import Formula, Primitive, checked_spans, increasing
 from calando.schedules.ramp_base import BoundRamp, Shape
-from calando.schedules.schedule import SEAM, Array, Bound, Extent, Level, Schedule
+from calando.schedules.schedule import SEAM, Array, Extent, Level, Schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = ["Knots", "MultiStep", "Piecewise", "Step", "knots", "multistep", "piecewise", "step"]
@@ -67,7 +68,8 @@ class Step(Primitive):
 
     every: Span
     factor: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "step"
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factor", checked_number("factor", self.factor, above=0))
@@ -79,28 +81,13 @@ class Step(Primitive):
             return "warning" if self.factor < 1 and self.factor**falls < DEAD else None
         return super().suspicion(argument, steps, horizon)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundStep(horizon.steps(self.every), self.factor, self.room_taken(horizon, room))
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        every = horizon.steps(self.every)
+        return lambda steps: np.power(self.factor, np.floor((steps + SEAM) / every))
 
-    def __str__(self) -> str:
-        return spell_call("step", over=self.over, every=f"'{self.every}'", factor=spell_number(self.factor))
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundStep(Bound):
-    """Times `factor` after each `every` steps, for `length` steps."""
-
-    every: float
-    factor: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        taken = np.floor((np.minimum(steps, self.length) + SEAM) / self.every)
-        return np.power(self.factor, taken)
-
-    def unreached(self) -> tuple[float, ...]:
-        return (self.every,) if self.every >= self.length else ()
+    def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
+        every = horizon.steps(self.every)
+        return (every,) if every >= length else ()
 
 
 @counterpart("ExponentialLR", multiplies=True)
@@ -146,34 +133,23 @@ class MultiStep(Primitive):
 
     at: tuple[Span, ...]
     factor: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "multistep"
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factor", checked_number("factor", self.factor, above=0))
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        milestones = increasing(self.at, horizon)
-        return BoundMultiStep(milestones, self.factor, self.room_taken(horizon, room))
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        milestones = np.array(increasing(self.at, horizon))
+        return lambda steps: np.power(self.factor, _reached(milestones, steps).astype(np.float64))
 
-    def __str__(self) -> str:
-        return spell_call("multistep", over=self.over, at=spell_list(self.at), factor=spell_number(self.factor))
+    def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
+        return tuple(milestone for milestone in increasing(self.at, horizon) if milestone >= length)
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundMultiStep(Bound):
-    """Times `factor` at each of the increasing `milestones`, for `length` steps."""
-
-    milestones: tuple[float, ...]
-    factor: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        reached = np.searchsorted(np.array(self.milestones), np.minimum(steps, self.length) + SEAM, side="right")
-        return np.power(self.factor, reached.astype(np.float64))
-
-    def unreached(self) -> tuple[float, ...]:
-        return tuple(milestone for milestone in self.milestones if milestone >= self.length)
+def _reached(places: Array, steps: Array) -> NDArray[np.intp]:
+    """How many of the increasing places are reached at each step, shape (n,)."""
+    return np.searchsorted(places, steps + SEAM, side="right")
 
 
 @counterpart("MultiStepLR", multiplies=True)
@@ -252,15 +228,12 @@ class Placed(Primitive):
 
     values: tuple[float, ...]
     at: tuple[Span, ...]
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.at) + 1:
             problem = f"must be one more than the {len(self.at)} places in at="
             raise BadArgument("values", problem, self.values, hint="; the first stands at step 0")
-
-    def _spelled_values(self) -> str:
-        return f"[{', '.join(map(spell_number, self.values))}]"
 
 
 @final
@@ -268,11 +241,14 @@ class Placed(Primitive):
 class Piecewise(Placed):
     """Values held; write `piecewise(values=..., at=...)`."""
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundPiecewise(self.values, increasing(self.at, horizon), self.room_taken(horizon, room))
+    called = "piecewise"
 
-    def __str__(self) -> str:
-        return spell_call("piecewise", over=self.over, values=self._spelled_values(), at=spell_list(self.at))
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        values, places = np.array(self.values), np.array(increasing(self.at, horizon))
+        return lambda steps: values[_reached(places, steps)]
+
+    def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
+        return tuple(place for place in increasing(self.at, horizon) if place >= length)
 
 
 @final
@@ -281,56 +257,25 @@ class Knots(Placed):
     """Values joined; write `knots(values=..., at=...)`."""
 
     shape: Shape
+    called = "knots"
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        places = increasing(self.at, horizon)
-        starts = (0.0, *places[:-1])
-        pieces = tuple(
-            BoundRamp(start, end, self.shape, till - since)
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        places = np.array(increasing(self.at, horizon))
+        starts = np.array([0.0, *places[:-1]])
+        pieces = [
+            BoundRamp(start, end, self.shape, float(till - since))
             for (start, end), since, till in zip(pairwise(self.values), starts, places, strict=True)
-        )
-        return BoundKnots(pieces, places, self.room_taken(horizon, room))
+        ]
 
-    def __str__(self) -> str:
-        values, at = self._spelled_values(), spell_list(self.at)
-        return spell_call("knots", over=self.over, values=values, at=at, shape=f"'{self.shape.name}'")
+        def joined(steps: Array) -> Array:
+            which = np.minimum(np.searchsorted(places, steps, side="right"), len(pieces) - 1)
+            values = np.empty_like(steps)
+            for index in np.unique(which):
+                here = which == index
+                values[here] = pieces[index](steps[here] - starts[index])
+            return values
 
+        return joined
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundPiecewise(Bound):
-    """`values` from each of `places` on, for `length` steps."""
-
-    values: tuple[float, ...]
-    places: tuple[float, ...]
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        which = np.searchsorted(np.array(self.places), np.minimum(steps, self.length) + SEAM, side="right")
-        values: Array = np.array(self.values)[which]
-        return values
-
-    def unreached(self) -> tuple[float, ...]:
-        return tuple(place for place in self.places if place >= self.length)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundKnots(Bound):
-    """One ramp up to each of `places`, for `length` steps."""
-
-    pieces: tuple[BoundRamp, ...]
-    places: tuple[float, ...]
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        steps = np.minimum(steps, self.length)
-        which = np.minimum(np.searchsorted(np.array(self.places), steps, side="right"), len(self.pieces) - 1)
-        values = np.empty_like(steps)
-        for index in np.unique(which):
-            here = which == index
-            values[here] = self.pieces[index](steps[here] - (self.places[index - 1] if index else 0.0))
-        return values
-
-    def unreached(self) -> tuple[float, ...]:
-        return tuple(place for place in self.places if place > self.length + SEAM)
+    def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
+        return tuple(place for place in increasing(self.at, horizon) if place > length + SEAM)

@@ -9,18 +9,19 @@ s is the `timescale` in steps.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, final
 
 import numpy as np
 
-from calando.schedules.checks import checked_number, spell_number
+from calando.schedules.checks import checked_number
 from calando.schedules.known_schedules import register
 from calando.schedules.named_ramps import exponential
-from calando.schedules.primitive import Primitive, spell_call
+from calando.schedules.primitive import Formula, Primitive
 from calando.schedules.repeat import repeat
-from calando.schedules.schedule import Array, Bound, Extent, Level, Schedule
+from calando.schedules.schedule import Array, Extent, Form, Level, Schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
 __all__ = [
@@ -145,15 +146,13 @@ def power_decay(*, exponent: float, timescale: SpanLike = 1, over: SpanLike | No
 
 
 @dataclass(frozen=True)
-class Law(ABC):
+class Law(Form):
     """How a value depends on time; its fields are numbers that the constructor of its name takes.
 
     Attributes:
-        name: of the constructor, hence what its text begins with.
         decays_within_one: most of the value is gone after one time scale, so less than an epoch is likely a slip.
     """
 
-    name: ClassVar[str]
     decays_within_one: ClassVar[bool] = False
 
     @abstractmethod
@@ -167,7 +166,7 @@ class PowerLaw(Law):
     """(1 + t / s)^-a."""
 
     exponent: float
-    name: ClassVar[str] = "power_decay"
+    name = "power_decay"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "exponent", checked_number("exponent", self.exponent))
@@ -181,8 +180,8 @@ class PowerLaw(Law):
 class NaturalExponential(Law):
     """e^(-t / s)."""
 
-    name: ClassVar[str] = "natural_exponential"
-    decays_within_one: ClassVar[bool] = True
+    name = "natural_exponential"
+    decays_within_one = True
 
     def __call__(self, steps: Array, timescale: float) -> Array:
         return np.exp(-steps / timescale)
@@ -195,27 +194,14 @@ class TimeScale(Primitive):
 
     law: Law
     timescale: Span
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    extent_without_over = Extent.ENDLESS
+
+    @property
+    def called(self) -> str:  # type: ignore[override]
+        return self.law.name
 
     def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
         return "warning" if self.law.decays_within_one else super().suspicion(argument, steps, horizon)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundTimeScale(self.law, horizon.steps(self.timescale), self.room_taken(horizon, room))
-
-    def __str__(self) -> str:
-        own = {item.name: spell_number(getattr(self.law, item.name)) for item in fields(self.law)}
-        return spell_call(self.law.name, over=self.over, **own, timescale=f"'{self.timescale}'")
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundTimeScale(Bound):
-    """A law at a pace of `timescale` steps, for `length` steps."""
-
-    law: Law
-    timescale: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        return self.law(np.minimum(steps, self.length), self.timescale)
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        return partial(self.law, timescale=horizon.steps(self.timescale))

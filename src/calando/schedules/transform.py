@@ -133,6 +133,7 @@ class Transformed(Schedule):
     """A schedule made of one other, which decides how it takes up steps."""
 
     part: Schedule
+    by_place = 1
 
     @property
     def extent(self) -> Extent:
@@ -155,6 +156,7 @@ class Warp(Transformed):
     """`part` at a power of its progress; write `warp(part, power=...)`."""
 
     power: float
+    called = "warp"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", checked_number("power", self.power, above=0))
@@ -164,9 +166,6 @@ class Warp(Transformed):
         length = self.length(horizon) if self.extent is Extent.FIXED else room
         return BoundWarp(self.part.place(horizon, room), length, self.power)
 
-    def __str__(self) -> str:
-        return f"warp({self.part}, power={spell_number(self.power)})"
-
 
 @final
 @dataclass(frozen=True, repr=False)
@@ -174,6 +173,7 @@ class Staircase(Transformed):
     """`part` held between multiples of `every`; write `staircase(part, every=...)`."""
 
     every: Span
+    called = "staircase"
 
     def __post_init__(self) -> None:
         check_limits(self)
@@ -181,17 +181,15 @@ class Staircase(Transformed):
     def place(self, horizon: Horizon, room: float) -> Bound:
         return BoundStaircase(self.part.place(horizon, room), horizon.steps(self.every))
 
-    def __str__(self) -> str:
-        return f"staircase({self.part}, every='{self.every}')"
-
 
 @final
 @dataclass(frozen=True, repr=False)
 class Clip(Transformed):
     """`part` between two values; write `clip(part, low=..., high=...)`."""
 
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
+    called = "clip"
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -212,20 +210,15 @@ class Clip(Transformed):
     def place(self, horizon: Horizon, room: float) -> Bound:
         return BoundClip(self.part.place(horizon, room), self.low, self.high)
 
-    def __str__(self) -> str:
-        words = [str(self.part)]
-        words += [] if self.low is None else [f"low={spell_number(self.low)}"]
-        words += [] if self.high is None else [f"high={spell_number(self.high)}"]
-        return f"clip({', '.join(words)})"
-
 
 @final
 @dataclass(frozen=True, repr=False)
 class Cut(Transformed):
     """`over` of `part` after its first `skip`; write `cut(part, over=...)`."""
 
-    over: Span | None
-    skip: Span | None
+    over: Span | None = None
+    skip: Span | None = None
+    called = "cut"
 
     def __post_init__(self) -> None:
         if self.over is None and self.skip is None:
@@ -258,11 +251,6 @@ class Cut(Transformed):
         if self.part.extent is Extent.FIXED:
             whole = max(whole, self.part.length(horizon))
         return BoundCut(self.part.place(horizon, whole), skipped, wanted)
-
-    def __str__(self) -> str:
-        over = "" if self.over is None else f", over='{self.over}'"
-        skip = "" if self.skip is None else f", skip='{self.skip}'"
-        return f"cut({self.part}{over}{skip})"
 
     def _skipped(self, horizon: Horizon) -> float:
         return 0.0 if self.skip is None else horizon.steps(self.skip)

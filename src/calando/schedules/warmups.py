@@ -9,36 +9,33 @@ saturating                   1 - e^(-(t + 1) / s), which approaches 1; s is the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, final
+from functools import partial
+from typing import final
 
 import numpy as np
 
-from calando.schedules.checks import BadArgument, checked_choice, checked_number, spell_number
+from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import register
 from calando.schedules.named_ramps import cosine, exponential, linear, polynomial
-from calando.schedules.primitive import Primitive, spell_call
-from calando.schedules.schedule import Array, Bound, Extent, Schedule
+from calando.schedules.primitive import Formula, Primitive
+from calando.schedules.schedule import Array, Extent, Schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 from calando.schedules.timescale import Law, TimeScale
 
 __all__ = ["RAdamWarmup", "radam_warmup", "saturating", "untuned_exponential_warmup", "untuned_linear_warmup", "warmup"]
 
 
-class _Rise(Protocol):
-    def __call__(self, start: float, *, over: Span) -> Schedule: ...
-
-
-# what plays the cool-down of the same name backwards
-_RISES: Mapping[str, _Rise] = {
-    "constant": lambda start, *, over: constant(start, over=over),
-    "cosine": lambda start, *, over: cosine(start, 1, over=over),
-    "exponential": lambda start, *, over: exponential(start, 1, over=over),
-    "linear": lambda start, *, over: linear(start, 1, over=over),
-    "one_minus_sqrt": lambda start, *, over: polynomial(start, 1, power=0.5, over=over),
-    "one_minus_square": lambda start, *, over: polynomial(start, 1, power=2, over=over),
+# each plays the cool-down of its name backwards
+_RISES: Mapping[str, Callable[..., Schedule]] = {
+    "constant": lambda start, _, *, over: constant(start, over=over),
+    "cosine": cosine,
+    "exponential": exponential,
+    "linear": linear,
+    "one_minus_sqrt": partial(polynomial, power=0.5),
+    "one_minus_square": partial(polynomial, power=2),
 }
 
 
@@ -68,7 +65,7 @@ def warmup(over: SpanLike, *, start: float = 0, shape: str = "linear") -> Schedu
     linear(0, 1, over='5%') >> cosine(1, 0)
     """
     rise = _RISES[checked_choice("shape", shape, _RISES)]
-    return rise(start, over=Span.parse(over, name="over"))
+    return rise(start, 1, over=Span.parse(over, name="over"))
 
 
 @register(family="Warmups", example="untuned_linear_warmup(beta2=0.99)")
@@ -151,7 +148,8 @@ class RAdamWarmup(Primitive):
     """RAdam's rectification."""
 
     beta2: float
-    extent_without_over: ClassVar[Extent] = Extent.ENDLESS
+    called = "radam_warmup"
+    extent_without_over = Extent.ENDLESS
 
     def __post_init__(self) -> None:
         beta2 = checked_number("beta2", self.beta2, above=0.6)
@@ -160,26 +158,14 @@ class RAdamWarmup(Primitive):
             raise BadArgument("beta2", "must be above 0.6 and at most 0.9999999", self.beta2)
         object.__setattr__(self, "beta2", beta2)
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundRAdamWarmup(self.beta2, _first_rectified(self.beta2), self.room_taken(horizon, room))
+    def formula(self, horizon: Horizon, length: float) -> Formula:
+        most, first = 2 / (1 - self.beta2) - 1, _first_rectified(self.beta2)
 
-    def __str__(self) -> str:
-        return spell_call("radam_warmup", over=self.over, beta2=spell_number(self.beta2))
+        def rectified(steps: Array) -> Array:
+            rho = _rho(steps + first, self.beta2)
+            return np.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
 
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundRAdamWarmup(Bound):
-    """RAdam's rectification from its step `first`, for `length` steps."""
-
-    beta2: float
-    first: int
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        most = 2 / (1 - self.beta2) - 1
-        rho = _rho(np.minimum(steps, self.length) + self.first, self.beta2)
-        return np.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
+        return rectified
 
 
 def _rho(n: Array, beta2: float) -> Array:
@@ -219,7 +205,7 @@ def saturating(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule
 class Saturating(Law):
     """1 - e^(-(t + 1) / s)."""
 
-    name: ClassVar[str] = "saturating"
+    name = "saturating"
 
     def __call__(self, steps: Array, timescale: float) -> Array:
         return -np.expm1(-(steps + 1) / timescale)
