@@ -16,7 +16,6 @@ import pkgutil
 from collections.abc import Callable
 
 from calando.schedules.by_group_and_batch import discriminative, layer_decay, linear_scaling, per_group, sqrt_scaling
-from calando.schedules.call import Call, Value
 from calando.schedules.compose import constant
 from calando.schedules.curve import Curve
 from calando.schedules.cycles import (
@@ -27,12 +26,12 @@ from calando.schedules.cycles import (
     triangular2,
     warmup_cosine_restarts,
 )
-from calando.schedules.findings import Finding
 from calando.schedules.from_torch import from_torch
 from calando.schedules.function import function, named_function
-from calando.schedules.grammar import parse_call
+from calando.schedules.grammar import Call, Value, parse_call
 from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
 from calando.schedules.known_schedules import SCHEDULES, Description, describe, register
+from calando.schedules.lint_rules import Finding
 from calando.schedules.linting import lint, lint_schedule
 from calando.schedules.named_ramps import (
     cosine,

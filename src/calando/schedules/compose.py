@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 
@@ -156,9 +156,18 @@ class Then(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class SideBySide(Schedule):
-    """Schedules that run at the same time, and one value made of theirs."""
+    """Schedules that run at the same time, and one value made of theirs, from left to right.
+
+    Attributes:
+        sign: between their texts.
+        join: of two arrays of values.
+        in_brackets: what binds less than `sign`.
+    """
 
     operands: tuple[Schedule, ...]
+    sign: ClassVar[str]
+    join: ClassVar[np.ufunc]
+    in_brackets: ClassVar[tuple[type[Schedule], ...]]
 
     def __post_init__(self) -> None:
         same = type(self)
@@ -181,30 +190,16 @@ class SideBySide(Schedule):
     def length(self, horizon: Horizon) -> float:
         return max(part.length(horizon) for part in self.operands if part.extent is Extent.FIXED)
 
-    def _spelled(self, sign: str, *, in_brackets: type[Schedule] | tuple[type[Schedule], ...]) -> str:
+    def place(self, horizon: Horizon, room: float) -> Bound:
+        return BoundSideBySide(tuple(part.place(horizon, room) for part in self.operands), self.join)
+
+    def __str__(self) -> str:
         # a bare number after the first operand reads better, and reads back as the same constant
-        words = [f"({part})" if isinstance(part, in_brackets) else str(part) for part in self.operands]
+        words = [f"({part})" if isinstance(part, self.in_brackets) else str(part) for part in self.operands]
         for index, part in enumerate(self.operands):
             if index and isinstance(part, Constant) and part.over is None:
                 words[index] = spell_number(part.value)
-        return sign.join(words)
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Times(SideBySide):
-    """The product of schedules; write `a * b` or `a * 0.5`.
-
-    >>> from calando.schedules import linear, step
-    >>> (linear(0, 1, over="50%") * step(every="75%", factor=0.1)).bind(4).sample()
-    array([0. , 0.5, 1. , 0.1])
-    """
-
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundTimes(tuple(part.place(horizon, room) for part in self.operands))
-
-    def __str__(self) -> str:
-        return self._spelled(" * ", in_brackets=(Then, Plus))
+        return self.sign.join(words)
 
 
 @final
@@ -217,11 +212,20 @@ class Plus(SideBySide):
     array([1.   , 0.875, 0.75 , 0.625])
     """
 
-    def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundPlus(tuple(part.place(horizon, room) for part in self.operands))
+    sign, join, in_brackets = " + ", np.add, (Then,)
 
-    def __str__(self) -> str:
-        return self._spelled(" + ", in_brackets=Then)
+
+@final
+@dataclass(frozen=True, repr=False)
+class Times(SideBySide):
+    """The product of schedules; write `a * b` or `a * 0.5`.
+
+    >>> from calando.schedules import linear, step
+    >>> (linear(0, 1, over="50%") * step(every="75%", factor=0.1)).bind(4).sample()
+    array([0. , 0.5, 1. , 0.1])
+    """
+
+    sign, join, in_brackets = " * ", np.multiply, (Then, Plus)
 
 
 def widest(schedules: Sequence[Schedule]) -> Extent:
@@ -273,32 +277,19 @@ class BoundThen(Bound):
         return tuple(start + place for start, inner in zip(starts, places, strict=True) for place in inner)
 
 
+@final
 @dataclass(frozen=True, eq=False, repr=False)
 class BoundSideBySide(Bound):
-    """Parts that begin together."""
+    """Parts that begin together, and one value made of theirs."""
 
     parts: tuple[Bound, ...]
+    join: np.ufunc
+
+    def __call__(self, steps: Array) -> Array:
+        return reduce(self.join, (part(steps) for part in self.parts))
 
     def seams(self) -> tuple[float, ...]:
         return tuple(seam for part in self.parts for seam in part.seams())
 
     def unreached(self) -> tuple[float, ...]:
         return tuple(place for part in self.parts for place in part.unreached())
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundTimes(BoundSideBySide):
-    """The product of `parts`, from left to right."""
-
-    def __call__(self, steps: Array) -> Array:
-        return reduce(np.multiply, (part(steps) for part in self.parts))
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundPlus(BoundSideBySide):
-    """The sum of `parts`, from left to right."""
-
-    def __call__(self, steps: Array) -> Array:
-        return reduce(np.add, (part(steps) for part in self.parts))

@@ -18,7 +18,7 @@ from calando.schedules.schedule import Array, Bound, Schedule
 from calando.schedules.span import Horizon
 
 if TYPE_CHECKING:
-    from calando.schedules.findings import Finding
+    from calando.schedules.lint_rules import Finding
 
 __all__ = ["Curve"]
 

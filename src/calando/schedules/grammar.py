@@ -7,18 +7,16 @@
     list     = "[" [ value { "," value } [","] ] "]"        or the same in parentheses
     dict     = "{" [ string ":" value { "," ... } [","] ] "}"
 
-A string is in single or double quotes and holds no escapes. Any other bare name is a string: lr=auto means
+Any other bare name is a string: lr=auto means
 lr='auto'. What an expression means is not known here: it is read by a function that is handed the reader
 where one begins, so that brackets are counted through everything that is nested.
 Every error is a ScheduleTextError that points at the character, in the whole text where the piece that is
-read is part of a longer one.
+read is part of a longer one; a call keeps where each argument stands, so that whoever gives it a meaning can point too.
 
-Words:
-
-    number    -1  .5  1e-3          with its sign
-    string    '5%'  "2 epochs"      in single or double quotes, without escapes
-    name      cosine  adamw-cosine  timm.resnet18
-    mark      >> * + ( ) [ ] { } , = : |
+    number   = -1, .5, 1e-3                                 with its sign
+    string   = '5%', "2 epochs"                             without escapes
+    name     = cosine, adamw-cosine, timm.resnet18
+    mark     = >> * + ( ) [ ] { } , = : |
 
 Every pattern takes time linear in what it reads, whatever it reads: no piece of it can match in two ways, and
 those that may fail are atomic.
@@ -26,17 +24,108 @@ those that may fail are atomic.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 from calando.errors import ScheduleTextError, UsageError
-from calando.schedules.call import Call, Value
-from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, quote
+from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, BadArgument, did_you_mean, quote, signature_text
+from calando.schedules.schedule import Schedule
 
-__all__ = ["Reader", "parse_call"]
+__all__ = ["Call", "Reader", "Value", "parse_call"]
+
+Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
+Made = TypeVar("Made")
+
+
+@final
+@dataclass(frozen=True)
+class Call:
+    """A call as it was written: `sgd(lr=0.1, momentum=0.9)`, or a bare name.
+
+    Args:
+        name: what is called.
+        args: values by position.
+        kwargs: values by name.
+        positions: argument (its index or name) -> where its value begins in `text`.
+        names: argument given by name -> where that name begins in `text`.
+        items: argument -> where each item of its list (by index) or dict (by key) begins in `text`.
+        start: where the call begins in `text`.
+        text: the whole text, for errors.
+    """
+
+    name: str
+    args: tuple[Value, ...]
+    kwargs: Mapping[str, Value]
+    positions: Mapping[int | str, int]
+    names: Mapping[str, int]
+    items: Mapping[int | str, Mapping[int | str, int]]
+    start: int
+    text: str
+
+    def error(self, problem: str, *, value: int | str | None = None, name: str | None = None) -> ScheduleTextError:
+        """An error that points at an argument's `value` or `name`, or at the call if neither is given.
+
+        >>> from calando.schedules import parse_call
+        >>> print(parse_call("sgd(lr=0)").error("lr must be above 0", value="lr"))
+        lr must be above 0, at character 8 of 'sgd(lr=0)' -> here: sgd(lr=<!>0)
+        """
+        place = self.start
+        if name is not None:
+            place = self.names[name]
+        elif value is not None:
+            place = self.positions[value]
+        return ScheduleTextError(problem, self.text, place)
+
+    def apply(self, function: Callable[..., Made]) -> Made:
+        """`function` called with these arguments.
+
+        Raises:
+            ScheduleTextError: an argument the function does not take, takes twice, lacks, or refuses with a
+                BadArgument or another UsageError; it points at that argument where it is known.
+
+        >>> from calando.schedules import parse_call
+        >>> parse_call("round(2.5, ndigit=1)").apply(round)
+        Traceback (most recent call last):
+        calando.errors.ScheduleTextError: round has no argument 'ndigit'; did you mean 'ndigits'? it is
+        round(number, ndigits=None), at character 12 of 'round(2.5, ndigit=1)' -> here: round(2.5, <!>ndigit=1)
+        """
+        whole = signature_text(self.name, function)
+        parameters = inspect.signature(function).parameters
+        placed = [name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY]
+        if len(self.args) > len(placed):
+            raise self.error(f"too many values without a name; it is {whole}", value=len(placed))
+        for name in self.kwargs:
+            if name not in parameters:
+                guess = did_you_mean(name, list(parameters)) or ";"
+                raise self.error(f"{self.name} has no argument {quote(name)}{guess} it is {whole}", name=name)
+            if name in placed[: len(self.args)]:
+                raise self.error(f"{name} is given twice; it is {whole}", name=name)
+        for name in placed[len(self.args) :] + [name for name in parameters if name not in placed]:
+            if parameters[name].default is inspect.Parameter.empty and name not in self.kwargs:
+                raise self.error(f"{self.name} lacks {name}; it is {whole}")
+        try:
+            return function(*self.args, **self.kwargs)
+        except BadArgument as error:
+            wrong: int | str | None = error.argument
+            if wrong in placed[: len(self.args)]:
+                wrong = placed.index(error.argument)
+            if wrong is None or wrong not in self.positions:
+                raise self.error(str(error)) from None
+            item = self._item(wrong, error.value)
+            place = self.positions[wrong] if item is None else self.items[wrong][item]
+            raise ScheduleTextError(str(error), self.text, place) from None
+        except UsageError as error:
+            raise self.error(str(error)) from None
+
+    def _item(self, argument: int | str, value: object) -> int | str | None:
+        """The index or key of this very value in an argument's list or dict, if it is there."""
+        given = self.args[argument] if isinstance(argument, int) else self.kwargs[argument]
+        inside = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, tuple) else ()
+        return next((key for key, item in inside if item is value), None)
 
 
 _SPACE = r"[ \t\r\n]*+"
@@ -44,7 +133,6 @@ _NUMBER = r"(?>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 _NAME = r"(?>[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*)"
 SPACE = re.compile(_SPACE)
 """What may stand between two words; it matches everywhere."""
-
 
 TOKEN = re.compile(
     rf"""
@@ -57,10 +145,8 @@ TOKEN = re.compile(
 )
 """A word; its kind is the group that matches."""
 
-
 ARGUMENT_NAME = re.compile(rf"{_NAME}{_SPACE}=")
 """Where an argument is given by name."""
-
 
 EXPRESSION = re.compile(rf"(?:\({_SPACE})*+(?:{_NAME}{_SPACE}\(|(?:{_NUMBER}|{_NAME}){_SPACE}(?:>>|[*+]))")
 """Where a value is an expression: after brackets, if any, a call, or a number or name with an operator behind it."""
@@ -293,9 +379,7 @@ class Reader:
 
 
 def parse_call(text: str, *, offset: int = 0, whole: str | None = None) -> Call:
-    """Read one call such as `sgd(lr=0.1, momentum=0.9)`, or a bare name such as `adam`.
-
-    Lists come as tuples.
+    """Read one call such as `sgd(lr=0.1, momentum=0.9)`, or a bare name such as `adam`; lists come as tuples.
 
     Args:
         text: the call.

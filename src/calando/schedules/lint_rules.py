@@ -1,44 +1,130 @@
-"""The rules of `lint`: what the values of all updates, the places of a curve and its units show.
+"""The rules of `lint`, what they find, and how they go through a schedule.
 
-`values` has the multipliers of updates t = 0 .. T - 1, shape (T,). Steps and epochs, the field's most common slip:
-
-    epochs-as-steps     v steps < 1 epoch <= v epochs <= the run
-    steps-as-epochs     v steps <= the run < v epochs
+`values` has the multipliers of updates t = 0 .. T - 1, shape (T,).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import final
 
 import numpy as np
 
 from calando.schedules.checks import spell_number
 from calando.schedules.compose import Constant
 from calando.schedules.curve import Curve
-from calando.schedules.findings import Finding, changed, nodes, spans
 from calando.schedules.primitive import Primitive
-from calando.schedules.schedule import Array, Extent, Schedule, quote_schedule
+from calando.schedules.schedule import Array, Extent, Level, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span, spell_steps
 
 __all__ = [
-    "floors",
-    "holds_at_end",
-    "jumps",
-    "long_warmup",
+    "MOMENTA",
+    "RULES",
+    "Finding",
+    "changed",
+    "in_order",
     "negative",
-    "never_reached",
+    "nodes",
     "not_finite",
-    "overwritten",
-    "rises_at_end",
-    "short",
-    "short_cool_down",
-    "starts_at_zero",
-    "taken_units",
-    "unfinished_cycles",
-    "zero_at_end",
+    "spans",
 ]
+
+MOMENTA = ("momentum", "beta1")
+
+Rule = Callable[[Curve, Array, str], "list[Finding]"]
+RULES: list[tuple[Rule, tuple[str, ...]]] = []
+"""(curve, values, hyper-parameter) -> what is found; and the hyper-parameters that it is for, none for all.
+
+They look at a curve whose values are all finite, without its scatter.
+"""
+
+
+def rule(*of: str) -> Callable[[Rule], Rule]:
+    """Register a rule, for these hyper-parameters alone or for all."""
+
+    def add(found: Rule) -> Rule:
+        RULES.append((found, of))
+        return found
+
+    return add
+
+
+@final
+@dataclass(frozen=True)
+class Finding:
+    """Something suspicious.
+
+    Args:
+        name: what kind; see `calando.schedules.linting`.
+        level: "error" (training would break), "warning" (likely a mistake), "info".
+        step: the update it is about.
+        message: what is the matter, one line.
+        remedy: what to do, one line.
+        group: the parameter group it is about, where it is not about all.
+
+    >>> print(Finding("negative", "error", 51, "the multiplier is -0.02", "raise end to 0 or more", group="head"))
+    error: negative in group 'head' at step 51: the multiplier is -0.02; raise end to 0 or more
+    """
+
+    name: str
+    level: Level
+    step: int
+    message: str
+    remedy: str
+    group: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.group is None else f" in group {self.group!r}"
+        return f"{self.level}: {self.name}{place} at step {self.step}: {self.message}; {self.remedy}"
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """By step, then by name, each once: on a short run several seams may fall on one update."""
+    return sorted(dict.fromkeys(findings), key=lambda finding: (finding.step, finding.name, finding.group or ""))
+
+
+def nodes(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule and all that it is made of, from the outside in.
+
+    >>> from calando.schedules import cosine, linear
+    >>> [str(part) for part in nodes(linear(0, 1, over=5) >> cosine(1, 0))]
+    ["linear(0, 1, over='5 steps') >> cosine(1, 0)", "linear(0, 1, over='5 steps')", 'cosine(1, 0)']
+    """
+    yield schedule
+    for part in schedule.parts:
+        yield from nodes(part)
+
+
+def spans(schedule: Schedule) -> dict[str, tuple[Span, ...]]:
+    """The spans that a schedule itself was given, without those of its parts: argument -> spans.
+
+    >>> from calando.schedules import multistep
+    >>> spans(multistep(at=["50%", 30], factor=0.1))
+    {'at': (Span('50%'), Span('30 steps'))}
+    """
+    found = {}
+    for item in fields(schedule):
+        value = getattr(schedule, item.name)
+        given = value if isinstance(value, tuple) else (value,)
+        if given and all(isinstance(one, Span) for one in given):
+            found[item.name] = given
+    return found
+
+
+def changed(schedule: Schedule, change: Callable[[Schedule], Schedule]) -> Schedule:
+    """The schedule with `change` made to every part that is no longer made of others, and then to what these make.
+
+    >>> from calando.schedules import constant, cosine
+    >>> from calando.schedules.ramp_base import Ramp
+    >>> changed(cosine(1, 0) * 0.5, lambda part: constant(1) if isinstance(part, Ramp) else part)
+    constant(1) * 0.5
+    """
+    parts = [changed(part, change) for part in schedule.parts]
+    same = all(new is old for new, old in zip(parts, schedule.parts, strict=True))
+    return change(schedule if same else schedule.rebuilt(parts))
 
 
 SHARE = 0.01  # of the run, or of a value: less does not matter
@@ -66,7 +152,8 @@ def negative(values: Array) -> list[Finding]:
     return [Finding("negative", "error", step, message, "raise start or end to 0 or more")]
 
 
-def long_warmup(values: Array) -> list[Finding]:
+@rule("lr")
+def long_warmup(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The greatest value, or nearly that, comes in the second half of the run; a frozen start does not count."""
     top = float(values.max())
     if values.size < 2 or top <= 0:
@@ -79,7 +166,8 @@ def long_warmup(values: Array) -> list[Finding]:
     return [Finding("long-warmup", "warning", reached, message, "warm up over some 5% of the run, or train longer")]
 
 
-def rises_at_end(values: Array) -> list[Finding]:
+@rule("lr")
+def rises_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The last update has a higher rate than the one before, and by more than a trifle than 1% of the run before."""
     back = max(1, int(SHARE * values.size))
     if values.size < 2 or not values[-1] > values[-2] or values[-1] - values[-1 - back] <= SHARE * abs(values[-1]):
@@ -88,8 +176,11 @@ def rises_at_end(values: Array) -> list[Finding]:
     return [Finding("rises-at-end", "warning", values.size - 1, message, "end with a part that falls, or holds")]
 
 
-def short_cool_down(values: Array) -> list[Finding]:
-    """The last fall is less than 1% of the run."""
+@rule("lr")
+def short_cool_down(curve: Curve, values: Array, of: str) -> list[Finding]:
+    """The last fall is less than 1% of the run; a cycle's own fall may be as short as it likes."""
+    if any(node.comes_again for node in nodes(curve.schedule.sequence[-1])):
+        return []
     falls = np.diff(values) < 0
     if falls.all() or not falls[-1]:
         return []
@@ -101,7 +192,8 @@ def short_cool_down(values: Array) -> list[Finding]:
     return [Finding("short-cool-down", "warning", start, message, "cool down over 10% to 20% of the run")]
 
 
-def starts_at_zero(values: Array) -> list[Finding]:
+@rule("lr")
+def starts_at_zero(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The first update has rate zero, and not all have."""
     if values[0] != 0 or not values.any():
         return []
@@ -109,7 +201,8 @@ def starts_at_zero(values: Array) -> list[Finding]:
     return [Finding("starts-at-zero", "info", 0, message, "start a little above zero, such as 0.01, if that matters")]
 
 
-def zero_at_end(values: Array) -> list[Finding]:
+@rule("lr")
+def zero_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
     """More than 1% of the run, at its end, has rate zero, and not all of it has."""
     alive = values != 0
     wasted = int(np.argmax(alive[::-1]))
@@ -120,7 +213,8 @@ def zero_at_end(values: Array) -> list[Finding]:
     return [Finding("ends-early", "warning", values.size - wasted, message, remedy)]
 
 
-def overwritten(values: Array, of: str) -> list[Finding]:
+@rule(*MOMENTA)
+def overwritten(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The multiplier never is 1, nor crosses it."""
     off = values - 1
     if not (off > NEAR_ONE).all() and not (off < -NEAR_ONE).all():
@@ -138,7 +232,8 @@ MOST_JUMPS = 5
 LOOKED_AT = 256  # points at which the rest of a cycle is looked at
 
 
-def jumps(curve: Curve, values: Array) -> list[Finding]:
+@rule()
+def jumps(curve: Curve, values: Array, of: str) -> list[Finding]:
     """Leaps up at the seams of chains; not from a part that is frozen at zero, nor as high as the steps of a stair."""
     seams = np.array([seam for seam in curve.seams() if 0 < seam <= curve.total_steps - 1])
     if not seams.size:
@@ -163,7 +258,8 @@ def jumps(curve: Curve, values: Array) -> list[Finding]:
     return findings
 
 
-def never_reached(curve: Curve) -> list[Finding]:
+@rule()
+def never_reached(curve: Curve, values: Array, of: str) -> list[Finding]:
     """Milestones after the end of their part."""
     cycles = _cycle_ends(curve)
     return [
@@ -179,7 +275,8 @@ def never_reached(curve: Curve) -> list[Finding]:
     ]
 
 
-def unfinished_cycles(curve: Curve, values: Array) -> list[Finding]:
+@rule()
+def unfinished_cycles(curve: Curve, values: Array, of: str) -> list[Finding]:
     """Cycles of a repeat that the run leaves above the lowest value they head to."""
     findings = []
     placed = curve.schedule.place(Horizon(curve.total_steps, curve.steps_per_epoch), float(curve.total_steps))
@@ -197,7 +294,8 @@ def unfinished_cycles(curve: Curve, values: Array) -> list[Finding]:
     return findings
 
 
-def floors(curve: Curve, values: Array) -> list[Finding]:
+@rule()
+def floors(curve: Curve, values: Array, of: str) -> list[Finding]:
     """Floors, as those of clip(..., low=...), that change nothing."""
     findings = []
     for node in dict.fromkeys(nodes(curve.schedule)):
@@ -213,7 +311,8 @@ def floors(curve: Curve, values: Array) -> list[Finding]:
     return findings
 
 
-def holds_at_end(curve: Curve, values: Array) -> list[Finding]:
+@rule("lr")
+def holds_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The parts end before the run does, and a value holds that is neither zero nor the greatest."""
     if curve.schedule.extent is not Extent.FIXED:
         return []
@@ -245,67 +344,6 @@ def _without_milestones(part: Schedule) -> Schedule:
 
 def _replaced(part: Schedule, *, old: Schedule, new: Schedule) -> Schedule:
     return new if part == old else part
-
-
-MOST_EPOCHS = 1000  # more is no number of epochs
-FEWEST_STEPS = 10  # fewer is no length that anybody gives in steps
-FAR_BEYOND = 5  # times the run: nobody means that many epochs
-
-
-def taken_units(schedule: Schedule, horizon: Horizon) -> list[Finding]:
-    """Numbers of steps that look like numbers of epochs, and the reverse; nothing without `steps_per_epoch`."""
-    per_epoch = horizon.steps_per_epoch
-    if per_epoch is None:
-        return []
-    findings = []
-    if horizon.total_steps < per_epoch and horizon.total_steps <= MOST_EPOCHS:
-        message = f"the run of {horizon.total_steps} steps is less than one epoch of {per_epoch}"
-        remedy = (
-            f"if {horizon.total_steps} is a number of epochs, the horizon is {horizon.total_steps * per_epoch} steps"
-        )
-        findings.append(Finding("epochs-as-steps", "warning", 0, message, remedy))
-    for node in dict.fromkeys(nodes(schedule)):
-        for argument, given in spans(node).items():
-            findings += _epochs_as_steps(node, argument, given, horizon, per_epoch)
-            findings += _steps_as_epochs(node, argument, given, horizon, per_epoch)
-    return findings
-
-
-def _epochs_as_steps(
-    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
-) -> list[Finding]:
-    if any(span.unit != "steps" for span in given) or given[0].value >= per_epoch:
-        return []
-    if given[-1].value * per_epoch > horizon.total_steps:
-        return []
-    level = node.suspicion(argument, given[0].value, horizon)
-    if level is None:
-        return []
-    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is less than one epoch of {per_epoch} steps"
-    remedy = f"if epochs are meant, write {_spelled(argument, tuple(Span(s.value, 'epochs') for s in given))}"
-    return [Finding("epochs-as-steps", level, 0, message, remedy)]
-
-
-def _steps_as_epochs(
-    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
-) -> list[Finding]:
-    last = given[-1]
-    if any(span.unit != "epochs" for span in given) or last.value < FEWEST_STEPS:
-        return []
-    if not last.value <= horizon.total_steps < last.value * per_epoch:
-        return []
-    likely = last.value >= per_epoch or last.value * per_epoch >= FAR_BEYOND * horizon.total_steps
-    epochs = horizon.total_steps / per_epoch
-    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is longer than the run of {epochs:.4g} epochs"
-    remedy = f"if steps are meant, write {_spelled(argument, tuple(Span(s.value, 'steps') for s in given))}"
-    return [Finding("steps-as-epochs", "warning" if likely else "info", 0, message, remedy)]
-
-
-def _spelled(argument: str, given: tuple[Span, ...]) -> str:
-    words = [f"'{span}'" for span in given]
-    if len(words) > 4:
-        words[3:-1] = ["…"]
-    return f"{argument}=[{', '.join(words)}]" if argument == "at" else f"{argument}={words[0]}"
 
 
 def short(value: float) -> str:

@@ -22,6 +22,11 @@
     momentum-overwritten the multiplier never is 1, so the momentum given to the
                          optimizer is never used                                          warning
 
+Steps and epochs, the field's most common slip:
+
+    epochs-as-steps     v steps < 1 epoch <= v epochs <= the run
+    steps-as-epochs     v steps <= the run < v epochs
+
 Curves of other hyper-parameters than the rate (`of="weight_decay"`) are spared what is a fault of rates only:
 long-warmup in a run that is long enough, ends-early, rises-at-end, short-cool-down, starts-at-zero.
 """
@@ -34,30 +39,21 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.curve import Curve
-from calando.schedules.findings import Finding, changed, in_order, nodes, spans
 from calando.schedules.lint_rules import (
-    floors,
-    holds_at_end,
-    jumps,
-    long_warmup,
+    MOMENTA,
+    RULES,
+    Finding,
+    changed,
+    in_order,
     negative,
-    never_reached,
+    nodes,
     not_finite,
-    overwritten,
-    rises_at_end,
-    short_cool_down,
-    starts_at_zero,
-    taken_units,
-    unfinished_cycles,
-    zero_at_end,
+    spans,
 )
-from calando.schedules.schedule import SEAM, Array, DoesNotFit, Extent, Schedule, quote_schedule
-from calando.schedules.span import Horizon, spell_steps
+from calando.schedules.schedule import SEAM, DoesNotFit, Extent, Schedule, quote_schedule
+from calando.schedules.span import Horizon, Span, spell_steps
 
 __all__ = ["MOMENTA", "OTHERS", "by_group", "lint", "lint_schedule"]
-
-
-MOMENTA = ("momentum", "beta1")
 
 
 def lint(curve: Curve, *, of: str = "lr") -> list[Finding]:
@@ -81,14 +77,8 @@ def lint(curve: Curve, *, of: str = "lr") -> list[Finding]:
         calm = _without_scatter(curve)
         if calm is not curve:
             curve, sampled = calm, calm.sample()
-        findings += jumps(curve, sampled)
-        findings += never_reached(curve)
-        findings += unfinished_cycles(curve, sampled)
-        findings += floors(curve, sampled)
-        if of == "lr":
-            findings += _of_a_rate(curve, sampled)
-        if of in MOMENTA:
-            findings += overwritten(sampled, of)
+        for rule, wanted in RULES:
+            findings += rule(curve, sampled, of) if not wanted or of in wanted else []
     findings += taken_units(curve.schedule, Horizon(curve.total_steps, curve.steps_per_epoch))
     return in_order(findings)
 
@@ -134,20 +124,6 @@ def _lint_one(schedule: Schedule, horizon: Horizon, of: str) -> list[Finding]:
     except DoesNotFit as refusal:
         return [*misfit(schedule, horizon, refusal), *taken_units(schedule, horizon)]
     return lint(curve, of=of)
-
-
-def _of_a_rate(curve: Curve, sampled: Array) -> list[Finding]:
-    findings = [
-        *long_warmup(sampled),
-        *rises_at_end(sampled),
-        *starts_at_zero(sampled),
-        *zero_at_end(sampled),
-        *holds_at_end(curve, sampled),
-    ]
-    # A cycle's own fall may be as short as it likes.
-    last = curve.schedule.sequence[-1]
-    cycles = any(node.comes_again for node in nodes(last))
-    return findings if cycles else [*findings, *short_cool_down(sampled)]
 
 
 def _without_scatter(curve: Curve) -> Curve:
@@ -221,3 +197,64 @@ def flattened(schedule: Schedule) -> list[Finding]:
             remedy = f"give the groups different schedules, or write {quote_schedule(node.parts[0])} alone"
             findings.append(Finding("groups-flattened", "warning", 0, message, remedy))
     return findings
+
+
+MOST_EPOCHS = 1000  # more is no number of epochs
+FEWEST_STEPS = 10  # fewer is no length that anybody gives in steps
+FAR_BEYOND = 5  # times the run: nobody means that many epochs
+
+
+def taken_units(schedule: Schedule, horizon: Horizon) -> list[Finding]:
+    """Numbers of steps that look like numbers of epochs, and the reverse; nothing without `steps_per_epoch`."""
+    per_epoch = horizon.steps_per_epoch
+    if per_epoch is None:
+        return []
+    findings = []
+    if horizon.total_steps < per_epoch and horizon.total_steps <= MOST_EPOCHS:
+        message = f"the run of {horizon.total_steps} steps is less than one epoch of {per_epoch}"
+        remedy = (
+            f"if {horizon.total_steps} is a number of epochs, the horizon is {horizon.total_steps * per_epoch} steps"
+        )
+        findings.append(Finding("epochs-as-steps", "warning", 0, message, remedy))
+    for node in dict.fromkeys(nodes(schedule)):
+        for argument, given in spans(node).items():
+            findings += _epochs_as_steps(node, argument, given, horizon, per_epoch)
+            findings += _steps_as_epochs(node, argument, given, horizon, per_epoch)
+    return findings
+
+
+def _epochs_as_steps(
+    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
+) -> list[Finding]:
+    if any(span.unit != "steps" for span in given) or given[0].value >= per_epoch:
+        return []
+    if given[-1].value * per_epoch > horizon.total_steps:
+        return []
+    level = node.suspicion(argument, given[0].value, horizon)
+    if level is None:
+        return []
+    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is less than one epoch of {per_epoch} steps"
+    remedy = f"if epochs are meant, write {_spelled(argument, tuple(Span(s.value, 'epochs') for s in given))}"
+    return [Finding("epochs-as-steps", level, 0, message, remedy)]
+
+
+def _steps_as_epochs(
+    node: Schedule, argument: str, given: tuple[Span, ...], horizon: Horizon, per_epoch: int
+) -> list[Finding]:
+    last = given[-1]
+    if any(span.unit != "epochs" for span in given) or last.value < FEWEST_STEPS:
+        return []
+    if not last.value <= horizon.total_steps < last.value * per_epoch:
+        return []
+    likely = last.value >= per_epoch or last.value * per_epoch >= FAR_BEYOND * horizon.total_steps
+    epochs = horizon.total_steps / per_epoch
+    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is longer than the run of {epochs:.4g} epochs"
+    remedy = f"if steps are meant, write {_spelled(argument, tuple(Span(s.value, 'steps') for s in given))}"
+    return [Finding("steps-as-epochs", "warning" if likely else "info", 0, message, remedy)]
+
+
+def _spelled(argument: str, given: tuple[Span, ...]) -> str:
+    words = [f"'{span}'" for span in given]
+    if len(words) > 4:
+        words[3:-1] = ["…"]
+    return f"{argument}=[{', '.join(words)}]" if argument == "at" else f"{argument}={words[0]}"

@@ -38,6 +38,7 @@ from calando.schedules.schedule import (
     too_long,
 )
 from calando.schedules.span import LONGEST_HORIZON, Horizon, Span, SpanLike, span_or_none, spell_steps
+from calando.schedules.transform import BoundAt
 
 __all__ = ["Repeat", "repeat"]
 
@@ -164,7 +165,14 @@ class Repeat(Schedule):
             return self.part.place(horizon, length)
         own = self.part.length(horizon)
         placed = self.part.place(horizon, own)
-        return placed if own == length else BoundPaced(placed, own, length)
+        if own == length:
+            return placed
+        return BoundAt(
+            placed,
+            lambda steps: np.where(steps >= length, own, steps * (own / length)),
+            lambda: tuple(seam * length / own for seam in placed.seams()),
+            lambda: tuple(place * length / own for place in placed.unreached()),
+        )
 
     def _first(self, horizon: Horizon, room: float) -> float:
         """SpanLike of the first cycle."""
@@ -219,25 +227,6 @@ class BoundRepeat(Bound):
     def unreached(self) -> tuple[float, ...]:
         end = np.ceil((self.room - SEAM) / self.every) * self.every
         return (float(end),) if self.limit is None and end > self.room + SEAM else self.cycle.unreached()
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundPaced(Bound):
-    """`part`, `own` steps long, played in `length` steps."""
-
-    part: Bound
-    own: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        return self.part(np.where(steps >= self.length, self.own, steps * (self.own / self.length)))
-
-    def seams(self) -> tuple[float, ...]:
-        return tuple(seam * self.length / self.own for seam in self.part.seams())
-
-    def unreached(self) -> tuple[float, ...]:
-        return tuple(place * self.length / self.own for place in self.part.unreached())
 
 
 @final

@@ -20,6 +20,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from calando.errors import UsageError
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, checked_number, spell_number
-from calando.schedules.span import Horizon, Span, spell_steps
+from calando.schedules.span import Horizon, spell_steps
 
 if TYPE_CHECKING:
     from calando.schedules.compose import Plus, Then, Times
@@ -282,13 +283,18 @@ def fields_given(value: Schedule | Form) -> dict[str, object]:
     A form's own fields stand in its place, where it names the schedule.
     """
     given: dict[str, object] = {}
-    for item in sorted(fields(value), key=lambda item: bool(item.kw_only)):
-        own = getattr(value, item.name)
+    for name, default in _defaults(type(value)):
+        own = getattr(value, name)
         if isinstance(own, Form) and own.name == getattr(value, "called", None):
             given |= fields_given(own)
-        elif item.default is MISSING or own != item.default:
-            given[item.name] = own
+        elif default is MISSING or own != default:
+            given[name] = own
     return given
+
+
+@cache
+def _defaults(kind: type[Schedule | Form]) -> tuple[tuple[str, object], ...]:
+    return tuple((item.name, item.default) for item in sorted(fields(kind), key=lambda item: bool(item.kw_only)))
 
 
 def spell(value: object) -> str:
@@ -297,18 +303,13 @@ def spell(value: object) -> str:
     >>> spell((Span(50, "%"), Span(1, "steps"))), spell(1.0), spell("uniform")
     ("['50%', '1 step']", '1', "'uniform'")
     """
-    match value:
-        case Schedule():
-            return str(value)
-        case tuple():
-            return f"[{', '.join(map(spell, value))}]"
-        case Span() | str():
-            return f"'{value}'"
-        case Form():
-            return f"'{value.name}'"
-        case float() | int():
-            return spell_number(value)
-    raise AssertionError(f"no text has {value!r}")
+    if isinstance(value, Schedule):
+        return str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(spell, value))}]"
+    if isinstance(value, float | int):
+        return spell_number(value)
+    return f"'{value.name}'" if isinstance(value, Form) else f"'{value}'"
 
 
 class DoesNotFit(UsageError):

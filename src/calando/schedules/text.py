@@ -20,10 +20,9 @@ from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.registry import own_mistake
-from calando.schedules.call import Call
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
 from calando.schedules.compose import Constant, Plus, Then, Times
-from calando.schedules.grammar import Reader
+from calando.schedules.grammar import Call, Reader
 from calando.schedules.known_schedules import SCHEDULES
 from calando.schedules.schedule import Extent, Schedule
 

@@ -8,7 +8,7 @@ Cut(a, over=c, skip=s)(t) = a(s + t) for t < c, and no longer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, final
 
@@ -31,7 +31,7 @@ from calando.schedules.schedule import (
 )
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
-__all__ = ["Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
+__all__ = ["BoundAt", "Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
 
 
 @register(family="What changes a schedule", example="warp(cosine(1, 0), power=3)")
@@ -163,8 +163,13 @@ class Warp(Transformed):
         check_limits(self)
 
     def place(self, horizon: Horizon, room: float) -> Bound:
-        length = self.length(horizon) if self.extent is Extent.FIXED else room
-        return BoundWarp(self.part.place(horizon, room), length, self.power)
+        length, part = self.length(horizon) if self.extent is Extent.FIXED else room, self.part.place(horizon, room)
+        return BoundAt(
+            part,
+            lambda steps: length * np.power(np.minimum(steps, length) / length, self.power),
+            lambda: tuple(length * (seam / length) ** (1 / self.power) for seam in part.seams()),
+            part.unreached,
+        )
 
 
 @final
@@ -179,7 +184,8 @@ class Staircase(Transformed):
         check_limits(self)
 
     def place(self, horizon: Horizon, room: float) -> Bound:
-        return BoundStaircase(self.part.place(horizon, room), horizon.steps(self.every))
+        part, every = self.part.place(horizon, room), horizon.steps(self.every)
+        return BoundAt(part, lambda steps: np.floor((steps + SEAM) / every) * every, part.seams, part.unreached)
 
 
 @final
@@ -250,77 +256,52 @@ class Cut(Transformed):
         whole = skipped + wanted
         if self.part.extent is Extent.FIXED:
             whole = max(whole, self.part.length(horizon))
-        return BoundCut(self.part.place(horizon, whole), skipped, wanted)
+        part = self.part.place(horizon, whole)
+        return BoundAt(
+            part,
+            lambda steps: skipped + np.minimum(steps, wanted),
+            lambda: tuple(seam - skipped for seam in part.seams() if 0 < seam - skipped < wanted),
+            tuple,
+        )
 
     def _skipped(self, horizon: Horizon) -> float:
         return 0.0 if self.skip is None else horizon.steps(self.skip)
 
 
+@final
 @dataclass(frozen=True, eq=False, repr=False)
-class BoundTransformed(Bound):
-    """A bound schedule made of one other, whose seams stay where they are."""
+class BoundAt(Bound):
+    """`part` at other steps: `inner` of those asked for, shape (n,), in its own steps."""
 
     part: Bound
+    inner: Callable[[Array], Array]
+    own_seams: Callable[[], tuple[float, ...]]
+    missed: Callable[[], tuple[float, ...]]
+
+    def __call__(self, steps: Array) -> Array:
+        return self.part(self.inner(steps))
 
     def seams(self) -> tuple[float, ...]:
-        return self.part.seams()
+        return self.own_seams()
 
     def unreached(self) -> tuple[float, ...]:
-        return self.part.unreached()
+        return self.missed()
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class BoundWarp(BoundTransformed):
-    """`part`, `length` steps long, at a power of its progress."""
-
-    length: float
-    power: float
-
-    def __call__(self, steps: Array) -> Array:
-        return self.part(self.length * np.power(np.minimum(steps, self.length) / self.length, self.power))
-
-    def seams(self) -> tuple[float, ...]:
-        return tuple(self.length * (seam / self.length) ** (1 / self.power) for seam in self.part.seams())
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundStaircase(BoundTransformed):
-    """`part` held between multiples of `every` steps."""
-
-    every: float
-
-    def __call__(self, steps: Array) -> Array:
-        return self.part(np.floor((steps + SEAM) / self.every) * self.every)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundClip(BoundTransformed):
+class BoundClip(Bound):
     """`part` between `low` and `high`."""
 
+    part: Bound
     low: float | None
     high: float | None
 
     def __call__(self, steps: Array) -> Array:
         return np.clip(self.part(steps), self.low, self.high)
 
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundCut(BoundTransformed):
-    """`length` steps of `part` after its first `skipped`."""
-
-    skipped: float
-    length: float
-
-    def __call__(self, steps: Array) -> Array:
-        return self.part(self.skipped + np.minimum(steps, self.length))
-
     def seams(self) -> tuple[float, ...]:
-        places = (seam - self.skipped for seam in self.part.seams())
-        return tuple(place for place in places if 0 < place < self.length)
+        return self.part.seams()
 
     def unreached(self) -> tuple[float, ...]:
-        return ()
+        return self.part.unreached()

@@ -11,11 +11,15 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from calando.methods import Method
+from calando.methods import Driver, Method
+from calando.schedules import Horizon, parse
 
-__all__ = ["Loss", "MethodCase", "Trial", "build", "network", "pictures", "stored", "update"]
+__all__ = ["Loss", "MethodCase", "Trial", "build", "drive", "loss_of", "network", "pictures", "stored", "update"]
+
+BATCH = 32
 
 Loss = Callable[[], torch.Tensor]
 
@@ -126,3 +130,18 @@ def pictures(count: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.randint(0, 10, (count,), generator=generator)
     noisy = patterns[labels] + 0.3 * torch.randn(count, 1, 8, 8, generator=generator)
     return noisy.clamp(-1, 1), labels
+
+
+def loss_of(net: nn.Module, step: int) -> Loss:
+    """The loss of a batch of `pictures`, the next one at each step."""
+    first = next(net.parameters())
+    x, y = pictures()
+    at = step * BATCH % (len(x) - BATCH)
+    x, y = x[at : at + BATCH].to(first), y[at : at + BATCH].to(first.device)
+    return lambda: cross_entropy(net(x).float(), y)
+
+
+def drive(optimizer: Optimizer, method: Method, *, total: int = 12) -> Driver:
+    """Rates that change in every step but those at the top, from 0 up."""
+    text = "linear(0, 1, over=3)" if method.schedules == "warmup" else "linear(0, 1, over=3) >> cosine(1, 0)"
+    return Driver(optimizer, schedules={"lr": parse(text)}, horizon=Horizon(total))
