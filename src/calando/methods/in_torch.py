@@ -6,9 +6,6 @@ the update is a good part of a step. The others take its batched kernels on a GP
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
-
 from calando.methods.method import (
     ADAM_BETAS,
     EPS,
@@ -17,28 +14,11 @@ from calando.methods.method import (
     ImportedClass,
     Method,
     Number,
-    import_class,
     register,
 )
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
 _MOMENTUM = Number(0.0, high=1.0)
 _DECOUPLED = {"decoupled_weight_decay": True}
-
-
-@final
-@dataclass(frozen=True)
-class _Fused:
-    """Builds a class with its fused kernel, which takes real parameters only."""
-
-    path: str
-
-    def __call__(self, groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
-        real = all(parameter.is_floating_point() for group in groups for parameter in group["params"])
-        optimizer: Optimizer = import_class(self.path)(groups, lr=lr, fused=real, **options)
-        return optimizer
 
 
 for _method in (
@@ -47,7 +27,7 @@ for _method in (
         summary="stochastic gradient descent, optionally with (Nesterov) momentum",
         usual_rate=0.1, decay="gains much from decay",
         options={"momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY},
-        build=_Fused("torch.optim:SGD"),
+        build=ImportedClass("torch.optim:SGD", fused=True),
         source="Robbins & Monro 1951; Sutskever et al. 2013 (momentum)",
     ),
     Method(
@@ -73,7 +53,7 @@ for _method in (
         summary="running means of gradients and of their squares; weight decay enters the gradient",
         usual_rate=0.001, decay="gains from decay",
         options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": WEIGHT_DECAY},
-        build=_Fused("torch.optim:Adam"),
+        build=ImportedClass("torch.optim:Adam", fused=True),
         source="Kingma & Ba 2015",
     ),
     Method(
@@ -81,7 +61,7 @@ for _method in (
         summary="Adam with decoupled weight decay",
         usual_rate=0.001, decay="gains from decay",
         options={"betas": ADAM_BETAS, "eps": EPS, "weight_decay": Number(0.01)},
-        build=_Fused("torch.optim:AdamW"),
+        build=ImportedClass("torch.optim:AdamW", fused=True),
         source="Loshchilov & Hutter 2019",
     ),
     Method(

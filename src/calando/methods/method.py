@@ -155,15 +155,20 @@ class ImportedClass:
         path: as `import_class`.
         method: which needs it, for an error.
         fixed: arguments that are always the same.
+        fused: it has a fused kernel, which takes real parameters only.
     """
 
     path: str
     method: str = ""
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    fused: bool = False
 
     def __call__(self, groups: list[dict[str, Any]], lr: float, options: dict[str, Any]) -> Optimizer:
         """The optimizer, which is new."""
-        optimizer: Optimizer = import_class(self.path, method=self.method)(groups, lr=lr, **self.fixed, **options)
+        given = {**self.fixed, **options}
+        if self.fused:
+            given["fused"] = all(parameter.is_floating_point() for group in groups for parameter in group["params"])
+        optimizer: Optimizer = import_class(self.path, method=self.method)(groups, lr=lr, **given)
         return optimizer
 
 

@@ -1,10 +1,4 @@
-"""Cycles: down, or up and down, again and again.
-
-cosine_restarts          down along a cosine, and back to the peak at once
-warmup_cosine_restarts   the same, with a rise at the start of each cycle
-polynomial_cycles        down by a power, from an ever lower peak
-triangular               up and down in lines; triangular2 and exp_range lower the peak
-"""
+"""Cycles: down, or up and down, again and again; each a repeated chain of ramps, which is its formula."""
 
 from __future__ import annotations
 

@@ -2,9 +2,6 @@
 
     f(t) = sqrt((N - t) / U * (2 - (N + t) / U))
 
-    hyperbolic                start + (start - infimum) * (f(t) - f(0))
-    exponential_hyperbolic    start * (start / infimum) ** (f(t) - f(0))
-
 N is the schedule's own length, U the longest that it is ever to have, `bound`: the nearer N comes to U, the nearer
 the end comes to the infimum. At N = U they are a straight line and an exponential decay.
 

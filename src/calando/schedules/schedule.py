@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from numbers import Real
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -224,35 +225,31 @@ class Schedule(ABC):
         return "warning" if argument in ("at", "over") else None
 
     def __rshift__(self, other: Schedule | float) -> Then:
-        # imported here, as in the operators below, because Then is itself a Schedule
-        from calando.schedules.compose import Then
-
         following = as_schedule(other)
-        return NotImplemented if following is None else Then((self, following))
+        return NotImplemented if following is None else _compose().Then((self, following))
 
     def __mul__(self, other: Schedule | float) -> Times:
-        from calando.schedules.compose import Times
-
         factor = as_schedule(other)
-        return NotImplemented if factor is None else Times((self, factor))
+        return NotImplemented if factor is None else _compose().Times((self, factor))
 
     def __add__(self, other: Schedule | float) -> Plus:
-        from calando.schedules.compose import Plus
-
         term = as_schedule(other)
-        return NotImplemented if term is None else Plus((self, term))
+        return NotImplemented if term is None else _compose().Plus((self, term))
 
     def __radd__(self, other: float) -> Plus:
-        from calando.schedules.compose import Plus
-
         term = as_schedule(other)
-        return NotImplemented if term is None else Plus((term, self))
+        return NotImplemented if term is None else term + self
 
     def __rmul__(self, other: float) -> Times:
-        from calando.schedules.compose import Times
-
         factor = as_schedule(other)
-        return NotImplemented if factor is None else Times((factor, self))
+        return NotImplemented if factor is None else factor * self
+
+
+def _compose() -> ModuleType:
+    """What the operators make; imported late because those are themselves schedules."""
+    from calando.schedules import compose
+
+    return compose
 
 
 def as_schedule(value: object) -> Schedule | None:
@@ -261,9 +258,8 @@ def as_schedule(value: object) -> Schedule | None:
         return value
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    from calando.schedules.compose import Constant
-
-    return Constant(checked_number("the number combined with a schedule", value))
+    constant: Schedule = _compose().Constant(checked_number("the number combined with a schedule", value))
+    return constant
 
 
 @dataclass(frozen=True)

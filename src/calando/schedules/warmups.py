@@ -1,11 +1,4 @@
-"""Warmups: up to the full rate.
-
-warmup                       start -> 1, over a length that you choose
-untuned_linear_warmup        a length that follows from Adam's beta2
-untuned_exponential_warmup   a pace that follows from Adam's beta2
-radam_warmup                 RAdam's rectification, from the first step at which it is defined
-saturating                   1 - e^(-(t + 1) / s), which approaches 1; s is the `timescale` in steps
-"""
+"""Warmups: up to the full rate, over a length that is chosen or that follows from Adam's beta2."""
 
 from __future__ import annotations
 

@@ -1,19 +1,6 @@
-"""Whole runs: up, held, down.
-
-    one_cycle             up, down; one_cycle_momentum   down, up
-    one_cycle_three_phase up, down as far as it came, further down; ..._momentum   down, up, held
-    wsd                   up, held, down
-    warmup_hold_cosine    up, held, down along a cosine over all that is left
-    flat_cosine           held, down along a cosine
-    slanted_triangular    up fast, down slowly
-    warmup_inverse_sqrt   up in a line, down by the inverse square root; noam   the same, counted from 1
-    k_decay               a shape whose progress is raised to a power
+"""Whole runs: up, held, down; each a chain of ramps, which is its formula.
 
 A momentum's schedule multiplies the greatest momentum, as a rate's the greatest rate.
-
-torch's OneCycleLR(total_steps=N, pct_start=p) counts N - 1 intervals and peaks one step early: it is the schedule
-here with warmup = p * N - 1 steps, bound to N - 1 steps. It divides by zero where p * N is 1, and climbs (or, with
-straight lines, goes below zero) past its end; these do neither.
 """
 
 from __future__ import annotations
