@@ -89,7 +89,7 @@ def _optimizer_class(rule: type[Rule]) -> type[Optimizer]:
             super().load_state_dict(state_dict)
             keep_types(self, state_dict)
 
-        def __reduce__(self) -> tuple[Any, ...]:  # made where it is built: no module has it under its name
+        def __reduce__(self) -> tuple[Any, ...]:  # pickle finds no module that holds this class
             return _empty, (rule,), self.__getstate__()
 
     Ours.__name__, Ours.__qualname__, Ours.__module__ = rule.__name__, rule.__qualname__, rule.__module__

@@ -2,7 +2,7 @@
 
     per_group({"body": 0.1, "head": 1})        in group "body": 0.1, in group "head": 1
     layer_decay        factor ^ depth          below 1: the first layers learn more slowly
-    discriminative     factor ^ -depth         above 1: the same, the other way round
+    discriminative     factor ^ -depth         above 1: likewise
     linear_scaling     batch_size / reference          SGD
     sqrt_scaling       sqrt(batch_size / reference)    Adam and the like
 

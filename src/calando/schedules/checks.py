@@ -39,7 +39,7 @@ MOST_PARTS = 1000
 
 
 class BadArgument(UsageError):
-    """An argument of a schedule that cannot be.
+    """A wrong argument of a schedule.
 
     `argument` names it and `value` is what came, maybe an item of its list, so a text error can point at it.
 

@@ -107,7 +107,7 @@ def triangular(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 0
 
     Formula: start + (1 - start) * w, in each cycle w rises from 0 to 1 over rise and falls to 0 over fall
 
-    For the momentum, which goes the other way round, let the base value be the least momentum and start the greatest
+    For the momentum, which falls while the rate rises, let the base value be the least momentum and start the greatest
     as a multiple of it: torch's CyclicLR(base_momentum=0.8, max_momentum=0.9) has start = 0.9 / 0.8.
 
     Args:

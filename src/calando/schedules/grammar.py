@@ -11,7 +11,7 @@ Any other bare name is a string: lr=auto means
 lr='auto'. What an expression means is not known here: it is read by a function that is handed the reader
 where one begins, so that brackets are counted through everything that is nested.
 Every error is a ScheduleTextError that points at the character, in the whole text where the piece that is
-read is part of a longer one; a call keeps where each argument stands, so that whoever gives it a meaning can point too.
+read is part of a longer one; a call keeps where each argument stands, so that errors in its meaning point there too.
 
     number   = -1, .5, 1e-3                                 with its sign
     string   = '5%', "2 epochs"                             without escapes

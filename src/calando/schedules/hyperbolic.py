@@ -37,7 +37,7 @@ def hyperbolic(start: float, infimum: float, *, bound: SpanLike, over: SpanLike 
     Args:
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, below start; a shorter run ends above it.
-        bound: the longest run that is thought of; at least N.
+        bound: the longest run that is planned; at least N.
         over: how long; without it, all that is left.
 
     Raises:
@@ -62,7 +62,7 @@ def exponential_hyperbolic(start: float, infimum: float, *, bound: SpanLike, ove
     Args:
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, above 0 and below start; a shorter run ends above it.
-        bound: the longest run that is thought of; at least N.
+        bound: the longest run that is planned; at least N.
         over: how long; without it, all that is left.
 
     Raises:
@@ -98,7 +98,7 @@ class Hyperbola(Primitive):
         if bound < length - SEAM:
             raise DoesNotFit(
                 f"{quote_schedule(self)} takes {spell_steps(length)}, more than its bound of {spell_steps(bound)}",
-                "raise bound= to the longest run you think of",
+                "raise bound= to the longest run you plan",
             )
         return lambda steps: self.at(steps, _left(steps, length, max(bound, length)))
 

@@ -120,7 +120,7 @@ def register(
             raise UsageError(f"family must be one of {', '.join(titles)}, got {quote(family)}")
         called = name or getattr(make, "__name__", "")
         open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        # ours are spared: asking for sixty signatures takes a millisecond of every start
+        # not for ours: asking for sixty signatures takes a millisecond of every start
         if family == OWN and any(item.kind in open_ended for item in inspect.signature(make).parameters.values()):
             raise UsageError(f"{called} takes *args or **kwargs, which no text can check; give each argument a name")
         SCHEDULES.add(called, make, home=home_of(make))
@@ -210,7 +210,7 @@ class Seen:
     key: str = "lr"
 
     def share(self, value: float, of: float | None = None) -> float:
-        """A value as a multiplier, to 15 digits: 0.1 / 0.004 is 25, whatever the last bit says."""
+        """A value as a multiplier, to 15 digits: 0.1 / 0.004 is 25, whatever the last bit is."""
         base = float(self.group["initial_lr"] if of is None else of)
         if base == 0:
             raise UsageError(
@@ -224,7 +224,7 @@ class Seen:
         steps: int = getattr(self.scheduler, name)
         if steps < 1:
             kind = type(self.scheduler).__name__
-            raise UsageError(f"{kind} has {name} {steps}, and torch's rates make no sense of it")
+            raise UsageError(f"{kind} has {name} {steps}, and torch's rates need 1 or more")
         return steps
 
 

@@ -168,7 +168,7 @@ def long_warmup(curve: Curve, values: Array, of: str) -> list[Finding]:
 
 @rule("lr")
 def rises_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
-    """The last update has a higher rate than the one before, and by more than a trifle than 1% of the run before."""
+    """The last update has a higher rate than the one before, and by over 1% than the one 1% of the run earlier."""
     back = max(1, int(SHARE * values.size))
     if values.size < 2 or not values[-1] > values[-2] or values[-1] - values[-1 - back] <= SHARE * abs(values[-1]):
         return []

@@ -27,7 +27,7 @@ Steps and epochs, the field's most common slip:
     epochs-as-steps     v steps < 1 epoch <= v epochs <= the run
     steps-as-epochs     v steps <= the run < v epochs
 
-Curves of other hyper-parameters than the rate (`of="weight_decay"`) are spared what is a fault of rates only:
+Curves of other hyper-parameters than the rate (`of="weight_decay"`) are not held to the rules for rates only:
 long-warmup in a run that is long enough, ends-early, rises-at-end, short-cool-down, starts-at-zero.
 """
 
@@ -127,9 +127,7 @@ def _lint_one(schedule: Schedule, horizon: Horizon, of: str) -> list[Finding]:
 
 
 def _without_scatter(curve: Curve) -> Curve:
-    """The same curve where noise is 1, and so are rates in an order made to alternate: what they do at a step, or the
-    last one, means nothing.
-    """
+    """The same curve where random and alternating factors are 1: what they do at a single step means nothing."""
     calm = changed(curve.schedule, lambda part: part.calm())
     if calm is curve.schedule:
         return curve

@@ -73,7 +73,7 @@ _BY_FAMILY: Mapping[StrategyFamily, tuple[tuple[str, str, str], ...]] = {
         ("edge", f"{_SGD} | cosine(1, 0) | edge(until='100%')",
          "half a cosine, capped by the curvature along the steps; half a pass an update more"),
         ("guarded", f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
-         "edge and rollback together: with batch norm it bears a rate thirty times too high"),
+         "edge and rollback together: with batch norm it survives a rate thirty times too high"),
         ("ema-cosine", f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
          "half a cosine; evaluated: the exponential average of the weights"),
         ("swa", f"{_SGD} | {_TO_HALF} | swa(start='75%', every='1 epoch')",

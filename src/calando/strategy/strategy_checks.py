@@ -1,6 +1,6 @@
 """Whether the parts of a strategy go together: checked before training; an error says in one line what to do.
 
-schedules     of a hyper-parameter that the method has; of the rate only where the method bears one
+schedules     of a hyper-parameter that the method has; of the rate only where the method accepts one
 controllers   one of a kind, and none that cuts the rate of a method that works it out by itself
 average       not of a method that evaluates an average of its own
 clipping      of gradients not where the step is read off loss and gradient together
@@ -64,7 +64,7 @@ def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, An
 
 
 def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
-    """Refuse a rate that falls below its highest value, where the method bears a warmup alone.
+    """Refuse a rate that falls below its highest value, where the method accepts a warmup alone.
 
     Raises:
         UsageError: it falls.
