@@ -20,17 +20,7 @@ from calando.schedules.primitive import Primitive
 from calando.schedules.schedule import Array, Extent, Level, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span, spell_steps
 
-__all__ = [
-    "MOMENTA",
-    "RULES",
-    "Finding",
-    "changed",
-    "in_order",
-    "negative",
-    "nodes",
-    "not_finite",
-    "spans",
-]
+__all__ = ["MOMENTA", "RULES", "Finding", "changed", "in_order", "negative", "nodes", "not_finite", "spans"]
 
 MOMENTA = ("momentum", "beta1")
 

@@ -31,13 +31,7 @@ from calando.schedules.span import SpanLike, span_or_none
 
 __all__ = [
     "Cosine",
-    "Exponential",
     "Linear",
-    "OneMinusSqrt",
-    "OneMinusSquare",
-    "Polynomial",
-    "Rex",
-    "Tanh",
     "cosine",
     "exponential",
     "linear",

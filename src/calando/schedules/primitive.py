@@ -29,14 +29,7 @@ from calando.schedules.schedule import (
 )
 from calando.schedules.span import Horizon, Span, SpanLike, spell_steps
 
-__all__ = [
-    "BoundPrimitive",
-    "Formula",
-    "Primitive",
-    "as_part",
-    "checked_spans",
-    "increasing",
-]
+__all__ = ["Formula", "Primitive", "as_part", "checked_spans", "increasing"]
 
 Formula = Callable[[Array], Array]
 

@@ -47,7 +47,6 @@ __all__ = [
     "Schedule",
     "as_schedule",
     "check_limits",
-    "fields_given",
     "nothing_left",
     "quote_schedule",
     "spell",

@@ -14,15 +14,7 @@ from typing import Literal
 from calando.errors import UnknownName, UsageError
 from calando.records import StrategySpec
 
-__all__ = [
-    "DEFAULT_STRATEGIES",
-    "PRESETS",
-    "STRATEGY_FAMILIES",
-    "YARDSTICKS",
-    "Preset",
-    "StrategyFamily",
-    "choose_strategies",
-]
+__all__ = ["DEFAULT_STRATEGIES", "PRESETS", "STRATEGY_FAMILIES", "YARDSTICKS", "Preset", "choose_strategies"]
 
 StrategyFamily = Literal["fixed", "decayed", "adaptive", "rate-free"]
 
