@@ -7,7 +7,7 @@ import itertools
 import math
 
 from calando.schedules.compose import Constant, Plus, Then, Times
-from calando.schedules.ramp_base import Ramp
+from calando.schedules.ramp import Ramp
 from calando.schedules.repeat import Repeat
 from calando.schedules.scatter import Noise
 from calando.schedules.steps import Knots, MultiStep, Piecewise, Step

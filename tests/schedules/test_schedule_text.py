@@ -22,7 +22,7 @@ from calando.schedules import (
     warp,
     wsd,
 )
-from calando.schedules.ramp_base import Shape
+from calando.schedules.ramp import Shape
 
 
 @pytest.mark.parametrize(

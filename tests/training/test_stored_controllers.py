@@ -8,7 +8,7 @@ from tests.training.small_runs import a_run, a_workload
 
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
-from calando.training.state import capture, put_back, start
+from calando.training.state import capture, resume, start
 
 TEXT = "sgd(lr=0.1) | plateau(patience=3, metric='training_loss') | rollback(warmup=2, every=4) | edge(until='50%')"
 
@@ -35,7 +35,7 @@ def test_it_goes_on_to_the_bit():
         document["controller_states"] = untyped(document["controller_states"])
         advance(state, workload, until=24)
         again = start(spec, workload)
-        put_back(again, dataclasses.replace(taken, session=again.session, document=document))
+        resume(again, dataclasses.replace(taken, session=again.session, document=document))
         advance(again, workload, until=24)
     assert again.session.controller_states == state.session.controller_states
     assert (again.losses == state.losses).all()

@@ -108,7 +108,7 @@ def changed(schedule: Schedule, change: Callable[[Schedule], Schedule]) -> Sched
     """The schedule with `change` made to every part that is no longer made of others, and then to what these make.
 
     >>> from calando.schedules import constant, cosine
-    >>> from calando.schedules.ramp_base import Ramp
+    >>> from calando.schedules.ramp import Ramp
     >>> changed(cosine(1, 0) * 0.5, lambda part: constant(1) if isinstance(part, Ramp) else part)
     constant(1) * 0.5
     """

@@ -24,7 +24,7 @@ import numpy as np
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, register
-from calando.schedules.ramp_base import Progress, Ramp, Shape, weighted
+from calando.schedules.ramp import Progress, Ramp, Shape, weighted
 from calando.schedules.repeat import repeat
 from calando.schedules.schedule import Array, Schedule
 from calando.schedules.span import SpanLike, span_or_none

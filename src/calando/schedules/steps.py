@@ -26,7 +26,7 @@ from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, product, register
 from calando.schedules.named_ramps import Cosine, Linear
 from calando.schedules.primitive import Formula, Primitive, checked_spans, increasing
-from calando.schedules.ramp_base import BoundRamp, Shape
+from calando.schedules.ramp import BoundRamp, Shape
 from calando.schedules.schedule import SEAM, Array, Extent, Level, Schedule
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 

@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from calando.errors import CorruptFile
 from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
-from calando.training.state import Captured, TrainState, capture, of_network, put_back
+from calando.training.state import Captured, TrainState, capture, of_network, resume
 
 __all__ = [
     "Place",
@@ -188,7 +188,7 @@ def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, tor
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    put_back(state, Captured(state.session, tensors, document["state"]))
+    resume(state, Captured(state.session, tensors, document["state"]))
     state.session.kept = [
         Kept(Position.read(kept, state.session.controllers), Captured(state.session, part(f"kept{place}."), kept))
         for place, kept in enumerate(document["kept"])

@@ -1,6 +1,6 @@
 """The whole state of a run between two updates: a session, its trace, and what the run was charged.
 
-`capture` copies it as tensors by name and a JSON document, and `put_back` restores it, the same to the bit.
+`capture` copies it as tensors by name and a JSON document, and `resume` restores it, the same to the bit.
 Checkpoints write both to a file (`calando.training.checkpoint`); states kept for going back are in memory, and in the
 checkpoint as well, so that a resumed run goes back to the same.
 
@@ -28,7 +28,7 @@ from calando.training.lane import seed_step
 from calando.training.session import Session
 from calando.training.session_state import Position
 
-__all__ = ["Captured", "TrainState", "capture", "of_network", "put_back", "start", "take_back"]
+__all__ = ["Captured", "TrainState", "capture", "of_network", "resume", "start", "take_back"]
 
 
 @dataclass
@@ -206,7 +206,7 @@ def capture(state: TrainState) -> Captured:
     return Captured(state.session, {**taken.tensors, **trace}, document)
 
 
-def put_back(state: TrainState, taken: Captured) -> None:
+def resume(state: TrainState, taken: Captured) -> None:
     """Bring `state` to what `taken` holds.
 
     Raises:
