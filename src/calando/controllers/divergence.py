@@ -27,15 +27,12 @@ class Divergence:
     """
 
     def initial(self) -> State:
-        """Nothing to remember."""
         return {}
 
     def wants(self, step: int) -> Wants:
-        """Only the loss."""
         return Wants()
 
     def respond(self, state: State, observation: Observation) -> tuple[State, Action]:
-        """Ask for a stop at the first thing that is not finite."""
         return state, Action(stop=not_finite(observation) or None)
 
 

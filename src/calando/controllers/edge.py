@@ -95,7 +95,6 @@ class Edge:
             raise UsageError(f"edge: every must be at least 1 update, got {self.every}")
 
     def initial(self) -> EdgeState:
-        """Nothing measured."""
         return EdgeState()
 
     def wants(self, step: int) -> Wants:

@@ -101,11 +101,9 @@ class Plateau:
             raise UsageError(f"plateau: metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
 
     def initial(self) -> PlateauState:
-        """No best yet, full rate."""
         return PlateauState(best=-math.inf if self._rises else math.inf)
 
     def wants(self, step: int) -> Wants:
-        """Only its metric."""
         return Wants(seen="loss" if self.metric == "training_loss" else self.metric)
 
     def respond(self, state: PlateauState, observation: Observation) -> tuple[PlateauState, Action]:

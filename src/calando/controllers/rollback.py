@@ -135,7 +135,6 @@ class Rollback:
                 raise UsageError(f"rollback: {name} must be at least 1, got {value}")
 
     def initial(self) -> RollbackState:
-        """No tries, no losses."""
         return RollbackState(since=self.warmup)
 
     def read_state(self, stored: Mapping[str, Any]) -> RollbackState:

@@ -63,10 +63,13 @@ class Number:
 
     def check(self, name: str, value: _Value) -> float:
         """The number, if it is in range."""
-        wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
-        if not (self.low < value if self.open_low else self.low <= value) or not value < self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not (self.low < value if self.open_low else self.low <= value)
+            or not value < self.high
+        ):
+            wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
             raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
         # A small weight decay is as good as none; what must not be 0 is divided by.
         check_size(name, value, least=LEAST if self.open_low else 0.0)

@@ -59,11 +59,7 @@ def constant(value: float = 1, *, over: SpanLike | None = None) -> Schedule:
 @final
 @dataclass(frozen=True, repr=False)
 class Constant(Primitive):
-    """`value`, for as long as it is given or for `over`.
-
-    >>> Constant(0.5).bind(10)(3)
-    0.5
-    """
+    """`value`, for as long as it is given or for `over`."""
 
     value: float
     called = "constant"

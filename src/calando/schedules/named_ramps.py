@@ -46,8 +46,6 @@ __all__ = [
 @final
 @dataclass(frozen=True)
 class Linear(Shape):
-    """In a straight line."""
-
     name = "linear"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
@@ -92,8 +90,6 @@ def _squared_sine(part: Array) -> Array:
 @final
 @dataclass(frozen=True)
 class Cosine(Shape):
-    """Along half a cosine wave, or a power of it above zero."""
-
     power: float = 1.0
     name = "cosine"
 
@@ -145,8 +141,6 @@ def _cosine(seen: Seen) -> Schedule:
 @final
 @dataclass(frozen=True)
 class Exponential(Shape):
-    """By the same ratio from each step to the next."""
-
     name = "exponential"
     needs_positive = True
 
@@ -180,8 +174,6 @@ def exponential(start: float, end: float, *, over: SpanLike | None = None) -> Sc
 @final
 @dataclass(frozen=True)
 class Polynomial(Shape):
-    """By a power, above zero, of the part that is left."""
-
     power: float
     name = "polynomial"
 
@@ -224,8 +216,7 @@ def _polynomial(seen: Seen) -> Schedule:
 @final
 @dataclass(frozen=True)
 class OneMinusSqrt(Shape):
-    """By the square root of the part done; a polynomial of power 1/2 is another thing, √(1 - p)."""
-
+    # a polynomial of power 1/2 is another thing, √(1 - p)
     name = "one_minus_sqrt"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
@@ -258,8 +249,6 @@ def one_minus_sqrt(start: float, end: float, *, over: SpanLike | None = None) ->
 @final
 @dataclass(frozen=True)
 class OneMinusSquare(Shape):
-    """By the square of the part done."""
-
     name = "one_minus_square"
 
     def between(self, start: float, end: float, at: Progress) -> Array:
@@ -292,8 +281,6 @@ def one_minus_square(start: float, end: float, *, over: SpanLike | None = None) 
 @final
 @dataclass(frozen=True)
 class Rex(Shape):
-    """By the part left over a mix of itself and one."""
-
     beta: float
     name = "rex"
 
@@ -336,8 +323,6 @@ def rex(start: float, end: float, *, beta: float = 0.5, over: SpanLike | None = 
 @final
 @dataclass(frozen=True)
 class Tanh(Shape):
-    """Along a hyperbolic tangent, from `lower` to `upper`."""
-
     lower: float
     upper: float
     name = "tanh"

@@ -1,11 +1,7 @@
 """Values that scatter on purpose: random factors, and large rates that small ones make up for.
 
-    Noise        v(t) = 1 + width * u(seed, floor(t / every))
-    Chebyshev    v(t) = 1 / ((1 + m) / 2 - (1 - m) / 2 * cos(pi * (order[i] + 1/2) / nodes))
-                 i = floor(t / every) mod nodes
-
-u is uniform on [-1, 1), or normal and cut off at three standard deviations. It is a hash of the seed and the
-interval's number, so any step's value is known without those before it.
+In the formula of `noise`, u is uniform on [-1, 1), or normal and cut off at three standard deviations. It is a hash of
+the seed and the interval's number, so any step's value is known without those before it.
 
 Chebyshev steps are too large one by one and stable together: one over the nodes of a Chebyshev polynomial on [m, 1],
 m being `low`. They come in the fractal order, in which each large rate is followed by small ones that undo its harm:

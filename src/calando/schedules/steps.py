@@ -1,10 +1,5 @@
 """Steps and places: values that drop at once, or that stand at given places.
 
-    Step         v(t) = factor ^ floor(t / every)
-    MultiStep    v(t) = factor ^ (number of milestones reached by t)
-    Piecewise    v(t) = values[number of places <= t]
-    Knots        v(t) = from values[i] to values[i + 1] along a shape, between places i and i + 1
-
 Spans are counted from where the schedule begins, and shares are of the whole horizon: after a warmup of 5%,
 a milestone at 50% is at 55% of the run. To count from the start of the run, multiply instead of chaining:
 `linear(0, 1, over='5%') * multistep(at=['50%'], factor=0.1)`. Of values, the first stands at step 0 and each further
@@ -60,11 +55,7 @@ def step(*, every: SpanLike, factor: float, over: SpanLike | None = None) -> Sch
 @final
 @dataclass(frozen=True, repr=False)
 class Step(Primitive):
-    """Times `factor` after each `every`.
-
-    >>> Step(Span.parse("50%"), 0.1).bind(4).sample()
-    array([1. , 1. , 0.1, 0.1])
-    """
+    """Times `factor` after each `every`; write `step(every=..., factor=...)`."""
 
     every: Span
     factor: float
@@ -125,11 +116,7 @@ def multistep(*, at: Iterable[SpanLike], factor: float, over: SpanLike | None = 
 @final
 @dataclass(frozen=True, repr=False)
 class MultiStep(Primitive):
-    """Times `factor` at each milestone in `at`.
-
-    >>> MultiStep((Span.parse("50%"), Span.parse("75%")), 0.1).bind(4).sample()
-    array([1.  , 1.  , 0.1 , 0.01])
-    """
+    """Times `factor` at each milestone in `at`; write `multistep(at=..., factor=...)`."""
 
     at: tuple[Span, ...]
     factor: float

@@ -1,11 +1,4 @@
-"""Time scales: decays that know a pace and no end.
-
-    exponential_decay     factor^(t / every)
-    power_decay           (1 + t / s)^-a         inverse_sqrt: a = 1/2, inverse_time: a = 1
-    natural_exponential   e^(-t / s)
-
-s is the `timescale` in steps.
-"""
+"""Time scales: decays that know a pace and no end, e^(-t / s) or (1 + t / s)^-a, s being the `timescale` in steps."""
 
 from __future__ import annotations
 
