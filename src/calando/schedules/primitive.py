@@ -29,7 +29,7 @@ from calando.schedules.schedule import (
 )
 from calando.schedules.span import Horizon, Span, SpanLike, spell_steps
 
-__all__ = ["Formula", "Primitive", "as_part", "checked_spans", "increasing"]
+__all__ = ["BoundAt", "Formula", "Primitive", "as_part", "checked_spans", "increasing"]
 
 Formula = Callable[[Array], Array]
 
@@ -110,6 +110,26 @@ class BoundPrimitive(Bound):
 
     def unreached(self) -> tuple[float, ...]:
         return self.missed
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundAt(Bound):
+    """`part` at other steps: `inner` of those asked for, shape (n,), in its own steps."""
+
+    part: Bound
+    inner: Callable[[Array], Array]
+    own_seams: Callable[[], tuple[float, ...]]
+    missed: Callable[[], tuple[float, ...]]
+
+    def __call__(self, steps: Array) -> Array:
+        return self.part(self.inner(steps))
+
+    def seams(self) -> tuple[float, ...]:
+        return self.own_seams()
+
+    def unreached(self) -> tuple[float, ...]:
+        return self.missed()
 
 
 def as_part(value: object, *, name: str = "part") -> Schedule:

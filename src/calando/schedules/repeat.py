@@ -23,7 +23,7 @@ import numpy as np
 from calando.errors import UsageError
 from calando.schedules.checks import checked_count, checked_number
 from calando.schedules.known_schedules import register
-from calando.schedules.primitive import as_part
+from calando.schedules.primitive import BoundAt, as_part
 from calando.schedules.schedule import (
     SEAM,
     Array,
@@ -38,7 +38,6 @@ from calando.schedules.schedule import (
     too_long,
 )
 from calando.schedules.span import LONGEST_HORIZON, Horizon, Span, SpanLike, span_or_none, spell_steps
-from calando.schedules.transform import BoundAt
 
 __all__ = ["Repeat", "repeat"]
 

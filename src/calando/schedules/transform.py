@@ -8,7 +8,7 @@ Cut(a, over=c, skip=s)(t) = a(s + t) for t < c, and no longer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self, final
 
@@ -17,7 +17,7 @@ import numpy as np
 from calando.errors import UsageError
 from calando.schedules.checks import BadArgument, checked_number, spell_number
 from calando.schedules.known_schedules import register
-from calando.schedules.primitive import as_part
+from calando.schedules.primitive import BoundAt, as_part
 from calando.schedules.schedule import (
     SEAM,
     Array,
@@ -31,7 +31,7 @@ from calando.schedules.schedule import (
 )
 from calando.schedules.span import Horizon, Span, SpanLike, span_or_none
 
-__all__ = ["BoundAt", "Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
+__all__ = ["Clip", "Cut", "Staircase", "Transformed", "Warp", "clip", "cut", "staircase", "warp"]
 
 
 @register(family="What changes a schedule", example="warp(cosine(1, 0), power=3)")
@@ -266,26 +266,6 @@ class Cut(Transformed):
 
     def _skipped(self, horizon: Horizon) -> float:
         return 0.0 if self.skip is None else horizon.steps(self.skip)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class BoundAt(Bound):
-    """`part` at other steps: `inner` of those asked for, shape (n,), in its own steps."""
-
-    part: Bound
-    inner: Callable[[Array], Array]
-    own_seams: Callable[[], tuple[float, ...]]
-    missed: Callable[[], tuple[float, ...]]
-
-    def __call__(self, steps: Array) -> Array:
-        return self.part(self.inner(steps))
-
-    def seams(self) -> tuple[float, ...]:
-        return self.own_seams()
-
-    def unreached(self) -> tuple[float, ...]:
-        return self.missed()
 
 
 @final
