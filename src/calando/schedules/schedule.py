@@ -295,6 +295,7 @@ def _defaults(kind: type[Schedule | Form]) -> tuple[tuple[str, object], ...]:
 def spell(value: object) -> str:
     """An argument as a schedule's text has it.
 
+    >>> from calando.schedules import Span
     >>> spell((Span(50, "%"), Span(1, "steps"))), spell(1.0), spell("uniform")
     ("['50%', '1 step']", '1', "'uniform'")
     """
