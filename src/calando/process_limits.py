@@ -1,4 +1,4 @@
-"""This process's limits on memory and open files (`ulimit -v`, `-d`, `-n`), and how to recognise errors they cause.
+"""What ends a process without its own doing: limits on memory and open files (`ulimit -v`, `-d`, `-n`), and signals.
 
 Libraries report such a limit in many words, few of which name it.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 __all__ = [
+    "FROM_OTHERS",
     "files_allowed",
     "for_more_files",
     "for_more_memory",
@@ -18,6 +20,7 @@ __all__ = [
     "is_want_of_memory",
     "look_before_blas",
     "memory_allowed",
+    "signals",
 ]
 
 NO_ROOM = (
@@ -36,6 +39,15 @@ BLAS_BYTES, BLAS_BYTES_A_CORE = 32 * 2**20, 40 * 2**20
 """OpenBLAS's library, and a buffer and a stack for each of its threads."""
 BLAS_IS_THERE = ("scipy.special._ufuncs", "scipy.linalg._fblas")
 NO_FILES = ("Too many open files", f"[Errno {errno.EMFILE}]", f"[Errno {errno.ENFILE}]")
+
+
+def signals(*names: str) -> frozenset[signal.Signals]:
+    """Those of these signals that this system has; Windows lacks most."""
+    return frozenset(one for one in signal.Signals if one.name in names)
+
+
+FROM_OTHERS = signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL")
+"""Signals by which somebody else ends a process."""
 
 
 def memory_allowed() -> int | None:

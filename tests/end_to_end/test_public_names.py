@@ -54,3 +54,13 @@ def fault_of(module: str) -> str:
         return "its __all__ is not sorted"
     lost = [name for name in found.__all__ if not hasattr(found, name)]
     return f"offers {', '.join(lost)}, which it has not" if lost else ""
+
+
+def test_the_former_name_of_loops_gives_the_very_modules():
+    import calando.integrations.torch_scheduler as former
+
+    import calando.loops.torch_scheduler as present
+    from calando.integrations import keras
+
+    assert former is present
+    assert keras is importlib.import_module("calando.loops.keras")

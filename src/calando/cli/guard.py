@@ -24,19 +24,16 @@ from typing import NoReturn
 from calando.cli.ending import Ending
 from calando.errors import plain
 from calando.process_limits import (
+    FROM_OTHERS,
     for_more_files,
     for_more_memory,
     is_want_of_files,
     is_want_of_memory,
     look_before_blas,
+    signals,
 )
 
 __all__ = ["guarded"]
-
-
-def signals(*names: str) -> frozenset[signal.Signals]:
-    """Those of these signals that this system has; Windows, where no command is guarded, lacks most."""
-    return frozenset(one for one in signal.Signals if one.name in names)
 
 
 KEPT_BYTES = 2**20
@@ -44,8 +41,8 @@ KEPT_BYTES = 2**20
 OUR_OWN = ("out of memory", "too many open files")
 LOOK_SECONDS = 0.05
 """So that who prints much does not wait for a reader."""
-PASSED_ON = signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-FROM_OUTSIDE = PASSED_ON | signals("SIGKILL", "SIGALRM", "SIGXCPU", "SIGPIPE")
+PASSED_ON = FROM_OTHERS - signals("SIGKILL")
+FROM_OUTSIDE = FROM_OTHERS | signals("SIGALRM", "SIGXCPU", "SIGPIPE")
 """Signals that end a process without its own doing."""
 BY_A_PERSON = 0
 """Linux's SI_USER: sent to this process alone. Ctrl-C in a terminal reaches the command by itself."""

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from calando.controllers.controller import Observation
 
-__all__ = ["LEAST", "LEVEL_WINDOW", "WINDOW", "Losses", "Standing"]
+__all__ = ["AT_CHANCE", "LEAST", "LEVEL_WINDOW", "WINDOW", "Losses", "Standing"]
 
 WINDOW = 32
 LEAST = 16
@@ -38,6 +38,7 @@ HARDER = 1.02
 SIGMA = 1.4826  # the standard deviation of a normal distribution over its median absolute deviation
 
 LEVEL_WINDOW = 16
+AT_CHANCE = 0.98  # a network that died stays near the level of chance, not at or above it
 MOST = 2.0
 LEAST_OWN = 0.75
 

@@ -36,13 +36,12 @@ from typing import Any, NamedTuple
 
 from calando.controllers.controller import Action, Observation, Wants, length, register, state_like
 from calando.controllers.divergence import not_finite
-from calando.controllers.losses import LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
+from calando.controllers.losses import AT_CHANCE, LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
 from calando.errors import UsageError
 
 __all__ = ["Rollback", "RollbackState"]
 
 SPIKE_LOSSES = 5
-AT_CHANCE = 0.98
 LEARNED = 0.8
 EXPLODED = 2.0
 CLUELESS_UPDATES = 32

@@ -1,3 +1,10 @@
-"""The former name of `calando.loops`."""
+"""The former name of `calando.loops`: `calando.integrations.x` is `calando.loops.x`."""
 
-from calando.loops import __path__ as __path__
+import importlib
+import pkgutil
+import sys
+
+from calando import loops
+
+for _name in [module.name for module in pkgutil.iter_modules(loops.__path__)]:
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = importlib.import_module(f"{loops.__name__}.{_name}")

@@ -187,7 +187,7 @@ class SessionHooks:
             broken=ruined or _not_finite(given),
             chance=self._chance,
             batch_chance=batch_chance,
-            dead=session.dead,
+            dead=session.zero_gradient_share,
             slope=session.slope,
             curvature=session.curvature,
             ahead=session.scheduled_ahead(),
@@ -289,7 +289,10 @@ class SessionHooks:
         """A function that restores the strategy's state; call it when optimizer and network are restored."""
         session, average = self.session, self.session.average
         mine = {name: getattr(self, name) for name in ("_observed", "_ahead", "_rate", "gathered")}
-        its = {name: getattr(session, name) for name in ("stopped", "dead", "slope", "curvature", "wants", "kept")}
+        its = {
+            name: getattr(session, name)
+            for name in ("stopped", "zero_gradient_share", "slope", "curvature", "wants", "kept")
+        }
         position, events = session.position(), list(self.events)
         tensors = [] if average is None else [tensor.clone() for tensor in average.tensors.values()]
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from calando.controllers import Observation
+from calando.controllers.losses import AT_CHANCE
 from calando.records import Event, RunOutcome, RunRecord, RunSpec
 from calando.tasks.workload import Workload
 from calando.training.batch import Batch, ForeignDraws
@@ -33,7 +34,6 @@ __all__ = ["Interrupted", "advance", "execute"]
 
 Watch = Callable[[TrainState], bool]
 
-CHANCE_MARGIN = 0.98  # of the chance loss: a network that died stays near it, not at or above it
 CHECKPOINT_SECONDS = SPARE_SECONDS = 20.0
 
 
@@ -74,7 +74,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             validation_score=found.score if found else None,
             chance=workload.chance_loss,
             batch_chance=None if workload.chance_loss is None else workload.chance.of_batch(batch.labels),
-            dead=session.dead,
+            dead=session.zero_gradient_share,
             slope=session.slope,
             curvature=session.curvature,
             ahead=session.scheduled_ahead(),
@@ -234,7 +234,7 @@ def _score_at_chance(state: TrainState, workload: Workload) -> str:
 def _at_chance(state: TrainState, workload: Workload) -> bool:
     """Whether the last twentieth of the losses, at least ten, is no better than chance on the same batches.
 
-    Losses count up to twice chance, as in `calando.controllers.level`: one batch of any loss decides nothing.
+    Losses count up to twice chance, as in `calando.controllers.losses`: one batch of any loss decides nothing.
     """
     if workload.chance_loss is None:
         return False
@@ -242,4 +242,4 @@ def _at_chance(state: TrainState, workload: Workload) -> bool:
     seed, losses = state.spec.seed, state.losses[steps.start : steps.stop].astype(np.float64)
     labels = (workload.batch_labels(state.batch_index(step), seed=seed) for step in steps)
     chance = np.array([workload.chance.of_batch(batch) for batch in labels])
-    return bool(np.minimum(losses, 2 * chance).sum() >= CHANCE_MARGIN * chance.sum())
+    return bool(np.minimum(losses, 2 * chance).sum() >= AT_CHANCE * chance.sum())

@@ -74,8 +74,8 @@ class Session:
         noticed: called where something else had written rates; see `Driver`.
 
     `step` updates were made; `wants` is what each controller asks for at the update that began last; `kept` holds the
-    last KEPT states worth going back to, oldest first; `dead`, `slope` and `curvature` are of the last update, where a
-    controller asked for them.
+    last KEPT states worth going back to, oldest first; `zero_gradient_share`, `slope` and `curvature` are of the last
+    update, where a controller asked for them.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Session:
         self.second_passes = 0
         self.evaluating = False
         self.kept: list[Kept] = []
-        self.dead: float | None = None
+        self.zero_gradient_share: float | None = None
         self.slope: float | None = None
         self.curvature: float | None = None
         self._remember = remember or in_memory
@@ -156,7 +156,7 @@ class Session:
         if not self.kept and any(want.states for want in self.wants):
             self.keep()
         self.write(exactly=exactly)
-        self.dead = self.slope = self.curvature = None
+        self.zero_gradient_share = self.slope = self.curvature = None
 
     @property
     def measures(self) -> bool:
@@ -202,12 +202,12 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
 
     def note_gradient(self) -> None:
-        """Between gradient and step: note what is dead, and copy what slope and curvature are measured from.
+        """Between gradient and step: count zero gradients, and copy what slope and curvature are measured from.
 
         Slope and curvature are those of the loss itself, so call it before gradients are clipped.
         """
         if any(want.dead for want in self.wants):
-            self.dead = self._dead_share()
+            self.zero_gradient_share = self._share_of_zero_gradients()
         parameters = self._parameters() if self.measures else []
         self._noted = [(p, p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
 
@@ -220,8 +220,8 @@ class Session:
         if was_skipped(self.optimizer):
             self._noted = []
             return False
-        if self.dead is None and any(want.dead for want in self.wants):
-            self.dead = self._dead_share()
+        if self.zero_gradient_share is None and any(want.dead for want in self.wants):
+            self.zero_gradient_share = self._share_of_zero_gradients()
         if self._noted:
             assert again is not None, "a curvature is measured by a second pass"
             self._measure(again)
@@ -252,7 +252,7 @@ class Session:
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def _dead_share(self) -> float:
+    def _share_of_zero_gradients(self) -> float:
         """Share of the trained tensors whose gradient is exactly zero."""
         trained = [p for p in self._parameters() if p.requires_grad]
         return sum(p.grad is None or not bool(p.grad.any()) for p in trained) / len(trained)

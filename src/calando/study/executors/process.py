@@ -7,7 +7,6 @@ thread of its own reports that it is alive; a worker that is silent is killed, s
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from calando.errors import UsageError, WorkerLost
-from calando.process_limits import files_allowed, for_more_files, memory_allowed
+from calando.process_limits import FROM_OTHERS, files_allowed, for_more_files, memory_allowed
 from calando.study import executors
 from calando.study.executors import register
 from calando.study.jobs import JobProgress, Lease, Left, Lost, OnProgress, Outcome
@@ -31,8 +30,6 @@ STOP_SECONDS = 10.0
 FORGIVEN_STARTS = 2
 FILES_EACH, SPARE_FILES = 3, 4
 """What is open here for each worker; and for what is opened for a moment."""
-FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT} | ({-signal.SIGKILL} if hasattr(signal, "SIGKILL") else set())
-"""Exit statuses of workers that somebody else ended."""
 
 
 @dataclass
@@ -129,7 +126,7 @@ class ProcessExecutor:
     def _check_born(self, worker: _Worker) -> None:
         """One that ends by itself before it is there will do so again: something in what it imports first is wrong."""
         status = worker.process.exitcode
-        if worker.lives or status is None or status in FROM_OUTSIDE:
+        if worker.lives or status is None or -status in FROM_OTHERS:
             return
         self._stillborn += 1
         if self._stillborn > FORGIVEN_STARTS:
