@@ -51,21 +51,11 @@ def attach(
     built before. With Accelerate, attach before `prepare`. Where a framework expects a scheduler: `attached.scheduler`.
 
     Args:
-        optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
-            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
-        schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
-        total_steps: the horizon in updates; beyond it the last value holds.
-        steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
-        hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
-            "beta1" and "beta2" are the elements of "betas".
-        added_at: what the values of a group that is added later are: "base", its base values; "present", those of the
-            next update, as Lightning's finetuning callbacks add groups. An "initial_lr" in the group is its base rate
-            either way.
+        optimizer, schedule, total_steps, steps_per_epoch, hyper_parameters, added_at: as of `calando.LRScheduler`.
 
     Raises:
-        UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
-            does not have, a hyper-parameter that is none; an optimizer that is none, that runs no hooks (a wrapper
-            round one), or has schedules attached. Nothing changed then.
+        UsageError: as `calando.LRScheduler`; an optimizer that runs no hooks (a wrapper round one), or has schedules
+            attached. Nothing changed then.
 
     >>> import torch, calando
     >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
@@ -239,7 +229,6 @@ class Attached:
             _DRIVEN.difference_update(wrapped(optimizer))
 
     def keep_place(self) -> Callable[[], None]:
-        """A function that restores the present step; call it when the optimizer is restored."""
         step, scheduled = self._step, self._own_scheduled
 
         def put_back() -> None:

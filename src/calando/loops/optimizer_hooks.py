@@ -62,7 +62,7 @@ class StepHooks:
     """Calls `before` and `after` round each update of an optimizer.
 
     Args:
-        optimizer: a torch optimizer that runs hooks (`check_runs_hooks`). It holds these, which do not hold it.
+        optimizer: one that runs hooks (`check_runs_hooks`). It holds these, which do not hold it.
         before: called with (optimizer, args, kwargs) of `step`; may return others to call it with.
         after: called with the same where the step returned; not after one that raised.
         rates: each group's rate as it was written last: rates of 0 that differ were put in by something else.

@@ -124,7 +124,6 @@ def _in_use(optimizer: Optimizer) -> tuple[list[dict[str, Any]], list[Driver]]:
 
 
 def _itself(optimizer: Optimizer) -> Optimizer:
-    """What a proxy stands for."""
     itself = getattr(optimizer.zero_grad, "__self__", optimizer)
     return itself if isinstance(itself, Optimizer) else optimizer
 

@@ -24,14 +24,8 @@ __all__ = ["ReportedRate", "refuse_unknown"]
 class ReportedRate(lr_scheduler.LRScheduler):
     """Reports the rates that something else sets; made by `Attached.scheduler` and `Following.scheduler`.
 
-    It has no state: all is in `optimizer.state_dict()`.
-
-    Args:
-        optimizer: whose rates they are.
-        next_step: the number of the next update.
-        write: write the next update's values into the groups.
-        next_lrs: each group's rate at the next update.
-        base_lrs: each group's base rate.
+    It has no state: all is in `optimizer.state_dict()`. The functions give the next update's number and rates, and the
+    base rates; `write` writes the next update's values into the groups.
     """
 
     def __init__(

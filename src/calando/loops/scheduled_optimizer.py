@@ -64,12 +64,7 @@ class ScheduledOptimizer:
     """Schedules on an optimizer.
 
     Args:
-        optimizer: any torch optimizer.
-        schedule: the rate's, or its text.
-        total_steps: the horizon in updates.
-        steps_per_epoch: updates in one epoch.
-        hyper_parameters: other hyper-parameters' schedules, or their texts.
-        added_at: what a group holds that is added later, as `Driver` takes it.
+        optimizer, schedule, total_steps, steps_per_epoch, hyper_parameters, added_at: as of `calando.LRScheduler`.
         writers: what happens to other writers' values; it may compose with them.
 
     Raises:
@@ -135,7 +130,6 @@ class ScheduledOptimizer:
         return True
 
     def _places_of(self, found: Sequence[Origin]) -> list[int]:
-        """The updates that have these rates, in order."""
         curves, bases = self.driver.curves, self.driver.base_values["lr"]
         steps = np.arange(min(self.driver.horizon.total_steps, MOST_LOOKED_AT) + 1)
         fits = np.ones(len(steps), dtype=bool)
@@ -152,7 +146,6 @@ class ScheduledOptimizer:
 
     @property
     def texts(self) -> dict[str, str]:
-        """Hyper-parameter -> its schedule's text."""
         return {key: str(schedule) for key, schedule in self.driver.schedules.items()}
 
     def state(self, step: int, *, others: bool = False) -> dict[str, Any]:
@@ -289,7 +282,6 @@ class ScheduledOptimizer:
         return jumps
 
     def base_lrs(self) -> list[float]:
-        """Each group's base rate."""
         return list(self.driver.base_values["lr"])
 
     def lint(self) -> list[Finding]:
@@ -340,7 +332,6 @@ def _split(values: Mapping[str, T]) -> tuple[T, dict[str, T]]:
 
 
 def _numbers(state: Mapping[str, Any]) -> tuple[int, dict[str, list[float]], list[float], list[float] | None]:
-    """A saved state's step, base values, shares, and the rates that others wrote."""
     bases = {"lr": state["base_lrs"], **state["base_values"]}
     base_values = {key: [float(value) for value in values] for key, values in bases.items()}
     shares = [float(share) for share in state.get("shares", [1.0] * len(state["base_lrs"]))]

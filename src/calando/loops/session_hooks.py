@@ -42,10 +42,7 @@ class SessionHooks:
     `gathered` are the batch-norm layers that trained at the last update, the others being frozen.
 
     Args:
-        network: what is trained.
         optimizer: the strategy's, or a proxy of it: its hooks hold what is made here.
-        bound: the strategy on its horizon.
-        chance: as `Observation`.
     """
 
     def __init__(self, network: nn.Module, optimizer: Optimizer, bound: BoundStrategy, *, chance: float | None) -> None:
@@ -81,7 +78,6 @@ class SessionHooks:
 
     @property
     def rates(self) -> list[float]:
-        """Each group's rate as it was written last."""
         return self.session.driver.written["lr"]
 
     # Around a step
@@ -137,7 +133,6 @@ class SessionHooks:
         return (args[0], lambda: torch.zeros(())), {}
 
     def after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Hook: an update was made, unless a gradient scaler skipped it."""
         self.session.end(self._again)
 
     def _first_pass(self, closure: Callable[[], Any]) -> Any:
@@ -165,7 +160,6 @@ class SessionHooks:
         return self._again
 
     def _measuring(self) -> str:
-        """The controller that measures by a second pass, as it is written."""
         wants = zip(self._texts, self.session.wants, strict=True)
         return next(text for text, want in wants if want.curvature)
 
@@ -315,7 +309,6 @@ def _training(layers: Iterable[nn.modules.batchnorm._BatchNorm]) -> list[nn.modu
 
 
 def _not_finite(given: Mapping[str, float]) -> str:
-    """Which result of an evaluation is not finite, in words, or ""."""
     wrong = (f"{name.replace('_', ' ')} is {value}" for name, value in given.items() if not math.isfinite(value))
     return next(wrong, "")
 

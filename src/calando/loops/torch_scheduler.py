@@ -198,11 +198,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         return put_back
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
-        """Go on, from the present step, on a longer or shorter horizon.
-
-        Args:
-            total_steps: the new horizon, counted from the start of the run.
-            steps_per_epoch: as it was where it is not given.
+        """Go on, from the present step, on a longer or shorter horizon, counted from the start of the run.
 
         Returns:
             Every value of the next update that is not what it would have been; with a UserWarning if there is one.

@@ -36,15 +36,12 @@ BINARY = (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits)
 
 @final
 class ConstantOutputs:
-    """The `loss` of a constant output on the batches that it was shown; None if unknown.
+    """The `loss` of a constant output on the batches that it was shown; None if unknown, as without a `loss_fn`.
 
     >>> constants = ConstantOutputs(F.mse_loss)
     >>> constants.add(torch.zeros(2, 1), torch.tensor([[9.0], [11.0]]))
     >>> constants.loss
     1.0
-
-    Args:
-        loss_fn: (outputs, targets) -> loss; None: it stays unknown.
     """
 
     def __init__(self, loss_fn: Any) -> None:
@@ -54,11 +51,9 @@ class ConstantOutputs:
 
     @property
     def loss(self) -> float | None:
-        """Mean over the batches so far."""
         return sum(self._seen) / len(self._seen) if self._seen else None
 
     def add(self, output: Any, target: Any) -> None:
-        """Show it one batch."""
         if not self._known or len(self._seen) == BATCHES:
             return
         found = self._least(output, target)
@@ -92,9 +87,6 @@ class SharesSeen:
     >>> seen.add(torch.zeros(100, 2), torch.tensor([0] * 95 + [1] * 5))
     >>> round(seen.chance, 3)
     0.224
-
-    Args:
-        loss_fn: the user's.
     """
 
     def __init__(self, loss_fn: Any) -> None:
@@ -111,12 +103,7 @@ class SharesSeen:
         self._probabilities = False
 
     def add(self, output: Any, target: Any) -> None:
-        """The targets of a batch; what is wrong with them, the cross-entropy says.
-
-        Args:
-            output: scores [N, K, …].
-            target: class numbers [N, …] or probabilities [N, K, …].
-        """
+        """Scores [N, K, …], with class numbers [N, …] or probabilities [N, K, …]; cross-entropy refuses what is wrong."""
         if not self._known or not isinstance(output, torch.Tensor) or not isinstance(target, torch.Tensor):
             return
         if output.ndim < 2 or output.shape[1] < 2:

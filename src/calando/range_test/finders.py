@@ -144,16 +144,11 @@ def find_for_run(
 
     The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
     goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,
-    and the run's own rate and length do not matter.
+    and the run's own rate and length do not matter. Raises as `find_lr`.
 
     Args:
         spec: workload, method with its options, seed and lane.
-        workload: what the spec's `workload` stands for, loaded.
         options: what to measure; None: as `find_lr` does by default.
-        progress: called with (updates made, updates expected).
-
-    Raises:
-        UsageError, UnknownName: as `find_lr`.
     """
     workload = workload.fresh()
     lane, parts = spec.lane, spec.workload.accumulate
@@ -184,11 +179,6 @@ def _find_ranges(
     options: SweepOptions,
     progress: SweepProgress | None,
 ) -> Found:
-    """Measure and judge; the caller restores everything.
-
-    Raises:
-        UsageError, UnknownName: as `find_lr`.
-    """
     tested = _tested(update.optimizer, options.groups)
     held_for = options.steps if options.hold is None else options.hold
     made, expected = 0, len(tested) * (options.repeats * options.steps + held_for)

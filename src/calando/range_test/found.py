@@ -64,8 +64,6 @@ class HeldRate:
 @final
 @dataclass(frozen=True, eq=False)
 class FoundRate:
-    """What was found for all groups together, or for one."""
-
     curves: RangeCurves
     suggestion: Suggestion
     held: HeldRate | None
@@ -100,16 +98,14 @@ class Found:
     updates: int
     run: RunSpec | None = None
 
-    # If several groups were tested, these three raise UsageError: take `found["NAME"]`.
+    # Of the group that was tested; of several they raise UsageError: take `found["NAME"]`.
 
     @property
     def curves(self) -> RangeCurves:
-        """What was measured."""
         return self._only().curves
 
     @property
     def suggestion(self) -> Suggestion:
-        """The judgement."""
         return self._only().suggestion
 
     @property

@@ -37,12 +37,7 @@ MOST_HALVINGS = 64  # from torch's first scale, 2**16, down to 1 it takes 16
 @final
 @dataclass(frozen=True)
 class Reading:
-    """What one update saw.
-
-    Args:
-        loss: before it.
-        finite: the loss and all gradients are; the update was made.
-    """
+    """What one update saw: the loss before it; and whether it was made, loss and gradients being finite."""
 
     loss: float
     finite: bool
@@ -55,12 +50,8 @@ class BorrowedUpdate:
 
     Args:
         loss: of a batch; where its network is or holds a DistributedDataParallel, the ranks agree.
-        optimizer: its parameters are trained in place.
         device: where batches are moved to.
         accumulate: batches an update.
-        clip_norm: largest global norm of the gradient.
-        scaler: scales losses in half precision.
-        autocast: the type that forward passes are cast to.
         closure: what the optimizer's `step` is called with, as `Method.closure`.
 
     Raises:
@@ -93,7 +84,6 @@ class BorrowedUpdate:
             )
 
     def session(self, schedule: Schedule, *, horizon: Horizon) -> Session:
-        """A new session, whose rates follow a schedule."""
         return Session(
             self.loss.model, self.optimizer, schedules={"lr": schedule}, horizon=horizon, closure=self.closure
         )
@@ -123,14 +113,13 @@ class BorrowedUpdate:
         return reading
 
     def look_again(self) -> Reading:
-        """Loss and gradients of the last batches at the weights as they are; nothing is updated."""
+        """Loss and gradients of the last batches at the weights as they are."""
         self.optimizer.zero_grad(set_to_none=True)
         reading = self._gradients()
         self.optimizer.zero_grad(set_to_none=True)
         return reading
 
     def weights_finite(self) -> bool:
-        """Whether all weights are, on every rank."""
         return self._agreed(Reading(0.0, finite=all_finite(self._parameters))).finite
 
     def _gradients(self) -> Reading:

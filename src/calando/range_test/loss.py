@@ -133,19 +133,16 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 
 def _kind(value: Any) -> str:
-    """The type of what is no tensor, else nothing."""
     return "" if isinstance(value, torch.Tensor) else type(value).__name__
 
 
 def _shown(value: Any) -> str:
-    """A value in a call, by its kind."""
     if isinstance(value, tuple | list) and 0 < len(value) <= 4:
         return f"({', '.join(map(_shown, value))})"
     return "tensor" if isinstance(value, torch.Tensor) else type(value).__name__
 
 
 def _line(error: Exception) -> str:
-    """An error on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
 

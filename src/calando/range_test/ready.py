@@ -32,11 +32,7 @@ def check_lent(
     scaler: object,
     autocast: torch.dtype | None,
 ) -> None:
-    """Check that these can be trained at all.
-
-    Raises:
-        UsageError: they cannot.
-    """
+    """Raise UsageError where these cannot be trained at all."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if not isinstance(optimizer, Optimizer):
@@ -72,11 +68,7 @@ def _is_number(value: object) -> bool:
 
 
 def device_of(model: nn.Module, device: torch.device | str | None) -> torch.device:
-    """Where batches go.
-
-    Raises:
-        UsageError: the network is elsewhere.
-    """
+    """Where batches go; UsageError where the network is elsewhere."""
     there = next((p.device for p in model.parameters()), torch.device("cpu"))
     try:
         wanted = there if device is None else torch.device(device)
@@ -103,11 +95,7 @@ def prepare(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
-    """What the `step` of an unknown optimizer must be called with, found by a step with gradients of zero.
-
-    Args:
-        put_back: undoes it.
-    """
+    """What the `step` of an unknown optimizer must be called with, found by a step with gradients of 0, then undone."""
     wanted = inspect.signature(optimizer.step).parameters
     needed = [one.name for one in wanted.values() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
     if unknown := [name for name in needed if name != "closure"]:

@@ -62,12 +62,10 @@ class Sweep:
 
     @property
     def per_decade(self) -> float:
-        """Updates in which the rate rises tenfold."""
         return (self.steps - 1) / math.log10(self.high / self.low)
 
     @property
     def most(self) -> int:
-        """Updates from low to top."""
         return self.steps + max(0, math.floor(math.log10(self.top / self.high) * self.per_decade + 1e-9))
 
     def lowered(self) -> Sweep:
@@ -83,11 +81,7 @@ class Sweep:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions:
-    """What to measure; see `find_lr`.
-
-    Raises:
-        UsageError: a number out of its range.
-    """
+    """What to measure, as `find_lr` takes it; UsageError where a number is out of its range."""
 
     repeats: int = 3
     steps: int = 100
@@ -134,8 +128,7 @@ class Measurement:
     """Sweeps and trainings at one rate, of all groups or of one; its maker restores everything.
 
     Args:
-        update: makes one update.
-        batches: what it trains on, without end; each repeat goes on where the one before ended.
+        batches: without end; each repeat goes on where the one before ended.
         start_again: restores network, optimizer and scaler; called after each repeat.
         group: the name of the one group whose rate changes; None: all do, and keep their ratios.
         tick: called after every update.

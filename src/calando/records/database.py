@@ -107,7 +107,6 @@ class Database:
             return cls(path, connection, opened.pop_all())
 
     def close(self) -> None:
-        """Let go of the file."""
         self._held.close()
 
     @contextmanager
@@ -122,7 +121,6 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """All of it, or nothing."""
         with in_one_line(self.path), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
@@ -137,11 +135,7 @@ class Database:
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:
-    """See that what is read is rows of tables: a view or a computed column can run for ever.
-
-    Raises:
-        Damaged: there is something else.
-    """
+    """Raise Damaged where there is more than rows of tables: a view or a computed column can run for ever."""
     for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind not in ("table", "index") or (made and _COMPUTED.search(made)):
             raise rows.Damaged(f"it has a {kind} {str(name)[:40]!r} that calando did not make")

@@ -20,10 +20,7 @@ _SEED = ',"seed":'
 
 @final
 class RunFamily:
-    """A run at any seed.
-
-    Args:
-        run: one of them.
+    """A run at any seed, made of a run at one.
 
     >>> from calando.records.spec import StrategySpec, WorkloadSpec
     >>> run = RunSpec(
@@ -46,12 +43,10 @@ class RunFamily:
         self._tail = f"{comma}{tail}".encode()
 
     def run(self, seed: int) -> RunSpec:
-        """The run at that seed, which must not be negative."""
         assert seed >= 0
         return self._one.model_copy(update={"seed": seed})
 
     def digest(self, seed: int) -> str:
-        """Equal to `run(seed).digest()`."""
         hashed = self._head.copy()
         hashed.update(b"%d" % seed + self._tail)
         return hashed.hexdigest()[:16]
@@ -65,11 +60,7 @@ class SpecReader:
         self._known: dict[tuple[str, str], RunFamily] = {}
 
     def read(self, text: str) -> tuple[RunSpec, str]:
-        """The run and its digest.
-
-        Raises:
-            ValueError: the text is no run.
-        """
+        """The run of a text, and its digest; ValueError where it is none."""
         head, _, rest = text.rpartition(_SEED)
         digits, comma, tail = rest.partition(",")
         family = self._known.get((head, tail))

@@ -52,7 +52,7 @@ _REPLACED = ("tests", "traces", "runs", "meta", "commands")
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables of today's schema, within the transaction that is open."""
+    """Make the tables of today's schema, within the open transaction."""
     for statement in _TABLES:
         connection.execute(statement)
 
@@ -72,7 +72,6 @@ def schema_of(connection: sqlite3.Connection) -> str | None:
 
 
 def in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """A copy of a store that is gone when it is closed."""
     copied = sqlite3.connect(":memory:")
     connection.backup(copied)
     return copied
@@ -123,7 +122,6 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
-    """Names; none where there is no such table."""
     return tuple(name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
 
 
@@ -142,7 +140,6 @@ def _meta(connection: sqlite3.Connection) -> list[rows.Row]:
 
 
 def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, RunRecord, bytes, bytes]]:
-    """Old key, record without traces, and these as they are packed."""
     names = [name for name in _columns(connection, "old_runs") if name != "seal"]
     for row in _read(connection, "runs"):
         run = dict(zip(names, row, strict=True))

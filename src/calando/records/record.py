@@ -76,11 +76,7 @@ class RangeRecord:
 
 
 def range_record_of(fields: dict[str, Any]) -> RangeRecord:
-    """From what JSON keeps of `asdict(record)`.
-
-    Raises:
-        TypeError: a field is missing, or one too many.
-    """
+    """From what JSON keeps of `asdict(record)`; TypeError where a field is missing, or one too many."""
     read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     return RangeRecord(**read)
 

@@ -73,12 +73,10 @@ def insert(table: str, columns: Sequence[str]) -> str:
 
 
 def meta_row(key: str, value: str) -> Row:
-    """A row of `meta`."""
     return _sealed(key, value)
 
 
 def run_row(record: RunRecord) -> Row:
-    """A row of `runs`."""
     return _sealed(
         record.spec.digest(),
         record.spec.model_dump_json(),
@@ -98,14 +96,13 @@ def run_row(record: RunRecord) -> Row:
 
 
 def trace_row(digest: str, record: RunRecord) -> Row:
-    """A row of `traces`."""
     losses = zlib.compress(np.ascontiguousarray(record.losses, "<f4").tobytes())
     rates = zlib.compress(np.ascontiguousarray(record.rates, "<f8").tobytes())
     return packed_trace_row(digest, losses, rates)
 
 
 def packed_trace_row(digest: str, losses: bytes, rates: bytes) -> Row:
-    """A row of `traces` from arrays that are compressed already."""
+    """A row of `traces` from compressed arrays."""
     return digest, losses, rates, _seal_of_traces(digest, losses, rates)
 
 
@@ -115,11 +112,7 @@ def score_row(digest: str, test: TestScore) -> Row:
 
 
 def read_score(row: Row) -> tuple[str, TestScore]:
-    """Digest and score from a row of `tests`.
-
-    Raises:
-        Damaged: it is not what was written.
-    """
+    """Digest and score from a row of `tests`; Damaged where it is not what was written."""
     digest, score, loss, n = unsealed(row)
     return digest, TestScore(score=score, loss=math.nan if loss is None else loss, n=n)
 
@@ -133,11 +126,7 @@ class RunReader:
         self._hosts: dict[str, dict[str, str]] = {}
 
     def read(self, row: Row, traces: Row | None) -> RunRecord:
-        """A record, without its traces where none are given.
-
-        Args:
-            row: of `runs`.
-            traces: of `traces`.
+        """A record from a row of `runs`, and one of `traces`, if given.
 
         Raises:
             Damaged: it is not what was written.
@@ -180,21 +169,15 @@ class RunReader:
 
 
 def read_evaluations(text: str) -> tuple[Evaluation, ...]:
-    """From JSON, also an older store's, where what is missing is null."""
     return _evaluations().validate_json(text)
 
 
 def read_events(text: str) -> tuple[Event, ...]:
-    """From JSON."""
     return _events().validate_json(text)
 
 
 def unsealed(row: Row) -> Row:
-    """A row's values, once its seal fits.
-
-    Raises:
-        Damaged: it does not.
-    """
+    """A row's values; Damaged where its seal does not fit."""
     values = row[:-1]
     if _seal(values) != row[-1]:
         raise Damaged(f"{str(row[0])[:40]!r} is not what was written")

@@ -97,7 +97,6 @@ class Store:
     def create(
         cls, folder: Path, study: StudySpec, *, fingerprint: str, identity: str = "", command: str = ""
     ) -> Store:
-        """Start a study in `folder`, which must not hold one."""
         path = folder / FILE_NAME
         assert not path.exists()
         with noticing_full_disk(path):
@@ -108,7 +107,6 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> Store:
-        """Open the study in `folder`."""
         path = folder / FILE_NAME
         if path.is_dir():
             raise CorruptFile(f"{path} is a folder; restore a copy or remove the study folder")
@@ -149,7 +147,6 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the data the study was started on."""
         with self._file.reading():
             return _known(self._all_meta(), "fingerprint")
 
@@ -160,7 +157,6 @@ class Store:
             return self._all_meta().get("identity", "")
 
     def identify(self, text: str) -> None:
-        """Keep what its network and loss are."""
         self._replace({"identity": text})
 
     @property
@@ -180,7 +176,6 @@ class Store:
             return self._runs(file, traces=traces)
 
     def run(self, digest: str) -> RunRecord:
-        """One run that is there, with its traces."""
         with self._file.reading() as file:
             row = file.execute(f"SELECT {', '.join(rows.RUNS)} FROM runs WHERE digest = ?", (digest,)).fetchone()
             if row is None:
@@ -188,7 +183,6 @@ class Store:
             return rows.RunReader().read(tuple(row), _traces(file, digest))
 
     def tests(self) -> dict[str, TestScore]:
-        """Every test look, by run digest."""
         with self._file.reading():
             return self._tests()
 
@@ -209,7 +203,7 @@ class Store:
             )
 
     def ranges(self) -> dict[str, RangeRecord]:
-        """Every range test, by the digest of the run it was made for."""
+        """Every range test, by the digest of its run."""
         with self._file.reading():
             found = {key: value for key, value in self._all_meta().items() if key.startswith(_RANGE)}
             return {key.removeprefix(_RANGE): range_record_of(json.loads(value)) for key, value in found.items()}
@@ -219,17 +213,10 @@ class Store:
         self._put("meta", rows.META, rows.meta_row(f"{_RANGE}{digest}", json.dumps(asdict(record))))
 
     def settle(self, study: StudySpec) -> None:
-        """Keep the study with its grids moved, in the place of one with fewer of them moved."""
         self._replace({"settled": study.model_dump_json()})
 
     def enlarge(self, *, asked: StudySpec, study: StudySpec, command: str) -> None:
-        """Put a larger question in the place of the one there is.
-
-        Args:
-            asked: as it was asked.
-            study: the same, its grids moved as far as they have been.
-            command: the command line, or "".
-        """
+        """Put a larger question in the place of the one there is; `study` is it with its grids moved so far."""
         self._replace({"study": asked.model_dump_json(), "settled": study.model_dump_json(), "command": command})
 
     def put_run(self, record: RunRecord) -> None:

@@ -25,17 +25,14 @@ ROOM_MADE = 0.9
 
 
 def run_folder(study_folder: Path, digest: str) -> Path:
-    """The folder of a run's checkpoint."""
     return study_folder / "checkpoints" / digest
 
 
 def fork_folder(study_folder: Path, fork: Fork) -> Path:
-    """The folder of a fork."""
     return run_folder(study_folder, fork.address) if fork.final else study_folder / "forks" / fork.address
 
 
 def place(study_folder: Path, fork: Fork) -> Place:
-    """A fork as a checkpoint."""
     return Place(fork_folder(study_folder, fork), fork.address)
 
 
@@ -47,15 +44,9 @@ class _Cached:
 
 @final
 class CheckpointCache:
-    """The checkpoints there are.
+    """The checkpoints there are in a study's folder, within `keep` bytes; `finished` are digests of finished runs.
 
-    Args:
-        folder: the study's.
-        finished: digests of finished runs.
-        keep: the budget in bytes.
-
-    Attributes:
-        found: steps of the forks that were on disk at first.
+    `found` holds the steps of the forks that were on disk at first.
     """
 
     def __init__(self, folder: Path, *, finished: Iterable[str], keep: int) -> None:
@@ -87,14 +78,13 @@ class CheckpointCache:
         self._kept[fork.address] = _Cached(fork, size)
 
     def drop(self, address: str) -> None:
-        """Remove a checkpoint."""
         kept = self._kept.pop(address, None)
         if kept is not None:
             self._occupied -= kept.size
             drop_checkpoint(fork_folder(self.folder, kept.fork))
 
     def trim(self, *, wanted: Callable[[], set[str]], held: Callable[[], set[str]]) -> int:
-        """Drop what is beyond the budget; how many were.
+        """Drop what is beyond the budget; how many checkpoints were.
 
         Args:
             wanted: addresses that a run that is wanted may start from; called only if something must go.

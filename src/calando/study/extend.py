@@ -29,12 +29,7 @@ _Key = tuple[str, float | None, tuple[float, ...] | None]
 
 @dataclass(frozen=True)
 class Larger:
-    """A study after it was given a larger question.
-
-    Args:
-        asked: the question as it was asked.
-        study: the same, with the grids that range tests have settled; those of new strategies may be still to settle.
-    """
+    """A study after it was given a larger question: as `asked`, and with the grids settled so far."""
 
     asked: StudySpec
     study: StudySpec
@@ -47,7 +42,7 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
 
     Args:
         asked: the study's question as it was asked.
-        settled: the same, its grids moved where range tests have settled them; else equal to `asked`.
+        settled: the same, its grids moved where range tests have settled them.
         folder: the study's, for errors.
 
     Raises:

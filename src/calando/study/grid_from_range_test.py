@@ -39,7 +39,7 @@ def range_run(run: RunSpec) -> RunSpec:
 
 
 def range_runs(study: StudySpec) -> dict[str, RunSpec]:
-    """Every range test that a study still asks for, by digest: of strategies whose grid has not been settled."""
+    """The range tests that a study still asks for, by digest: of strategies whose grid has not been settled."""
     if not study.find:
         return {}
     strategies = [study.strategy(name) for name in _unsettled(study)]
@@ -53,11 +53,7 @@ def is_centred(study: StudySpec) -> bool:
 
 
 def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySpec:
-    """The study with its grids moved to what was found, and what was found, next to them; settled ones stay.
-
-    Args:
-        ranges: all of `range_runs`, by digest.
-    """
+    """The study with its grids moved to what range tests found, by digest of `range_runs`; settled ones stay."""
     grids, centres = dict(study.rate_grids), dict(study.centres)
     for name in _unsettled(study):
         strategy, method = study.strategy(name), find_method(study.strategy(name).method)

@@ -71,11 +71,7 @@ class Machine:
         return cls(device=device, precision=precision, threads=count_processors() if threads is None else threads)
 
     def count_workers(self, device: str) -> int:
-        """How many worker processes to start.
-
-        Raises:
-            UsageError: fewer than one asked for, or absurdly many.
-        """
+        """How many worker processes to start; UsageError for fewer than one, or absurdly many."""
         if self.workers is not None:
             if not 1 <= self.workers <= MOST_WORKERS:
                 raise UsageError(f"workers must be from 1 to {MOST_WORKERS}, got {self.workers}")
@@ -85,8 +81,6 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class RunLength:
-    """How long runs are, as it was given and in updates."""
-
     span: Span
     steps: int
 
@@ -172,11 +166,7 @@ def at_lengths(strategies: Sequence[StrategySpec], lengths: Sequence[RunLength])
 
 
 def cadence(steps: int, *, per_epoch: int) -> int:
-    """Updates between two evaluations: an epoch, or more where that would be more than twenty.
-
-    Args:
-        steps: of the shortest run.
-        per_epoch: updates in an epoch.
+    """Updates between two evaluations, from those of the shortest run: an epoch, or more if that is over twenty.
 
     >>> cadence(100, per_epoch=10), cadence(1000, per_epoch=10), cadence(5, per_epoch=10)
     (10, 50, 5)
@@ -193,10 +183,7 @@ def expected_updates(study: StudySpec) -> int:
 
 
 def read_size(text: str | int) -> int:
-    """Bytes of a size like "5GB", "500 MB", "2GiB" or 0.
-
-    Raises:
-        UsageError: it is not one.
+    """Bytes of a size like "5GB", "500 MB", "2GiB" or 0; UsageError where it is none.
 
     >>> read_size("1.5GB"), read_size(0)
     (1500000000, 0)

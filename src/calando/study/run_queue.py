@@ -28,13 +28,7 @@ __all__ = ["RunQueue"]
 
 @final
 class RunQueue:
-    """The runs that are wanted, in the order in which they start.
-
-    Args:
-        plan: what is wanted.
-        cache: what they can start from.
-        sharing: False: every run is trained alone.
-    """
+    """The runs that a plan wants, in the order in which they start; without `sharing` each is trained alone."""
 
     def __init__(self, plan: Plan, cache: CheckpointCache, *, sharing: bool) -> None:
         self._plan, self._cache, self._sharing = plan, cache, sharing

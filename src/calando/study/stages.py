@@ -52,11 +52,7 @@ class Fork:
 
 @final
 class RunPath:
-    """A run as its values, blind to its seed.
-
-    Args:
-        spec: of any seed.
-    """
+    """A run as its values, blind to its seed."""
 
     def __init__(self, spec: RunSpec) -> None:
         self._family = RunFamily(spec)
@@ -89,7 +85,6 @@ class RunPath:
         self._pasts: dict[int, str] = {}
 
     def run_digest(self, seed: int) -> str:
-        """Of the run that takes this path at one seed."""
         return self._family.digest(seed)
 
     def past(self, step: int) -> str:

@@ -156,11 +156,8 @@ def _first_difference(alone: TrainState, forked: TrainState) -> str:
 def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
     """See that the stored runs are those that would be made now: what to report.
 
-    Args:
-        workload: whose identity is the study's, as far as that was looked at.
-
     Raises:
-        UsageError: they are others; says what has changed.
+        UsageError: they are others; it names what has changed.
     """
     name = f"study {str(store.folder)!r}"
     records = store.runs(traces=False)

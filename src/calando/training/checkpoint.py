@@ -114,11 +114,8 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
 def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = None) -> None:
     """Load the network's part of a checkpoint alone, as it is evaluated, for a look at the test set.
 
-    Args:
-        step: the updates that must have been made; None: any number.
-
     Raises:
-        CorruptFile: damaged, missing, of another network, or not of that step.
+        CorruptFile: damaged, missing, of another network, or not of update `step`, where one is given.
     """
     document, tensors = _read(folder)
     if step is not None and document["state"]["step"] != step:
@@ -130,9 +127,7 @@ def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = N
 
 
 def export_weights(folder: Path, path: Path) -> None:
-    """Write the network's weights from a checkpoint, as they are evaluated, as plain safetensors.
-
-    They have the names of its `state_dict`.
+    """Write the weights of a checkpoint, as they are evaluated, as safetensors with the names of the `state_dict`.
 
     Raises:
         CorruptFile: the checkpoint is damaged or missing.
@@ -197,6 +192,5 @@ def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, tor
 
 
 def _weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The network's state as it is evaluated."""
     evaluated = {name.removeprefix("evaluated."): v for name, v in tensors.items() if name.startswith("evaluated.")}
     return evaluated or of_network(tensors)

@@ -58,11 +58,7 @@ def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane
 
 
 def evaluate_run(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
-    """Evaluate a run on the validation part; with an average, also the weights that are trained.
-
-    Returns:
-        The evaluation, and what is not finite, in words, or "".
-    """
+    """Evaluate a run on the validation part, with an average the trained weights too; and what is not finite, or ""."""
     session, lane, part = state.session, state.spec.lane, workload.validation
     with session.evaluated(lambda: recalibrate(state, workload, batches=BATCHES)) as others:
         loss, score = evaluate(state.network, workload, part, lane=lane)
@@ -81,7 +77,7 @@ def evaluate_run(state: TrainState, workload: Workload) -> tuple[Evaluation, str
 def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
     """Gather the statistics of batch normalisation again, for the weights as they are.
 
-    The generators are left as a later update will set them anyway. Without such layers nothing is done.
+    The generators are left as a later update will set them anyway.
     """
     layers = [layer for layer in statistics_of(state.network) if layer.training]
     if not layers or not batches:

@@ -85,22 +85,16 @@ class Identity:
 
     @staticmethod
     def read(text: str) -> Identity:
-        """An identity from its text.
-
-        Raises:
-            ValueError, KeyError, TypeError: it is none.
-        """
+        """From its text; ValueError, KeyError or TypeError where it is none."""
         kept = json.loads(text)
         numbers = {what: tuple(map(float, kept["numbers"][what])) for what in TOLERANCES}
         drawn = tuple(map(float, kept["drawn"]))
         return Identity(str(kept["structure"]), str(kept["size"]), numbers, str(kept["samples"]), drawn)
 
     def draws_as(self, other: Identity) -> bool:
-        """Whether both were measured where one seed gives the same numbers."""
         return _near(self.drawn, other.drawn, tolerance=1e-5)
 
     def changes(self, now: Identity) -> list[str]:
-        """What has changed, by `CALLED`'s keys."""
         if self.structure != now.structure:
             return ["structure"]
         found = [
@@ -114,11 +108,7 @@ class Identity:
         return found + ["samples"] * (self.samples != now.samples)
 
     def in_words(self, changes: list[str], now: Identity, *, verb: tuple[str, str]) -> str:
-        """Subject and verb of a sentence on what has changed; what follows from a change is left out.
-
-        Args:
-            verb: for one thing and for several, ("has", "have").
-        """
+        """Subject and verb ("has" or "have") of a sentence on changes, without what follows from another change."""
         follows = {"weights": ("output", "gradient"), "output": ("gradient",), "loss": ("gradient",)}
         implied = {one for what in changes for one in follows.get(what, ())}
         words = [CALLED[what] for what in changes if what not in implied]
@@ -187,11 +177,7 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
 
 
 def check_same(kept: str, workload: Workload, *, where: str) -> None:
-    """Check that a worker's network and loss are the coordinator's.
-
-    Raises:
-        UsageError: they are others; it names which.
-    """
+    """Raise UsageError where a worker's network and loss are not the scheduler's; it names which."""
     before, now = Identity.read(kept), identify(workload)
     if changes := before.changes(now):
         wavering = set(now.changes(identify(workload)))

@@ -82,14 +82,7 @@ def holding_lane(lane: Lane) -> Iterator[None]:
 
 
 def run_network(network: nn.Module, images: torch.Tensor, lane: Lane) -> torch.Tensor:
-    """A forward pass in a lane's layout and precision, on its device.
-
-    Args:
-        images: float32[n, channels, height, width], anywhere.
-
-    Returns:
-        What the network returns, in whichever precision it does.
-    """
+    """A forward pass of images on any device, in a lane's layout and precision, on its device."""
     layout = torch.channels_last if lane.channels_last else torch.contiguous_format
     device = torch.device(lane.device)
     with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():

@@ -42,13 +42,7 @@ class Interrupted(Exception):
 
 
 def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch | None = None) -> None:
-    """Make updates until `until` have been made, the run stops itself, or `watch` returns True.
-
-    Args:
-        state: changed in place.
-        until: at most `state.spec.steps`.
-        watch: called after each update; True stops between two updates.
-    """
+    """Make updates until `until` have been made, the run stops itself, or `watch`, called after each, returns True."""
     spec, session = state.spec, state.session
     draws = ForeignDraws()
     while state.step < until and state.stopped is None:

@@ -31,10 +31,7 @@ def statistics_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
 
 @contextmanager
 def gathering_statistics(network: nn.Module, layers: Collection[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
-    """Have forward passes give `layers` the mean of their batches' statistics; dropout is off.
-
-    Args:
-        layers: of `statistics_of(network)`, those that are not frozen: the others keep what they have.
+    """Have forward passes give `layers` (not the frozen ones) the mean of their batches' statistics; dropout is off.
 
     >>> layer = nn.BatchNorm1d(1, momentum=0.1)
     >>> with gathering_statistics(layer, [layer]):

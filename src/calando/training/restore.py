@@ -68,7 +68,6 @@ class Snapshot:
         self._undo: list[Undo] = []
 
     def put_back(self) -> None:
-        """Everything noted, as it was."""
         for undo in self._undo:
             undo()
 
@@ -98,7 +97,6 @@ class Snapshot:
             self.note_state(torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all)
 
     def first_sight(self, value: object) -> bool:
-        """Whether this is the first question about it."""
         if id(value) in self._seen:
             return False
         self._seen[id(value)] = value
@@ -123,7 +121,7 @@ class Snapshot:
         return True
 
     def note_container(self, value: object) -> list[object]:
-        """Which members a container has, which are returned; an array's numbers."""
+        """An array's numbers, or which members a container has; these are returned."""
         if isinstance(value, dict):
             self._undo.append(_of_dict(value))
             return list(value.values())

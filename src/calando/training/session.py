@@ -113,11 +113,7 @@ class Session:
 
     @classmethod
     def of(cls, bound: BoundStrategy, network: nn.Module, optimizer: Optimizer, **options: Any) -> Session:
-        """The session of a whole strategy, bound to its horizon.
-
-        Args:
-            options: `controllers` instead of the strategy's own, `remember` and `noticed`.
-        """
+        """The session of a whole strategy, bound to its horizon; `options` win over what the strategy has."""
         return cls(
             network,
             optimizer,
@@ -133,7 +129,6 @@ class Session:
 
     @property
     def multiplier(self) -> float:
-        """The controllers', of the scheduled rate."""
         return math.prod(self.multipliers)
 
     def write(self, *, exactly: bool = False) -> None:
@@ -253,7 +248,6 @@ class Session:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _share_of_zero_gradients(self) -> float:
-        """Share of the trained tensors whose gradient is exactly zero."""
         trained = [p for p in self._parameters() if p.requires_grad]
         return sum(p.grad is None or not bool(p.grad.any()) for p in trained) / len(trained)
 
@@ -289,7 +283,6 @@ class Session:
         return Answer(events, stop=reasons[-1] if reasons else None)
 
     def keep(self) -> None:
-        """Keep the state as it is now."""
         self.kept = [*self.kept, Kept(self.position(), self._remember(self))][-KEPT:]
 
     def _go_back(self, asked: tuple[int, ...]) -> None:
@@ -307,7 +300,6 @@ class Session:
     # State
 
     def position(self) -> Position:
-        """Where it stands now."""
         averaged = 0 if self.average is None else self.average.count
         return Position(self.step, averaged, tuple(self.controller_states), tuple(self.multipliers))
 

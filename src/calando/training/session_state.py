@@ -46,7 +46,6 @@ class Position:
     multipliers: tuple[float, ...]
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
         return {
             "step": self.step,
             "averaged": self.averaged,
@@ -56,11 +55,7 @@ class Position:
 
     @classmethod
     def read(cls, document: Mapping[str, Any], controllers: Sequence[Controller]) -> Position:
-        """From a document that `document` gave, which may hold more, for these controllers.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is no such document.
-        """
+        """From a document that `document` gave; KeyError, TypeError or ValueError where it is none."""
         return cls(
             step=int(document["step"]),
             averaged=int(document["averaged"]),
@@ -82,12 +77,7 @@ class Kept:
 
 
 class RunningAverage:
-    """The average of a network's trained weights.
-
-    Args:
-        network: whose parameters are averaged; they are not changed.
-        plan: which average.
-    """
+    """The average of the weights that a network trains, by name; the network itself is not changed."""
 
     def __init__(self, network: nn.Module, plan: Average) -> None:
         self.plan = plan

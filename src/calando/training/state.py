@@ -61,17 +61,14 @@ class TrainState:
 
     @property
     def step(self) -> int:
-        """Updates made so far; the next update is number `step`."""
         return self.session.step
 
     @property
     def network(self) -> nn.Module:
-        """What is trained."""
         return self.session.network
 
     @property
     def optimizer(self) -> Optimizer:
-        """The method's."""
         return self.session.optimizer
 
     @property
@@ -91,7 +88,7 @@ class TrainState:
         return self.step + ended_by_loss
 
     def batch_index(self, step: int) -> int:
-        """Which batch of the seed's order update `step` trains on."""
+        """Which batch of the seed's order update `step` trains on; see the top."""
         return step + sum(count for start, count in self.skips if start <= step)
 
 
@@ -168,7 +165,6 @@ class Captured:
 
 
 def capture_session(session: Session) -> Captured:
-    """A session now, so that it can be written to a file."""
     tensors = {f"network.{name}": value for name, value in session.network.state_dict().items()}
     optimizer = session.optimizer.state_dict()
     plain: dict[str, dict[str, Any]] = {}
@@ -186,7 +182,6 @@ def capture_session(session: Session) -> Captured:
 
 
 def capture(state: TrainState) -> Captured:
-    """The state now."""
     taken = capture_session(state.session)
     trace = {
         "trace.losses": torch.from_numpy(state.losses[: state.seen].copy()),
@@ -246,7 +241,6 @@ def take_back(state: TrainState, *, made: int, offending: int) -> None:
 
 
 def of_network(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A network's `state_dict` out of a capture's tensors."""
     return {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
 
 

@@ -63,11 +63,7 @@ def check_sendable(
     functions: Mapping[str, Callable[[float], float]],
     entries: Mapping[str, Mapping[str, tuple[Any, str]]],
 ) -> None:
-    """See whether workers can be sent the user's own workload, and the functions and entries that strategies name.
-
-    Raises:
-        UsageError: they cannot; names the part, and why.
-    """
+    """Raise UsageError where workers cannot be sent the user's own workload, or what strategies name."""
     parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
     parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
     if workload is not None:
@@ -89,11 +85,7 @@ def check_sendable(
 
 
 def pack_setup(setup: Setup) -> bytes:
-    """A setup for one worker.
-
-    Raises:
-        UsageError: as `check_sendable`.
-    """
+    """A setup for one worker; UsageError as of `check_sendable`."""
     check_sendable(setup.given, setup.functions, setup.entries)
     file = io.BytesIO()
     _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(setup)
@@ -101,11 +93,7 @@ def pack_setup(setup: Setup) -> bytes:
 
 
 def unpack_setup(data: bytes) -> Setup:
-    """The setup, in the worker.
-
-    Raises:
-        UsageError: what it names cannot be imported there.
-    """
+    """The setup, in the worker; UsageError where what it names cannot be imported there."""
     try:
         setup: Setup = pickle.loads(data)
     except Exception as error:  # as above

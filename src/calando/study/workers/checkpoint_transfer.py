@@ -37,7 +37,6 @@ class Transfer:
 
 
 def pack(study_folder: Path, names: Iterable[str]) -> dict[str, dict[str, bytes]]:
-    """Folders as they are on disk."""
     return {name: {path.name: path.read_bytes() for path in _files(study_folder / name)} for name in names}
 
 
@@ -47,11 +46,7 @@ def where_is(study_folder: Path, address: str) -> list[str]:
 
 
 def unpack(transfer: Transfer, study_folder: Path) -> None:
-    """Make the folders what they are in the transfer.
-
-    Raises:
-        DiskFull: no space left; each checkpoint is the old or the new one.
-    """
+    """Make the folders what they are in the transfer; with DiskFull, each checkpoint is the old or the new one."""
     for name, files in transfer.folders.items():
         folder = study_folder / name
         if not files:

@@ -78,11 +78,7 @@ class Setup:
     entries: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
 
     def load(self) -> Workload:
-        """The workload: data in memory, network not yet built.
-
-        Raises:
-            UsageError: it cannot be loaded here, or its data, network or loss differ from the scheduler's.
-        """
+        """The workload, its network not yet built; UsageError where it or its data differ from the scheduler's."""
         bring_functions(self.functions)
         for kind, entries in self.entries.items():
             REGISTRIES[kind].bring(entries)

@@ -60,11 +60,7 @@ def join(address: str | None, *, cpus: int) -> bool:
 
 
 def check_versions(ready: Ready, ours: Mapping[str, str]) -> None:
-    """Refuse a worker that would not give the same numbers.
-
-    Raises:
-        UsageError: its machine has another calando, Python or torch.
-    """
+    """Refuse (UsageError) a worker whose calando, Python or torch would not give the same numbers."""
     theirs = ready.versions
     differing = [
         f"{name} {theirs[name] or 'none'}, here {ours[name] or 'none'}" for name in ours if theirs[name] != ours[name]

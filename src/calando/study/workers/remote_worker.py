@@ -62,7 +62,6 @@ class RemoteWorker:
 
     Args:
         setup: a pickled `Setup`; only the worker unpickles it, so that data are in memory once.
-        settings: the same for every remote worker.
         slot: the worker's number.
     """
 
@@ -95,7 +94,6 @@ class RemoteWorker:
         self._outgoing.put(lease)
 
     def stop(self) -> None:
-        """Ask the worker to save its run and to end."""
         self._outgoing.put(None)
 
     def news(self, *, seconds: float, silent_seconds: float) -> list[Message]:
