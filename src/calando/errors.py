@@ -19,8 +19,9 @@ A message is one line: it names the thing, what came, the range or choices allow
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 __all__ = [
     "CalandoError",
@@ -38,8 +39,10 @@ __all__ = [
     "plain",
     "quote",
     "reason_of",
+    "unless_it_fails",
 ]
 
+T = TypeVar("T")
 
 MANY = 20  # choices; more would bury the suggestion
 NEAREST = 3
@@ -84,6 +87,22 @@ def reason_of(error: BaseException) -> str:
         return f"{type(error).__name__}, whose text cannot be read ({type(other).__name__})"
     told = plain(lines[0]) if lines else "no message"
     return f"{type(error).__name__}: {told if len(told) <= LONGEST_REASON else told[:LONGEST_REASON] + '…'}"
+
+
+def unless_it_fails(code: Callable[[], T]) -> T | None:
+    """What the user's own code gives, which may raise anything; None where it does, but for Ctrl-C.
+
+    For a look at what will be run in earnest, where the failure is met again and reported.
+
+    >>> unless_it_fails(lambda: 1), unless_it_fails(lambda: 1 / 0)
+    (1, None)
+    """
+    try:
+        return code()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
 
 
 QUOTED_LENGTH = 60

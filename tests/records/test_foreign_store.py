@@ -44,7 +44,7 @@ def change(folder: Path, *statements: str | tuple) -> None:
 
 def meta(key: str, value: str) -> tuple:
     """A row of `meta`, sealed as ours are: whoever makes a study can seal it."""
-    return "REPLACE INTO meta VALUES (?, ?, ?)", rows.meta_row(key, value)
+    return "REPLACE INTO meta VALUES (?, ?, ?)", rows.sealed(key, value)
 
 
 def spec(**changes: object) -> str:

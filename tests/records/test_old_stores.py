@@ -121,8 +121,8 @@ def test_a_full_disk_on_the_way_leaves_it_as_it_was(old, monkeypatch, after):
             raise sqlite3.OperationalError("database or disk is full")
         return real(*args)
 
-    real = rows.run_row
-    monkeypatch.setattr(rows, "run_row", full)
+    real = rows.packed_trace_row
+    monkeypatch.setattr(rows, "packed_trace_row", full)
     with pytest.raises(DiskFull, match="same command"):
         Store.open(old)
     monkeypatch.undo()

@@ -27,7 +27,7 @@ from calando.records import (
     database,
 )
 from calando.records.migrate import create_tables
-from calando.records.rows import RUNS, TESTS, RunReader, insert, meta_row, read_score, run_row, score_row
+from calando.records.rows import RUNS, TESTS, RunReader, insert, read_score, run_row, score_row, sealed
 from calando.records.store import sole_coordinator
 
 
@@ -203,9 +203,7 @@ def test_a_writer_that_is_slow_to_commit_does_not_block_reading(tmp_path):
 def test_a_newer_schema_is_refused_naming_what_is_read(tmp_path):
     Store.create(tmp_path, a_study(), fingerprint="f").__exit__(None, None, None)
     with closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection, connection:
-        connection.execute(
-            "UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*meta_row("schema", "6")[1:], "schema")
-        )
+        connection.execute("UPDATE meta SET value = ?, seal = ? WHERE key = ?", (*sealed("schema", "6")[1:], "schema"))
     with pytest.raises(CorruptFile, match="has schema '6', this calando reads 1 to 5"):
         Store.open(tmp_path)
 

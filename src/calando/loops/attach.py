@@ -297,11 +297,7 @@ _DRIVEN: WeakSet[Optimizer] = WeakSet()
 
 
 def refuse_attached(optimizer: Optimizer) -> None:
-    """Refuse a second writer: the two would overwrite each other.
-
-    Raises:
-        UsageError: `optimizer`, or one that it wraps, has schedules attached, or follows a strategy.
-    """
+    """Refuse a second writer (UsageError): the two would overwrite each other."""
     if any(one in _DRIVEN for one in wrapped(optimizer)):
         raise UsageError(
             "this optimizer follows attached schedules already; call detach() on what attach returned first, or, if it "

@@ -39,7 +39,7 @@ from calando.records import StrategySpec
 from calando.schedules import Horizon
 from calando.schedules.checks import quote
 from calando.sizes import check_rate
-from calando.strategy import at_rate, bind, read_strategy
+from calando.strategy import BoundStrategy, at_rate, bind, read_strategy
 from calando.tasks.labels import Chance, chance_of
 from calando.training.evaluate import BATCHES
 from calando.training.network_statistics import gathering_statistics
@@ -94,7 +94,11 @@ def follow(
         raise UsageError(f"strategy must be a preset's name, a text or a file, got {strategy!r}")
     known = _chance(chance)
     spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
-    return Following(network, spec, lr=lr, chance=known, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    if spec.horizon:
+        raise UsageError(f"leave out horizon('{spec.horizon}'): in your own loop total_steps is the horizon")
+    check_methods_installed([spec])
+    rate = _rate(spec, lr)
+    return Following(network, bind(spec, Horizon(total_steps, steps_per_epoch)), lr=rate, chance=known)
 
 
 @final
@@ -110,23 +114,9 @@ class Following:
 
     __slots__ = ("__weakref__", "_chance", "_hooks", "_session", "network", "optimizer", "scheduler", "strategy")
 
-    def __init__(
-        self,
-        network: nn.Module,
-        strategy: StrategySpec,
-        *,
-        lr: float | None,
-        chance: float | Chance | None,
-        total_steps: int,
-        steps_per_epoch: int | None,
-    ) -> None:
-        if strategy.horizon:
-            raise UsageError(f"leave out horizon('{strategy.horizon}'): in your own loop total_steps is the horizon")
-        self.network, self.strategy = network, strategy
-        check_methods_installed([strategy])
-        rate = _rate(strategy, lr)
-        bound = bind(strategy, Horizon(total_steps, steps_per_epoch))
-        self.optimizer: Optimizer = bound.optimizer(network, lr=rate)
+    def __init__(self, network: nn.Module, bound: BoundStrategy, *, lr: float, chance: float | Chance | None) -> None:
+        self.network, self.strategy = network, bound.spec
+        self.optimizer: Optimizer = bound.optimizer(network, lr=lr)
         # The optimizer's hooks hold what is made here, which therefore must not hold the optimizer.
         known = chance.loss if isinstance(chance, Chance) else chance
         self._hooks = hooks = SessionHooks(network, proxy(self.optimizer), bound, chance=known)

@@ -127,22 +127,14 @@ def before_update(optimizer: Optimizer, owner: T, call: Callable[[T, Optimizer],
 
 
 def check_has_groups(optimizer: object, caller: str) -> None:
-    """Check that there are parameter groups, which rates are written to.
-
-    Raises:
-        UsageError: `optimizer` is neither torch's nor a wrapper round one.
-    """
+    """Check that there are parameter groups to write rates to; UsageError where it is no optimizer nor a wrapper."""
     groups = getattr(optimizer, "param_groups", None)
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         raise UsageError(f"{caller} needs a torch optimizer, got {type(optimizer).__name__}")
 
 
 def check_runs_hooks(optimizer: object, caller: str) -> None:
-    """Check that an optimizer runs torch's hooks, which `attach` and `follow` need.
-
-    Raises:
-        UsageError: `optimizer` is not torch's, or a wrapper round one whose `step` runs no hooks.
-    """
+    """Check that an optimizer runs torch's hooks, which `attach` and `follow` need; UsageError where it does not."""
     check_has_groups(optimizer, caller)
     if not isinstance(optimizer, Optimizer) or not _runs_hooks_of(optimizer) or keeper(optimizer) is None:
         raise UsageError(
@@ -173,11 +165,7 @@ def _runs_hooks_of(optimizer: object) -> bool:
 
 def _steps_round(optimizer: Optimizer) -> int:
     """How many calls of this optimizer's `step` the one whose hook is running is within."""
-    found, frame = -1, sys._getframe(1)
-    while frame is not None:
-        found += _runs_hooks(frame, optimizer)
-        frame = frame.f_back  # type: ignore[assignment]
-    return found
+    return sum(_runs_hooks(frame, optimizer) for frame in _stack()) - 1
 
 
 def _runs_hooks(frame: FrameType, optimizer: Optimizer) -> bool:
@@ -215,12 +203,15 @@ def _has_value(gradient: torch.Tensor) -> bool:
 
 
 def _called_by_checkpoint() -> bool:
+    frames = (frame for frame in _stack() if frame.f_code.co_name == "_init_optim_state")
+    return any("torch" in frame.f_globals.get("__name__", "") for frame in frames)
+
+
+def _stack() -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_name == "_init_optim_state" and "torch" in frame.f_globals.get("__name__", ""):
-            return True
+        yield frame
         frame = frame.f_back
-    return False
 
 
 def put(state_dict: dict[str, Any], entry: dict[str, Any]) -> None:

@@ -96,13 +96,8 @@ class ReportedRate(lr_scheduler.LRScheduler):
 def refuse_unknown(handle: object, name: str, *, own: Sequence[str]) -> None:
     """Before `handle.name = …`: only attributes that it has; others would be taken in silence and change nothing.
 
-    Frameworks keep notes of theirs under names that begin with "_", and patch methods: both may be assigned.
-
-    Args:
-        own: its attributes that are not of its class.
-
-    Raises:
-        AttributeError: it has no attribute of this name.
+    Frameworks keep notes of theirs under names that begin with "_", and patch methods: both may be assigned. `own` are
+    attributes that are not of its class. Raises AttributeError.
     """
     kind = type(handle)
     if name in own or name.startswith("_") or hasattr(kind, name):

@@ -39,15 +39,7 @@ LINTED_STEPS = 200  # looked at to compare groups
 @final
 @dataclass(frozen=True)
 class Jump:
-    """A value that changes at once when a horizon does.
-
-    Args:
-        group: the parameter group's name.
-        hyper_parameter: "lr", "momentum", …
-        step: the next update, which has the new value.
-        before: what the value would have been.
-        after: what it is.
-    """
+    """A value of a group's hyper-parameter that changes at once, at the next update `step`, when a horizon does."""
 
     group: str
     hyper_parameter: str
@@ -170,11 +162,7 @@ class ScheduledOptimizer:
         }
 
     def check(self, state: Mapping[str, Any]) -> None:
-        """Check that a saved state fits these schedules.
-
-        Raises:
-            UsageError: it is of other schedules, of another number of groups, or none of calando's.
-        """
+        """Check that a saved state fits these schedules and groups; UsageError where it does not."""
         if not isinstance(state, Mapping):
             raise UsageError(f"a state must be the dictionary that state_dict() gave, got {state!r}")
         if missing := [key for key in STATE if key not in state]:
@@ -212,10 +200,7 @@ class ScheduledOptimizer:
         """Take the base values and the horizon of a saved state, and write the values of its step, which is returned.
 
         A horizon that is not the present one is reported at once, and by `notice` at the next update, where a framework
-        has kept the first warning to itself.
-
-        Raises:
-            UsageError: as `check`.
+        has kept the first warning to itself. Raises as `check`.
         """
         self.check(state)
         step, base_values, shares, rates = _numbers(state)
@@ -237,11 +222,7 @@ class ScheduledOptimizer:
         return step
 
     def rebase(self, rates: Iterable[SupportsFloat]) -> None:
-        """Take other base rates.
-
-        Raises:
-            UsageError: there are not as many as groups, or one is no rate.
-        """
+        """Take other base rates; UsageError where there are not as many as groups, or one is no rate."""
         try:
             given = [float(rate) for rate in rates]
         except (TypeError, ValueError, RuntimeError):
@@ -254,11 +235,7 @@ class ScheduledOptimizer:
         self._follow(self.driver.horizon, base_values={**self.driver.base_values, "lr": given})
 
     def extend(self, step: int, *, total_steps: int, steps_per_epoch: int | None) -> tuple[Jump, ...]:
-        """Another horizon from `step` on; every value of that update which is not what it would have been.
-
-        Raises:
-            UsageError: a schedule does not fit the new horizon; the old one stays.
-        """
+        """Another horizon from `step` on, and what jumps then; UsageError where a schedule does not fit it."""
         before = self.driver.values(step)
         per_epoch = self.driver.horizon.steps_per_epoch if steps_per_epoch is None else steps_per_epoch
         self._follow(Horizon(total_steps, per_epoch), base_values=self.driver.base_values)

@@ -244,11 +244,7 @@ class SessionHooks:
         put(state_dict, entry)
 
     def check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
-        """Hook: refuse a state that is not of this strategy, before anything is loaded.
-
-        Raises:
-            UsageError: it is not.
-        """
+        """Hook: refuse (UsageError) a state that is not of this strategy, before anything is loaded."""
         saved = take(state_dict)
         if saved is None:
             raise UsageError(

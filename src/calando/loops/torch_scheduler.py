@@ -103,11 +103,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         super().__setattr__(name, value)
 
     def step(self, epoch: int | None = None) -> None:
-        """After each update: the values of the next one. `epoch` sets the number of that update instead.
-
-        Raises:
-            UsageError: `epoch` is below zero or no whole number; nothing changed then.
-        """
+        """After each update: the values of the next one. `epoch` sets the number of that update instead, from 0."""
         present = self.last_epoch
         step = present + 1 if epoch is None else _whole(epoch)
         if present < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one

@@ -103,7 +103,7 @@ class SharesSeen:
         self._probabilities = False
 
     def add(self, output: Any, target: Any) -> None:
-        """Scores [N, K, …], with class numbers [N, …] or probabilities [N, K, …]; cross-entropy refuses what is wrong."""
+        """Scores [N, K, …], with class numbers [N, …] or probabilities [N, K, …]; wrong ones are refused elsewhere."""
         if not self._known or not isinstance(output, torch.Tensor) or not isinstance(target, torch.Tensor):
             return
         if output.ndim < 2 or output.shape[1] < 2:

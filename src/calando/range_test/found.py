@@ -25,10 +25,9 @@ LOST = 0.5  # one that diverged is above the start by this share of the fall
 @final
 @dataclass(frozen=True, eq=False)
 class HeldRate:
-    """Training at the recommended rate, from the state that was lent.
+    """Training at the recommended `rate`, from the state that was lent.
 
     Args:
-        rate: at which.
         losses: float64[updates], before each; the last is nan where something was not finite.
         outcome: "lives", "no better" (it died, or needs more updates), "diverged" or "not finite".
         kept: what it gained over what the sweep had gained; nan where something was not finite.
@@ -114,11 +113,7 @@ class Found:
         return self._only().held
 
     def __getitem__(self, group: str) -> FoundRate:
-        """What was found for one group.
-
-        Raises:
-            UnknownName: it was not tested.
-        """
+        """What was found for one group; UnknownName where it was not tested."""
         if group not in self.groups:
             raise UnknownName("tested group", group, self.groups)
         return self.groups[group]

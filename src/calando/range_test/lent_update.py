@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, reason_of
 from calando.methods import Closure
 from calando.range_test.loss import BatchLoss, moved
 from calando.schedules import Horizon, Schedule
@@ -89,11 +89,7 @@ class BorrowedUpdate:
         )
 
     def make(self, session: Session, batches: Iterator[Any]) -> Reading:
-        """One update if all is finite, otherwise none.
-
-        Raises:
-            UsageError: a loss that is no scalar or has no gradient, or a batch that does not fit.
-        """
+        """One update if all is finite, otherwise none; UsageError for a loss or a batch that does not fit."""
         session.begin()
         self.drawn = [moved(next(batches), self.device) for _ in range(self.accumulate)]
         self.batches += len(self.drawn)
@@ -167,11 +163,10 @@ class BorrowedUpdate:
         except Exception as error:
             if self.closure == "none":
                 raise
-            name, reason = type(self.optimizer).__name__, " ".join(str(error).split())
             raise UsageError(
-                f"{name}.step cannot be called with a closure that computes loss and gradient and returns the loss "
-                f"({type(error).__name__}: {reason}); a range test knows no other way, so test the optimizer that it "
-                "is built on"
+                f"{type(self.optimizer).__name__}.step cannot be called with a closure that computes loss and gradient "
+                f"and returns the loss ({reason_of(error)}); a range test knows no other way, so test the optimizer "
+                "that it is built on"
             ) from error
 
     def _scale(self) -> float | None:
@@ -182,8 +177,7 @@ class BorrowedUpdate:
 def blame_batch(update: BorrowedUpdate, start_again: Callable[[], object]) -> None:
     """Find out why an update was not made; everything is then as `start_again` leaves it, generators as they were.
 
-    Raises:
-        UsageError: the last batches are not finite at the weights as they were lent either.
+    Raises UsageError where the last batches are not finite at the weights as they were lent either.
     """
     world = Snapshot()
     world.note_global_generators()

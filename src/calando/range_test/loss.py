@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from calando.errors import UsageError
+from calando.errors import UsageError, reason_of
 from calando.range_test.constant_outputs import ConstantOutputs, SharesSeen
 
 __all__ = ["BatchLoss", "Forward", "moved"]
@@ -90,7 +90,7 @@ class BatchLoss:
                 raise
             given = ", ".join([*map(_shown, inputs), *(f"{name}={_shown(value)}" for name, value in named.items())])
             raise UsageError(
-                f"the network cannot be called as model({given}) ({_line(error)}); pass forward=, called with "
+                f"the network cannot be called as model({given}) ({reason_of(error)}); pass forward=, called with "
                 "(model, batch), which calls the network as it needs and returns the loss, or, with a loss_fn, "
                 "(output, target)"
             ) from error
@@ -104,7 +104,7 @@ class BatchLoss:
             if not kinds:
                 raise
             raise UsageError(
-                f"loss_fn cannot judge {' and '.join(kinds)} ({_line(error)}); pass forward=, called with "
+                f"loss_fn cannot judge {' and '.join(kinds)} ({reason_of(error)}); pass forward=, called with "
                 "(model, batch), which returns (output, target) for loss_fn, as in "
                 "forward=lambda model, batch: (model(batch[0]).logits, batch[1]), or the loss itself"
             ) from error
@@ -140,11 +140,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple | list) and 0 < len(value) <= 4:
         return f"({', '.join(map(_shown, value))})"
     return "tensor" if isinstance(value, torch.Tensor) else type(value).__name__
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
 
 
 def _scalar(result: Any) -> torch.Tensor:

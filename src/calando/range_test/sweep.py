@@ -42,16 +42,11 @@ FEWEST_STEPS, MOST_STEPS, MOST_REPEATS = 20, 100_000, 1000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Which rates are tried.
+    """Which rates are tried: `low` to `high` in so many steps, extended to `bottom` and `top` at most.
 
     >>> sweep = Sweep(low=1e-3, high=1.0, steps=31, bottom=1e-6, top=100.0)
     >>> round(sweep.per_decade, 9), sweep.most, sweep.lowered().low, sweep.lowered().steps
     (10.0, 51, 1e-05, 51)
-
-    Args:
-        low, high: rates of the first update and of update `steps` - 1.
-        steps: updates from low to high.
-        bottom, top: it is extended no further than this.
     """
 
     low: float
@@ -150,9 +145,7 @@ class Measurement:
     def curves(self, sweep: Sweep, *, repeats: int) -> RangeCurves:
         """Sweep `repeats` times.
 
-        Raises:
-            UsageError: something is not finite before the first update, or in a later batch whatever the rate;
-                something else writes the rates.
+        Raises UsageError where something is not finite whatever the rate, or something else writes the rates.
         """
         rows: list[np.ndarray] = []
         stopped: list[str | None] = []
@@ -177,10 +170,7 @@ class Measurement:
         """float64[steps or fewer]: losses before the updates of a training at one rate.
 
         It ends where a loss is not finite, which is the last one, nan. So is the last one where the last update left
-        weights that are not finite.
-
-        Raises:
-            UsageError: a batch that is not finite whatever the rate.
+        weights that are not finite. Raises UsageError where a batch is not finite whatever the rate.
         """
         session = self._session(constant(rate / self._base), horizon=Horizon(steps))
         losses: list[float] = []

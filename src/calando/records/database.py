@@ -56,12 +56,7 @@ _COMPUTED = re.compile(r"\b(VIRTUAL|GENERATED|AS|CHECK|WHERE)\b", re.IGNORECASE)
 
 @final
 class Database:
-    """An open file of today's schema, whatever it was before.
-
-    Raises:
-        CorruptFile: what is read is damaged, or was written by a newer calando.
-        DiskFull: a write found no space; what was written before is intact.
-    """
+    """An open file of today's schema, whatever it was before; CorruptFile and DiskFull say what is wrong with it."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack) -> None:
         self.path = path
@@ -74,7 +69,7 @@ class Database:
         # Built under another name: a kill in between leaves no half-made file behind.
         fresh = path.with_name(f".{path.name}.new")
         fresh.unlink(missing_ok=True)
-        entries = [rows.meta_row(*item) for item in {"schema": str(SCHEMA_VERSION), **meta}.items()]
+        entries = [rows.sealed(*item) for item in {"schema": str(SCHEMA_VERSION), **meta}.items()]
         with in_one_line(path), closing(sqlite3.connect(fresh)) as connection, connection:
             connection.execute("BEGIN")
             create_tables(connection)

@@ -21,7 +21,6 @@ from calando.host import sync_folder
 
 __all__ = ["file_name", "noticing_full_disk", "open_plain", "read_plain", "sweep", "write_atomically"]
 
-
 EARLIER_PARTS = (".tensors-", ".state.json.")
 """How names of files on their way began in earlier versions."""
 
@@ -45,14 +44,8 @@ def noticing_full_disk(what: Path) -> Iterator[None]:
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write to a temporary name next to `path`, sync, rename; the temporary is gone unless the process is killed.
 
-    The file's permissions are those that the user's umask leaves.
-
-    Args:
-        sync: wait until it is on the disk; without, a power cut may leave a file that is empty or cut short, for
-            what is checked when it is read and can be made again.
-
-    Raises:
-        DiskFull: no space left, or the disk fails; `path` is as it was.
+    The file's permissions are those that the user's umask leaves. With DiskFull, `path` is as it was. Without `sync` a
+    power cut may leave a file that is empty or cut short, for what is checked when it is read and can be made again.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -118,11 +111,7 @@ _KINDS = {
 
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
-    """The file, open for reading.
-
-    Raises:
-        OSError: it cannot be read, or is no plain file: its `strerror` names what it is.
-    """
+    """The file, open for reading; OSError where it is no plain file, whose `strerror` names what it is."""
     _check(path, path.stat())
     # Not to wait where it became a FIFO since; of a plain file it changes nothing.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -132,13 +121,7 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_plain(path: Path, *, most: int) -> bytes:
-    """The whole content.
-
-    Args:
-        most: bytes; of a longer file nothing is read.
-
-    Raises:
-        OSError: as `open_plain`; or it is longer, or grows meanwhile.
+    """The whole content, of at most so many bytes; OSError as of `open_plain`, or where the file is longer, or grows.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -15,14 +15,13 @@ rates were chosen.
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from calando.records import rows
-from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
 
 __all__ = ["SCHEMA_VERSION", "bring_up_to_date", "create_tables", "in_memory", "schema_of"]
@@ -30,6 +29,8 @@ __all__ = ["SCHEMA_VERSION", "bring_up_to_date", "create_tables", "in_memory", "
 SCHEMA_VERSION = 5
 _OLD = ("1", "2", "3", "4")
 _FIRST_SEALED = 3
+_ADDED: dict[str, Any] = {"skips": "[]", "undone": 0, "second_passes": 0, "inherited": 0, "inherited_seconds": 0.0}
+"""Columns of runs that came later, and what they are in runs from before."""
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL)",
@@ -78,13 +79,10 @@ def in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> None:
-    """Make a store of an older schema today's, in one transaction: all of it or nothing.
+    """Make a store of an older schema today's, in one transaction; ValueError where it is damaged.
 
     Args:
         path: of the store; a copy as it was is left next to it, named after its schema. None: there is no file.
-
-    Raises:
-        ValueError: it is damaged.
     """
     # What has no seals is checked in the one way there is.
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -108,14 +106,13 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
         create_tables(connection)
         connection.executemany(rows.insert("meta", rows.META), _meta(connection))
         digests = {}
-        for old, record, losses, rates in _runs(connection):
-            row = rows.run_row(record)
-            digests[old] = row[0]
+        for old, run, losses, rates in _runs(connection):
+            digests[old] = run["digest"]
+            row = rows.sealed(*(run[name] for name in rows.RUNS[:-1]))
             connection.execute(rows.insert("runs", rows.RUNS), row)
-            connection.execute(rows.insert("traces", rows.TRACES), rows.packed_trace_row(row[0], losses, rates))
-        for old, score, loss, n in _read(connection, "tests"):
-            row = rows.score_row(digests[old], TestScore(score=score, loss=math.nan if loss is None else loss, n=n))
-            connection.execute(rows.insert("tests", rows.TESTS), row)
+            connection.execute(rows.insert("traces", rows.TRACES), rows.packed_trace_row(run["digest"], losses, rates))
+        for old, *values in _read(connection, "tests"):
+            connection.execute(rows.insert("tests", rows.TESTS), rows.sealed(digests[old], *values))
         connection.execute("INSERT INTO commands (text) SELECT text FROM old_commands ORDER BY id")
         for table in replaced:
             connection.execute(f"DROP TABLE old_{table}")
@@ -136,36 +133,17 @@ def _meta(connection: sqlite3.Connection) -> list[rows.Row]:
     kept: dict[str, str] = dict(_read(connection, "meta"))
     for key in kept.keys() & {"study", "settled"}:
         kept[key] = json.dumps({**json.loads(kept[key]), "beyond": None})
-    return [rows.meta_row(key, value) for key, value in {**kept, "schema": str(SCHEMA_VERSION)}.items()]
+    return [rows.sealed(key, value) for key, value in {**kept, "schema": str(SCHEMA_VERSION)}.items()]
 
 
-def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, RunRecord, bytes, bytes]]:
+def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any], bytes, bytes]]:
+    """Old key, today's columns by name, and the traces as they are packed."""
     names = [name for name in _columns(connection, "old_runs") if name != "seal"]
     for row in _read(connection, "runs"):
-        run = dict(zip(names, row, strict=True))
+        run = _ADDED | dict(zip(names, row, strict=True))
         losses, rates = (run["losses"], run["rates"]) if "losses" in run else _traces(connection, run["digest"])
-        yield (
-            run["digest"],
-            RunRecord(
-                spec=RunSpec.model_validate_json(run["spec"]),
-                outcome=run["outcome"],
-                steps_done=run["steps_done"],
-                losses=rows.NO_LOSSES,
-                rates=rows.NO_RATES,
-                evaluations=rows.read_evaluations(run["evaluations"]),
-                chance=run["chance"],
-                events=rows.read_events(run["events"]),
-                skips=tuple((step, count) for step, count in json.loads(run.get("skips", "[]"))),
-                undone=run.get("undone", 0),
-                second_passes=run.get("second_passes", 0),
-                seconds=run["seconds"],
-                inherited=run.get("inherited", 0),
-                inherited_seconds=run.get("inherited_seconds", 0.0),
-                host=json.loads(run["host"]),
-            ),
-            losses,
-            rates,
-        )
+        spec = RunSpec.model_validate_json(run["spec"])
+        yield run["digest"], {**run, "digest": spec.digest(), "spec": spec.model_dump_json()}, losses, rates
 
 
 def _traces(connection: sqlite3.Connection, digest: str) -> tuple[bytes, bytes]:

@@ -28,21 +28,17 @@ from calando.records.record import Evaluation, Event, RunOutcome, RunRecord, Tes
 
 __all__ = [
     "META",
-    "NO_LOSSES",
-    "NO_RATES",
     "RUNS",
     "TESTS",
     "TRACES",
     "Damaged",
     "RunReader",
     "insert",
-    "meta_row",
     "packed_trace_row",
-    "read_evaluations",
-    "read_events",
     "read_score",
     "run_row",
     "score_row",
+    "sealed",
     "trace_row",
     "unsealed",
 ]
@@ -72,12 +68,8 @@ def insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def meta_row(key: str, value: str) -> Row:
-    return _sealed(key, value)
-
-
 def run_row(record: RunRecord) -> Row:
-    return _sealed(
+    return sealed(
         record.spec.digest(),
         record.spec.model_dump_json(),
         record.outcome,
@@ -108,7 +100,7 @@ def packed_trace_row(digest: str, losses: bytes, rates: bytes) -> Row:
 
 def score_row(digest: str, test: TestScore) -> Row:
     """A row of `tests`; SQLite has no NaN, and no sign of zero."""
-    return _sealed(digest, float(test.score), None if math.isnan(test.loss) else test.loss + 0.0, test.n)
+    return sealed(digest, float(test.score), None if math.isnan(test.loss) else test.loss + 0.0, test.n)
 
 
 def read_score(row: Row) -> tuple[str, TestScore]:
@@ -126,12 +118,7 @@ class RunReader:
         self._hosts: dict[str, dict[str, str]] = {}
 
     def read(self, row: Row, traces: Row | None) -> RunRecord:
-        """A record from a row of `runs`, and one of `traces`, if given.
-
-        Raises:
-            Damaged: it is not what was written.
-            ValueError: something in it cannot be read.
-        """
+        """A record from a row of `runs`, and one of `traces`, if given; ValueError where it is not what was written."""
         (
             digest, spec, outcome, steps_done, evaluations, chance, events, skips, undone, second_passes,
             seconds, inherited, inherited_seconds, host,
@@ -139,7 +126,8 @@ class RunReader:
         run, theirs = self._specs.read(spec)
         if theirs != digest or outcome not in _OUTCOMES:
             raise Damaged(f"run {digest} does not match its own spec")
-        looks, happened = read_evaluations(evaluations), () if events == "[]" else read_events(events)
+        looks = _evaluations().validate_json(evaluations)
+        happened = () if events == "[]" else _events().validate_json(events)
         if outcome != "diverged" and looks and not math.isfinite(looks[-1].loss):
             # Earlier versions looked at training losses alone, which are those before each update.
             outcome = "diverged"
@@ -168,14 +156,6 @@ class RunReader:
         )
 
 
-def read_evaluations(text: str) -> tuple[Evaluation, ...]:
-    return _evaluations().validate_json(text)
-
-
-def read_events(text: str) -> tuple[Event, ...]:
-    return _events().validate_json(text)
-
-
 def unsealed(row: Row) -> Row:
     """A row's values; Damaged where its seal does not fit."""
     values = row[:-1]
@@ -199,7 +179,8 @@ def _without_none(look: Evaluation) -> dict[str, object]:
     return {key: value for key, value in asdict(look).items() if value is not None}
 
 
-def _sealed(*values: object) -> Row:
+def sealed(*values: object) -> Row:
+    """A row of any table but `traces`."""
     return (*values, _seal(values))
 
 

@@ -166,11 +166,9 @@ class Store:
             return self._all_meta().get("command", "")
 
     def runs(self, *, traces: bool = True) -> dict[str, RunRecord]:
-        """Every finished run, by digest, in the order they were put.
+        """Every finished run, by digest, in the order they were put; without `traces`, records come with empty arrays.
 
-        Args:
-            traces: whether losses and rates are wanted. They are most of what a store holds; without them, records
-                come with empty arrays, and nothing of them is read.
+        These are most of what a store holds; without them, nothing of them is read.
         """
         with self._file.reading() as file:
             return self._runs(file, traces=traces)
@@ -187,11 +185,7 @@ class Store:
             return self._tests()
 
     def read(self, *, traces: bool = True) -> StoredStudy:
-        """All that an answer and a page are made of, of one moment, in one look at the file.
-
-        Args:
-            traces: as for `runs`.
-        """
+        """All that an answer and a page are made of, of one moment, in one look at the file; `traces` as for `runs`."""
         with self._file.reading() as file:
             meta = self._all_meta()
             return StoredStudy(
@@ -210,7 +204,7 @@ class Store:
 
     def put_range(self, digest: str, record: RangeRecord) -> None:
         """Keep a range test; the first stays."""
-        self._put("meta", rows.META, rows.meta_row(f"{_RANGE}{digest}", json.dumps(asdict(record))))
+        self._put("meta", rows.META, rows.sealed(f"{_RANGE}{digest}", json.dumps(asdict(record))))
 
     def settle(self, study: StudySpec) -> None:
         self._replace({"settled": study.model_dump_json()})
@@ -265,7 +259,7 @@ class Store:
         with self._file.writing() as file:
             for key, value in meta.items():
                 file.execute("DELETE FROM meta WHERE key = ?", (key,))
-                file.execute(rows.insert("meta", rows.META), rows.meta_row(key, value))
+                file.execute(rows.insert("meta", rows.META), rows.sealed(key, value))
 
 
 def _known(meta: Mapping[str, str], *keys: str) -> str:
@@ -289,11 +283,7 @@ def _traces(file: sqlite3.Connection, digest: str) -> rows.Row:
 
 @contextmanager
 def sole_coordinator(folder: Path) -> Iterator[None]:
-    """Hold the study for this process; the lock goes with the process, however it ends.
-
-    Raises:
-        UsageError: another process holds it; the message names its process id.
-    """
+    """Hold the study for this process, however it ends; UsageError where another does, with its process id."""
     path = folder / "study.lock"
     with noticing_full_disk(path):
         folder.mkdir(parents=True, exist_ok=True)

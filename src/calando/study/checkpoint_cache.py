@@ -84,12 +84,7 @@ class CheckpointCache:
             drop_checkpoint(fork_folder(self.folder, kept.fork))
 
     def trim(self, *, wanted: Callable[[], set[str]], held: Callable[[], set[str]]) -> int:
-        """Drop what is beyond the budget; how many checkpoints were.
-
-        Args:
-            wanted: addresses that a run that is wanted may start from; called only if something must go.
-            held: addresses that must stay.
-        """
+        """Drop what is beyond the budget, never what is `held`, first what is not `wanted`; how many were."""
         if self._occupied <= self.keep:
             return 0
         useful, staying = wanted(), held()

@@ -97,11 +97,7 @@ class Budget:
     steps: int | Sequence[int] | None = None
 
     def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[RunLength, ...]:
-        """The lengths, shortest first; at least one.
-
-        Raises:
-            UsageError: both given, a length that is not above zero, none, or the same one twice.
-        """
+        """The lengths, shortest first; UsageError where there is none, two are equal, or both are given."""
         if self.epochs is not None and self.steps is not None:
             raise UsageError("give --epochs or --steps, not both")
         if self.steps is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calando.records import Centre, RunSpec
@@ -73,15 +73,5 @@ class Listening:
 
     def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
         if self.listen is not None:
-            self.listen(
-                RunStatus(
-                    run=self.run,
-                    notes=self.notes,
-                    step=step,
-                    steps=steps,
-                    lr=lr,
-                    loss=loss,
-                    centre=self.centre,
-                    folder=self.folder,
-                )
-            )
+            now = RunStatus(run=self.run, notes=self.notes, step=step, steps=steps, lr=lr, loss=loss)
+            self.listen(replace(now, centre=self.centre, folder=self.folder))

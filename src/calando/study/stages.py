@@ -38,12 +38,7 @@ COMPARED_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Fork:
-    """A checkpoint that runs of equal past start from.
-
-    Args:
-        step: updates made before it.
-        address: of the past; where `final`, the digest of the run whose last checkpoint it is.
-    """
+    """A checkpoint at `step`, of the past at an address; where `final`, of the run with that digest, at its end."""
 
     step: int
     address: str

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, unless_it_fails
 from calando.records import RunRecord, RunSpec, Store
 from calando.schedules import SCHEDULES
 from calando.schedules.function import functions_named
@@ -71,16 +71,11 @@ def thorough_doubt(paths: list[RunPath], workload: Workload) -> str:
 def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, *, step: int, until: int) -> str:
     """Train `carrier` up to `step`, go on from there as `spec` up to `until`, and compare with `spec` trained alone.
 
-    Returns:
-        What differs first, in words; "" where every bit agrees, or where the run fails by itself.
+    What differs first, in words; "" where every bit agrees, or where the run fails by itself.
     """
     with tempfile.TemporaryDirectory() as folder, holding_lane(spec.lane):
         place = Place(Path(folder), "verify")
-        try:
-            alone = _trained(spec, workload, until=until)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # the user's own code: the study will meet this again, and report it
+        if (alone := unless_it_fails(lambda: _trained(spec, workload, until=until))) is None:
             return ""
         try:
             save_checkpoint(_trained(carrier, workload, until=step), place)
@@ -91,29 +86,25 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, 
 
 
 def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tuple[str, ...]]:
-    """Train a few updates and look at validation samples, twice, and compare.
+    """What differs first where a few updates and a look at validation samples are made twice; "" where nothing does.
 
-    Returns:
-        What differs first, in words; "" where every bit agrees, or where the run fails by itself. And the names of
-        uncopied state that the second run changed; the effect may appear only later.
+    And the names of uncopied state that the second run changed; the effect may appear only later.
     """
     few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
-    found = []
+
+    def trained() -> tuple[TrainState, tuple[float, float]]:
+        state, own = _trained_on(spec, workload, until=min(QUICK_UNTIL, spec.steps))
+        return state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)
+
     with holding_lane(spec.lane):
-        for _ in range(2):
-            before = workload.left_behind()
-            try:
-                own = workload.fresh()
-                state = start(spec, own)
-                advance(state, own, until=min(QUICK_UNTIL, spec.steps))
-                found.append((state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)))
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # as in `difference_when_forked`
-                return "", ()
+        if (found := unless_it_fails(trained)) is None:
+            return "", ()
+        before = workload.left_behind()
+        if (again := unless_it_fails(trained)) is None:
+            return "", ()
         after = workload.left_behind()
     moved = tuple(name for name in before if before[name] != after.get(name))
-    (one, first), (other, second) = found
+    (one, first), (other, second) = found, again
     for update in range(min(one.seen, other.seen)):
         if one.losses[update].tobytes() != other.losses[update].tobytes():
             return (
@@ -126,12 +117,18 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
 
 
 def _trained(spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None) -> TrainState:
+    return _trained_on(spec, workload, until=until, origin=origin)[0]
+
+
+def _trained_on(
+    spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None
+) -> tuple[TrainState, Workload]:
     own = workload.fresh()
     state = start(spec, own)
     if origin is not None:
         load_checkpoint(state, origin)
     advance(state, own, until=until)
-    return state
+    return state, own
 
 
 def _first_difference(alone: TrainState, forked: TrainState) -> str:
@@ -154,11 +151,7 @@ def _first_difference(alone: TrainState, forked: TrainState) -> str:
 
 
 def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
-    """See that the stored runs are those that would be made now: what to report.
-
-    Raises:
-        UsageError: they are others; it names what has changed.
-    """
+    """What to report of a study whose stored runs may not be those of today's code; UsageError where they are not."""
     name = f"study {str(store.folder)!r}"
     records = store.runs(traces=False)
     seen: set[str] = set()
@@ -207,13 +200,8 @@ def _can_be_compared(record: RunRecord) -> bool:
 def _first_losses(record: RunRecord, workload: Workload, count: int) -> np.ndarray | None:
     """float64[count]; None where training fails, which the study will meet again and report."""
     with holding_lane(record.spec.lane):
-        try:
-            state = _trained(record.spec, workload, until=count)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # it is the user's own code, which may raise anything
-            return None
-    return state.losses[:count].astype(np.float64)
+        state = unless_it_fails(lambda: _trained(record.spec, workload, until=count))
+    return None if state is None else state.losses[:count].astype(np.float64)
 
 
 def _first_other_rate(record: RunRecord) -> int | None:

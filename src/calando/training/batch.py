@@ -27,13 +27,9 @@ Time = Literal["between", "batch", "backward"]
 
 @final
 class Batch:
-    """The batch of a run at its present step.
+    """The batch of a run at its present step, number `index` in the seed's order, which seeds the forward pass too.
 
-    Args:
-        draws: notices those of other threads.
-        index: of the batch in the seed's order; seeds the forward pass too.
-
-    `labels` are its targets, int64[batch_size], on the CPU.
+    `draws` notices those of other threads. `labels` are the targets, int64[batch_size], on the CPU.
     """
 
     def __init__(self, state: TrainState, workload: Workload, draws: ForeignDraws, index: int) -> None:
@@ -96,11 +92,7 @@ class ForeignDraws:
         self._before = _state() if threading.active_count() > 1 else None
 
     def end(self, time: Time) -> None:
-        """End it.
-
-        Raises:
-            UsageError: another thread drew.
-        """
+        """End it; UsageError where another thread drew."""
         before, self._before = self._before, None
         if time == "backward":
             self._backwards += 1

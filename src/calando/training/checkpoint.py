@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from calando.errors import CorruptFile
 from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
-from calando.training.state import Captured, TrainState, capture, of_network, resume
+from calando.training.state import Captured, TrainState, capture, resume, under
 
 __all__ = [
     "Place",
@@ -58,8 +58,7 @@ class Place:
 def save_checkpoint(state: TrainState, place: Place) -> None:
     """Write the whole state; atomic, and proof against a power cut where more than UNSYNCED_SECONDS went into it.
 
-    Raises:
-        DiskFull: no space left; the checkpoint that was there is intact.
+    With DiskFull, the checkpoint that was there is intact.
     """
     folder = place.folder
     taken = capture(state)
@@ -91,11 +90,7 @@ def save_checkpoint(state: TrainState, place: Place) -> None:
 
 
 def load_checkpoint(state: TrainState, place: Place) -> bool:
-    """Bring `state` to the checkpoint at `place`; False where there is none.
-
-    Raises:
-        CorruptFile: damaged, or of another owner.
-    """
+    """Bring `state` to the checkpoint there; False where there is none; CorruptFile: damaged, or another's."""
     folder = place.folder
     path = folder / "state.json"
     if not path.exists():
@@ -112,11 +107,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
 
 
 def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = None) -> None:
-    """Load the network's part of a checkpoint alone, as it is evaluated, for a look at the test set.
-
-    Raises:
-        CorruptFile: damaged, missing, of another network, or not of update `step`, where one is given.
-    """
+    """Load the network's part alone, as it is evaluated; CorruptFile: damaged, missing, or not of that step."""
     document, tensors = _read(folder)
     if step is not None and document["state"]["step"] != step:
         raise CorruptFile(f"the checkpoint in {str(folder)!r} is not of update {step}; remove it")
@@ -127,12 +118,7 @@ def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = N
 
 
 def export_weights(folder: Path, path: Path) -> None:
-    """Write the weights of a checkpoint, as they are evaluated, as safetensors with the names of the `state_dict`.
-
-    Raises:
-        CorruptFile: the checkpoint is damaged or missing.
-        DiskFull: no space left.
-    """
+    """Write the weights of a checkpoint, as they are evaluated, as safetensors with the names of the `state_dict`."""
     _, tensors = _read(folder)
     write_atomically(path, safetensors.torch.save(_weights(tensors)))
 
@@ -180,17 +166,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    def part(prefix: str) -> dict[str, torch.Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
     resume(state, Captured(state.session, tensors, document["state"]))
     state.session.kept = [
-        Kept(Position.read(kept, state.session.controllers), Captured(state.session, part(f"kept{place}."), kept))
+        Kept(
+            Position.read(kept, state.session.controllers),
+            Captured(state.session, under(f"kept{place}.", tensors), kept),
+        )
         for place, kept in enumerate(document["kept"])
     ]
-    state.evaluated = part("evaluated.") or None
+    state.evaluated = under("evaluated.", tensors) or None
 
 
 def _weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    evaluated = {name.removeprefix("evaluated."): v for name, v in tensors.items() if name.startswith("evaluated.")}
-    return evaluated or of_network(tensors)
+    return under("evaluated.", tensors) or under("network.", tensors)

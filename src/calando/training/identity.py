@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from calando.errors import CorruptFile, UsageError
+from calando.errors import CorruptFile, UsageError, unless_it_fails
 from calando.records import Lane
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, seed_step
@@ -131,14 +131,16 @@ def identify(workload: Workload) -> Identity:
         network = own.build()
         layout = [_spelled(name, value) for name, value in _tensors(network)]
         weights = [number for _, value in _tensors(network) for number in _sketch(value)]
-        numbers = {"weights": weights, "loss": _of_loss(own.loss, own.classes), **_of_passes(network, workload.fresh())}
+        another = workload.fresh()
+        loss = unless_it_fails(lambda: _of_loss(own.loss, own.classes)) or []
+        passes = unless_it_fails(lambda: _of_passes(network, another)) or {"output": [], "gradient": []}
     count = sum(value.numel() for value in network.parameters() if not is_lazy(value))
     return Identity(
         structure=hashlib.sha256("\n".join(layout).encode()).hexdigest()[:16],
         size=f"{count:,} in {len(layout)} tensors",
-        numbers={what: tuple(_rounded(found)) for what, found in numbers.items()},
+        numbers={what: _rounded(found) for what, found in {"weights": weights, "loss": loss, **passes}.items()},
         samples=workload.hash_of_samples,
-        drawn=tuple(_rounded(drawn)),
+        drawn=_rounded(drawn),
     )
 
 
@@ -165,9 +167,7 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
     if not changes:
         same = before.draws_as(now)
         return kept, () if same else (f"{what}: {DRAWS_OTHERWISE}",)
-    # What differs from one look to the next is no evidence.
-    wavering = set(now.changes(identify(workload)))
-    if certain := [one for one in changes if one not in wavering]:
+    if certain := _certain(changes, now, workload):
         raise UsageError(
             f"{before.in_words(certain, now, verb=('has', 'have'))} changed since {what} was started; bring back what "
             f"was there, or {remedy}"
@@ -179,38 +179,34 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
 def check_same(kept: str, workload: Workload, *, where: str) -> None:
     """Raise UsageError where a worker's network and loss are not the scheduler's; it names which."""
     before, now = Identity.read(kept), identify(workload)
-    if changes := before.changes(now):
-        wavering = set(now.changes(identify(workload)))
-        if certain := [one for one in changes if one not in wavering]:
-            raise UsageError(
-                f"{before.in_words(certain, now, verb=('differs', 'differ'))} on {where} from where the study was "
-                "started: bring the code up to date there, or, if it draws at random, have it draw the same each time"
-            )
+    if (changes := before.changes(now)) and (certain := _certain(changes, now, workload)):
+        raise UsageError(
+            f"{before.in_words(certain, now, verb=('differs', 'differ'))} on {where} from where the study was "
+            "started: bring the code up to date there, or, if it draws at random, have it draw the same each time"
+        )
+
+
+def _certain(changes: list[str], now: Identity, workload: Workload) -> list[str]:
+    """What differs from one look to the next is no evidence."""
+    wavering = set(now.changes(identify(workload)))
+    return [one for one in changes if one not in wavering]
 
 
 def _of_passes(network: nn.Module, workload: Workload) -> dict[str, list[float]]:
     """Output and gradient; the loss is another copy's, so that it is as it was given."""
     rows = torch.from_numpy(np.linspace(0, len(workload.train) - 1, PROBED).round().astype(np.int64))
-    try:
-        seed_step(0, 0)
-        images, labels = workload.normalise(workload.train.fetch(rows)), workload.train.labels[rows]
-        network.train()
-        seed_step(0, 1)
-        trained = network(images)
-        output = _sketch(trained)
-        loss = workload.loss(trained.float(), labels)
-        loss.backward()
-        gradient = [
-            number for value in network.parameters() if value.grad is not None for number in _sketch(value.grad)
-        ]
-        network.eval()
-        with torch.no_grad():
-            # After a pass in training mode, which statistics of batch norm have taken in at their momentum.
-            output += _sketch(network(images))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # it is the user's own code, which may raise anything
-        return {"output": [], "gradient": []}
+    seed_step(0, 0)
+    images, labels = workload.normalise(workload.train.fetch(rows)), workload.train.labels[rows]
+    network.train()
+    seed_step(0, 1)
+    trained = network(images)
+    output = _sketch(trained)
+    workload.loss(trained.float(), labels).backward()
+    gradient = [number for value in network.parameters() if value.grad is not None for number in _sketch(value.grad)]
+    network.eval()
+    with torch.no_grad():
+        # After a pass in training mode, which statistics of batch norm have taken in at their momentum.
+        output += _sketch(network(images))
     return {"output": output, "gradient": gradient}
 
 
@@ -219,16 +215,10 @@ def _of_loss(loss: object, classes: int) -> list[float]:
     count = min(max(MADE_UP, 2 * classes), MOST_MADE_UP)
     drawn = np.random.default_rng(0).uniform(-4, 4, (count, classes)).astype(np.float32)
     outputs, targets = torch.from_numpy(drawn).requires_grad_(), torch.arange(count) % classes
-    try:
-        seed_step(0, 0)
-        value = loss(outputs, targets)
-        value.backward()
-        gradient = torch.zeros(1) if outputs.grad is None else outputs.grad
-        return [*_sketch(value), *_sketch(gradient)]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # as above
-        return []
+    seed_step(0, 0)
+    value = loss(outputs, targets)
+    value.backward()
+    return [*_sketch(value), *_sketch(torch.zeros(1) if outputs.grad is None else outputs.grad)]
 
 
 def _tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -266,8 +256,8 @@ def _drawn() -> list[float]:
     return [number for value in values for number in _sketch(value)]
 
 
-def _rounded(numbers: list[float]) -> list[float]:
-    return [float(f"{number:.8g}") for number in numbers]
+def _rounded(numbers: list[float]) -> Numbers:
+    return tuple(float(f"{number:.8g}") for number in numbers)
 
 
 def _near(some: Numbers, others: Numbers, *, tolerance: float, together: bool = False) -> bool:

@@ -32,11 +32,7 @@ LARGE_IMAGE = 28
 
 
 def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int = 1, image_size: int) -> Lane:
-    """The lane for images of `image_size` pixels a side.
-
-    Raises:
-        UsageError: a device or precision this machine does not have.
-    """
+    """The lane for images of that many pixels a side; UsageError for what this machine does not have."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
@@ -50,7 +46,7 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
     if precision not in ("auto", "fp32", "bf16"):
         raise UsageError(f"precision must be auto, fp32 or bf16, got {precision!r}")
     if precision == "auto":
-        helps = device.startswith("cuda") or (image_size >= LARGE_IMAGE and _cpu_multiplies_bf16())
+        helps = device.startswith("cuda") or (image_size >= LARGE_IMAGE and "avx512_bf16" in _cpu_flags())
         precision = "bf16" if helps else "fp32"
     return Lane(device=device, precision="bf16" if precision == "bf16" else "fp32", threads=threads, channels_last=True)
 
@@ -113,10 +109,6 @@ def describe_host(lane: Lane) -> dict[str, str]:
 def _cpu_flags() -> str:
     info = Path("/proc/cpuinfo")
     return info.read_text() if info.is_file() else ""
-
-
-def _cpu_multiplies_bf16() -> bool:
-    return "avx512_bf16" in _cpu_flags()
 
 
 def _cpu_name() -> str:

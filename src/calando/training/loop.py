@@ -104,10 +104,7 @@ def execute(
         left: called with the step when such a checkpoint exists.
         watch: called after each update; True raises `Interrupted` with the checkpoint written.
 
-    Raises:
-        Interrupted: `watch` returned True.
-        DiskFull: a checkpoint found no space.
-        CorruptFile: the checkpoint in `folder`, or else the origin, is damaged.
+    Raises DiskFull where a checkpoint found no space, CorruptFile where the one to start from is damaged.
     """
     workload = workload.fresh()
     with holding_lane(spec.lane):

@@ -59,10 +59,7 @@ class Notes(Protocol):
 
 
 def note_reached(snapshot: Notes, *values: object) -> None:
-    """Note what these functions and objects reach.
-
-    Raises:
-        UsageError: one of them consumes an iterator, whose position cannot be restored.
+    """Note what these functions and objects reach; UsageError where one consumes an iterator, which cannot be restored.
 
     >>> from calando.training.restore import Snapshot
     >>> ema, snapshot = torch.zeros(1), Snapshot()
@@ -137,7 +134,7 @@ class _Walk:
         where, named = function.__qualname__, set(_names(function.__code__))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             self._bound(name, _content(cell), functools.partial(setattr, cell, "cell_contents"), where)
-            self._made_later(_Cell(cell), {"cell"})
+            self.snapshot.note_state(functools.partial(_content, cell), functools.partial(_refill, cell))
         if not _installed(function.__code__.co_filename, function.__module__):
             around = function.__globals__
             self._made_later(around, named)
@@ -225,23 +222,6 @@ class _Walk:
                 )
 
 
-class _Cell(dict[str, object]):
-    """A closure cell as a mapping of one entry."""
-
-    def __init__(self, cell: CellType) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __getitem__(self, name: str) -> object:
-        return _content(self.cell)
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self.cell.cell_contents = value
-
-
 def _names(code: CodeType) -> Iterator[str]:
     """What code names, in functions inside it too."""
     yield from code.co_names
@@ -255,6 +235,13 @@ def _content(cell: CellType) -> object:
         return cell.cell_contents
     except ValueError:  # not filled yet
         return None
+
+
+def _refill(cell: CellType, before: object) -> None:
+    """Take out state that a call has put into the cell."""
+    now = _content(cell)
+    if isinstance(now, STATE) and now is not before:
+        cell.cell_contents = before
 
 
 def _slots(kind: type) -> list[str]:

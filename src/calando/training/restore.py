@@ -123,11 +123,11 @@ class Snapshot:
     def note_container(self, value: object) -> list[object]:
         """An array's numbers, or which members a container has; these are returned."""
         if isinstance(value, dict):
-            self._undo.append(_of_dict(value))
+            self._undo.append(_of_members(value))
             return list(value.values())
         if isinstance(value, list | deque | set | tuple):
             if not isinstance(value, tuple):
-                self._undo.append(_of_set(value) if isinstance(value, set) else _of_list(value))
+                self._undo.append(_of_set(value) if isinstance(value, set) else _of_members(value))
             return list(value)
         if isinstance(value, np.ndarray) and value.flags.writeable:
             held = value.copy()
@@ -175,25 +175,19 @@ class Snapshot:
         self._undo.append(undo)
 
 
-def _of_dict(value: dict[Any, Any]) -> Undo:
-    items = list(value.items())
+def _of_members(value: dict[Any, Any] | list[Any] | deque[Any]) -> Undo:
+    held: list[Any] = list(value.items() if isinstance(value, dict) else value)
+
+    def members() -> list[int]:
+        entries = value.items() if isinstance(value, dict) else zip(value, strict=True)
+        return [id(one) for entry in entries for one in entry]
+
+    before = members()
 
     def undo() -> None:
-        now = list(value.items())
-        if len(now) != len(items) or any(a is not c or b is not d for (a, b), (c, d) in zip(now, items, strict=True)):
+        if members() != before:
             value.clear()
-            value.update(items)
-
-    return undo
-
-
-def _of_list(value: list[Any] | deque[Any]) -> Undo:
-    items = list(value)
-
-    def undo() -> None:
-        if len(value) != len(items) or any(a is not b for a, b in zip(value, items, strict=True)):
-            value.clear()
-            value.extend(items)
+            value.update(held) if isinstance(value, dict) else value.extend(held)
 
     return undo
 

@@ -45,12 +45,9 @@ Pass = Callable[[], float | torch.Tensor]
 @final
 @dataclass(frozen=True)
 class Answer:
-    """What the controllers made of an update.
+    """What the controllers made of an update: events in sentences; which of them asked to go back; why training ends.
 
-    Args:
-        events: in sentences; mostly none.
-        went_back: indices of the controllers that asked to go back; all updates since the kept state are undone.
-        stop: why training ends here, or None.
+    If one went back, all updates since the kept state are undone.
     """
 
     events: tuple[str, ...] = ()
@@ -63,11 +60,9 @@ class Session:
     """A strategy's parts at work on a network.
 
     Args:
-        network: what is trained, in place.
         optimizer: its method's, or a proxy of it.
         schedules, horizon: what the driver writes.
-        closure: what the method's `step` is called with.
-        eval_mode: the method has other weights to evaluate: `optimizer.eval()` and `.train()` change them.
+        closure, eval_mode: as of the method.
         controllers: in the order in which they answer.
         average: which updates are averaged, or None.
         remember: copies weights, optimizer's state and average, so that they can be restored; None: in memory.
@@ -207,11 +202,7 @@ class Session:
         self._noted = [(p, p.detach().clone(), p.grad.detach().clone()) for p in parameters if p.grad is not None]
 
     def end(self, again: Pass | None = None) -> bool:
-        """After the step: measure along it, average, and count it; False if a gradient scaler skipped it.
-
-        Args:
-            again: as `make_step`; needed where `measures`.
-        """
+        """After the step: measure along it by `again`, average, and count it; False if a scaler skipped it."""
         if was_skipped(self.optimizer):
             self._noted = []
             return False

@@ -32,13 +32,7 @@ class Memory(Protocol):
 @final
 @dataclass(frozen=True)
 class Position:
-    """Where a session stands, besides what its network, optimizer and average hold.
-
-    Args:
-        step: updates made; the next one is update number `step`.
-        averaged: how many times the average has taken weights in.
-        controller_states, multipliers: one for each controller.
-    """
+    """Where a session stands, besides what network, optimizer and average hold; by controller, in order."""
 
     step: int
     averaged: int

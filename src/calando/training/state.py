@@ -28,7 +28,10 @@ from calando.training.lane import seed_step
 from calando.training.session import Session
 from calando.training.session_state import Position
 
-__all__ = ["Captured", "TrainState", "capture", "of_network", "resume", "start", "take_back"]
+__all__ = ["Captured", "TrainState", "capture", "resume", "start", "take_back", "under"]
+
+CHARGED = {"undone": int, "seconds": float, "inherited": int, "inherited_seconds": float}
+"""Of a run's state, what is stored as it is."""
 
 
 @dataclass
@@ -36,14 +39,12 @@ class TrainState:
     """A run in progress.
 
     Args:
-        session: the strategy at work on the network.
         losses, rates: [spec.steps], filled up to `step`.
         skips: (update, batches): from that update on, so many batches of the seed's order are left out.
         undone: updates that were taken back.
         evaluated: the network's state as last evaluated, where that is not what is trained.
-        seconds: time spent so far, over all sittings.
-        inherited, inherited_seconds: updates as they are charged, and time, that another run spent and this one
-            started from.
+        seconds: over all sittings.
+        inherited, inherited_seconds: updates as they are charged, and time, of another run that this one started from.
     """
 
     spec: RunSpec
@@ -126,9 +127,7 @@ class Captured:
     """A session, or a whole run, at one moment.
 
     Args:
-        session: it is put back into.
-        tensors: "network.NAME", "optimizer.INDEX.KEY", "average.NAME"; of a run also "trace.losses" and "trace.rates".
-            Copies.
+        tensors: copies by "network.NAME", "optimizer.INDEX.KEY", "average.NAME", "trace.losses" and "trace.rates".
         document: everything else, JSON-able; read only.
     """
 
@@ -137,18 +136,13 @@ class Captured:
     document: Mapping[str, Any]
 
     def put_back(self) -> None:
-        """Weights, optimizer's state and average.
-
-        Raises:
-            KeyError, TypeError, ValueError, RuntimeError, IndexError: they are of something else, or damaged.
-        """
+        """Weights, optimizer's state and average; KeyError, ValueError and the like where they are damaged."""
         session, tensors, optimizer = self.session, self.tensors, self.document["optimizer"]
-        session.network.load_state_dict(of_network(tensors))
+        session.network.load_state_dict(under("network.", tensors))
         saved: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in optimizer["plain"].items()}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                saved.setdefault(int(index), {})[key] = value.clone()
+        for name, value in under("optimizer.", tensors).items():
+            index, key = name.split(".", 1)
+            saved.setdefault(int(index), {})[key] = value.clone()
         groups = [{k: tuple(v) if k == "betas" else v for k, v in g.items()} for g in optimizer["groups"]]
         of_optimizer = {"state": saved, "param_groups": groups}
         session.optimizer.load_state_dict(of_optimizer)
@@ -192,21 +186,14 @@ def capture(state: TrainState) -> Captured:
         "evaluations": [asdict(evaluation) for evaluation in state.evaluations],
         "events": [asdict(event) for event in state.events],
         "skips": [list(skip) for skip in state.skips],
-        "undone": state.undone,
         "second_passes": state.session.second_passes,
-        "seconds": state.seconds,
-        "inherited": state.inherited,
-        "inherited_seconds": state.inherited_seconds,
+        **{name: getattr(state, name) for name in CHARGED},
     }
     return Captured(state.session, {**taken.tensors, **trace}, document)
 
 
 def resume(state: TrainState, taken: Captured) -> None:
-    """Bring `state` to what `taken` holds.
-
-    Raises:
-        KeyError, TypeError, ValueError, RuntimeError, IndexError: it is not of this run, or is damaged.
-    """
+    """Bring `state` to what `taken` holds; KeyError, ValueError and the like where it is damaged, or another run's."""
     tensors, document = taken.tensors, taken.document
     taken.put_back()
     state.session.take_position(Position.read(document, state.session.controllers))
@@ -216,11 +203,11 @@ def resume(state: TrainState, taken: Captured) -> None:
     state.evaluations = [Evaluation(**entry) for entry in document["evaluations"]]
     state.events = [Event(**entry) for entry in document["events"]]
     state.skips = [(int(step), int(count)) for step, count in document["skips"]]
-    state.undone, state.session.second_passes = int(document["undone"]), int(document["second_passes"])
+    state.session.second_passes = int(document["second_passes"])
+    for name, kind in CHARGED.items():
+        setattr(state, name, kind(document[name]))
     stops = [event.text for event in state.events if event.kind == "diverged"]
     state.session.stopped = stops[0] if stops else None
-    state.seconds = float(document["seconds"])
-    state.inherited, state.inherited_seconds = int(document["inherited"]), float(document["inherited_seconds"])
 
 
 def take_back(state: TrainState, *, made: int, offending: int) -> None:
@@ -240,8 +227,9 @@ def take_back(state: TrainState, *, made: int, offending: int) -> None:
     state.events = [*state.events, Event(step=offending, kind="rewind", text=text)]
 
 
-def of_network(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those of a capture's tensors whose names begin so, without that: `under("network.", …)` is a `state_dict`."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _plain(value: Any) -> Any:

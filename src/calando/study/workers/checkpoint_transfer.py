@@ -25,12 +25,7 @@ SEAL = "state.json"
 
 @dataclass(frozen=True)
 class Transfer:
-    """Checkpoints on their way.
-
-    Args:
-        folders: of each folder its files' contents by name; no files: the folder is not there.
-        log: the traceback of a job that failed.
-    """
+    """Checkpoints on their way: each folder's files by name, none where it is gone; and a failed job's log."""
 
     folders: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     log: bytes | None = None

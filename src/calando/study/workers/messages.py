@@ -136,13 +136,9 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class Ready:
-    """The remote worker is there; its process, which may take long to load its data, is starting.
+    """The remote worker is there, on machine `host`; its process, which may take long to load its data, is starting.
 
-    Args:
-        host: name of the machine.
-        process_id: of the worker's process, on it.
-        shared: the study's folder can be seen from it.
-        versions: of what decides the numbers.
+    It is `shared` if the study's folder can be seen from it; `versions` are of what decides the numbers.
     """
 
     host: str

@@ -22,8 +22,7 @@ def join(address: str | None, *, cpus: int) -> bool:
 
     Args:
         address: of a cluster's head as HOST:PORT, or "auto" on one of its machines; None: the one that this process
-            is joined to already, or else a new one on this machine.
-        cpus: of a new one.
+            is joined to already, or else a new one on this machine, of so many `cpus`.
 
     Raises:
         UsageError: this is Windows, Ray is not installed, or nobody answers at the address.

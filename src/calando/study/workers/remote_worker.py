@@ -97,11 +97,7 @@ class RemoteWorker:
         self._outgoing.put(None)
 
     def news(self, *, seconds: float, silent_seconds: float) -> list[Message]:
-        """What there is to report, waiting up to `seconds` for anything but progress.
-
-        Args:
-            silent_seconds: how long the worker may be silent from now on.
-        """
+        """What there is to report, waited for unless it is progress; and how long the worker may now be silent."""
         with self._changed:
             self._silent_seconds = silent_seconds
             self._changed.wait_for(lambda: bool(self._messages), timeout=seconds)

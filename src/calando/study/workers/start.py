@@ -87,9 +87,7 @@ def start_early() -> None:
 def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     """A new worker, which waits for its `Setup`, as `pack_setup` gives it, and its slot; and the connection to it.
 
-    Raises:
-        UsageError: this process may start none: it is a daemon of multiprocessing's, such as a worker of its pools.
-        WorkerLost: the server dies again and again.
+    Raises UsageError in a daemon of multiprocessing's, which may start none; WorkerLost where the server keeps dying.
     """
     if multiprocessing.current_process().daemon:
         raise UsageError(
@@ -179,11 +177,7 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
 
 
 def _settle_sockets() -> None:
-    """Have multiprocessing keep its sockets where their names are short enough, whatever TMPDIR is.
-
-    Raises:
-        UsageError: no such folder can be written to.
-    """
+    """Have multiprocessing keep its sockets where their names are short; UsageError where no folder can be used."""
     try:
         usual = tempfile.gettempdir()
     except FileNotFoundError as error:
