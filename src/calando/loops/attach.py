@@ -159,7 +159,7 @@ class Attached:
     @property
     def base_lrs(self) -> list[float]:
         """Each group's base rate, as a float; to set them changes the rates from the next update on."""
-        return self._scheduled.base_lrs()
+        return list(self._scheduled.driver.base_values["lr"])
 
     @base_lrs.setter
     def base_lrs(self, rates: Sequence[SupportsFloat]) -> None:
@@ -244,7 +244,6 @@ class Attached:
         put(state_dict, self.state_dict())
 
     def _check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
-        """Refuse a state of other schedules before anything is loaded."""
         saved = take(state_dict)
         if saved is not None:
             try:

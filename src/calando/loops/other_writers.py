@@ -63,7 +63,6 @@ class OtherWriters:
             )
 
     def _factors(self, found: Sequence[Noticed]) -> dict[int, float]:
-        """The factor by which a scheduler of torch's has multiplied each rate that it wrote, by the group's index."""
         wrote = [_rates(held) for held in self._torchs]
         return {
             one.index: one.held / one.ours
@@ -72,26 +71,22 @@ class OtherWriters:
         }
 
 
+By = Literal["torch", "ours", "hand", "unknown"]
+"""A scheduler of torch's that is in use; one of ours; set since one wrote it; loaded or set, with none in use."""
+
+
 @final
 @dataclass(frozen=True)
 class Origin:
-    """Where a rate that is not its group's "initial_lr" comes from.
-
-    Args:
-        index: the group's place.
-        held, kept: its rate and its "initial_lr".
-        by: "torch", a scheduler of torch's that is in use; "ours", one of ours; "hand", set after one wrote it;
-            "unknown", no scheduler is in use: the rate was loaded, or set by hand.
-    """
+    """Where a rate that is not its group's "initial_lr" comes from."""
 
     index: int
-    held: float
-    kept: float
-    by: Literal["torch", "ours", "hand", "unknown"]
+    held: float  # its rate
+    kept: float  # its "initial_lr"
+    by: By
 
 
 def origins(optimizer: Optimizer) -> list[Origin]:
-    """The origin of each rate that is not its group's "initial_lr"."""
     kept = [(_number(group.get("lr")), _number(group.get("initial_lr"))) for group in optimizer.param_groups]
     moved = [index for index, (rate, base) in enumerate(kept) if base == base and not _same(rate, base)]
     writers: list[tuple[str, list[float]]] = []
@@ -104,7 +99,7 @@ def origins(optimizer: Optimizer) -> list[Origin]:
         held, base = kept[index]
         wrote = [(whose, rates[index]) for whose, rates in writers if index < len(rates)]
         matching = {whose for whose, rate in wrote if _same(rate, held)}
-        by: Literal["torch", "ours", "hand", "unknown"] = "hand" if wrote else "unknown"
+        by: By = "hand" if wrote else "unknown"
         if matching:
             by = "ours" if "ours" in matching else "torch"
         found.append(Origin(index, held, base, by))

@@ -65,7 +65,6 @@ class ReportedRate(lr_scheduler.LRScheduler):
         return list(self._next_lrs())
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
         return {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -73,7 +72,6 @@ class ReportedRate(lr_scheduler.LRScheduler):
 
     @property
     def base_lrs(self) -> list[float | Tensor]:  # type: ignore[override]
-        """Each group's base rate."""
         return list(self._base_lrs())
 
     @property

@@ -30,6 +30,8 @@ STATE = ("last_epoch", "schedule", "total_steps", "steps_per_epoch", "hyper_para
 WAITING = -1  # the step of a scheduler that has not had its turn in a sequence
 
 T = TypeVar("T")
+_Numbers = tuple[int, dict[str, list[float]], list[float], list[float] | None]
+"""A saved state's step, base values, shares, and the rates that others wrote."""
 
 SMALLEST_JUMP = 1e-9  # relative
 MOST_LOOKED_AT = 1_000_000  # updates whose rates are compared with those found
@@ -161,7 +163,7 @@ class ScheduledOptimizer:
             "base_values": base_values,
         }
 
-    def check(self, state: Mapping[str, Any]) -> None:
+    def check(self, state: Mapping[str, Any]) -> _Numbers:
         """Check that a saved state fits these schedules and groups; UsageError where it does not."""
         if not isinstance(state, Mapping):
             raise UsageError(f"a state must be the dictionary that state_dict() gave, got {state!r}")
@@ -195,6 +197,7 @@ class ScheduledOptimizer:
             raise UsageError(f"the state is damaged: last_epoch is {state['last_epoch']!r}, no number of an update")
         if not all(math.isfinite(value) for values in (*base_values.values(), shares) for value in values):
             raise UsageError("the state is damaged: it holds base values that are not finite")
+        return numbers
 
     def restore(self, state: Mapping[str, Any]) -> int:
         """Take the base values and the horizon of a saved state, and write the values of its step, which is returned.
@@ -202,8 +205,7 @@ class ScheduledOptimizer:
         A horizon that is not the present one is reported at once, and by `notice` at the next update, where a framework
         has kept the first warning to itself. Raises as `check`.
         """
-        self.check(state)
-        step, base_values, shares, rates = _numbers(state)
+        step, base_values, shares, rates = self.check(state)
         saved_horizon = Horizon(state["total_steps"], state["steps_per_epoch"])
         notice = None
         if saved_horizon != self.driver.horizon:
@@ -258,9 +260,6 @@ class ScheduledOptimizer:
             )
         return jumps
 
-    def base_lrs(self) -> list[float]:
-        return list(self.driver.base_values["lr"])
-
     def lint(self) -> list[Finding]:
         """What is suspicious about the schedules (`calando.schedules.lint`), and how they meet this optimizer:
 
@@ -308,7 +307,7 @@ def _split(values: Mapping[str, T]) -> tuple[T, dict[str, T]]:
     return values["lr"], {key: value for key, value in values.items() if key != "lr"}
 
 
-def _numbers(state: Mapping[str, Any]) -> tuple[int, dict[str, list[float]], list[float], list[float] | None]:
+def _numbers(state: Mapping[str, Any]) -> _Numbers:
     bases = {"lr": state["base_lrs"], **state["base_values"]}
     base_values = {key: [float(value) for value in values] for key, values in bases.items()}
     shares = [float(share) for share in state.get("shares", [1.0] * len(state["base_lrs"]))]

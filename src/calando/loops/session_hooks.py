@@ -113,7 +113,7 @@ class SessionHooks:
         return (args[0], lambda: loss), {}
 
     def _look_for_observation(self) -> None:
-        """Warn once where an update went by of which a controller was not told the loss: it can do nothing."""
+        """Warn once where a controller was not given the loss of an update: it can do nothing."""
         if self._unobserved or self.session.step == self._observed:
             return
         asking = [text for text, want in zip(self._texts, self.session.wants, strict=True) if want.seen == "loss"]

@@ -48,21 +48,14 @@ class Reading:
 class BorrowedUpdate:
     """Updates of what a person lends, each a session's on the next batches.
 
-    Args:
-        loss: of a batch; where its network is or holds a DistributedDataParallel, the ranks agree.
-        device: where batches are moved to.
-        accumulate: batches an update.
-        closure: what the optimizer's `step` is called with, as `Method.closure`.
-
-    Raises:
-        UsageError: a gradient scaler with an optimizer that steps with a closure; clipping with one that reads its step
-            off the gradient's size.
+    Raises UsageError for a gradient scaler with an optimizer that steps with a closure, and for clipping with one that
+    reads its step off the gradient's size.
     """
 
-    loss: BatchLoss
+    loss: BatchLoss  # where its network is or holds a DistributedDataParallel, the ranks agree
     optimizer: Optimizer
-    device: torch.device
-    accumulate: int = 1
+    device: torch.device  # where batches are moved to
+    accumulate: int = 1  # batches an update
     clip_norm: float | None = None
     scaler: torch.amp.GradScaler | None = None
     autocast: torch.dtype | None = None

@@ -120,20 +120,13 @@ class SweepOptions:
 @final
 @dataclass(kw_only=True)
 class Measurement:
-    """Sweeps and trainings at one rate, of all groups or of one; its maker restores everything.
-
-    Args:
-        batches: without end; each repeat goes on where the one before ended.
-        start_again: restores network, optimizer and scaler; called after each repeat.
-        group: the name of the one group whose rate changes; None: all do, and keep their ratios.
-        tick: called after every update.
-    """
+    """Sweeps and trainings at one rate, of all groups or of one; its maker restores everything."""
 
     update: BorrowedUpdate
-    batches: Iterator[Any]
-    start_again: Undo
-    group: str | None = None
-    tick: Callable[[], None] = lambda: None
+    batches: Iterator[Any]  # without end; each repeat goes on where the one before ended
+    start_again: Undo  # restores network, optimizer and scaler; called after each repeat
+    group: str | None = None  # the one group whose rate changes; None: all do, and keep their ratios
+    tick: Callable[[], None] = lambda: None  # called after every update
     _index: int = field(init=False, default=0)  # of the group in which rates are counted, and its base rate
     _base: float = field(init=False, default=1.0)
 

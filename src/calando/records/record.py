@@ -25,54 +25,34 @@ RunOutcome = Literal["finished", "diverged", "died"]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One look at the validation part, after `step` updates.
+    """One look at the validation part."""
 
-    Args:
-        step: updates done before it.
-        loss: mean cross-entropy (no label smoothing); may be non-finite, the score then means nothing.
-        score: share of samples classified rightly, in [0, 1]; chance where the loss is not finite.
-        raw_loss, raw_score: of the weights that are trained, where those evaluated are an average of them; else None.
-    """
-
-    step: int
-    loss: float
-    score: float
+    step: int  # updates done before it
+    loss: float  # mean cross-entropy (no label smoothing); may be non-finite, the score then means nothing
+    score: float  # share of samples classified rightly, in [0, 1]; chance where the loss is not finite
+    # Of the weights that are trained, where those evaluated are an average of them; else None.
     raw_loss: float | None = None
     raw_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
-    """The one look at the test part, from the final weights, once every training of the study is done.
+    """The one look at the test part, from the final weights, once every training of the study is done."""
 
-    Args:
-        score: share of samples classified rightly, in [0, 1]; chance where the run diverged, or the loss is not finite.
-        loss: mean cross-entropy; infinite where the run diverged, or an output was not finite.
-        n: test samples; the score's resolution is 1 / n.
-    """
-
-    score: float
-    loss: float
-    n: int
+    score: float  # share classified rightly, in [0, 1]; chance where the run diverged, or the loss is not finite
+    loss: float  # mean cross-entropy; infinite where the run diverged, or an output was not finite
+    n: int  # test samples; the score's resolution is 1 / n
 
 
 @dataclass(frozen=True)
 class RangeRecord:
-    """What a range test of a workload and a method gave.
+    """What a range test of a workload and a method gave."""
 
-    Args:
-        decayed: (rate, low, high) for a schedule that decays; None where none can be recommended.
-        constant: the same for a constant rate.
-        doubts: why not to rely on it, in words; empty: rely on it.
-        updates: made.
-        seconds: wall-clock.
-    """
-
-    decayed: tuple[float, float, float] | None
-    constant: tuple[float, float, float] | None
-    doubts: tuple[str, ...]
+    decayed: tuple[float, float, float] | None  # (rate, low, high) for a schedule that decays; None: none to recommend
+    constant: tuple[float, float, float] | None  # the same for a constant rate
+    doubts: tuple[str, ...]  # why not to rely on it, in words; empty: rely on it
     updates: int
-    seconds: float
+    seconds: float  # wall-clock
 
 
 def range_record_of(fields: dict[str, Any]) -> RangeRecord:
@@ -92,44 +72,27 @@ class Event:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:
-    """What one run gave.
+    """What one run gave."""
 
-    Args:
-        spec: what was run; `spec.digest()` is the key.
-        outcome: see the top of this page.
-        steps_done: updates made; fewer than `spec.steps` only where the run diverged.
-        losses: float32[steps_done], the training loss of each update (label smoothing included), and at the end of a
-            diverged run the loss that ended it; float32[0] where it was read without traces.
-        rates: float64, the rate at each of these losses (first parameter group); float64[0] likewise.
-        evaluations: ascending in step; the last is at `steps_done` unless diverged.
-        chance: score of always naming the most frequent class of the training part; in records of before it was
-            counted, 1 / number of classes.
-        events: what controllers and the loop did.
-        skips: (update, batches): from that update on, so many batches of the seed's order were left out.
-        undone: updates that were made and taken back by a rewind; charged with `steps_done`.
-        second_passes: updates that took a second forward and backward pass over their batch, as all of SAM's do, and
-            those along which curvature was measured; each is charged as one more update.
-        seconds: training and evaluation wall-clock, as if the run had been trained alone; differs between equal runs.
-        inherited: of `updates`, those that another run had made before: this one started from where they led.
-        inherited_seconds: of `seconds`, what those took.
-        host: machine, torch version: the pedigree.
-    """
-
-    spec: RunSpec
-    outcome: RunOutcome
-    steps_done: int
+    spec: RunSpec  # what was run; `spec.digest()` is the key
+    outcome: RunOutcome  # see the top of this page
+    steps_done: int  # updates made; fewer than `spec.steps` only where the run diverged
+    # float32[steps_done]: the training loss of each update (label smoothing included), and the one that ended a diverged
+    # run; float64: the rate at each (first parameter group). Both are empty where they were read without traces.
     losses: np.ndarray
     rates: np.ndarray
-    evaluations: tuple[Evaluation, ...]
-    chance: float
-    events: tuple[Event, ...] = ()
-    skips: tuple[tuple[int, int], ...] = ()
-    undone: int = 0
-    second_passes: int = 0
-    seconds: float = 0.0
-    inherited: int = 0
-    inherited_seconds: float = 0.0
-    host: dict[str, str] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...]  # ascending in step; the last is at `steps_done` unless diverged
+    chance: float  # score of always naming the training part's most frequent class; in old records 1 / classes
+    events: tuple[Event, ...] = ()  # what controllers and the loop did
+    skips: tuple[
+        tuple[int, int], ...
+    ] = ()  # (update, batches): from there on, so many of the seed's order are left out
+    undone: int = 0  # updates that were made and taken back by a rewind; charged with `steps_done`
+    second_passes: int = 0  # over a batch, for a method or a curvature; each is charged as one more update
+    seconds: float = 0.0  # training and evaluation, as if the run had been trained alone; differs between equal runs
+    inherited: int = 0  # of `updates`, those that another run had made before: this one started from where they led
+    inherited_seconds: float = 0.0  # of `seconds`, what those took
+    host: dict[str, str] = field(default_factory=dict)  # machine, torch version: the pedigree
 
     @property
     def updates(self) -> int:

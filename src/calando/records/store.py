@@ -51,20 +51,13 @@ def studies_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True, eq=False)
 class StoredStudy:
-    """What a store held at one moment: all that an answer and a page are made of.
+    """What a store held at one moment: all that an answer and a page are made of."""
 
-    Args:
-        study: the question, its grids moved where range tests have settled them.
-        runs, tests: by run digest.
-        fingerprint: of the data.
-        command: the command line that started the study, or "" where Python did.
-    """
-
-    study: StudySpec
-    runs: dict[str, RunRecord]
-    tests: dict[str, TestScore]
-    fingerprint: str
-    command: str
+    study: StudySpec  # its grids moved where range tests have settled them
+    runs: dict[str, RunRecord]  # by digest
+    tests: dict[str, TestScore]  # by the run's digest
+    fingerprint: str  # of the data
+    command: str  # the line that started the study, or "" where Python did
 
 
 class Store:
@@ -135,7 +128,6 @@ class Store:
 
     @property
     def asked(self) -> StudySpec:
-        """The question as it was asked."""
         with self._file.reading():
             return StudySpec.model_validate_json(_known(self._all_meta(), "study"))
 
@@ -161,7 +153,6 @@ class Store:
 
     @property
     def command(self) -> str:
-        """The command line that started the study, or "" where Python did."""
         with self._file.reading():
             return self._all_meta().get("command", "")
 
@@ -203,7 +194,6 @@ class Store:
             return {key.removeprefix(_RANGE): range_record_of(json.loads(value)) for key, value in found.items()}
 
     def put_range(self, digest: str, record: RangeRecord) -> None:
-        """Keep a range test; the first stays."""
         self._put("meta", rows.META, rows.sealed(f"{_RANGE}{digest}", json.dumps(asdict(record))))
 
     def settle(self, study: StudySpec) -> None:
@@ -214,7 +204,6 @@ class Store:
         self._replace({"study": asked.model_dump_json(), "settled": study.model_dump_json(), "command": command})
 
     def put_run(self, record: RunRecord) -> None:
-        """Keep a finished run; one that is there already stays as it is."""
         row = rows.run_row(record)
         traces = rows.trace_row(row[0], record)
         with self._file.writing() as file:
@@ -222,7 +211,6 @@ class Store:
             file.execute(rows.insert("traces", rows.TRACES), traces)
 
     def put_test(self, digest: str, test: TestScore) -> None:
-        """Keep a test look; the first stays."""
         self._put("tests", rows.TESTS, rows.score_row(digest, test))
 
     def post_command(self, text: str) -> None:

@@ -71,7 +71,6 @@ class CheckpointCache:
         return address in self._kept
 
     def put(self, fork: Fork) -> None:
-        """Take in a checkpoint that is on disk now."""
         size = size_of(fork_folder(self.folder, fork))
         before = self._kept.get(fork.address)
         self._occupied += size - (before.size if before else 0)

@@ -72,7 +72,6 @@ def centre_grids(study: StudySpec, ranges: Mapping[str, RangeRecord]) -> StudySp
 
 
 def centre_of(strategy: StrategySpec, found: RangeRecord, horizon: Horizon) -> Centre:
-    """The base rate that a range test gives a strategy."""
     curves = bind(strategy, horizon).curves["lr"]
     highest = max(float(curve.sample().max()) for curve in curves)
     cut = any(CONTROLLERS[called(text)].decays for text in strategy.controllers)

@@ -51,19 +51,12 @@ _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where runs are made. None: decided by the machine.
+    """Where runs are made; "auto" and None: decided by the machine."""
 
-    Args:
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32" or "bf16".
-        threads: of each worker.
-        workers: processes; None: one a core, divided by `threads`, or one on a GPU.
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int = 1
-    workers: int | None = None
+    device: str = "auto"  # or "cpu", "cuda", "cuda:N"
+    precision: str = "auto"  # or "fp32", "bf16"
+    threads: int = 1  # of each worker
+    workers: int | None = None  # processes; None: one a core, divided by `threads`, or one on a GPU
 
     @classmethod
     def whole(cls, *, device: str, precision: str, threads: int | None) -> Machine:
@@ -87,11 +80,7 @@ class RunLength:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long runs are. At most one of the two; neither: the workload's usual number of epochs.
-
-    Args:
-        epochs, steps: one length, or several: then every strategy is run at each.
-    """
+    """How long runs are: --epochs or --steps, one or several; neither: the workload's usual number of epochs."""
 
     epochs: float | Sequence[float] | None = None
     steps: int | Sequence[int] | None = None

@@ -15,34 +15,20 @@ __all__ = ["Listening", "RunStatus"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """How a single run stands, or the range test for it.
+    """How a single run stands, or the range test for it."""
 
-    Args:
-        run: what is made; until its rate is found, at the method's usual one.
-        notes: how the data were read, and what is doubtful about them.
-        step, steps: updates made, and updates expected.
-        lr, loss: of the last update; None before the first one, and during a range test.
-        centre: what the range test before the run found; None where there was none.
-        folder: the run's; None for a range test alone.
-    """
-
-    run: RunSpec
-    notes: tuple[str, ...]
-    step: int
-    steps: int
-    lr: float | None = None
+    run: RunSpec  # until its rate is found, at the method's usual one
+    notes: tuple[str, ...]  # how the data were read, and what is doubtful about them
+    step: int  # updates made
+    steps: int  # updates expected
+    lr: float | None = None  # of the last update; None before the first one, and during a range test
     loss: float | None = None
-    centre: Centre | None = None
-    folder: Path | None = None
+    centre: Centre | None = None  # what the range test before the run found
+    folder: Path | None = None  # the run's; None for a range test alone
 
 
 class Listening:
-    """Who listens to a run, and what stays the same from one status to the next.
-
-    Args:
-        run, folder: see `RunStatus`.
-        workload: its data's notes go with every status; where nobody listens they are printed to standard error.
-    """
+    """Who listens to a run, and what its statuses have in common; where nobody listens, notes go to standard error."""
 
     def __init__(
         self,

@@ -45,7 +45,6 @@ class RunQueue:
         self.put(list(plan.wanted.values()))
 
     def put(self, wanted: list[Wanted]) -> None:
-        """Queue runs, as they come to be wanted."""
         if self._sharing:
             self._grow()
         for one in wanted:

@@ -63,7 +63,6 @@ class Batch:
         return self.gradient()
 
     def clip(self) -> None:
-        """Limit the gradient to the workload's `clip_norm`."""
         norm = self._state.spec.workload.clip_norm
         if norm is not None:
             nn.utils.clip_grad_norm_([p for g in self._state.optimizer.param_groups for p in g["params"]], norm)
@@ -88,7 +87,6 @@ class ForeignDraws:
         self._draws_itself = False
 
     def begin(self) -> None:
-        """Begin a time in which the run does not draw."""
         self._before = _state() if threading.active_count() > 1 else None
 
     def end(self, time: Time) -> None:

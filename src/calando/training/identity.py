@@ -65,20 +65,13 @@ Numbers = tuple[float, ...]
 @final
 @dataclass(frozen=True)
 class Identity:
-    """What `identify` measured; `str` and `read` are inverse.
+    """What `identify` measured; `str` and `read` are inverse."""
 
-    Args:
-        structure: hash; `size` says in words what it is of.
-        numbers: by "weights", "output", "loss", "gradient"; three a tensor.
-        samples: hash, or "" where there are no Datasets.
-        drawn: what this machine draws from one seed.
-    """
-
-    structure: str
-    size: str
-    numbers: Mapping[str, Numbers]
-    samples: str
-    drawn: Numbers
+    structure: str  # hash
+    size: str  # what that is of, in words
+    numbers: Mapping[str, Numbers]  # of weights, output, loss and gradient; three a tensor
+    samples: str  # hash, or "" where there are no Datasets
+    drawn: Numbers  # by this machine from one seed
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
@@ -187,7 +180,7 @@ def check_same(kept: str, workload: Workload, *, where: str) -> None:
 
 
 def _certain(changes: list[str], now: Identity, workload: Workload) -> list[str]:
-    """What differs from one look to the next is no evidence."""
+    """Of these changes, those that are not between one look and the next, which are no evidence."""
     wavering = set(now.changes(identify(workload)))
     return [one for one in changes if one not in wavering]
 

@@ -101,7 +101,6 @@ def seed_step(seed: int, step: int) -> None:
 
 
 def describe_host(lane: Lane) -> dict[str, str]:
-    """The pedigree of a run: what it was trained on and with."""
     name = torch.cuda.get_device_name(lane.device) if lane.device.startswith("cuda") else _cpu_name()
     return {"machine": name, "torch": torch.__version__, "python": platform.python_version()}
 

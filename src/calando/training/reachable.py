@@ -22,7 +22,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
@@ -33,7 +33,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from calando.errors import UsageError
 
-__all__ = ["Notes", "is_from", "note_reached"]
+if TYPE_CHECKING:
+    from calando.training.restore import Snapshot
+
+__all__ = ["is_from", "note_reached"]
 
 STATE = (
     nn.Module, Optimizer, torch.amp.GradScaler, torch.Tensor, torch.Generator, np.ndarray, np.random.Generator,
@@ -50,15 +53,7 @@ RUNNING = (
 MOST_PARTS = 1024  # a longer container without state in its first entries holds samples
 
 
-class Notes(Protocol):
-    """What can be noted so that it is put back: `calando.training.restore.Snapshot`, which this file need not know."""
-
-    def note(self, value: object) -> None: ...
-    def note_state(self, get: Callable[[], Any], put: Callable[[Any], object]) -> None: ...
-    def note_container(self, value: object) -> list[object]: ...
-
-
-def note_reached(snapshot: Notes, *values: object) -> None:
+def note_reached(snapshot: Snapshot, *values: object) -> None:
     """Note what these functions and objects reach; UsageError where one consumes an iterator, which cannot be restored.
 
     >>> from calando.training.restore import Snapshot
@@ -82,7 +77,7 @@ def is_from(value: object, homes: Iterable[str]) -> bool:
 
 @final
 class _Walk:
-    def __init__(self, snapshot: Notes) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.seen: dict[int, object] = {}  # holds them, so that no other gets the same id
         self.waiting: list[object] = []

@@ -25,7 +25,7 @@ class Memory(Protocol):
     """Weights, optimizer's state and average at one moment."""
 
     def put_back(self) -> object:
-        """Restore them, to the bit; may be called more than once."""
+        """Restore them, to the bit, as often as it is called."""
         ...
 
 

@@ -36,28 +36,19 @@ CHARGED = {"undone": int, "seconds": float, "inherited": int, "inherited_seconds
 
 @dataclass
 class TrainState:
-    """A run in progress.
-
-    Args:
-        losses, rates: [spec.steps], filled up to `step`.
-        skips: (update, batches): from that update on, so many batches of the seed's order are left out.
-        undone: updates that were taken back.
-        evaluated: the network's state as last evaluated, where that is not what is trained.
-        seconds: over all sittings.
-        inherited, inherited_seconds: updates as they are charged, and time, of another run that this one started from.
-    """
+    """A run in progress."""
 
     spec: RunSpec
     session: Session
-    losses: np.ndarray
-    rates: np.ndarray
+    losses: np.ndarray  # float32[spec.steps], filled up to `step`
+    rates: np.ndarray  # float64[spec.steps], likewise
     evaluations: list[Evaluation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    skips: list[tuple[int, int]] = field(default_factory=list)
-    undone: int = 0
-    evaluated: dict[str, torch.Tensor] | None = None
-    seconds: float = 0.0
-    inherited: int = 0
+    skips: list[tuple[int, int]] = field(default_factory=list)  # (update, batches left out from there on)
+    undone: int = 0  # updates that were taken back
+    evaluated: dict[str, torch.Tensor] | None = None  # the network's state as last evaluated, where others are trained
+    seconds: float = 0.0  # over all sittings
+    inherited: int = 0  # updates, as they are charged, of another run that this one started from
     inherited_seconds: float = 0.0
 
     @property
@@ -74,7 +65,6 @@ class TrainState:
 
     @property
     def stopped(self) -> str | None:
-        """Why the run ended before its horizon, or None."""
         return self.session.stopped
 
     @property
@@ -89,7 +79,6 @@ class TrainState:
         return self.step + ended_by_loss
 
     def batch_index(self, step: int) -> int:
-        """Which batch of the seed's order update `step` trains on; see the top."""
         return step + sum(count for start, count in self.skips if start <= step)
 
 
@@ -124,16 +113,11 @@ def start(spec: RunSpec, workload: Workload) -> TrainState:
 @final
 @dataclass(frozen=True)
 class Captured:
-    """A session, or a whole run, at one moment.
-
-    Args:
-        tensors: copies by "network.NAME", "optimizer.INDEX.KEY", "average.NAME", "trace.losses" and "trace.rates".
-        document: everything else, JSON-able; read only.
-    """
+    """A session, or a whole run, at one moment."""
 
     session: Session
-    tensors: Mapping[str, torch.Tensor]
-    document: Mapping[str, Any]
+    tensors: Mapping[str, torch.Tensor]  # copies: network.NAME, optimizer.INDEX.KEY, average.NAME, trace.losses, .rates
+    document: Mapping[str, Any]  # everything else, JSON-able; read only
 
     def put_back(self) -> None:
         """Weights, optimizer's state and average; KeyError, ValueError and the like where they are damaged."""

@@ -51,29 +51,19 @@ REGISTRIES: Mapping[str, Registry[Any]] = {registry.kind: registry for registry 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs before its first job.
+    """What a worker needs before its first job."""
 
-    Args:
-        workload: the spec, loaded by each worker itself …
-        given: … or the workload as the user's own object, pickled to it.
-        data_dir: where the user says the data are.
-        folder: the study's, on a path that the scheduler's process sees.
-        threads: of each worker.
-        device: that runs are made on: "cpu", "cuda", "cuda:1".
-        fingerprint: of the data in the scheduler's process, which the worker's must have; "": any.
-        identity: what network and loss are there, which the worker's must be; "": any.
-        functions: those that the strategies' texts name and this process has registered (`named_function`).
-        entries: likewise the schedules, controllers and methods: kind -> name -> (entry, where it was defined).
-    """
-
-    workload: WorkloadSpec
-    given: Workload | None
-    data_dir: Path | None
-    folder: Path
-    threads: int
-    device: str = "cpu"
+    workload: WorkloadSpec  # which each worker loads itself …
+    given: Workload | None  # … or the user's own object, pickled
+    data_dir: Path | None  # where the user says the data are
+    folder: Path  # the study's, as the scheduler sees it
+    threads: int  # of each worker
+    device: str = "cpu"  # or "cuda", "cuda:1"
+    # Of the data, and of network and loss, in the scheduler's process, which the worker's must equal; "": any.
     fingerprint: str = ""
     identity: str = ""
+    # What the strategies' texts name and the scheduler's process has registered: functions by name (`named_function`),
+    # schedules, controllers and methods by kind and name, each with where it was defined.
     functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
 
@@ -115,36 +105,24 @@ class Refused:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What every remote worker of a study is given at its start.
+    """What every remote worker of a study is given at its start."""
 
-    Args:
-        folder: the study's, on the scheduler's machine; for the process, the one that it works in.
-        token: (path, content) of a file there: who can read it sees the folder. None: the folder is not to be used.
-        directory: where the scheduler runs; the worker runs there too, if its machine has that folder.
-        paths: what the scheduler's process imports from, in addition to what is installed.
-        threads: of each worker.
-        beat_seconds: between two of a worker's beats.
-    """
-
-    folder: Path
-    token: tuple[Path, str] | None
-    directory: Path
-    paths: tuple[str, ...]
-    threads: int
-    beat_seconds: float
+    folder: Path  # the study's, on the scheduler's machine; for the process, the one that it works in
+    token: tuple[Path, str] | None  # a file there and its content: who reads it sees the folder. None: do not use it
+    directory: Path  # where the scheduler runs; the worker runs there too, if its machine has that folder
+    paths: tuple[str, ...]  # what the scheduler's process imports from, in addition to what is installed
+    threads: int  # of each worker
+    beat_seconds: float  # between two of a worker's beats
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The remote worker is there, on machine `host`; its process, which may take long to load its data, is starting.
+    """The remote worker is there; its process, which may take long to load its data, is starting."""
 
-    It is `shared` if the study's folder can be seen from it; `versions` are of what decides the numbers.
-    """
-
-    host: str
-    process_id: int
-    shared: bool
-    versions: Mapping[str, str]
+    host: str  # name of the machine
+    process_id: int  # of the worker's process, on it
+    shared: bool  # whether the study's folder can be seen from it
+    versions: Mapping[str, str]  # of what decides the numbers
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,6 @@ SAVING_SECONDS = 60.0
 
 
 def serve(connection: Connection, setup: Setup, slot: int) -> None:
-    """Do what is asked for until asked to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     speaking = threading.Lock()
 
