@@ -77,7 +77,7 @@ class RunRecord:
     spec: RunSpec  # what was run; `spec.digest()` is the key
     outcome: RunOutcome  # see the top of this page
     steps_done: int  # updates made; fewer than `spec.steps` only where the run diverged
-    # float32[steps_done]: the training loss of each update (label smoothing included), and the one that ended a diverged
+    # float32[steps_done]: the training loss of each update (label smoothing included), and that which ended a diverged
     # run; float64: the rate at each (first parameter group). Both are empty where they were read without traces.
     losses: np.ndarray
     rates: np.ndarray

@@ -93,7 +93,9 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
     few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
 
     def trained() -> tuple[TrainState, tuple[float, float]]:
-        state, own = _trained_on(spec, workload, until=min(QUICK_UNTIL, spec.steps))
+        own = workload.fresh()
+        state = start(spec, own)
+        advance(state, own, until=min(QUICK_UNTIL, spec.steps))
         return state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)
 
     with holding_lane(spec.lane):
@@ -117,18 +119,12 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
 
 
 def _trained(spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None) -> TrainState:
-    return _trained_on(spec, workload, until=until, origin=origin)[0]
-
-
-def _trained_on(
-    spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None
-) -> tuple[TrainState, Workload]:
     own = workload.fresh()
     state = start(spec, own)
     if origin is not None:
         load_checkpoint(state, origin)
     advance(state, own, until=until)
-    return state, own
+    return state
 
 
 def _first_difference(alone: TrainState, forked: TrainState) -> str:

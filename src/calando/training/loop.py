@@ -172,25 +172,21 @@ def _answer(state: TrainState, observation: Observation) -> None:
 
 
 def _record(state: TrainState, workload: Workload) -> RunRecord:
-    outcome: RunOutcome = "finished"
-    events = list(state.events)
-    if state.stopped is None and (text := _score_at_chance(state, workload)):
-        events.append(Event(step=state.step - 1, kind="chance", text=text))
-    if state.stopped is not None:
-        outcome = "diverged"
-    elif _at_chance(state, workload):
-        outcome = "died"
-        text = (
-            f"the training loss ends at chance level, {workload.chance.loss:.3g}, the entropy of the labels: "
-            "the network died or never learned"
-        )
-        events.append(Event(step=state.step - 1, kind="died", text=text))
+    outcome: RunOutcome = "finished" if state.stopped is None else "diverged"
+    found: dict[str, str] = {}
+    if state.stopped is None:
+        found["chance"] = _score_at_chance(state, workload)
+        if _at_chance(state, workload):
+            outcome = "died"
+            found["died"] = (
+                f"the training loss ends at chance level, {workload.chance.loss:.3g}, the entropy of the labels: "
+                "the network died or never learned"
+            )
     if state.evaluations and state.session.others_evaluated and statistics_of(state.network):
-        text = (
+        found["recalibrated"] = (
             f"batch-norm statistics were gathered again from {BATCHES} training batches before each of "
             f"{len(state.evaluations)} evaluations"
         )
-        events.append(Event(step=state.step - 1, kind="recalibrated", text=text))
     return RunRecord(
         spec=state.spec,
         outcome=outcome,
@@ -199,7 +195,7 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         rates=state.rates[: state.seen].copy(),
         evaluations=tuple(state.evaluations),
         chance=workload.chance.score,
-        events=tuple(events),
+        events=(*state.events, *(Event(state.step - 1, kind, text) for kind, text in found.items() if text)),
         skips=tuple(state.skips),
         undone=state.undone,
         second_passes=state.session.second_passes,
