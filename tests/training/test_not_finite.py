@@ -207,7 +207,7 @@ def test_a_test_look_that_is_not_finite_scores_chance(tmp_path):
 
 
 def test_a_range_test_sees_what_its_last_update_ruined():
-    from calando.range_test.lent_update import BorrowedUpdate
+    from calando.range_test.borrowed_update import BorrowedUpdate
     from calando.range_test.loss import BatchLoss
     from calando.range_test.sweep import Measurement
 

@@ -13,8 +13,8 @@ from torch import nn
 
 import calando
 from calando.analysis.suggest import RangeCurves
+from calando.range_test.borrowed_update import BorrowedUpdate
 from calando.range_test.found import judge_held
-from calando.range_test.lent_update import BorrowedUpdate
 from calando.range_test.loss import BatchLoss
 from calando.range_test.stops import begins_too_high, stop_reason
 from calando.range_test.sweep import Measurement, Sweep

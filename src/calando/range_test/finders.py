@@ -22,8 +22,8 @@ from calando.errors import UnknownName, UsageError
 from calando.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.driver import Driver
 from calando.methods.known_groups import group_name
+from calando.range_test.borrowed_update import BorrowedUpdate
 from calando.range_test.found import Found, FoundRate, judge_held
-from calando.range_test.lent_update import BorrowedUpdate
 from calando.range_test.loss import BatchLoss, Forward
 from calando.range_test.ready import check_lent, device_of, endless, prepare, try_step
 from calando.range_test.sweep import Measurement, SweepOptions

@@ -53,7 +53,9 @@ def check_lent(
         raise UsageError(f"scaler must be a torch.amp.GradScaler or None, got {scaler!r}")
     if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
         raise UsageError(f"accumulate must be a whole number from 1, got {accumulate!r}")
-    if clip_norm is not None and not (_is_number(clip_norm) and 0 < clip_norm < math.inf):
+    if clip_norm is not None and (
+        isinstance(clip_norm, bool) or not isinstance(clip_norm, Real) or not 0 < clip_norm < math.inf
+    ):
         raise UsageError(f"clip_norm must be positive and finite, got {clip_norm!r}; leave it out not to clip")
     if autocast is not None and autocast not in (torch.bfloat16, torch.float16):
         raise UsageError(f"autocast must be torch.bfloat16 or torch.float16, got {autocast!r}")
@@ -61,10 +63,6 @@ def check_lent(
         raise UsageError("all parameters of the optimizer are frozen (requires_grad=False); unfreeze some")
     if torch.is_inference_mode_enabled():
         raise UsageError("a range test trains, which inference mode does not allow; call it outside")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def device_of(model: nn.Module, device: torch.device | str | None) -> torch.device:

@@ -23,7 +23,7 @@ import numpy as np
 from calando.analysis.range_curves import RangeCurves
 from calando.errors import UsageError
 from calando.methods.driver import Driver
-from calando.range_test.lent_update import BorrowedUpdate, Reading, blame_batch
+from calando.range_test.borrowed_update import BorrowedUpdate, Reading, blame_batch
 from calando.range_test.stops import begins_too_high, stop_reason
 from calando.schedules import Horizon, Schedule, constant, exponential, per_group
 from calando.schedules.checks import quote

@@ -11,7 +11,6 @@ runs that wait for their test look stay, whatever the budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -36,12 +35,6 @@ def place(study_folder: Path, fork: Fork) -> Place:
     return Place(fork_folder(study_folder, fork), fork.address)
 
 
-@dataclass(frozen=True)
-class _Cached:
-    fork: Fork
-    size: int
-
-
 @final
 class CheckpointCache:
     """The checkpoints there are in a study's folder, within `keep` bytes; `finished` are digests of finished runs.
@@ -51,7 +44,7 @@ class CheckpointCache:
 
     def __init__(self, folder: Path, *, finished: Iterable[str], keep: int) -> None:
         self.folder, self.keep = folder, keep
-        self._kept: dict[str, _Cached] = {}
+        self._kept: dict[str, tuple[Fork, int]] = {}  # by address, with its size in bytes
         self._occupied = 0
         forks = folder / "forks"
         for path in sorted(forks.iterdir()) if forks.is_dir() else ():
@@ -60,7 +53,7 @@ class CheckpointCache:
                 drop_checkpoint(path)
             else:
                 self.put(Fork(step, path.name))
-        self.found = frozenset(kept.fork.step for kept in self._kept.values())
+        self.found = frozenset(fork.step for fork, _ in self._kept.values())
         finals = folder / "checkpoints"
         there = {path.name for path in finals.iterdir()} if finals.is_dir() else set()
         for digest in finished:
@@ -71,16 +64,15 @@ class CheckpointCache:
         return address in self._kept
 
     def put(self, fork: Fork) -> None:
-        size = size_of(fork_folder(self.folder, fork))
-        before = self._kept.get(fork.address)
-        self._occupied += size - (before.size if before else 0)
-        self._kept[fork.address] = _Cached(fork, size)
+        _, before = self._kept.get(fork.address, (fork, 0))
+        self._kept[fork.address] = fork, size_of(fork_folder(self.folder, fork))
+        self._occupied += self._kept[fork.address][1] - before
 
     def drop(self, address: str) -> None:
-        kept = self._kept.pop(address, None)
-        if kept is not None:
-            self._occupied -= kept.size
-            drop_checkpoint(fork_folder(self.folder, kept.fork))
+        if address in self._kept:
+            fork, size = self._kept.pop(address)
+            self._occupied -= size
+            drop_checkpoint(fork_folder(self.folder, fork))
 
     def trim(self, *, wanted: Callable[[], set[str]], held: Callable[[], set[str]]) -> int:
         """Drop what is beyond the budget, never what is `held`, first what is not `wanted`; how many were."""
@@ -88,7 +80,7 @@ class CheckpointCache:
             return 0
         useful, staying = wanted(), held()
         leaving = sorted(
-            (kept.fork for kept in self._kept.values() if kept.fork.address not in staying),
+            (fork for fork, _ in self._kept.values() if fork.address not in staying),
             key=lambda fork: (fork.address in useful, -fork.step, fork.address),
         )
         count = 0

@@ -106,7 +106,7 @@ class RunQueue:
         """A run's last checkpoint is on disk: longer ones can start from it."""
         # An evaluation of its own after its last update would not be one of the longer run's.
         if self._sharing and spec.steps < self._plan.study.steps and spec.steps % spec.evaluate_every == 0:
-            address = self._path(spec).fork(spec.steps, seed=spec.seed).address
+            address = self._tree.add(spec).fork(spec.steps, seed=spec.seed).address
             self._finals[address] = Fork(spec.steps, spec.digest(), final=True)
             self._ends.add(spec.steps)
 
@@ -132,7 +132,7 @@ class RunQueue:
         """Where this run could start, deepest first: forks, and last checkpoints of shorter runs."""
         if not self._sharing:
             return []
-        path = self._path(spec)
+        path = self._tree.add(spec)
         steps = {*self._tree.branchings(path), *self._cache.found}
         forks = [path.fork(step, seed=spec.seed) for step in steps if LEAST_SHARED <= step < spec.steps]
         shorter = [step for step in self._ends if step < spec.steps]
@@ -142,14 +142,14 @@ class RunQueue:
     def _branchings(self, spec: RunSpec) -> list[Fork]:
         if not self._sharing:
             return []
-        path = self._path(spec)
+        path = self._tree.add(spec)
         return [path.fork(step, seed=spec.seed) for step in self._tree.branchings(path) if step >= LEAST_SHARED]
 
     def _wanted_by_others(self, fork: Fork, spec: RunSpec) -> bool:
         """Whether another run that is not made, and may come to be wanted, has this past."""
         if fork.address in self._cache or fork.address in self._promised:
             return False
-        own = self._path(spec)
+        own = self._tree.add(spec)
         others = self._passing.get(own.past(fork.step), set()) - {own.digest}
         return any(self._may_come(self._tree.paths[other], spec.seed) for other in others)
 
@@ -160,9 +160,6 @@ class RunQueue:
         # A rate that lost its trials will not be wanted at further seeds.
         owners = self._owners.get(path.digest, set())
         return digest in self._plan.wanted or any(lr in self._plan.rates[name] for name, lr in owners)
-
-    def _path(self, spec: RunSpec) -> RunPath:
-        return self._tree.add(spec)
 
     def _grow(self) -> None:
         """Take in the paths of all runs that there may be."""
