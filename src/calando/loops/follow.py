@@ -5,8 +5,8 @@
     observe(…)                  controllers answer: a plateau cuts the rate, a rollback restores good weights
     evaluated(…)                the network holds the weights to judge, and batch norm has their statistics
 
-The optimizer is the method's own, with public hooks of torch, so it works wherever a torch optimizer does.
-All state is in `optimizer.state_dict()`, under "calando": who saves the optimizer saves the strategy.
+The optimizer is the method's own, with public hooks of torch, so it works wherever a torch optimizer does. Its
+`state_dict` holds all state, under "calando": who saves the optimizer saves the strategy.
 
 A closure is torch's: it clears gradients, works the loss out, calls `backward` and returns the loss. SAM calls it twice
 an update, the second time with the dropout of the first and without touching running statistics; so does `edge` at the

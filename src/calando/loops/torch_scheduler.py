@@ -1,9 +1,6 @@
-"""A schedule where torch's own scheduler is expected.
+"""A schedule where torch's own scheduler is expected: `step` is called once an update, and sets the next one's values.
 
-    rate of group g at update t = base rate of g * schedule(t)      in closed form, never from the rate before
-
-State is the step, the horizon, the schedules and the base values, so resuming does not depend on the order in
-which things are built and loaded.
+What is written, saved, restored and extended is a `ScheduledOptimizer`'s, as for `attach`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, final, get_args
+from typing import Any, TypeVar, final, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -43,6 +43,7 @@ __all__ = [
     "unsealed",
 ]
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 
 META = ("key", "value", "seal")
@@ -74,7 +75,9 @@ def run_row(record: RunRecord) -> Row:
         record.spec.model_dump_json(),
         record.outcome,
         record.steps_done,
-        _json([_without_none(look) for look in record.evaluations]),
+        _json(
+            [{key: value for key, value in asdict(look).items() if value is not None} for look in record.evaluations]
+        ),
         float(record.chance),
         _json([asdict(event) for event in record.events]),
         _json(record.skips),
@@ -126,8 +129,8 @@ class RunReader:
         run, theirs = self._specs.read(spec)
         if theirs != digest or outcome not in _OUTCOMES:
             raise Damaged(f"run {digest} does not match its own spec")
-        looks = _evaluations().validate_json(evaluations)
-        happened = () if events == "[]" else _events().validate_json(events)
+        looks = _reader(Evaluation).validate_json(evaluations)
+        happened = () if events == "[]" else _reader(Event).validate_json(events)
         if outcome != "diverged" and looks and not math.isfinite(looks[-1].loss):
             # Earlier versions looked at training losses alone, which are those before each update.
             outcome = "diverged"
@@ -166,17 +169,8 @@ def unsealed(row: Row) -> Row:
 
 # pydantic reads floats, and makes records of them, several times as fast as json and a constructor do.
 @functools.cache
-def _evaluations() -> TypeAdapter[tuple[Evaluation, ...]]:
-    return TypeAdapter(tuple[Evaluation, ...])
-
-
-@functools.cache
-def _events() -> TypeAdapter[tuple[Event, ...]]:
-    return TypeAdapter(tuple[Event, ...])
-
-
-def _without_none(look: Evaluation) -> dict[str, object]:
-    return {key: value for key, value in asdict(look).items() if value is not None}
+def _reader(kind: type[T]) -> TypeAdapter[tuple[T, ...]]:
+    return TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]
 
 
 def sealed(*values: object) -> Row:
