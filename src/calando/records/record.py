@@ -84,9 +84,7 @@ class RunRecord:
     evaluations: tuple[Evaluation, ...]  # ascending in step; the last is at `steps_done` unless diverged
     chance: float  # score of always naming the training part's most frequent class; in old records 1 / classes
     events: tuple[Event, ...] = ()  # what controllers and the loop did
-    skips: tuple[
-        tuple[int, int], ...
-    ] = ()  # (update, batches): from there on, so many of the seed's order are left out
+    skips: tuple[tuple[int, int], ...] = ()  # (update, batches of the seed's order that are left out from there on)
     undone: int = 0  # updates that were made and taken back by a rewind; charged with `steps_done`
     second_passes: int = 0  # over a batch, for a method or a curvature; each is charged as one more update
     seconds: float = 0.0  # training and evaluation, as if the run had been trained alone; differs between equal runs

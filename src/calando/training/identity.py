@@ -124,8 +124,8 @@ def identify(workload: Workload) -> Identity:
         network = own.build()
         layout = [_spelled(name, value) for name, value in _tensors(network)]
         weights = [number for _, value in _tensors(network) for number in _sketch(value)]
-        another = workload.fresh()
         loss = unless_it_fails(lambda: _of_loss(own.loss, own.classes)) or []
+        another = workload.fresh()
         passes = unless_it_fails(lambda: _of_passes(network, another)) or {"output": [], "gradient": []}
     count = sum(value.numel() for value in network.parameters() if not is_lazy(value))
     return Identity(
@@ -180,7 +180,7 @@ def check_same(kept: str, workload: Workload, *, where: str) -> None:
 
 
 def _certain(changes: list[str], now: Identity, workload: Workload) -> list[str]:
-    """Of these changes, those that are not between one look and the next, which are no evidence."""
+    """The changes that a second look at this workload does not show as well: what varies is no evidence."""
     wavering = set(now.changes(identify(workload)))
     return [one for one in changes if one not in wavering]
 
