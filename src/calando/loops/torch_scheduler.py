@@ -220,11 +220,8 @@ class LRScheduler(lr_scheduler.LRScheduler):
         """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
 
         The saved horizon and base values win over those this scheduler was built with; if the horizons differ, a
-        UserWarning reports it. A state of `calando.attach` is accepted too.
-
-        Raises:
-            UsageError: the state is of other schedules, of another number of groups, or not of calando; nothing
-                changed then.
+        UserWarning reports it. A state of `calando.attach` is accepted too. Raises UsageError, and changes nothing,
+        where it is of other schedules, of another number of groups, or not of calando.
         """
         self.last_epoch = self._scheduled.restore(state_dict)
 
