@@ -85,8 +85,8 @@ def test_a_score_far_below_is_not_preferred_for_its_price():
     assert advised(a_result("a"), a_result("b"), differences={"b": -0.01}, a=200).name == "b"
 
 
-def test_who_is_not_tuned_out_is_not_level():
-    advice = advised(a_result("a"), a_result("b"), a_result("c"), verdicts={"b": "not tuned out", "c": "worse"}, a=200)
+def test_who_is_not_fully_tuned_is_not_level():
+    advice = advised(a_result("a"), a_result("b"), a_result("c"), verdicts={"b": "no verdict", "c": "worse"}, a=200)
     assert (advice.name, advice.level) == ("a", ())
 
 

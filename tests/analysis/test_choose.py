@@ -51,24 +51,24 @@ def test_the_grid_goes_on_until_the_best_is_inside(fake, edge, beyond, steps):
     won = (grid[0] if edge == "low" else grid[-1], *beyond)[steps]
     choice = settle(fake, made)
     assert (choice.lr, choice.extended, choice.pending) == (won, edge, ())
-    assert (choice.at_edge, choice.tuned_out) == (steps == 4, steps < 4)
+    assert (choice.at_edge, choice.fully_tuned) == (steps == 4, steps < 4)
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 3])
 def test_it_goes_on_no_further_than_it_may(fake, beyond):
     made = {0.01: 0.1, 0.1: 0.2, 1.0: 0.3} | {10.0**step: 0.3 + step / 10 for step in range(1, beyond + 1)}
     choice = settle(fake, made, beyond=beyond)
-    assert (choice.lr, choice.at_edge, choice.tuned_out, choice.pending) == (10.0**beyond, True, False, ())
+    assert (choice.lr, choice.at_edge, choice.fully_tuned, choice.pending) == (10.0**beyond, True, False, ())
 
 
 def test_a_score_that_no_longer_rises_towards_the_end_is_not_followed(fake):
     """A plateau that runs over the end: the rate inside does as well, whatever the losses say."""
     flat = settle(fake, {0.01: 0.9, 0.1: 0.9, 1.0: 0.9}, losses={0.01: 0.1, 0.1: 0.3, 1.0: 0.2})
-    assert (flat.lr, flat.pending, flat.tuned_out) == (0.1, (), True)
+    assert (flat.lr, flat.pending, flat.fully_tuned) == (0.1, (), True)
     rising = {0.01: 0.5, 0.1: 0.8, 1.0: 0.9}
     assert [run.lr for run in settle(fake, rising).pending] == [10.0]
     plateau = settle(fake, rising | {10.0: 0.9}, losses={1.0: 0.2, 10.0: 0.1})
-    assert (plateau.lr, plateau.pending, plateau.tuned_out) == (1.0, (), True)
+    assert (plateau.lr, plateau.pending, plateau.fully_tuned) == (1.0, (), True)
     two = settle(fake, {0.1: 0.9, 1.0: 0.9}, grid=(0.1, 1.0))
     assert [run.lr for run in two.pending] == [0.01]  # nothing lies inside yet
     assert settle(fake, {0.01: 0.9, 0.1: 0.9, 1.0: 0.9}, grid=(0.1, 1.0)).lr == 0.1
@@ -81,9 +81,9 @@ def test_where_all_diverged_it_goes_on_below_until_one_holds(fake):
     holds = made | {0.001: "diverged", 1e-4: 0.8}
     assert [run.lr for run in settle(fake, holds).pending] == [1e-5]
     found = settle(fake, holds | {1e-5: 0.6})
-    assert (found.lr, found.tuned_out, found.failed) == (1e-4, True, False)
+    assert (found.lr, found.fully_tuned, found.failed) == (1e-4, True, False)
     never = settle(fake, dict.fromkeys((1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 1.0), "diverged"))
-    assert (never.lr, never.tuned_out, never.failed, never.pending) == (1e-6, False, True, ())
+    assert (never.lr, never.fully_tuned, never.failed, never.pending) == (1e-6, False, True, ())
 
 
 def test_a_lowest_rate_that_diverged_says_more_than_a_higher_one_that_died(fake):
@@ -153,7 +153,7 @@ def test_the_best_of_all_wins_and_is_inside_or_said_not_to_be(fake, grid, qualit
     finished = [quality(lr) for lr in rates if not isinstance(quality(lr), str)]
     assert quality(choice.lr) == max(finished) if finished else isinstance(quality(choice.lr), str)
     assert choice.failed == (not finished)
-    if choice.tuned_out:
+    if choice.fully_tuned:
         assert rates[0] < choice.lr < rates[-1]
     elif finished and len(grid) > 1:
         assert len(rates) == len(grid) + beyond

@@ -210,14 +210,14 @@ def test_failures_are_counted_once_over_trials_and_final_runs(fake, study):
     fixed = next(result for result in summarize(study, runs, {}).results if result.name == "fixed")
     # Trials 1e-6 (the last that may be added, which "won": it is also final seed 0) to 1.0; final seeds 1 and 2.
     assert (fixed.lr, fixed.diverged, fixed.died) == (1e-6, 7, 2)
-    assert fixed.note == "grid extended by 4 rates to 1e-06; not tuned out: every trial diverged or died"
+    assert fixed.note == "grid extended by 4 rates to 1e-06; not fully tuned: every trial diverged or died"
 
 
 def test_everything_failed(fake, study):
     summary = finished(fake, study, lambda run: "diverged", lambda run: 0.9)
     assert summary.complete
     assert summary.headline.startswith("No verdict: every final run diverged")
-    assert {c.verdict for c in summary.comparisons if c.strategy != "step"} == {"not tuned out"}
+    assert {c.verdict for c in summary.comparisons if c.strategy != "step"} == {"no verdict"}
     assert {c.verdict for c in summary.comparisons if c.strategy == "step"} <= {
         "cannot distinguish"
     }  # was given a rate

@@ -1,4 +1,4 @@
-"""What is not tuned out, and what is level, is said in every place that is read: terminal, page, figures."""
+"""What is not fully tuned, and what is level, is said in every place that is read: terminal, page, figures."""
 
 import html as html_text
 import io
@@ -30,25 +30,25 @@ def words(text):
 @pytest.mark.parametrize(
     ("state", "named"), [("untuned", {"adamw"}), ("one rate", {"fixed", "step", "cosine", "one-cycle", "adamw"})]
 )
-def test_no_place_claims_anything_of_what_is_not_tuned_out(made, tmp_path, state, named):
+def test_no_place_claims_anything_of_what_is_not_fully_tuned(made, tmp_path, state, named):
     study = made(state)
     summary = study.summary
     assert {result.name for result in summary.results if result.untuned} == named
     terminal, whole = printed(summary), page(study, tmp_path)
-    assert "not tuned out: a better rate may lie past those tried" in terminal
-    assert "not tuned out: a better rate may lie past those tried" in words(whole)
+    assert "not fully tuned: a better rate may lie past those tried" in terminal
+    assert "not fully tuned: a better rate may lie past those tried" in words(whole)
     table = terminal.split("strategy", 1)[1].split("mean ± sd")[0]
     view = study_view(summary, study.runs, study.tests)
     for said in (table, view.headline, *(row.against.text for row in view.rows if row.against)):
-        assert not re.search(r"\b(worse|beats|best)\b", said.replace("best rate on the edge", ""))
+        assert not re.search(r"\b(worse|beats|best)\b", said.replace("best rate at the edge of its grid", ""))
     verdicts = {row.result.name: row.cells["verdict"] for row in view.rows}
     assert verdicts.pop(summary.best) == "highest"
-    assert verdicts == dict.fromkeys(named - {summary.best}, "not tuned out")
-    assert 'class="verdict not-tuned-out"' in whole
+    assert verdicts == dict.fromkeys(named - {summary.best}, "no verdict")
+    assert 'class="verdict no-verdict"' in whole
     figures = {figure.name: figure for figure in study_figures(summary, study.runs)}
-    assert "not tuned out: its interval is of the rate it has, and no verdict" in figures["differences"].reading
+    assert "A diamond is no verdict: the strategy is not fully tuned" in figures["differences"].reading
     assert figures["sensitivity"].reading.endswith(
-        f"Not tuned out, so that a better rate may lie outside: "
+        f"Not fully tuned, so that a better rate may lie outside: "
         f"{', '.join(one.name for one in summary.results if one.name in named)}."
     )
 
@@ -56,8 +56,8 @@ def test_no_place_claims_anything_of_what_is_not_tuned_out(made, tmp_path, state
 def test_where_all_is_tuned_nothing_is_said_of_it(made, tmp_path):
     study = made("clear")
     for said in (printed(study.summary), words(page(study, tmp_path).split("</main>")[0].split("<main>")[1])):
-        assert "tuned out" not in said
-    assert not any("tuned out" in figure.reading for figure in study_figures(study.summary, study.runs))
+        assert "fully tuned" not in said
+    assert not any("fully tuned" in figure.reading for figure in study_figures(study.summary, study.runs))
 
 
 @pytest.mark.parametrize("state", ["thirteen", "one fails", "target"])

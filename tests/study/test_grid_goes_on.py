@@ -52,7 +52,7 @@ def test_no_further_than_it_may(tmp_path, undisturbed):
     summary = conduct(tmp_path / "study", asked.study, asked.workload, executor="inline")
     slow = next(result for result in summary.results if result.name == "slow")
     assert [trial.lr for trial in slow.trials] == [0.0316, 0.1, 0.316]
-    assert (slow.lr, slow.untuned) == (0.316, "best rate on the edge")
+    assert (slow.lr, slow.untuned) == (0.316, "best rate at the edge of its grid")
     assert "slow" in summary.headline
     assert "is best" not in summary.headline
     again = ask()
@@ -104,7 +104,7 @@ def test_grids_that_a_range_test_centred_go_on_too(tmp_path):
     grid = summary.spec.rate_grids["slow"]
     rates = [trial.lr for trial in slow.trials]
     assert set(grid) <= set(rates)
-    assert slow.untuned == ("" if rates[0] < slow.lr < rates[-1] else "best rate on the edge")
+    assert slow.untuned == ("" if rates[0] < slow.lr < rates[-1] else "best rate at the edge of its grid")
     assert slow.untuned == "" or len(rates) == len(grid) + 4
     assert slow.steps_trials == STEPS * len(rates) + summary.spec.centres["slow"].updates
     assert all(rate == float(f"{rate:.3g}") for rate in rates)

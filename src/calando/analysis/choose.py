@@ -2,7 +2,7 @@
 
     winner    the best of: did not fail, validation score up, inside before at an end, validation loss down, rate down
     goes on   past the end where the winner is, one rate at a time, until the winner is inside or the limit is met
-    at edge   the winner is still the outermost rate tried: not tuned out
+    at edge   the winner is still the outermost rate tried: not fully tuned
     band      the rates round the best trial, without a gap, whose score is at least best - tolerance; its width is
               log10(high / low), in decades
 
@@ -12,7 +12,7 @@ of the records there are: ask again when a record is added.
 A score that no longer rises towards the end says that the end is not what limits it, so a tie goes to the rate inside.
 Where every trial failed, none is best; the grid then goes on below a lowest rate that diverged.
 
-A better rate may lie where none was tried, so a strategy that is not tuned out is not yet a fair opponent: it is not
+A better rate may lie where none was tried, so a strategy that is not fully tuned is not yet a fair opponent: it is not
 called worse, and beats no other (`verdicts`). Its numbers stay: they are what it does at the rate it has.
 """
 
@@ -113,16 +113,16 @@ def runs_to_come(planned: Iterable[PlannedRuns], *, seeds: int) -> int:
 
 
 def untuned_because(study: StudySpec, choice: RateChoice) -> str:
-    """Why a settled rate is not tuned out; "" where it is, was given, or is not settled yet."""
-    if choice.lr is None or choice.tuned_out:
+    """Why a settled rate is not fully tuned; "" where it is, was given, or is not settled yet."""
+    if choice.lr is None or choice.fully_tuned:
         return ""
     if choice.failed:
         return "every trial diverged or died"
     if len(choice.trials) == 1:
         return "only one rate tried"
     if study.beyond is None:
-        return "best rate on the edge; grids went on by one rate in the calando that began this study"
-    return "best rate on the edge"
+        return "best rate at the edge of its grid; grids went on by one rate in the calando that began this study"
+    return "best rate at the edge of its grid"
 
 
 def rates_that_may_come(study: StudySpec, strategy: StrategySpec, choice: RateChoice) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """The conclusion of a study: the headline, in a few plain sentences, and the strategy to use.
 
-A strategy whose rate is not tuned out beats no other, and is not beaten. Scores are in percent with
+A strategy whose rate is not fully tuned beats no other, and is not beaten. Scores are in percent with
 the standard deviation over seeds; differences are left to the comparisons.
 
 Which strategy to use: the best, or, where several are level with it, one of them by a rule that is ours.
@@ -98,20 +98,20 @@ def _progress(first: StrategyResult, *, best: str | None, done: int, expected: i
 
 
 def _untuned(ranked: Sequence[StrategyResult]) -> str:
-    """On which strategies there is no verdict, and why; "" where all are tuned out."""
+    """On which strategies there is no verdict, and why; "" where all are fully tuned."""
     of = [result for result in ranked if result.untuned]
     if not of:
         return ""
     reasons = {result.untuned for result in of}
     why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
     if len(of) == len(ranked):
-        return f" No strategy is tuned out{why}, so none is called better than another."
+        return f" No strategy is fully tuned{why}, so none is called better than another."
     if of == [ranked[0]]:
-        return f" Its rate is not tuned out{why}: it may do better still."
+        return f" Its rate is not fully tuned{why}: it may do better still."
     if len(of) == 1:
-        return f" {of[0].name} is not tuned out{why}: no verdict on it."
+        return f" {of[0].name} is not fully tuned{why}: no verdict on it."
     names = f"{len(of)} strategies" if len(of) > MOST_NAMED else _join([result.name for result in of])
-    return f" {names} are not tuned out{why}: no verdict on them."
+    return f" {names} are not fully tuned{why}: no verdict on them."
 
 
 def _unclear(names: Sequence[str], n: int) -> str:

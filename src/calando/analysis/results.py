@@ -25,7 +25,7 @@ __all__ = [
     "Verdict",
 ]
 
-Verdict = Literal["better", "worse", "cannot distinguish", "not tuned out"]
+Verdict = Literal["better", "worse", "cannot distinguish", "no verdict"]
 Edge = Literal["low", "high"]
 
 NOT_WRITTEN = {"folder", "planned"}
@@ -69,7 +69,7 @@ class RateChoice:
     failed: bool = False
 
     @property
-    def tuned_out(self) -> bool:
+    def fully_tuned(self) -> bool:
         """Whether the rate is settled, and was given or beat a rate on each side: only then is it a fair opponent's."""
         return self.lr is not None and not self.at_edge and not self.failed
 
@@ -146,7 +146,7 @@ class StrategyResult:
         lr: the settled rate; None while trials are pending.
         chosen: whether the rate was chosen by trials (else it was given).
         trials: ascending in rate.
-        note: what the reader must know about the choice ("grid extended to 3.2", "best rate on the edge"), or "".
+        note: what the reader must know about the choice ("grid extended to 3.2", "best rate at the edge of its grid"), or "".
         validation: end-of-run validation scores of final runs that did not choose the rate where seeds allow.
         validation_chose: True where only the run that chose the rate was there to report.
         test: test scores of all final runs, in seed order; None before they are read.
@@ -159,7 +159,7 @@ class StrategyResult:
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
         planned: its runs, by digest.
-        untuned: why its settled rate is not tuned out ("best rate on the edge"), so that there is no verdict on
+        untuned: why its settled rate is not fully tuned ("best rate at the edge of its grid"), so that there is no verdict on
             it; "" where it is, or was given.
     """
 
@@ -193,9 +193,9 @@ class Comparison:
         n: paired seeds.
         difference: mean of (strategy - best), in score.
         low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
-            better or worse. Where the strategy is not tuned out it is of the rate it has, and no verdict.
+            better or worse. Where the strategy is not fully tuned it is of the rate it has, and no verdict.
         level: its confidence, corrected for the number of comparisons; 95% where all intervals hold together.
-        p: adjusted p-value, at most 5% exactly where the verdict is "worse", but for those not tuned out.
+        p: adjusted p-value, at most 5% exactly where the verdict is "worse", but for those not fully tuned.
         verdict: of `strategy` against `best`.
         text: the verdict in a sentence.
     """

@@ -111,7 +111,7 @@ def _no_opponent(result: StrategyResult, best: StrategyResult, *, failed: bool) 
         return result
     assert failed, f"{best.name} is not the best"
     why = "every final run diverged or died"
-    return replace(result, untuned=why, note="; ".join(filter(None, (result.note, f"not tuned out: {why}"))))
+    return replace(result, untuned=why, note="; ".join(filter(None, (result.note, f"not fully tuned: {why}"))))
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:
@@ -228,5 +228,5 @@ def _note(
         added = len(choice.trials) - len(study.rate_grids[last.strategy.name])
         notes.append(f"grid extended {'' if added == 1 else f'by {added} rates '}to {last.lr:g}")
     if why := untuned_because(study, choice):
-        notes.append(f"not tuned out: {why}")
+        notes.append(f"not fully tuned: {why}")
     return "; ".join(notes)

@@ -181,17 +181,17 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
 
 
 def withhold_verdicts(comparisons: Sequence[Comparison], untuned: Mapping[str, str]) -> tuple[Comparison, ...]:
-    """The comparisons, with no verdict on strategies that are not tuned out.
+    """The comparisons, with no verdict on strategies that are not fully tuned.
 
     Args:
-        untuned: strategy name -> why it is not tuned out, or "".
+        untuned: strategy name -> why it is not fully tuned, or "".
     """
     return tuple(_withheld(one, untuned[one.strategy]) if untuned[one.strategy] else one for one in comparisons)
 
 
 def _withheld(one: Comparison, why: str) -> Comparison:
     measured = f"difference {100 * one.difference:z.2f} points at the rate it has, n = {one.n}"
-    return replace(one, verdict="not tuned out", text=f"not tuned out, so no verdict: {why} ({measured})")
+    return replace(one, verdict="no verdict", text=f"no verdict: {why} ({measured})")
 
 
 def _one_seed(name: str, best: str, difference: float) -> Comparison:

@@ -135,7 +135,7 @@ OPTIONS: Mapping[str, Given] = {
     "rates": _option(int, "rate trials of each strategy"),
     "span": number(float, "highest over lowest rate of the trial grid"),
     "beyond": _option(
-        int, "rates that a grid may be extended by, past the edge where its best lies; at the edge still: not tuned out"
+        int, "rates that a grid may be extended by, past the edge where its best lies; still at the edge: no verdict"
     ),
     "target": number(float, "validation score whose first reaching is counted"),
     "keep": _option(str, "disk space for the checkpoints that runs start from", metavar="SIZE"),

@@ -30,7 +30,7 @@ __all__ = [
 
 CHOSE = "*"
 UNTUNED = (
-    "not tuned out: a better rate may lie past those tried, so no verdict is given; a new study with a larger --span, "
+    "not fully tuned: a better rate may lie past those tried, so no verdict is given; a new study with a larger --span, "
     "--rates or --beyond tries more"
 )
 MOST_NAMED = 6

@@ -97,7 +97,7 @@ def target_steps(by_seed: Sequence[int | None]) -> str:
 
 
 def first_word(summary: StudySummary) -> str:
-    """What the first row is called: "best" only where it is tuned out and all others are worse beyond doubt."""
+    """What the first row is called: "best" only where it is fully tuned and all others are worse beyond doubt."""
     sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
     sure = sure and not summary.results[0].untuned
     return "best" if sure else "highest"

@@ -144,7 +144,7 @@ def _sensitivity(summary: StudySummary) -> Figure:
     )
     reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate must be tuned."
     if untuned := [result.name for result in summary.results if result.untuned]:
-        reading += f" Not tuned out, so that a better rate may lie outside: {', '.join(untuned)}."
+        reading += f" Not fully tuned, so that a better rate may lie outside: {', '.join(untuned)}."
     return Figure("sensitivity", title, reading, pedigree, chart)
 
 
@@ -166,8 +166,10 @@ def _differences(summary: StudySummary) -> Figure:
         pedigree += f", corrected for picking the best of {len(summary.results)}"
     chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
     reading = "A strategy whose interval crosses the dashed line at zero cannot be distinguished from the best."
-    if any(one.verdict == "not tuned out" for one in summary.comparisons):
-        reading += " A diamond is not tuned out: its interval is of the rate it has, and no verdict."
+    if any(one.verdict == "no verdict" for one in summary.comparisons):
+        reading += (
+            " A diamond is no verdict: the strategy is not fully tuned, and the interval is of the rate that it has."
+        )
     return Figure("differences", title, reading, pedigree, chart)
 
 

@@ -20,7 +20,7 @@ from calando.report.numbers import percent, rate, shared
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
 
-STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim", "not tuned out": "yellow"}
+STYLES = {"worse": "red", "better": "green", "best": "green", "cannot distinguish": "dim", "no verdict": "yellow"}
 NAME_WIDTH = 20
 
 

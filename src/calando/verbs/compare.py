@@ -66,7 +66,7 @@ def compare(
         seeds: paired runs of each strategy at its rate.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
         beyond: how many rates a strategy's grid may go on by, at the same ratio and charged, past the end where its
-            best trial lies. What then still lies there is "not tuned out": no verdict is given on it.
+            best trial lies. No verdict is given on a strategy whose best trial then still lies there.
         lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
             what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.

@@ -25,7 +25,7 @@ _VERDICTS = {
     "better": (BETTER, "triangle-up"),
     "cannot distinguish": (NEUTRAL, "circle"),
     "worse": (WORSE, "triangle-down"),
-    "not tuned out": (NEUTRAL, "diamond"),
+    "no verdict": (NEUTRAL, "diamond"),
 }
 # Largest over typical size of an interval's end, from which a linear axis would flatten the typical ones.
 SQUEEZE = 25
@@ -48,7 +48,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
             "verdict": one.verdict,
             "label": f"{100 * one.difference:+.2f}".replace("-", "−"),
             "text": one.text
-            if one.verdict == "not tuned out"
+            if one.verdict == "no verdict"
             else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
         }
         for one in comparisons
