@@ -94,7 +94,7 @@ def test_one_seed_prefers_nothing():
     results = (a_result("a"), a_result("b", decades=3))
     prices = {"a": Price(200, 1.0), "b": Price(100, 1.0)}
     assert advise(results, (), prices) == Advice(
-        name="a", text="sgd(a)", level=(), why="one seed decides nothing; it scored highest at that seed"
+        name="a", text="sgd(a)", level=(), why="one seed decides nothing; no other scored higher at that seed"
     )
 
 

@@ -47,7 +47,7 @@ def test_what_ended_at_nan_is_neither_best_nor_recommended_though_chance_is_high
     first, last = summary.results
     assert (last.name, last.diverged, last.test.mean) == ("nan", seeds, 0.6)
     assert last.untuned == "every final run diverged or died"
-    assert "not fully tuned: every final run diverged or died" in last.note
+    assert "no verdict: every final run diverged or died" in last.note
     assert first.name in summary.headline
     for comparison in summary.comparisons:
         assert comparison.verdict == "no verdict"

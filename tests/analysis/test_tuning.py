@@ -78,8 +78,8 @@ def test_no_verdict_is_given_on_a_strategy_at_its_grids_edge(fake, edge):
 def test_the_highest_on_its_own_edge_beats_nobody(fake):
     summary = concluded(fake, {"best": rising, "plain": inside}, {"best": 0.9, "plain": 0.7})
     assert summary.headline == (
-        "best scores highest: test 90.0 % ± 0.1 (sd, n = 3). "
-        "Its rate is not fully tuned (best rate at the edge of its grid): it may do better still. Even so plain scored lower."
+        "best scores highest: test 90.0 % ± 0.1 (sd, n = 3). Its rate is not fully tuned "
+        "(best rate at the edge of its grid): it may do better still. Even so plain scored lower."
     )
     assert verdicts(summary) == {"plain": "worse"}
 

@@ -151,7 +151,7 @@ def test_what_is_missing_is_said(pages, state, said):
     seen = " ".join(Page(pages(state)).seen.split())
     assert "Not finished." in seen
     assert said in seen
-    assert "To use it" not in seen
+    assert "To use" not in seen
 
 
 def test_a_complete_study_misses_nothing_and_recommends_what_held_out(pages, made):
@@ -159,7 +159,7 @@ def test_a_complete_study_misses_nothing_and_recommends_what_held_out(pages, mad
     assert f"<code>{html_text.escape(made('target').summary.results[0].text)}</code>" in html_text.unescape(
         pages("target")
     )
-    assert "To use it" not in pages("all diverged")
+    assert "To use" not in pages("all diverged")
 
 
 def test_the_page_is_small_and_the_same_each_time(made, pages):

@@ -35,8 +35,8 @@ def test_no_place_claims_anything_of_what_is_not_fully_tuned(made, tmp_path, sta
     summary = study.summary
     assert {result.name for result in summary.results if result.untuned} == named
     terminal, whole = printed(summary), page(study, tmp_path)
-    assert "not fully tuned: a better rate may lie past those tried" in terminal
-    assert "not fully tuned: a better rate may lie past those tried" in words(whole)
+    assert "no verdict: not fully tuned, a better rate may lie past those tried" in terminal
+    assert "no verdict: not fully tuned, a better rate may lie past those tried" in words(whole)
     table = terminal.split("strategy", 1)[1].split("mean ± sd")[0]
     view = study_view(summary, study.runs, study.tests)
     for said in (table, view.headline, *(row.against.text for row in view.rows if row.against)):
@@ -67,11 +67,13 @@ def test_in_a_tie_all_that_are_level_are_named_and_the_preference_is_marked_as_o
     assert len(advice.level) > 1
     assert advice.name in advice.level
     for said in (words(printed(study.summary)), words(page(study, tmp_path))):
-        assert "are level: the tests do not distinguish them." in said
-        assert f"{', '.join(advice.level[:-1])} and {advice.level[-1]} are level" in said
-        assert f"We would take {advice.name}: {advice.why}." in said
+        names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
+        assert f"At n = {study.study.seeds} the tests do not distinguish {names}" in said
+        assert re.search(rf"[wW]e would take {advice.name}[^:]*: {re.escape(advice.why)}\.", said)
+        assert ("scores highest; we would take" in said) == (advice.behind > 0)
+        assert ("points apart." in said) == (advice.apart > 0.01)
         assert "a preference of ours, not a finding" in said
-        assert re.search(rf"To use it:? *{re.escape(advice.text)}", said)
+        assert re.search(rf"To use {advice.name}:? *{re.escape(advice.text)}", said)
 
 
 def test_where_one_is_best_there_is_no_choice_to_explain(made, tmp_path):

@@ -25,10 +25,12 @@ from statistics import median, median_low
 from calando.analysis.results import Advice, Comparison, StrategyResult
 from calando.records.record import RunRecord
 
-__all__ = ["Price", "advise", "headline", "price_of"]
+__all__ = ["EQUAL", "NEAR", "Price", "advise", "headline", "price_of", "share_highest"]
 
 
 MOST_NAMED = 6
+EQUAL = 1e-9
+"""Means of the same scores in another order differ by less; scores of any test part that are not equal, by more."""
 
 
 def headline(
@@ -58,11 +60,14 @@ def headline(
         return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
     n = first.test.n
     score = f"test {_with_spread(first)}"
+    equal = share_highest(ranked)
+    tied = len(equal) > 1
     if len(ranked) == 1:
         return f"{first.name}: {score}. There is nothing to compare it with."
     if n == 1:
+        lead = f"{_join(equal)} score the same" if tied else f"{first.name} scores highest"
         return (
-            f"One seed decides nothing: {first.name} scores highest ({score}), but how much scores differ from seed "
+            f"One seed decides nothing: {lead} ({score}), but how much scores differ from seed "
             "to seed is unknown. Run at least two seeds, better three to five."
         )
     beaten = [c.strategy for c in comparisons if c.verdict == "worse"]
@@ -71,18 +76,29 @@ def headline(
     if len(beaten) == len(comparisons) and not first.untuned:
         return f"{first.name} is best: {score}. It beats {_join(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
-    highest = f"{first.name} scores highest: {score}"
+    highest, it = f"{first.name} scores highest: {score}", "it"
+    if tied:
+        highest, it = (
+            f"{_join(equal)} tie for the highest score: test {100 * first.test.mean:.1f} % (n = {n})",
+            first.name,
+        )
     if not beaten and not open_:
         return f"{highest}.{untuned}"
     if not beaten:
         all_open = len(open_) > 1 and len(open_) == len(comparisons)
-        others = f"no other strategy can be distinguished from it at n = {n}" if all_open else _unclear(open_, n)
+        others = f"no other strategy can be distinguished from {it} at n = {n}" if all_open else _unclear(it, open_, n)
         return f"{highest}, but {others}.{untuned}{fastest}"
     if first.untuned:
-        but = f", but {_unclear(open_, n)}" if open_ else ""
+        but = f", but {_unclear(it, open_, n)}" if open_ else ""
         return f"{highest}{but}.{untuned} Even so {_join(beaten)} scored lower.{fastest}"
-    unclear = f"; {_unclear(open_, n)}" if open_ else ""
-    return f"{highest}. It beats {_join(beaten)}{unclear}.{untuned}{fastest}"
+    unclear = f"; {_unclear(it, open_, n)}" if open_ else ""
+    return f"{highest}. {first.name if tied else 'It'} beats {_join(beaten)}{unclear}.{untuned}{fastest}"
+
+
+def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
+    """Names of the first and of those whose mean test score is the same."""
+    best = ranked[0].test
+    return [one.name for one in ranked if best and one.test and abs(one.test.mean - best.mean) < EQUAL]
 
 
 def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int) -> str:
@@ -114,8 +130,8 @@ def _untuned(ranked: Sequence[StrategyResult]) -> str:
     return f" {names} are not fully tuned{why}: no verdict on them."
 
 
-def _unclear(names: Sequence[str], n: int) -> str:
-    return f"it cannot be distinguished from {_join(names)} at n = {n}"
+def _unclear(it: str, names: Sequence[str], n: int) -> str:
+    return f"{it} cannot be distinguished from {_join(names)} at n = {n}"
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:
@@ -153,7 +169,7 @@ def _join(names: Sequence[str]) -> str:
 NEAR, AS_FEW, AS_FAST = 0.01, 1.01, 1.5
 
 
-ONE_SEED = "one seed decides nothing; it scored highest at that seed"
+ONE_SEED = "one seed decides nothing; no other scored higher at that seed"
 
 
 @dataclass(frozen=True)
@@ -205,17 +221,28 @@ def advise(
     soonest = min(prices[result.name].seconds for result in cheap)
     cheap = [result for result in cheap if prices[result.name].seconds <= AS_FAST * soonest]
     widest = max(map(_width, cheap))
-    chosen = next(result for result in cheap if _width(result) == widest)
+    last = [result for result in cheap if _width(result) == widest]
+    chosen = last[0]
     if len(near) == 1:
         why = "the others score more than a point lower"
     elif len(cheap) == 1:
         why = "it is the cheapest to train"
-    elif [_width(result) for result in cheap].count(widest) == 1:
+    elif len(last) == 1:
         band = f"band of good rates ({widest:.1f} decades)"
         why = f"it has the widest {band}" if len(cheap) == len(near) else f"of the cheapest it has the widest {band}"
+    elif abs(open_.get(last[0].name, 0.0) - open_.get(last[1].name, 0.0)) < EQUAL:
+        why = "it comes first of those with equal scores, the lowest cost and the widest band of good rates"
     else:
         why = "it scores highest of those with the lowest cost and the widest band of good rates"
-    return Advice(name=chosen.name, text=chosen.text, level=level, why=why)
+    return Advice(
+        name=chosen.name,
+        text=chosen.text,
+        level=level,
+        why=why,
+        n=comparisons[0].n,
+        apart=max(0.0, *(-difference for difference in open_.values())),
+        behind=max(0.0, -open_.get(chosen.name, 0.0)),
+    )
 
 
 def _width(result: StrategyResult) -> float:

@@ -146,7 +146,7 @@ class StrategyResult:
         lr: the settled rate; None while trials are pending.
         chosen: whether the rate was chosen by trials (else it was given).
         trials: ascending in rate.
-        note: what the reader must know about the choice ("grid extended to 3.2", "best rate at the edge of its grid"), or "".
+        note: what the reader must know about the choice ("grid extended to 3.2"), or "".
         validation: end-of-run validation scores of final runs that did not choose the rate where seeds allow.
         validation_chose: True where only the run that chose the rate was there to report.
         test: test scores of all final runs, in seed order; None before they are read.
@@ -159,8 +159,7 @@ class StrategyResult:
         seeds_done: final runs with a record, however they ended.
         band: rates within one point of the best trial; None without trials, or where all of them failed.
         planned: its runs, by digest.
-        untuned: why its settled rate is not fully tuned ("best rate at the edge of its grid"), so that there is no verdict on
-            it; "" where it is, or was given.
+        untuned: why there is no verdict on it ("best rate at the edge of its grid"); "" where there may be one.
     """
 
     name: str
@@ -221,12 +220,18 @@ class Advice:
         level: all strategies that it was chosen from by a rule of ours, since the tests do not distinguish them; best
             first, itself among them; empty where there was no choice.
         why: what the rule found in its favour; "" where there was no choice.
+        n: seeds that do not distinguish those in `level`.
+        apart: how far the lowest mean score of those in `level` is below the highest.
+        behind: how far its own is below the highest.
     """
 
     name: str
     text: str
     level: tuple[str, ...]
     why: str
+    n: int = 0
+    apart: float = 0.0
+    behind: float = 0.0
 
 
 @dataclass(frozen=True)

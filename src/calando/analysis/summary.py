@@ -61,7 +61,10 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         for one in results
     }
     ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, by_test=complete)))
-    if complete:
+    failed = complete and all(record.at_chance for records in usable.values() for record in records)
+    if failed:
+        ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
+    elif complete:
         ranked = [ranked[0], *(_no_opponent(one, ranked[0], failed=not usable[one.name]) for one in ranked[1:])]
     begun = any(result.seeds_done for result in results)
     best = ranked[0].name if begun else None
@@ -87,7 +90,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             ranked,
             comparisons,
             complete=complete,
-            failed=complete and all(record.at_chance for records in usable.values() for record in records),
+            failed=failed,
             best=best,
             done=len(done),
             expected=expected,
@@ -99,7 +102,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
-        advice=advise(ranked, comparisons, prices) if complete else None,
+        advice=advise(ranked, comparisons, prices) if complete and not failed else None,
     )
 
 
@@ -110,8 +113,13 @@ def _no_opponent(result: StrategyResult, best: StrategyResult, *, failed: bool) 
     if result.test.mean <= best.test.mean + 1e-12:
         return result
     assert failed, f"{best.name} is not the best"
-    why = "every final run diverged or died"
-    return replace(result, untuned=why, note="; ".join(filter(None, (result.note, f"not fully tuned: {why}"))))
+    return _without_verdict(result, "every final run diverged or died")
+
+
+def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
+    """Where its rate is not fully tuned either, that is the lesser reason."""
+    others = [note for note in (result.note, f"no verdict: {why}") if note]
+    return replace(result, untuned=why, note="; ".join(others))
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:

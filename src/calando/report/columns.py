@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from calando.analysis.conclusion import EQUAL, NEAR
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
 from calando.report.numbers import ABSENT, count, difference, first_word, interval, rate, spread, target_steps
 
@@ -30,8 +31,8 @@ __all__ = [
 
 CHOSE = "*"
 UNTUNED = (
-    "not fully tuned: a better rate may lie past those tried, so no verdict is given; a new study with a larger --span, "
-    "--rates or --beyond tries more"
+    "no verdict: not fully tuned, a better rate may lie past those tried; a new study with a larger --span, --rates or "
+    "--beyond tries more"
 )
 MOST_NAMED = 6
 
@@ -179,23 +180,31 @@ def letters(place: int) -> str:
 
 
 def advice_lines(advice: Advice) -> tuple[str, ...]:
-    """The strategy to use, and why it."""
+    """Why which strategy, and what to paste to use it."""
     why = advice_sentence(advice)
-    return (f"To use it: {advice.text}", *([why] if why else []))
+    return (*([why] if why else []), f"To use {advice.name}: {advice.text}")
 
 
 def advice_sentence(advice: Advice) -> str:
-    """Which strategies are level and which of them we would take; "" where there was no choice.
+    """Which strategies the tests do not distinguish, and which of them we would take; "" where there was no choice.
 
-    >>> sentence = advice_sentence(Advice(name="b", text="sgd", level=("a", "b"), why="the cheapest to train"))
-    >>> sentence.partition(". ")[0]
-    'a and b are level: the tests do not distinguish them'
+    >>> advice = Advice("b", "sgd", level=("a", "b"), why="it is the cheapest to train", n=2, apart=0.18, behind=0.004)
+    >>> print("\\n".join(advice_sentence(advice).split(". ")[:2]))
+    At n = 2 the tests do not distinguish a and b, although their mean scores lie up to 18.0 points apart
+    a scores highest; we would take b, 0.40 points below it: it is the cheapest to train
     """
     if not advice.level:
         return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
     names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
+    apart = (
+        f", although their mean scores lie up to {100 * advice.apart:.1f} points apart" if advice.apart > NEAR else ""
+    )
+    take = f"We would take {advice.name}"
+    if advice.behind > EQUAL:
+        below = f"{100 * advice.behind:.2f} points below it"
+        take = f"{advice.level[0]} scores highest; we would take {advice.name}, {below}"
     return (
-        f"{names} are level: the tests do not distinguish them. We would take {advice.name}: {advice.why}. That is a "
-        "preference of ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then "
-        "the widest band of good rates."
+        f"At n = {advice.n} the tests do not distinguish {names}{apart}. {take}: {advice.why}. That is a preference of "
+        "ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then the widest "
+        "band of good rates."
     )

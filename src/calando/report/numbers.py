@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from calando.analysis.conclusion import share_highest
 from calando.analysis.results import Spread, StudySummary
 
 __all__ = [
@@ -64,21 +65,24 @@ def rate(lr: float | None) -> str:
 
 
 def difference(value: float) -> str:
-    """A difference of scores in percentage points, signed.
+    """A difference of scores in percentage points, signed; what rounds to zero has no minus.
 
-    >>> difference(-0.0042)
-    '-0.42'
+    >>> difference(-0.0042), difference(-0.00001)
+    ('-0.42', '+0.00')
     """
-    return f"{100 * value:+.2f}"
+    return f"{100 * value:+z.2f}"
 
 
 def interval(low: float, high: float) -> str:
-    """The interval of a difference.
+    """The interval of a difference; one that excludes zero has as many digits as show that it does.
 
-    >>> interval(-0.0091, 0.0007)
-    '[-0.91, +0.07]'
+    >>> interval(-0.0091, 0.0007), interval(-0.0091, -0.00001)
+    ('[-0.91, +0.07]', '[-0.910, -0.001]')
     """
-    return f"[{difference(low)}, {difference(high)}]"
+    decimals = 2
+    while low * high > 0 and decimals < 6 and float(f"{100 * min(low, high, key=abs):.{decimals}f}") == 0:
+        decimals += 1
+    return f"[{100 * low:+z.{decimals}f}, {100 * high:+z.{decimals}f}]"
 
 
 def target_steps(by_seed: Sequence[int | None]) -> str:
@@ -98,6 +102,8 @@ def target_steps(by_seed: Sequence[int | None]) -> str:
 
 def first_word(summary: StudySummary) -> str:
     """What the first row is called: "best" only where it is fully tuned and all others are worse beyond doubt."""
+    if len(share_highest(summary.results)) > 1:
+        return "tied"
     sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
     sure = sure and not summary.results[0].untuned
     return "best" if sure else "highest"

@@ -92,7 +92,7 @@ class StudyView:
 
     Args:
         question: what was compared, and how.
-        use: the text of the strategy to use; "" where there is none to recommend yet.
+        use_name, use: the strategy to use, its name and its text; "" where there is none to recommend yet.
         why: which strategies are level with it, and why it; "" where there was no choice.
         missing: what is not there yet; empty where the study is complete.
         progress: runs done of those expected, in percent.
@@ -110,6 +110,7 @@ class StudyView:
     complete: bool
     missing: tuple[str, ...]
     progress: int
+    use_name: str
     use: str
     why: str
     rows: tuple[StrategyRow, ...]
@@ -136,6 +137,7 @@ def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapp
         complete=summary.complete,
         missing=_missing(summary),
         progress=100 * summary.runs_done // max(1, summary.runs_expected),
+        use_name=advice.name if advice else "",
         use=advice.text if advice else "",
         why=advice_sentence(advice) if advice else "",
         rows=strategy_rows(summary),

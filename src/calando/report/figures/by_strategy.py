@@ -15,7 +15,7 @@ import altair as alt
 from calando.analysis.results import Comparison, StrategyResult
 from calando.report.figures.scales import rows_axis
 from calando.report.figures.theme import AnyChart, Row, csv_data, finished
-from calando.report.numbers import count, duration
+from calando.report.numbers import count, difference, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
 __all__ = ["cost_figure", "forest_figure", "target_figure"]
@@ -46,7 +46,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
             "low": 100 * one.low,
             "high": 100 * one.high,
             "verdict": one.verdict,
-            "label": f"{100 * one.difference:+.2f}".replace("-", "−"),
+            "label": difference(one.difference).replace("-", "−"),
             "text": one.text
             if one.verdict == "no verdict"
             else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
