@@ -114,7 +114,10 @@ WRONG = [
     (("train", "digits", "fixed", "--seed", "9" * 30), "seed must be from 0 to 9223372036854775807, got 999"),
     (("plot", "cosine", "--steps", "0"), "--steps must be from 1 to 10000000, got 0"),
     (("plot", "cosine", "--steps", "9" * 30), "--steps must be from 1 to 10000000, got 999"),
-    (("plot", "linear(0, 1, over='2 epochs') >> cosine(1, 0)"), "'2 epochs' needs steps_per_epoch"),
+    (
+        ("plot", "linear(0, 1, over='2 epochs') >> cosine(1, 0)"),
+        "'2 epochs' needs --steps-per-epoch .*: pass --steps-per-epoch",
+    ),
     # families
     (
         (*D, "--family", "adaptiv"),
@@ -127,6 +130,8 @@ WRONG = [
     ((*D, "x = sgd(lr=0.1)", "x = sgd(lr=0.2)"), "two strategies are called 'x'"),
     # paths
     (("compare", "npz:", "fixed"), "'npz:' names no path"),
+    (("compare", "/"), r"unknown workload '/'.* did you mean folder:/\?"),
+    (("find", "digits", "--strategy", "prodigy"), "no rate to find: prodigy works its step size out .*: take lr=1"),
     (("compare", "npz:nope.npz", "fixed"), "nope.npz: there is no such file"),
     (("compare", "folder:nope", "fixed"), "nope: there is no such folder"),
     (("compare", "parquet:nope", "fixed"), "nope: there is no such file or folder"),

@@ -92,14 +92,14 @@ def test_lines_fit_the_terminal(calando, monkeypatch, columns):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("cosine",), r"say how long the run is: --steps N, or --epochs E --steps-per-epoch M"),
+        (("cosine",), r"say how long the run is: --steps N, or --epochs E and --steps-per-epoch M"),
         (("cosine", "--epochs", 3), r"--epochs needs --steps-per-epoch"),
         (("cosine", "--epochs", 3, "--steps", 4), r"--steps or --epochs, not both"),
         (("cosine", "--steps", 0), r"--steps must be from 1 to 10000000, got 0"),
         (("cosine", "--epochs", "nan", "--steps-per-epoch", 10), r"must be from 1 to .* got nan epochs"),
         (("cosine", "--epochs", "inf", "--steps-per-epoch", 10), r"must be from 1 to .* got inf epochs"),
         (("cosine", "--epochs", -1, "--steps-per-epoch", 10), r"must be from 1 to .* got -1 epochs"),
-        (("cosine", "--steps", 10, "--steps-per-epoch", 0), r"steps_per_epoch must be a whole number from 1"),
+        (("cosine", "--steps", 10, "--steps-per-epoch", 0), r"--steps-per-epoch must be a whole number from 1"),
         (("cosin", "--steps", 10), r"unknown schedule or strategy 'cosin'; did you mean 'cosine' or "),
         (("linear(0, 1) >> cosin(1, 0)", "--steps", 10), r"did you mean 'cosine'.* character 17 of .* >> <!>cosin"),
         (("cosine(1, 0, over='2 epochs')", "--steps", 10), r"needs steps_per_epoch"),

@@ -187,3 +187,20 @@ def test_what_python_alone_can_get_wrong_is_one_line_too(asked, message, tmp_pat
         asked()
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: package.lint("cosine"), "steps=N, or epochs=E and steps_per_epoch=M"),
+        (lambda: package.lint("cosine", steps=0), "steps= must be from 1"),
+        (lambda: package.plot("linear(0, 1, over='2 epochs')"), "pass steps_per_epoch= "),
+        (lambda: package.compare("digits", "fixed", steps=1, epochs=1), "give epochs= or steps=, not both"),
+        (lambda: package.serve("nope", port=99999), "port= must be from 0"),
+    ],
+)
+def test_python_is_told_its_own_arguments(call, words):
+    with pytest.raises(UsageError) as refused:
+        call()
+    assert words in str(refused.value)
+    assert "--" not in str(refused.value)

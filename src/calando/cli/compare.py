@@ -18,7 +18,7 @@ import typer
 
 import calando
 from calando.cli.options import Given, numbers_of, verb
-from calando.cli.output import others_on_stderr
+from calando.cli.output import Pace, others_on_stderr
 from calando.cli.study import print_study
 from calando.errors import NotDrawn, UsageError, plain
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     Listen = Callable[[Status], None]
 
 __all__ = ["compare", "following"]
-
-PLAIN_SECONDS = 10.0
 
 LENGTHS = {
     "epochs": Given(
@@ -162,14 +160,11 @@ def _live(live: Live) -> Listen:
 
 
 def _plain(console: Console) -> Listen:
-    clock, tell = _Clock(), _teller(console)
-    last: float | None = None
+    clock, tell, pace = _Clock(), _teller(console), Pace()
 
     def listen(status: Status) -> None:
-        nonlocal last
         tell(status)
-        if last is None or time.monotonic() - last > PLAIN_SECONDS:
-            last = time.monotonic()
+        if pace.is_due():
             print(_counts(status, clock), file=sys.stderr, flush=True)
 
     return listen

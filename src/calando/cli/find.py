@@ -14,7 +14,7 @@ import typer
 
 import calando
 from calando.cli.options import Given, verb
-from calando.cli.output import others_on_stderr, print_notes
+from calando.cli.output import Pace, others_on_stderr, print_notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,8 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
     def listen(status: RunStatus) -> None:
         if status.step == 0 and not as_json:
             print_notes(status.notes)
+            run = status.run
+            print(f"range test of {run.strategy.method} on {run.workload.title}: {run.lane.text}", file=sys.stderr)
         bar(status)
 
     with others_on_stderr():
@@ -66,7 +68,6 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
         facts = {"workload": run.workload.title, "lane": run.lane.model_dump(), **json.loads(found.to_json())}
         typer.echo(json.dumps(facts))
     else:
-        typer.echo(f"{run.strategy.method} on {run.workload.title}: {run.lane.text}")
         _present(found)
     if output is not None:
         # After the answer, which stands whatever becomes of the picture.
@@ -78,13 +79,14 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
 
 
 class RangeBar:
-    """A bar of a range test's updates on standard error, where that is a terminal; from the first update on."""
+    """A bar of a range test's updates on standard error, from the first update on; lines where that is no terminal."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
+        self.quiet, self.pace = quiet, Pace(begun=True)
         shown = console.is_terminal and not quiet
         self.bar = Progress(console=console, transient=True) if shown else None
         self.task = None if self.bar is None else self.bar.add_task("range test", total=None)
@@ -94,6 +96,8 @@ class RangeBar:
         if self.bar is not None and self.task is not None and status.step > 0:
             self.bar.start()
             self.bar.update(self.task, completed=status.step, total=status.steps)
+        elif not self.quiet and self.pace.is_due():
+            print(f"range test: update {status.step}/{status.steps}", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Remove it."""

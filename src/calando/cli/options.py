@@ -7,6 +7,7 @@ OPTIONS["rates"]                       its text on the command line, and its hel
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from typer.models import OptionInfo
 
 from calando.errors import UsageError
 
@@ -193,7 +195,12 @@ def verb(
             values = {name: read(given[name]) if (read := given_as[name].read) else given[name] for name in given}
             several = [values.pop(one.name) or () for one in parameters if one.kind is one.VAR_POSITIONAL]
             first = [values.pop(one.name) for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-            present(partial(function, *first, *(value for each in several for value in each), **values), **printing)
+            call = partial(function, *first, *(value for each in several for value in each), **values)
+            try:
+                present(call, **printing)
+            except UsageError as error:
+                error.args = (as_flags(str(error), given_as),)
+                raise
 
         declared = [
             inspect.Parameter(
@@ -210,6 +217,30 @@ def verb(
         return command
 
     return make
+
+
+def as_flags(message: str, given_as: Mapping[str, Given]) -> str:
+    """A message in which the arguments of the Python function are the options that a person types.
+
+    What has a value, as in a strategy's text, is no argument of ours; a capital letter stands for one. A word of
+    several parts is an argument's name also without its "=".
+
+    >>> as_flags("give steps= or steps_per_epoch=N, not sgd(lr=0.1); batch_size must be 1", OPTIONS)
+    'give --steps or --steps-per-epoch N, not sgd(lr=0.1); --batch-size must be 1'
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        declared = given_as[found[1]].declared
+        # typer takes the first flag for a default until it reads the annotation.
+        named = (declared.default, *(declared.param_decls or ()))
+        flags = [one for one in named if isinstance(one, str) and one.startswith("--")]
+        return (flags[0] if flags else "--" + found[1].replace("_", "-")) + (f" {found[2]}" if found[2] else "")
+
+    options = [name for name, given in given_as.items() if isinstance(given.declared, OptionInfo)]
+    for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
+        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)])"
+        message = re.sub(pattern, flag, message) if names else message
+    return message
 
 
 def _default(parameter: inspect.Parameter, given_as: Given) -> Any:

@@ -14,7 +14,7 @@ import typer
 import calando
 from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
-from calando.cli.output import others_on_stderr, print_notes
+from calando.cli.output import Pace, others_on_stderr, print_notes
 from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-PLAIN_SECONDS = 10.0
-
 
 @verb(
     calando.train,
@@ -36,6 +34,7 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
     """Train once, drawing rate and loss live.
 
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
+    A run that diverged ends with status 1.
     A rate left open is the method's usual one; --lr find makes a range test first; `calando compare` chooses best.
 
     \b
@@ -58,14 +57,21 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
         print(f"calando: {error}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps({**trained.to_json(), "figure": picture}, indent=2))
-        return
+    else:
+        _print(trained, picture)
+    if trained.record.outcome == "diverged":
+        print("calando: the run diverged; try a lower rate or a warmup, or `calando find`", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _print(trained: Trained, picture: str | None) -> None:
     if (found := trained.centre) is not None:
         typer.echo(
             f"rate {found.lr:.3g} [{found.low:.3g}, {found.high:.3g}], found by a range test: "
             f"{found.updates} updates, {found.seconds:.0f} s"
         )
     for event in trained.record.events:
-        typer.echo(f"step {event.step}: {event.text}")
+        typer.echo(event)
     typer.echo(trained)
     typer.echo(f"weights: {trained.weights}" + (f"\nfigure: {picture}" if picture else ""))
 
@@ -87,7 +93,7 @@ class _Drawing:
         self.steps: list[int] = []
         self.rates: list[float] = []
         self.losses: list[float] = []
-        self.since = self.printed = 0.0
+        self.since, self.pace = 0.0, Pace()
 
     def __enter__(self) -> _Drawing:
         return self
@@ -106,7 +112,7 @@ class _Drawing:
         else:
             self.bar.stop()
             self.begun = status
-            self.since = self.printed = time.monotonic()
+            self.since, self.pace = time.monotonic(), Pace(begun=True)
             if not self.quiet:
                 print_notes(status.notes)
                 run = status.run
@@ -120,8 +126,7 @@ class _Drawing:
         self.losses.append(loss)
         if self.live is not None:
             self.live.update(self._picture(status))
-        elif not self.quiet and time.monotonic() - self.printed > PLAIN_SECONDS:
-            self.printed = time.monotonic()
+        elif not self.quiet and self.pace.is_due():
             print(self._line(status), file=sys.stderr, flush=True)
 
     def _line(self, status: RunStatus) -> str:

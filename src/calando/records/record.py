@@ -69,6 +69,13 @@ class Event:
     kind: str
     text: str
 
+    def __str__(self) -> str:
+        """
+        >>> print(Event(7, "diverged", "loss is nan at step 7"))
+        step 7: loss is nan
+        """
+        return f"step {self.step}: {self.text.removesuffix(f' at step {self.step}')}"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:

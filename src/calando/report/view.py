@@ -75,7 +75,7 @@ def _row(
         test=ABSENT if test is None else percent(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
         host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
-        events=tuple((count(event.step), event.text) for event in record.events),
+        events=tuple((count(event.step), str(event).partition(": ")[2]) for event in record.events),
     )
 
 

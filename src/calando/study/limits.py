@@ -88,7 +88,7 @@ class Budget:
     def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[RunLength, ...]:
         """The lengths, shortest first; UsageError where there is none, two are equal, or both are given."""
         if self.epochs is not None and self.steps is not None:
-            raise UsageError("give --epochs or --steps, not both")
+            raise UsageError("give epochs= or steps=, not both")
         if self.steps is not None:
             lengths = [_of_steps(steps) for steps in _several("steps", self.steps)]
         else:

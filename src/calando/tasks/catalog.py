@@ -102,10 +102,19 @@ def data_entry(data: str) -> DataEntry:
         if not rest:
             raise UsageError(f"{data!r} names no path; write {READERS[form].name}, e.g. {form}:data/flowers")
         return READERS[form]
-    hint = no_reader(form) if colon and rest else ""
+    hint = no_reader(form) if colon and rest else _as_path(data)
     if hint and (near := difflib.get_close_matches(form, READERS, n=1)):
         hint += f"; did you mean {near[0]}:{rest}?"
     raise UnknownName("workload", data, [*DATA, *(entry.name for entry in READERS.values()), CALLABLE.name], hint=hint)
+
+
+def _as_path(data: str) -> str:
+    """A hint where the text is the path of something that a reader reads; else ""."""
+    try:
+        form = "folder" if Path(data).is_dir() else Path(data).suffix[1:] if Path(data).is_file() else ""
+    except (OSError, ValueError):  # no name that a file can have
+        return ""
+    return f"did you mean {form}:{data}?" if form in READERS else ""
 
 
 def no_reader(form: str) -> str:

@@ -38,7 +38,7 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; use --device cpu")
+        raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; give device= the value cpu")
     if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
         raise UsageError(
             f"device {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices, from cuda:0"

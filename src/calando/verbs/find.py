@@ -88,6 +88,8 @@ def find(
         train_limit=train_limit,
     )
     import_torch()
+    from calando.errors import UsageError
+    from calando.methods import METHODS
     from calando.range_test import SweepOptions, find_for_run
     from calando.study.build_spec import build_run, read_strategies
     from calando.study.limits import Budget, Machine
@@ -95,6 +97,8 @@ def find(
 
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     (read,) = read_strategies([strategy], lr=None)
+    if (method := METHODS[read.method]).rate_free:
+        raise UsageError(f"there is no rate to find: {method.own_rate}")
     run, loaded = build_run(
         task,
         read.without_horizon(),

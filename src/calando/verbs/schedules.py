@@ -109,7 +109,7 @@ def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None)
     [1.0, 0.854, 0.5, 0.146]
     """
     if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
+        raise UsageError(f"steps= must be from 1 to {MOST_STEPS}, got {steps}")
     curves: dict[str, dict[str, np.ndarray]] = {}
     notes: list[str] = []
     for text in dict.fromkeys(_some(schedules)):
@@ -173,19 +173,19 @@ def _some(schedules: tuple[str, ...]) -> tuple[str, ...]:
 def _horizon(steps: int | None, epochs: float | None, steps_per_epoch: int | None) -> int:
     """The number of updates that was asked for, one way or the other."""
     if steps is not None and epochs is not None:
-        raise UsageError("give --steps or --epochs, not both")
+        raise UsageError("give steps= or epochs=, not both")
     if steps is not None:
         if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
-            raise UsageError(f"--steps must be from 1 to {MOST_STEPS}, got {steps}")
+            raise UsageError(f"steps= must be from 1 to {MOST_STEPS}, got {steps}")
         return steps
     if epochs is None:
-        raise UsageError("say how long the run is: --steps N, or --epochs E --steps-per-epoch M")
+        raise UsageError("say how long the run is: steps=N, or epochs=E and steps_per_epoch=M")
     if steps_per_epoch is None:
-        raise UsageError("--epochs needs --steps-per-epoch (batches in one pass over the data)")
+        raise UsageError("epochs= needs steps_per_epoch= (batches in one pass over the data)")
     # `not <=` so that NaN is refused too
     if not 1 <= epochs * steps_per_epoch <= MOST_STEPS:
         raise UsageError(
-            f"--epochs times --steps-per-epoch must be from 1 to {MOST_STEPS} updates, got {epochs:g} epochs"
+            f"epochs= times steps_per_epoch= must be from 1 to {MOST_STEPS} updates, got {epochs:g} epochs"
         )
     return round(epochs * steps_per_epoch)
 

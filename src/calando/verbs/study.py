@@ -142,14 +142,14 @@ def serve(
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
     if not 0 <= port <= 65535:
-        raise UsageError(f"--port must be from 0 to 65535, got {port}")
+        raise UsageError(f"port= must be from 0 to 65535, got {port}")
     token = None if no_token else secrets.token_hex(16)
     app = create_app(Path(study), token=token)
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-        raise UsageError(f"port {port} {why}; choose another --port, or 0") from error
+        raise UsageError(f"port {port} {why}; choose another port=, or 0") from error
     with listener:
         listen(f"http://127.0.0.1:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
         run_server(app, listener)

@@ -72,7 +72,7 @@ class Trained:
             "test_score": self.test.score,
             "test_n": self.test.n,
             "seconds": record.seconds,
-            "events": [f"step {event.step}: {event.text}" for event in record.events],
+            "events": [str(event) for event in record.events],
             "weights": str(self.weights),
         }
 
@@ -193,7 +193,7 @@ def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Li
         told = f" (it would say {guess[0]:.3g})" if guess is not None else ""
         raise UsageError(
             f"the range test found no rate to rely on: {'; '.join(centre.doubts)}{told}; "
-            "look at it with `calando find`, then give --lr a number"
+            "look at it with `calando find`, then give lr= a number"
         )
     return run.model_copy(update={"strategy": run.strategy.at_rate(centre.lr)}), centre
 
@@ -244,12 +244,12 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
         theirs, trained_on = type(run).model_validate(kept["spec"]), kept["data"]
         before = str(kept.get("identity", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{path} is damaged; remove the folder or name another --out") from error
+        raise CorruptFile(f"{path} is damaged; remove the folder or name another folder=") from error
     if theirs.digest() != run.digest():
-        raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another --out")
+        raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another folder=")
     if trained_on != data:
-        raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another --out")
-    identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another --out")
+        raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another folder=")
+    identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another folder=")
     if identity != before:
         write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())
     return tuple(notes)
