@@ -1,6 +1,7 @@
 """`calando find`: what it says, in words and numbers, and what it refuses."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +113,12 @@ def test_an_axis_of_another_kind_has_its_own_ticks_and_title(monkeypatch):
     for words in ("where", "here", "there", "mark"):
         assert words in text
     assert "step" not in text
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_guides_example_finds_a_rate_to_rely_on_whatever_its_seed(seed, capsys):
+    (code, *_) = re.findall(r"```python\n(.*?)```", Path("docs/guides/finding-a-rate.md").read_text(), re.DOTALL)
+    names = {}
+    assert "manual_seed(0)" in code
+    exec(code.replace("manual_seed(0)", f"manual_seed({seed})"), names)
+    assert names["found"].suggestion.reliable, names["found"].suggestion.reasons

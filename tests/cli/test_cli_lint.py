@@ -102,7 +102,7 @@ def test_lines_fit_the_terminal(calando, monkeypatch, columns):
         (("cosine", "--steps", 10, "--steps-per-epoch", 0), r"--steps-per-epoch must be a whole number from 1"),
         (("cosin", "--steps", 10), r"unknown schedule or strategy 'cosin'; did you mean 'cosine' or "),
         (("linear(0, 1) >> cosin(1, 0)", "--steps", 10), r"did you mean 'cosine'.* character 17 of .* >> <!>cosin"),
-        (("cosine(1, 0, over='2 epochs')", "--steps", 10), r"needs steps_per_epoch"),
+        (("cosine(1, 0, over='2 epochs')", "--steps", 10), r"needs --steps-per-epoch"),
         (("sgd | cosine(1, 0)", "--of", "momentum", "--steps", 10), r"has no schedule of 'momentum'; it has lr"),
         (("missing.toml", "--steps", 10), r"strategy file 'missing.toml' cannot be read"),
         (("power_decay", "--steps", 10), r'power_decay needs exponent: .*; write for example "power_decay\(exponent='),
