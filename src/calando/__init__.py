@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from calando.verbs.draw import draw
     from calando.verbs.find import find
     from calando.verbs.schedules import lint, plot
-    from calando.verbs.study import serve, show, write_report
+    from calando.verbs.study import serve, show, studies, write_report
     from calando.verbs.train import train
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "replay_of",
     "serve",
     "show",
+    "studies",
     "train",
     "workload",
     "write_report",
@@ -87,6 +88,7 @@ _HOMES = {
     "replay_of": "calando.training.replay",
     "serve": "calando.verbs.study",
     "show": "calando.verbs.study",
+    "studies": "calando.verbs.study",
     "train": "calando.verbs.train",
     "workload": "calando.tasks.custom",
     "write_report": "calando.verbs.study",

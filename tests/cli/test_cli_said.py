@@ -132,8 +132,8 @@ def test_show_lists_the_studies_of_a_folder(calando, refused, finished_study, tm
     ended = calando("show", home)
     assert ended.status == 0
     newer, older, damaged, advice = ended.out.splitlines()
-    assert re.match(rf"{home}/newer  1 of \d+ runs: 1 of", newer)
-    assert older.startswith(f"{home}/older  complete: ")
+    assert re.match(rf"{home}/newer  \d+ d ago, [\d.]+ [kM]B  1 of \d+ runs is done", newer)
+    assert re.match(rf"{home}/older  \d+ d ago, [\d.]+ [kM]B  complete: ", older)
     assert damaged.startswith(f"{home}/damaged  ")
     assert max(map(len, ended.out.splitlines()[:3])) <= 100
     words = shlex.split(advice.partition(": ")[2])
@@ -143,5 +143,10 @@ def test_show_lists_the_studies_of_a_folder(calando, refused, finished_study, tm
     assert [one["study"] for one in listed] == [f"{home}/{name}" for name in ("newer", "older", "damaged")]
     assert [one.get("complete") for one in listed] == [False, True, None]
     assert f"it holds 3: name one, as '{home}/newer'" in refused("report", home).err
+    assert "no studies in 'calando-studies'; `calando compare digits` makes one" in refused("show").err
+    (tmp_path / "my studies").rename(tmp_path / "calando-studies")
+    again = [line.split("  ")[0] for line in calando("show").out.splitlines()[:3]]
+    assert again == [f"calando-studies/{name}" for name in ("newer", "older", "damaged")]
+    (tmp_path / "calando-studies").rename(tmp_path / "my studies")
     (tmp_path / "empty").mkdir()
     assert "`calando compare` makes one" in refused("show", tmp_path / "empty").err

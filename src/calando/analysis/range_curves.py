@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,8 +54,8 @@ class RangeCurves:
             is log(classes) where classes are equally frequent. None if not known.
     """
 
-    rates: np.ndarray
-    losses: np.ndarray
+    rates: np.ndarray = field(repr=False)
+    losses: np.ndarray = field(repr=False)
     stopped: tuple[str | None, ...]
     chance: float | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from calando.records.record import RunOutcome
 from calando.records.spec import RunSpec, StudySpec
+from calando.rows import html_table
 
 __all__ = [
     "Advice",
@@ -178,7 +180,7 @@ class StrategyResult:
     steps_final: int
     seconds: float
     seeds_done: int
-    planned: PlannedRuns
+    planned: PlannedRuns = field(repr=False)
     band: RateBand | None = None
     untuned: str = ""
 
@@ -292,6 +294,24 @@ class StudySummary:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each strategy, best first: rate, mean scores, difference from the best, interval and verdict."""
+        against = {one.strategy: one for one in self.comparisons}
+        return [
+            {
+                "strategy": one.name,
+                "rate": one.lr,
+                "validation": one.validation and one.validation.mean,
+                "test": one.test and one.test.mean,
+                "n": one.seeds_done,
+                **{key: getattr(against.get(one.name), key, None) for key in ("difference", "low", "high", "verdict")},
+            }
+            for one in self.results
+        ]
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.headline)}</p>{html_table(self.table())}"
 
 
 def _plain(value: object) -> object:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Suggestion:
     reasons: tuple[str, ...]
     diverged_at: float | None
     explanation: str
-    smoothed: Smoothed
+    smoothed: Smoothed = field(repr=False)
 
     def doubted(self, name: str, reason: str) -> Suggestion:
         """The same, not to be acted on, for one more reason than the curves give."""

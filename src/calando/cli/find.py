@@ -54,7 +54,7 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
         if status.step == 0 and not as_json:
             print_notes(status.notes)
             run = status.run
-            print(f"range test of {run.strategy.method} on {run.workload.title}: {run.lane.text}", file=sys.stderr)
+            print(f"range test of {run.strategy.method} on {run.workload.title}", file=sys.stderr, flush=True)
         bar(status)
 
     with others_on_stderr():
@@ -68,6 +68,7 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
         facts = {"workload": run.workload.title, "lane": run.lane.model_dump(), **json.loads(found.to_json())}
         typer.echo(json.dumps(facts))
     else:
+        typer.echo(f"{run.strategy.method} on {run.workload.title}: {run.lane.text}")
         _present(found)
     if output is not None:
         # After the answer, which stands whatever becomes of the picture.

@@ -6,6 +6,7 @@ import gc
 import json
 import shlex
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from calando.cli.output import answer_console
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
+    from calando.rows import Rows
     from calando.verbs.study import Listed
 
 __all__ = ["print_study", "report", "serve", "show"]
@@ -26,12 +28,15 @@ __all__ = ["print_study", "report", "serve", "show"]
 
 @verb(
     calando.show,
-    study=Given(Path, typer.Argument(metavar="STUDY", help="study folder, or one that holds several")),
+    study=Given(
+        Path | None,
+        typer.Argument(metavar="STUDY", help="study folder, or one that holds several; else calando-studies"),
+    ),
 )
-def show(call: Callable[..., StudySummary | tuple[Listed, ...]], as_json: bool = False) -> None:
+def show(call: Callable[..., StudySummary | Rows[Listed]], as_json: bool = False) -> None:
     """Show what a study has concluded so far.
 
-    Of a folder that holds several studies, a line each.
+    Of a folder that holds several studies, a line each, the newest first: age, size, state and verdict.
     """
     with _without_sweeping():
         shown = call()
@@ -84,31 +89,28 @@ def print_study(summary: StudySummary, *, as_json: bool) -> None:
 
 
 def _print_listed(studies: Sequence[Listed], *, as_json: bool) -> None:
-    """Each study with how far it is and what it says; one that cannot be read is listed with the reason."""
+    """Each study with its age, its size, how far it is and what it says, or why it cannot be read."""
     if as_json:
         typer.echo(json.dumps([_facts(one) for one in studies], indent=2))
         return
+    from calando.report.numbers import age, file_size
+
     columns = shutil.get_terminal_size().columns
     for one in studies:
-        line = f"{one.folder}  {one.error or _state(one.summary)}"
+        line = f"{one.folder}  {age(time.time() - one.written)}, {file_size(one.size)}  {one.state}"
         typer.echo(line if len(line) <= columns else f"{line[: max(columns, 40) - 1]}…")
     typer.echo(f"details of one: {shlex.join(['calando', 'show', str(studies[0].folder)])}")
 
 
 def _facts(one: Listed) -> dict[str, Any]:
+    facts = {"study": str(one.folder), "bytes": one.size, "written": one.written}
     if one.summary is None:
-        return {"study": str(one.folder), "error": one.error}
+        return {**facts, "error": one.error}
     return {
-        "study": str(one.folder),
+        **facts,
         "workload": one.summary.spec.workload.title,
         "complete": one.summary.complete,
         "runs_done": one.summary.runs_done,
         "runs_expected": one.summary.runs_expected,
         "headline": one.summary.headline,
     }
-
-
-def _state(summary: StudySummary | None) -> str:
-    assert summary is not None, "what cannot be read has an error"
-    made = "complete" if summary.complete else f"{summary.runs_done} of {summary.runs_expected} runs"
-    return f"{made}: {summary.headline}"

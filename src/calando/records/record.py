@@ -99,6 +99,13 @@ class RunRecord:
     inherited_seconds: float = 0.0  # of `seconds`, what those took
     host: dict[str, str] = field(default_factory=dict)  # machine, torch version: the pedigree
 
+    def __repr__(self) -> str:
+        """Which run, and how it ended."""
+        spec = self.spec
+        return (
+            f"<run of {spec.strategy.name}, lr={spec.lr:g}, seed {spec.seed}: {self.outcome}, step {self.steps_done}>"
+        )
+
     @property
     def updates(self) -> int:
         """What the run costs alone, and is charged in comparisons: those included that a rewind took back, and second

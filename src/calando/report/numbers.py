@@ -15,10 +15,12 @@ from calando.analysis.results import Spread, StudySummary
 
 __all__ = [
     "ABSENT",
+    "age",
     "cost",
     "count",
     "difference",
     "duration",
+    "file_size",
     "first_word",
     "interval",
     "percent",
@@ -130,6 +132,29 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the largest unit of which it is one at least.
+
+    >>> age(5), age(200), age(9000), age(200_000)
+    ('5 s ago', '3 min ago', '2 h ago', '2 d ago')
+    """
+    units = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+    unit, size = next(((unit, size) for unit, size in units.items() if seconds >= size), ("s", 1))
+    return f"{max(0, int(seconds // size))} {unit} ago"
+
+
+def file_size(size: int) -> str:
+    """Bytes in thousands and millions of them.
+
+    >>> file_size(999), file_size(51_200), file_size(1_234_567), file_size(5 * 10**9)
+    ('999 B', '51 kB', '1.2 MB', '5.0 GB')
+    """
+    for unit, of in {"GB": 10**9, "MB": 10**6}.items():
+        if size >= of:
+            return f"{size / of:.1f} {unit}"
+    return f"{size} B" if size < 1000 else f"{size // 1000} kB"
 
 
 def shared(summary: StudySummary) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName
+from calando.rows import Listing, Rows
 
 if TYPE_CHECKING:
     from calando.controllers.controller import Entry
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]
 
 
-def list_strategies(name: str | None = None) -> dict[str, Any]:
+def list_strategies(name: str | None = None) -> Listing:
     """List the strategies known by name, the methods, controllers and averages of a strategy text, with their facts.
 
     Args:
@@ -41,32 +42,26 @@ def list_strategies(name: str | None = None) -> dict[str, Any]:
 
     if name is None:
         METHODS.load_installed()
-        return {
-            "families": {**STRATEGY_FAMILIES},
-            "strategies": [_preset_facts(preset) for preset in PRESETS.values()],
-            "methods": [method_facts(method) for method in METHODS.values()],
+        return Listing(
+            families={**STRATEGY_FAMILIES},
+            strategies=[_preset_facts(preset) for preset in PRESETS.values()],
+            methods=[method_facts(method) for method in METHODS.values()],
             **_part_facts(),
-        }
+        )
     if name not in PRESETS and name not in METHODS:
         for kind, entries in (("controller", CONTROLLERS), ("average", AVERAGES)):
             if name in entries:
-                return {
-                    "part": {
-                        "name": name,
-                        "kind": kind,
-                        **_entry_facts(entries[name]),
-                        "example": entries[name].example,
-                    }
-                }
+                part = {"name": name, "kind": kind, **_entry_facts(entries[name]), "example": entries[name].example}
+                return Listing(part=part)
         raise UnknownName("strategy or method", name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
     preset = PRESETS.get(name)
-    return {
-        "strategy": None if preset is None else _preset_facts(preset),
-        "method": method_facts(METHODS[read_strategy(name).method]),
-    }
+    return Listing(
+        strategy=None if preset is None else _preset_facts(preset),
+        method=method_facts(METHODS[read_strategy(name).method]),
+    )
 
 
-def list_workloads() -> dict[str, Any]:
+def list_workloads() -> Listing:
     """List data sets and networks: "data", an entry each, and "networks", name -> summary; what `json.dumps` takes.
 
     >>> [entry["name"] for entry in list_workloads()["data"]][:3]
@@ -74,13 +69,11 @@ def list_workloads() -> dict[str, Any]:
     """
     from calando.tasks.catalog import CALLABLE, DATA, NETWORKS, READERS
 
-    return {
-        "data": [entry.defaults for entry in (*DATA.values(), *READERS.values(), CALLABLE)],
-        "networks": {**NETWORKS},
-    }
+    entries = (*DATA.values(), *READERS.values(), CALLABLE)
+    return Listing(data=[entry.defaults for entry in entries], networks={**NETWORKS})
 
 
-def list_schedules() -> tuple[Description, ...]:
+def list_schedules() -> Rows[Description]:
     """List schedules: name, family, signature, summary and formula of each.
 
     >>> next(entry.formula for entry in list_schedules() if entry.name == "constant")
@@ -88,7 +81,7 @@ def list_schedules() -> tuple[Description, ...]:
     """
     from calando.schedules import describe
 
-    return tuple(describe())
+    return Rows(describe(), "schedules")
 
 
 def _preset_facts(preset: Preset) -> dict[str, Any]:

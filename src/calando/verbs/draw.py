@@ -12,7 +12,7 @@ from calando.verbs.train import Trained
 if TYPE_CHECKING:
     from calando.range_test import Found
 
-__all__ = ["distinct", "draw"]
+__all__ = ["distinct", "draw", "figure_of"]
 
 LEGEND_WIDTH = 52  # letters that a figure's legend has room for
 
@@ -40,11 +40,16 @@ def draw(answer: Plotted | Found | Trained, output: Path | str) -> Path:
     from calando import report
 
     path = Path(output)
-    report.save(_figure(answer), path)
+    report.save(figure_of(answer), path)
     return path
 
 
-def _figure(answer: Plotted | Found | Trained) -> Any:
+def figure_of(answer: object) -> Any:
+    """The figure of an answer, an altair chart.
+
+    Raises:
+        UsageError: nothing that can be drawn.
+    """
     from calando.report import range_figure, schedule_figure, training_figure
 
     if isinstance(answer, Plotted):

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, final
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.rows import WIDTH, Rows
+from calando.verbs.shown import Drawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +40,16 @@ class Linted:
     of: str
     findings: tuple[Finding, ...]
 
+    @property
+    def row(self) -> dict[str, object]:
+        """Its row in a table."""
+        return {"schedule": named(self.text, self.of), "findings": "; ".join(map(str, self.findings)) or "none"}
+
+    def __repr__(self) -> str:
+        """The schedule, and what was found by name."""
+        found = ", ".join(f"{one.name} ({one.level}, step {one.step})" for one in self.findings)
+        return f"{named(self.text, self.of)}: {found or 'nothing suspicious'}"
+
 
 def lint(
     *schedules: str,
@@ -44,7 +57,7 @@ def lint(
     epochs: float | None = None,
     steps_per_epoch: int | None = None,
     of: str | None = None,
-) -> tuple[Linted, ...]:
+) -> Rows[Linted]:
     """Report what is suspicious about schedules, before a step is trained.
 
     Every finding has a name, a level, the update it is about and a remedy (`calando.schedules.Finding`).
@@ -75,12 +88,12 @@ def lint(
         for key, schedule in _chosen(read_schedules(text, of=of or "lr"), text, of).items():
             findings = lint_schedule(schedule, own, steps_per_epoch=steps_per_epoch, of=key)
             linted.append(Linted(text, key, tuple(findings)))
-    return tuple(linted)
+    return Rows(linted, "schedules checked")
 
 
 @final
 @dataclass(frozen=True)
-class Plotted:
+class Plotted(Drawn):
     """The values of schedules, as multipliers of the base value; `calando.draw` makes a picture of it.
 
     Args:
@@ -91,6 +104,28 @@ class Plotted:
 
     curves: Mapping[str, Mapping[str, np.ndarray]]
     notes: tuple[str, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each curve: the schedule, what it is of, its length, and its first, highest and last value."""
+        return [
+            {
+                "schedule": label,
+                "of": key,
+                "steps": len(values),
+                "first": float(values[0]),
+                "highest": float(values.max()),
+                "last": float(values[-1]),
+            }
+            for key, curves in self.curves.items()
+            for label, values in curves.items()
+        ]
+
+    def __repr__(self) -> str:
+        """Which curves, and how many notes."""
+        rows = self.table()
+        names = ", ".join(named(row["schedule"], row["of"]) for row in rows)
+        notes = f"; {len(self.notes)} in .notes" if self.notes else ""
+        return shorten(f"{rows[0]['steps']} values each of {names}", WIDTH - len(notes), placeholder=" …") + notes
 
 
 def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None) -> Plotted:

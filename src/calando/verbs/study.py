@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from calando.errors import CalandoError, UsageError
+from calando.rows import Rows
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
 
-__all__ = ["Listed", "serve", "show", "write_report"]
+__all__ = ["Listed", "serve", "show", "studies", "write_report"]
 
 
 @final
@@ -23,24 +25,66 @@ class Listed:
 
     Args:
         folder: where it is.
+        size: bytes that its folder takes.
+        written: seconds since the epoch, when it was last written to.
         summary: what it has concluded; None where it cannot be read.
         error: why it cannot be read; "" where it can.
     """
 
     folder: Path
+    size: int
+    written: float
     summary: StudySummary | None
     error: str = ""
 
+    @property
+    def state(self) -> str:
+        """How far it is, and its verdict; or why it cannot be read."""
+        if self.summary is None:
+            return self.error
+        return f"{'complete: ' if self.summary.complete else ''}{self.summary.headline}"
 
-def show(study: Path | str) -> StudySummary | tuple[Listed, ...]:
+    @property
+    def row(self) -> dict[str, object]:
+        """Its row in a table: folder, age in hours, size in MB, state and verdict."""
+        hours, megabytes = (time.time() - self.written) / 3600, self.size / 1e6
+        return {"study": str(self.folder), "hours": round(hours, 2), "MB": round(megabytes, 2), "verdict": self.state}
+
+
+STUDIES = Path("calando-studies")
+"""Where `calando.compare` puts them."""
+
+
+def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
+    """List the studies in a folder, the one last written to first, with verdict, size and age.
+
+    Args:
+        folder: that holds them.
+
+    Raises:
+        UsageError: it holds none.
+
+    >>> import tempfile, calando
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = calando.compare("digits", "fixed", folder=f"{folder}/a", steps=5, seeds=1, lr=0.1, executor="inline")
+    ...     [one.summary == made for one in studies(folder)]
+    [True]
+    """
+    from calando.records.store import studies_in
+
+    if not (inside := studies_in(Path(folder))):
+        raise UsageError(f"no studies in {str(folder)!r}; `calando compare digits` makes one in {str(STUDIES)!r}")
+    return Rows(map(_listed, inside), "studies")
+
+
+def show(study: Path | str | None = None) -> StudySummary | Rows[Listed]:
     """Read what a study has concluded so far.
 
     Args:
-        study: its folder, or one that holds several.
+        study: its folder, or one that holds several; None: calando-studies.
 
     Returns:
-        The answer, as `calando.compare` returns it; of a folder that holds several studies one entry each, the one
-        last written to first.
+        The answer, as `calando.compare` returns it; of a folder that holds several studies, what `studies` returns.
 
     Raises:
         UsageError: there is no study.
@@ -54,17 +98,17 @@ def show(study: Path | str) -> StudySummary | tuple[Listed, ...]:
     """
     from calando.records.store import studies_in
 
-    folder = Path(study)
-    if inside := studies_in(folder):
-        return tuple(map(_listed, inside))
-    return _read(folder)
+    folder = STUDIES if study is None else Path(study)
+    return studies(folder) if study is None or studies_in(folder) else _read(folder)
 
 
 def _listed(folder: Path) -> Listed:
+    files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    size, written = sum(one.st_size for one in files), (folder / "study.sqlite").stat().st_mtime
     try:
-        return Listed(folder, _read(folder))
+        return Listed(folder, size, written, _read(folder))
     except CalandoError as error:
-        return Listed(folder, None, str(error))
+        return Listed(folder, size, written, None, str(error))
 
 
 def _read(folder: Path) -> StudySummary:
@@ -149,7 +193,7 @@ def serve(
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-        raise UsageError(f"port {port} {why}; choose another port=, or 0") from error
+        raise UsageError(f"port {port} {why}; choose another, or 0") from error
     with listener:
         listen(f"http://127.0.0.1:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
         run_server(app, listener)

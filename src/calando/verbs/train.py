@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from calando.verbs.shown import Drawn
+
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
     from calando.study.jobs import Outcome
@@ -30,7 +32,7 @@ __all__ = ["Trained", "train"]
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class Trained(Drawn):
     """A run that has ended.
 
     Args:
@@ -56,6 +58,12 @@ class Trained:
             f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
             f"validation {record.score:.2%}{chance}, test {self.test.score:.2%} ({self.test.n} samples, 1 seed)"
         )
+
+    __repr__ = __str__
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each evaluation of the validation part."""
+        return [{"step": look.step, "loss": look.loss, "score": look.score} for look in self.record.evaluations]
 
     def to_json(self) -> dict[str, Any]:
         """All of it but the traces, as what `json.dumps` takes."""

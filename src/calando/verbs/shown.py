@@ -1,0 +1,33 @@
+"""What can be drawn shows itself: a line or two in a terminal, its figure in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from calando.errors import NotDrawn
+
+__all__ = ["Drawn"]
+
+
+class Drawn:
+    """An answer that `calando.draw` can draw."""
+
+    def plot(self) -> Any:
+        """Its figure, an altair chart; `calando.draw` writes it to a file.
+
+        Raises:
+            NotDrawn: Python was started without docstrings, which altair needs.
+        """
+        from calando.verbs.draw import figure_of
+
+        return figure_of(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """What a notebook shows."""
+        try:
+            drawn = self.plot()._repr_mimebundle_()
+        except NotDrawn:
+            drawn = {}
+        # altair's renderers return the data, or the data and their metadata
+        data = drawn[0] if isinstance(drawn, tuple) else drawn
+        return {"text/plain": repr(self), **(data or {})}

@@ -1,0 +1,99 @@
+"""What Python functions return shows itself: a line or two of text, a figure or table in a notebook, and rows."""
+
+import json
+import pickle
+
+import pytest
+
+import calando as package
+
+QUICK = {"steps": 6, "batch_size": 32, "threads": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return package.train("digits", "cosine", lr=0.05, folder=tmp_path_factory.mktemp("run"), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    home = tmp_path_factory.mktemp("studies")
+    for name in ("a", "b"):
+        package.compare("digits", "fixed", "cosine", lr=0.1, seeds=2, executor="inline", folder=home / name, **QUICK)
+    return home
+
+
+def is_short(answer):
+    lines = repr(answer).splitlines()
+    return len(lines) <= 2 and max(map(len, lines)) <= 200 and "array(" not in repr(answer) and "0x" not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: package.plot("cosine", "wsd", "sgd | one_cycle | momentum: linear(1, 0.9)"),
+        lambda: package.lint("cosine", "linear(1, 0, over=5) >> constant(0)", steps=1000),
+        package.list_strategies,
+        lambda: package.list_strategies("lion"),
+        lambda: package.list_strategies("adamw"),
+        package.list_workloads,
+        package.list_schedules,
+    ],
+)
+def test_an_answer_is_a_line_or_two_and_has_rows(make):
+    answer = make()
+    assert is_short(answer), repr(answer)
+    rows = answer.table()
+    assert rows
+    assert all(row.keys() == rows[0].keys() for row in rows) or len(rows) == 2
+    json.dumps(rows)
+    assert repr(pickle.loads(pickle.dumps(answer))) == repr(answer)
+
+
+@pytest.mark.parametrize("answer", [package.plot("cosine", steps=50), package.plot("one_cycle", steps=1)])
+def test_what_can_be_drawn_is_a_figure_in_a_notebook(answer):
+    shown = answer._repr_mimebundle_()
+    assert shown["text/plain"] == repr(answer)
+    assert "vega" in shown["text/html"]
+    assert answer.plot().to_dict()["title"]["text"] == "The schedules"
+
+
+def test_a_run_shows_its_end_and_its_figure(trained):
+    assert repr(trained) == str(trained)
+    assert is_short(trained)
+    assert is_short(trained.record)
+    assert [row["step"] for row in trained.table()] == [6]
+    assert "vega" in trained._repr_mimebundle_()["text/html"]
+
+
+def test_studies_are_listed_newest_first_with_size_and_age(studies, monkeypatch):
+    listed = package.studies(studies)
+    assert [one.folder.name for one in listed] == ["b", "a"]
+    assert [one.summary for one in package.show(studies)] == [one.summary for one in listed]
+    assert all(one.size > 10_000 for one in listed)
+    assert is_short(listed)
+    (first, _) = listed.table()
+    assert first.keys() == {"study", "hours", "MB", "verdict"}
+    assert first["hours"] < 1
+    assert first["verdict"].startswith("complete: ")
+    assert "<td>complete: " in listed._repr_html_()
+    (studies / "calando-studies").symlink_to(studies, target_is_directory=True)
+    monkeypatch.chdir(studies)
+    assert [one.folder.name for one in package.studies()] == ["b", "a"]
+    assert [one.folder.name for one in package.show()] == ["b", "a"]
+
+
+def test_a_comparison_has_a_table_with_its_verdict(studies):
+    answer = package.show(studies / "a")
+    rows = answer.table()
+    assert [row["strategy"] for row in rows] == [one.name for one in answer.results]
+    assert [row["verdict"] for row in rows] == [None, answer.comparisons[0].verdict]
+    assert answer.headline.partition(":")[0] in answer._repr_html_()
+    assert "<th>verdict</th>" in answer._repr_html_()
+
+
+def test_folders_without_studies_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for call in (package.studies, package.show, lambda: package.studies(tmp_path / "none")):
+        with pytest.raises(package.UsageError, match="no studies in .*calando compare digits"):
+            call()
