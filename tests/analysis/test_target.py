@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calando.analysis import has_fixed_rate, planned_runs, steps_to_target, target_of
+from calando.analysis import has_fixed_rate, planned_runs, steps_to_target, summarize, target_of
+from calando.records.record import Event
 from calando.records.spec import StrategySpec
 
 
@@ -85,3 +88,16 @@ def test_a_fixed_rate_that_only_failed_gives_no_target(fake):
     assert target(study, runs) == (None, "none: no fixed-rate run finished")
     *_, runs = fake.play(study, lambda run: "diverged" if run.seed else 0.9)
     assert target(study, runs)[0] == pytest.approx((0.9 + fake.chance) / 2)
+
+
+@pytest.mark.parametrize("acted", [False, True])
+def test_a_plateau_that_never_changed_the_rate_is_noted(fake, acted):
+    plateau = fake.strategy("cut", lr=0.1).model_copy(update={"controllers": ("plateau(patience=10)",)})
+    study = fake.study(plateau, fake.strategy("plain", lr=0.1), seeds=2)
+    *_, runs = fake.play(study, lambda run: 0.9)
+    events = (Event(step=50, kind="controller", text="rate multiplied by 0.1"),) if acted else ()
+    runs = {key: replace(run, events=events if run.spec.seed == 1 else ()) for key, run in runs.items()}
+    summary = summarize(study, runs, fake.look(study, runs, lambda run: 0.9))
+    notes = {one.name: one.note for one in summary.results}
+    assert ("plateau never changed the rate" in notes["cut"]) == (not acted)
+    assert notes["plain"] == ""

@@ -270,3 +270,9 @@ def test_the_folder_of_a_single_run_knows_it_too(refused, calando, tmp_path, mon
     assert json.loads(path.read_text())["identity"]
     write("Tanh")
     assert "the network's output has changed since the run in 'run' was started" in refused(*command).err
+
+
+def test_a_plateau_that_did_nothing_is_named(calando):
+    quick = ("--batch-size", "32", "--device", "cpu", "--threads", "1", "--steps", "4")
+    assert "plateau never changed the rate" in calando("train", "digits", "sgd(lr=0.1) | plateau()", *quick).out
+    assert "plateau" not in calando("train", "digits", "sgd(lr=0.1)", *quick).out

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import warnings
 import weakref
 
 import pytest
@@ -155,3 +156,18 @@ def test_a_closure_returns_the_loss():
     with pytest.raises(UsageError, match="the closure must return the loss, one number, got None"):
         training.optimizer.step(lambda: None)
     assert training.step == 0
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_a_plateau_that_is_shown_nothing_says_so_once(observed):
+    training = calando.follow(network(), "sgd(lr=0.1) | plateau()", total_steps=10)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in range(10):
+            training.optimizer.step()
+            if observed and step == 2:
+                training.observe(validation_loss=1.0)
+    told = [str(one.message) for one in caught if "can do nothing" in str(one.message)]
+    expected = "answers to validation loss and was given none in 5 updates: call observe(validation_loss=…) after each"
+    assert len(told) == (not observed)
+    assert all(expected in one for one in told)

@@ -138,3 +138,19 @@ def test_terminal_page_and_json_show_the_same_fields_with_the_same_marks(study):
     for note in footnotes(summary):
         assert f"{note.mark} {note.text}.".lstrip() in page
         assert str(note) in wide
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_names_are_cut_in_the_middle_and_still_differ(made, width):
+    summary = made("target").summary
+    names = ["sgd with a middle that is one and the same end", "sgd with a middle that is another and the same end"]
+    renamed = {old.name: new for old, new in zip(summary.results, names, strict=True)}
+    comparisons = tuple(replace(one, strategy=renamed[one.strategy]) for one in summary.comparisons)
+    results = tuple(replace(one, name=renamed[one.name]) for one in summary.results)
+    changed = replace(summary, results=results, comparisons=comparisons, best=names[0])
+    text = printed(study_table(changed, width=width), width=width)
+    head, *rows = text.splitlines()[:3]
+    assert {"strategy", "test,", "verdict"} <= set(head.split())
+    assert len({row[:20] for row in rows}) == 2
+    assert all("…" in row[:20] for row in rows)
+    assert max(map(len, text.splitlines())) <= width

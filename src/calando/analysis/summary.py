@@ -29,7 +29,7 @@ from calando.analysis.results import (
     StrategyResult,
     StudySummary,
 )
-from calando.analysis.target import steps_to_target, target_of
+from calando.analysis.target import idle_controllers, steps_to_target, target_of
 from calando.analysis.verdicts import against_best, withhold_verdicts
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StrategySpec, StudySpec
@@ -150,7 +150,7 @@ def _result(
         lr=choice.lr,
         chosen=chosen,
         trials=trials,
-        note=_note(study, choice, centre, list(finals.values())),
+        note=_note(study, strategy, choice, centre, list(finals.values())),
         validation=_spread(unbiased or [record.score for record in finals.values()]),
         validation_chose=bool(finals) and not unbiased,
         test=_test(finals, tests) if len(finals) == study.seeds else None,
@@ -211,6 +211,7 @@ def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
 
 def _note(
     study: StudySpec,
+    strategy: StrategySpec,
     choice: RateChoice,
     centre: Centre | None,
     finals: Sequence[RunRecord],
@@ -224,6 +225,8 @@ def _note(
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
         of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
         notes.append(f"{of} no better than always naming one class")
+    if idle := idle_controllers(strategy, finals):
+        notes.append(idle)
     if any(record.second_passes for record in finals):
         notes.append("a second pass over a batch is charged as one more update")
     if centre is not None and centre.updates == 0:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from calando.analysis.results import PlannedRuns
+from calando.controllers import CONTROLLERS
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
-__all__ = ["has_fixed_rate", "steps_to_target", "target_of"]
+__all__ = ["has_fixed_rate", "idle_controllers", "steps_to_target", "target_of"]
 
 # "constant", "constant()", "constant(0.5)": one piece, not part of a composition.
 _CONSTANT = re.compile(r"\s*constant\s*(\([^()]*\))?\s*")
@@ -32,7 +33,7 @@ def steps_to_target(record: RunRecord, target: float) -> int | None:
 
 
 def has_fixed_rate(strategy: StrategySpec) -> bool:
-    """Whether the base rate stays as it is: no schedule of "lr", or a constant one, and no plateau.
+    """Whether the base rate stays as it is: no schedule of "lr", or a constant one, and no plateau or its like.
 
     A rollback or an edge is a safeguard; it leaves the rate of a run that goes well.
 
@@ -42,8 +43,22 @@ def has_fixed_rate(strategy: StrategySpec) -> bool:
     (True, False)
     """
     text = strategy.schedules.get("lr")
-    cut = any(controller.startswith("plateau") for controller in strategy.controllers)
-    return not cut and (text is None or _CONSTANT.fullmatch(text) is not None)
+    return not _decaying(strategy) and (text is None or _CONSTANT.fullmatch(text) is not None)
+
+
+def idle_controllers(strategy: StrategySpec, finals: Iterable[RunRecord]) -> str:
+    """Says that a controller that is there to lower the rate never did in any of these runs; "" where one did."""
+    ended = [record for record in finals if record.outcome != "diverged"]
+    acted = any(event.kind == "controller" for record in ended for event in record.events)
+    if not ended or acted or not (names := _decaying(strategy)):
+        return ""
+    return f"{' and '.join(names)} never changed the rate: it saw progress throughout, or too few evaluations"
+
+
+def _decaying(strategy: StrategySpec) -> list[str]:
+    """Names of its controllers that lower the rate as training goes on."""
+    names = [text.partition("(")[0].strip() for text in strategy.controllers]
+    return [name for name in names if (entry := CONTROLLERS.get(name)) is not None and entry.decays]
 
 
 def target_of(

@@ -65,6 +65,8 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
 
 
 def _print(trained: Trained, picture: str | None) -> None:
+    from calando.analysis.target import idle_controllers
+
     if (found := trained.centre) is not None:
         typer.echo(
             f"rate {found.lr:.3g} [{found.low:.3g}, {found.high:.3g}], found by a range test: "
@@ -72,6 +74,8 @@ def _print(trained: Trained, picture: str | None) -> None:
         )
     for event in trained.record.events:
         typer.echo(event)
+    if idle := idle_controllers(trained.record.spec.strategy, [trained.record]):
+        typer.echo(idle)
     typer.echo(trained)
     typer.echo(f"weights: {trained.weights}" + (f"\nfigure: {picture}" if picture else ""))
 

@@ -113,17 +113,27 @@ class SessionHooks:
         return (args[0], lambda: loss), {}
 
     def _look_for_observation(self) -> None:
-        """Warn once where a controller was not given the loss of an update: it can do nothing."""
-        if self._unobserved or self.session.step == self._observed:
+        """Warn once where a controller was not given what it answers to: it can do nothing.
+
+        A loss is due after every update; an evaluation before half of the training is over.
+        """
+        step = self.session.step
+        if self._unobserved or step == self._observed:
             return
-        asking = [text for text, want in zip(self._texts, self.session.wants, strict=True) if want.seen == "loss"]
-        if asking:
+        late = self._observed == 0 and step >= max(1, self.total_steps // 2)
+        for text, want in zip(self._texts, self.session.wants, strict=True):
+            if want.seen == "loss":
+                missed, when = f"the training loss and was not given that of update {step - 1}", "every update"
+            elif late:
+                missed, when = f"{want.seen.replace('_', ' ')} and was given none in {step} updates", "each evaluation"
+            else:
+                continue
             self._unobserved = True
             warnings.warn(
-                f"{asking[0]} answers to the training loss and was not given that of update {self.session.step - 1}: "
-                "call observe(loss=…) after every update, or it can do nothing",
+                f"{text} answers to {missed}: call observe({want.seen}=…) after {when}, or it can do nothing",
                 stacklevel=5,
             )
+            return
 
     def initialise(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepArguments | None:
         """Hook: a step that makes the optimizer's state and no update; it comes without a closure."""

@@ -6,7 +6,7 @@ names them. 80 characters are enough for the answer itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderResult
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from calando.analysis.results import RateTrial, StudySummary
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
+from calando.report.names import distinct
 from calando.report.numbers import percent, rate, shared
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
@@ -64,7 +65,8 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     """
     columns = [column for column in COLUMNS if column.is_shown(summary)]
     rows = strategy_rows(summary)
-    cells = [[_cell(column, row) for column in columns] for row in rows]
+    names = distinct((row.result.name for row in rows), NAME_WIDTH)
+    cells = [[_cell(column, row, names) for column in columns] for row in rows]
     kept = _fitting(columns, cells, width=width)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
@@ -77,10 +79,10 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     return Group(table, *(Text(line, style="dim") for line in _lines_below(summary, left_out)))
 
 
-def _cell(column: Column, row: StrategyRow) -> str:
+def _cell(column: Column, row: StrategyRow, names: Mapping[str, str]) -> str:
     text, mark = row.cells[column.key], row.marks.get(column.key, "")
     if column.key == "name":
-        return _shortened(text)
+        return names[row.result.name]
     return f"{text} ({mark})" if mark.isalpha() else f"{text}{mark}"
 
 
@@ -104,16 +106,16 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
         for result in summary.results
         if result.trials
     }
-    names = max((len(_shortened(name)) for name in cells), default=0)
+    names = distinct(cells, NAME_WIDTH)
     cell = max((len(text) for row in cells.values() for text in row), default=1)
-    per_line = max(1, (width - names - 2) // (cell + 2))
+    per_line = max(1, (width - max(map(len, names.values()), default=0) - 2) // (cell + 2))
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("strategy", no_wrap=True)
     table.add_column("rate: validation score, %  (* chosen)", no_wrap=True)
     for name, row in cells.items():
         lines = [row[start : start + per_line] for start in range(0, len(row), per_line)]
         table.add_row(
-            Text(_shortened(name)),
+            Text(names[name]),
             Text("\n".join("  ".join(text.ljust(cell) for text in line).rstrip() for line in lines)),
         )
     return table
@@ -122,12 +124,6 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
 def _trial(trial: RateTrial, *, chosen: bool) -> str:
     result = percent(trial.score) if trial.outcome == "finished" else trial.outcome
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
-
-
-def _shortened(name: str) -> str:
-    """Cut in its middle: where strategies differ in their length alone, the end says which it is."""
-    tail = NAME_WIDTH // 2
-    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1 - tail]}…{name[-tail:]}"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:

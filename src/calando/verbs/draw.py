@@ -12,7 +12,7 @@ from calando.verbs.train import Trained
 if TYPE_CHECKING:
     from calando.range_test import Found
 
-__all__ = ["distinct", "draw", "figure_of"]
+__all__ = ["draw", "figure_of"]
 
 LEGEND_WIDTH = 52  # letters that a figure's legend has room for
 
@@ -51,6 +51,7 @@ def figure_of(answer: object) -> Any:
         UsageError: nothing that can be drawn.
     """
     from calando.report import range_figure, schedule_figure, training_figure
+    from calando.report.names import distinct
 
     if isinstance(answer, Plotted):
         shown = distinct([label for curves in answer.curves.values() for label in curves], LEGEND_WIDTH)
@@ -69,25 +70,3 @@ def figure_of(answer: object) -> Any:
         return range_figure(answer.curves, answer.suggestion)
     title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.workload.model}"
     return range_figure(answer.curves, answer.suggestion, title=title)
-
-
-def distinct(labels: list[str], width: int) -> dict[str, str]:
-    """Label -> the same in at most `width` letters, cut in its middle; labels that differ still differ.
-
-    >>> distinct(["linear(0, 1, over='5%') >> cosine(1, 0)", "cosine"], 20)
-    {"linear(0, 1, over='5%') >> cosine(1, 0)": 'linear(0…osine(1, 0)', 'cosine': 'cosine'}
-    """
-    shown: dict[str, str] = {}
-    for label in dict.fromkeys(labels):
-        short, count = _cut(label, width), 1
-        while short in shown.values():
-            count += 1
-            mark = f" ({count})"
-            short = _cut(label, width - len(mark)) + mark
-        shown[label] = short
-    return shown
-
-
-def _cut(label: str, width: int) -> str:
-    tail = (3 * width) // 5 - 1
-    return label if len(label) <= width else f"{label[: width - 1 - tail]}…{label[-tail:]}"
