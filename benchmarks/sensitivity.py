@@ -232,7 +232,7 @@ def draw(names: list[Entry], found: dict[str, dict[str, Curve]]) -> None:
     from calando.report.figures.scales import powers_of_ten
     from calando.report.figures.theme import styled
     from calando.report.palette import COLOURS
-    from calando.report.render import save
+    from calando.report.pictures import save
 
     rows = []
     for task, those in found.items():

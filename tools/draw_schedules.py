@@ -18,7 +18,7 @@ from calando.records.files import write_atomically
 from calando.report import save, schedule_figure
 from calando.report.figures.theme import GRID, INK, MUTED, csv_data
 from calando.report.palette import COLOURS
-from calando.report.render import svg
+from calando.report.pictures import svg
 from calando.report.series import thinned
 from calando.schedules import describe, named_function, parse
 from calando.schedules.known_schedules import FAMILIES, example_of

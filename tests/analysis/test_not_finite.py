@@ -12,7 +12,7 @@ from calando.analysis.target import steps_to_target
 from calando.records.record import Evaluation
 from calando.records.rows import RunReader, run_row
 from calando.report.numbers import ABSENT, percent
-from calando.report.view import run_rows
+from calando.report.page_contents import run_rows
 
 
 def answered(fake, judge, *, chance, test_loss=lambda run: 0.1, seeds=3):

@@ -50,7 +50,7 @@ def test_shipped_digits_are_scikit_learns():
 def test_the_pages_script_is_the_one_that_altair_writes_for():
     import altair
 
-    from calando.report.render import bundle_js
+    from calando.report.pictures import bundle_js
 
     pytest.importorskip("vl_convert")
     assert altair.SCHEMA_VERSION.startswith("v6.")
@@ -93,8 +93,8 @@ def test_wheel_and_sdist_are_built_and_installed(tmp_path):
     told = python(
         "-c",
         "import calando, json; from calando.tasks.data.named_datasets import read_digits; "
-        "from calando.report import render; "
-        "print(json.dumps([calando.__file__, len(read_digits().train.labels), len(render.bundle_js())]))",
+        "from calando.report import pictures; "
+        "print(json.dumps([calando.__file__, len(read_digits().train.labels), len(pictures.bundle_js())]))",
         PYTHONPATH=str(tmp_path / "there"),
         PYTHONWARNINGS="ignore",
     )

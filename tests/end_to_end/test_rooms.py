@@ -6,7 +6,7 @@ OPERATORS = "calando.schedules."
 LATE = {
     ("calando.tasks.catalog", "calando.tasks.assemble"),  # MODULE:CALLABLE stands for what only its own code says
     ("calando.tasks.catalog", "calando.tasks.workload"),  # a person's object is known by a class that needs torch
-    ("calando.report.render", "calando.report.html"),  # a figure with the suffix .html is a page
+    ("calando.report.pictures", "calando.report.html"),  # a figure with the suffix .html is a page
 }
 """Imports within a function that go upwards, with the reason for each."""
 

@@ -14,7 +14,7 @@ from tests.report.fabricate import make_record, make_study
 
 from calando.analysis.results import Comparison
 from calando.records.record import Event
-from calando.report import render
+from calando.report import pictures
 from calando.report.figures import forest_figure, schedule_figure, training_figure
 from calando.report.figures.theme import csv_data
 from calando.report.palette import line_styles
@@ -82,12 +82,12 @@ def test_every_figure_draws_or_says_why_not(study, capfd):
         assert figure.reading.endswith((".", "line."))
         assert (figure.chart is None) == (figure.pedigree == "")
         if figure.chart is not None:
-            spec = render.spec(figure.chart)
+            spec = pictures.spec(figure.chart)
             json.dumps(spec, allow_nan=False)
             assert rows(spec)
             assert spec["title"]["text"] == figure.title
             assert " ".join(spec["title"]["subtitle"]) == figure.pedigree
-            ET.fromstring(render.svg(spec))
+            ET.fromstring(pictures.svg(spec))
     assert capfd.readouterr().err == ""
 
 
@@ -101,7 +101,7 @@ def test_strategies_keep_their_colour_in_every_figure_and_are_listed_best_first(
     ranked = [result.name for result in study.summary.results]
     found = 0
     for figure in study_figures(study.summary, study.runs):
-        for scale in legends(render.spec(figure.chart)):
+        for scale in legends(pictures.spec(figure.chart)):
             assert scale["domain"] == ranked
             assert scale["range"] == [styles[name].colour for name in ranked]
             found += 1
@@ -110,7 +110,7 @@ def test_strategies_keep_their_colour_in_every_figure_and_are_listed_best_first(
 
 def test_rates_are_those_of_the_records(made):
     study = made("thirteen")
-    spec = render.spec(study_figures(study.summary, study.runs)[0].chart)
+    spec = pictures.spec(study_figures(study.summary, study.runs)[0].chart)
     records = {record.spec.digest(): record for record in study.runs.values()}
     for result in study.summary.results:
         run = study.study.run(study.study.strategy(result.name).at_rate(result.lr), seed=0)
@@ -124,7 +124,7 @@ def test_rates_are_those_of_the_records(made):
 
 def test_a_diverged_trial_lies_at_the_bottom_and_the_chosen_one_is_marked(made):
     study = made("thirteen")
-    spec = render.spec(study_figures(study.summary, study.runs)[3].chart)
+    spec = pictures.spec(study_figures(study.summary, study.runs)[3].chart)
     points = rows(spec)
     failed = [row for row in points if row["kind"] == "diverged"]
     assert {(row["strategy"], row["lr"]) for row in failed} == {("step", 1.0)}
@@ -148,18 +148,18 @@ def test_the_forest_axis_holds_every_interval_and_zero():
         [compared(low=0.0, high=0.0)],
         [compared(low=-0.02, high=0.01), compared(low=-0.91, high=-0.89, verdict="worse", name="b")],
     ):
-        spec = render.spec(forest_figure(comparisons, title="t", subtitle="s"))
+        spec = pictures.spec(forest_figure(comparisons, title="t", subtitle="s"))
         low, high = encodings(spec)[1]["x"]["scale"]["domain"]
         assert all(low <= 100 * one.low and 100 * one.high <= high for one in comparisons)
         assert low <= 0 <= high
-        ET.fromstring(render.svg(spec))
+        ET.fromstring(pictures.svg(spec))
 
 
 def test_one_failed_strategy_does_not_flatten_the_others():
     usual = [compared(low=-0.02, high=0.01, name=name) for name in "ab"]
     failed = compared(low=-0.91, high=-0.89, verdict="worse", name="c")
     scales = [
-        encodings(render.spec(forest_figure(those, title="t", subtitle="s")))[1]["x"]["scale"]
+        encodings(pictures.spec(forest_figure(those, title="t", subtitle="s")))[1]["x"]["scale"]
         for those in (usual, [*usual, failed])
     ]
     assert [scale.get("type") for scale in scales] == [None, "symlog"]
@@ -167,7 +167,7 @@ def test_one_failed_strategy_does_not_flatten_the_others():
 
 def test_every_strategy_and_kind_of_cost_is_a_bar(made):
     study = made("one fails")
-    spec = render.spec(study_figures(study.summary, study.runs)[5].chart)
+    spec = pictures.spec(study_figures(study.summary, study.runs)[5].chart)
     bars = {(row["strategy"], row["kind"]): row["steps"] for row in rows(spec)}
     for result in study.summary.results:
         assert bars[result.name, "rate trials"] == result.steps_trials
@@ -177,7 +177,7 @@ def test_every_strategy_and_kind_of_cost_is_a_bar(made):
 
 def test_every_seed_is_a_mark_of_the_target_figure(made):
     study = made("one fails")
-    spec = render.spec(study_figures(study.summary, study.runs)[6].chart)
+    spec = pictures.spec(study_figures(study.summary, study.runs)[6].chart)
     for result in study.summary.results:
         marks = sorted(
             (row["seed"], row["step"], row["reached"]) for row in rows(spec) if row["strategy"] == result.name
@@ -190,17 +190,17 @@ def test_every_seed_is_a_mark_of_the_target_figure(made):
 @pytest.mark.parametrize("log", [False, True])
 def test_schedules_are_drawn_from_zero_and_from_texts_of_any_length(log):
     curves = {"a" * 200: np.linspace(1, 0, 50), "up": np.linspace(0, 1, 80), "zero": np.zeros(80)}
-    spec = render.spec(schedule_figure(curves, log=log))
+    spec = pictures.spec(schedule_figure(curves, log=log))
     assert {row["strategy"] for row in rows(spec)} == ({"a" * 200, "up"} if log else set(curves))
     assert encodings(spec)[0]["x"]["scale"]["domain"] == [0, 80]
-    ET.fromstring(render.svg(spec))
+    ET.fromstring(pictures.svg(spec))
 
 
 @pytest.mark.parametrize("log", [False, True])
 def test_hyper_parameters_have_a_panel_each_and_a_name_one_look(log, recwarn):
     curves = {"a": np.linspace(1, 0, 50), "b": np.linspace(0, 1, 80)}
     others = {"momentum": {"b": np.linspace(0.9, 1, 80)}, "weight_decay": {"b": np.ones(80), "c": np.zeros(80)}}
-    spec = render.spec(schedule_figure(curves, others=others, log=log))
+    spec = pictures.spec(schedule_figure(curves, others=others, log=log))
     assert not recwarn
     assert [panel["encoding"]["y"]["title"] for panel in spec["vconcat"]] == [
         "multiplier of the base rate", "multiplier of momentum", "multiplier of weight_decay"
@@ -215,7 +215,7 @@ def test_hyper_parameters_have_a_panel_each_and_a_name_one_look(log, recwarn):
     assert drawn == [{"a", "b"}, {"b"}, {"b", "c"}]
     zero = [panel["encoding"]["y"]["scale"].get("zero") for panel in spec["vconcat"][1:]]
     assert zero == [False, True]
-    ET.fromstring(render.svg(spec))
+    ET.fromstring(pictures.svg(spec))
 
 
 @pytest.mark.parametrize("diverge_at", [None, 1, 3, 70])
@@ -223,11 +223,11 @@ def test_one_run_is_drawn_whatever_became_of_it(diverge_at):
     study = make_study(("cosine",), seeds=1, steps=100)
     record = make_record(study.run(study.strategies[0].at_rate(0.1), seed=0), diverge_at=diverge_at)
     record = dataclasses.replace(record, events=(Event(10, "plateau", "rate x 0.1"),))
-    spec = render.spec(training_figure(record))
+    spec = pictures.spec(training_figure(record))
     panels = 3 if record.evaluations else 2
     assert len(spec["vconcat"]) == panels
     assert ("diverged" in spec["title"]["text"]) == (diverge_at is not None)
-    ET.fromstring(render.svg(spec))
+    ET.fromstring(pictures.svg(spec))
 
 
 def test_a_run_that_died_at_once_is_drawn():
@@ -235,4 +235,4 @@ def test_a_run_that_died_at_once_is_drawn():
     record = make_record(study.run(study.strategies[0].at_rate(0.1), seed=0), diverge_at=1)
     nothing = np.array([], dtype=np.float32)
     record = dataclasses.replace(record, steps_done=0, losses=nothing, rates=nothing.astype(np.float64))
-    assert render.spec(training_figure(record))["title"]["text"].endswith("diverged after step 0")
+    assert pictures.spec(training_figure(record))["title"]["text"].endswith("diverged after step 0")

@@ -12,8 +12,8 @@ from rich.console import Console
 from calando.analysis import summarize
 from calando.report import html, study_tables
 from calando.report.numbers import cost, shared
+from calando.report.page_contents import page_contents
 from calando.report.study_figures import study_figures
-from calando.report.view import study_view
 
 SAID = "were shared pasts, trained once"
 
@@ -53,7 +53,7 @@ def test_both_are_said_everywhere(made):
     for text in (
         printed(summary),
         page(study),
-        study_view(summary, study.runs, study.tests).cost,
+        page_contents(summary, study.runs, study.tests).cost,
         next(figure.pedigree for figure in study_figures(summary, study.runs) if figure.name == "cost"),
     ):
         assert shared(summary) in text
@@ -66,7 +66,7 @@ def test_both_are_said_everywhere(made):
 
 def test_the_table_of_runs_says_which_started_from_another(made):
     study = Shared(made("clear"))
-    rows = study_view(study.summary, study.runs, study.tests).runs
+    rows = page_contents(study.summary, study.runs, study.tests).runs
     half = study.summary.spec.steps // 2
     with_share = [row for row in rows if study.runs[row.digest].inherited == half]
     assert with_share

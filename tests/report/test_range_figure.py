@@ -12,7 +12,7 @@ import pytest
 from calando.analysis.range_curves import RangeCurves
 from calando.analysis.suggest import suggest
 from calando.report import range_figure, save
-from calando.report.render import spec
+from calando.report.pictures import spec
 
 RATES = np.geomspace(1e-6, 10, 100)
 

@@ -19,7 +19,7 @@ def loaded_by(statement):
 
 def test_tables_need_no_drawing():
     heavy = {"altair", "vl_convert", "jinja2", "torch", "pandas"}
-    assert not loaded_by("import calando.report.tables, calando.report.html, calando.report.render") & heavy
+    assert not loaded_by("import calando.report.tables, calando.report.html, calando.report.pictures") & heavy
 
 
 def test_figures_need_no_torch():

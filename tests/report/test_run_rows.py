@@ -4,7 +4,7 @@ import dataclasses
 
 from calando.analysis.choose import planned_runs
 from calando.records import Event
-from calando.report.view import run_rows
+from calando.report.page_contents import run_rows
 
 
 def test_every_run_is_listed_once(study):

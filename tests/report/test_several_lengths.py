@@ -8,9 +8,9 @@ from rich.console import Console
 from tests.report.fabricate import fabricate, make_study
 
 from calando.analysis.summary import summarize
-from calando.report import render, study_tables
+from calando.report import pictures, study_tables
+from calando.report.page_contents import page_contents
 from calando.report.study_figures import study_figures
-from calando.report.view import study_view
 
 LENGTHS = (60, 120)
 NAMES = ("fixed", "cosine", "warmup-cosine-restarts")
@@ -35,7 +35,7 @@ def drawn(several, name: str) -> list[dict[str, str]]:
     """The rows behind a figure."""
     summary, runs, _ = several
     figure = next(figure for figure in study_figures(summary, runs) if figure.name == name)
-    texts = render.spec(figure.chart)["datasets"].values()
+    texts = pictures.spec(figure.chart)["datasets"].values()
     return [row for text in texts for row in csv.DictReader(io.StringIO(text))]
 
 
@@ -68,7 +68,7 @@ def test_what_missed_the_target_is_marked_where_its_run_ended(several):
 
 
 def test_the_page_says_all_lengths(several):
-    assert " · 60 / 120 steps (30 / 60 epochs) · " in study_view(*several).question
+    assert " · 60 / 120 steps (30 / 60 epochs) · " in page_contents(*several).question
 
 
 @pytest.mark.parametrize("width", [80, 160])

@@ -12,8 +12,8 @@ from rich.console import Console
 from calando.report import html, study_tables
 from calando.report.columns import COLUMNS, footnotes
 from calando.report.numbers import spread
+from calando.report.page_contents import page_contents
 from calando.report.tables import comparison_lines, headline_panel, study_table, trials_table
-from calando.report.view import study_view
 
 
 def printed(what, *, width):
@@ -75,7 +75,7 @@ def test_best_is_said_only_beyond_doubt(made, state, word):
     row = printed(study_table(summary, width=200), width=200).splitlines()[1].split()
     assert row[0] == summary.best
     assert [said for said in ("best", "highest") if said in row] == [word]
-    assert study_view(summary, made(state).runs, made(state).tests).rows[0].cells["verdict"] == word
+    assert page_contents(summary, made(state).runs, made(state).tests).rows[0].cells["verdict"] == word
 
 
 def test_every_comparison_and_trial_is_there(study):
@@ -105,10 +105,10 @@ def test_equal_notes_share_a_mark_and_no_two_marks_are_the_same(made):
     assert text.count("(ae)") == 11
     assert "(ae) 10 strategies: the same" in text
     noted = tuple(replace(one, note=f"as {place % 2}") for place, one in enumerate(summary.results))
-    page = study_view(replace(summary, results=noted), made("thirteen").runs, made("thirteen").tests)
+    page = page_contents(replace(summary, results=noted), made("thirteen").runs, made("thirteen").tests)
     assert [(one.mark, one.text) for one in page.notes[:2]] == [
         ("a", "7 strategies: as 0"),
-        ("b", f"{', '.join(one.name for one in noted[1::2])}: as 1"),
+        ("b", f"{', '.join(one.name for one in noted[1:-2:2])} and {noted[-2].name}: as 1"),
     ]
 
 
@@ -117,7 +117,7 @@ def test_terminal_page_and_json_show_the_same_fields_with_the_same_marks(study):
     summary = study.summary
     told = json.loads(json.dumps(summary.to_json()))
     against = {one["strategy"]: one for one in told["comparisons"]}
-    view = study_view(summary, study.runs, study.tests)
+    view = page_contents(summary, study.runs, study.tests)
     text = html.study_page(
         summary, study.runs, study.tests, fingerprint="f", command="", drawn=(), specs={}, script="s"
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.report.fabricate import fabricate, make_study
 
 from calando.analysis.summary import summarize
-from calando.report import render, training_figure
+from calando.report import pictures, training_figure
 from calando.report.figures import schedule_figure
 from calando.report.figures.scales import ScoreAxis, even_ticks, log_ticks
 from calando.report.study_figures import study_figures
@@ -58,7 +58,7 @@ def test_every_axis_of_a_study_that_has_one_score_has_two_marks(score, steps):
     charts = {figure.name: figure.chart for figure in figures if figure.chart is not None}
     charts["training"] = training_figure(next(iter(runs.values())))
     for name, chart in charts.items():
-        drawn = render.svg(render.spec(chart))
+        drawn = pictures.svg(pictures.spec(chart))
         labelled = [[one for one in labels if re.search(r"\d", one)] for labels in axes(drawn)]
         numbers = [labels for labels in labelled if labels]
         assert numbers, name
@@ -70,7 +70,7 @@ def test_every_axis_of_a_study_that_has_one_score_has_two_marks(score, steps):
 
 def hovered(chart):
     """The rows that are said under the pointer, as CSV, and their tooltips' titles."""
-    spec = render.spec(chart)
+    spec = pictures.spec(chart)
     (layer,) = [one for one in spec["layer"] if one.get("description") == "hover"]
     told = [one.get("title", one["field"]) for one in layer["encoding"]["tooltip"]]
     text = layer["data"].get("values") or spec["datasets"][layer["data"]["name"]]
@@ -99,7 +99,7 @@ def test_a_line_says_its_numbers_under_the_pointer():
 
 def test_a_picture_is_drawn_without_what_is_for_the_pointer():
     chart = schedule_figure({"linear": np.linspace(1, 0, 50)})
-    spec = render.spec(chart)
+    spec = pictures.spec(chart)
     assert len(spec["layer"]) == 2
-    assert 'role="graphics-symbol" aria-roledescription="point"' not in render.svg(spec)
-    assert math.isfinite(len(render.png(render.svg(spec))))
+    assert 'role="graphics-symbol" aria-roledescription="point"' not in pictures.svg(spec)
+    assert math.isfinite(len(pictures.png(pictures.svg(spec))))

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from calando.report import study_tables, write_page
+from calando.report.page_contents import page_contents
 from calando.report.study_figures import study_figures
-from calando.report.view import study_view
 
 
 def printed(summary):
@@ -38,7 +38,7 @@ def test_no_place_claims_anything_of_what_is_not_fully_tuned(made, tmp_path, sta
     assert "no verdict: not fully tuned, a better rate may lie past those tried" in terminal
     assert "no verdict: not fully tuned, a better rate may lie past those tried" in words(whole)
     table = terminal.split("strategy", 1)[1].split("mean ± sd")[0]
-    view = study_view(summary, study.runs, study.tests)
+    view = page_contents(summary, study.runs, study.tests)
     for said in (table, view.headline, *(row.against.text for row in view.rows if row.against)):
         assert not re.search(r"\b(worse|beats|best)\b", said.replace("best rate at the edge of its grid", ""))
     verdicts = {row.result.name: row.cells["verdict"] for row in view.rows}

@@ -8,7 +8,7 @@ from rich.console import Console
 from calando.analysis import summarize
 from calando.cli import compare as terminal
 from calando.records import Store
-from calando.report.view import study_view
+from calando.report.page_contents import page_contents
 from calando.study.build_spec import build_study
 from calando.study.conduct import conduct
 from calando.study.limits import Budget, Machine
@@ -37,7 +37,7 @@ def test_every_count_is_the_same(tmp_path, strategies, options):
         with Store.open(tmp_path / "study", read_only=True) as store:
             study, runs, tests = store.study, store.runs(), store.tests()
         summary = summarize(study, runs, tests)
-        page, plain = study_view(summary, runs, tests), summary.to_json()
+        page, plain = page_contents(summary, runs, tests), summary.to_json()
         counts.append((status.done, status.expected))
         assert counts[-1] == (summary.runs_done, summary.runs_expected)
         assert counts[-1] == (plain["runs_done"], plain["runs_expected"])

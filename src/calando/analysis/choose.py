@@ -60,7 +60,7 @@ def settle_rate(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, Run
         if pending := tuple(trial for trial in trials if records[trial.lr] is None):
             return RateChoice(trials=trials, digests=digests, pending=pending, lr=None, extended=extended)
         made = {lr: record for lr, record in sorted(records.items()) if record is not None}
-        winner = _best_of_old(made) if study.beyond is None else _best(made)
+        winner = _best(made, old=study.beyond is None)
         worked = made[winner].outcome == "finished"
         edge: Edge | None = "low" if winner == trials[0].lr else "high" if winner == trials[-1].lr else None
         # A grid goes on at one end alone: what it adds there cannot make its other end the best.
@@ -140,26 +140,21 @@ def _further(study: StudySpec, grid: tuple[float, ...], edge: Edge) -> tuple[flo
     return next_rate_of_old(grid, edge) if study.beyond is None else further_rates(grid, edge, study.beyond)
 
 
-def _best(made: Mapping[float, RunRecord]) -> float:
-    """The winning rate of trials that are all made; `made` ascends in rate."""
+def _best(made: Mapping[float, RunRecord], *, old: bool) -> float:
+    """The winning rate of trials that are all made; `made` ascends in rate.
+
+    Args:
+        old: as studies of schema 4 and before chose: wherever in the grid a rate is.
+    """
     lowest, highest = min(made), max(made)
-    if all(record.outcome != "finished" for record in made.values()) and made[lowest].outcome == "diverged":
+    if not old and made[lowest].outcome == "diverged" and all(one.outcome != "finished" for one in made.values()):
         return lowest
 
     def merit(lr: float) -> tuple[bool, float, bool, float, float]:
         record = made[lr]
         finished = record.outcome == "finished"
-        return finished, record.score, finished and lowest < lr < highest, -_loss(record), -lr
-
-    return max(made, key=merit)
-
-
-def _best_of_old(made: Mapping[float, RunRecord]) -> float:
-    """The same as studies of schema 4 and before chose: a tie in score goes to the lower loss wherever it is."""
-
-    def merit(lr: float) -> tuple[bool, float, float, float]:
-        record = made[lr]
-        return record.outcome == "finished", record.score, -_loss(record), -lr
+        inside = not old and finished and lowest < lr < highest
+        return finished, record.score, inside, -_loss(record), -lr
 
     return max(made, key=merit)
 

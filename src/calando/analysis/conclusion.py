@@ -25,7 +25,7 @@ from statistics import median, median_low
 from calando.analysis.results import Advice, Comparison, StrategyResult
 from calando.records.record import RunRecord
 
-__all__ = ["EQUAL", "NEAR", "Price", "advise", "headline", "price_of", "share_highest"]
+__all__ = ["EQUAL", "NEAR", "Price", "advise", "headline", "listed", "price_of", "share_highest"]
 
 
 MOST_NAMED = 6
@@ -65,7 +65,7 @@ def headline(
     if len(ranked) == 1:
         return f"{first.name}: {score}. There is nothing to compare it with."
     if n == 1:
-        lead = f"{_join(equal)} score the same" if tied else f"{first.name} scores highest"
+        lead = f"{listed(equal)} score the same" if tied else f"{first.name} scores highest"
         return (
             f"One seed decides nothing: {lead} ({score}), but how much scores differ from seed "
             "to seed is unknown. Run at least two seeds, better three to five."
@@ -74,12 +74,12 @@ def headline(
     open_ = [c.strategy for c in comparisons if c.verdict == "cannot distinguish"]
     untuned = _untuned(ranked)
     if len(beaten) == len(comparisons) and not first.untuned:
-        return f"{first.name} is best: {score}. It beats {_join(beaten)}."
+        return f"{first.name} is best: {score}. It beats {listed(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
     highest, it = f"{first.name} scores highest: {score}", "it"
     if tied:
         highest, it = (
-            f"{_join(equal)} tie for the highest score: test {100 * first.test.mean:.1f} % (n = {n})",
+            f"{listed(equal)} tie for the highest score: test {100 * first.test.mean:.1f} % (n = {n})",
             first.name,
         )
     if not beaten and not open_:
@@ -90,9 +90,9 @@ def headline(
         return f"{highest}, but {others}.{untuned}{fastest}"
     if first.untuned:
         but = f", but {_unclear(it, open_, n)}" if open_ else ""
-        return f"{highest}{but}.{untuned} Even so {_join(beaten)} scored lower.{fastest}"
+        return f"{highest}{but}.{untuned} Even so {listed(beaten)} scored lower.{fastest}"
     unclear = f"; {_unclear(it, open_, n)}" if open_ else ""
-    return f"{highest}. {first.name if tied else 'It'} beats {_join(beaten)}{unclear}.{untuned}{fastest}"
+    return f"{highest}. {first.name if tied else 'It'} beats {listed(beaten)}{unclear}.{untuned}{fastest}"
 
 
 def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
@@ -126,12 +126,11 @@ def _untuned(ranked: Sequence[StrategyResult]) -> str:
         return f" Its rate is not fully tuned{why}: it may do better still."
     if len(of) == 1:
         return f" {of[0].name} is not fully tuned{why}: no verdict on it."
-    names = f"{len(of)} strategies" if len(of) > MOST_NAMED else _join([result.name for result in of])
-    return f" {names} are not fully tuned{why}: no verdict on them."
+    return f" {listed([one.name for one in of], 'strategies')} are not fully tuned{why}: no verdict on them."
 
 
 def _unclear(it: str, names: Sequence[str], n: int) -> str:
-    return f"{it} cannot be distinguished from {_join(names)} at n = {n}"
+    return f"{it} cannot be distinguished from {listed(names)} at n = {n}"
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:
@@ -160,10 +159,15 @@ def _with_spread(result: StrategyResult) -> str:
     return f"{mean} ± {100 * result.test.sd:.1f} (sd, n = {result.test.n})"
 
 
-def _join(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], many: str = "others") -> str:
+    """Names in a sentence; of more than six their number.
+
+    >>> listed(["a", "b", "c"]), listed(list("abcdefg"))
+    ('a, b and c', '7 others')
+    """
     if len(names) > MOST_NAMED:
-        return f"{len(names)} others"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        return f"{len(names)} {many}"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 NEAR, AS_FEW, AS_FAST = 0.01, 1.01, 1.5

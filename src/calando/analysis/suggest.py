@@ -78,6 +78,17 @@ class Suggestion:
     explanation: str
     smoothed: Smoothed = field(repr=False)
 
+    @property
+    def marks(self) -> dict[str, float]:
+        """Name -> rate of what a drawing marks: the recommended rates, those of the rules, and where half is lost.
+
+        The valley's middle is what is recommended where no rate is usual, and is not marked twice.
+        """
+        rates: dict[str, float | None] = {"decayed": self.decayed.rate, "constant": self.constant.rate}
+        rates |= {name: rule.rate for name, rule in self.rules.items() if rule.rate != self.decayed.rate}
+        rates["half is lost"] = self.diverged_at
+        return {name: rate for name, rate in rates.items() if rate is not None}
+
     def doubted(self, name: str, reason: str) -> Suggestion:
         """The same, not to be acted on, for one more reason than the curves give."""
         return replace(self, reliable=False, doubts=(*self.doubts, name), reasons=(*self.reasons, reason))

@@ -23,8 +23,7 @@ from calando.cli.study import print_study
 from calando.errors import NotDrawn, UsageError, plain
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
+    from rich.console import RenderableType
     from rich.text import Text
 
     from calando.analysis import StudySummary
@@ -135,59 +134,32 @@ def following(*, quiet: bool) -> Iterator[Listen]:
         return
     from rich.console import Console
     from rich.live import Live
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain(console)
-        return
-    live = Live(console=console, refresh_per_second=8, transient=True)
-    try:
-        yield _live(live)
-    finally:
-        live.stop()
-
-
-def _live(live: Live) -> Listen:
-    clock, tell = _Clock(), _teller(live.console)
-
-    def listen(status: Status) -> None:
-        # Not before: until then an error stands alone.
-        live.start()
-        tell(status)
-        live.update(_picture(status, clock))
-
-    return listen
-
-
-def _plain(console: Console) -> Listen:
-    clock, tell, pace = _Clock(), _teller(console), Pace()
-
-    def listen(status: Status) -> None:
-        tell(status)
-        if pace.is_due():
-            print(_counts(status, clock), file=sys.stderr, flush=True)
-
-    return listen
-
-
-def _teller(console: Console) -> Listen:
-    """What is printed once: the heading, and each note as it comes."""
     from rich.text import Text
 
-    printed: list[str] = []
-    headed = False
+    console = Console(stderr=True)
+    live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+    clock, pace, printed = _Clock(), Pace(), 0
 
-    def tell(status: Status) -> None:
-        nonlocal headed
-        if not headed:
-            headed = True
+    def listen(status: Status) -> None:
+        nonlocal printed
+        if live is not None:
+            live.start()
+        if not printed:
             for line in _heading(status):
                 console.print(line)
-        for note in status.notes[len(printed) :]:
-            printed.append(note)
+        for note in status.notes[max(0, printed - 1) :]:
             console.print(Text(plain(note), style="yellow"))
+        printed = 1 + len(status.notes)
+        if live is not None:
+            live.update(_picture(status, clock))
+        elif pace.is_due():
+            print(_counts(status, clock), file=sys.stderr, flush=True)
 
-    return tell
+    try:
+        yield listen
+    finally:
+        if live is not None:
+            live.stop()
 
 
 def _heading(status: Status) -> tuple[Text, ...]:

@@ -45,7 +45,7 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
     calando find cifar10 --model resnet8 --strategy adamw -o range.png
     """
     if output is not None:
-        from calando.report.render import check_suffix
+        from calando.report.pictures import check_suffix
 
         check_suffix(output)
     bar = RangeBar(quiet=as_json)
@@ -149,9 +149,7 @@ def drawing(curves: RangeCurves, found: Suggestion) -> str:
     if len(curves.losses) > 1:
         lines["lowest repeat"] = (x[known].tolist(), np.minimum(smoothed.low[known], ceiling))
         lines["highest repeat"] = (x[known].tolist(), np.minimum(smoothed.high[known], ceiling))
-    marks = {"for a constant rate": found.constant.rate, "for a decayed schedule": found.decayed.rate}
-    marks |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
-    marks["half is lost"] = found.diverged_at
+    named = {"decayed": "for a decayed schedule", "constant": "for a constant rate"}
     return draw(
         {label: line for label, line in lines.items() if len(line[0])} or {"no loss": ([0.0, x[-1]], [0.0, 0.0])},
         y_label="training loss",
@@ -159,9 +157,9 @@ def drawing(curves: RangeCurves, found: Suggestion) -> str:
             title="learning rate",
             ticks=_ticks(curves.rates),
             marks={
-                f"{name}: {rate:.3g}": math.log10(rate / curves.rates[0])
-                for name, rate in marks.items()
-                if rate is not None and curves.rates[0] <= rate <= curves.rates[-1]
+                f"{named.get(name, name)}: {rate:.3g}": math.log10(rate / curves.rates[0])
+                for name, rate in found.marks.items()
+                if curves.rates[0] <= rate <= curves.rates[-1]
             },
             points={"single losses": (places[shown].tolist(), curves.losses[shown])} if shown.any() else {},
         ),

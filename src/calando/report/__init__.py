@@ -14,14 +14,14 @@ from calando.errors import NotDrawn
 if TYPE_CHECKING:
     from calando.report.figures import range_figure, schedule_figure, training_figure
     from calando.report.html import write_page
-    from calando.report.render import save
+    from calando.report.pictures import save
     from calando.report.tables import study_tables
 
 __all__ = ["range_figure", "save", "schedule_figure", "study_tables", "training_figure", "write_page"]
 
 _HOMES = {
     "range_figure": "calando.report.figures",
-    "save": "calando.report.render",
+    "save": "calando.report.pictures",
     "schedule_figure": "calando.report.figures",
     "study_tables": "calando.report.tables",
     "training_figure": "calando.report.figures",

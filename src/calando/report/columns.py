@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from calando.analysis.conclusion import EQUAL, NEAR
+from calando.analysis.conclusion import EQUAL, NEAR, listed
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
 from calando.report.numbers import ABSENT, count, difference, first_word, interval, rate, spread, target_steps
 
@@ -34,7 +34,6 @@ UNTUNED = (
     "no verdict: not fully tuned, a better rate may lie past those tried; a new study with a larger --span, --rates or "
     "--beyond tries more"
 )
-MOST_NAMED = 6
 
 
 def _failed(summary: StudySummary) -> bool:
@@ -165,8 +164,7 @@ def _notes(summary: StudySummary) -> tuple[str, ...]:
 
 
 def _named(summary: StudySummary, note: str) -> str:
-    names = [result.name for result in summary.results if result.note == note]
-    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} strategies"
+    return listed([result.name for result in summary.results if result.note == note], "strategies")
 
 
 def letters(place: int) -> str:
@@ -195,7 +193,7 @@ def advice_sentence(advice: Advice) -> str:
     """
     if not advice.level:
         return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
-    names = f"{', '.join(advice.level[:-1])} and {advice.level[-1]}"
+    names = " and ".join((", ".join(advice.level[:-1]), advice.level[-1]))
     apart = (
         f", although their mean scores lie up to {100 * advice.apart:.1f} points apart" if advice.apart > NEAR else ""
     )

@@ -19,14 +19,14 @@ from calando.analysis.results import StudySummary
 from calando.errors import NotDrawn
 from calando.records.files import write_atomically
 from calando.records.record import RunRecord, TestScore
-from calando.report import render
-from calando.report.renderer import can_draw
-from calando.report.view import study_view
+from calando.report import pictures
+from calando.report.drawing_process import can_draw
+from calando.report.page_contents import page_contents
 
 if TYPE_CHECKING:
     from calando.report.study_figures import Figure
 
-__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "study_page", "write_page"]
+__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "specs_of", "study_page", "write_page"]
 
 Form = Literal["png", "svg"]
 
@@ -60,7 +60,7 @@ def write_page(
 
     forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
     drawn = study_figures(summary, runs)
-    specs = {figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None}
+    specs = specs_of(drawn)
     page = study_page(
         summary,
         runs,
@@ -69,16 +69,16 @@ def write_page(
         command=command,
         drawn=drawn,
         specs=specs,
-        script=render.bundle_js(),
+        script=pictures.bundle_js(),
     )
     path = folder / "report.html"
     write_atomically(path, page.encode())
     try:
         for name, spec in specs.items():
             if forms:
-                svg = render.svg(spec)
+                svg = pictures.svg(spec)
             for form in forms:
-                made = svg.encode() if form == "svg" else render.png(svg)
+                made = svg.encode() if form == "svg" else pictures.png(svg)
                 write_atomically(folder / "figures" / f"{name}.{form}", made)
     except NotDrawn as error:
         error.page = path
@@ -105,7 +105,7 @@ def study_page(
         specs: figure name -> its Vega-Lite specification, for those that have a chart.
         script: the drawing script to put into the page; None for the live page, which loads it from its server.
     """
-    page = study_view(summary, runs, tests)
+    page = page_contents(summary, runs, tests)
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
     return _render(
         "report.html.j2",
@@ -122,9 +122,14 @@ def study_page(
     )
 
 
+def specs_of(drawn: Sequence[Figure]) -> dict[str, dict[str, Any]]:
+    """Figure name -> its Vega-Lite specification, for those that have a chart."""
+    return {figure.name: pictures.spec(figure.chart) for figure in drawn if figure.chart is not None}
+
+
 def figure_page(spec: dict[str, Any]) -> str:
     """One chart as a page that opens with no network."""
-    script = render.bundle_js()
+    script = pictures.bundle_js()
     title = spec.get("title", {})
     return _render(
         "figure.html.j2",

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["list_schedules", "list_strategies", "list_workloads", "method_facts", "trial_rates"]
 
 
+METHOD_FACTS = (
+    "name", "summary", "family", "usual_rate", "rate_span", "decay", "schedules", "eval_mode", "passes", "memory",
+    "package", "installed", "source",
+)  # fmt: skip
+"""What is said of a method in its own words."""
+
+
 def list_strategies(name: str | None = None) -> Listing:
     """List the strategies known by name, the methods, controllers and averages of a strategy text, with their facts.
 
@@ -95,25 +102,12 @@ def _preset_facts(preset: Preset) -> dict[str, Any]:
 
 def method_facts(method: Method) -> dict[str, Any]:
     """All that is known of a method, as what `json.dumps` takes."""
-
     return {
-        "name": method.name,
-        "summary": method.summary,
-        "family": method.family,
+        **{name: getattr(method, name) for name in METHOD_FACTS},
         "needs_rate": not method.rate_free,
-        "usual_rate": method.usual_rate,
-        "rate_span": method.rate_span,
         "trial_rates": None if method.rate_free else trial_rates(method),
-        "decay": method.decay,
-        "schedules": method.schedules,
-        "eval_mode": method.eval_mode,
         "recalibrates_batch_norm": method.eval_mode,
-        "passes": method.passes,
-        "memory": method.memory,
-        "package": method.package,
-        "installed": method.installed,
         "options": {name: option.default for name, option in method.options.items()},
-        "source": method.source,
     }
 
 

@@ -44,19 +44,13 @@ def find(
     and the strategy's own rate do not matter.
 
     Args:
-        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
-        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
-            `calando.records.WorkloadSpec`; your own object has them already.
+        workload, model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: see `calando.train`.
+        seed, data_dir, threads, device, precision: likewise.
         strategy: whose method is tested: a preset's name, a TOML path, pipe text or a value.
         repeats: sweeps from the same weights over different batches.
         steps: updates of a sweep.
         low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
         hold: updates at the rate found, to see whether the network trains there; None: as many as `steps`; 0: none.
-        seed: of initial weights, data order and augmentation.
-        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
-        threads: None: one a core.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32" or "bf16".
         listen: called before the first update and after each; None: how the data were read is printed to standard
             error.
 

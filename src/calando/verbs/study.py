@@ -140,7 +140,7 @@ def write_report(study: Path | str) -> Path:
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
-    from calando.report.renderer import NEEDED, can_draw
+    from calando.report.drawing_process import NEEDED, can_draw
 
     folder = Path(study)
     with Store.open(folder, read_only=True) as store:

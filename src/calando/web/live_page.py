@@ -27,14 +27,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from calando.analysis.results import StudySummary
 from calando.analysis.summary import summarize
-from calando.errors import CalandoError, UsageError
-from calando.records.store import Store
+from calando.errors import CalandoError
+from calando.records.store import Store, StoredStudy
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["TokenAccess", "create_app"]
@@ -60,9 +65,6 @@ class TokenAccess:
         if self._token is None or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        from starlette.requests import Request
-        from starlette.responses import PlainTextResponse, RedirectResponse
-
         request = Request(scope)
         # A browser keeps cookies by host and not by port, and another study may be served on another port.
         cookie = f"calando-{request.url.port}"
@@ -106,17 +108,9 @@ def create_app(study_folder: Path, *, token: str | None = None) -> Starlette:
         token: what a visitor must know, of letters and digits; None: everybody who reaches the page is let in.
 
     Raises:
-        UsageError: no study there, or the extra is not installed.
+        UsageError: no study there.
         CorruptFile: the store cannot be read.
     """
-    try:
-        from starlette.applications import Starlette
-        from starlette.middleware import Middleware
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
-        from starlette.routing import Route
-    except ImportError as error:
-        raise UsageError("the live page needs starlette and uvicorn; pip install 'calando[web]'") from error
-
     Store.open(study_folder, read_only=True).__exit__(None, None, None)
     pages = _Pages(study_folder)
     return Starlette(
@@ -141,15 +135,16 @@ class _Pages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def study(self, request: Request) -> Response:
-        from starlette.responses import HTMLResponse
+    def _read(self, *, traces: bool = True) -> tuple[StoredStudy, StudySummary]:
+        with Store.open(self._folder, read_only=True) as store:
+            there = store.read(traces=traces)
+        return there, summarize(there.study, there.runs, there.tests)
 
-        from calando.report import html, render
+    def study(self, request: Request) -> Response:
+        from calando.report import html
         from calando.report.study_figures import study_figures
 
-        with Store.open(self._folder, read_only=True) as store:
-            there = store.read()
-        summary = summarize(there.study, there.runs, there.tests)
+        there, summary = self._read()
         drawn = study_figures(summary, there.runs)
         page = html.study_page(
             summary,
@@ -158,27 +153,18 @@ class _Pages:
             fingerprint=there.fingerprint,
             command=there.command,
             drawn=drawn,
-            specs={figure.name: render.spec(figure.chart) for figure in drawn if figure.chart is not None},
+            specs=html.specs_of(drawn),
         )
         return HTMLResponse(page, headers=HEADERS)
 
     def summary(self, request: Request) -> Response:
-        from starlette.responses import JSONResponse
-
-        with Store.open(self._folder, read_only=True) as store:
-            there = store.read(traces=False)
-        summary = summarize(there.study, there.runs, there.tests)
-        return JSONResponse(summary.to_json(), headers=HEADERS)
+        return JSONResponse(self._read(traces=False)[1].to_json(), headers=HEADERS)
 
     def figure(self, request: Request) -> Response:
-        from starlette.responses import PlainTextResponse, Response
-
-        from calando.report import render
+        from calando.report import pictures
         from calando.report.study_figures import study_figures
 
-        with Store.open(self._folder, read_only=True) as store:
-            there = store.read()
-        summary = summarize(there.study, there.runs, there.tests)
+        there, summary = self._read()
         name = request.path_params["name"]
         drawn = {figure.name: figure for figure in study_figures(summary, there.runs)}
         if name not in drawn:
@@ -188,15 +174,13 @@ class _Pages:
         chart = drawn[name].chart
         if chart is None:
             return PlainTextResponse(drawn[name].reading, status_code=404, headers=HEADERS)
-        return Response(render.svg(render.spec(chart)), media_type="image/svg+xml", headers=HEADERS)
+        return Response(pictures.svg(pictures.spec(chart)), media_type="image/svg+xml", headers=HEADERS)
 
     def static(self, request: Request) -> Response:
-        from starlette.responses import PlainTextResponse, Response
-
-        from calando.report import html, render
+        from calando.report import html, pictures
 
         scripts: dict[str, Callable[[], str]] = {
-            "vega.js": render.bundle_js,
+            "vega.js": pictures.bundle_js,
             "page.js": html.page_js,
             "live.js": lambda: (Path(__file__).parent / "static" / "live.js").read_text(encoding="utf-8"),
         }
@@ -208,8 +192,6 @@ class _Pages:
         return Response(scripts[name](), media_type="text/javascript", headers={**HEADERS, **caching})
 
     def stop(self, request: Request) -> Response:
-        from starlette.responses import PlainTextResponse
-
         host = request.headers.get("host", "")
         if request.headers.get("origin") != f"http://{host}":
             return PlainTextResponse("commands are taken from this page only", status_code=403, headers=HEADERS)
@@ -220,6 +202,4 @@ class _Pages:
 
 def _plainly(request: Request, error: Exception) -> Response:
     """Our own errors as the one line they are."""
-    from starlette.responses import PlainTextResponse
-
     return PlainTextResponse(str(error), status_code=503, headers=HEADERS)

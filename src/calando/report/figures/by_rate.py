@@ -93,15 +93,15 @@ def sensitivity_figure(
 ROOM = 0.35  # of the fall, above the start: an explosion leaves the figure there
 BAND, MEDIAN, REPEATS = "band of the repeats", "median, smoothed", "each repeat"
 STYLES = {
-    MEDIAN: LineStyle(COLOURS[0], (), "circle"),
-    REPEATS: LineStyle("#a9c0e6", (), "circle"),
-    "decayed": LineStyle(COLOURS[2], (), "circle"),
-    "constant": LineStyle(COLOURS[4], (), "circle"),
-    "steepest": LineStyle(COLOURS[1], (2, 3), "circle"),
-    "valley": LineStyle(COLOURS[6], (2, 3), "circle"),
-    "minimum / 10": LineStyle(COLOURS[5], (2, 3), "circle"),
-    "largest stable": LineStyle(NEUTRAL, (7, 3), "circle"),
-    "half is lost": LineStyle(WORSE, (7, 3), "circle"),
+    MEDIAN: LineStyle(COLOURS[0]),
+    REPEATS: LineStyle("#a9c0e6"),
+    "decayed": LineStyle(COLOURS[2]),
+    "constant": LineStyle(COLOURS[4]),
+    "steepest": LineStyle(COLOURS[1], (2, 3)),
+    "valley": LineStyle(COLOURS[6], (2, 3)),
+    "minimum / 10": LineStyle(COLOURS[5], (2, 3)),
+    "largest stable": LineStyle(NEUTRAL, (7, 3)),
+    "half is lost": LineStyle(WORSE, (7, 3)),
 }
 
 
@@ -113,7 +113,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     test cannot be relied on, the subtitle gives the reason.
     """
     low, high = _window(curves, found)
-    marks = _marks(found)
+    marks = found.marks
     names = [MEDIAN, REPEATS, *marks]
     labels = {name: _label(name, marks.get(name)) for name in names}
     styles = {labels[name]: STYLES[name] for name in names}
@@ -160,15 +160,6 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     if not found.reliable:
         layers.append(_warning(ends[0], high))
     return finished(alt.layer(*layers), title=title, subtitle=_subtitle(curves, found), names=list(styles))
-
-
-def _marks(found: Suggestion) -> dict[str, float]:
-    """Name -> the rate of its upright line, in the order of the legend."""
-    rates: dict[str, float | None] = {"decayed": found.decayed.rate, "constant": found.constant.rate}
-    # the valley's middle is what is recommended where nothing is usual
-    rates |= {name: rule.rate for name, rule in found.rules.items() if rule.rate != found.decayed.rate}
-    rates["half is lost"] = found.diverged_at
-    return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 def _label(name: str, rate: float | None) -> str:

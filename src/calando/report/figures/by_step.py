@@ -111,7 +111,6 @@ def loss_figure(
     log = low > 0 and high > 20 * low
     # A spike of one seed must not flatten everybody else's curve: the axis ends a little above the highest mean.
     top = high * 1.15 if high > 0 else 1.0
-    rows = [row | {"high": min(row["high"], top)} for row in rows]
 
     def y(field: str) -> alt.Y:
         if log:
@@ -124,13 +123,10 @@ def loss_figure(
         for name, those in ended.items()
         for end in those
     ]
-    shown = [
-        {"strategy": name, "step": row["step"], "y": min(row["mean"], top), **_numbers(row)}
-        for name, band in bands.items()
-        for row in _some(_band_rows(name, band))
-    ]
-    points = hover(shown, x=steps_axis(horizon), y=y("y"), tooltip=_tooltip("loss", ".4~g"))
-    chart = _banded(rows, crosses, list(bands), styles, y=y, best=best, horizon=horizon, points=points)
+    chart = _banded(
+        bands, crosses, styles, y=y, place=lambda loss: min(loss, top), best=best, horizon=horizon,
+        tooltip=_tooltip("loss", ".4~g"),
+    )  # fmt: skip
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
@@ -145,33 +141,19 @@ def score_figure(
 ) -> AnyChart:
     """Validation score: mean over seeds, band from smallest to largest."""
     axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)])
-    rows = [
-        row | {key: axis.place(row[key]) for key in ("mean", "low", "high")}
-        for name, band in bands.items()
-        for row in _band_rows(name, band)
-    ]
 
     def y(field: str) -> alt.Y:
         return axis.y(field, title="validation score")
 
-    shown = [
-        {"strategy": name, "step": row["step"], "y": axis.place(row["mean"]), **_numbers(row)}
-        for name, band in bands.items()
-        for row in _some(_band_rows(name, band))
-    ]
-    points = hover(shown, x=steps_axis(horizon), y=y("y"), tooltip=_tooltip("score", ".2%"))
-    chart = _banded(rows, [], list(bands), styles, y=y, best=best, horizon=horizon, points=points)
+    chart = _banded(
+        bands, [], styles, y=y, place=axis.place, best=best, horizon=horizon, tooltip=_tooltip("score", ".2%")
+    )
     return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def _some(rows: Sequence[Row]) -> list[Row]:
     """As many as have numbers under the pointer, the last one among them."""
     return [rows[at] for at in np.unique(np.linspace(0, len(rows) - 1, HOVER_POINTS).round().astype(np.int64))]
-
-
-def _numbers(row: Row) -> Row:
-    """The numbers of a place; `n`: over how many runs."""
-    return {key: row[key] for key in ("mean", "low", "high", "n")}
 
 
 def _tooltip(what: str, form: str) -> list[alt.Tooltip]:
@@ -208,20 +190,25 @@ def lines_chart(
 
 
 def _banded(
-    rows: Sequence[Row],
+    bands: Mapping[str, Band],
     crosses: Sequence[Row],
-    names: Sequence[str],
     styles: Mapping[str, LineStyle],
     *,
     y: Callable[[str], alt.Y],
+    place: Callable[[float], float],
     best: str | None,
     horizon: int,
-    points: alt.Chart,
+    tooltip: Sequence[alt.Tooltip],
 ) -> AnyChart:
-    """Lines and bands, and `points` to hover over.
+    """Lines and bands, and points to hover over, whose numbers are as they are; `place`: where one lies on the axis.
 
     Where there are many strategies, only the best one's band and those picked are shown.
     """
+    names = list(bands)
+    exact = {name: _band_rows(name, band) for name, band in bands.items()}
+    placed = ("mean", "low", "high")
+    rows = [row | {key: place(row[key]) for key in placed} for those in exact.values() for row in those]
+    shown_at = [row | {"y": place(row["mean"])} for those in exact.values() for row in _some(those)]
     chosen = picked()
     x = steps_axis(horizon)
     alone = alt.selection_point(name=PICKED, fields=["strategy"], bind="legend", empty=False)
@@ -241,7 +228,7 @@ def _banded(
         tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
         marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
         layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=tooltip))
-    layers.append(points)
+    layers.append(hover(shown_at, x=x, y=y("y"), tooltip=tooltip))
     return alt.layer(*layers)
 
 

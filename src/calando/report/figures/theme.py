@@ -128,7 +128,7 @@ def dash(names: Sequence[str], styles: Mapping[str, LineStyle]) -> alt.StrokeDas
 def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tooltip]) -> alt.Chart:
     """Points that are not seen, each with its numbers under the pointer: a line itself has none.
 
-    For a page; what is drawn as a picture is drawn without (`render.svg`).
+    For a page; what is drawn as a picture is drawn without (`pictures.svg`).
     """
     unseen = alt.Chart(csv_data(rows), description=HOVER).mark_point(filled=True, size=150, opacity=0)
     points: alt.Chart = unseen.encode(x=x, y=y, tooltip=list(tooltip))

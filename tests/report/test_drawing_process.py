@@ -13,8 +13,8 @@ import pytest
 
 import calando
 from calando.errors import NotDrawn
-from calando.report import render
-from calando.report.renderer import Renderer, renderer
+from calando.report import pictures
+from calando.report.drawing_process import DrawingProcess, drawing_process
 
 CHART = {
     "data": {"values": [{"a": 1, "b": 2}, {"a": 2, "b": 3}]},
@@ -26,7 +26,7 @@ GIGABYTE = 2**30
 
 @pytest.fixture
 def own():
-    made = Renderer(longest_seconds=60)
+    made = DrawingProcess(longest_seconds=60)
     yield made
     made.close()
 
@@ -80,11 +80,11 @@ def test_many_threads_ask_one_and_each_gets_its_own_answer(own):
 
 
 def test_this_process_loads_no_v8():
-    render.svg(CHART)
-    words = [sys.executable, "-c", "import sys; from calando.report import render; render.svg({'mark': 'point', "]
+    pictures.svg(CHART)
+    words = [sys.executable, "-c", "import sys; from calando.report import pictures; pictures.svg({'mark': 'point', "]
     words[-1] += "'data': {'values': []}}); assert 'vl_convert' not in sys.modules"
     subprocess.run(words, check=True, env=os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])})
-    assert renderer() is renderer()
+    assert drawing_process() is drawing_process()
 
 
 def limited() -> None:

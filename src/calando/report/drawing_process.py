@@ -23,7 +23,7 @@ from typing import IO, Any, final
 from calando.errors import NotDrawn, plain
 from calando.process_limits import files_allowed
 
-__all__ = ["NEEDED", "Renderer", "can_draw", "check_can_draw", "renderer"]
+__all__ = ["NEEDED", "DrawingProcess", "can_draw", "check_can_draw", "drawing_process"]
 
 LONGEST_SECONDS = 120.0
 """A picture takes a tenth of a second."""
@@ -53,13 +53,13 @@ def check_can_draw() -> None:
 
 
 @functools.cache
-def renderer() -> Renderer:
+def drawing_process() -> DrawingProcess:
     """The one of this process, started when first asked for something."""
-    return Renderer()
+    return DrawingProcess()
 
 
 @final
-class Renderer:
+class DrawingProcess:
     """A process that draws.
 
     Args:

@@ -12,7 +12,7 @@ from calando.report.columns import Footnote, StrategyRow, advice_sentence, footn
 from calando.report.numbers import ABSENT, cost, count, percent, rate
 from calando.report.palette import LineStyle, line_styles
 
-__all__ = ["RunRow", "StudyView", "run_rows", "study_view"]
+__all__ = ["PageContents", "RunRow", "page_contents", "run_rows"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _steps(record: RunRecord) -> str:
 
 
 @dataclass(frozen=True)
-class StudyView:
+class PageContents:
     """The page's words.
 
     Args:
@@ -125,12 +125,12 @@ class StudyView:
     target: str
 
 
-def study_view(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> StudyView:
+def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> PageContents:
     """Put a study into words."""
     spec = summary.spec
     advice = summary.advice
     made = run_rows(summary, runs, tests)
-    return StudyView(
+    return PageContents(
         title=f"{spec.workload.model} on {spec.workload.title}",
         headline=summary.headline,
         question=_question(summary),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
 from calando.records.files import write_atomically
+from calando.report.drawing_process import check_can_draw, drawing_process
 from calando.report.palette import HOVER
-from calando.report.renderer import check_can_draw, renderer
 
 if TYPE_CHECKING:
     from calando.report.figures.theme import AnyChart
@@ -74,7 +74,7 @@ def svg(chart: dict[str, Any]) -> str:
     Raises:
         NotDrawn: what draws is not installed, or its process died; so for the next one.
     """
-    return renderer().ask(ask="svg", chart=_still(chart), major=_vega_lite()).decode()
+    return drawing_process().ask(ask="svg", chart=_still(chart), major=_vega_lite()).decode()
 
 
 def _still(chart: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _still(chart: dict[str, Any]) -> dict[str, Any]:
 
 def png(drawn: str) -> bytes:
     """SVG text as PNG, twice its size."""
-    return renderer().ask(ask="png", svg=drawn, scale=PNG_SCALE)
+    return drawing_process().ask(ask="png", svg=drawn, scale=PNG_SCALE)
 
 
 @functools.cache
