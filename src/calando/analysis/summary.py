@@ -139,7 +139,8 @@ def _result(
     choice = planned.choice
     finals = {digest: runs[digest] for digest in planned.finals if digest in runs}
     charged = {digest: runs[digest] for digest in planned.digests if digest in runs}
-    trials = tuple(_trial(runs[digest]) for digest in planned.trials if digest in runs)
+    tried = [runs[digest] for digest in planned.trials if digest in runs]
+    trials = tuple(RateTrial(one.spec.lr, one.score, one.loss, one.outcome) for one in tried)
 
     chosen = strategy.lr is None
     centre = study.centres.get(strategy.name)
@@ -168,10 +169,6 @@ def _result(
         band=rate_band(trials),
         untuned=untuned_because(study, choice),
     )
-
-
-def _trial(record: RunRecord) -> RateTrial:
-    return RateTrial(lr=record.spec.lr, score=record.score, loss=record.loss, outcome=record.outcome)
 
 
 def _diverged(record: RunRecord, look: TestScore | None) -> bool:
