@@ -148,7 +148,7 @@ def test_the_forest_axis_holds_every_interval_and_zero():
         [compared(low=0.0, high=0.0)],
         [compared(low=-0.02, high=0.01), compared(low=-0.91, high=-0.89, verdict="worse", name="b")],
     ):
-        spec = pictures.spec(forest_figure(comparisons, title="t", subtitle="s"))
+        spec = pictures.spec(forest_figure(comparisons))
         low, high = encodings(spec)[1]["x"]["scale"]["domain"]
         assert all(low <= 100 * one.low and 100 * one.high <= high for one in comparisons)
         assert low <= 0 <= high
@@ -158,10 +158,7 @@ def test_the_forest_axis_holds_every_interval_and_zero():
 def test_one_failed_strategy_does_not_flatten_the_others():
     usual = [compared(low=-0.02, high=0.01, name=name) for name in "ab"]
     failed = compared(low=-0.91, high=-0.89, verdict="worse", name="c")
-    scales = [
-        encodings(pictures.spec(forest_figure(those, title="t", subtitle="s")))[1]["x"]["scale"]
-        for those in (usual, [*usual, failed])
-    ]
+    scales = [encodings(pictures.spec(forest_figure(those)))[1]["x"]["scale"] for those in (usual, [*usual, failed])]
     assert [scale.get("type") for scale in scales] == [None, "symlog"]
 
 

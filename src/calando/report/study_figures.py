@@ -15,7 +15,7 @@ import numpy as np
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 from calando.report import figures
-from calando.report.figures.theme import AnyChart
+from calando.report.figures.theme import AnyChart, finished
 from calando.report.numbers import cost, percent, shared
 from calando.report.palette import LineStyle, line_styles
 from calando.report.series import ends, final_records, loss_band, score_band
@@ -60,6 +60,12 @@ Finals = Mapping[str, Sequence[RunRecord]]
 NONE_YET = "Nothing to draw yet: no run at a chosen rate is finished."
 
 
+def _finished(
+    name: str, title: str, reading: str, pedigree: str, chart: AnyChart, *, names: Sequence[str] = ()
+) -> Figure:
+    return Figure(name, title, reading, pedigree, finished(chart, title=title, subtitle=pedigree, names=names))
+
+
 def _styles(summary: StudySummary) -> dict[str, LineStyle]:
     return line_styles(strategy.name for strategy in summary.spec.strategies)
 
@@ -75,12 +81,10 @@ def _rates(summary: StudySummary, finals: Finals) -> Figure:
         f"one run each ({_seeds(longest.values())}), the rate as written to the optimizer; below a hundredth of the "
         "lowest peak it is drawn on the bottom line"
     )
-    chart = figures.rate_figure(
-        curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
-    )
+    chart = figures.rate_figure(curves, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary))
     reading = "Each line is the rate of every update of one strategy, on a logarithmic axis."
     reading += _together(curves)
-    return Figure("rates", title, reading, pedigree, chart)
+    return _finished("rates", title, reading, pedigree, chart, names=list(curves))
 
 
 def _loss(summary: StudySummary, finals: Finals) -> Figure:
@@ -100,11 +104,9 @@ def _loss(summary: StudySummary, finals: Finals) -> Figure:
         best=summary.best,
         horizon=summary.spec.steps,
         styles=_styles(summary),
-        title=title,
-        subtitle=pedigree,
     )
     reading = "Lower is better; one that ends low here but not in the next figure has memorised the training set."
-    return Figure("loss", title, reading, pedigree, chart)
+    return _finished("loss", title, reading, pedigree, chart, names=list(bands))
 
 
 def _score(summary: StudySummary, finals: Finals) -> Figure:
@@ -113,13 +115,11 @@ def _score(summary: StudySummary, finals: Finals) -> Figure:
     if not bands:
         return Figure("score", title, NONE_YET, "", None)
     pedigree = f"{_spread(finals)}; a diverged run counts as chance"
-    chart = figures.score_figure(
-        bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), title=title, subtitle=pedigree
-    )
+    chart = figures.score_figure(bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary))
     reading = "Higher is better; the band is how far the seeds alone move it."
     if summary.spec.seeds == 1:
         reading = "Higher is better; one seed does not show how much of a difference is luck."
-    return Figure("score", title, reading, pedigree, chart)
+    return _finished("score", title, reading, pedigree, chart, names=list(bands))
 
 
 def _sensitivity(summary: StudySummary) -> Figure:
@@ -139,13 +139,11 @@ def _sensitivity(summary: StudySummary) -> Figure:
         chosen={result.name: result.lr for result in summary.results},
         best=summary.best,
         styles=_styles(summary),
-        title=title,
-        subtitle=pedigree,
     )
     reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate must be tuned."
     if untuned := [result.name for result in summary.results if result.untuned]:
         reading += f" Not fully tuned, so that a better rate may lie outside: {', '.join(untuned)}."
-    return Figure("sensitivity", title, reading, pedigree, chart)
+    return _finished("sensitivity", title, reading, pedigree, chart, names=list(trials))
 
 
 def _differences(summary: StudySummary) -> Figure:
@@ -164,13 +162,13 @@ def _differences(summary: StudySummary) -> Figure:
     pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
     if len(summary.comparisons) > 1:
         pedigree += f", corrected for picking the best of {len(summary.results)}"
-    chart = figures.forest_figure(summary.comparisons, title=title, subtitle=pedigree)
+    chart = figures.forest_figure(summary.comparisons)
     reading = "A strategy whose interval crosses the dashed line at zero cannot be distinguished from the best."
     if any(one.verdict == "no verdict" for one in summary.comparisons):
         reading += (
             " A diamond is no verdict: the strategy is not fully tuned, and the interval is of the rate that it has."
         )
-    return Figure("differences", title, reading, pedigree, chart)
+    return _finished("differences", title, reading, pedigree, chart)
 
 
 def _cost(summary: StudySummary) -> Figure:
@@ -178,11 +176,11 @@ def _cost(summary: StudySummary) -> Figure:
     if not summary.updates:
         return Figure("cost", title, "Nothing has been trained yet.", "", None)
     pedigree = cost(summary)
-    chart = figures.cost_figure(summary.results, title=title, subtitle=pedigree)
+    chart = figures.cost_figure(summary.results)
     reading = "Shorter is cheaper: pale is what finding the rate took, strong is what the runs at that rate took."
     if shared(summary):
         reading += " Each strategy is charged what it costs alone, whatever it shared with others."
-    return Figure("cost", title, reading, pedigree, chart)
+    return _finished("cost", title, reading, pedigree, chart)
 
 
 def _target(summary: StudySummary) -> Figure:
@@ -201,13 +199,11 @@ def _target(summary: StudySummary) -> Figure:
         reached,
         lengths={strategy.name: summary.spec.steps_of(strategy) for strategy in summary.spec.strategies},
         styles=_styles(summary),
-        title=title,
-        subtitle=pedigree,
     )
     reading = "Further left is sooner; a cross at the right end is a run that never reached it."
     if len(summary.spec.lengths) > 1:
         reading = "Further left is sooner; a cross is a run that ended there without reaching it."
-    return Figure("target", title, reading, pedigree, chart)
+    return _finished("target", title, reading, pedigree, chart)
 
 
 def _spread(finals: Finals) -> str:

@@ -28,8 +28,6 @@ def sensitivity_figure(
     chosen: Mapping[str, float | None],
     best: str | None,
     styles: Mapping[str, LineStyle],
-    title: str,
-    subtitle: str,
 ) -> AnyChart:
     """Trials at the first seed: a ring round the chosen rate, a cross at the bottom where a trial diverged.
 
@@ -87,7 +85,7 @@ def sensitivity_figure(
         layers.append(ring.encode(stroke=stroke(names, styles), opacity=faded(selection), tooltip=tooltip))
     if "diverged" in kinds:
         layers.append(part(("diverged",)).mark_point(shape="cross", angle=45, size=90, filled=True).encode(**filled))
-    return finished(alt.layer(*layers), title=title, subtitle=subtitle, names=names)
+    return alt.layer(*layers)
 
 
 ROOM = 0.35  # of the fall, above the start: an explosion leaves the figure there

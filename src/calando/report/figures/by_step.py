@@ -44,8 +44,6 @@ def rate_figure(
     best: str | None,
     horizon: int,
     styles: Mapping[str, LineStyle],
-    title: str,
-    subtitle: str,
 ) -> AnyChart:
     """The rate at each step on a log axis, one line a strategy, best first.
 
@@ -64,8 +62,7 @@ def rate_figure(
         rows += [{"strategy": name, "step": int(at), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
     y = log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
     lines = lines_chart(rows, list(curves), styles, y=y, best=best, horizon=horizon).add_params(picked())
-    chart = alt.layer(lines, hover_rates(curves, y=y, horizon=horizon, floor=floor))
-    return finished(chart, title=title, subtitle=subtitle, names=list(curves))
+    return alt.layer(lines, hover_rates(curves, y=y, horizon=horizon, floor=floor))
 
 
 def hover_rates(
@@ -99,8 +96,6 @@ def loss_figure(
     best: str | None,
     horizon: int,
     styles: Mapping[str, LineStyle],
-    title: str,
-    subtitle: str,
 ) -> AnyChart:
     """Smoothed training loss: mean over seeds, band from smallest to largest, a cross where a run diverged.
 
@@ -123,11 +118,10 @@ def loss_figure(
         for name, those in ended.items()
         for end in those
     ]
-    chart = _banded(
+    return _banded(
         bands, crosses, styles, y=y, place=lambda loss: min(loss, top), best=best, horizon=horizon,
         tooltip=_tooltip("loss", ".4~g"),
     )  # fmt: skip
-    return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def score_figure(
@@ -136,8 +130,6 @@ def score_figure(
     best: str | None,
     horizon: int,
     styles: Mapping[str, LineStyle],
-    title: str,
-    subtitle: str,
 ) -> AnyChart:
     """Validation score: mean over seeds, band from smallest to largest."""
     axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)])
@@ -145,10 +137,9 @@ def score_figure(
     def y(field: str) -> alt.Y:
         return axis.y(field, title="validation score")
 
-    chart = _banded(
+    return _banded(
         bands, [], styles, y=y, place=axis.place, best=best, horizon=horizon, tooltip=_tooltip("score", ".2%")
     )
-    return finished(chart, title=title, subtitle=subtitle, names=list(bands))
 
 
 def _some(rows: Sequence[Row]) -> list[Row]:

@@ -14,7 +14,7 @@ import altair as alt
 
 from calando.analysis.results import Comparison, StrategyResult
 from calando.report.figures.scales import rows_axis
-from calando.report.figures.theme import AnyChart, Row, csv_data, finished
+from calando.report.figures.theme import AnyChart, Row, csv_data
 from calando.report.numbers import count, difference, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
@@ -33,7 +33,7 @@ SQUEEZE = 25
 _SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
 
 
-def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: str) -> AnyChart:
+def forest_figure(comparisons: Sequence[Comparison]) -> AnyChart:
     """Paired differences in percentage points, one row a comparison, in the order given (at least one).
 
     Where one interval is far wider than most, the axis is linear near zero and logarithmic beyond, so that one
@@ -74,7 +74,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, title: str, subtitle: st
             dx=7, align="left", baseline="middle", fontSize=11.5, opacity=alt.ExprRef("width < 300 ? 0 : 1")
         ).encode(x=x("high"), text="label:N"),
     ]
-    return finished(alt.layer(*layers), title=title, subtitle=subtitle, height=max(80, 28 * len(rows)))
+    return alt.layer(*layers).properties(height=max(80, 28 * len(rows)))
 
 
 def _x(ends: Sequence[float]) -> Callable[[str], alt.X]:
@@ -105,7 +105,7 @@ def _x(ends: Sequence[float]) -> Callable[[str], alt.X]:
 _KINDS = {"rate trials": "#7a9fd6", "final runs": COLOURS[0]}
 
 
-def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str) -> AnyChart:
+def cost_figure(results: Sequence[StrategyResult]) -> AnyChart:
     """Stacked bars of updates, one row a strategy, in the order given (at least one)."""
     rows = [
         {
@@ -137,16 +137,12 @@ def cost_figure(results: Sequence[StrategyResult], *, title: str, subtitle: str)
             tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("text:N", title="spent")],
         )
     )
-    return finished(bars, title=title, subtitle=subtitle, height=max(70, 26 * len(rows) // 2))
+    chart: AnyChart = bars.properties(height=max(70, 26 * len(results)))
+    return chart
 
 
 def target_figure(
-    reached: Mapping[str, Sequence[int | None]],
-    *,
-    lengths: Mapping[str, int],
-    styles: Mapping[str, LineStyle],
-    title: str,
-    subtitle: str,
+    reached: Mapping[str, Sequence[int | None]], *, lengths: Mapping[str, int], styles: Mapping[str, LineStyle]
 ) -> AnyChart:
     """One row a strategy, in the order given.
 
@@ -178,4 +174,4 @@ def target_figure(
     crosses = base.transform_filter("!datum.reached").mark_point(
         shape="cross", angle=45, filled=True, size=70, opacity=0.75
     )
-    return finished(alt.layer(dots, crosses), title=title, subtitle=subtitle, height=max(70, 26 * len(names)))
+    return alt.layer(dots, crosses).properties(height=max(70, 26 * len(names)))

@@ -135,18 +135,18 @@ def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tool
     return points
 
 
-def finished(
-    chart: AnyChart, *, title: str, subtitle: str, height: int = HEIGHT, names: Sequence[str] = ()
-) -> AnyChart:
+def finished(chart: AnyChart, *, title: str, subtitle: str, names: Sequence[str] = ()) -> AnyChart:
     """The same chart with its size, its title, its pedigree below that, and the house's type.
 
     Args:
-        height: of the figure; panels above each other have sizes of their own.
+        chart: as high as it says, or as `HEIGHT`; panels above each other have sizes of their own.
         names: what the legend lists, where it lists strategies: as many columns as the longest leaves room for.
             The page counts again for its own width, for which `usermeta` keeps the width of one.
     """
     column = 38 + min(LABEL_LIMIT, 6 * max(map(len, names), default=0))
-    sized = chart if isinstance(chart, alt.VConcatChart) else chart.properties(width=WIDTH, height=height)
+    sized = chart
+    if not isinstance(chart, alt.VConcatChart):
+        sized = chart.properties(width=WIDTH, height=HEIGHT if chart.height is alt.Undefined else chart.height)
     sized = sized.properties(usermeta={"legend_column": column if names else 0})
     return styled(sized, title=title, subtitle=subtitle, columns=max(1, WIDTH // column) if names else 4)
 
