@@ -233,3 +233,16 @@ def test_a_run_that_died_at_once_is_drawn():
     nothing = np.array([], dtype=np.float32)
     record = dataclasses.replace(record, steps_done=0, losses=nothing, rates=nothing.astype(np.float64))
     assert pictures.spec(training_figure(record))["title"]["text"].endswith("diverged after step 0")
+
+
+@pytest.mark.parametrize("name", ["loss", "score"])
+def test_the_pointer_shows_a_bands_numbers_also_where_runs_diverged(made, name):
+    study = made("one fails")
+    chart = next(one.chart for one in study_figures(study.summary, study.runs) if one.name == name)
+    layers = pictures.spec(chart)["layer"]
+    crosses = [one for one in layers if one["mark"].get("shape") == "cross"]
+    assert len(crosses) == (name == "loss")
+    assert all("seed" in {shown["field"] for shown in one["encoding"]["tooltip"]} for one in crosses)
+    assert {shown["field"] for shown in layers[-1]["encoding"]["tooltip"]} == {
+        "strategy", "step", "mean", "low", "high", "n",
+    }  # fmt: skip

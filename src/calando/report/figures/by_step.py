@@ -216,9 +216,9 @@ def _banded(
     )  # fmt: skip
     layers = [area, line.add_params(chosen)]
     if crosses:
-        tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
+        ended = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
         marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
-        layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=tooltip))
+        layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=ended))
     layers.append(hover(shown_at, x=x, y=y("y"), tooltip=tooltip))
     return alt.layer(*layers)
 
