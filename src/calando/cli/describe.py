@@ -177,11 +177,20 @@ def _print_one(found: Mapping[str, Any]) -> None:
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
     averaged = f"an average of the weights; {_RECALIBRATED}"
+    rate = f"trials {_range(method)}, for convolutional networks; usual {method.usual_rate:g}"
+    options = ", ".join(f"{name}={json.dumps(value)}" for name, value in found["method"]["options"].items())
+    installed = "installed" if method.installed else "not installed: pip install 'calando[methods]'"
     for key, value in (
-        *_needs(method),
+        ("rate", "works it out by itself; lr multiplies it, 1 unless given" if method.rate_free else rate),
+        ("decay", method.decay),
+        ("schedules", _SCHEDULES[method.schedules]),
+        ("an update", "one forward and backward pass" if method.passes == 1 else f"{method.passes} passes"),
+        ("memory", f"{method.memory:g} × the parameters"),
         ("groups", ", ".join(method.groups.names(method.settle(strategy.options)))),
         ("evaluated", averaged if strategy.average or method.eval_mode else "what is trained"),
-        *_origin(method, found["method"]),
+        ("options", options),
+        ("package", f"{method.package} ({installed})" if method.package else "none but torch"),
+        ("source", method.source),
         ("your loop", _followed(name, strategy, method)),
     ):
         grid.add_row(Text(key), Text(value))
@@ -244,27 +253,6 @@ def _range(method: Method) -> str:
 
     low, high = trial_rates(method)
     return f"{low:g} … {high:g}"
-
-
-def _needs(method: Method) -> tuple[tuple[str, str], ...]:
-    rate = f"trials {_range(method)}, for convolutional networks; usual {method.usual_rate:g}"
-    return (
-        ("rate", "works it out by itself; lr multiplies it, 1 unless given" if method.rate_free else rate),
-        ("decay", method.decay),
-        ("schedules", _SCHEDULES[method.schedules]),
-        ("an update", "one forward and backward pass" if method.passes == 1 else f"{method.passes} passes"),
-        ("memory", f"{method.memory:g} × the parameters"),
-    )
-
-
-def _origin(method: Method, facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    options = ", ".join(f"{name}={json.dumps(value)}" for name, value in facts["options"].items())
-    installed = "installed" if facts["installed"] else "not installed: pip install 'calando[methods]'"
-    return (
-        ("options", options),
-        ("package", f"{method.package} ({installed})" if method.package else "none but torch"),
-        ("source", method.source),
-    )
 
 
 def _keywords(options: Mapping[str, object]) -> str:

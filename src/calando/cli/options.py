@@ -19,7 +19,7 @@ from typer.models import OptionInfo
 
 from calando.errors import UsageError
 
-__all__ = ["OPTIONS", "Given", "number", "numbers_of", "rate_of", "verb"]
+__all__ = ["OPTIONS", "Given", "numbers_of", "rate_of", "verb"]
 
 Number = TypeVar("Number", int, float)
 
@@ -84,11 +84,6 @@ def _argument(kind: Any, metavar: str, text: str) -> Given:
     return Given(kind, typer.Argument(help=text, metavar=metavar))
 
 
-def number(kind: type, text: str) -> Given:
-    """An option of one number, or of none."""
-    return _option(kind | None, text)
-
-
 SCHEDULES = _argument(list[str], "SCHEDULE", "schedule or strategy texts, strategies' names or .toml files")
 
 OPTIONS: Mapping[str, Given] = {
@@ -108,16 +103,16 @@ OPTIONS: Mapping[str, Given] = {
     "model": _option(
         str | None, "network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable"
     ),
-    "batch_size": number(int, "samples per update"),
+    "batch_size": _option(int | None, "samples per update"),
     "augment": _option(str | None, "none, or parts joined by +: crop(4)+flip+cutout(8)"),
-    "label_smoothing": number(float, "of the cross-entropy, in [0, 1)"),
-    "clip_norm": number(float, "largest gradient norm"),
+    "label_smoothing": _option(float | None, "of the cross-entropy, in [0, 1)"),
+    "clip_norm": _option(float | None, "largest gradient norm"),
     "accumulate": _option(int, "micro-batches per update"),
-    "train_limit": number(int, "use only this many training samples"),
+    "train_limit": _option(int | None, "use only this many training samples"),
     "data_dir": _option(Path | None, "folder of the data sets; else $CALANDO_DATA, then the user's cache", "--data"),
     # how it is trained
-    "epochs": number(float, "length of each run in passes over the data"),
-    "steps": number(int, "length of each run in updates, instead of --epochs"),
+    "epochs": _option(float | None, "length of each run in passes over the data"),
+    "steps": _option(int | None, "length of each run in updates, instead of --epochs"),
     "seed": _option(int, "of initial weights, data order and augmentation"),
     "lr": Given(
         str | None,
@@ -135,11 +130,11 @@ OPTIONS: Mapping[str, Given] = {
     ),
     "seeds": _option(int, "paired runs of each strategy at its rate"),
     "rates": _option(int, "rate trials of each strategy"),
-    "span": number(float, "highest over lowest rate of the trial grid"),
+    "span": _option(float | None, "highest over lowest rate of the trial grid"),
     "beyond": _option(
         int, "rates that a grid may be extended by, past the edge where its best lies; still at the edge: no verdict"
     ),
-    "target": number(float, "validation score whose first reaching is counted"),
+    "target": _option(float | None, "validation score whose first reaching is counted"),
     "keep": _option(str, "disk space for the checkpoints that runs start from", metavar="SIZE"),
     "verify_sharing": _option(
         bool, "first compare whole runs trained alone and from forks, bit by bit", "--verify-sharing"
@@ -147,19 +142,20 @@ OPTIONS: Mapping[str, Given] = {
     "no_sharing": _option(bool, "train every run alone", "--no-sharing"),
     # the range test
     "repeats": _option(int, "sweeps from the same weights over different batches"),
-    "low": number(float, "lowest rate; else 1e-6, or lower where that is too high"),
-    "high": number(float, "highest rate; else 10, or higher where nothing diverges"),
-    "hold": number(
-        int, "updates at the rate found, to see whether the network trains there; else as many as --steps; 0: none"
+    "low": _option(float | None, "lowest rate; else 1e-6, or lower where that is too high"),
+    "high": _option(float | None, "highest rate; else 10, or higher where nothing diverges"),
+    "hold": _option(
+        int | None,
+        "updates at the rate found, to see whether the network trains there; else as many as --steps; 0: none",
     ),
     # schedules
-    "steps_per_epoch": number(int, "updates in one pass over the data"),
+    "steps_per_epoch": _option(int | None, "updates in one pass over the data"),
     "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),
     # the machine
     "executor": _option(str, "process; ray for many machines; inline for debugging; or one of your own"),
     "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
-    "workers": number(int, "worker processes; else one per core"),
-    "threads": number(int, "CPU threads; else one per core"),
+    "workers": _option(int | None, "worker processes; else one per core"),
+    "threads": _option(int | None, "CPU threads; else one per core"),
     "device": _option(str, "auto, cpu, cuda or cuda:N"),
     "precision": _option(str, "auto, fp32 or bf16"),
     "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),

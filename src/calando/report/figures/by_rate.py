@@ -14,7 +14,7 @@ import numpy as np
 from calando.analysis.range_curves import RangeCurves, Rule
 from calando.analysis.results import RateTrial
 from calando.analysis.suggest import Suggestion
-from calando.report.figures.scales import ScoreAxis, powers_of_ten
+from calando.report.figures.scales import ScoreAxis, log_x
 from calando.report.figures.theme import AnyChart, Row, csv_data, dash, faded, fill, finished, picked, stroke, weight
 from calando.report.numbers import rate as rate_text
 from calando.report.palette import COLOURS, NEUTRAL, WORSE, LineStyle
@@ -61,9 +61,7 @@ def sensitivity_figure(
         alt.Tooltip("outcome:N"),
     ]
     rates = [row["lr"] for row in rows]
-    low, high = min(rates) / 1.5, max(rates) * 1.5
-    scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    rate = alt.X("lr:Q", title="base learning rate", scale=scale, axis=powers_of_ten(low, high))
+    rate = log_x("lr", low=min(rates) / 1.5, high=max(rates) * 1.5, title="base learning rate")
 
     def part(kinds: Sequence[str]) -> alt.Chart:
         rows_of = [row for row in rows if row["kind"] in kinds]
@@ -115,13 +113,8 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     names = [MEDIAN, REPEATS, *marks]
     labels = {name: _label(name, marks.get(name)) for name in names}
     styles = {labels[name]: STYLES[name] for name in names}
-    ends = float(curves.rates[0]), float(curves.rates[-1])
-    x = alt.X(
-        "rate:Q",
-        title="learning rate",
-        scale=alt.Scale(type="log", domain=list(ends), nice=False),
-        axis=powers_of_ten(*ends),
-    )
+    first = float(curves.rates[0])
+    x = log_x("rate", low=first, high=float(curves.rates[-1]), title="learning rate")
     y = alt.Y(
         "loss:Q",
         title="training loss before the update",
@@ -156,7 +149,7 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
             .encode(x=x, strokeWidth=width, tooltip=["strategy:N", _tooltip("rate")], **lines)
         )
     if not found.reliable:
-        layers.append(_warning(ends[0], high))
+        layers.append(_warning(first, high))
     return finished(alt.layer(*layers), title=title, subtitle=_subtitle(curves, found), names=list(styles))
 
 

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 
 from calando.records.record import RunRecord
-from calando.report.figures.scales import ScoreAxis, powers_of_ten
+from calando.report.figures.scales import ScoreAxis, log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
 from calando.report.numbers import percent, rate
 from calando.report.palette import COLOURS, WORSE
@@ -84,12 +84,7 @@ def _loss_panel(record: RunRecord) -> AnyChart:
     known = [row["loss"] for row in rows] or [1.0]
     low, high = min(known), max(known)
     if low > 0 and high > 20 * low:
-        y = alt.Y(
-            "loss:Q",
-            title="loss",
-            scale=alt.Scale(type="log", domain=[low, high * 1.1], nice=False),
-            axis=powers_of_ten(low, high * 1.1),
-        )
+        y = log_y("loss", low=low, high=high * 1.1, title="loss")
     else:
         y = alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
     scale = alt.Scale(domain=kinds, range=["#a9c0e6", COLOURS[0], COLOURS[2]])

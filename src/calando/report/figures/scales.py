@@ -22,7 +22,17 @@ import altair as alt
 
 from calando.report.figures.theme import INK
 
-__all__ = ["ScoreAxis", "even_ticks", "log_ticks", "log_y", "powers_of_ten", "rows_axis", "steps_axis", "within"]
+__all__ = [
+    "ScoreAxis",
+    "even_ticks",
+    "log_ticks",
+    "log_x",
+    "log_y",
+    "powers_of_ten",
+    "rows_axis",
+    "steps_axis",
+    "within",
+]
 
 
 LEAST = 2
@@ -84,8 +94,14 @@ def steps_axis(horizon: int) -> alt.X:
     )
 
 
-def log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
+def log_x(field: str, *, low: float, high: float, title: str) -> alt.X:
     """A logarithmic axis from `low` to `high`."""
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    return alt.X(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
+
+
+def log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
+    """The same upwards."""
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
 
