@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
-from calando.verbs.schedules import Plotted
-from calando.verbs.train import Trained
+from calando.verbs.shown import Drawn
 
 if TYPE_CHECKING:
     from calando.range_test import Found
 
-__all__ = ["draw", "figure_of"]
-
-LEGEND_WIDTH = 52  # letters that a figure's legend has room for
+__all__ = ["draw"]
 
 
-def draw(answer: Plotted | Found | Trained, output: Path | str) -> Path:
+def draw(answer: Drawn | Found, output: Path | str) -> Path:
     """Write a picture of what `calando.plot`, `find`, `find_lr` or `train` returned.
 
     Args:
@@ -40,29 +37,16 @@ def draw(answer: Plotted | Found | Trained, output: Path | str) -> Path:
     from calando import report
 
     path = Path(output)
-    report.save(figure_of(answer), path)
+    report.save(_figure(answer), path)
     return path
 
 
-def figure_of(answer: object) -> Any:
-    """The figure of an answer, an altair chart.
-
-    Raises:
-        UsageError: nothing that can be drawn.
-    """
-    from calando.report import range_figure, schedule_figure, training_figure
-    from calando.report.names import distinct
-
-    if isinstance(answer, Plotted):
-        shown = distinct([label for curves in answer.curves.values() for label in curves], LEGEND_WIDTH)
-        panels = {
-            key: {shown[label]: values for label, values in curves.items()} for key, curves in answer.curves.items()
-        }
-        return schedule_figure(panels.pop("lr"), others=panels)
-    if isinstance(answer, Trained):
-        return training_figure(answer.record)
+def _figure(answer: Drawn | Found) -> Any:
+    if isinstance(answer, Drawn):
+        return answer.plot()
     # The range test needs torch, which a drawing of schedules does not.
     from calando.range_test import Found
+    from calando.report import range_figure
 
     if not isinstance(answer, Found):
         raise UsageError(f"only what plot, find, find_lr and train return can be drawn, got {type(answer).__name__}")

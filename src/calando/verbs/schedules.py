@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Linted", "Plotted", "horizon_of", "lint", "named", "plot", "read_schedules"]
 
 MOST_STEPS = 10_000_000
+LEGEND_WIDTH = 52  # letters that a figure's legend has room for
 
 
 @final
@@ -104,6 +105,15 @@ class Plotted(Drawn):
 
     curves: Mapping[str, Mapping[str, np.ndarray]]
     notes: tuple[str, ...]
+
+    def plot(self) -> Any:
+        """A panel for each hyper-parameter, a line for each schedule."""
+        from calando.report import schedule_figure
+        from calando.report.names import distinct
+
+        shown = distinct((label for curves in self.curves.values() for label in curves), LEGEND_WIDTH)
+        panels = {key: {shown[label]: one for label, one in curves.items()} for key, curves in self.curves.items()}
+        return schedule_figure(panels.pop("lr"), others=panels)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each curve: the schedule, what it is of, its length, and its first, highest and last value."""

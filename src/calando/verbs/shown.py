@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from calando.errors import NotDrawn
@@ -9,18 +10,16 @@ from calando.errors import NotDrawn
 __all__ = ["Drawn"]
 
 
-class Drawn:
+class Drawn(ABC):
     """An answer that `calando.draw` can draw."""
 
+    @abstractmethod
     def plot(self) -> Any:
         """Its figure, an altair chart; `calando.draw` writes it to a file.
 
         Raises:
             NotDrawn: Python was started without docstrings, which altair needs.
         """
-        from calando.verbs.draw import figure_of
-
-        return figure_of(self)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """What a notebook shows."""

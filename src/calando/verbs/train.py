@@ -61,6 +61,12 @@ class Trained(Drawn):
 
     __repr__ = __str__
 
+    def plot(self) -> Any:
+        """Its rate, loss and validation score."""
+        from calando.report import training_figure
+
+        return training_figure(self.record)
+
     def table(self) -> list[dict[str, Any]]:
         """A row for each evaluation of the validation part."""
         return [{"step": look.step, "loss": look.loss, "score": look.score} for look in self.record.evaluations]
