@@ -5,14 +5,14 @@
 
     resolve("digits")     the spec of a task, with the defaults of its data filled in
 
-The entries are in `data/` and `nets/`. A name is checked here; whether the data are on this machine, or a package is
-installed, is seen when it is used.
+A name is checked here; whether the data are on this machine, or a package is installed, is seen when it is used.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib.util
+import pkgutil
 import re
 import sys
 import sysconfig
@@ -23,11 +23,15 @@ from typing import TYPE_CHECKING, Any
 from calando.errors import UnknownName, UsageError, quote
 from calando.records.fields import check
 from calando.records.spec import WorkloadSpec
+from calando.tasks import data as formats
+from calando.tasks import nets
 from calando.tasks.augment import parse_augment
-from calando.tasks.data import DataEntry, data_entries
-from calando.tasks.nets import Build, network_entries
+from calando.tasks.data import DataEntry
+from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from calando.tasks.workload import Workload
 
 __all__ = [
@@ -43,7 +47,6 @@ __all__ = [
     "is_standard",
     "no_reader",
     "resolve",
-    "task_of",
 ]
 
 UNNAMED = "custom"
@@ -52,17 +55,29 @@ UNNAMED = "custom"
 OWN_NETWORK = "own"
 """The network's name where a MODULE:CALLABLE workload brings its own."""
 
-DATA = {entry.name: entry for entry in data_entries() if entry.read is None}
+
+def _entries(folder: ModuleType) -> list[Any]:
+    """All that the files of a folder hold, file by file in the order of their names."""
+    files = (
+        importlib.import_module(f"{folder.__name__}.{file.name}") for file in pkgutil.iter_modules(folder.__path__)
+    )
+    return [entry for file in files for entry in getattr(file, "ENTRIES", ())]
+
+
+_FORMATS: list[DataEntry] = _entries(formats)
+_NETWORKS: list[NetworkEntry] = _entries(nets)
+
+DATA = {entry.name: entry for entry in _FORMATS if entry.read is None}
 """The data sets, by name."""
 
-READERS = {entry.form: entry for entry in data_entries() if entry.read is not None}
+READERS = {entry.form: entry for entry in _FORMATS if entry.read is not None}
 """The formats, by what stands before the colon."""
 
 CALLABLE = DataEntry(
     name="MODULE:CALLABLE", description="your own: a function that returns calando.workload(…)", model=OWN_NETWORK
 )
 
-NETWORKS = {entry.names: entry.description for entry in network_entries()} | {
+NETWORKS = {entry.names: entry.description for entry in _NETWORKS} | {
     "MODULE:CALLABLE": "your own: a class or function that returns a torch.nn.Module"
 }
 """Pattern of names -> one line."""
@@ -147,24 +162,22 @@ def is_standard(module: str) -> bool:
 def find_network(name: str) -> Build | None:
     """What builds the network of that name; None for MODULE:CALLABLE, which is imported to build it.
 
-    Whether timm, torchvision or your module holds it is seen when it is built.
-
     Raises:
         UnknownName: no network of that name; lists the patterns.
         UsageError: a depth that does not exist, or a form without a name.
     """
-    for entry in network_entries():
+    for entry in _NETWORKS:
         if (build := entry.read(name)) is not None:
             return build
     if is_callable_text(name):
         return None
     patterns = [pattern for pattern in NETWORKS if not pattern.isalnum()]
-    examples = [example for entry in network_entries() for example in entry.examples]
+    examples = [example for entry in _NETWORKS for example in entry.examples]
     raise UnknownName("network", name, examples, hint=f"patterns: {'; '.join(patterns)}")
 
 
 def resolve(
-    data: str,
+    data: str | Workload | WorkloadSpec,
     *,
     model: str | None = None,
     batch_size: int | None = None,
@@ -174,21 +187,37 @@ def resolve(
     clip_norm: float | None = None,
     validation_fraction: float | None = None,
     train_limit: int | None = None,
-) -> WorkloadSpec:
-    """The spec of a workload; what is None is the data set's default, or that of your own workload.
+) -> WorkloadSpec | Workload:
+    """The spec of a workload by name, where what is None is the data set's default, or that of your own workload.
+
+    An object comes back as it is: it has settled all that a name leaves open.
 
     >>> resolve("digits", batch_size=32).model
     'cnn'
 
     Args:
-        data: a data text, see above.
+        data: a data text, see above; or `calando.workload(…)`.
         model: a network's name, see above.
         batch_size, accumulate, augment, label_smoothing, clip_norm, validation_fraction, train_limit: see WorkloadSpec.
 
     Raises:
         UnknownName: no data, network or augmentation of that name.
-        UsageError: an option out of its range.
+        UsageError: an option out of its range, or given with an object.
     """
+    options: dict[str, Any] = {
+        "model": model,
+        "batch_size": batch_size,
+        "augment": augment,
+        "label_smoothing": label_smoothing,
+        "clip_norm": clip_norm,
+        "accumulate": accumulate,
+        "validation_fraction": validation_fraction,
+        "train_limit": train_limit,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if not isinstance(data, str):
+        _check_object(data, given)
+        return data
     entry, smoothing, name = data_entry(data), 0.0, ""
     if is_callable_text(data):
         if validation_fraction is not None:
@@ -200,71 +229,29 @@ def resolve(
         own = call_task(data)
         name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), smoothing_of(own)
-    numbers: dict[str, Any] = {
-        "batch_size": entry.batch_size if batch_size is None else batch_size,
-        "accumulate": accumulate,
-        "label_smoothing": smoothing if label_smoothing is None else label_smoothing,
-        "clip_norm": clip_norm,
-        "validation_fraction": entry.validation_fraction if validation_fraction is None else validation_fraction,
-        "train_limit": train_limit,
-    }
-    check(WorkloadSpec, **numbers)
+    check(WorkloadSpec, **{option: value for option, value in given.items() if option not in ("model", "augment")})
     if model is not None and model != entry.model:  # what a workload brings, "own", is no network's name
         find_network(model)
-    return WorkloadSpec(
-        data=data,
-        model=entry.model if model is None else model,
-        augment=str(parse_augment(entry.augment if augment is None else augment)),
-        name=name,
-        **numbers,
-    )
+    defaults = {
+        "model": entry.model,
+        "batch_size": entry.batch_size,
+        "label_smoothing": smoothing,
+        "validation_fraction": entry.validation_fraction,
+    }
+    augmentation = str(parse_augment(given.pop("augment", entry.augment)))
+    return WorkloadSpec(data=data, name=name, augment=augmentation, **{**defaults, **given})
 
 
-def task_of(
-    workload: str | Workload,
-    *,
-    model: str | None,
-    batch_size: int | None,
-    augment: str | None,
-    label_smoothing: float | None,
-    clip_norm: float | None,
-    accumulate: int,
-    train_limit: int | None,
-) -> WorkloadSpec | Workload:
-    """A workload by name as its spec; a person's own object as it is, since it has settled all that a name leaves open.
-
-    Raises:
-        UnknownName, UsageError: as `resolve`; an option given with an object.
-    """
-    if isinstance(workload, str):
-        return resolve(
-            workload,
-            model=model,
-            batch_size=batch_size,
-            augment=augment,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-            accumulate=accumulate,
-            train_limit=train_limit,
-        )
+def _check_object(workload: object, given: dict[str, object]) -> None:
     # Only here: importing it imports torch, which a name does not need.
     from calando.tasks.workload import Workload
 
     if not isinstance(workload, Workload | WorkloadSpec):
         raise UsageError(f"workload must be a name or calando.workload(…), got {quote(workload)}")
     called = workload.title if isinstance(workload, WorkloadSpec) else workload.name
-    options = {
-        "model": model,
-        "batch_size": batch_size,
-        "augment": augment,
-        "label_smoothing": label_smoothing,
-        "clip_norm": clip_norm,
-        "accumulate": None if accumulate == 1 else accumulate,
-        "train_limit": train_limit,
-    }
-    if given := [name for name, value in options.items() if value is not None]:
+    if settled := [name for name, value in given.items() if (name, value) != ("accumulate", 1)]:
+        name = settled[0]
         raise UsageError(
-            f"{given[0]} is an option of named workloads; {called!r} is an object, which has settled it: leave "
-            f"{given[0]} out, or change the object"
+            f"{name} is an option of named workloads; {called!r} is an object, which has settled it: leave "
+            f"{name} out, or change the object"
         )
-    return workload

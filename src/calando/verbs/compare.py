@@ -106,12 +106,12 @@ def compare(
     from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
-    from calando.tasks.catalog import task_of
+    from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
     chosen = choose_strategies(strategies, family=family)
-    task = task_of(
+    task = resolve(
         workload,
         model=model,
         batch_size=batch_size,

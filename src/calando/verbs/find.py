@@ -67,11 +67,11 @@ def find(
         >>> 0.001 < found.suggestion.decayed.rate < 10
         True
     """
-    from calando.tasks.catalog import task_of
+    from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
-    task = task_of(
+    task = resolve(
         workload,
         model=model,
         batch_size=batch_size,

@@ -146,11 +146,11 @@ def train(
         ('finished', 20, 'weights.safetensors')
     """
     from calando.records.files import file_name
-    from calando.tasks.catalog import task_of
+    from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
-    task = task_of(
+    task = resolve(
         workload,
         model=model,
         batch_size=batch_size,

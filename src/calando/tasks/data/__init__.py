@@ -5,29 +5,20 @@ ENTRIES = (DataEntry(name="npz:PATH", description=..., read=read_npz),)
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from calando.tasks.data.arrays import ArrayData
 
-__all__ = ["DataEntry", "Download", "Layout", "data_entries"]
+__all__ = ["DataEntry", "Download", "Layout"]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way a data set is laid out below a folder.
-
-    Args:
-        below: the folder inside the one that is searched; "." for itself.
-        here: whether that folder holds it.
-        read: reads it.
-    """
+    """One way a data set is laid out: in the folder `below` the one that is searched, where `here` says that it is."""
 
     below: str
     here: Callable[[Path], bool]
@@ -36,12 +27,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Download:
-    """One file to fetch.
+    """One file to fetch, from the first of `urls` that has it.
 
     Args:
-        name: its file name.
-        sha256: of its content.
-        urls: tried in order.
         members: for a tar archive: the files wanted out of it, without their folder; empty keeps the file itself.
     """
 
@@ -91,10 +79,3 @@ class DataEntry:
     def form(self) -> str:
         """What stands before the colon of a format's name."""
         return self.name.partition(":")[0]
-
-
-@cache  # when it is called, not on import: the files import this module
-def data_entries() -> tuple[DataEntry, ...]:
-    """All that the files of this folder hold, file by file in the order of their names."""
-    files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
-    return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))

@@ -60,31 +60,21 @@ _TORCH_CHANNELS, _COMMON_CHANNELS = 3, 4
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Images with their labels.
-
-    Args:
-        images: uint8 or float32 [N, C, H, W]; may be mapped from a file.
-        labels: int64[N].
-        origin: what to call it in an error: the file's name.
-    """
+    """Images, uint8 or float32 [N, C, H, W], maybe mapped from a file; labels, int64[N]; the file's name."""
 
     images: np.ndarray
     labels: np.ndarray
     origin: str
 
     def take(self, rows: np.ndarray) -> Part:
-        """The samples at these positions."""
         return Part(self.images[rows], self.labels[rows], self.origin)
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayData:
-    """A data set as read.
+    """A data set as read; the validation part is not yet cut from `train`.
 
     Args:
-        train: what to train on; the validation part is not yet cut from it.
-        test: what to test on.
-        class_names: one a class.
         notes: sentences for the person: how the reader understood what it found.
         cut: the test part was cut off from one whole.
     """
@@ -178,9 +168,7 @@ def described(shape: tuple[int, int, int], channels: Channels) -> str:
 def as_images(
     array: np.ndarray, *, origin: str, channels: Channels | None = None, tensor: bool = False, how: str = ""
 ) -> np.ndarray:
-    """Images in the order [N, C, H, W], as uint8 or float32.
-
-    [N, H, W] is grey. Where the channels are in [N, C, H, W] or [N, H, W, C] is decided as above.
+    """Images in the order [N, C, H, W], as uint8 or float32; of [N, H, W], which is grey, [N, C, H, W] or [N, H, W, C].
 
     >>> as_images(np.zeros((5, 8, 8, 3), np.uint8), origin="x").shape
     (5, 3, 8, 8)
@@ -190,8 +178,7 @@ def as_images(
         tensor, how: as in `find_channels`.
 
     Raises:
-        DataError: another number of axes, an empty image, channels that may be first or last, or a type that is neither
-            8-bit nor floating point.
+        DataError: other axes, an empty image, channels that may be first or last, neither 8-bit nor floating point.
     """
     if array.ndim == 3:
         array = array[:, None]
@@ -208,31 +195,19 @@ def as_images(
     if np.issubdtype(array.dtype, np.floating):
         with np.errstate(over="ignore"):  # beyond single precision: infinite, and refused as such
             return array.astype(np.float32, copy=False)
-    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {_to_floats(array.dtype)}")
-
-
-def _to_floats(dtype: np.dtype) -> str:
-    """Advice for images of another type: what keeps every level.
-
-    >>> _to_floats(np.dtype("uint16"))
-    "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
-    """
-    if dtype.kind in "iu":
-        return "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
-    if dtype.kind == "b":
-        return "convert them with x.astype('float32')"
-    return "give each image as numbers, one shape for all"
+    advice = "convert them with x.astype('float32')"
+    if array.dtype.kind in "iu":
+        advice += ", which keeps every level (astype('uint8') would wrap above 255)"
+    elif array.dtype.kind != "b":
+        advice = "give each image as numbers, one shape for all"
+    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {advice}")
 
 
 def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channels: Channels | None = None) -> str:
-    """How the axes of an array of images were understood.
+    """How the axes of an array of images were understood: its shape, and the shape that `as_images` made of it.
 
     >>> reading((5, 8, 9, 3), (5, 3, 8, 9), origin="train")
     'train: 5 images of 8x9 pixels in 3 channels, read as [N, H, W, C]'
-
-    Args:
-        came: its shape.
-        read: the shape [N, C, H, W] of what `as_images` made of it.
     """
     count, depth, height, width = read
     if len(came) == 3:

@@ -19,8 +19,8 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -32,21 +32,10 @@ from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
 from calando.tasks.data.parquet import has_parquet, read_parquet
 
-__all__ = [
-    "CIFAR10_CLASSES",
-    "DIGITS_FILE",
-    "ENTRIES",
-    "has_binary",
-    "has_idx",
-    "has_pickled",
-    "read_binary",
-    "read_digits",
-    "read_idx",
-    "read_idx_folder",
-    "read_pickled",
-]
+__all__ = ["CIFAR10_CLASSES", "DIGITS_FILE", "ENTRIES", "read_digits", "read_idx", "read_idx_folder"]
 
 DIGITS_FILE = Path(__file__).with_name("digits.npy.gz")
+
 
 _FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -58,12 +47,10 @@ _FILES = (
 )
 _HEADER_BYTES, _MOST_AXES = 4, 8
 _MOST_BYTES = 2**29  # eleven times Fashion-MNIST's largest file, 17 times CIFAR-10's
-_BLOCK = 2**20
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
-_SHAPE = (3, 32, 32)
-_PIXELS = 3 * 32 * 32
+_SHAPE, _PIXELS = (3, 32, 32), 3 * 32 * 32
 _AGAIN = "fetch it again: calando data get cifar10"
 
 
@@ -81,11 +68,6 @@ def read_digits() -> ArrayData:
     return with_test(whole, class_names=tuple("0123456789"))
 
 
-def has_idx(folder: Path) -> bool:
-    """Whether the folder holds at least one of the four files."""
-    return any(_file(folder, name).is_file() for pair in _FILES for name in pair)
-
-
 def read_idx_folder(folder: Path) -> ArrayData:
     """The train and test files of one folder; DataError where one is missing, damaged, or does not fit its partner."""
     train, test = (_part(_file(folder, images), _file(folder, labels)) for images, labels in _FILES)
@@ -95,8 +77,8 @@ def read_idx_folder(folder: Path) -> ArrayData:
 def read_idx(path: Path) -> np.ndarray:
     """One IDX file as a uint8 array; DataError where it is missing, truncated, or not IDX of uint8."""
     try:
-        with open_plain(path) as file, _unpacked(file, path) as content:
-            return _read(content, path)
+        with open_plain(path) as file:
+            return _read(cast("BinaryIO", gzip.open(file)) if path.suffix == ".gz" else file, path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: is missing; fetch it, e.g. calando data get fashion-mnist") from error
     except (OSError, EOFError, zlib.error) as error:
@@ -122,9 +104,8 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
         )
     # Memory is taken as it is written to, so a header that promises too much costs nothing.
     data, got = np.empty(wanted, np.uint8), 0
-    while got < wanted and (block := content.read(min(_BLOCK, wanted - got))):
-        data[got : got + len(block)] = np.frombuffer(block, np.uint8)
-        got += len(block)
+    while got < wanted and (read := content.readinto(data[got : got + 2**20])):  # type: ignore[attr-defined]
+        got += read
     more = len(content.read(1))
     if got + more != wanted:
         holds = f"more than {got}" if more else f"{got}"
@@ -146,35 +127,23 @@ def _file(folder: Path, name: str) -> Path:
     return plain if plain.is_file() else folder / f"{name}.gz"
 
 
-@contextmanager
-def _unpacked(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    if path.suffix != ".gz":
-        yield file
-        return
-    with gzip.open(file) as content:
-        yield cast("BinaryIO", content)
+def _has(*names: str) -> Callable[[Path], bool]:
+    """Whether a folder holds one of these files."""
+    return lambda folder: any(_file(folder, name).is_file() for name in names)
 
 
-def has_binary(folder: Path) -> bool:
-    """Whether the folder holds the first file of the binary layout."""
-    return (folder / "data_batch_1.bin").is_file()
+def _read_cifar10(folder: Path, *, ending: str) -> ArrayData:
+    part = _binary_part if ending else _pickled_part
+    train = [part(folder / f"{name}{ending}") for name in _TRAIN]
+    joined = Part(np.concatenate([p.images for p in train]), np.concatenate([p.labels for p in train]), str(folder))
+    return ArrayData(joined, part(folder / f"test_batch{ending}"), CIFAR10_CLASSES)
 
 
-def has_pickled(folder: Path) -> bool:
-    """Whether the folder holds the first file of the pickled layout."""
-    return (folder / "data_batch_1").is_file()
+read_binary = partial(_read_cifar10, ending=".bin")
+"""The binary layout; DataError where a file is missing or is not a whole number of records."""
 
-
-def read_binary(folder: Path) -> ArrayData:
-    """The binary layout; DataError where a file is missing or is not a whole number of records."""
-    train = [_binary_part(folder / f"{name}.bin") for name in _TRAIN]
-    return ArrayData(_joined(train, str(folder)), _binary_part(folder / "test_batch.bin"), CIFAR10_CLASSES)
-
-
-def read_pickled(folder: Path) -> ArrayData:
-    """The pickled layout; DataError where a file is missing, damaged, or holds anything else."""
-    train = [_pickled_part(folder / name) for name in _TRAIN]
-    return ArrayData(_joined(train, str(folder)), _pickled_part(folder / "test_batch"), CIFAR10_CLASSES)
+read_pickled = partial(_read_cifar10, ending="")
+"""The pickled layout; DataError where a file is missing, damaged, or holds anything else."""
 
 
 def _binary_part(path: Path) -> Part:
@@ -197,10 +166,6 @@ def _pickled_part(path: Path) -> Part:
     if not all(0 <= label < len(CIFAR10_CLASSES) for label in labels):
         raise DataError(f"{path}: labels must be 0 … 9, got {min(labels)} … {max(labels)}; {_AGAIN}")
     return Part(pixels.reshape(-1, *_SHAPE), np.array(labels, dtype=np.int64), str(path))
-
-
-def _joined(parts: list[Part], origin: str) -> Part:
-    return Part(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]), origin)
 
 
 _FASHION_URLS = (
@@ -231,7 +196,7 @@ ENTRIES = (
         augment="crop(2)+flip",
         epochs=5,
         layouts=tuple(
-            Layout(below, has_idx, read_idx_folder)
+            Layout(below, _has(*_FILES[0], *_FILES[1]), read_idx_folder)
             for below in (".", "raw", "FashionMNIST/raw")  # the last two: torchvision
         ),
         downloads=tuple(
@@ -247,8 +212,8 @@ ENTRIES = (
         augment="crop(4)+flip",
         epochs=5,
         layouts=(
-            *(Layout(below, has_binary, read_binary) for below in (".", "cifar-10-batches-bin")),
-            *(Layout(below, has_pickled, read_pickled) for below in (".", "cifar-10-batches-py")),
+            *(Layout(below, _has("data_batch_1.bin"), read_binary) for below in (".", "cifar-10-batches-bin")),
+            *(Layout(below, _has("data_batch_1"), read_pickled) for below in (".", "cifar-10-batches-py")),
             *(Layout(below, has_parquet, read_parquet) for below in (".", "plain_text")),  # the last: the hub's
         ),
         downloads=(

@@ -65,87 +65,50 @@ def read_parquet(path: Path) -> ArrayData:
         raise DataError(f"{path}: there is no such file or folder")
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
-    labels, names, notes = _numbered(parts, origins=origins)
-    images = _images(parts, labels, origins, notes)
-    return data_in_parts(
-        path,
-        images,
-        labels,
-        origins=origins,
-        class_names=names,
-        passed_over=files.passed_over,
-        notes=notes,
-    )
-
-
-def _images(
-    parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str], notes: list[str]
-) -> np.ndarray:
-    files = [file for part in parts for file in part]
+    labels, names, notes = _numbered(parts, origins)
     cut = len(labels[0])
 
-    def name(i: int) -> str:
-        return f"{origins[0]}, row {i}" if i < cut else f"{origins[1]}, row {i - cut}"
-
     def decode() -> np.ndarray:
-        encoded = [_read_images(part) for part in parts]
-        for column, part, origin in zip(encoded, labels, origins, strict=True):
-            if len(column) != len(part):
-                raise DataError(f"{origin}: holds {len(column)} images but {len(part)} labels; fetch it again")
+        images = _read_images(parts, labels, origins)
+        return decode_all(
+            len(images),
+            lambda i: images[i].as_py(),
+            lambda i: f"{origins[0]}, row {i}" if i < cut else f"{origins[1]}, row {i - cut}",
+            fitted_on=cut,
+            notes=notes,
+        )
 
-        def content(i: int) -> bytes:
-            found: bytes = (encoded[0][i] if i < cut else encoded[1][i - cut]).as_py()
-            return found
-
-        return decode_all(sum(map(len, labels)), content, name, fitted_on=cut, notes=notes)
-
-    return cached(files, decode, form=f"{cut}", notes=notes)
+    images = cached([file for part in parts for file in part], decode, form=f"{cut}", notes=notes)
+    passed_over = files.passed_over
+    return data_in_parts(path, images, labels, origins=origins, class_names=names, passed_over=passed_over, notes=notes)
 
 
 def _numbered(
-    parts: Sequence[Sequence[Path]], *, origins: Sequence[str]
+    parts: Sequence[Sequence[Path]], origins: Sequence[str]
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None, list[str]]:
-    """Labels int64[N] of each part, the class names, and what was renumbered, in sentences.
-
-    Args:
-        parts: the files of each part; the training part first.
-        origins: what to call each part in an error.
-
-    Raises:
-        DataError: no samples, labels that are neither numbers nor names, or a class that the training part has not.
-    """
+    """Labels int64[N] of each part, the training part first; the class names; what was renumbered, in sentences."""
     read = [[_read_labels(file) for file in part] for part in parts]
     for files, origin in zip(read, origins, strict=True):
         if not any(len(labels.written) for labels in files):
             raise DataError(f"{origin}: holds no samples; fetch it again or name another file")
-        _check_kind(files, origin=origin)
-    names = _names(read[0])
-    words = any(labels.are_words for labels in read[0])
+        for labels in files:
+            words = sum(isinstance(label, str) for label in labels.written)
+            bad = next((label for label in labels.written if isinstance(label, list | dict | bytes)), None)
+            if bad is not None or words not in (0, len(labels.written)):
+                shown = labels.written[0] if bad is None else bad
+                raise DataError(f"{origin}: labels must be whole numbers or names, got e.g. {shown!r}")
+    train = read[0]
+    # Of the first file that has them in its metadata; else the words that occur, in order.
+    names = next((labels.names for labels in train if labels.names is not None), None)
+    if names is None and all(labels.are_words for labels in train):
+        names = tuple(sorted({label for labels in train for label in labels.written}))
+    by_words = any(labels.are_words for labels in train)
     notes: list[str] = []
     made = []
     for files, origin in zip(read, origins, strict=True):
-        numbers = [number for labels in files for number in _numbers(labels, names, notes, words=words)]
+        numbers = [number for labels in files for number in _numbers(labels, names, notes, words=by_words)]
         made.append(as_labels(np.array(numbers), origin=origin))
     return made, names, notes
-
-
-def _check_kind(files: Sequence[_Labels], *, origin: str) -> None:
-    for labels in files:
-        words = sum(isinstance(label, str) for label in labels.written)
-        bad = next((label for label in labels.written if isinstance(label, list | dict | bytes)), None)
-        if bad is not None or words not in (0, len(labels.written)):
-            shown = labels.written[0] if bad is None else bad
-            raise DataError(f"{origin}: labels must be whole numbers or names, got e.g. {shown!r}")
-
-
-def _names(train: Sequence[_Labels]) -> tuple[str, ...] | None:
-    """Of the first file that has them in its metadata; else the words that occur, in order."""
-    for labels in train:
-        if labels.names is not None:
-            return labels.names
-    if all(labels.are_words for labels in train):
-        return tuple(sorted({label for labels in train for label in labels.written}))
-    return None
 
 
 def _numbers(labels: _Labels, names: tuple[str, ...] | None, notes: list[str], *, words: bool) -> Sequence[Any]:
@@ -167,8 +130,7 @@ def _numbers(labels: _Labels, names: tuple[str, ...] | None, notes: list[str], *
         return labels.written
     if len(set(labels.names)) < len(labels.names) or len(set(names)) < len(names):
         raise DataError(f"{labels.file}: two of its classes, or of the training part's, share a name; write them apart")
-    outside = [label for label in labels.written if not (_whole(label) and 0 <= label < len(labels.names))]
-    if outside:
+    if outside := [label for label in labels.written if label not in range(len(labels.names))]:
         raise DataError(
             f"{labels.file}: label {outside[0]!r} is none of the {len(labels.names)} classes that it names; correct it"
         )
@@ -185,19 +147,9 @@ def _by_name(labels: _Labels, words: Sequence[str], names: tuple[str, ...]) -> l
     return [number[word] for word in words]
 
 
-def _whole(label: object) -> bool:
-    return isinstance(label, int) or (isinstance(label, float) and label.is_integer())
-
-
 @dataclass(frozen=True)
 class _Labels:
-    """The labels of one file.
-
-    Args:
-        file: where they are from.
-        written: as they are written.
-        names: of the classes, by number, where the file's metadata have them.
-    """
+    """The labels of one file as they are written, and its classes' names by number, where its metadata have them."""
 
     file: Path
     written: list[Any]
@@ -205,7 +157,6 @@ class _Labels:
 
     @property
     def are_words(self) -> bool:
-        """Names, not numbers."""
         return bool(self.written) and isinstance(self.written[0], str)
 
 
@@ -223,16 +174,20 @@ def _read_labels(file: Path) -> _Labels:
     return _Labels(file, column, _class_names(schema.metadata or {}, name))
 
 
-def _read_images(files: Sequence[Path]) -> Any:
-    """The encoded images: a pyarrow ChunkedArray of large_binary."""
+def _read_images(parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str]) -> Any:
+    """The encoded images of all parts, one after the other: a pyarrow ChunkedArray of large_binary."""
     import pyarrow
     import pyarrow.parquet
 
-    chunks = []
-    for file in files:
-        with _reading(file):
-            name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
-            chunks += _encoded(_unpacked(file, name), file=file).chunks
+    chunks: list[Any] = []
+    for part, expected, origin in zip(parts, labels, origins, strict=True):
+        before = sum(map(len, chunks))
+        for file in part:
+            with _reading(file):
+                name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
+                chunks += _encoded(_unpacked(file, name), file=file).chunks
+        if (count := sum(map(len, chunks)) - before) != len(expected):
+            raise DataError(f"{origin}: holds {count} images but {len(expected)} labels; fetch it again")
     return pyarrow.chunked_array(chunks, pyarrow.large_binary())
 
 

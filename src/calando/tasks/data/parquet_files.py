@@ -11,7 +11,7 @@ numbered shards, none may be missing, and no file may be there twice.
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +29,7 @@ _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one data set.
-
-    Args:
-        train: at least one.
-        test: may be empty.
-        passed_over: what was found and is not read, each with the reason.
-    """
+    """The files of one data set, and what was found and is not read, each with the reason. `test` may be empty."""
 
     train: tuple[Path, ...]
     test: tuple[Path, ...]
@@ -57,35 +51,30 @@ def find_files(root: Path) -> Files:
     found = [file for file in sorted(root.rglob("*.parquet")) if file.is_file()]
     shown = [file for file in found if not any(is_hidden(name) for name in file.relative_to(root).parts)]
     places = [_place(file, root) for file in shown]
-    parts = {part: [place for place in places if place.part == part] for part in PARTS}
-    if not parts["train"]:
-        if shown:
-            held = f"; it holds {some([str(file.relative_to(root)) for file in shown])}"
-        else:
-            held = "; it holds none" + (" that is not hidden" if found else "")
+    train, test, val = ([place for place in places if place.part == part] for part in PARTS)
+    if not train:
+        held = some([str(file.relative_to(root)) for file in shown])
+        held = held or ("none that is not hidden" if found else "none")
         raise DataError(
-            f"{root}: has no parquet file named train*.parquet; name a file, or a folder with such files{held}"
+            f"{root}: has no parquet file named train*.parquet; name a file, or a folder with such files; "
+            f"it holds {held}"
         )
-    used = parts["train"] + (parts["test"] or parts["val"])
-    _refuse_several(root, parts["train"], used)
-    for kind in (parts["train"], parts["test"] or parts["val"]):
-        _refuse_kinds(root, kind)
-        _refuse_copies(root, kind)
-    for part in ("train", "test" if parts["test"] else "val"):
-        _refuse_incomplete([place.file for place in parts[part]])
+    looked_at = test or val
+    _refuse_several(root, train, train + looked_at)
+    for part in (train, looked_at):
+        _refuse_kinds(root, part)
+        _refuse_copies(root, part)
+    for part in (train, looked_at):
+        _refuse_incomplete([place.file for place in part])
     passed_over = []
-    if parts["test"] and parts["val"]:
-        files = some([place.file.name for place in parts["val"]])
+    if test and val:
+        files = some([place.file.name for place in val])
         passed_over.append(f"{files} (there is a test part; validation is cut from the training part)")
     if other := [place.file.name for place in places if place.part is None]:
         passed_over.append(f"{some(other)} (no part in the name)")
     if hidden := len(found) - len(shown):
         passed_over.append(f"{hidden} hidden parquet {'file' if hidden == 1 else 'files'}")
-    return Files(
-        tuple(place.file for place in parts["train"]),
-        tuple(place.file for place in parts["test"] or parts["val"]),
-        tuple(passed_over),
-    )
+    return Files(tuple(one.file for one in train), tuple(one.file for one in looked_at), tuple(passed_over))
 
 
 def refuse_lone_shard(file: Path) -> None:
@@ -137,14 +126,11 @@ def _refuse_copies(root: Path, places: Sequence[_Place]) -> None:
     """A file that was fetched twice, "train.parquet" and "train (1).parquet", would count each sample twice."""
     by_size: dict[int, list[Path]] = {}
     for place in places:
-        by_size.setdefault(place.file.stat().st_size, []).append(place.file)
-    for size, same in by_size.items():
-        first: dict[bytes, Path] = {}
-        for file in same if size and len(same) > 1 else ():
-            with file.open("rb") as content:
-                other = first.setdefault(hashlib.file_digest(content, "sha256").digest(), file)
-            if other is not file:
-                raise DataError(f"{root}: {other.name} and {file.name} hold the same bytes; remove one of them")
+        same = by_size.setdefault(size := place.file.stat().st_size, [])
+        for other in same if size else ():
+            if filecmp.cmp(other, place.file, shallow=False):
+                raise DataError(f"{root}: {other.name} and {place.file.name} hold the same bytes; remove one of them")
+        same.append(place.file)
 
 
 def _home(file: Path, root: Path) -> Path:
@@ -156,27 +142,24 @@ def _home(file: Path, root: Path) -> Path:
 
 
 def _refuse_incomplete(files: Sequence[Path]) -> None:
-    there: dict[tuple[Path, str, str], dict[int, set[int]]] = {}
-    names: dict[tuple[Path, str, str], re.Match[str]] = {}
+    sets: dict[tuple[Path, str, str], list[re.Match[str]]] = {}
     for file in files:
         if shard := _SHARD.fullmatch(file.stem):
-            key = (file.parent, shard["before"], shard["after"])
-            there.setdefault(key, {}).setdefault(int(shard["total"]), set()).add(int(shard["index"]))
-            names[key] = shard
+            sets.setdefault((file.parent, shard["before"], shard["after"]), []).append(shard)
     for numbered_in in sorted({file.parent for file in files}):
         stems = [file.stem for file in files if file.parent == numbered_in and _NUMBER.fullmatch(file.stem)]
         gap = sorted(set(range(max(map(int, stems), default=-1) + 1)) - set(map(int, stems)))
         if gap:
             named = [f"{i:0{len(stems[0])}}.parquet" for i in gap]
             raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {some(named)}; fetch them")
-    for key, totals in there.items():
-        (folder, before, after), shard = key, names[key]
+    for (folder, before, after), shards in sets.items():
+        totals, indices = {int(shard["total"]) for shard in shards}, {int(shard["index"]) for shard in shards}
+        shard, total = shards[-1], max(totals)
         if len(totals) > 1:
             raise DataError(
                 f"{folder}: holds shards of several sets, {before}…-of-{' and -of-'.join(map(str, sorted(totals)))}; "
                 "keep one set there"
             )
-        ((total, indices),) = totals.items()
         first = 1 if total in indices and 0 not in indices else 0
         if missing := sorted(set(range(first, first + total)) - indices):
             lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}.parquet" for i in missing]

@@ -91,7 +91,7 @@ def data_in_parts(
     passed_over: Sequence[str],
     notes: Sequence[str],
 ) -> ArrayData:
-    """A training and a test part, or one whole that is cut; with notes of what was read.
+    """A training and a test part, or one whole that is cut; with notes of parts, classes and counts.
 
     Args:
         images: of all parts, one after the other.
@@ -102,40 +102,22 @@ def data_in_parts(
         passed_over: what was found and not read, each with the reason.
         notes: what else the reader did.
     """
-    cut = len(labels[0])
     if len(labels) == 1:
         data = with_test(Part(images, labels[0], origins[0]), class_names=class_names)
     else:
-        train, test = (Part(images[:cut], labels[0], origins[0]), Part(images[cut:], labels[1], origins[1]))
-        data = ArrayData(train, test, class_names)
-    counted = {names[0]: data.train.labels, names[1]: data.test.labels}
-    summary = _summary(str(path), counted, class_names, passed_over, cut=data.cut)
-    return replace(data, notes=(summary, *notes, *_repeats(data.train, data.test)))
-
-
-def _summary(
-    origin: str,
-    parts: Mapping[str, np.ndarray],
-    classes: Sequence[str] | None,
-    passed_over: Sequence[str],
-    *,
-    cut: bool,
-) -> str:
-    """Parts, classes, counts, and what was passed over.
-
-    >>> parts = {"train": np.array([0, 0, 1]), "test": np.array([0, 1])}
-    >>> _summary("photos", parts, ["cat", "dog"], ["a.txt (no picture)"], cut=False)
-    'photos: 2 classes (cat, dog); train 3 (cat 2, dog 1), test 2 (1 of each); passed over: a.txt (no picture)'
-    """
-    if classes is None:  # a damaged file may hold any number: none is counted up to
-        called = {int(number): str(number) for number in np.unique(np.concatenate(list(parts.values())))}
+        train, test = np.split(images, [len(labels[0])])
+        data = ArrayData(Part(train, labels[0], origins[0]), Part(test, labels[1], origins[1]), class_names)
+    parts = {names[0]: data.train.labels, names[1]: data.test.labels}
+    if class_names is None:  # a damaged file may hold any number: none is counted up to
+        called = {int(number): str(number) for number in np.unique(np.concatenate(labels))}
     else:
-        called = dict(enumerate(classes))
-    counted = ", ".join(f"{name} {len(labels)} ({_counts(labels, called)})" for name, labels in parts.items())
+        called = dict(enumerate(class_names))
+    counted = ", ".join(f"{name} {len(those)} ({_counts(those, called)})" for name, those in parts.items())
+    rule = ", a fifth of the whole" if data.cut else ""
     left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
-    rule = ", a fifth of the whole" if cut else ""
-    names = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
-    return printable(f"{origin}: {len(called)} classes ({names}); {counted}{rule}{left}")
+    shown = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
+    summary = printable(f"{path}: {len(called)} classes ({shown}); {counted}{rule}{left}")
+    return replace(data, notes=(summary, *notes, *_repeats(data.train, data.test)))
 
 
 def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
@@ -150,27 +132,21 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
 
 
 def _repeats(train: Part, test: Part) -> list[str]:
-    """A sentence where samples of the test part are in the training part too, pixel by pixel; none where none are.
-
-    >>> twice = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2)
-    >>> _repeats(Part(twice, np.array([0, 1]), "a"), Part(twice[:1], np.array([1]), "b"))
-    ['1 of 1 test samples is in the training part too, pixel by pixel, 1 of them as another class']
-    """
+    """A sentence where samples of the test part are in the training part too, pixel by pixel; none where none are."""
     if train.images.shape[1:] != test.images.shape[1:] or train.images.dtype != test.images.dtype:
         return []
     known: dict[bytes, set[int]] = {}
     for image, label in zip(train.images, train.labels.tolist(), strict=False):
         known.setdefault(_digest(image), set()).add(label)
     found = [
-        (known.get(_digest(image)), label) for image, label in zip(test.images, test.labels.tolist(), strict=False)
+        (known.get(_digest(image), ()), label) for image, label in zip(test.images, test.labels.tolist(), strict=False)
     ]
-    repeated = [(labels, label) for labels, label in found if labels is not None]
-    if not repeated:
-        return []
-    other = sum(label not in labels for labels, label in repeated)
+    repeated = sum(bool(labels) for labels, _ in found)
+    other = sum(bool(labels) and label not in labels for labels, label in found)
     of_another = f", {other} of them as another class" if other else ""
-    verb = "is" if len(repeated) == 1 else "are"
-    return [f"{len(repeated)} of {len(found)} test samples {verb} in the training part too, pixel by pixel{of_another}"]
+    verb = "is" if repeated == 1 else "are"
+    what = f"{repeated} of {len(found)} test samples {verb} in the training part too, pixel by pixel{of_another}"
+    return [what] if repeated else []
 
 
 def _digest(image: np.ndarray) -> bytes:

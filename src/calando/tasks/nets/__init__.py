@@ -5,11 +5,8 @@ Names are listed and checked without torch, so a file imports torch only where i
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
@@ -17,7 +14,7 @@ from calando.errors import UsageError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Build", "NetworkEntry", "blocks_of", "network_entries"]
+__all__ = ["Build", "NetworkEntry", "blocks_of"]
 
 Build = Callable[..., "nn.Module"]
 """(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator.
@@ -41,13 +38,6 @@ class NetworkEntry:
     description: str
     read: Callable[[str], Build | None]
     examples: tuple[str, ...] = ()
-
-
-@cache  # when it is called, not on import: the files import this module
-def network_entries() -> tuple[NetworkEntry, ...]:
-    """All that the files of this folder hold, file by file in the order of their names."""
-    files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
-    return tuple(entry for file in files for entry in getattr(file, "ENTRIES", ()))
 
 
 def blocks_of(name: str, depth: int, rest: int) -> int:
