@@ -27,7 +27,7 @@ import calando
 from calando.errors import UsageError
 from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
-from calando.tasks.network_factory import NamedNetwork
+from calando.tasks.network_factory import NetworkFactory
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)
 
@@ -64,7 +64,7 @@ def plain(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np
             for seed in SEEDS:
                 torch.manual_seed(seed)
                 random.seed(seed)
-                network = NamedNetwork("resnet8", in_channels=3, classes=10, image_size=(32, 32))()
+                network = NetworkFactory("resnet8", in_channels=3, classes=10, image_size=(32, 32))()
                 optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
                 loader = DataLoader(Images(*train, train=True), batch_size=BATCH, shuffle=True, drop_last=True)
                 step = 0

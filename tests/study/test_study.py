@@ -164,13 +164,22 @@ def wait_until_training(folder: Path, process: subprocess.Popen, *, runs: int) -
 
 
 def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command):
-    """The coordinator killed outright twice, then Ctrl-C, then left to end: nothing lost, nothing made twice."""
+    """The coordinator killed outright twice, then Ctrl-C, then left to end: nothing lost, nothing made twice.
+
+    Its workers and their server end with it.
+    """
     folder = tmp_path / "study"
     for runs, sign in ((1, signal.SIGKILL), (3, signal.SIGKILL), (5, signal.SIGINT)):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         wait_until_training(folder, process, runs=runs)
+        workers, all_under = workers_under(process.pid), processes_under(process.pid)
         process.send_signal(sign)
         _, err = process.communicate(timeout=60)
+        if runs == 1:
+            assert set(workers) < set(all_under)
+            assert len(workers) == 2
+        if sign == signal.SIGKILL:
+            assert_ended(all_under)
         if sign == signal.SIGINT and process.returncode != 0:
             assert process.returncode == 130
             assert "nothing is lost" in err
@@ -184,18 +193,11 @@ def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command)
     assert (folder / "report.html").stat().st_size > 10_000
 
 
-def test_workers_end_with_their_coordinator(tmp_path, command):
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    wait_until_training(tmp_path / "study", process, runs=1)
-    listed = processes_under(process.pid)
-    assert set(workers_under(process.pid)) < set(listed)
-    assert len(workers_under(process.pid)) == 2
-    process.kill()
-    process.wait()
+def assert_ended(pids: list[int]) -> None:
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and any(alive(pid) for pid in listed):
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in listed)
+    while time.monotonic() < deadline and any(map(alive, pids)):
+        time.sleep(0.05)
+    assert not any(map(alive, pids))
 
 
 def alive(pid: int) -> bool:

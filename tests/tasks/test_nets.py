@@ -11,11 +11,11 @@ from torch import nn
 
 from calando.errors import UnknownName, UsageError
 from calando.tasks.catalog import find_network
-from calando.tasks.network_factory import NamedNetwork, OwnNetwork, check_network_fits
+from calando.tasks.network_factory import NetworkFactory, check_network_fits
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> nn.Module:
-    return NamedNetwork(name, channels, classes, (size, size))()
+    return NetworkFactory(name, channels, classes, (size, size))()
 
 
 def count(net: nn.Module) -> int:
@@ -70,7 +70,7 @@ def test_shapes(name: str, channels: int, size: int) -> None:
     assert output.shape == (2, 7)
     output.sum().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
-    check_network_fits(NamedNetwork(name, channels, 7, (size, size)))
+    check_network_fits(NetworkFactory(name, channels, 7, (size, size)))
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet8", "plain14", "wrn-10-1"])
@@ -206,7 +206,7 @@ def test_networks_of_packages(package: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("package", ["timm", "torchvision"])
 def test_the_real_packages_where_installed(package: str) -> None:
     pytest.importorskip(package)
-    check_network_fits(NamedNetwork(f"{package}:resnet18", 3, 10, (32, 32)))
+    check_network_fits(NetworkFactory(f"{package}:resnet18", 3, 10, (32, 32)))
 
 
 OWN = """
@@ -262,7 +262,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("path", ["Net", "plain", "wide", "Nested.net"])
 def test_your_own_network(own_module: str, path: str) -> None:
-    factory = NamedNetwork(f"{own_module}:{path}", 3, 10, (8, 8))
+    factory = NetworkFactory(f"{own_module}:{path}", 3, 10, (8, 8))
     check_network_fits(factory)
     assert factory()(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
@@ -284,18 +284,18 @@ def test_your_own_network(own_module: str, path: str) -> None:
 )
 def test_faults_of_your_own_network_are_reported_in_one_line(own_module: str, path: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        check_network_fits(NamedNetwork(f"{own_module}{path}", 3, 10, (8, 8)))
+        check_network_fits(NetworkFactory(f"{own_module}{path}", 3, 10, (8, 8)))
     assert "\n" not in str(caught.value)
 
 
 def test_looking_at_a_network_leaves_the_generator_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    check_network_fits(NamedNetwork("resnet8", 3, 10, (32, 32)))
+    check_network_fits(NetworkFactory("resnet8", 3, 10, (32, 32)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_factories_are_values() -> None:
-    factory = NamedNetwork("resnet20", 3, 10, (32, 32))
+    factory = NetworkFactory("resnet20", 3, 10, (32, 32))
     assert pickle.loads(pickle.dumps(factory)) == factory
-    assert OwnNetwork(nn.Flatten, "x", 1, 2, (8, 8)) == OwnNetwork(nn.Flatten, "x", 1, 2, (8, 8))
+    assert NetworkFactory("x", 1, 2, (8, 8), nn.Flatten) == NetworkFactory("x", 1, 2, (8, 8), nn.Flatten)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -22,12 +21,6 @@ from calando.errors import UnknownName, UsageError
 from calando.tasks.randomness import Purpose, stream
 
 __all__ = ["Augment", "Crop", "Cutout", "Flip", "parse_augment"]
-
-
-class _Part(Protocol):
-    def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:
-        """A new array of the same shape and type; the batch is not changed."""
-        ...
 
 
 @dataclass(frozen=True)

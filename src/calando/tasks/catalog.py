@@ -88,21 +88,12 @@ _FORMS = {*READERS, *(names.partition(":")[0] for names in NETWORKS if ":" in na
 
 
 def is_callable_text(text: str) -> bool:
-    """Whether the text has the form MODULE:CALLABLE.
-
-    >>> is_callable_text("my_project.tasks:workload"), is_callable_text("folder:photos")
-    (True, False)
-    """
+    """Whether the text has the form MODULE:CALLABLE, and is no name of ours."""
     return text.partition(":")[0] not in _FORMS and bool(_CALLABLE.fullmatch(text))
 
 
 def data_entry(data: str) -> DataEntry:
     """The entry of a data text.
-
-    >>> data_entry("digits").model
-    'cnn'
-    >>> data_entry("folder:photos").batch_size
-    64
 
     Raises:
         UnknownName: no data set or form of that name.
@@ -133,21 +124,13 @@ def _as_path(data: str) -> str:
 
 
 def no_reader(form: str) -> str:
-    """The message for a text whose form is none of ours.
-
-    >>> no_reader("csv")
-    "'csv' is not a reader; readers are folder:PATH, npz:PATH, parquet:PATH; or name your function as MODULE:CALLABLE"
-    """
+    """The message for a text whose form is none of ours."""
     readers = ", ".join(entry.name for entry in READERS.values())
     return f"{form!r} is not a reader; readers are {readers}; or name your function as MODULE:CALLABLE"
 
 
 def is_standard(module: str) -> bool:
-    """Whether Python itself brings the module, so that its name was meant as a format.
-
-    >>> is_standard("csv"), is_standard("my_project.csv")
-    (True, False)
-    """
+    """Whether Python itself brings the module, so that its name was meant as a format."""
     top = module.partition(".")[0]
     if top not in sys.stdlib_module_names:
         return False

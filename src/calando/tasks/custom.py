@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,7 +127,7 @@ def workload(
     )
 
 
-def _check_given(*, train: object, augment: object, loss: object, classes: object, class_names: object) -> None:
+def _check_given(*, train: object, augment: object, loss: object, classes: object, class_names: Any) -> None:
     """Refuse the first that is not of its kind."""
     if train is None:
         raise UsageError("train must be (images, labels) or a Dataset, got None")
@@ -142,7 +142,7 @@ def _check_given(*, train: object, augment: object, loss: object, classes: objec
     if class_names is None:
         return
     several = isinstance(class_names, Sequence) and not isinstance(class_names, str)
-    if not (several and all(isinstance(one, str) and is_plain(one) for one in cast("Sequence[object]", class_names))):
+    if not several or not all(isinstance(one, str) and is_plain(one) for one in class_names):
         raise UsageError(
             f"class_names must be texts of one line that can be seen, one a class, got {quote(class_names)}"
         )
@@ -177,14 +177,16 @@ def _as_array(values: object, origin: str) -> np.ndarray:
 
 def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
     """Warnings of parts that are evaluated on samples that vary from read to read."""
+    read = {name: source for name, source in sources.items() if isinstance(source, DatasetSource)}
     found = [
         f"{name}: two reads of sample {place} differ, so its scores are of pixels changed at random; give it without "
         "random transforms"
         for name in ("validation", "test", "clean")
-        if (place := _varies(sources.get(name))) is not None
+        if name in read and (place := read[name].first_that_varies()) is not None
     ]
     cut = " and ".join(f"the {name} part" for name in ("validation", "test") if name not in sources)
-    if cut and "clean" not in sources and (place := _varies(sources["train"])) is not None:
+    doubtful = cut and "clean" not in sources and "train" in read
+    if doubtful and (place := read["train"].first_that_varies()) is not None:
         found.append(
             f"train: two reads of sample {place} differ: {cut} cut from it get its random transforms too; "
             "give clean=, the same samples in the same order without them, or validation= and test="
@@ -192,11 +194,7 @@ def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
     found += [
         f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without; "
         "rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
-        for name, source in sources.items()
-        if isinstance(source, DatasetSource) and source.turned
+        for name, source in read.items()
+        if source.turned
     ]
     return tuple(found)
-
-
-def _varies(source: Source | None) -> int | None:
-    return source.first_that_varies() if isinstance(source, DatasetSource) else None

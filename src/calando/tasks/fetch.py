@@ -41,10 +41,6 @@ def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData:
     >>> len(open_data("digits").class_names)
     10
 
-    Args:
-        data: the text.
-        data_dir: where named data are looked for first.
-
     Raises:
         UnknownName: no data set or format of that name.
         DataError: not found, damaged, or not to be used.
@@ -59,11 +55,7 @@ def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData:
 
 
 def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]:
-    """The folder that holds a named data set, and how it is laid out.
-
-    Args:
-        name: "fashion-mnist" or "cifar10".
-        data_dir: a folder to look in first.
+    """The folder that holds a named data set, and how it is laid out; `data_dir` is looked in first.
 
     Raises:
         UsageError: `data_dir` is not a folder.
@@ -108,24 +100,17 @@ def get_data(
     try:
         target.mkdir(parents=True, exist_ok=True)
         for download in SOURCES[name]:
-            wanted = download.members or (download.name,)
-            if not all((target / member).is_file() for member in wanted):
-                _fetch(download, target, progress)
+            if all((target / member).is_file() for member in download.members or (download.name,)):
+                continue
+            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target, ignore_cleanup_errors=True) as folder:
+                file = _downloaded(download, Path(folder), progress)
+                for ready in _extracted(file, download, Path(folder)) if download.members else [file]:
+                    ready.replace(target / ready.name)
     except OSError as error:
         raise DataError(
             f"{target}: cannot be written ({error.strerror or error}); choose another folder with --data"
         ) from error
     return target
-
-
-def _fetch(download: Download, target: Path, progress: Callable[[int, int], None] | None) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=".fetch-", dir=target))
-    try:
-        file = _downloaded(download, temporary, progress)
-        for ready in _extracted(file, download, temporary) if download.members else [file]:
-            ready.replace(target / ready.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _downloaded(download: Download, folder: Path, progress: Callable[[int, int], None] | None) -> Path:

@@ -16,11 +16,8 @@ losses are compared with this rather than with their mean.
 
 Parts are cut by a rule that is the same for every seed, machine and version: in each class, the n samples are put in a
 fixed shuffled order (`rank_keys` of their positions in the data set) and the first round(fraction · n), at least one,
-are held out. So
-
-- the parts are stratified: each class keeps its share, and every class is in both parts;
-- a larger fraction holds out all that a smaller one does;
-- all runs of a study are judged on the same samples.
+are held out. So every class keeps its share in both parts, a larger fraction holds out all that a smaller one does, and
+all runs of a study are judged on the same samples.
 
 The validation part is cut from the training set this way; so is the test part, one fifth, of data that come without
 one. `train_limit` takes a stratified part of what is left.
@@ -120,7 +117,7 @@ def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str]
         cut: what will be, as it is called in an error.
 
     Raises:
-        DataError: a class with fewer samples; with its name and how many it has.
+        DataError: a class with fewer samples.
     """
     values, sizes = np.unique(labels, return_counts=True)
     if len(values) and sizes.min() <= len(cut):
@@ -141,7 +138,6 @@ def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str
     (4, 2)
 
     Args:
-        labels: int64[n].
         fraction: in (0, 1).
         purpose: names the fixed shuffle.
         what: what the held-out samples are called in an error.
@@ -169,10 +165,6 @@ def take_stratified(labels: np.ndarray, *, count: int) -> np.ndarray:
     """Positions, ascending, of `count` samples (all, where there are fewer), each class by its share and at least once.
 
     Shares are rounded down and what is left goes to the largest remainders (Hamilton's method).
-
-    >>> labels = np.array([0] * 90 + [1] * 10)
-    >>> np.bincount(labels[take_stratified(labels, count=20)]).tolist()
-    [18, 2]
 
     Raises:
         DataError: fewer samples asked for than there are classes.
@@ -214,10 +206,10 @@ def count_classes(train: Source, *, names: Sequence[str] | None = None, classes:
     present = set(train.labels.unique().tolist())  # not by counting, which makes room up to the largest label
     if lost := count - len(present):
         missing = list(islice((label for label in range(count) if label not in present), 5))
-        shown = ", ".join(map(str, missing)) + (" …" if lost > 5 else "")
-        remedy = "number the classes 0, 1, 2 … without gaps"
+        more = " …" if lost > 5 else ""
+        shown, remedy = ", ".join(map(str, missing)) + more, "number the classes 0, 1, 2 … without gaps"
         if names is not None and len(names) == count:
-            called = ", ".join(repr(names[label]) for label in missing) + (" …" if lost > 5 else "")
-            remedy = f"add samples of {called}, or leave the name out and " + remedy
+            called = ", ".join(repr(names[label]) for label in missing) + more
+            remedy = f"add samples of {called}, or leave the name out and {remedy}"
         raise DataError(f"{train.origin}: no training sample of class {shown} of {count}; {remedy}")
     return count

@@ -18,27 +18,31 @@ from calando.tasks.randomness import holding_generators
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.user_code import call_user, import_callable
 
-__all__ = ["NamedNetwork", "NetworkFactory", "OwnNetwork", "check_network_fits", "network_factory"]
+__all__ = ["NetworkFactory", "check_network_fits", "network_factory"]
 
 
 @dataclass(frozen=True)
-class NamedNetwork:
-    """Builds the network of a name.
+class NetworkFactory:
+    """Builds the network of a name, or the user's own.
 
-    >>> NamedNetwork("resnet8", in_channels=3, classes=10, image_size=(32, 32))().__class__.__name__
+    >>> NetworkFactory("resnet8", in_channels=3, classes=10, image_size=(32, 32))().__class__.__name__
     'Sequential'
+    >>> NetworkFactory("mine", 1, 10, (2, 2), own=lambda classes: nn.Linear(4, classes))().out_features
+    10
 
     Args:
-        name: as `catalog.NETWORKS` lists them.
+        name: as `catalog.NETWORKS` lists them; any, where `own` is given.
         in_channels: of the images.
         classes: number of outputs.
         image_size: (height, width).
+        own: a class or function, which gets those of classes=, in_channels=, image_size= that it names.
     """
 
     name: str
     in_channels: int
     classes: int
     image_size: tuple[int, int]
+    own: Callable[..., object] | None = None
 
     def __call__(self) -> nn.Module:
         """A new network with random weights.
@@ -47,49 +51,20 @@ class NamedNetwork:
             UnknownName: no network of that name.
             UsageError: its package is missing, it does not take such images, or the user's own code failed.
         """
-        build = find_network(self.name)
-        if build is None:
-            own = import_callable(self.name)
-            return OwnNetwork(own, self.name, self.in_channels, self.classes, self.image_size)()
-        return build(in_channels=self.in_channels, classes=self.classes, image_size=self.image_size)
-
-    def fresh(self) -> NamedNetwork:
-        """Itself: it holds nothing that changes."""
-        return self
-
-
-@dataclass(frozen=True)
-class OwnNetwork:
-    """Builds the user's own network: `build` gets those of classes=, in_channels=, image_size= that it names.
-
-    >>> OwnNetwork(lambda classes: nn.Linear(4, classes), "mine", 1, 10, (2, 2))().out_features
-    10
-    """
-
-    build: Callable[..., object]
-    name: str
-    in_channels: int
-    classes: int
-    image_size: tuple[int, int]
-
-    def __call__(self) -> nn.Module:
-        """A new network.
-
-        Raises:
-            UsageError: it raised, or returned something else than a torch.nn.Module.
-        """
         offered = {"classes": self.classes, "in_channels": self.in_channels, "image_size": self.image_size}
-        net = call_user(self.build, name=f"network {self.name!r}", offered=offered)
+        own = self.own
+        if own is None:
+            if (build := find_network(self.name)) is not None:
+                return build(in_channels=self.in_channels, classes=self.classes, image_size=self.image_size)
+            own = import_callable(self.name)
+        net = call_user(own, name=f"network {self.name!r}", offered=offered)
         if not isinstance(net, nn.Module):
             raise UsageError(f"network {self.name!r} must return a torch.nn.Module, got {type(net).__name__}")
         return net
 
-    def fresh(self) -> OwnNetwork:
-        """One with a copy of `build`, where that can be copied."""
-        return replace(self, build=cast("Callable[..., object]", copied_alone(self.build)))
-
-
-NetworkFactory = NamedNetwork | OwnNetwork
+    def fresh(self) -> NetworkFactory:
+        """One with a copy of `own`, where that can be copied."""
+        return self if self.own is None else replace(self, own=cast("Callable[..., object]", copied_alone(self.own)))
 
 
 def network_factory(
@@ -101,10 +76,7 @@ def network_factory(
         UnknownName: no network of that name.
         UsageError: an instance instead of a class, or a network that does not fit the data.
     """
-    factory: NetworkFactory
-    if isinstance(model, str):
-        factory = NamedNetwork(model, in_channels, classes, image_size)
-    elif isinstance(model, torch.nn.Module) or not callable(model):
+    if isinstance(model, torch.nn.Module) or not (isinstance(model, str) or callable(model)):
         kind = type(model).__name__
         name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
         hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
@@ -112,10 +84,9 @@ def network_factory(
             "model must be a name, or a class or function that builds a new network for each run, "
             f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
         )
-    else:
-        factory = OwnNetwork(
-            model, getattr(model, "__qualname__", type(model).__name__), in_channels, classes, image_size
-        )
+    own = None if isinstance(model, str) else model
+    name = model if isinstance(model, str) else getattr(model, "__qualname__", type(model).__name__)
+    factory = NetworkFactory(name, in_channels, classes, image_size, own)
     check_network_fits(factory)
     return factory
 

@@ -15,9 +15,9 @@ Every epoch is another permutation; its last samples that do not fill a batch ar
 left out of the next), so that all updates average the same number of samples.
 
 The generators of Python, NumPy and torch are held by one thread at a time, and put back afterwards; so are the current
-folder, torch's default type and whether it keeps gradients, which code that draws may change. Whoever draws from them
-on our behalf, a run or a read of data, holds them meanwhile: of two studies in two threads one waits while the other
-trains a run. Other people's threads take no such lock; `calando.training.foreign` notices them.
+folder, torch's default type and whether it keeps gradients, which code that draws may change. A run or a read of data
+holds them meanwhile: of two studies in two threads one waits while the other trains a run. Other people's threads take
+no such lock; `calando.training.foreign` notices them.
 """
 
 from __future__ import annotations
@@ -53,12 +53,7 @@ class Purpose(IntEnum):
 
 
 def stream(purpose: Purpose, *, seed: int, count: int) -> np.random.Generator:
-    """A fresh generator; the same name gives the same numbers.
-
-    >>> first, again = (stream(Purpose.ORDER, seed=0, count=3).integers(100) for _ in range(2))
-    >>> int(first) == int(again)
-    True
-    """
+    """A fresh generator; the same name gives the same numbers."""
     low = 2**64 - 1
     return np.random.Generator(np.random.Philox(key=[seed & low, int(purpose)], counter=[0, 0, 0, count & low]))
 

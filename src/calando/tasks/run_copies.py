@@ -13,9 +13,9 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -77,7 +77,8 @@ class Pristine:
                     f"the data set writes to an array of {memory.nbytes / 2**20:.0f} MiB that it holds while it is "
                     "read, so that a run would depend on those before it; have it return changed copies of its samples"
                 )
-        found: dict[str, Any] = _Unpickler(io.BytesIO(self._data), self._held, self._kept).load()
+        held = [_copy_of(self._kept[i]) if i in self._kept else one for i, one in enumerate(self._held)]
+        found: dict[str, Any] = _Unpickler(io.BytesIO(self._data), held).load()
         return found
 
 
@@ -115,10 +116,10 @@ class _Pickler(pickle.Pickler):
         self.held.append(value)
         if not kept and self._small is not None:
             root = _root(value)
-            if id(value) in self._small or root is None or root.nbytes < LARGE:
+            if id(value) in self._small or root is None:
                 self.copied.append(index)
-            elif root.at not in self.large and root.writeable:
-                self.large[root.at] = root.memory()
+            elif root.flags.writeable:  # what is mapped for reading cannot be written to
+                self.large[root.ctypes.data] = root
         return index
 
     def reducer_override(self, value: Any) -> Any:
@@ -137,17 +138,12 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, held: list[object], kept: Mapping[int, object]) -> None:
+    def __init__(self, file: io.BytesIO, held: list[object]) -> None:
         super().__init__(file)
-        self._held, self._kept = held, kept
-        self._made: dict[int, object] = {}
+        self._held = held
 
     def persistent_load(self, index: int) -> object:
-        if index not in self._kept:
-            return self._held[index]
-        if index not in self._made:
-            self._made[index] = _copy_of(self._kept[index])
-        return self._made[index]
+        return self._held[index]
 
 
 def _fill_function(function: FunctionType, own: Mapping[str, Any]) -> None:
@@ -185,39 +181,20 @@ def _copy_of(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-class _Root(NamedTuple):
-    """All the memory of which an array is a part."""
-
-    at: int
-    nbytes: int
-    writeable: bool
-    memory: Callable[[], np.ndarray]
-
-
-def _root(value: Any) -> _Root | None:
-    """None: it is none of the CPU's, or in no one piece."""
+def _root(value: Any) -> np.ndarray | None:
+    """All the memory of which an array is a part, as bytes; None: that is small, not the CPU's or not in one piece."""
     if isinstance(value, torch.Tensor):
-        if value.layout is not torch.strided or value.device.type != "cpu":
+        if value.layout is not torch.strided or value.device.type != "cpu" or value.untyped_storage().nbytes() < LARGE:
             return None
-        storage = value.untyped_storage()
-        return _Root(
-            storage.data_ptr(),
-            storage.nbytes(),
-            writeable=True,
-            memory=lambda: torch.empty(0, dtype=torch.uint8).set_(storage).numpy(),
-        )
+        return torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage()).numpy()
     mapped = isinstance(value, np.memmap)
     while isinstance(value.base, np.ndarray):
         value = value.base
-    if not value.flags.c_contiguous:
+    if not value.flags.c_contiguous or value.nbytes < LARGE:
         return None
-    return _Root(
-        value.ctypes.data,
-        value.nbytes,
-        # A file's would have to be read; what is mapped for reading cannot be written to.
-        writeable=value.flags.writeable and not mapped,
-        memory=lambda: value.reshape(-1).view(np.uint8),
-    )
+    root = np.asarray(value).reshape(-1).view(np.uint8)
+    root.flags.writeable = value.flags.writeable and not mapped  # a file's would have to be read
+    return root
 
 
 def _sum(memory: np.ndarray) -> int:

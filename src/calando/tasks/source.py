@@ -3,7 +3,7 @@
     source.fetch(rows)  ->  uint8 or float32 [len(rows), C, H, W]
     source.take(rows)   ->  a source of those samples only; copies nothing
 
-Positions are int64 tensors. A source holds all samples in memory, or reads them one by one from a Dataset (`dataset`).
+Positions are int64 tensors. A source holds all samples in memory, or reads them from a Dataset (`torch_dataset`).
 
 Samples must have labels of every part among the training part's classes; images of one shape and kind in every part;
 finite values; pixels that are not all equal.
@@ -11,10 +11,12 @@ finite values; pixels that are not all equal.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Self
 
 import numpy as np
 import torch
@@ -35,7 +37,7 @@ class Moments:
     std: tuple[float, ...]
 
 
-class Source(Protocol):
+class Source(ABC):
     """Samples that can be read in any order.
 
     Attributes:
@@ -49,33 +51,35 @@ class Source(Protocol):
     shape: tuple[int, int, int]
     dtype: torch.dtype
     origin: str
+    _rows: torch.Tensor  # which samples of what it was made of
 
     def __len__(self) -> int:
-        """Number of samples, N."""
-        ...
+        return len(self._rows)
 
+    def take(self, rows: torch.Tensor) -> Self:
+        """The samples at these positions as a source of their own, which shares all that is held."""
+        part = copy.copy(self)
+        part._rows, part.labels = self._rows[rows], self.labels[rows]
+        return part
+
+    @abstractmethod
     def fetch(self, rows: torch.Tensor) -> torch.Tensor:
         """A new tensor [len(rows), C, H, W] of the samples at these positions (int64); uint8 or float32."""
-        ...
 
-    def take(self, rows: torch.Tensor) -> Source:
-        """The samples at these positions as a source of their own."""
-        ...
-
+    @abstractmethod
     def moments(self) -> Moments:
-        """Exact mean and standard deviation per channel, over all samples."""
-        ...
+        """Mean and standard deviation per channel, over all samples."""
 
+    @abstractmethod
     def first_not_finite(self) -> int | None:
         """The first sample with a NaN or infinity, by its number in what this source was taken from."""
-        ...
 
+    @abstractmethod
     def fingerprint(self) -> bytes:
         """Names the content: equal for equal samples and labels."""
-        ...
 
 
-class TensorSource:
+class TensorSource(Source):
     """Images held in memory (or mapped from a file), read through a list of rows.
 
     >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
@@ -84,15 +88,12 @@ class TensorSource:
     (2, (1, 8, 8))
 
     Args:
-        images: uint8 or float32 [M, C, H, W]; never written to.
-        labels: int64[M].
+        images: uint8 or float32 [N, C, H, W]; never written to.
+        labels: int64[N].
         origin: what to call it in an error.
-        rows: int64[N], which of them this source holds; all where None.
     """
 
-    def __init__(
-        self, images: torch.Tensor, labels: torch.Tensor, *, origin: str, rows: torch.Tensor | None = None
-    ) -> None:
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor, *, origin: str) -> None:
         assert images.ndim == 4
         assert images.dtype in (torch.uint8, torch.float32)
         assert labels.dtype == torch.int64
@@ -100,29 +101,20 @@ class TensorSource:
             raise DataError(
                 f"{origin}: {len(images)} images but {len(labels)} labels; there must be one label an image"
             )
-        self._images, self._all_labels = images, labels
-        self._rows = torch.arange(len(images)) if rows is None else rows
-        self.labels = labels if rows is None else labels[rows]
-        self.shape: tuple[int, int, int] = (images.shape[1], images.shape[2], images.shape[3])
+        self._images, self.labels, self._rows = images, labels, torch.arange(len(images))
+        self.shape = (images.shape[1], images.shape[2], images.shape[3])
         self.dtype, self.origin = images.dtype, origin
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     def fetch(self, rows: torch.Tensor) -> torch.Tensor:
-        """Advanced indexing copies: what comes back may be changed."""
+        """A copy of what is held: what comes back may be changed."""
         return self._images.index_select(0, self._rows[rows])
-
-    def take(self, rows: torch.Tensor) -> TensorSource:
-        """Shares the images."""
-        return TensorSource(self._images, self._all_labels, origin=self.origin, rows=self._rows[rows])
 
     def first_not_finite(self) -> int | None:
         """Integers are always finite."""
         if self._images.dtype == torch.uint8:
             return None
-        for start in range(0, len(self), _CHUNK):
-            good = torch.isfinite(self._chunk(start)).flatten(1).all(1)
+        for start, chunk in self._chunks():
+            good = torch.isfinite(chunk).flatten(1).all(1)
             if not good.all():
                 return int(self._rows[start + int(good.logical_not().nonzero()[0])])
         return None
@@ -133,9 +125,10 @@ class TensorSource:
             return self._integer_moments()
         channels = self.shape[0]
         total, squares, count = np.zeros(channels), np.zeros(channels), 0
-        shift = self._chunk(0).double().mean((0, 2, 3)).numpy()  # keeps the difference of squares from cancelling
-        for start in range(0, len(self), _CHUNK):
-            values = self._chunk(start).double().transpose(0, 1).flatten(1).numpy() - shift[:, None]
+        # It keeps the difference of squares from cancelling.
+        shift = next(self._chunks())[1].double().mean((0, 2, 3)).numpy()
+        for _, chunk in self._chunks():
+            values = chunk.double().transpose(0, 1).flatten(1).numpy() - shift[:, None]
             total, squares, count = total + values.sum(1), squares + np.square(values).sum(1), count + values.shape[1]
         mean = total / count
         return Moments(
@@ -146,25 +139,26 @@ class TensorSource:
         """SHA-256 of labels and images: 1 to 2 GB/s."""
         digest = hashlib.sha256(f"{self._images.dtype} {len(self)} {self.shape}".encode())
         digest.update(self.labels.numpy().tobytes())
-        for start in range(0, len(self), _CHUNK):
-            digest.update(self._chunk(start).numpy().data)
+        for _, chunk in self._chunks():
+            digest.update(chunk.numpy().data)
         return digest.digest()
 
     def _integer_moments(self) -> Moments:
         # Counts are whole numbers, so the moments do not depend on the order or size of the chunks.
         counts = np.zeros((self.shape[0], 256), dtype=np.int64)
-        for start in range(0, len(self), _CHUNK):
-            chunk = self._chunk(start).numpy()
+        for _, chunk in self._chunks():
             for channel, row in enumerate(counts):
-                row += np.bincount(chunk[:, channel].ravel(), minlength=256)
+                row += np.bincount(chunk[:, channel].numpy().ravel(), minlength=256)
         levels = np.arange(256)
         n = counts.sum(1)
         mean = (counts * levels).sum(1) / n
         variance = (counts * (levels - mean[:, None]) ** 2).sum(1) / n
         return Moments(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
 
-    def _chunk(self, start: int) -> torch.Tensor:
-        return self._images.index_select(0, self._rows[start : start + _CHUNK])
+    def _chunks(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """Where each begins, and its samples."""
+        for start in range(0, len(self), _CHUNK):
+            yield start, self._images.index_select(0, self._rows[start : start + _CHUNK])
 
 
 def check_samples(parts: Sequence[Source], *, classes: int) -> None:

@@ -17,7 +17,7 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from calando.errors import DataError
 from calando.tasks.data.arrays import Channels, described, find_channels
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
-from calando.tasks.source import Moments
+from calando.tasks.source import Moments, Source
 
 __all__ = ["DatasetSource", "MapDataset"]
 
@@ -38,22 +38,17 @@ _LOOKED_AT_TWICE = 64  # the first samples: a second read of all of them may tak
 class MapDataset(Protocol):
     """What is asked of a Dataset: a length, and samples by position."""
 
-    def __len__(self) -> int:
-        """Number of samples."""
-        ...
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> object:
-        """One sample."""
-        ...
+    def __getitem__(self, index: int, /) -> object: ...
 
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """What one read of every sample gave: labels int64[M], sums float64[M, C] of x and x² (x / 255 for uint8).
+    """What one read of every sample gave: labels int64[M]; means float64[M, C] of x and x² (x / 255 for uint8).
 
     `channels` are where they are in tensors and arrays, `came` is the form of the first image, `turned` how
-    many PIL images are rotated or mirrored by their EXIF.
-    `hashes` are uint8[M, 16], of each sample's pixels.
+    many PIL images are rotated or mirrored by their EXIF; `hashes` uint8[M, 16] of each sample's pixels.
     """
 
     shape: tuple[int, int, int]
@@ -67,7 +62,7 @@ class _Scan:
     hashes: np.ndarray
 
 
-class DatasetSource:
+class DatasetSource(Source):
     """A Dataset as a source.
 
     >>> dataset = [(torch.full((1, 2, 2), float(i)), i % 2) for i in range(4)]
@@ -101,24 +96,14 @@ class DatasetSource:
         self._rows, self.labels = torch.arange(len(scan.labels)), scan.labels
         self.shape, self.dtype = scan.shape, scan.dtype
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     def fetch(self, rows: torch.Tensor) -> torch.Tensor:
         """Reads the samples in the order of `rows`; DataError where a shape or type differs from the first's."""
         images = []
         for place in self._rows[rows].tolist():
-            image, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
-            _same(image, self._scan.shape, self._scan.dtype, origin=f"{self.origin}, sample {place}")
+            image, _, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
+            _same(image, self.shape, self.dtype, origin=f"{self.origin}, sample {place}")
             images.append(image)
         return torch.stack(images)
-
-    def take(self, rows: torch.Tensor) -> DatasetSource:
-        """Shares the Dataset and what the first read gave."""
-        part = copy.copy(self)
-        part._rows = self._rows[rows]
-        part.labels = self._scan.labels[part._rows]
-        return part
 
     def reading_from(self, dataset: MapDataset) -> DatasetSource:
         """The same samples read from a copy of the Dataset that was given."""
@@ -147,23 +132,19 @@ class DatasetSource:
         return None
 
     def moments(self) -> Moments:
-        """From the sums that the first read kept of each sample."""
+        """From what the first read kept of each sample."""
         rows = self._rows.numpy()
         mean = self._scan.sums[rows].mean(0)
         variance = self._scan.squares[rows].mean(0) - mean**2
         return Moments(tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist()))
 
     def first_not_finite(self) -> int | None:
-        """As the first read found them."""
         rows = self._rows.numpy()
         bad = np.flatnonzero(~np.isfinite(self._scan.sums[rows]).all(1))
         return int(rows[bad[0]]) if len(bad) else None
 
     def fingerprint(self) -> bytes:
-        """SHA-256 of all labels and of the first, middle and last sample; `hash_of_samples` is of all of them.
-
-        Studies that older calandos made know their data by these three.
-        """
+        """SHA-256 of all labels and of the first, middle and last sample, as studies of older calandos know data."""
         digest = hashlib.sha256(f"{self._scan.dtype} {len(self)} {self.shape}".encode())
         digest.update(self.labels.numpy().tobytes())
         if self.unrepeatable is None:
@@ -174,7 +155,7 @@ class DatasetSource:
     def hash_of_samples(self) -> bytes:
         """SHA-256 of all labels and samples, as the first read found them; of labels alone where pixels vary."""
         rows = self._rows.numpy()
-        digest = hashlib.sha256(self._scan.labels.numpy()[rows].tobytes())
+        digest = hashlib.sha256(self.labels.numpy().tobytes())
         if self.unrepeatable is None:
             digest.update(self._scan.hashes[rows].tobytes())
         return digest.digest()
@@ -199,19 +180,15 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
     shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
     labels = torch.empty(len(dataset), dtype=torch.int64)
     sums, squares = np.empty((2, len(dataset), shape[0]))
-    turned = 0
-    hashes = np.empty((len(dataset), 16), np.uint8)
+    turned, hashes = 0, np.empty((len(dataset), 16), np.uint8)
     for place in range(len(dataset)):
-        name = f"{origin}, sample {place}"
-        content, label = _content(dataset, place, name=name)
-        image, labels[place] = _image(content, name=name, channels=channels), _label(label, name=name)
+        image, labels[place], content = _sample(dataset, place, origin=origin, channels=channels)
         turned += _is_to_be_turned(content)
         _same(image, shape, dtype, origin=f"{origin}, sample {place}")
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
         hashes[place] = _hash(image)
-    came = _came(content, channels)
-    return _Scan(shape, dtype, channels, came, labels, sums, squares, turned, hashes)
+    return _Scan(shape, dtype, channels, _came(content, channels), labels, sums, squares, turned, hashes)
 
 
 def _hash(image: torch.Tensor) -> np.ndarray:
@@ -223,16 +200,17 @@ def _first_unrepeatable(dataset: MapDataset, scan: _Scan, *, origin: str) -> int
     """Of the samples that are read twice: from another copy of the Dataset, with the generators as at first."""
     _sample(dataset, 0, origin=origin, channels=scan.channels)  # the first read began with it, for shape and type
     for place in range(min(len(scan.hashes), _LOOKED_AT_TWICE)):
-        image, _ = _sample(dataset, place, origin=origin, channels=scan.channels)
+        image, _, _ = _sample(dataset, place, origin=origin, channels=scan.channels)
         if not np.array_equal(_hash(image), scan.hashes[place]):
             return place
     return None
 
 
-def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int]:
+def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int, object]:
+    """Pixels, label, and the image as it came."""
     name = f"{origin}, sample {place}"
     image, label = _content(dataset, place, name=name)
-    return _image(image, name=name, channels=channels), _label(label, name=name)
+    return _image(image, name=name, channels=channels), _label(label, name=name), image
 
 
 def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, object]:
@@ -259,25 +237,20 @@ def _is_to_be_turned(image: object) -> bool:
     return orientation_of(image) > 1  # type: ignore[arg-type]  # what has bands is PIL's
 
 
-def _shape(image: object) -> tuple[int, ...]:
-    return tuple(image.shape if isinstance(image, torch.Tensor) else np.asarray(image).shape)
-
-
-def _channels_of(image: object, *, name: str) -> Channels:
+def _channels_of(image: Any, *, name: str) -> Channels:
     """Where the channels are in images like this one; "first" where that decides nothing."""
-    shape = _shape(image)
+    shape, tensor = np.shape(image), isinstance(image, torch.Tensor)
     if _is_pil(image) or len(shape) != 3 or 0 in shape:
         return "first"
-    of_one, tensor = (shape[0], shape[1], shape[2]), isinstance(image, torch.Tensor)
-    return find_channels(of_one, origin=name, tensor=tensor, how=" in calando.workload(…)")
+    return find_channels((shape[0], shape[1], shape[2]), origin=name, tensor=tensor, how=" in calando.workload(…)")
 
 
-def _came(image: object, channels: Channels) -> str:
+def _came(image: Any, channels: Channels) -> str:
     if _is_pil(image):
         return "PIL images"
     kind = "tensors" if isinstance(image, torch.Tensor) else "arrays"
-    order = "[H, W]" if len(_shape(image)) == 2 else "[C, H, W]" if channels == "first" else "[H, W, C]"
-    return f"{kind} {order}"
+    flat = len(np.shape(image)) == 2
+    return f"{kind} {'[H, W]' if flat else '[C, H, W]' if channels == 'first' else '[H, W, C]'}"
 
 
 def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:

@@ -20,6 +20,7 @@ import hashlib
 import importlib
 import inspect
 import io
+import operator
 import os
 import pickle
 import sys
@@ -58,16 +59,16 @@ def import_callable(text: str) -> Callable[..., object]:
         sys.path.append(here)
     try:
         with _staying_one_process(module_name):
-            found: object = importlib.import_module(module_name)
+            module = importlib.import_module(module_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the user's module may raise anything; it is reported in one line
         raise UsageError(f"cannot import {module_name!r} of {text!r}: {_located(error)}") from error
-    # One part after the other: a callable may be an attribute of a class.
-    for name in path.split("."):
-        if not hasattr(found, name):
-            raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(_public(module_name))}")
-        found = getattr(found, name)
+    try:
+        found: object = operator.attrgetter(path)(module)  # a callable may be an attribute of a class
+    except AttributeError as error:
+        public = sorted(name for name, value in vars(module).items() if not name.startswith("_") and callable(value))
+        raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(public[:12])}") from error
     if not callable(found):
         raise UsageError(f"{text!r} is a {type(found).__name__}, which cannot be called; name a function or class")
     return found
@@ -89,9 +90,7 @@ def call_user(function: Callable[..., object], *, name: str, offered: dict[str, 
     try:
         with _staying_one_process(name):
             return function(**{key: value for key, value in offered.items() if key in wanted})
-    except CalandoError:
-        raise
-    except KeyboardInterrupt:
+    except (CalandoError, KeyboardInterrupt):
         raise
     except BaseException as error:  # as above
         raise UsageError(f"{name} failed: {_located(error)}") from error
@@ -115,23 +114,15 @@ def _located(error: BaseException) -> str:
     return f"{reason_of(error)}{place}"
 
 
-def _public(module_name: str) -> list[str]:
-    module = importlib.import_module(module_name)
-    return sorted(name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name)))[:12]
-
-
 def look_behind(*parts: object) -> Mapping[str, bytes]:
     """A digest of each piece of state that code of `parts` may keep, by its name.
 
-    >>> seen = []
     >>> before = look_behind(len)
     >>> before == look_behind(len)
     True
     """
-    found = {"the environment": _digest(dict(os.environ))}
-    for name, value in _reached(parts):
-        found[name] = _digest(value)
-    return found
+    reached = (("the environment", dict(os.environ)), *_reached(parts))
+    return {name: _digest(value) for name, value in reached}
 
 
 def _reached(parts: tuple[object, ...]) -> Iterator[tuple[str, object]]:
@@ -190,10 +181,9 @@ def _named(code: CodeType) -> set[str]:
 
 def _is_theirs(module: str | None) -> bool:
     top = (module or "").partition(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
-        return False
     file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return top != "calando" and not file.startswith(_LIBRARIES)
+    ours = top == "calando" or (top in sys.stdlib_module_names and top != "__main__")
+    return not ours and not file.startswith(_LIBRARIES)
 
 
 class _Pickler(pickle.Pickler):
@@ -203,17 +193,14 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, type | FunctionType | ModuleType):
             return id(value)
         if isinstance(value, torch.Tensor):
-            small = value.numel() * value.element_size() < LARGE and value.layout is torch.strided
-            return id(value), value._version, value.detach().cpu().numpy().tobytes() if small and _plain(value) else b""
+            plain = value.dtype != torch.bfloat16 and not value.is_quantized and value.layout is torch.strided
+            small = plain and value.numel() * value.element_size() < LARGE
+            return id(value), value._version, value.detach().cpu().numpy().tobytes() if small else b""
         if isinstance(value, np.ndarray) and value.nbytes >= LARGE:
             return id(value)
         if isinstance(value, torch.Generator):
             return value.get_state().numpy().tobytes()
         return None
-
-
-def _plain(value: torch.Tensor) -> bool:
-    return value.dtype != torch.bfloat16 and not value.is_quantized
 
 
 def _digest(value: object) -> bytes:

@@ -12,14 +12,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from calando.tasks.augment import Augment
 from calando.tasks.labels import Chance, chance_of
-from calando.tasks.network_factory import NamedNetwork, NetworkFactory, OwnNetwork
+from calando.tasks.network_factory import NetworkFactory
 from calando.tasks.randomness import batch_indices, steps_per_epoch
 from calando.tasks.run_copies import Pristine
 from calando.tasks.source import Source
@@ -42,13 +42,10 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Mean cross-entropy with label smoothing: targets are (1 - s) one-hot + s / classes.
+    """Mean cross-entropy with label smoothing s, in [0, 1): targets are (1 - s) one-hot + s / classes.
 
     >>> round(CrossEntropy()(torch.zeros(2, 10), torch.tensor([3, 4])).item(), 4)
     2.3026
-
-    Args:
-        label_smoothing: s, in [0, 1).
     """
 
     label_smoothing: float = 0.0
@@ -59,7 +56,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """Made by `registry.load` or `calando.workload`, which check what is put together.
+    """Made by `assemble.load` or `calando.workload`, which check what is put together.
 
     Args:
         name: what it is called in tables.
@@ -102,10 +99,7 @@ class Workload:
 
     @cached_property
     def chance(self) -> Chance:
-        """What a network scores that knows the class shares of the training part alone.
-
-        Its losses are the cross-entropy's: they are no measure of a loss of your own, see `chance_loss`.
-        """
+        """What a network scores that knows the class shares alone; its losses are the cross-entropy's."""
         smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
         return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
 
@@ -127,7 +121,7 @@ class Workload:
             name: source.reading_from(copies[_PARTS[name]]) for name, source in self._datasets.items()
         }
         if _NETWORK in copies:
-            parts["build"] = replace(cast("OwnNetwork", self.build), build=copies[_NETWORK])
+            parts["build"] = replace(self.build, own=copies[_NETWORK])
         return replace(self, loss=copies.get(_LOSS, self.loss), **parts)
 
     @property
@@ -141,8 +135,8 @@ class Workload:
         """What is not calando's own; None: everything is."""
         theirs: dict[str, object] = {_PARTS[name]: source.given for name, source in self._datasets.items()}
         samples = frozenset(theirs)
-        if isinstance(self.build, OwnNetwork):
-            theirs[_NETWORK] = self.build.build
+        if self.build.own is not None:
+            theirs[_NETWORK] = self.build.own
         if not isinstance(self.loss, CrossEntropy):
             theirs[_LOSS] = self.loss
         return Pristine(theirs, samples=samples) if theirs else None
@@ -154,14 +148,12 @@ class Workload:
     def left_behind(self) -> Mapping[str, bytes]:
         """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.user_code`)."""
         given = [source.given for source in self._datasets.values()]
-        build = self.build.build if isinstance(self.build, OwnNetwork) else None
-        return look_behind(build, self.loss, *given)
+        return look_behind(self.build.own, self.loss, *given)
 
     @property
     def is_ours(self) -> bool:
         """Whether no code of the user's, or of another package, runs when it is trained."""
-        named = self.build.name if isinstance(self.build, NamedNetwork) else ":"
-        return self._pristine is None and ":" not in named
+        return self._pristine is None and ":" not in self.build.name
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -189,10 +181,8 @@ class Workload:
 
         Of a Dataset: all labels and the first, middle and last image; `hash_of_samples` is of all.
         """
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
-            digest.update(part.fingerprint())
-        return digest.hexdigest()[:16]
+        parts = (self.train, self.validation, self.test)
+        return hashlib.sha256(b"".join(part.fingerprint() for part in parts)).hexdigest()[:16]
 
     def batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         """What update `step` trains on: float32 [batch_size, C, H, W] and int64 [batch_size]."""

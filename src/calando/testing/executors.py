@@ -69,7 +69,7 @@ def records_and_weights_are_those_of_the_run_alone(trial: ExecutorTrial) -> None
 
 
 def all_slots_work_at_a_time_and_report_how_far_they_are(trial: ExecutorTrial) -> None:
-    trial.mood.write_text("dawdle 0.1")
+    trial.mood.write_text("dawdle 0.05")
     leases = [trial.submit(Train(trial.run(CONSTANT, seed=10 + slot))) for slot in range(trial.executor.slots)]
     trial.hear(*leases)
     trial.mood.write_text("calm")
@@ -173,7 +173,7 @@ def what_cannot_be_done_is_reported_in_a_line(trial: ExecutorTrial) -> None:
 def stopping_loses_nothing(trial: ExecutorTrial) -> None:
     """A second executor on the same folder goes on from what the first saved, to the same bits."""
     specs = [trial.run(CONSTANT, seed=20 + slot) for slot in range(trial.executor.slots)]
-    trial.mood.write_text("dawdle 0.2")
+    trial.mood.write_text("dawdle 0.1")
     leases = [trial.submit(Train(spec)) for spec in specs]
     seen, until = len(trial.progress), time.monotonic() + PATIENCE_SECONDS
     ends: list[Outcome] = []

@@ -40,22 +40,18 @@ def read_folder(path: Path) -> ArrayData:
     tree = find_pictures(path)
     listed = list(tree.parts.values())
     files = [file for part in listed for file, _ in part]
-    labels = np.array([label for part in listed for _, label in part], dtype=np.int64)
     cut, notes = len(listed[0]), list[str]()
 
     def decode() -> np.ndarray:
-        return decode_all(
-            len(files),
-            lambda i: content_of(files[i], most=_MOST_BYTES),
-            lambda i: str(files[i]),
-            fitted_on=cut,
-            notes=notes,
-        )
+        def content(i: int) -> bytes:
+            return content_of(files[i], most=_MOST_BYTES)
+
+        return decode_all(len(files), content, lambda i: str(files[i]), fitted_on=cut, notes=notes)
 
     return data_in_parts(
         path,
         cached(files, decode, form=f"{cut}", notes=notes),
-        [labels] if len(listed) == 1 else [labels[:cut], labels[cut:]],
+        [np.array([label for _, label in part], dtype=np.int64) for part in listed],
         origins=[str(path / name) for name in tree.parts],
         names=list(tree.parts) if len(listed) == 2 else ("train", "test"),
         class_names=tree.classes,
@@ -128,7 +124,7 @@ class Tree:
     Args:
         classes: the folders' names in order.
         parts: name of a part's folder ("" for one whole) -> (file, number of its class), by class and name.
-        passed_over: what was found and is not read, each with the reason.
+        passed_over: what is not read, each with the reason.
     """
 
     classes: tuple[str, ...]
@@ -149,9 +145,13 @@ def find_pictures(path: Path) -> Tree:
         raise DataError(f"{path}: holds no images ({', '.join(EXTENSIONS)}) in its class folders; it holds {root.seen}")
     parts = _parts(root)
     classes = _classes(parts[0])
-    listed = {}
-    for part in parts:
-        listed["" if part is root else part.name] = _listed(part, classes, first=part is parts[0])
+    for part in parts[1:]:
+        for folder in part.folders:
+            _refuse_deep(part, folder)
+            if folder.name not in classes and folder.within:
+                known = ", ".join(classes)
+                raise DataError(f"{part.path}: class {folder.name!r} is not among the training part's: {known}")
+    listed = {"" if part is root else part.name: _listed(part, classes) for part in parts}
     return Tree(classes, listed, tuple(_passed_over(root, parts)))
 
 
@@ -167,16 +167,15 @@ def _parts(root: _Folder) -> list[_Folder]:
     if named["train"] and test:
         _refuse_doubtful(root, named["train"][0], test[0])
         return named["train"] + test
-    if named["train"] and flat:
-        raise DataError(
-            f"{root.path}: {flat[0].name}/ holds pictures without class folders, so their classes are unknown; put "
-            f"each in a folder named after its class, or name {named['train'][0].path} to have a fifth of it cut off"
-        )
     if named["train"]:
         train = named["train"][0]
-        raise DataError(
-            f"{root.path}: has {train.name}/ but no test/; add one, or name {train.path} to have a fifth of it cut off"
-        )
+        cut = f"name {train.path} to have a fifth of it cut off"
+        if flat:
+            raise DataError(
+                f"{root.path}: {flat[0].name}/ holds pictures without class folders, so their classes are unknown; put "
+                f"each in a folder named after its class, or {cut}"
+            )
+        raise DataError(f"{root.path}: has {train.name}/ but no test/; add one, or {cut}")
     if test and (flat or not any(folder.pictures for folder in root.folders)):
         raise DataError(f"{root.path}: has {test[0].name}/ but no train/ with class folders; it holds {root.seen}")
     if len(flat) > 1:
@@ -194,13 +193,9 @@ def _part_like(root: _Folder) -> dict[str, list[_Folder]]:
     One that holds pictures next to these may as well be a class, unless another such folder is plainly a part, or two
     are called alike, as train/ and test/ are.
     """
-    named: dict[str, list[_Folder]] = {part: [] for part in PARTS}
-    affixes: dict[str, set[tuple[str, ...]]] = {part: set() for part in PARTS}
-    for folder in root.folders:
-        part, affix = part_of(folder.name)
-        if part and any(below.within for below in folder.folders):
-            named[part].append(folder)
-            affixes[part].add(affix)
+    held = [folder for folder in root.folders if any(below.within for below in folder.folders)]
+    named = {part: [folder for folder in held if part_of(folder.name)[0] == part] for part in PARTS}
+    affixes = {part: {part_of(folder.name)[1] for folder in same} for part, same in named.items()}
     plain = any(folder.holds_classes for same in named.values() for folder in same)
     alike = affixes["train"] & (affixes["test"] | affixes["val"])
     return named if plain or alike else {part: [] for part in PARTS}
@@ -241,25 +236,16 @@ def _refuse_deep(part: _Folder, folder: _Folder) -> None:
     if not folder.holds_classes:
         return
     held = f"{folder.path}: holds only folders ({folder.seen}) where the pictures of class {folder.name!r} should be"
+    advice = f"move the pictures up into {folder.path}, or name the folder whose folders are the classes"
     if len(part.folders) == 1:
-        raise DataError(
-            f"{held}; if those are the classes or parts, name {folder.path}, or move them up to {part.path}"
-        )
-    if any(part_of(below.name)[0] for below in folder.folders):
-        raise DataError(f"{held}; put the parts above the classes, as in train/{folder.name}/ and test/{folder.name}/")
-    raise DataError(
-        f"{held}; move the pictures up into {folder.path}, or name the folder whose folders are the classes"
-    )
+        advice = f"if those are the classes or parts, name {folder.path}, or move them up to {part.path}"
+    elif any(part_of(below.name)[0] for below in folder.folders):
+        advice = f"put the parts above the classes, as in train/{folder.name}/ and test/{folder.name}/"
+    raise DataError(f"{held}; {advice}")
 
 
-def _listed(part: _Folder, classes: Sequence[str], *, first: bool) -> list[tuple[Path, int]]:
+def _listed(part: _Folder, classes: Sequence[str]) -> list[tuple[Path, int]]:
     number = {name: label for label, name in enumerate(classes)}
-    if not first:
-        for folder in part.folders:
-            _refuse_deep(part, folder)
-            if folder.name not in number and folder.within:
-                known = ", ".join(classes)
-                raise DataError(f"{part.path}: class {folder.name!r} is not among the training part's: {known}")
     return [
         (file, number[folder.name])
         for folder in part.folders

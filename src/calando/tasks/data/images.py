@@ -56,12 +56,7 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class _Form:
-    """What every image is made into.
-
-    Args:
-        bits: b above; 0 where images are floats and left as they are.
-        exact: 8 bits keep every level: uint8; else float32.
-    """
+    """What every image is made into: `bits` is b above, 0 for floats; `exact`: 8 bits keep every level."""
 
     height: int
     width: int
@@ -77,10 +72,9 @@ class _Form:
 def decode_all(
     count: int, read: _Read, name: _Name, *, fitted_on: int | None = None, notes: list[str] | None = None
 ) -> np.ndarray:
-    """Decode `count` images.
+    """Decode `count` images, at least one.
 
     Args:
-        count: how many; at least 1.
         read: the encoded bytes of image i.
         name: what to call image i in an error.
         fitted_on: how many of the first images are the training part; None: all.
@@ -138,7 +132,8 @@ def _decode(
 def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Counter[str]) -> _Form:
     sizes: Counter[tuple[int, int]] = Counter()
     depths: dict[str, int] = {}  # of each depth, the first picture that has it
-    levels, grey = _Levels(), True
+    grey, largest = True, 0
+    occurs = np.zeros(2**16 + 2, dtype=bool)  # the values of deep pictures; the last two: above and below those
     for place in range(count):
         content = read(place)
         with opened(content, name(place)) as picture:
@@ -147,7 +142,9 @@ def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Cou
             grey = grey and head.grey
             depths.setdefault(head.depth, place)
             if head.depth == "deep":
-                levels.look(read_pixels(picture, content, Counter()), fitted=place < fitted_on)
+                pixels = read_pixels(picture, content, Counter())
+                largest = max(largest, int(np.abs(pixels).max())) if place < fitted_on else largest
+                occurs[pixels.clip(-1, 2**16)] = True
     (height, width), _ = min(sizes.items(), key=lambda item: (-item[1], item[0][0] * item[0][1], item[0]))
     if "float" in depths and len(depths) > 1:
         whole = next(place for depth, place in depths.items() if depth != "float")
@@ -160,38 +157,11 @@ def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Cou
         return _Form(height, width, grey, bits=0, exact=False)
     if "deep" not in depths:
         return _Form(height, width, grey)
-    bits, exact = levels.bits, levels.fit_in_eight_bits
+    bits, values = max(largest.bit_length(), 8), np.flatnonzero(occurs)
+    exact = bool(values[-1] < 2 ** min(bits, 16)) and len(np.unique(values >> (bits - 8))) == len(values)
     how = "8 bits keep every level" if exact else f"divided by {2**bits - 1}, every level is kept (float32)"
-    seen[f"more than 8 bits a colour: the largest value of the training part is {levels.largest}; {how}"] = 0
+    seen[f"more than 8 bits a colour: the largest value of the training part is {largest}; {how}"] = 0
     return _Form(height, width, grey, bits, exact)
-
-
-class _Levels:
-    """The values that occur in pictures of more than 8 bits."""
-
-    def __init__(self) -> None:
-        self.largest, self._outside = 0, False
-        self._present = np.zeros(65536, dtype=bool)
-
-    def look(self, pixels: np.ndarray, *, fitted: bool) -> None:
-        """Take in one picture's; `fitted`: it belongs to the training part."""
-        if fitted:
-            self.largest = max(self.largest, int(np.abs(pixels).max()))
-        if pixels.min() < 0 or pixels.max() > 65535:
-            self._outside = True
-        else:
-            self._present[pixels] = True
-
-    @property
-    def bits(self) -> int:
-        return max(self.largest.bit_length(), 8)
-
-    @property
-    def fit_in_eight_bits(self) -> bool:
-        values = np.flatnonzero(self._present)
-        if self._outside or (len(values) and values[-1] >= 2**self.bits):
-            return False
-        return len(np.unique(values >> (self.bits - 8))) == len(values)
 
 
 def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
@@ -232,10 +202,10 @@ def cached(
 
     Args:
         files: what the images are decoded from; a change of size or time makes them other files.
-        decode: returns uint8 or float32 [N, C, H, W]; may append to `notes`.
+        decode: returns uint8 or float32 [N, C, H, W].
         worth_seconds: decoding that takes less is not kept.
         form: what else the result depends on.
-        notes: what `decode` appends is kept with the images, and appended where they are not decoded again.
+        notes: what `decode` appends is kept with the images.
     """
     notes = [] if notes is None else notes
     path = cache_folder() / "decoded" / f"{_key(files, form)}.npy"

@@ -18,17 +18,7 @@ import numpy as np
 from calando.errors import DataError, UsageError
 from calando.records.files import open_plain
 from calando.tasks.data import DataEntry
-from calando.tasks.data.arrays import (
-    DAMAGED,
-    ArrayData,
-    Channels,
-    Part,
-    as_images,
-    as_labels,
-    check_channels,
-    reading,
-    with_test,
-)
+from calando.tasks.data.arrays import DAMAGED, ArrayData, Part, as_images, as_labels, check_channels, reading, with_test
 
 __all__ = ["ENTRIES", "read_npz"]
 
@@ -50,29 +40,23 @@ def read_npz(path: Path) -> ArrayData:
     """
     arrays = _arrays(path)
     if all(name in arrays for name in _SPLIT_NAMES):
-        parts = [_part(arrays, x, y, f"{path} ({x})") for x, y in (_SPLIT_NAMES[:2], _SPLIT_NAMES[2:])]
-        return ArrayData(parts[0], parts[1], notes=_notes(arrays, "x_train", parts[0]))
+        train, note = _part(arrays, *_SPLIT_NAMES[:2], f"{path} (x_train)")
+        return ArrayData(train, _part(arrays, *_SPLIT_NAMES[2:], f"{path} (x_test)")[0], notes=(note,))
     if all(name in arrays for name in _WHOLE_NAMES):
-        whole = _part(arrays, "images", "labels", str(path))
-        return with_test(whole, notes=_notes(arrays, "images", whole))
+        whole, note = _part(arrays, *_WHOLE_NAMES, str(path))
+        return with_test(whole, notes=(note,))
     raise DataError(f"{path}: {_NEEDED}; it holds {', '.join(arrays) or 'nothing'}")
 
 
-def _part(arrays: dict[str, np.ndarray], images: str, labels: str, origin: str) -> Part:
-    pixels = as_images(arrays[images], origin=origin, channels=_channels(arrays, origin), how=_HOW)
-    return Part(pixels, as_labels(arrays[labels], origin=origin), origin)
-
-
-def _channels(arrays: dict[str, np.ndarray], origin: str) -> Channels | None:
+def _part(arrays: dict[str, np.ndarray], images: str, labels: str, origin: str) -> tuple[Part, str]:
+    """With how its axes were understood."""
     try:
-        return check_channels(str(arrays[_CHANNELS])) if _CHANNELS in arrays else None
+        channels = check_channels(str(arrays[_CHANNELS])) if _CHANNELS in arrays else None
     except UsageError as error:
         raise DataError(f"{origin}: {error}") from error
-
-
-def _notes(arrays: dict[str, np.ndarray], images: str, part: Part) -> tuple[str, ...]:
-    channels = _channels(arrays, part.origin)
-    return (reading(arrays[images].shape, part.images.shape, origin=part.origin, channels=channels),)
+    pixels = as_images(arrays[images], origin=origin, channels=channels, how=_HOW)
+    part = Part(pixels, as_labels(arrays[labels], origin=origin), origin)
+    return part, reading(arrays[images].shape, pixels.shape, origin=origin, channels=channels)
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:

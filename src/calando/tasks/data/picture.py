@@ -33,7 +33,7 @@ __all__ = ["Head", "opened", "orientation_of", "read_head", "read_pixels"]
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "F", "I", "L", "LA", "La")
 _ORIENTATION, _BITS, _SAMPLES, _KIND = 0x0112, 258, 277, 339  # tags of TIFF, of which EXIF is a part
-_WHITE = {8: 255, 16: 65535}
+_PNG_BITS = 24  # where a PNG file says how many there are in a channel
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_head(picture: Image.Image, content: bytes) -> Head:
         picture.load()  # Pillow turns it while it decodes
         turned = False
     else:
-        turned = _orientation(picture, Counter()) >= 5
+        turned = orientation_of(picture) >= 5
     width, height = picture.size[::-1] if turned else picture.size
     grey = picture.mode in _GREY or picture.mode.startswith("I;16") or _is_png_grey_alpha(picture, content)
     return Head(height, width, grey, _depth(picture, content))
@@ -87,7 +87,7 @@ def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.
         pixels, alpha = np.asarray(picture, dtype=np.float32), None
     else:
         pixels, alpha = _deep(picture, content) if depth == "deep" else _shallow(picture, content)
-    white = _WHITE[16 if depth == "deep" else 8]
+    white = 65535 if depth == "deep" else 255
     if alpha is not None and (alpha < white).any():
         seen["with transparent pixels: laid on white"] += 1
         kind = np.dtype("int64" if depth == "deep" else "uint16")  # 255 · 255 + 127 fits into 16 bits
@@ -96,9 +96,9 @@ def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.
         pixels = ((wide * share + white * (white - share) + white // 2) // white).astype(pixels.dtype)
     if getattr(picture, "n_frames", 1) > 1:
         seen["of several frames or pages: the first is read"] += 1
-    if _more_channels(picture):
+    if picture.format == "TIFF" and max(_tag(picture, _SAMPLES, (1,))) > len(picture.getbands()):
         seen["with channels next to red, green and blue: these are left out"] += 1
-    orientation = _orientation(picture, seen)
+    orientation = orientation_of(picture, seen)
     if orientation > 1:
         seen["turned as their EXIF says"] += 1
     return _turned(pixels, orientation)
@@ -110,9 +110,9 @@ def _depth(picture: Image.Image, content: bytes) -> Literal["8", "deep", "float"
     deep = (
         picture.mode == "I"
         or picture.mode.startswith("I;16")
-        or (picture.format == "PNG" and _png_bits(content) == 16)
+        or (picture.format == "PNG" and content[_PNG_BITS] == 16)
         or (picture.format == "TIFF" and max(_tag(picture, _BITS, (8,))) > 8)
-        or (picture.format == "PPM" and _netpbm_top(content) > 255)
+        or (picture.format == "PPM" and (head := _NETPBM.match(content)) is not None and int(head[4]) > 255)
     )
     return "deep" if deep else "8"
 
@@ -125,7 +125,7 @@ def _shallow(picture: Image.Image, content: bytes) -> tuple[np.ndarray, np.ndarr
         if not isinstance(key, int):
             return grey, None
         if picture.format == "PNG" and picture.mode == "L":
-            key = key * 255 // (2 ** _png_bits(content) - 1)  # Pillow widens the pixels, but not this
+            key = key * 255 // (2 ** content[_PNG_BITS] - 1)  # Pillow widens the pixels, but not this
         return grey, np.where(grey == key, 0, 255).astype(np.uint8)
     if picture.mode in ("LA", "La"):
         both = np.asarray(picture.convert("LA"))
@@ -186,40 +186,31 @@ def _is_png_grey_alpha(picture: Image.Image, content: bytes) -> bool:
     return picture.format == "PNG" and content[25] == 4  # of 16 bits, Pillow calls it RGBA
 
 
+def _decoded(content: bytes, kind: str) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=(kind,)) as picture:
+        return np.asarray(picture).astype(np.int64)
+
+
 def _png_grey_alpha(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """A pixel of 16-bit grey and alpha has the four bytes of an 8-bit RGBA pixel, so it is decoded as one."""
-    from PIL import Image
-
     head = content[12:24] + bytes([8, 6]) + content[26:29]  # "IHDR", width, height; 8 bits, RGBA
-    changed = content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:]
-    with Image.open(io.BytesIO(changed), formats=("PNG",)) as picture:
-        four = np.asarray(picture).astype(np.int64)
+    four = _decoded(content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:], "PNG")
     return four[:, :, 0] << 8 | four[:, :, 1], four[:, :, 2] << 8 | four[:, :, 3]
-
-
-def _netpbm_colour(content: bytes) -> np.ndarray:
-    """Three colours of a pixel are stored as three grey pixels are."""
-    from PIL import Image
-
-    match = _NETPBM.match(content)
-    assert match is not None, "a head that Pillow read"
-    width, height, top = (int(match[i]) for i in (2, 3, 4))
-    grey = b"P%d %d %d %d\n" % (int(match[1]) - 1, 3 * width, height, top)
-    with Image.open(io.BytesIO(grey + content[match.end() :]), formats=("PPM",)) as picture:
-        return np.asarray(picture).astype(np.int64).reshape(height, width, 3)
 
 
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NETPBM = re.compile(rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)\s")
 
 
-def _netpbm_top(content: bytes) -> int:
+def _netpbm_colour(content: bytes) -> np.ndarray:
+    """Three colours of a pixel are stored as three grey pixels are."""
     match = _NETPBM.match(content)
-    return int(match[4]) if match else 255
-
-
-def _png_bits(content: bytes) -> int:
-    return content[24]
+    assert match is not None, "a head that Pillow read"
+    kind, width, height, top = (int(match[i]) for i in (1, 2, 3, 4))
+    grey = b"P%d %d %d %d\n" % (kind - 1, 3 * width, height, top)
+    return _decoded(grey + content[match.end() :], "PPM").reshape(height, width, 3)
 
 
 def _tag(picture: Image.Image, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
@@ -227,23 +218,15 @@ def _tag(picture: Image.Image, tag: int, default: tuple[int, ...]) -> tuple[int,
     return value if isinstance(value, tuple) else (value,)
 
 
-def _more_channels(picture: Image.Image) -> bool:
-    return picture.format == "TIFF" and max(_tag(picture, _SAMPLES, (1,))) > len(picture.getbands())
-
-
-def _orientation(picture: Image.Image, seen: Counter[str]) -> int:
-    """1 … 8; 1 where there is none, or another value."""
+def orientation_of(picture: Image.Image, seen: Counter[str] | None = None) -> int:
+    """Its EXIF orientation: 1 upright, 2 … 8 to be rotated or mirrored; 1 where there is none."""
     try:
         value = picture.getexif().get(_ORIENTATION)
     except Exception:  # whatever Pillow raises for a damaged block: the pixels are whole
-        seen["with EXIF that cannot be read: not turned"] += 1
+        if seen is not None:
+            seen["with EXIF that cannot be read: not turned"] += 1
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def orientation_of(picture: Image.Image) -> int:
-    """Its EXIF orientation: 1 upright, 2 … 8 to be rotated or mirrored; 1 where there is none."""
-    return _orientation(picture, Counter())
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

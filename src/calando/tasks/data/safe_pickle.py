@@ -90,18 +90,6 @@ class _Function:
         raise pickle.UnpicklingError("tries to change a function")
 
 
-def _array(_: tuple[object, ...]) -> _Array:
-    return _Array()
-
-
-_NAMES: dict[tuple[str, str], object] = {
-    ("numpy.core.multiarray", "_reconstruct"): _Function(_array),
-    ("numpy._core.multiarray", "_reconstruct"): _Function(_array),
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Type,
-}
-
-
 class _Reader(pickle.Unpickler):
     """Looks names up in our own list and nowhere else.
 
@@ -112,7 +100,14 @@ class _Reader(pickle.Unpickler):
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
         self._left = len(content)
-        self._names = {**_NAMES, ("_codecs", "encode"): _Function(self._bytes), ("numpy", "ndarray"): _Array}
+        reconstruct = _Function(lambda _: _Array())
+        self._names: dict[tuple[str, str], object] = {
+            ("numpy.core.multiarray", "_reconstruct"): reconstruct,
+            ("numpy._core.multiarray", "_reconstruct"): reconstruct,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Type,
+            ("_codecs", "encode"): _Function(self._bytes),
+        }
 
     def _bytes(self, arguments: tuple[object, ...]) -> bytes:
         if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
