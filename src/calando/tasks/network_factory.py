@@ -1,7 +1,4 @@
-"""A network's name -> a factory that builds it; the caller seeds torch's generator.
-
-A factory is a frozen value: it can be compared, printed and sent to a worker process.
-"""
+"""A network's name -> a factory that builds it, a frozen value; the caller seeds torch's generator."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ A sample is (image, label) or {"image": …, "label": …}. An image is a PIL im
 read through once when it is taken in: every image must have one shape, finite values and a whole-numbered label; what
 is seen then gives the mean and standard deviation of any part of it.
 
-The transforms of a Dataset may draw random numbers. They are repeatable because the training loop seeds the generators
-of torch, random and NumPy each step; here they are seeded with 0 for each read and put back afterwards. What is read
-is a copy of the Dataset, so that one that keeps state of its own (a generator, a counter) stays as it was given.
-Pixels that differ nevertheless in a second read, of another copy, are not repeatable: nothing is known by them.
+The transforms of a Dataset may draw random numbers: the training loop seeds the generators of torch, random and NumPy
+each step; here they are seeded with 0 for each read and put back afterwards. What is read is a copy of the Dataset, so
+that one that keeps state of its own (a generator, a counter) stays as it was given. Pixels that differ nevertheless in
+a second read, of another copy, are not repeatable: nothing is known by them.
 """
 
 from __future__ import annotations

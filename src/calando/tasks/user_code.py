@@ -1,7 +1,6 @@
 """People's own code: MODULE:CALLABLE is imported and called, and the state that it keeps is watched.
 
-A module is looked for where packages are installed, and last in the current folder, so that a file called numpy.py or
-queue.py there stands in for nothing but itself.
+A module is looked for in the current folder last, so that a file called numpy.py there stands in for nothing else.
 
 `calando.tasks.run_copies` does not copy the following state, so one run could affect the next:
 
@@ -66,9 +65,9 @@ def import_callable(text: str) -> Callable[..., object]:
         raise UsageError(f"cannot import {module_name!r} of {text!r}: {_located(error)}") from error
     try:
         found: object = operator.attrgetter(path)(module)  # a callable may be an attribute of a class
-    except AttributeError as error:
+    except AttributeError:
         public = sorted(name for name, value in vars(module).items() if not name.startswith("_") and callable(value))
-        raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(public[:12])}") from error
+        raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(public[:12])}") from None
     if not callable(found):
         raise UsageError(f"{text!r} is a {type(found).__name__}, which cannot be called; name a function or class")
     return found
@@ -115,12 +114,7 @@ def _located(error: BaseException) -> str:
 
 
 def look_behind(*parts: object) -> Mapping[str, bytes]:
-    """A digest of each piece of state that code of `parts` may keep, by its name.
-
-    >>> before = look_behind(len)
-    >>> before == look_behind(len)
-    True
-    """
+    """A digest of each piece of state that code of `parts` may keep, by its name."""
     reached = (("the environment", dict(os.environ)), *_reached(parts))
     return {name: _digest(value) for name, value in reached}
 

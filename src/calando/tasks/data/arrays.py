@@ -2,8 +2,6 @@
 
     images  [N, C, H, W]    labels  int64[N]
 
-A reader finds no fault with the labels' values; `labels.py` and `source.py` do, for all readers alike.
-
 Which axis of an image of three axes (a, b, c) holds the channels: the first or the last. It is known of a PIL image
 (last), and where a person names it. Else the shape decides, where only one reading is likely:
 

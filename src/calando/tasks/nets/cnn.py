@@ -38,24 +38,11 @@ def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Mo
         raise UsageError(f"network 'cnn' needs images of at least {_SMALLEST}x{_SMALLEST}, these are {width}x{height}")
     from torch import nn
 
-    first, second = _WIDTHS
-    return nn.Sequential(
-        *_stage(in_channels, first),
-        *_stage(first, second),
-        nn.Flatten(),
-        nn.Linear(second * (height // 4) * (width // 4), classes),
-    )
-
-
-def _stage(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
-    from torch import nn
-
-    return (
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),  # the norm has a bias of its own
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+    layers: list[nn.Module] = []
+    for before, after in ((in_channels, _WIDTHS[0]), _WIDTHS):
+        convolution = nn.Conv2d(before, after, 3, padding=1, bias=False)  # the norm has a bias of its own
+        layers += [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(_WIDTHS[1] * (height // 4) * (width // 4), classes))
 
 
 ENTRIES = (
