@@ -7,8 +7,8 @@ A named data set is looked for in this order; the first place that holds it in a
     3. the user's cache, where `calando data get NAME` puts it
     4. /usr/share/datasets/NAME, where Debian's packages put it (dataset-fashion-mnist)
 
-A file to fetch is downloaded to a temporary folder next to the target, checked against its SHA-256, and moved into
-place; what fails leaves nothing behind. An existing file is not fetched again.
+A file is fetched into a temporary folder next to the target, checked against its SHA-256, and moved into place; what
+fails leaves nothing behind. An existing file is not fetched again.
 """
 
 from __future__ import annotations

@@ -16,10 +16,9 @@ Decoded images are kept in the user's cache, so that 60,000 JPEGs are decoded on
 
     file = <user cache>/calando/decoded/<key>.npy     key = SHA-256 of (version, form, each file's path, size, mtime)
 
-The file is an .npy, the notes of decoding as JSON, and the SHA-256 of both. The version changes with how pictures are
-read, so that what an older reading gave is not used. It is written to a temporary name and renamed; it is mapped into
-memory when read, so that worker processes share one copy. A cache that is damaged, or cannot be written, costs time and
-nothing else: the images are decoded again.
+The file is an .npy, the notes of decoding as JSON, and the SHA-256 of both; the version changes with how pictures are
+read. It is mapped into memory, so that worker processes share one copy. A cache that is damaged, or cannot be written,
+costs time and nothing else: the images are decoded again.
 """
 
 from __future__ import annotations
@@ -47,7 +46,6 @@ _LIMIT_BYTES = 8 * 2**30
 
 _Read = Callable[[int], bytes]
 _Name = Callable[[int], str]
-
 WORTH_SECONDS = 0.5
 """Decoding that takes less is not kept."""
 

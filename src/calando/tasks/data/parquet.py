@@ -6,9 +6,8 @@
 `parquet_files.py` finds which files hold which part. A single file, or files without a test part, give one fifth of
 their samples as the test part; validation files are the test part where there is no other.
 
-Labels become numbers that mean the same class in every file. A file may name its classes, in the hub's metadata or by
-labels that are words. The first training file that does numbers them; every other file is renumbered by name. A file
-with numbers alone is taken to use the same ones.
+A file may name its classes, in the hub's metadata or by labels that are words. The first training file that does
+numbers them; every other file is renumbered by name. A file with numbers alone is taken to use the same ones.
 
 Colour, size and depth are made common as `images.py` does it, over both parts together.
 """

@@ -1,8 +1,7 @@
 """A reader of pickles that admits only dicts, lists, text, bytes, whole numbers and arrays of bytes.
 
-A pickle is a program; `pickle.load` runs whatever it names. Here it is first read as a list of instructions, of which
-only those that such data need are let through, and the four names that an array is written with are answered by
-stand-ins of our own: no function that the file names is ever looked up.
+A pickle is a program; `pickle.load` runs whatever it names. Here only instructions that such data need are let through,
+and the names that an array is written with are answered by stand-ins: no function that the file names is looked up.
 """
 
 from __future__ import annotations
