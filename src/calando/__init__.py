@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calando.errors import CalandoError, UsageError
     from calando.loops.attach import attach
     from calando.loops.follow import follow
+    from calando.loops.run_handle import run
     from calando.loops.torch_scheduler import LRScheduler
     from calando.methods.parameter_groups import layer_groups
     from calando.range_test import find_lr
@@ -55,6 +56,7 @@ __all__ = [
     "parse_strategy",
     "plot",
     "replay_of",
+    "run",
     "serve",
     "show",
     "studies",
@@ -86,6 +88,7 @@ _HOMES = {
     "parse_strategy": "calando.strategy",
     "plot": "calando.verbs.schedules",
     "replay_of": "calando.training.replay",
+    "run": "calando.loops.run_handle",
     "serve": "calando.verbs.study",
     "show": "calando.verbs.study",
     "studies": "calando.verbs.study",

@@ -73,7 +73,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         assert best is not None
         scores = {result.name: result.test.values for result in ranked if result.test is not None}
         # Where every final run diverged no test score was read; nothing is then known of the resolution.
-        coarsest = max((1 / tests[digest].n for digest in planned if digest in tests), default=1.0)
+        counted = [tests[digest].n for digest in planned if digest in tests]
+        coarsest = max((1 / n if n else 0.0 for n in counted), default=1.0)
         untuned = {result.name: result.untuned for result in ranked}
         comparisons = withhold_verdicts(against_best(best, scores, resolution=coarsest), untuned)
     prices = {name: price_of(records) for name, records in usable.items()}

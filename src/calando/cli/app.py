@@ -8,6 +8,7 @@ import typer
 
 from calando import __version__
 from calando.cli import compare, describe, find, schedules, study, train
+from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
 
@@ -34,7 +35,7 @@ for name, command in {
     "schedules": describe.schedules,
     "serve": study.serve,
 }.items():
-    app.command(name)(command)
+    app.command(name, cls=WithArguments if name == "compare" else None)(command)
 app.add_typer(describe.data, name="data")
 
 

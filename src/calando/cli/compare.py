@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
+from calando.cli.dashes import arguments_after_dashes
 from calando.cli.options import Given, numbers_of, verb
 from calando.cli.output import Pace, others_on_stderr
 from calando.cli.study import print_study
@@ -52,7 +53,7 @@ LENGTHS = {
 
 @verb(
     calando.compare,
-    filled=("sharing", "command", "listen"),
+    filled=("sharing", "arguments", "command", "listen"),
     folder=Given(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
     threads=Given(int, typer.Option(help="threads of each worker")),
     **LENGTHS,
@@ -73,6 +74,9 @@ def compare(
     calando compare digits --family rate-free
     calando compare digits fixed cosine --epochs 4,8,20 --study lengths
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
+    calando compare train.py fixed cosine --seeds 3 -- --data photos
+    calando compare "torchrun --nproc-per-node 2 train.py" fixed cosine
+    calando compare my_module:train fixed cosine --goal min --unit RMSE
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
     if verify_sharing and no_sharing:
@@ -87,6 +91,7 @@ def compare(
 
         try:
             answer = call(
+                arguments=arguments_after_dashes(),
                 sharing="none" if no_sharing else "verified" if verify_sharing else "checked",
                 command=plain(shlex.join(["calando", *sys.argv[1:]])),
                 listen=listen,
@@ -167,12 +172,12 @@ def _heading(status: Status) -> tuple[Text, ...]:
 
     study, workload, count = status.study, status.study.workload, len(status.study.strategies)
     asked = (
-        f" with {workload.model}, batch {workload.batch_size}, {' / '.join(map(str, study.lengths))} steps a run, "
+        f", {', '.join(workload.facts)}, {' / '.join(map(str, study.lengths))} steps a run, "
         f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
-        Text.assemble((workload.title, "bold"), asked),
+        Text.assemble((workload.heading, "bold"), asked),
         Text(f"on {study.lane.text}", style="dim"),
         Text(names, style="dim"),
         Text(f"study folder: {status.folder}", style="dim"),

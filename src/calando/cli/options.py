@@ -136,6 +136,11 @@ OPTIONS: Mapping[str, Given] = {
     ),
     "target": _option(float | None, "validation score whose first reaching is counted"),
     "keep": _option(str, "disk space for the checkpoints that runs start from", metavar="SIZE"),
+    "goal": _option(str | None, "max or min: whether a higher or a lower score of your own code is better"),
+    "unit": _option(str | None, "of the scores of your own code, as RMSE or %"),
+    "check_repeats": _option(
+        bool, "start your own code twice first, and say whether it repeats itself", "--check-repeats/--no-check-repeats"
+    ),
     "verify_sharing": _option(
         bool, "first compare whole runs trained alone and from forks, bit by bit", "--verify-sharing"
     ),

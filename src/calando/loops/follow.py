@@ -172,6 +172,16 @@ class Following:
         """What controllers did, in sentences, oldest first."""
         return tuple(self._hooks.events)
 
+    @property
+    def answers_to(self) -> frozenset[str]:
+        """What its controllers answer to: "loss", "validation_loss", "validation_score"."""
+        return frozenset(want.seen for want in self._session.wants)
+
+    @property
+    def second_passes(self) -> int:
+        """Updates that took a second pass over their batch."""
+        return self._session.second_passes
+
     def get_last_lr(self) -> list[float]:
         """Each group's present rate."""
         return self._hooks.get_last_lr()

@@ -288,6 +288,10 @@ METHODS: Registry[Method] = Registry("method", join=_join)
 """Name -> method."""
 
 
+OWN_NAME = "own"
+"""The method of a training whose optimizer is the person's own (`own_optimizer`)."""
+
+
 def find_method(name: str) -> Method:
     """The method of that name.
 
@@ -297,6 +301,10 @@ def find_method(name: str) -> Method:
     >>> find_method("adamw").usual_rate
     0.001
     """
+    if name == OWN_NAME:  # in no list, since it builds nothing
+        from calando.methods.own_optimizer import OWN
+
+        return OWN
     if name not in METHODS:
         raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
     return METHODS[name]
@@ -310,8 +318,8 @@ def check_methods_installed(strategies: Iterable[StrategySpec]) -> None:
     """
     missing: dict[str, list[str]] = {}
     for method in dict.fromkeys(find_method(strategy.method).name for strategy in strategies):
-        if not METHODS[method].installed:
-            missing.setdefault(METHODS[method].package, []).append(method)
+        if not find_method(method).installed:
+            missing.setdefault(find_method(method).package, []).append(method)
     if missing:
         needs = "; ".join(f"{', '.join(names)}: {package}" for package, names in missing.items())
         raise UsageError(f"packages that methods need are not installed ({needs}): pip install 'calando[methods]'")

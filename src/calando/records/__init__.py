@@ -1,7 +1,8 @@
 """Records: what to run, what came out, and the store that keeps both. The waist of the house."""
 
+from calando.records.measure import Measure
 from calando.records.record import Evaluation, Event, RangeRecord, RunOutcome, RunRecord, TestScore
-from calando.records.spec import Centre, Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.spec import Centre, Lane, OwnTrainingSpec, RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.store import Store, StoredStudy
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "Evaluation",
     "Event",
     "Lane",
+    "Measure",
+    "OwnTrainingSpec",
     "RangeRecord",
     "RunOutcome",
     "RunRecord",

@@ -15,20 +15,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    Discriminator,
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
 
 from calando.errors import UsageError
 from calando.records.fields import FiniteOption, Name, Option, OwnHorizon, Plain, Spec, Worded
+from calando.records.measure import SHARE, Measure
 
 if TYPE_CHECKING:
     from calando.schedules.span import Horizon
 
-__all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StrategySpec", "StudySpec", "WorkloadSpec"]
+__all__ = [
+    "BEYOND",
+    "Centre",
+    "Lane",
+    "OwnTrainingSpec",
+    "RunSpec",
+    "StrategySpec",
+    "StudySpec",
+    "WorkloadSpec",
+]
 
 BEYOND = 4
 """How many rates a grid may go on by, unless asked otherwise."""
@@ -55,7 +67,7 @@ class Lane(Spec):
     """
 
     device: Plain = "cpu"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "own"] = "fp32"
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     channels_last: bool = True
     deterministic: bool = True
@@ -67,7 +79,8 @@ class Lane(Spec):
         >>> Lane(threads=2).text
         'cpu, fp32, 2 threads a run'
         """
-        precision = f"{self.precision} autocast ({BF16_RULE})" if self.precision == "bf16" else self.precision
+        rules = {"bf16": f"bf16 autocast ({BF16_RULE})", "own": "precision as the code sets it"}
+        precision = rules.get(self.precision, self.precision)
         return f"{self.device}, {precision}, {self.threads} thread{'s' * (self.threads > 1)} a run"
 
 
@@ -114,6 +127,22 @@ class WorkloadSpec(Spec):
         """What tables, figures and pages call it."""
         return self.name or self.data
 
+    @property
+    def heading(self) -> str:
+        """With its network: "resnet8 on cifar10"."""
+        return f"{self.model} on {self.title}"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What else decides a run, in words."""
+        augmented = () if self.augment == "none" else (f"augmented by {self.augment}",)
+        return (f"batch {self.batch_size}", *augmented)
+
+    @property
+    def measure(self) -> Measure:
+        """A score is the share of samples classified rightly."""
+        return SHARE
+
     def nameless(self) -> WorkloadSpec:
         """The same without a name."""
         return self.model_copy(update={"name": ""}) if self.name else self
@@ -125,6 +154,57 @@ class WorkloadSpec(Spec):
                 f"accumulate must divide the batch size, got {self.accumulate} for a batch size of {self.batch_size}"
             )
         return self
+
+
+class OwnTrainingSpec(Spec):
+    """A person's own training code, which says by itself what it trains and how it is judged.
+
+    Args:
+        code: the command that runs the script, or "function:NAME".
+        goal, unit: of the scores that it reports, see `Measure`.
+        own_optimizer: it keeps its own optimizer, and takes of a strategy the rate alone.
+        name: what a person calls it; "": as `code`. No part of any digest.
+    """
+
+    code: Plain
+    goal: Literal["max", "min"] = "max"
+    unit: Plain = ""
+    own_optimizer: bool = False
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What tables, figures and pages call it."""
+        return self.name or self.code
+
+    @property
+    def heading(self) -> str:
+        """The same: which network it is, the code alone knows."""
+        return self.title
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What else decides a run, in words."""
+        return ("its own training code",)
+
+    @property
+    def measure(self) -> Measure:
+        """What a score means."""
+        return Measure(goal=self.goal, unit=self.unit)
+
+    def nameless(self) -> OwnTrainingSpec:
+        """The same without a name."""
+        return self.model_copy(update={"name": ""}) if self.name else self
+
+
+def _kind_of_task(task: object) -> str:
+    is_own = "code" in task if isinstance(task, dict) else isinstance(task, OwnTrainingSpec)
+    return "own" if is_own else "workload"
+
+
+AnyTask = Annotated[
+    Annotated[WorkloadSpec, Tag("workload")] | Annotated[OwnTrainingSpec, Tag("own")], Discriminator(_kind_of_task)
+]
 
 
 class StrategySpec(Spec):
@@ -230,7 +310,7 @@ class RunSpec(Spec):
         skips: (update, batches): from that update on, so many batches of the seed's order are left out.
     """
 
-    workload: WorkloadSpec
+    workload: AnyTask
     strategy: StrategySpec
     steps: Steps
     steps_per_epoch: PositiveInt
@@ -297,7 +377,7 @@ class StudySpec(Spec):
         target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
     """
 
-    workload: WorkloadSpec
+    workload: AnyTask
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[Name, tuple[float, ...]]
     beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark="rates that a grid may go on by")] | None = BEYOND
@@ -307,7 +387,7 @@ class StudySpec(Spec):
     steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
-    target: Annotated[float, Field(gt=0, le=1), Worded(what="a validation score")] | None = None
+    target: Annotated[float, Field(allow_inf_nan=False)] | None = None
     lane: Lane = Lane()
 
     @model_validator(mode="after")
@@ -321,6 +401,12 @@ class StudySpec(Spec):
         runs = len(names) * self.seeds + sum(map(len, self.rate_grids.values()))
         if runs > MOST_RUNS:
             raise UsageError(f"a study has at most {MOST_RUNS} runs, got {runs}; ask with fewer strategies or seeds")
+        return self
+
+    @model_validator(mode="after")
+    def _target_is_a_score(self) -> Self:
+        if self.target is not None and self.workload.measure.share and not 0 < self.target <= 1:
+            raise UsageError(f"target must be a validation score in (0, 1], got {self.target:g}")
         return self
 
     @model_validator(mode="after")

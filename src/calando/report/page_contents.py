@@ -131,7 +131,7 @@ def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: M
     advice = summary.advice
     made = run_rows(summary, runs, tests)
     return PageContents(
-        title=f"{spec.workload.model} on {spec.workload.title}",
+        title=spec.workload.heading,
         headline=summary.headline,
         question=_question(summary),
         complete=summary.complete,
@@ -159,15 +159,13 @@ def _question(summary: StudySummary) -> str:
     epochs = " / ".join(f"{length / spec.steps_per_epoch:.3g}" for length in spec.lengths)
     parts = [
         f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
-        f"{load.model} on {load.title}",
-        f"batch {load.batch_size}",
+        load.heading,
+        *load.facts,
         f"{steps} steps ({epochs} epochs)",
         "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
     ]
     if spec.lane.precision != "fp32":
         parts.append(spec.lane.precision)
-    if load.augment != "none":
-        parts.append(f"augmented by {load.augment}")
     return " · ".join(parts)
 
 

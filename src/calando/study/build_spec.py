@@ -32,7 +32,15 @@ from calando.tasks.randomness import steps_per_epoch
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane
 
-__all__ = ["BuiltStudy", "build_run", "build_study", "read_strategies", "read_workload"]
+__all__ = [
+    "BuiltStudy",
+    "build_run",
+    "build_study",
+    "check_curves",
+    "check_grid",
+    "read_strategies",
+    "read_workload",
+]
 
 MOST_RATES = 100
 
@@ -134,11 +142,10 @@ def build_study(
     """
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
-    check(StudySpec, seeds=seeds, beyond=beyond, target=target)
-    if not isinstance(rates, Integral) or isinstance(rates, bool) or not 1 <= rates <= MOST_RATES:
-        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {quote(rates)}")
-    if span is not None and not 1 < span < 1e12:
-        raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
+    check(StudySpec, seeds=seeds, beyond=beyond)
+    if target is not None and not 0 < target <= 1:
+        raise UsageError(f"target must be a validation score in (0, 1], got {target:g}")
+    check_grid(rates, span)
     grids = {}
     for strategy in read:
         method = find_method(strategy.method)
@@ -167,6 +174,18 @@ def build_study(
         lane=_lane(machine, loaded),
     )
     return BuiltStudy(study=study, workload=loaded, given=given)
+
+
+def check_grid(rates: int, span: float | None) -> None:
+    """Nothing, if trials can be laid out so.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not isinstance(rates, Integral) or isinstance(rates, bool) or not 1 <= rates <= MOST_RATES:
+        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {quote(rates)}")
+    if span is not None and not 1 < span < 1e12:
+        raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
 
 
 def build_run(
@@ -213,6 +232,15 @@ def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, 
     if workload.clip_norm is not None:
         method = find_method(strategy.method)
         check_clipping(method.name, method.closure)
+    check_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
+
+
+def check_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) -> None:
+    """Nothing, if what a strategy schedules can be trained with.
+
+    Raises:
+        UsageError: a value that is not finite or below 0; a rate of zero at every step.
+    """
     for key, curves in bind(strategy, Horizon(steps, steps_per_epoch)).curves.items():
         values = np.concatenate([curve.sample() for curve in curves])
         if key == "lr" and strategy.lr is not None:

@@ -21,6 +21,7 @@ from calando.schedules.function import functions_named
 from calando.study.executors import find_executor
 from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
+from calando.study.own_training import OwnTraining
 from calando.study.scheduler import Scheduler, Sharing, Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
@@ -34,7 +35,7 @@ __all__ = ["conduct"]
 def conduct(
     folder: Path,
     study: StudySpec,
-    workload: Workload,
+    workload: Workload | OwnTraining,
     *,
     data_dir: Path | None = None,
     given: bool = False,
@@ -80,6 +81,8 @@ def conduct(
         check_sendable(workload if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
     with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
         store, identity, notes = opened
+        if isinstance(workload, OwnTraining):
+            sharing = "none"
         scheduler = Scheduler(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
@@ -104,18 +107,40 @@ def conduct(
         return summarize(scheduler.study, scheduler.runs, scheduler.tests)
 
 
+def _recognised_code(stored: str, training: OwnTraining, folder: Path) -> tuple[str, ...]:
+    """What to say of code that is run again: whether its first updates are those that the study was started with.
+
+    Raises:
+        UsageError: they are others.
+    """
+    if not stored or not training.fingerprint:
+        return ("whether the code is still the one that this study was started with is unknown: it does not repeat",)
+    if stored != training.fingerprint:
+        raise UsageError(
+            f"the first updates of {training.spec.title} differ from those that study {str(folder)!r} was started with: "
+            "its code, data or packages have changed; change them back, or name another --study"
+        )
+    return ()
+
+
 @contextmanager
 def _open_or_create(
-    folder: Path, study: StudySpec, workload: Workload, command: str
+    folder: Path, study: StudySpec, workload: Workload | OwnTraining, command: str
 ) -> Iterator[tuple[Store, str, tuple[str, ...]]]:
     """The store, what network and loss are, and what to report of them."""
     if not (folder / "study.sqlite").exists():
-        identity = str(identify(workload))
+        identity = "" if isinstance(workload, OwnTraining) else str(identify(workload))
         with Store.create(folder, study, fingerprint=workload.fingerprint, identity=identity, command=command) as store:
             yield store, identity, ()
         return
     with Store.open(folder) as store:
         larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
+        if isinstance(workload, OwnTraining):
+            notes = _recognised_code(store.fingerprint, workload, folder)
+            if larger.asked != store.asked:
+                store.enlarge(asked=larger.asked, study=larger.study, command=command)
+            yield store, "", notes
+            return
         if store.fingerprint != workload.fingerprint:
             raise UsageError(
                 f"the data has changed since study {str(folder)!r} was started; fix the seed of random data, or "

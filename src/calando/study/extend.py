@@ -89,7 +89,7 @@ def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
     for part in ("workload", "lane"):
         theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
         ours.pop("name", None)  # of the workload; the new one is kept, as those of strategies are
-        yield from (f"{key} {ours[key]} instead of {theirs[key]}" for key in ours if ours[key] != theirs[key])
+        yield from (f"{key} {ours[key]} instead of {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key))
     for key in ("steps_per_epoch", "target"):
         theirs, ours = getattr(asked, key), getattr(new, key)
         if theirs != ours:

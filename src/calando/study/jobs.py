@@ -1,6 +1,6 @@
 """What passes between the scheduler and its workers: jobs, leases on them, and what comes of a lease.
 
-Job        Find, Train or TestLook
+Job        Find, Train or TestLook; Look, at a person's own training code
 Lease      a job given to one worker, by a number that is never used twice
 on the way JobProgress; Left, a checkpoint from which other runs start
 at its end Finished, Failed, Stopped or Lost: one for each lease
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from calando.loops.run_channel import Assignment
 from calando.records import RangeRecord, RunRecord, RunSpec, TestScore
 from calando.study.stages import Fork
 
@@ -23,6 +24,7 @@ __all__ = [
     "JobProgress",
     "Lease",
     "Left",
+    "Look",
     "Lost",
     "OnProgress",
     "Outcome",
@@ -65,7 +67,15 @@ class TestLook:
     diverged: bool
 
 
-Job = Find | Train | TestLook
+@dataclass(frozen=True)
+class Look:
+    """See what a person's own training code says of itself in its first updates; before there is a study."""
+
+    spec: RunSpec
+    asked: Assignment
+
+
+Job = Find | Train | TestLook | Look
 
 
 @dataclass(frozen=True)
@@ -102,10 +112,10 @@ class Left:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job's result: a record for `Train` and for `Find`, a score for `TestLook`."""
+    """A job's result: a record for `Train` and for `Find`, a score for `TestLook`, what was seen for `Look`."""
 
     lease: Lease
-    result: RunRecord | RangeRecord | TestScore
+    result: RunRecord | RangeRecord | TestScore | object
 
 
 @dataclass(frozen=True)

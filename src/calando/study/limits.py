@@ -87,14 +87,19 @@ class Budget:
 
     def settle(self, spec: WorkloadSpec, *, per_epoch: int) -> tuple[RunLength, ...]:
         """The lengths, shortest first; UsageError where there is none, two are equal, or both are given."""
+        usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else data_entry(spec.data).epochs
+        budget = self if self.steps is not None or self.epochs is not None else Budget(epochs=usual)
+        return budget.settle_at(per_epoch=per_epoch)
+
+    def settle_at(self, *, per_epoch: int) -> tuple[RunLength, ...]:
+        """The same of a budget that says one of the two."""
         if self.epochs is not None and self.steps is not None:
             raise UsageError("give epochs= or steps=, not both")
         if self.steps is not None:
             lengths = [_of_steps(steps) for steps in _several("steps", self.steps)]
         else:
-            usual = GIVEN_EPOCHS if spec.data.startswith(GIVEN) else data_entry(spec.data).epochs
-            asked = _several("epochs", usual if self.epochs is None else self.epochs)
-            lengths = [_of_epochs(epochs, per_epoch=per_epoch) for epochs in asked]
+            assert self.epochs is not None
+            lengths = [_of_epochs(epochs, per_epoch=per_epoch) for epochs in _several("epochs", self.epochs)]
         lengths.sort(key=lambda length: length.steps)
         for one, other in itertools.pairwise(lengths):
             if one.steps == other.steps:

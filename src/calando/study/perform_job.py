@@ -14,7 +14,8 @@ from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError, plai
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
 from calando.study.checkpoint_cache import place, run_folder
-from calando.study.jobs import Failed, Find, Finished, Lease, Left, Outcome, Stopped, TestLook, Train
+from calando.study.jobs import Failed, Find, Finished, Lease, Left, Look, Outcome, Stopped, TestLook, Train
+from calando.study.own_training import OwnTraining, perform_own
 from calando.study.stages import Fork, RunPath
 from calando.tasks.workload import Workload
 from calando.training.checkpoint import Place, drop_checkpoint, load_weights
@@ -31,21 +32,33 @@ Report = Callable[[int, float, float], bool]
 
 
 def perform(
-    lease: Lease, workload: Workload, study_folder: Path, *, report: Report, left: Callable[[Left], None]
+    lease: Lease,
+    workload: Workload | OwnTraining,
+    study_folder: Path,
+    *,
+    report: Report,
+    left: Callable[[Left], None],
+    slot: int = 0,
+    threads: int = 1,
 ) -> Outcome:
     """Do a job.
 
     Args:
+        slot, threads: of the worker, for a process that it starts.
         report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
         left: called with each fork that is on disk for others.
     """
     job = lease.job
     try:
+        if isinstance(workload, OwnTraining):
+            return perform_own(lease, workload, study_folder, slot=slot, threads=threads, report=report)
         match job:
             case TestLook():
                 return Finished(lease, _look(job, workload, study_folder))
             case Find():
                 return Finished(lease, _find(job, workload, report))
+            case Look():
+                raise AssertionError("our own loop is looked at by range tests")
             case Train():
                 return Finished(lease, _train(job, workload, study_folder, report, lambda f: left(Left(lease, f))))
     except Interrupted:

@@ -34,6 +34,7 @@ from calando.study.jobs import (
     Train,
 )
 from calando.study.limits import expected_updates
+from calando.study.own_training import OwnTraining
 from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
@@ -90,7 +91,7 @@ class Scheduler:
     def __init__(
         self,
         store: Store,
-        workload: Workload,
+        workload: Workload | OwnTraining,
         *,
         keep: int,
         sharing: Sharing,
@@ -150,7 +151,7 @@ class Scheduler:
     def doubt(self, shared: list[RunPath]) -> None:
         """Report where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
         sharing = shared if self.sharing != "none" else []
-        if not sharing and self.workload.is_ours:
+        if isinstance(self.workload, OwnTraining) or (not sharing and self.workload.is_ours):
             return  # our own networks, losses and data repeat themselves
         self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
         spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from calando.errors import UsageError
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
+    from calando.loops.run_handle import Run
     from calando.records import StrategySpec
     from calando.study.scheduler import Sharing, Status
     from calando.tasks.workload import Workload
@@ -18,7 +21,7 @@ __all__ = ["compare"]
 
 
 def compare(
-    workload: str | Workload,
+    workload: str | Workload | Callable[[Run], object],
     *strategies: str | StrategySpec,
     family: str | None = None,
     model: str | None = None,
@@ -40,6 +43,10 @@ def compare(
     folder: Path | str | None = None,
     keep: str | int = "5GB",
     sharing: Sharing = "checked",
+    arguments: Sequence[str] = (),
+    goal: Literal["max", "min"] | None = None,
+    unit: str | None = None,
+    check_repeats: bool = True,
     executor: str = "process",
     address: str | None = None,
     workers: int | None = None,
@@ -56,7 +63,9 @@ def compare(
     Args:
         workload: a registered name, "module:callable", or a `calando.workload(...)` of your own, made wherever you
             like: in a module, a notebook, a script with or without `if __name__ == "__main__":`. What worker processes
-            cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing.
+            cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing. Or your own training
+            code: a script that calls `calando.run`, "train.py"; a launcher with its script, "torchrun train.py"; a
+            function of the run, `def train(run): …`, itself or as "module:train".
         strategies: preset names, TOML paths, pipe texts or values; none: the default set, or the family.
         family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, with "fixed" and "cosine".
         model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
@@ -76,6 +85,9 @@ def compare(
         keep: what checkpoints may take on the disk, as "5GB" or in bytes.
         sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
             can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
+        arguments: of a script, as it takes them on its command line.
+        goal, unit: of the scores that your own code reports, where it does not say them: "max" or "min"; "RMSE".
+        check_repeats: start your own code twice before the first run, and report whether equal runs give equal weights.
         executor: "process", "inline", "ray", or one of your own.
         address: of the Ray cluster; None: Ray is started on this machine.
         workers: worker processes; None: one a core.
@@ -107,10 +119,55 @@ def compare(
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
     from calando.tasks.catalog import resolve
+    from calando.verbs.own_code import own_code
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
     chosen = choose_strategies(strategies, family=family)
+    code = own_code(workload, arguments)
+    if code is not None:
+        of_workloads = {
+            "model": model,
+            "batch_size": batch_size,
+            "augment": augment,
+            "label_smoothing": label_smoothing,
+            "clip_norm": clip_norm,
+            "accumulate": None if accumulate == 1 else accumulate,
+            "train_limit": train_limit,
+            "data_dir": data_dir,
+        }
+        if given := [name for name, value in of_workloads.items() if value is not None]:
+            raise UsageError(f"{given[0]} is an option of workloads; your own code takes its options after --")
+        return _compare_code(
+            code,
+            chosen,
+            arguments=arguments,
+            goal=goal,
+            unit=unit,
+            check_repeats=check_repeats,
+            epochs=epochs,
+            steps=steps,
+            seeds=seeds,
+            rates=rates,
+            span=span,
+            beyond=beyond,
+            lr=lr,
+            target=target,
+            folder=folder,
+            keep=keep,
+            executor=executor,
+            address=address,
+            workers=workers,
+            threads=threads,
+            device=device,
+            command=command,
+            listen=listen,
+        )
+    if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
+        raise UsageError(
+            f"{given[0]} is for your own training code; a workload is judged by its share of right answers"
+        )
+    assert isinstance(workload, str) or not callable(workload)
     task = resolve(
         workload,
         model=model,
@@ -165,6 +222,75 @@ def compare(
         workers=crew,
         keep=keep,
         sharing=sharing,
+        command=command,
+        listen=listen,
+    )
+    return replace(answer, folder=Path(folder))
+
+
+def _compare_code(
+    code: str | Callable[[Any], object],
+    chosen: Sequence[str | StrategySpec],
+    *,
+    arguments: Sequence[str],
+    goal: str | None,
+    unit: str | None,
+    epochs: float | Sequence[float] | None,
+    steps: int | Sequence[int] | None,
+    folder: Path | str | None,
+    keep: str | int,
+    executor: str,
+    address: str | None,
+    workers: int | None,
+    threads: int,
+    device: str,
+    command: str,
+    listen: Callable[[Status], None] | None,
+    **question: Any,
+) -> StudySummary:
+    """The same of a person's own training code."""
+    from calando.records.files import file_name
+    from calando.study.executors import find_executor
+    from calando.verbs.torch_first import import_torch
+
+    entry = find_executor(executor)
+    if entry.prepare is not None:
+        entry.prepare()
+    import_torch()
+    from calando.study.conduct import conduct
+    from calando.study.limits import Budget, Machine
+    from calando.study.own_study import build_own_study, training_of
+
+    training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
+    machine = Machine(device=device, precision="fp32", threads=threads, workers=workers)
+    if listen is None:
+        print(f"starting {training.spec.title} for a first look at its length and score", file=sys.stderr)
+    study, training = build_own_study(
+        training,
+        chosen,
+        entry=entry,
+        address=address,
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=machine,
+        goal=goal,
+        unit=unit,
+        **question,
+    )
+    if listen is None:
+        for note in training.notes:
+            print(note, file=sys.stderr)
+    if folder is None:
+        name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
+        folder = Path("calando-studies") / f"{file_name(name)}-{study.digest()[:8]}"
+    answer = conduct(
+        Path(folder),
+        study,
+        training,
+        given=True,
+        executor=executor,
+        address=address,
+        workers=machine.count_workers(study.lane.device),
+        keep=keep,
         command=command,
         listen=listen,
     )

@@ -30,7 +30,7 @@ def training_figure(record: RunRecord) -> AnyChart:
     return styled(
         alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
         title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.title}{end[record.outcome]}",
-        subtitle=f"{spec.workload.model}, batch {spec.workload.batch_size}, base rate {rate(spec.lr)}, "
+        subtitle=f"{', '.join((spec.workload.heading, *spec.workload.facts))}, base rate {rate(spec.lr)}, "
         f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}%{chance}; "
         f"run {spec.digest()}",
     )

@@ -47,7 +47,14 @@ class InlineExecutor:
             self._on_progress(JobProgress(slot=0, lease=lease, step=step, lr=lr, loss=loss))
             return False
 
-        outcome = perform(lease, self._workload, self._setup.folder, report=report, left=forks.append)
+        outcome = perform(
+            lease,
+            self._workload,
+            self._setup.folder,
+            report=report,
+            left=forks.append,
+            threads=self._setup.threads,
+        )
         return [*forks, outcome]
 
     def stop(self) -> list[Outcome]:

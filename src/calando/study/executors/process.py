@@ -19,7 +19,7 @@ from calando.errors import UsageError, WorkerLost
 from calando.process_limits import FROM_OTHERS, files_allowed, for_more_files, memory_allowed
 from calando.study import executors
 from calando.study.executors import register
-from calando.study.jobs import JobProgress, Lease, Left, Lost, OnProgress, Outcome
+from calando.study.jobs import JobProgress, Lease, Left, Lost, OnProgress, Outcome, TestLook
 from calando.study.workers.messages import Beat, Refused, Setup, how_it_ended, silent_for
 from calando.study.workers.start import main_can_be_imported, start_early, start_worker
 
@@ -39,6 +39,7 @@ class _Worker:
     connection: Connection
     heard: float
     lives: bool = False
+    spent: bool = False
     lease: Lease | None = None
 
 
@@ -95,6 +96,11 @@ class ProcessExecutor:
                 if worker.connection in ready:
                     worker.heard = now
                     self._receive(worker, outcomes)
+                if worker.spent:
+                    worker.process.kill()
+                    worker.process.join()
+                    self._replace(index, "", outcomes)
+                    continue
             except (EOFError, OSError):
                 worker.process.join(5)
                 self._check_born(worker)
@@ -120,6 +126,8 @@ class ProcessExecutor:
                 case Left() as left:
                     outcomes.append(left)
                 case outcome:
+                    assert worker.lease is not None
+                    worker.spent = self._setup.one_run_each and not isinstance(worker.lease.job, TestLook)
                     worker.lease = None
                     outcomes.append(outcome)
 

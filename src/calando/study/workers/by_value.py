@@ -21,6 +21,7 @@ import cloudpickle
 import torch
 
 from calando.errors import UsageError, reason_of
+from calando.study.own_training import OwnTraining
 from calando.study.workers.messages import Setup
 from calando.tasks.run_copies import empty_cell, fill_cell
 from calando.tasks.workload import Workload
@@ -59,14 +60,16 @@ class _Dry(_ByValue):
 
 
 def check_sendable(
-    workload: Workload | None,
+    workload: Workload | OwnTraining | None,
     functions: Mapping[str, Callable[[float], float]],
     entries: Mapping[str, Mapping[str, tuple[Any, str]]],
 ) -> None:
     """Raise UsageError where workers cannot be sent the user's own workload, or what strategies name."""
     parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
     parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
-    if workload is not None:
+    if isinstance(workload, OwnTraining):
+        parts |= {"the training function": workload.function}
+    elif workload is not None:
         parts |= {
             "the workload's model": workload.build,
             "the workload's loss": workload.loss,

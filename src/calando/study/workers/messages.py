@@ -27,7 +27,8 @@ from calando.study.jobs import JobProgress, Outcome
 from calando.study.workers.checkpoint_transfer import Transfer
 
 if TYPE_CHECKING:
-    from calando.records import WorkloadSpec
+    from calando.records import OwnTrainingSpec, WorkloadSpec
+    from calando.study.own_training import OwnTraining
     from calando.tasks.workload import Workload
 
 __all__ = [
@@ -53,8 +54,8 @@ REGISTRIES: Mapping[str, Registry[Any]] = {registry.kind: registry for registry 
 class Setup:
     """What a worker needs before its first job."""
 
-    workload: WorkloadSpec  # which each worker loads itself …
-    given: Workload | None  # … or the user's own object, pickled
+    workload: WorkloadSpec | OwnTrainingSpec  # which each worker loads itself …
+    given: Workload | OwnTraining | None  # … or the user's own object, pickled
     data_dir: Path | None  # where the user says the data are
     folder: Path  # the study's, as the scheduler sees it
     threads: int  # of each worker
@@ -67,21 +68,35 @@ class Setup:
     functions: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
 
-    def load(self) -> Workload:
-        """The workload, its network not yet built; UsageError where it or its data differ from the scheduler's."""
+    @property
+    def one_run_each(self) -> bool:
+        """Whether each run is to have a process of its own: a person's function leaves what it likes in its own."""
+        return getattr(self.given, "function", None) is not None
+
+    def load(self) -> Workload | OwnTraining:
+        """The workload: data in memory, network not yet built.
+
+        Raises:
+            UsageError: it cannot be loaded here, or its data, network or loss differ from the scheduler's.
+        """
         bring_functions(self.functions)
         for kind, entries in self.entries.items():
             REGISTRIES[kind].bring(entries)
         workload = self._loaded() if self.given is None else self.given
         if self.identity:
+            from calando.tasks.workload import Workload
             from calando.training.identity import check_same
+
+            assert isinstance(workload, Workload)
 
             check_same(self.identity, workload, where=platform.node())
         return workload
 
     def _loaded(self) -> Workload:
+        from calando.records import WorkloadSpec
         from calando.tasks.assemble import load
 
+        assert isinstance(self.workload, WorkloadSpec), "a person's own code is given as it is"
         workload = load(self.workload, data_dir=self.data_dir)
         if self.fingerprint not in ("", workload.fingerprint):
             raise UsageError(

@@ -30,7 +30,7 @@ from multiprocessing.connection import Connection
 
 from calando.errors import StudyStopped, UsageError
 from calando.study import executors
-from calando.study.jobs import JobProgress, Lease
+from calando.study.jobs import JobProgress, Lease, TestLook
 from calando.study.workers.messages import Beat, Refused, Setup, WorkerSettings
 
 __all__ = ["main", "serve"]
@@ -88,7 +88,10 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
                     return True
                 return False
 
-            say(perform(lease, workload, setup.folder, report=report, left=say))
+            outcome = perform(lease, workload, setup.folder, report=report, left=say, slot=slot, threads=setup.threads)
+            say(outcome)
+            if setup.one_run_each and not isinstance(lease.job, TestLook):
+                return
     except (EOFError, OSError):
         # The scheduler is gone; what was running has been saved or will be made again.
         return

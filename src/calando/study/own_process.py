@@ -1,0 +1,212 @@
+"""A script's process, from its start to its end: what it reports is heard, what it leaves is cleared away.
+
+Its own session and process group: Ctrl-C reaches the study, which decides; a launcher's ranks end with it. The working
+folder is the study's own, and what it prints goes to the run's log.
+
+    finished   every rank said so, and the process exited with 0
+    stopped    it was asked to, and ended, by itself or not
+    failed     a rank raised, or the process exited otherwise
+    lost       a rank went without a last word, or a signal ended the process: the run can be tried again
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Literal, final
+
+from calando.errors import UsageError
+from calando.loops.run_channel import VARIABLE, Assignment, listen
+from calando.study.workers.messages import how_it_ended
+
+__all__ = ["Ended", "supervise"]
+
+POLL_SECONDS = 0.05
+STOP_SECONDS = 8.0
+"""From the request to stop until the process is ended: a checkpoint may be written meanwhile."""
+RANK_SECONDS = 10.0
+"""From the loss of one rank until the others are ended."""
+
+
+@final
+@dataclass(frozen=True)
+class Ended:
+    """How a run's code ended; `reason` where it did not finish."""
+
+    how: Literal["finished", "stopped", "failed", "lost"]
+    reason: str = ""
+
+
+@dataclass
+class _Rank:
+    """One connection: what came over it, and its last word."""
+
+    received: bytes = b""
+    status: str = ""
+    reports: list[Any] = field(default_factory=list)
+
+
+def supervise(
+    command: Sequence[str],
+    asked: Assignment,
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    hear: Callable[[Any], bool],
+) -> Ended:
+    """Run a command as `asked`, and wait for its end.
+
+    Args:
+        environment: added to this process's.
+        log: what it prints is added there.
+        hear: called with each report, and with {"kind": "waiting"} now and then; True asks the run to stop.
+
+    Raises:
+        UsageError: the command cannot be started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="calando-"))
+    server, address = listen(folder)
+    paper = folder / "run.json"
+    paper.write_text(replace(asked, address=address).to_json(), encoding="utf-8")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as output:
+            process = _start(command, os.environ | {**environment, VARIABLE: str(paper)}, output)
+            try:
+                return _Conversation(process, server, hear).hold()
+            finally:
+                _end(process)
+    finally:
+        server.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{command[0]!r} cannot be started ({error.strerror}); is it installed, and on the PATH?"
+        ) from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its group; ranks in sessions of their own end when their connection does."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)  # a launcher ends its ranks
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@final
+class _Conversation:
+    """What is heard from a run's ranks until it ends."""
+
+    def __init__(self, process: subprocess.Popen[bytes], server: socket.socket, hear: Callable[[Any], bool]) -> None:
+        self._process, self._server, self._hear = process, server, hear
+        self._ranks: dict[socket.socket, _Rank] = {}
+        self._gone: list[_Rank] = []
+        self._stopping = self._breaking = 0.0
+
+    def hold(self) -> Ended:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._server, selectors.EVENT_READ)
+            try:
+                while self._process.poll() is None and not self._is_late():
+                    self._take(selector, POLL_SECONDS)
+                    if self._hear({"kind": "waiting"}):
+                        self._stop()
+                _end(self._process)
+                while self._ranks and self._take(selector, POLL_SECONDS):
+                    pass
+            finally:
+                for connection in self._ranks:
+                    connection.close()
+        return self._judge()
+
+    def _is_late(self) -> bool:
+        now = time.monotonic()
+        return bool(
+            (self._stopping and now - self._stopping > STOP_SECONDS)
+            or (self._breaking and now - self._breaking > RANK_SECONDS)
+        )
+
+    def _take(self, selector: selectors.BaseSelector, seconds: float) -> bool:
+        """Hear what there is; whether there was anything."""
+        ready = selector.select(seconds)
+        for key, _ in ready:
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            if connection is self._server:
+                made, _ = self._server.accept()
+                self._ranks[made] = _Rank()
+                selector.register(made, selectors.EVENT_READ)
+                continue
+            rank = self._ranks[connection]
+            try:
+                data = connection.recv(65536)
+            except OSError:
+                data = b""
+            if not data:
+                selector.unregister(connection)
+                connection.close()
+                self._gone.append(self._ranks.pop(connection))
+                if not rank.status:
+                    self._breaking = self._breaking or time.monotonic()
+                continue
+            *lines, rank.received = (rank.received + data).split(b"\n")
+            for line in lines:
+                self._heard(rank, json.loads(line))
+        return bool(ready)
+
+    def _heard(self, rank: _Rank, report: Any) -> None:
+        if report["kind"] == "ended":
+            rank.status = report["status"]
+        elif self._hear(report):
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = time.monotonic()
+        for connection in self._ranks:
+            with suppress(OSError):
+                connection.sendall(b"stop\n")
+
+    def _judge(self) -> Ended:
+        ranks = [*self._gone, *self._ranks.values()]
+        statuses = {rank.status for rank in ranks}
+        status = self._process.returncode
+        if status == 0 and statuses <= {"finished"}:
+            return Ended("finished")
+        if self._stopping or "stopped" in statuses:
+            return Ended("stopped")
+        if "failed" in statuses:
+            return Ended("failed", "its code raised an error")
+        if "" in statuses or status < 0:
+            return Ended("lost", how_it_ended(status) if status < 0 else "a rank of it was killed")
+        return Ended("failed", how_it_ended(status))

@@ -1,0 +1,80 @@
+"""Which of what may be compared is a person's own training code, and what `calando.compare` does with it.
+
+train.py                           a script
+torchrun --nproc-per-node 2 train.py      a launcher with its script: words, of which one is a script
+my_module:train                    a function whose one parameter is `run`; of any other form it is a workload
+a function                         from Python
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from calando.errors import UsageError, quote
+
+__all__ = ["own_code"]
+
+
+def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], object] | None:
+    """The command or the function, if `task` is a person's own training code; None for a workload.
+
+    Raises:
+        UsageError: a script that is not there; arguments for what takes none.
+    """
+    code: Any = None
+    if isinstance(task, str):
+        words = [task] if Path(task).is_file() else task.split()
+        if words and any(word.endswith(".py") for word in words) and ":" not in words[0]:
+            script = next(word for word in words if word.endswith(".py"))
+            if not Path(script).is_file():
+                raise UsageError(f"there is no script {script!r} in {str(Path.cwd())!r}")
+            code = task
+        elif len(words) > 1:
+            raise UsageError(
+                f"{quote(task)} is a command without a script: give one that ends in .py, or MODULE:FUNCTION"
+            )
+        else:
+            code = _function_named(task)
+    elif callable(task):
+        code = task
+        _check_takes_run(code, getattr(code, "__name__", "the function"))
+    if arguments and not isinstance(code, str):
+        raise UsageError(f"arguments after -- are for a script, and {quote(task)} takes none")
+    return code
+
+
+def _function_named(text: str) -> Callable[[Any], object] | None:
+    """MODULE:FUNCTION where the function takes a run."""
+    from calando.tasks.catalog import is_callable_text
+
+    if not is_callable_text(text) or not re.fullmatch(r"[\w.]+:[\w.]+", text):
+        return None
+    from calando.tasks.user_code import import_callable
+
+    found = import_callable(text)
+    parameters = _required(found)
+    if parameters is None or parameters[:1] != ["run"]:
+        return None
+    _check_takes_run(found, text)
+    return found  # type: ignore[no-any-return]
+
+
+def _check_takes_run(function: Callable[..., object], name: str) -> None:
+    parameters = _required(function)
+    if parameters is not None and len(parameters) != 1:
+        takes = f"needs {', '.join(parameters)}" if parameters else "takes nothing"
+        raise UsageError(f"{name} is called with the run alone, def train(run): …, and it {takes}")
+
+
+def _required(function: Callable[..., object]) -> list[str] | None:
+    """The names of the parameters without a default; None where Python does not know."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in signature.parameters.values() if one.default is one.empty and one.kind in kinds]
