@@ -7,32 +7,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from typer.core import TyperCommand
 
 __all__ = ["WithArguments", "arguments_after_dashes"]
 
-KEY = "calando.arguments"
+_ARGUMENTS: list[tuple[str, ...]] = []
 
 
 class WithArguments(TyperCommand):
     """A command that keeps what stands after `--` for itself."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what stands before it."""
+        _ARGUMENTS.clear()
         if "--" in args:
             at = args.index("--")
-            ctx.meta[KEY] = tuple(args[at + 1 :])
+            _ARGUMENTS[:] = [tuple(args[at + 1 :])]
             args = args[:at]
         return super().parse_args(ctx, args)
 
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line ends with it."""
         return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS…]"]
 
 
 def arguments_after_dashes() -> tuple[str, ...]:
     """What stood after `--` in the command that runs."""
-    context: Any = click.get_current_context(silent=True)
-    found: tuple[str, ...] = () if context is None else context.meta.get(KEY, ())
-    return found
+    return _ARGUMENTS[-1] if _ARGUMENTS else ()

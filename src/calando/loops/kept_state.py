@@ -7,8 +7,8 @@
     tensor, NumPy array                             safetensors
     anything else                                   refused: keep it by save= and load=
 
-The tensors are written first, then `kept.json` is renamed into place: from that moment on the new checkpoint holds. What
-is read is checked against both digests.
+The tensors are written first, then `kept.json` is renamed into place: from that moment on the new checkpoint holds.
+What is read is checked against both digests.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
 
 def generators() -> dict[str, Any]:
     """The states of the global generators: torch's, each GPU's, NumPy's and Python's."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # type: ignore[misc]
+    numpys: Any = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, gauss = numpys
     version, words, following = random.getstate()
     return {
         "torch": torch.get_rng_state(),

@@ -262,7 +262,7 @@ class Run:
         return Epochs(self, usual)
 
     def steps(self, usual: int) -> Steps:
-        """The updates to make, by number: `usual`, or as many as a study asks for; goes on after the last checkpoint."""
+        """The updates to make, by number: `usual`, or as many as a study asks for; goes on like `epochs`."""
         usual = _whole("steps", usual)
         return Steps(self, self.asked.total_steps or self.asked.steps or usual)
 
@@ -427,7 +427,7 @@ class Run:
 
     def _answer(self, training: Following, score: float, loss: float | None) -> None:
         """Let a plateau answer to what was reported."""
-        seen: dict[str, float] = {}
+        seen: dict[str, Any] = {}
         for name in training.answers_to:
             if name == "validation_score":
                 seen[name] = score if self.goal == "max" else -score
@@ -605,7 +605,7 @@ class Run:
             "seconds": self.seconds,
         }
         objects = {name: _taken_from(one) for name, one in self._kept.items()}
-        states = {"run": mine, "objects": objects, "generators": generators(), "own": own}
+        states: dict[str, Any] = {"run": mine, "objects": objects, "generators": generators(), "own": own}
         if self._batch:
             states["epoch_start"] = self._epoch_start
         write_kept(folder, states)

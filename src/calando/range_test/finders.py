@@ -151,7 +151,7 @@ def find_for_run(
         options: what to measure; None: as `find_lr` does by default.
     """
     workload = workload.fresh()
-    lane, parts = spec.lane, spec.workload.accumulate
+    lane, parts = spec.lane, spec.in_our_loop.accumulate
 
     def forward(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         return workload.loss(run_network(network, batch[0], lane).float(), batch[1])
@@ -163,7 +163,7 @@ def find_for_run(
             optimizer=state.optimizer,
             device=torch.device(lane.device),
             accumulate=parts,
-            clip_norm=spec.workload.clip_norm,
+            clip_norm=spec.in_our_loop.clip_norm,
             closure=state.session.closure,
         )
         with restoring(state.network, state.optimizer) as start_again, closing(_batches(spec, workload)) as batches:
@@ -229,7 +229,7 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
 
 def _batches(spec: RunSpec, workload: Workload) -> Generator[tuple[Any, Any], None, None]:
     """Micro-batches of updates 0, 1, …; each update's generators are seeded as in the run."""
-    micro = spec.workload.batch_size // spec.workload.accumulate
+    micro = spec.in_our_loop.batch_size // spec.in_our_loop.accumulate
     step = 0
     while True:
         seed_step(spec.seed, step)

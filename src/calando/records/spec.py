@@ -326,6 +326,12 @@ class RunSpec(Spec):
         return self
 
     @property
+    def in_our_loop(self) -> WorkloadSpec:
+        """The workload of a run in our own loop."""
+        assert isinstance(self.workload, WorkloadSpec), "a person's own code trains this run"
+        return self.workload
+
+    @property
     def lr(self) -> float:
         """The base rate."""
         assert self.strategy.lr is not None

@@ -117,8 +117,8 @@ def _recognised_code(stored: str, training: OwnTraining, folder: Path) -> tuple[
         return ("whether the code is still the one that this study was started with is unknown: it does not repeat",)
     if stored != training.fingerprint:
         raise UsageError(
-            f"the first updates of {training.spec.title} differ from those that study {str(folder)!r} was started with: "
-            "its code, data or packages have changed; change them back, or name another --study"
+            f"the first updates of {training.spec.title} differ from those that study {str(folder)!r} was started "
+            "with: its code, data or packages have changed; change them back, or name another --study"
         )
     return ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from calando.loops.run_channel import Assignment
 from calando.records import RangeRecord, RunRecord, RunSpec, TestScore
@@ -115,7 +115,7 @@ class Finished:
     """A job's result: a record for `Train` and for `Find`, a score for `TestLook`, what was seen for `Look`."""
 
     lease: Lease
-    result: RunRecord | RangeRecord | TestScore | object
+    result: Any
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def build_own_study(
     if first.own:
         read = tuple(in_own_form(one) for one in read)
         notes.append(
-            f"{training.spec.title} keeps its own optimizer: of each strategy the rate and its schedule alone are compared"
+            f"{training.spec.title} keeps its own optimizer: of each strategy its rate and schedule alone are compared"
         )
     elif any(one.method == "own" for one in read):
         raise UsageError("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
@@ -195,11 +195,12 @@ def _repeats(seen: Sequence[Seen]) -> list[str]:
         return ["whether equal runs give equal results was not seen: the code made no update through its optimizer"]
     if first.digest == second.digest:
         return []
-    return [
+    note = (
         f"this code is not repeatable: two runs of one seed differ after {first.step} updates, so a killed run need not "
         "come to the same numbers; seeds are paired all the same. Does something draw from a generator that run.seed "
         "does not reach?"
-    ]
+    )
+    return [note]
 
 
 def _look(

@@ -268,7 +268,7 @@ def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
 
 
 def _record(spec: RunSpec, task: OwnTrainingSpec, result: RunResult) -> RunRecord:
-    """A run as the store keeps it. Scores of failed runs are the worst there is: what they count as, `analysis` says."""
+    """A run as the store keeps it; a failed run has the worst score there is, and `analysis` says what it counts as."""
     finite = [look for look in result.looks if math.isfinite(look.score)]
     return RunRecord(
         spec=spec,

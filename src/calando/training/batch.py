@@ -46,11 +46,11 @@ class Batch:
     def gradient(self) -> float:
         """Add the gradient to the parameters' `grad`; the training loss, a mean over the micro-batches."""
         spec = self._state.spec
-        micro = spec.workload.batch_size // spec.workload.accumulate
+        micro = spec.in_our_loop.batch_size // spec.in_our_loop.accumulate
         total = 0.0
         for x, y in zip(self._images.split(micro), self.labels.split(micro), strict=True):
             outputs = run_network(self._state.network, x, spec.lane)
-            loss = self._workload.loss(outputs.float(), y.to(outputs.device)) / spec.workload.accumulate
+            loss = self._workload.loss(outputs.float(), y.to(outputs.device)) / spec.in_our_loop.accumulate
             self._draws.begin()
             loss.backward()
             self._draws.end("backward")
@@ -63,7 +63,8 @@ class Batch:
         return self.gradient()
 
     def clip(self) -> None:
-        norm = self._state.spec.workload.clip_norm
+        """Limit the gradient to the workload's `clip_norm`."""
+        norm = self._state.spec.in_our_loop.clip_norm
         if norm is not None:
             nn.utils.clip_grad_norm_([p for g in self._state.optimizer.param_groups for p in g["params"]], norm)
 

@@ -83,7 +83,7 @@ def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
     if not layers or not batches:
         return
     spec = state.spec
-    micro = spec.workload.batch_size // spec.workload.accumulate
+    micro = spec.in_our_loop.batch_size // spec.in_our_loop.accumulate
     with gathering_statistics(state.network, layers):
         for index in range(batches):
             seed_step(spec.seed, index)

@@ -52,5 +52,5 @@ def _figure(answer: Drawn | Found) -> Any:
         raise UsageError(f"only what plot, find, find_lr and train return can be drawn, got {type(answer).__name__}")
     if (run := answer.run) is None:
         return range_figure(answer.curves, answer.suggestion)
-    title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.workload.model}"
+    title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.in_our_loop.model}"
     return range_figure(answer.curves, answer.suggestion, title=title)

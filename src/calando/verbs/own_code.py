@@ -44,7 +44,8 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
         _check_takes_run(code, getattr(code, "__name__", "the function"))
     if arguments and not isinstance(code, str):
         raise UsageError(f"arguments after -- are for a script, and {quote(task)} takes none")
-    return code
+    found: str | Callable[[Any], object] | None = code
+    return found
 
 
 def _function_named(text: str) -> Callable[[Any], object] | None:
@@ -60,7 +61,7 @@ def _function_named(text: str) -> Callable[[Any], object] | None:
     if parameters is None or parameters[:1] != ["run"]:
         return None
     _check_takes_run(found, text)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _check_takes_run(function: Callable[..., object], name: str) -> None:
