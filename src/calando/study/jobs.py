@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from calando.loops.run_channel import Assignment
-from calando.records import RangeRecord, RunRecord, RunSpec, TestScore
+from calando.records import RunSpec
 from calando.study.stages import Fork
 
 __all__ = [

@@ -8,6 +8,7 @@ found before a study folder exists.
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -45,12 +46,16 @@ def command_of(text: str, arguments: Sequence[str]) -> tuple[str, ...]:
 
     >>> command_of("train.py", ["--data", "photos"])[1:]
     ('train.py', '--data', 'photos')
-    >>> command_of("torchrun --nproc-per-node 2 train.py", [])[0]
+    >>> Path(command_of("torchrun --nproc-per-node 2 train.py", [])[0]).name
     'torchrun'
     """
     words = [text] if Path(text).is_file() else shlex.split(text)
-    python = [sys.executable] if words and words[0].endswith(".py") else []
-    return (*python, *words, *arguments)
+    if words and words[0].endswith(".py"):
+        words.insert(0, sys.executable)
+    elif words and shutil.which(words[0]) is None:
+        # A launcher such as torchrun lies next to this Python, which need not be on the PATH.
+        words[0] = shutil.which(words[0], path=str(Path(sys.executable).parent)) or words[0]
+    return (*words, *arguments)
 
 
 def training_of(
@@ -196,9 +201,9 @@ def _repeats(seen: Sequence[Seen]) -> list[str]:
     if first.digest == second.digest:
         return []
     note = (
-        f"this code is not repeatable: two runs of one seed differ after {first.step} updates, so a killed run need not "
-        "come to the same numbers; seeds are paired all the same. Does something draw from a generator that run.seed "
-        "does not reach?"
+        f"this code is not repeatable: two runs of one seed differ after {first.step} updates, so a killed run need "
+        "not come to the same numbers; seeds are paired all the same. Does something draw from a generator that "
+        "run.seed does not reach?"
     )
     return [note]
 

@@ -274,12 +274,13 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
     from calando.study.jobs import Failed, Finished, Lease, TestLook, Train
     from calando.study.perform_job import failure, perform
 
-    def result(outcome: Outcome) -> RunRecord | RangeRecord | TestScore:
+    def result(outcome: Outcome) -> RunRecord | TestScore:
         if isinstance(outcome, Failed):
             raise failure(outcome)
         if not isinstance(outcome, Finished):
             raise KeyboardInterrupt
-        return outcome.result
+        found: RunRecord | TestScore = outcome.result
+        return found
 
     with _interrupt_kept() as pressed:
 
