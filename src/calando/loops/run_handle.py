@@ -569,9 +569,9 @@ class Run:
             self._epoch_start = {"generators": generators(), "own": self._own_generators()}
         for number, batch in enumerate(loader):
             if number < skipped:
+                if number == skipped - 1:  # before the next is drawn, as when it was saved
+                    self._restore_generators()
                 continue
-            if number == skipped and restored is not None and skipped:
-                self._restore_generators()
             yield batch
             self._batch = number + 1
             self._between(within=True)
@@ -768,6 +768,8 @@ def _whole(name: str, value: float) -> int:
 
 
 def _seconds(every: str | float) -> float:
+    if isinstance(every, int | float) and not isinstance(every, bool) and 0 <= every < math.inf:
+        return every
     read = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min)?\s*", str(every))
     if read is None:
         raise UsageError(f'run.keep: every must be a time such as "60 s" or "5 min", got {quote(every)}')
