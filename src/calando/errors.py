@@ -4,6 +4,7 @@
     ├── UsageError (a ValueError)   the user's mistake: one line, exit status 2
     │   ├── UnknownName             a name no registry holds; suggests the nearest
     │   ├── ScheduleTextError       a text that does not parse; points at the character
+    │   ├── CodeFailed              a person's own training code raised; its last lines follow
     │   ├── DataError               a data set that cannot be read or used
     │   └── CorruptFile             a checkpoint or store that is damaged or not ours
     ├── NotDrawn                    the world's fault: a picture that cannot be drawn here; the numbers stand
@@ -25,6 +26,7 @@ from typing import TypeVar
 
 __all__ = [
     "CalandoError",
+    "CodeFailed",
     "CorruptFile",
     "DataError",
     "DataWarning",
@@ -135,6 +137,25 @@ class CalandoError(Exception):
 
 class UsageError(CalandoError, ValueError):
     """The user asked for something that cannot be; the message says what to do."""
+
+
+class CodeFailed(UsageError):
+    """A person's own training code failed.
+
+    Args:
+        message: what failed, and where all that it printed is.
+        printed: the last lines of that.
+    """
+
+    def __init__(self, message: str, printed: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.printed = printed
+
+    def __str__(self) -> str:
+        return "\n    ".join((super().__str__(), *self.printed))
+
+    def __reduce__(self) -> tuple[type[CodeFailed], tuple[str, tuple[str, ...]]]:
+        return CodeFailed, (self.args[0], self.printed)
 
 
 class UnknownName(UsageError):

@@ -12,7 +12,7 @@ import os
 import sys
 
 from calando.cli.ending import Ending
-from calando.errors import CalandoError, UsageError, plain
+from calando.errors import CalandoError, CodeFailed, UsageError, plain
 from calando.process_limits import (
     for_more_files,
     for_more_memory,
@@ -56,6 +56,8 @@ def _command() -> Ending:
         line = plain(str(error))
         if is_want_of_files(line) and "ulimit" not in line:
             return Ending(1, for_more_files(line))
+        if isinstance(error, CodeFailed):
+            line = "\n    ".join((plain(error.args[0]), *error.printed))
         return Ending(2 if isinstance(error, UsageError) else 1, line)
     except MemoryError as error:
         return _no_memory(error)

@@ -120,11 +120,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A job that cannot be done, and whose fault it is; trying again would not help."""
+    """A job that cannot be done, and whose fault it is; trying again would not help.
+
+    Args:
+        printed: the last lines of what a person's own code printed.
+    """
 
     lease: Lease
     fault: Literal["user", "disk"]
     message: str
+    printed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -131,13 +131,13 @@ def perform_own(
             return Lost(lease, ended.reason)
         case "failed":
             what = "its first updates" if isinstance(job, Look) else f"{strategy.name}, seed {asked.seed}"
-            return Failed(lease, "user", _failure(what, ended.reason, log))
+            return _failed(lease, what, ended.reason, log)
     if isinstance(job, Look):
         return _seen(lease, reports, log)
     assert isinstance(job, Train)
     result = read_result(run_folder(study_folder, job.spec.digest()))
     if result is None:
-        return Failed(lease, "user", _failure(strategy.name, "the code left no result; does it call calando.run?", log))
+        return _failed(lease, strategy.name, "the code left no result; does it call calando.run?", log)
     return Finished(lease, _record(job.spec, training.spec, result))
 
 
@@ -235,21 +235,22 @@ def _printing_to(log: Path) -> Iterator[None]:
                 os.close(held)
 
 
-def _failure(what: str, reason: str, log: Path) -> str:
+def _failed(lease: Lease, what: str, reason: str, log: Path) -> Failed:
     """What failed, with the last lines that it printed."""
-    lines = []
+    lines: list[str] = []
     if log.is_file():
         text = log.read_text(encoding="utf-8", errors="replace")
         lines = [plain(line) for line in text.splitlines() if line.strip()][-LAST_LINES:]
-    last = "".join(f"\n    {line}" for line in lines)
-    return f"{what}: {reason}; all that it printed is in {log}{':' if last else ''}{last}"
+    # That of a look goes with its folder.
+    where = "" if isinstance(lease.job, Look) else f"; all that it printed is in {log}"
+    return Failed(lease, "user", f"{what}: {reason}{where}{':' if lines else ''}", tuple(lines))
 
 
 def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
     began = next((one for one in reports if one["kind"] == "began"), None)
     if began is None:
         why = "the code ended before it called run.follow or run.scheduler"
-        return Failed(lease, "user", _failure("its first updates", why, log))
+        return _failed(lease, "its first updates", why, log)
     total, per_epoch = began["total_steps"], began["steps_per_epoch"]
     if per_epoch is None and began["epochs"] and total % began["epochs"] == 0:
         per_epoch = total // began["epochs"]

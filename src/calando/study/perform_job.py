@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calando.analysis.range_curves import Rule
-from calando.errors import CalandoError, CorruptFile, DiskFull, UsageError, plain, reason_of
+from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
 from calando.study.checkpoint_cache import place, run_folder
@@ -135,7 +135,9 @@ def _remove(folder: Path, error: CorruptFile) -> None:
 
 def failure(outcome: Failed) -> CalandoError:
     """The exception that a failed job stands for."""
-    return DiskFull(outcome.message) if outcome.fault == "disk" else UsageError(outcome.message)
+    if outcome.fault == "disk":
+        return DiskFull(outcome.message)
+    return CodeFailed(outcome.message, outcome.printed) if outcome.printed else UsageError(outcome.message)
 
 
 def _throttle() -> Callable[[], bool]:

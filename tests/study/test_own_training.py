@@ -1,0 +1,276 @@
+"""People's own training code under `calando.compare`: functions and scripts, what goes wrong, what is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import calando
+from calando.errors import UsageError
+from calando.records import Store
+
+QUESTION = {"seeds": 2, "lr": 0.05, "check_repeats": True}
+
+
+def regression(run, *, goal_says: bool = True) -> None:
+    """Ten updates on a straight line."""
+    x = torch.randn(40, 3)
+    y = x.sum(1, keepdim=True)
+    model = nn.Linear(3, 1)
+    epochs = run.epochs(2)
+    training = run.follow(model, total_steps=len(epochs) * 5, steps_per_epoch=5)
+    run.keep(model=model, training=training)
+    for _ in epochs:
+        for batch in torch.arange(40).split(8):
+            nn.functional.mse_loss(model(x[batch]), y[batch]).backward()
+            training.optimizer.step()
+            training.optimizer.zero_grad()
+        run.report(nn.functional.mse_loss(model(x), y))
+    run.finish(test=nn.functional.mse_loss(model(x), y))
+
+
+def scores(answer) -> dict[str, tuple[float, ...]]:
+    return {one.name: one.test.values for one in answer.results}
+
+
+def test_a_function_is_compared_here_and_in_workers_to_the_same_numbers(tmp_path):
+    here = calando.compare(
+        regression, "fixed", "cosine", folder=tmp_path / "here", executor="inline", goal="min", unit="MSE", **QUESTION
+    )
+    there = calando.compare(
+        regression, "fixed", "cosine", folder=tmp_path / "there", workers=2, goal="min", unit="MSE", **QUESTION
+    )
+    assert scores(here) == scores(there)
+    assert here.spec.workload.measure.unit == "MSE"
+    assert here.spec.steps == 10
+    with Store.open(tmp_path / "there", read_only=True) as store:
+        record = next(iter(store.runs().values()))
+    assert (record.steps_done, len(record.evaluations), len(record.rates)) == (10, 2, 10)
+
+
+def test_lengths_reach_the_code_and_are_strategies_of_their_own(tmp_path):
+    answer = calando.compare(regression, "fixed", epochs=(1, 3), folder=tmp_path, executor="inline", **QUESTION)
+    assert answer.spec.lengths == (5, 15)
+
+
+def test_rates_are_chosen_round_that_of_the_codes_own_optimizer(tmp_path):
+    def train(run):
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
+        run.scheduler(optimizer, total_steps=4, steps_per_epoch=2)
+        for _ in run.epochs(2):
+            for _ in range(2):
+                model(torch.ones(4, 2)).square().mean().backward()
+                optimizer.step()
+            run.report(-model(torch.ones(1, 2)).square())
+
+    answer = calando.compare(train, "fixed", "own(lr=auto) | linear(1, 0)", folder=tmp_path, executor="inline", rates=3)
+    grid = next(iter(answer.spec.rate_grids.values()))
+    assert grid[1] == pytest.approx(0.004)
+    assert answer.spec.workload.own_optimizer
+    assert {one.method for one in answer.spec.strategies} == {"own"}
+
+
+@pytest.mark.parametrize(
+    ("code", "strategies", "options", "message"),
+    [
+        (lambda run: 1 / 0, ["fixed"], {}, "ZeroDivisionError"),
+        (lambda run: None, ["fixed"], {}, "ended before it called run.follow"),
+        (lambda a, b: None, ["fixed"], {}, "called with the run alone"),
+        (regression, ["fixed"], {"lr": "find"}, "calando.find_lr"),
+        (regression, ["own(lr=0.1)"], {}, "is for an optimizer of your own"),
+        (regression, ["fixed"], {"model": "cnn"}, "model is an option of workloads"),
+        (regression, ["fixed"], {"arguments": ["--x"]}, "arguments after -- are for a script"),
+        ("nowhere/train.py", ["fixed"], {}, "no script"),
+        ("digits", ["fixed"], {"goal": "min"}, "goal is for your own training code"),
+        (regression, ["fixed"], {"steps": 7}, "asked to have 7 updates"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_study_begins(tmp_path, code, strategies, options, message):
+    with pytest.raises(UsageError, match=message):
+        calando.compare(code, *strategies, folder=tmp_path / "study", executor="inline", **{"lr": 0.1, **options})
+    assert not (tmp_path / "study").exists()
+
+
+def test_code_that_does_not_repeat_itself_is_said_to(tmp_path, capsys):
+    def train(run):
+        model = nn.Linear(2, 1)
+        model.weight.data = torch.tensor([[time.perf_counter_ns() % 1e6, 0.0]])
+        training = run.follow(model, total_steps=3)
+        for _ in run.steps(3):
+            model(torch.ones(4, 2)).square().mean().backward()
+            training.optimizer.step()
+        run.report(1.0)
+
+    calando.compare(train, "fixed", folder=tmp_path, executor="inline", **QUESTION)
+    assert "not repeatable" in capsys.readouterr().err
+
+
+def test_a_run_that_diverges_is_a_failed_run_and_the_worst(tmp_path):
+    def train(run):
+        model = nn.Linear(2, 1)
+        training = run.follow(model, total_steps=4, steps_per_epoch=2)
+        for _ in run.epochs(2):
+            for _ in range(2):
+                model(torch.ones(4, 2)).square().mean().backward()
+                training.optimizer.step()
+            run.report(float("nan") if run.lr > 0.5 else run.lr)
+
+    answer = calando.compare(
+        train, "sane = sgd(lr=0.1)", "wild = sgd(lr=1.0)", folder=tmp_path, executor="inline", seeds=2
+    )
+    by_name = {one.name: one for one in answer.results}
+    assert (by_name["sane"].diverged, by_name["wild"].diverged) == (0, 2)
+    assert answer.best == "sane"
+
+
+SCRIPT = """
+import argparse, os, sys, time, torch
+import calando
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", type=int)
+parser.add_argument("--slow", type=float, default=0)
+options = parser.parse_args()
+run = calando.run("cosine", lr=0.1, goal="min", unit="MSE")
+x = torch.randn(32, 3); y = x.sum(1, keepdim=True)
+model = torch.nn.Sequential(torch.nn.Linear(3, options.width), torch.nn.ReLU(), torch.nn.Linear(options.width, 1))
+epochs = run.epochs(4)
+training = run.follow(model, total_steps=len(epochs) * 4, steps_per_epoch=4)
+run.keep(model=model, training=training)
+for epoch in epochs:
+    for batch in torch.randperm(32).split(8):
+        torch.nn.functional.mse_loss(model(x[batch]), y[batch]).backward()
+        training.optimizer.step(); training.optimizer.zero_grad()
+        time.sleep(options.slow)
+    print("epoch", epoch, "of", run.seed, flush=True)
+    run.report(torch.nn.functional.mse_loss(model(x), y))
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("script")
+    (folder / "train.py").write_text(SCRIPT)
+    return folder
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    return [
+        sys.executable,
+        "-c",
+        "from calando.cli.main import main; main()",
+        "compare",
+        str(folder / "train.py"),
+        *words,
+    ]
+
+
+def asked_of(folder: Path, *words: str) -> dict:
+    ended = subprocess.run(command(folder, *words), cwd=folder, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def values(answer: dict) -> dict[str, list[float]]:
+    return {one["name"]: one["test"]["values"] for one in answer["results"]}
+
+
+WORDS = ("fixed", "cosine", "--seeds", "2", "--lr", "0.05", "--json")
+
+
+@pytest.mark.slow
+def test_a_script_works_alone_and_is_compared(script):
+    alone = subprocess.run(
+        [sys.executable, "train.py", "--width", "4"], cwd=script, capture_output=True, text=True, timeout=120
+    )
+    assert (alone.returncode, alone.stdout.splitlines()[-1]) == (0, "epoch 3 of 0"), alone.stderr
+    answer = asked_of(script, *WORDS, "--study", "whole", "--", "--width", "4")
+    assert answer["spec"]["workload"]["goal"] == "min"
+    assert answer["spec"]["workload"]["code"].endswith("train.py --width 4")
+    assert all(len(one) == 2 for one in values(answer).values())
+    logs = [path.read_text() for path in (script / "whole" / "logs").iterdir()]
+    assert sorted(logs)[-1].count("epoch") == 4
+    again = asked_of(script, *WORDS, "--study", "whole", "--", "--width", "4")
+    assert values(again) == values(answer)
+    changed = subprocess.run(
+        command(script, *WORDS, "--study", "whole", "--", "--width", "5"), cwd=script, capture_output=True, text=True
+    )
+    assert changed.returncode == 2
+    assert "made with other settings" in changed.stderr
+
+
+def runs_of(script: Path) -> list[int]:
+    """The processes that run the script itself."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if folder.name.isdigit() and str(script / "train.py").encode() in words and b"fixed" not in words:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_killed_runs_and_coordinators_come_to_the_same_numbers(script):
+    """A run's process and the coordinator, each killed once; no process is left over."""
+    words = (*WORDS, "--workers", "1")
+    slow = ("--", "--width", "3", "--slow", "0.05")
+    whole = asked_of(script, *words, "--study", "plain", *slow)
+    study = subprocess.Popen(
+        command(script, *words, "--study", "killed", *slow),
+        cwd=script,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 120
+    killed = 0
+    while killed < 2 and time.monotonic() < until:
+        time.sleep(0.2)
+        if not [*(script / "killed").glob("checkpoints/*/kept.json")]:
+            continue
+        if killed == 0 and (runs := runs_of(script)):
+            os.kill(runs[0], signal.SIGKILL)
+            killed = 1
+            time.sleep(1)
+        elif killed == 1 and runs_of(script):
+            study.send_signal(signal.SIGKILL)
+            killed = 2
+    study.wait(60)
+    assert killed == 2
+    assert values(asked_of(script, *words, "--study", "killed", *slow)) == values(whole)
+    assert not runs_of(script)
+
+
+@pytest.mark.slow
+def test_a_script_that_fails_shows_its_last_lines(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "import calando\nrun = calando.run()\nprint('so far')\nraise KeyError('colour')\n"
+    )
+    ended = subprocess.run(command(tmp_path, "fixed", "--lr", "0.1"), cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "so far" in ended.stderr
+    assert "KeyError: 'colour'" in ended.stderr
+    assert "Traceback" not in ended.stderr.splitlines()[0]
+
+
+def test_a_thread_of_the_code_does_not_hold_the_end(tmp_path):
+    """Whatever the function leaves running, its run is over when it returns."""
+
+    def train(run):
+        threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+        regression(run)
+
+    began = time.monotonic()
+    calando.compare(train, "fixed", folder=tmp_path, executor="inline", **QUESTION)
+    assert time.monotonic() - began < 25
