@@ -1,12 +1,12 @@
 """What the run handle costs, and a study of a training function next to Optuna and Ray Tune.
 
-    step     a training loop with `run.follow`, against the same loop with torch's optimizer and scheduler:
-             median over pairs of the ratio of seconds, in alternating order
-    run      from the call of a function in a worker to its first update, and from its last to its record: the same
-             function run by hand, subtracted
-    runs     the same 30 runs of one training function: calando.compare, Optuna, Ray Tune, each with two processes
+step     a training loop with `run.follow`, against the same loop with torch's optimizer and scheduler:
+         median over pairs of the ratio of seconds, in alternating order
+run      from the call of a function in a worker to its first update, and from its last to its record: the same
+         function run by hand, subtracted
+runs     the same 30 runs of one training function: calando.compare, Optuna, Ray Tune, each with two processes
 
-    python benchmarks/own_training.py [--pairs 20] [--only step|run|runs]
+python benchmarks/own_training.py [--pairs 20] [--only step|run|runs]
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def measure_step(pairs: int) -> None:
                 seconds[which] = order[which]()
             ratios.append(seconds[1] / seconds[0])
         low, high = statistics.quantiles(ratios, n=4)[0], statistics.quantiles(ratios, n=4)[2]
-        print(f"step, run.{how}: ratio {statistics.median(ratios):.4f} (quartiles {low:.4f} to {high:.4f}, n = {pairs})")
+        print(
+            f"step, run.{how}: ratio {statistics.median(ratios):.4f} (quartiles {low:.4f} to {high:.4f}, n = {pairs})"
+        )
 
 
 def tiny(run) -> None:

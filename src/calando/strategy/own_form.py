@@ -11,6 +11,7 @@ from calando.errors import UsageError
 from calando.methods.own_optimizer import OWN
 from calando.records import StrategySpec
 from calando.strategy.presets import PRESETS
+from calando.strategy.strategies import read_strategy
 
 __all__ = ["in_own_form"]
 
@@ -33,7 +34,7 @@ def in_own_form(strategy: StrategySpec) -> StrategySpec:
         )
     if strategy.method == OWN.name:
         return strategy
-    if strategy.method == "sgd" and strategy.name in PRESETS:
+    if strategy.method == "sgd" and strategy.name in PRESETS and _is_preset(strategy):
         return strategy.model_copy(update={"method": OWN.name, "options": {}})
     schedule = strategy.schedules.get("lr", "constant(1)")
     raise UsageError(
@@ -41,3 +42,9 @@ def in_own_form(strategy: StrategySpec) -> StrategySpec:
         f'"{strategy.name} = own(lr=auto) | {schedule}" to take the schedule alone, or train with '
         "run.follow(network, …)"
     )
+
+
+def _is_preset(strategy: StrategySpec) -> bool:
+    """Whether it says what the preset of its name says, whatever its rate and length."""
+    same = {"lr": strategy.lr, "horizon": strategy.horizon}
+    return read_strategy(strategy.name).model_copy(update=same) == strategy
