@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from calando.analysis import summarize
+from calando.records.measure import SHARE
 from calando.report import study_tables
 from calando.report.columns import advice_sentence, strategy_rows
-from calando.report.numbers import difference, interval
 
 
 def concluded(fake, scores, *, seeds=2, outcome=None):
@@ -84,7 +84,7 @@ def test_the_strategy_to_use_is_named_and_where_another_scores_highest_that_is_s
 
 
 def test_no_difference_is_minus_zero_and_no_interval_without_zero_ends_in_it():
-    assert {difference(value) for value in (0.0, -0.0, -1e-6, 1e-6)} == {"+0.00"}
-    assert interval(-0.01, -1e-6) == "[-1.0000, -0.0001]"
-    assert interval(1e-6, 0.01) == "[+0.0001, +1.0000]"
-    assert interval(-1e-6, 0.01) == "[+0.00, +1.00]"
+    assert {SHARE.difference(value) for value in (0.0, -0.0, -1e-6, 1e-6)} == {"+0.00"}
+    assert SHARE.interval(-0.01, -1e-6) == "[-1.0000, -0.0001]"
+    assert SHARE.interval(1e-6, 0.01) == "[+0.0001, +1.0000]"
+    assert SHARE.interval(-1e-6, 0.01) == "[+0.00, +1.00]"

@@ -9,9 +9,10 @@ import pytest
 
 from calando.analysis import planned_runs, summarize
 from calando.analysis.target import steps_to_target
+from calando.records.measure import SHARE
 from calando.records.record import Evaluation
 from calando.records.rows import RunReader, run_row
-from calando.report.numbers import ABSENT, percent
+from calando.report.numbers import ABSENT
 from calando.report.page_contents import run_rows
 
 
@@ -52,7 +53,7 @@ def test_what_ended_at_nan_is_neither_best_nor_recommended_though_chance_is_high
     for comparison in summary.comparisons:
         assert comparison.verdict == "no verdict"
     shown = {row.test for row in run_rows(summary, runs, tests) if row.strategy == "nan"}
-    assert shown == ({ABSENT} if where == "run" else {percent(0.6)})
+    assert shown == ({ABSENT} if where == "run" else {SHARE.number(0.6)})
 
 
 def test_where_chance_is_lower_it_is_worse_as_ever(fake):

@@ -6,19 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.analysis.results import Spread
-from calando.report.numbers import ABSENT, difference, duration, percent, rate, spread
+from calando.records.measure import SHARE
+from calando.report.numbers import ABSENT, duration, rate, spread
 
 scores = st.floats(0, 1)
 
 
 @given(scores)
 def test_percent_is_within_half_its_last_digit(score):
-    assert abs(float(percent(score)) - 100 * score) <= 0.005 + 1e-9
+    assert abs(float(SHARE.number(score)) - 100 * score) <= 0.005 + 1e-9
 
 
 @given(scores, scores)
 def test_a_difference_always_has_a_sign(one, other):
-    assert difference(one - other)[0] in "+-"
+    assert SHARE.difference(one - other)[0] in "+-"
 
 
 @given(st.lists(scores, min_size=1, max_size=9), scores)

@@ -25,6 +25,7 @@ from itertools import pairwise
 from calando.analysis.grids import further_rates, next_rate_of_old
 from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, RateTrial
 from calando.records.family import RunFamily
+from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord
 from calando.records.spec import StrategySpec, StudySpec
 
@@ -154,7 +155,7 @@ def _best(made: Mapping[float, RunRecord], *, old: bool) -> float:
         record = made[lr]
         finished = record.outcome == "finished"
         inside = not old and finished and lowest < lr < highest
-        return finished, record.score, inside, -_loss(record), -lr
+        return finished, record.spec.workload.measure.merit(record.score), inside, -_loss(record), -lr
 
     return max(made, key=merit)
 
@@ -163,12 +164,15 @@ def _loss(record: RunRecord) -> float:
     return record.loss if math.isfinite(record.loss) else math.inf
 
 
-def rate_band(trials: Iterable[RateTrial], *, tolerance: float = 0.01) -> RateBand | None:
+def rate_band(
+    trials: Iterable[RateTrial], *, measure: Measure = SHARE, tolerance: float | None = None
+) -> RateBand | None:
     """The band of rates within `tolerance` of the best trial's score.
 
     Args:
         trials: of one strategy, in any order; rates are distinct.
-        tolerance: in score; 0.01 is one percentage point.
+        measure: of the scores.
+        tolerance: in score; None: the measure's own, one percentage point of a share.
 
     Returns:
         None without trials, or where every one failed. An open end means that the band runs over that edge of
@@ -179,15 +183,15 @@ def rate_band(trials: Iterable[RateTrial], *, tolerance: float = 0.01) -> RateBa
     >>> round(band.low, 4), round(band.high, 4), round(band.decades, 2), band.open_low
     (0.0631, 0.3162, 0.7, False)
     """
-    assert tolerance >= 0
+    assert tolerance is None or tolerance >= 0
     row = sorted(trials, key=lambda trial: trial.lr)
     if not any(trial.outcome == "finished" for trial in row):
         return None
-    scores = [trial.score for trial in row]
+    scores = [measure.merit(trial.score) for trial in row]
     rates = [math.log10(trial.lr) for trial in row]
     # Trials that failed cannot be the centre, but a tie in score goes to the lower rate, as in choosing.
     centre = max(range(len(row)), key=lambda i: (row[i].outcome == "finished", scores[i], -i))
-    floor = scores[centre] - tolerance
+    floor = scores[centre] - (measure.near(scores[centre]) if tolerance is None else tolerance)
 
     def end(way: int) -> tuple[float, bool]:
         """The band's end that way, and whether the grid ended before the band did."""

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from calando.analysis.results import Advice, Comparison, StrategyResult
+from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord
 
-__all__ = ["EQUAL", "NEAR", "Price", "advise", "headline", "listed", "price_of", "share_highest"]
+__all__ = ["EQUAL", "Price", "advise", "headline", "listed", "price_of", "share_highest"]
 
 
 MOST_NAMED = 6
@@ -42,6 +43,7 @@ def headline(
     best: str | None,
     done: int,
     expected: int,
+    measure: Measure = SHARE,
 ) -> str:
     """Say what is known.
 
@@ -52,20 +54,21 @@ def headline(
         failed: whether no final run of any strategy finished above chance.
         best: name of the first; None before a final run is there.
         done, expected: runs with a record, and as many as there will be.
+        measure: of the scores.
     """
     first = ranked[0]
     if not complete or first.test is None:
-        return _progress(first, best=best, done=done, expected=expected)
+        return _progress(first, best=best, done=done, expected=expected, measure=measure)
     if failed:
         return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
     n = first.test.n
-    score = f"test {_with_spread(first)}"
+    score = f"test {_with_spread(first, measure)}"
     equal = share_highest(ranked)
     tied = len(equal) > 1
     if len(ranked) == 1:
         return f"{first.name}: {score}. There is nothing to compare it with."
     if n == 1:
-        lead = f"{listed(equal)} score the same" if tied else f"{first.name} scores highest"
+        lead = f"{listed(equal)} score the same" if tied else f"{first.name} scores {measure.first}"
         return (
             f"One seed decides nothing: {lead} ({score}), but how much scores differ from seed "
             "to seed is unknown. Run at least two seeds, better three to five."
@@ -76,10 +79,10 @@ def headline(
     if len(beaten) == len(comparisons) and not first.untuned:
         return f"{first.name} is best: {score}. It beats {listed(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
-    highest, it = f"{first.name} scores highest: {score}", "it"
+    highest, it = f"{first.name} scores {measure.first}: {score}", "it"
     if tied:
         highest, it = (
-            f"{listed(equal)} tie for the highest score: test {100 * first.test.mean:.1f} % (n = {n})",
+            f"{listed(equal)} tie for the {measure.first} score: test {measure.amount(first.test.mean)} (n = {n})",
             first.name,
         )
     if not beaten and not open_:
@@ -90,7 +93,7 @@ def headline(
         return f"{highest}, but {others}.{untuned}{fastest}"
     if first.untuned:
         but = f", but {_unclear(it, open_, n)}" if open_ else ""
-        return f"{highest}{but}.{untuned} Even so {listed(beaten)} scored lower.{fastest}"
+        return f"{highest}{but}.{untuned} Even so {listed(beaten)} scored {measure.behind}.{fastest}"
     unclear = f"; {_unclear(it, open_, n)}" if open_ else ""
     return f"{highest}. {first.name if tied else 'It'} beats {listed(beaten)}{unclear}.{untuned}{fastest}"
 
@@ -101,7 +104,7 @@ def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
     return [one.name for one in ranked if best and one.test and abs(one.test.mean - best.mean) < EQUAL]
 
 
-def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int) -> str:
+def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int, measure: Measure) -> str:
     if done == 0:
         return f"Nothing has run yet; {expected} run{'s are' if expected > 1 else ' is'} to be made."
     if done == expected:
@@ -110,7 +113,7 @@ def _progress(first: StrategyResult, *, best: str | None, done: int, expected: i
         start = f"{done} of {expected} runs {'are' if done > 1 else 'is'} done; there is no verdict yet."
     if best is None or first.validation is None:
         return start
-    return f"{start} By validation {best} leads ({100 * first.validation.mean:.1f} %)."
+    return f"{start} By validation {best} leads ({measure.amount(first.validation.mean)})."
 
 
 def _untuned(ranked: Sequence[StrategyResult]) -> str:
@@ -151,12 +154,13 @@ def _fastest(tied: Sequence[StrategyResult]) -> str:
     )
 
 
-def _with_spread(result: StrategyResult) -> str:
+def _with_spread(result: StrategyResult, measure: Measure) -> str:
     assert result.test is not None
-    mean = f"{100 * result.test.mean:.1f} %"
+    mean = measure.amount(result.test.mean)
     if result.test.n == 1:
         return f"{mean}, n = 1"
-    return f"{mean} ± {100 * result.test.sd:.1f} (sd, n = {result.test.n})"
+    sd = f"{100 * result.test.sd:.1f}" if measure.share else measure.spread(result.test.sd)
+    return f"{mean} ± {sd} (sd, n = {result.test.n})"
 
 
 def listed(names: Sequence[str], many: str = "others") -> str:
@@ -170,7 +174,7 @@ def listed(names: Sequence[str], many: str = "others") -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-NEAR, AS_FEW, AS_FAST = 0.01, 1.01, 1.5
+AS_FEW, AS_FAST = 1.01, 1.5
 
 
 ONE_SEED = "one seed decides nothing; no other scored higher at that seed"
@@ -201,7 +205,11 @@ def price_of(finals: Sequence[RunRecord]) -> Price:
 
 
 def advise(
-    ranked: Sequence[StrategyResult], comparisons: Sequence[Comparison], prices: Mapping[str, Price]
+    ranked: Sequence[StrategyResult],
+    comparisons: Sequence[Comparison],
+    prices: Mapping[str, Price],
+    *,
+    measure: Measure = SHARE,
 ) -> Advice | None:
     """The strategy to use, once a study is complete; None where no final run of those it is between finished.
 
@@ -209,9 +217,10 @@ def advise(
         ranked: best first.
         comparisons: of the others with the first; empty where there is one strategy or one seed.
         prices: by strategy name.
+        measure: of the scores.
     """
     first = ranked[0]
-    open_ = {one.strategy: one.difference for one in comparisons if one.verdict == "cannot distinguish"}
+    open_ = {one.strategy: measure.merit(one.difference) for one in comparisons if one.verdict == "cannot distinguish"}
     level = tuple(result.name for result in ranked if result is first or result.name in open_)
     usable = [result for result in ranked if result.name in level and math.isfinite(prices[result.name].updates)]
     if not usable:
@@ -219,7 +228,8 @@ def advise(
     if not open_:
         alone = len(ranked) == 1 or comparisons
         return Advice(name=first.name, text=first.text, level=(), why="" if alone else ONE_SEED)
-    near = [result for result in usable if open_.get(result.name, 0.0) >= -NEAR - 1e-12] or usable[:1]
+    near_enough = measure.near(first.test.mean if first.test is not None else 0.0)
+    near = [result for result in usable if open_.get(result.name, 0.0) >= -near_enough - 1e-12] or usable[:1]
     fewest = min(prices[result.name].updates for result in near)
     cheap = [result for result in near if prices[result.name].updates <= AS_FEW * fewest]
     soonest = min(prices[result.name].seconds for result in cheap)
@@ -228,7 +238,7 @@ def advise(
     last = [result for result in cheap if _width(result) == widest]
     chosen = last[0]
     if len(near) == 1:
-        why = "the others score more than a point lower"
+        why = f"the others score more than {measure.near_words} {measure.behind}"
     elif len(cheap) == 1:
         why = "it is the cheapest to train"
     elif len(last) == 1:
@@ -237,7 +247,7 @@ def advise(
     elif abs(open_.get(last[0].name, 0.0) - open_.get(last[1].name, 0.0)) < EQUAL:
         why = "it comes first of those with equal scores, the lowest cost and the widest band of good rates"
     else:
-        why = "it scores highest of those with the lowest cost and the widest band of good rates"
+        why = f"it scores {measure.first} of those with the lowest cost and the widest band of good rates"
     return Advice(
         name=chosen.name,
         text=chosen.text,
@@ -246,6 +256,7 @@ def advise(
         n=comparisons[0].n,
         apart=max(0.0, *(-difference for difference in open_.values())),
         behind=max(0.0, -open_.get(chosen.name, 0.0)),
+        near=near_enough,
     )
 
 

@@ -66,13 +66,16 @@ def paired_p(differences: ArrayLike, *, resolution: float) -> Floats:
     return np.asarray(2 * stdtr(n - 1, -ratio))
 
 
-def paired_interval(differences: ArrayLike, *, resolution: float, level: ArrayLike = 0.95) -> tuple[Floats, Floats]:
-    """Confidence interval of the mean difference, cut to [-1, 1]: no difference of scores lies outside.
+def paired_interval(
+    differences: ArrayLike, *, resolution: float, level: ArrayLike = 0.95, most: float = 1.0
+) -> tuple[Floats, Floats]:
+    """Confidence interval of the mean difference, cut to [-most, most]: no difference of scores lies outside.
 
     Args:
         differences: [..., n] with n >= 2, in score.
         resolution: as in `paired_sd`.
         level: confidence in (0, 1); one, or [...].
+        most: the largest difference that there can be, 1 of shares.
 
     Returns:
         Lower and upper ends, each [...], in score.
@@ -88,4 +91,4 @@ def paired_interval(differences: ArrayLike, *, resolution: float, level: ArrayLi
     mean = values.mean(axis=-1)
     quantile = stdtrit(n - 1, (1 + np.asarray(level, dtype=np.float64)) / 2)
     half = quantile * paired_sd(values, resolution=resolution) / math.sqrt(n)
-    return np.clip(mean - half, -1, 1), np.clip(mean + half, -1, 1)
+    return np.clip(mean - half, -most, most), np.clip(mean + half, -most, most)

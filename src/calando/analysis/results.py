@@ -225,6 +225,7 @@ class Advice:
         n: seeds that do not distinguish those in `level`.
         apart: how far the lowest mean score of those in `level` is below the highest.
         behind: how far its own is below the highest.
+        near: how much worse a score may be that is nearly as good.
     """
 
     name: str
@@ -234,6 +235,7 @@ class Advice:
     n: int = 0
     apart: float = 0.0
     behind: float = 0.0
+    near: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -286,9 +288,12 @@ class StudySummary:
         """The headline, and a line for each strategy: what a notebook shows."""
         verdicts = {one.strategy: one.verdict for one in self.comparisons}
         lines = [self.headline]
+        amount = self.spec.workload.measure.amount
         for one in self.results:
             rate = "rate open" if one.lr is None else f"rate {one.lr:.3g}"
-            score = "no test score" if one.test is None else f"test {100 * one.test.mean:.2f} % (n = {one.test.n})"
+            score = (
+                "no test score" if one.test is None else f"test {amount(one.test.mean, decimals=2)} (n = {one.test.n})"
+            )
             verdict = verdicts.get(one.name, "")
             lines.append(f"  {one.name}: {rate}, {score}{verdict and f', {verdict}'}")
         return "\n".join(lines)

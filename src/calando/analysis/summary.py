@@ -31,6 +31,7 @@ from calando.analysis.results import (
 )
 from calando.analysis.target import idle_controllers, steps_to_target, target_of
 from calando.analysis.verdicts import against_best, withhold_verdicts
+from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StrategySpec, StudySpec
 
@@ -44,6 +45,9 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         runs: records by `RunSpec.digest()`; those of other studies are passed over.
         tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
     """
+    measure = study.workload.measure
+    if not measure.share:
+        runs = _counting_failures(runs, measure)
     plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
     target, source = target_of(study, plans, runs)
     results = [
@@ -60,12 +64,15 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         ]
         for one in results
     }
-    ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, by_test=complete)))
+    ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, measure, by_test=complete)))
     failed = complete and all(record.at_chance for records in usable.values() for record in records)
     if failed:
         ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
     elif complete:
-        ranked = [ranked[0], *(_no_opponent(one, ranked[0], failed=not usable[one.name]) for one in ranked[1:])]
+        ranked = [
+            ranked[0],
+            *(_no_opponent(one, ranked[0], measure, failed=not usable[one.name]) for one in ranked[1:]),
+        ]
     begun = any(result.seeds_done for result in results)
     best = ranked[0].name if begun else None
     comparisons: tuple[Comparison, ...] = ()
@@ -76,7 +83,9 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         counted = [tests[digest].n for digest in planned if digest in tests]
         coarsest = max((1 / n if n else 0.0 for n in counted), default=1.0)
         untuned = {result.name: result.untuned for result in ranked}
-        comparisons = withhold_verdicts(against_best(best, scores, resolution=coarsest), untuned)
+        comparisons = withhold_verdicts(
+            against_best(best, scores, resolution=coarsest, measure=measure), untuned, measure=measure
+        )
     prices = {name: price_of(records) for name, records in usable.items()}
     ranges = _range_tests(study)
     return StudySummary(
@@ -95,6 +104,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             best=best,
             done=len(done),
             expected=expected,
+            measure=measure,
         ),
         runs_done=len(done),
         runs_known=len(planned),
@@ -103,15 +113,22 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
-        advice=advise(ranked, comparisons, prices) if complete and not failed else None,
+        advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
 
 
-def _no_opponent(result: StrategyResult, best: StrategyResult, *, failed: bool) -> StrategyResult:
+def _counting_failures(runs: Mapping[str, RunRecord], measure: Measure) -> Mapping[str, RunRecord]:
+    """The records, those without a chance level given one: a failed run counts as the worst score that any reported."""
+    seen = [look.score for record in runs.values() for look in record.evaluations]
+    floor = min(seen, key=measure.merit, default=0.0)
+    return {key: one if math.isfinite(one.chance) else replace(one, chance=floor) for key, one in runs.items()}
+
+
+def _no_opponent(result: StrategyResult, best: StrategyResult, measure: Measure, *, failed: bool) -> StrategyResult:
     """Where no final run worked and chance is higher than the best that did: no verdict, which would be of chance."""
     assert result.test is not None
     assert best.test is not None
-    if result.test.mean <= best.test.mean + 1e-12:
+    if measure.merit(result.test.mean - best.test.mean) <= 1e-12:
         return result
     assert failed, f"{best.name} is not the best"
     return _without_verdict(result, "every final run diverged or died")
@@ -167,7 +184,7 @@ def _result(
         seconds=sum(record.seconds for record in charged.values()) + (0.0 if centre is None else centre.seconds),
         seeds_done=len(finals),
         planned=planned,
-        band=rate_band(trials),
+        band=rate_band(trials, measure=study.workload.measure),
         untuned=untuned_because(study, choice),
     )
 
@@ -201,10 +218,10 @@ def _spread(values: Sequence[float]) -> Spread | None:
     return Spread(values=tuple(values), mean=float(np.mean(values)), sd=sd)
 
 
-def _rank(result: StrategyResult, *, by_test: bool) -> tuple[float, float]:
+def _rank(result: StrategyResult, measure: Measure, *, by_test: bool) -> tuple[float, float]:
     """Sort key, best first: test mean (ties: validation), or validation alone; those without a score last."""
-    validation = -result.validation.mean if result.validation is not None else math.inf
-    return (-result.test.mean if by_test and result.test is not None else 0.0), validation
+    validation = -measure.merit(result.validation.mean) if result.validation is not None else math.inf
+    return (-measure.merit(result.test.mean) if by_test and result.test is not None else 0.0), validation
 
 
 def _note(

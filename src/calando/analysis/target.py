@@ -29,7 +29,8 @@ def steps_to_target(record: RunRecord, target: float) -> int | None:
 
     Exact to the evaluation cadence. A run that reached the target and diverged later did reach it.
     """
-    return next((e.step for e in record.evaluations if e.score >= target and math.isfinite(e.loss)), None)
+    merit = record.spec.workload.measure.merit
+    return next((e.step for e in record.evaluations if merit(e.score) >= merit(target) and math.isfinite(e.loss)), None)
 
 
 def has_fixed_rate(strategy: StrategySpec) -> bool:
@@ -87,4 +88,5 @@ def target_of(
             return None, "best fixed-rate score, not known yet"
         if any(record.outcome == "finished" for record in records):
             ends.append(float(np.mean([record.score for record in records])))
-    return (max(ends), "best fixed-rate score") if ends else (None, "none: no fixed-rate run finished")
+    best = max(ends, key=study.workload.measure.merit, default=0.0)
+    return (best, "best fixed-rate score") if ends else (None, "none: no fixed-rate run finished")

@@ -37,6 +37,7 @@ from numpy.typing import ArrayLike
 from calando.analysis.paired import Floats, paired_interval, paired_p
 from calando.analysis.pooled_spread import borrowed_sd, critical, own_share
 from calando.analysis.results import Comparison
+from calando.records.measure import SHARE, Measure
 
 __all__ = ["Decided", "against_best", "charged", "decide", "step_down", "withhold_verdicts"]
 
@@ -95,13 +96,14 @@ class Decided(NamedTuple):
     high: Floats
 
 
-def decide(scores: Floats, best: ArrayLike, *, resolution: float) -> Decided:
+def decide(scores: Floats, best: ArrayLike, *, resolution: float, most: float = 1.0) -> Decided:
     """Compare every strategy with the best one, in one study or many.
 
     Args:
         scores: [..., k, n] with n >= 2.
-        best: [...], index of the strategy with the highest mean.
-        resolution: step between two possible scores, 1 / (test samples).
+        best: [...], index of the strategy with the best mean.
+        resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
+        most: the largest difference that there can be.
     """
     k, n = scores.shape[-2:]
     picked = np.asarray(best)[..., None]
@@ -110,7 +112,7 @@ def decide(scores: Floats, best: ArrayLike, *, resolution: float) -> Decided:
     differences = np.take_along_axis(scores, others[..., None], axis=-2) - chosen
     share = own_share(k, n)
     adjusted, level = step_down(paired_p(differences, resolution=resolution), seeds=n, alpha=share * ALPHA)
-    low, high = paired_interval(differences, resolution=resolution, level=level)
+    low, high = paired_interval(differences, resolution=resolution, level=level, most=most)
     if share == 1:
         return Decided(adjusted, level, low, high)
 
@@ -126,18 +128,21 @@ def decide(scores: Floats, best: ArrayLike, *, resolution: float) -> Decided:
     return Decided(
         np.minimum(np.minimum(adjusted / share, 1), borrowed),
         np.full_like(level, 1 - ALPHA),
-        np.maximum(low, np.clip(mean - half, -1, 1)),
-        np.minimum(high, np.clip(mean + half, -1, 1)),
+        np.maximum(low, np.clip(mean - half, -most, most)),
+        np.minimum(high, np.clip(mean + half, -most, most)),
     )
 
 
-def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution: float) -> tuple[Comparison, ...]:
+def against_best(
+    best: str, scores: Mapping[str, Sequence[float]], *, resolution: float, measure: Measure = SHARE
+) -> tuple[Comparison, ...]:
     """Compare every strategy with the best one, seed by seed.
 
     Args:
-        best: name of the strategy with the highest mean, of those that are given a verdict.
+        best: name of the strategy with the best mean, of those that are given a verdict.
         scores: name -> test scores in seed order, all of one length n; the best among them.
-        resolution: step between two possible scores, 1 / (test samples).
+        resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
+        measure: of the scores.
 
     Returns:
         One comparison a strategy but the best, in the order of `scores`. With one seed there is no interval (nan), and
@@ -157,7 +162,8 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
     differences = np.delete(table - table[at], at, axis=0).mean(axis=1)
     if n == 1:
         return tuple(_one_seed(name, best, float(d)) for name, d in zip(others, differences, strict=True))
-    decided = decide(table, at, resolution=resolution)
+    decided = decide(table, at, resolution=resolution, most=measure.most)
+    decimals = 1 if resolution > 1e-3 else 2
     found = []
     for i, name in enumerate(others):
         difference, low, high = float(differences[i]), float(decided.low[i]), float(decided.high[i])
@@ -174,23 +180,27 @@ def against_best(best: str, scores: Mapping[str, Sequence[float]], *, resolution
                 level=level,
                 p=float(decided.p[i]),
                 verdict="worse" if worse else "cannot distinguish",
-                text=sentence(difference, low, high, level=level, n=n, decimals=1 if resolution > 1e-3 else 2),
+                text=sentence(difference, low, high, level=level, n=n, decimals=decimals, measure=measure),
             )
         )
     return tuple(found)
 
 
-def withhold_verdicts(comparisons: Sequence[Comparison], untuned: Mapping[str, str]) -> tuple[Comparison, ...]:
+def withhold_verdicts(
+    comparisons: Sequence[Comparison], untuned: Mapping[str, str], *, measure: Measure = SHARE
+) -> tuple[Comparison, ...]:
     """The comparisons, with no verdict on strategies that are not fully tuned.
 
     Args:
         untuned: strategy name -> why it is not fully tuned, or "".
     """
-    return tuple(_withheld(one, untuned[one.strategy]) if untuned[one.strategy] else one for one in comparisons)
+    return tuple(
+        _withheld(one, untuned[one.strategy], measure) if untuned[one.strategy] else one for one in comparisons
+    )
 
 
-def _withheld(one: Comparison, why: str) -> Comparison:
-    measured = f"difference {100 * one.difference:z.2f} points at the rate it has, n = {one.n}"
+def _withheld(one: Comparison, why: str, measure: Measure) -> Comparison:
+    measured = f"difference {measure.gap(one.difference)} at the rate it has, n = {one.n}"
     return replace(one, verdict="no verdict", text=f"no verdict: {why} ({measured})")
 
 
@@ -200,17 +210,20 @@ def _one_seed(name: str, best: str, difference: float) -> Comparison:
     return Comparison(name, best, 1, difference, nan, nan, 1 - ALPHA, 1.0, "cannot distinguish", text)
 
 
-def _worse(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
+def _worse(difference: float, low: float, high: float, *, level: float, n: int, decimals: int, measure: Measure) -> str:
+    least, most = sorted((abs(low), abs(high)))
     # An end that excludes zero must not be printed as zero.
-    while decimals < 6 and float(f"{100 * high:.{decimals}f}") == 0:
+    while decimals < 6 and float(measure.digits(least, decimals)) == 0:
         decimals += 1
-    by, least, most = (f"{-100 * x:.{decimals}f}" for x in (difference, high, low))
-    return f"worse by {by} points ({_percent(level)} interval {least} to {most}, n = {n})"
+    ends = f"{measure.digits(least, decimals)} to {measure.digits(most, decimals)}"
+    return f"worse by {measure.gap(abs(difference), decimals=decimals)} ({_percent(level)} interval {ends}, n = {n})"
 
 
-def _undecided(difference: float, low: float, high: float, *, level: float, n: int, decimals: int) -> str:
-    mean, least, most = (f"{100 * x:z.{decimals}f}" for x in (difference, low, high))
-    inner = f"difference {mean} points, {_percent(level)} interval {least} to {most}"
+def _undecided(
+    difference: float, low: float, high: float, *, level: float, n: int, decimals: int, measure: Measure
+) -> str:
+    ends = f"{measure.digits(low, decimals)} to {measure.digits(high, decimals)}"
+    inner = f"difference {measure.gap(difference, decimals=decimals)}, {_percent(level)} interval {ends}"
     return f"cannot distinguish at n = {n} ({inner})"
 
 

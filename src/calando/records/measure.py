@@ -29,7 +29,7 @@ class Measure:
     share: bool = False
 
     def merit(self, score: float) -> float:
-        """The score turned so that higher is better.
+        """The score, or a difference of two, turned so that higher is better.
 
         >>> Measure("min").merit(0.5)
         -0.5
@@ -38,11 +38,26 @@ class Measure:
 
     @property
     def worst(self) -> float:
-        """No score is worse: minus infinity turned so that higher is better."""
+        """No score is worse."""
         return self.merit(-math.inf)
 
+    @property
+    def most(self) -> float:
+        """No difference of two scores is larger."""
+        return 1.0 if self.share else math.inf
+
+    @property
+    def first(self) -> str:
+        """Where the best score stands among all: "highest" or "lowest"."""
+        return "highest" if self.goal == "max" else "lowest"
+
+    @property
+    def behind(self) -> str:
+        """What a worse score is: "lower" or "higher"."""
+        return "lower" if self.goal == "max" else "higher"
+
     def near(self, best: float) -> float:
-        """How much worse a score may be that counts as nearly as good: a point, or a hundredth of the best score.
+        """How much worse a score may be that is nearly as good: a point, or a hundredth of the best score.
 
         >>> SHARE.near(0.5), Measure("min").near(20.0)
         (0.01, 0.2)
@@ -54,6 +69,25 @@ class Measure:
         """The same in words."""
         return "a point" if self.share else "1 %"
 
+    # How it is written
+
+    @property
+    def scale(self) -> float:
+        """By what a score is multiplied where it is written."""
+        return 100.0 if self.share else 1.0
+
+    @property
+    def title(self) -> str:
+        """What follows the name of a column or an axis: ", %", ", RMSE" or ""."""
+        unit = "%" if self.share else self.unit
+        return f", {unit}" if unit else ""
+
+    @property
+    def step(self) -> str:
+        """What differences are counted in: " points", " RMSE" or ""."""
+        unit = "points" if self.share or self.unit == "%" else self.unit
+        return f" {unit}" if unit else ""
+
     def number(self, score: float) -> str:
         """A score alone, for a table whose heading has the unit.
 
@@ -62,36 +96,61 @@ class Measure:
         """
         return f"{100 * score:.2f}" if self.share else f"{score:.4g}"
 
-    def amount(self, score: float, *, digits: int = 1) -> str:
+    def spread(self, sd: float) -> str:
+        """A standard deviation, likewise.
+
+        >>> SHARE.spread(0.0021), Measure().spread(0.01234)
+        ('0.21', '0.012')
+        """
+        return f"{100 * sd:.2f}" if self.share else f"{sd:.2g}"
+
+    def amount(self, score: float, *, decimals: int = 1) -> str:
         """A score with its unit, for a sentence.
 
         Args:
-            digits: decimals of a share in percent.
+            decimals: of a share in percent.
 
         >>> SHARE.amount(0.98611), Measure("min", "RMSE").amount(3.21456), Measure("max", "%").amount(93.25)
         ('98.6 %', '3.215 RMSE', '93.25 %')
         """
-        return f"{100 * score:.{digits}f} %" if self.share else f"{self.number(score)} {self.unit}".rstrip()
+        return f"{100 * score:.{decimals}f} %" if self.share else f"{self.number(score)} {self.unit}".rstrip()
 
-    @property
-    def heading(self) -> str:
-        """What follows a column's name: ", %", ", RMSE" or ""."""
-        unit = "%" if self.share else self.unit
-        return f", {unit}" if unit else ""
+    def gap(self, size: float, *, decimals: int = 2) -> str:
+        """A difference without its sign, with its unit.
 
-    @property
-    def steps(self) -> str:
-        """What differences are counted in: " points", " RMSE" or ""."""
-        unit = "points" if self.share or self.unit == "%" else self.unit
-        return f" {unit}" if unit else ""
+        >>> SHARE.gap(0.004), Measure("min", "RMSE").gap(0.01234)
+        ('0.40 points', '0.0123 RMSE')
+        """
+        return f"{self.digits(size, decimals)}{self.step}"
+
+    def digits(self, value: float, decimals: int) -> str:
+        """A difference without unit; what rounds to zero has no minus.
+
+        >>> SHARE.digits(-0.00001, 2), Measure().digits(-0.01234, 2)
+        ('0.00', '-0.0123')
+        """
+        return f"{100 * value:z.{decimals}f}" if self.share else f"{value + 0.0:.3g}"
 
     def difference(self, value: float) -> str:
-        """A difference of two scores, signed.
+        """A difference, signed, without unit.
 
-        >>> SHARE.difference(-0.0042), Measure("min").difference(0.0123)
-        ('-0.42', '+0.0123')
+        >>> SHARE.difference(-0.0042), SHARE.difference(-0.00001), Measure("min").difference(0.0123)
+        ('-0.42', '+0.00', '+0.0123')
         """
-        return f"{100 * value:+.2f}" if self.share else f"{value:+.3g}"
+        return f"{100 * value:+z.2f}" if self.share else f"{value + 0.0:+.3g}"
+
+    def interval(self, low: float, high: float) -> str:
+        """The interval of a difference; one that excludes zero has as many digits as show that it does.
+
+        >>> SHARE.interval(-0.0091, 0.0007), SHARE.interval(-0.0091, -0.00001), Measure().interval(-0.5, 0.25)
+        ('[-0.91, +0.07]', '[-0.910, -0.001]', '[-0.5, +0.25]')
+        """
+        if not self.share:
+            return f"[{self.difference(low)}, {self.difference(high)}]"
+        decimals = 2
+        while low * high > 0 and decimals < 6 and float(f"{100 * min(low, high, key=abs):.{decimals}f}") == 0:
+            decimals += 1
+        return f"[{100 * low:+z.{decimals}f}, {100 * high:+z.{decimals}f}]"
 
 
 SHARE = Measure(share=True)

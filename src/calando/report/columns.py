@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from calando.analysis.conclusion import EQUAL, NEAR, listed
+from calando.analysis.conclusion import EQUAL, listed
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
-from calando.report.numbers import ABSENT, count, difference, first_word, interval, rate, spread, target_steps
+from calando.records.measure import SHARE, Measure
+from calando.report.numbers import ABSENT, count, first_word, rate, spread, target_steps
 
 __all__ = [
     "COLUMNS",
@@ -54,6 +55,7 @@ class Column:
         write: its cell from the values of these fields.
         expendable: how soon it goes where a terminal has no room for all; 0: never.
         numeric: set to the right.
+        scored: it is of scores, and `write` takes their measure last.
         compared: it is of the comparison, so a study without any has no such column.
         absent: what stands where a strategy has no comparison: the best one.
         needs: whether a study has anything for it; None: every study has.
@@ -64,6 +66,7 @@ class Column:
     write: Callable[..., str]
     expendable: int
     numeric: bool = True
+    scored: bool = False
     compared: bool = False
     absent: str = ABSENT
     needs: Callable[[StudySummary], bool] | None = None
@@ -77,19 +80,34 @@ class Column:
         """Whether any row has something in it."""
         return bool(summary.comparisons) if self.compared else self.needs is None or self.needs(summary)
 
-    def cell(self, result: StrategyResult, against: Comparison | None) -> str:
+    def headed(self, measure: Measure) -> str:
+        """Its heading, with the unit of what is in it."""
+        return f"{self.heading}{measure.title}" if self.scored and not self.compared else self.heading
+
+    def cell(self, result: StrategyResult, against: Comparison | None, measure: Measure) -> str:
         """Its text in the row of a strategy."""
         of = against if self.compared else result
-        return self.absent if of is None else self.write(*(getattr(of, field) for field in self.fields))
+        if of is None:
+            return self.absent
+        values = [getattr(of, field) for field in self.fields]
+        return self.write(*values, measure) if self.scored else self.write(*values)
+
+
+def _difference(value: float, measure: Measure) -> str:
+    return measure.difference(value)
+
+
+def _interval(low: float, high: float, measure: Measure) -> str:
+    return measure.interval(low, high)
 
 
 COLUMNS = (
     Column(("name",), "strategy", str, expendable=0, numeric=False),
     Column(("lr",), "rate", rate, expendable=1),
-    Column(("validation",), "validation, %", spread, expendable=6),
-    Column(("test",), "test, %", spread, expendable=0),
-    Column(("difference",), "difference", difference, expendable=3, compared=True),
-    Column(("low", "high"), "[interval]", interval, expendable=7, compared=True, absent=""),
+    Column(("validation",), "validation", spread, expendable=6, scored=True),
+    Column(("test",), "test", spread, expendable=0, scored=True),
+    Column(("difference",), "difference", _difference, expendable=3, compared=True, scored=True),
+    Column(("low", "high"), "[interval]", _interval, expendable=7, compared=True, scored=True, absent=""),
     Column(("verdict",), "verdict", str, expendable=0, numeric=False, compared=True),
     Column(("steps_to_target",), "to target", target_steps, expendable=8, needs=_has_target),
     Column(("diverged", "died"), "failed", lambda diverged, died: str(diverged + died), expendable=9, needs=_failed),
@@ -120,11 +138,11 @@ def strategy_rows(summary: StudySummary) -> tuple[StrategyRow, ...]:
     """The rows, best strategy first."""
     against = {one.strategy: one for one in summary.comparisons}
     noted = {note: letters(place) for place, note in enumerate(_notes(summary))}
-    rows = []
+    rows, measure = [], summary.spec.workload.measure
     for result in summary.results:
         other = against.get(result.name)
         best = summary.complete and result.name == summary.best
-        cells = {column.key: column.cell(result, other) for column in COLUMNS}
+        cells = {column.key: column.cell(result, other, measure) for column in COLUMNS}
         if best and summary.advice is not None and len(summary.results) > 1:
             cells["verdict"] = first_word(summary)
         marks = {"lr": noted.get(result.note, ""), "validation": CHOSE if result.validation_chose else ""}
@@ -177,13 +195,13 @@ def letters(place: int) -> str:
     return (letters(before - 1) if before else "") + chr(ord("a") + last)
 
 
-def advice_lines(advice: Advice) -> tuple[str, ...]:
+def advice_lines(advice: Advice, measure: Measure) -> tuple[str, ...]:
     """Why which strategy, and what to paste to use it."""
-    why = advice_sentence(advice)
+    why = advice_sentence(advice, measure)
     return (*([why] if why else []), f"To use {advice.name}: {advice.text}")
 
 
-def advice_sentence(advice: Advice) -> str:
+def advice_sentence(advice: Advice, measure: Measure = SHARE) -> str:
     """Which strategies the tests do not distinguish, and which of them we would take; "" where there was no choice.
 
     >>> advice = Advice("b", "sgd", level=("a", "b"), why="it is the cheapest to train", n=2, apart=0.18, behind=0.004)
@@ -194,15 +212,17 @@ def advice_sentence(advice: Advice) -> str:
     if not advice.level:
         return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
     names = " and ".join((", ".join(advice.level[:-1]), advice.level[-1]))
-    apart = (
-        f", although their mean scores lie up to {100 * advice.apart:.1f} points apart" if advice.apart > NEAR else ""
-    )
+    wide = advice.apart > advice.near
+    apart = f", although their mean scores lie up to {measure.gap(advice.apart, decimals=1)} apart" if wide else ""
     take = f"We would take {advice.name}"
     if advice.behind > EQUAL:
-        below = f"{100 * advice.behind:.2f} points below it"
-        take = f"{advice.level[0]} scores highest; we would take {advice.name}, {below}"
+        below = f"{measure.gap(advice.behind)} {'below' if measure.goal == 'max' else 'above'} it"
+        take = f"{advice.level[0]} scores {measure.first}; we would take {advice.name}, {below}"
+    rule = (
+        f"Within {measure.near_words} of the {measure.first} score we prefer the cheapest to train, then the widest "
+        "band of good rates."
+    )
     return (
         f"At n = {advice.n} the tests do not distinguish {names}{apart}. {take}: {advice.why}. That is a preference of "
-        "ours, not a finding. Within a point of the highest score we prefer the cheapest to train, then the widest "
-        "band of good rates."
+        f"ours, not a finding. {rule}"
     )

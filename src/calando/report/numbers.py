@@ -1,7 +1,7 @@
 """How numbers are written, the same in tables, figures and the page.
 
-Scores are percentages with two decimals, differences are percentage points with a sign, and a mean
-never comes without its spread and n: "98.61 ± 0.21 (3)".
+A mean never comes without its spread and n: "98.61 ± 0.21 (3)". How scores and their differences are written is their
+measure's affair (`calando.records.measure`).
 """
 
 from __future__ import annotations
@@ -12,38 +12,28 @@ from collections.abc import Sequence
 
 from calando.analysis.conclusion import share_highest
 from calando.analysis.results import Spread, StudySummary
+from calando.records.measure import SHARE, Measure
 
 __all__ = [
     "ABSENT",
     "age",
     "cost",
     "count",
-    "difference",
     "duration",
     "file_size",
     "first_word",
-    "interval",
-    "percent",
     "rate",
     "shared",
     "spread",
     "target_steps",
+    "target_words",
 ]
 
 ABSENT = "–"
 
 
-def percent(score: float) -> str:
-    """A score in [0, 1] as a percentage.
-
-    >>> percent(0.98611)
-    '98.61'
-    """
-    return f"{100 * score:.2f}"
-
-
-def spread(values: Spread | None) -> str:
-    """Mean ± sample standard deviation (n), in percent.
+def spread(values: Spread | None, measure: Measure = SHARE) -> str:
+    """Mean ± sample standard deviation (n), in percent or the measure's unit.
 
     >>> spread(Spread((0.98, 0.99), 0.985, 0.00707))
     '98.50 ± 0.71 (2)'
@@ -52,9 +42,10 @@ def spread(values: Spread | None) -> str:
     """
     if values is None:
         return ABSENT
+    mean = measure.number(values.mean)
     if math.isnan(values.sd):
-        return f"{percent(values.mean)} ({values.n})"
-    return f"{percent(values.mean)} ± {percent(values.sd)} ({values.n})"
+        return f"{mean} ({values.n})"
+    return f"{mean} ± {measure.spread(values.sd)} ({values.n})"
 
 
 def rate(lr: float | None) -> str:
@@ -66,25 +57,12 @@ def rate(lr: float | None) -> str:
     return ABSENT if lr is None else f"{lr:.3g}"
 
 
-def difference(value: float) -> str:
-    """A difference of scores in percentage points, signed; what rounds to zero has no minus.
-
-    >>> difference(-0.0042), difference(-0.00001)
-    ('-0.42', '+0.00')
-    """
-    return f"{100 * value:+z.2f}"
-
-
-def interval(low: float, high: float) -> str:
-    """The interval of a difference; one that excludes zero has as many digits as show that it does.
-
-    >>> interval(-0.0091, 0.0007), interval(-0.0091, -0.00001)
-    ('[-0.91, +0.07]', '[-0.910, -0.001]')
-    """
-    decimals = 2
-    while low * high > 0 and decimals < 6 and float(f"{100 * min(low, high, key=abs):.{decimals}f}") == 0:
-        decimals += 1
-    return f"[{100 * low:+z.{decimals}f}, {100 * high:+z.{decimals}f}]"
+def target_words(summary: StudySummary) -> str:
+    """The score that is counted to, "97.50%" or "3.2 RMSE"; "" where there is none."""
+    measure = summary.spec.workload.measure
+    if summary.target is None:
+        return ""
+    return f"{measure.number(summary.target)}%" if measure.share else measure.amount(summary.target)
 
 
 def target_steps(by_seed: Sequence[int | None]) -> str:
@@ -108,7 +86,7 @@ def first_word(summary: StudySummary) -> str:
         return "tied"
     sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
     sure = sure and not summary.results[0].untuned
-    return "best" if sure else "highest"
+    return "best" if sure else summary.spec.workload.measure.first
 
 
 def count(value: int) -> str:

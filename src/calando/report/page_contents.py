@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord, TestScore
 from calando.report.columns import Footnote, StrategyRow, advice_sentence, footnotes, strategy_rows
-from calando.report.numbers import ABSENT, cost, count, percent, rate
+from calando.report.numbers import ABSENT, cost, count, rate, target_words
 from calando.report.palette import LineStyle, line_styles
 
 __all__ = ["PageContents", "RunRow", "page_contents", "run_rows"]
@@ -63,6 +63,10 @@ def _row(
 ) -> RunRow:
     # As `calando.analysis.summary` counts them.
     diverged = record.outcome == "diverged" or (test is not None and not math.isfinite(test.loss))
+
+    def number(score: float) -> str:
+        return record.spec.workload.measure.number(score) if math.isfinite(score) else ABSENT
+
     return RunRow(
         digest=digest,
         strategy=", ".join(users),
@@ -71,8 +75,8 @@ def _row(
         role=" + ".join(roles),
         outcome=record.outcome + (" at chance" if record.at_chance and record.outcome != "diverged" else ""),
         steps=_steps(record),
-        validation=percent(record.score),
-        test=ABSENT if test is None else percent(record.chance if diverged else test.score),
+        validation=number(record.score),
+        test=ABSENT if test is None else number(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
         host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
         events=tuple((count(event.step), str(event).partition(": ")[2]) for event in record.events),
@@ -102,6 +106,7 @@ class PageContents:
         machines: on which its runs were made, each once.
         cost: what all of it took, alone and as it was shared.
         target: the score counted to, and where it comes from; "" where there is none.
+        unit: what follows the headings of scores.
     """
 
     title: str
@@ -123,6 +128,7 @@ class PageContents:
     machines: tuple[str, ...]
     cost: str
     target: str
+    unit: str
 
 
 def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> PageContents:
@@ -139,7 +145,7 @@ def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: M
         progress=100 * summary.runs_done // max(1, summary.runs_expected),
         use_name=advice.name if advice else "",
         use=advice.text if advice else "",
-        why=advice_sentence(advice) if advice else "",
+        why=advice_sentence(advice, spec.workload.measure) if advice else "",
         rows=strategy_rows(summary),
         notes=footnotes(summary),
         styles=line_styles(strategy.name for strategy in spec.strategies),
@@ -148,7 +154,8 @@ def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: M
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
         lane=f"{spec.lane.text}{', deterministic kernels' if spec.lane.deterministic else ''}",
-        target="" if summary.target is None else f"{percent(summary.target)}% on validation ({summary.target_source})",
+        target="" if summary.target is None else f"{target_words(summary)} on validation ({summary.target_source})",
+        unit=spec.workload.measure.title,
         cost=cost(summary),
     )
 

@@ -16,7 +16,7 @@ from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.figures.theme import AnyChart, finished
-from calando.report.numbers import cost, percent, shared
+from calando.report.numbers import cost, shared, target_words
 from calando.report.palette import LineStyle, line_styles
 from calando.report.series import ends, final_records, loss_band, score_band
 
@@ -92,7 +92,8 @@ def _loss(summary: StudySummary, finals: Finals) -> Figure:
     half = max(1, summary.spec.lengths[0] // 50)
     bands = {name: band for name, records in finals.items() if (band := loss_band(records, half=half))}
     if not bands:
-        return Figure("loss", title, NONE_YET, "", None)
+        silent = "The code reported no training loss: run.observe(loss=…) after each update does."
+        return Figure("loss", title, silent if finals else NONE_YET, "", None)
     ended = {name: ends(finals[name], half=half) for name in bands}
     crosses = sum(len(those) for those in ended.values())
     pedigree = f"{_spread(finals)}; moving mean over {2 * half + 1} steps"
@@ -110,15 +111,20 @@ def _loss(summary: StudySummary, finals: Finals) -> Figure:
 
 
 def _score(summary: StudySummary, finals: Finals) -> Figure:
-    title = "How the validation score rose"
+    title = f"How the validation score {'rose' if summary.spec.workload.measure.goal == 'max' else 'fell'}"
     bands = {name: band for name, records in finals.items() if (band := score_band(records))}
     if not bands:
         return Figure("score", title, NONE_YET, "", None)
-    pedigree = f"{_spread(finals)}; a diverged run counts as chance"
-    chart = figures.score_figure(bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary))
-    reading = "Higher is better; the band is how far the seeds alone move it."
+    measure = summary.spec.workload.measure
+    failed = "counts as chance" if measure.share else "is left out from there on"
+    pedigree = f"{_spread(finals)}; a diverged run {failed}"
+    chart = figures.score_figure(
+        bands, best=summary.best, horizon=summary.spec.steps, styles=_styles(summary), measure=measure
+    )
+    way = "Higher" if measure.goal == "max" else "Lower"
+    reading = f"{way} is better; the band is how far the seeds alone move it."
     if summary.spec.seeds == 1:
-        reading = "Higher is better; one seed does not show how much of a difference is luck."
+        reading = f"{way} is better; one seed does not show how much of a difference is luck."
     return _finished("score", title, reading, pedigree, chart, names=list(bands))
 
 
@@ -139,6 +145,7 @@ def _sensitivity(summary: StudySummary) -> Figure:
         chosen={result.name: result.lr for result in summary.results},
         best=summary.best,
         styles=_styles(summary),
+        measure=summary.spec.workload.measure,
     )
     reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate must be tuned."
     if untuned := [result.name for result in summary.results if result.untuned]:
@@ -162,7 +169,7 @@ def _differences(summary: StudySummary) -> Figure:
     pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
     if len(summary.comparisons) > 1:
         pedigree += f", corrected for picking the best of {len(summary.results)}"
-    chart = figures.forest_figure(summary.comparisons)
+    chart = figures.forest_figure(summary.comparisons, measure=summary.spec.workload.measure)
     reading = "A strategy whose interval crosses the dashed line at zero cannot be distinguished from the best."
     if any(one.verdict == "no verdict" for one in summary.comparisons):
         reading += (
@@ -189,11 +196,9 @@ def _target(summary: StudySummary) -> Figure:
     if summary.target is None or not reached:
         why = "There is no target yet: none was given, and no fixed-rate score is there to take instead."
         return Figure("target", title, why, "", None)
-    title = f"Steps to {percent(summary.target)}% on validation"
+    title = f"Steps to {target_words(summary)} on validation"
     n = sum(len(steps) for steps in reached.values())
-    pedigree = (
-        f"target {percent(summary.target)}% ({summary.target_source}); {n} runs, one mark a seed; evaluated every "
-    )
+    pedigree = f"target {target_words(summary)} ({summary.target_source}); {n} runs, one mark a seed; evaluated every "
     pedigree += f"{summary.spec.evaluate_every} steps"
     chart = figures.target_figure(
         reached,

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import RateTrial, StudySummary
+from calando.records.measure import Measure
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
 from calando.report.names import distinct
-from calando.report.numbers import percent, rate, shared
+from calando.report.numbers import rate, shared, target_words
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
 
@@ -44,7 +45,7 @@ class StudyTables:
             yield trials_table(self.summary, width=width)
         if advice := self.summary.advice:
             yield Text()
-            yield from map(Text, advice_lines(advice))
+            yield from map(Text, advice_lines(advice, self.summary.spec.workload.measure))
 
 
 def study_tables(summary: StudySummary) -> StudyTables:
@@ -67,15 +68,16 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     rows = strategy_rows(summary)
     names = distinct((row.result.name for row in rows), NAME_WIDTH)
     cells = [[_cell(column, row, names) for column in columns] for row in rows]
-    kept = _fitting(columns, cells, width=width)
+    headings = [column.headed(summary.spec.workload.measure) for column in columns]
+    kept = _fitting(columns, [headings, *cells], width=width)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
         side: JustifyMethod = "right" if columns[place].numeric else "left"
-        table.add_column(columns[place].heading, justify=side, no_wrap=True, overflow="ellipsis")
+        table.add_column(headings[place], justify=side, no_wrap=True, overflow="ellipsis")
     for row, texts in zip(rows, cells, strict=True):
         shown = [Text(texts[place], style=STYLES.get(texts[place], "")) for place in kept]
         table.add_row(*shown, style="bold" if row.result.name == summary.best else "")
-    left_out = [column for place, column in enumerate(columns) if place not in kept]
+    left_out = [(column.key, headings[place]) for place, column in enumerate(columns) if place not in kept]
     return Group(table, *(Text(line, style="dim") for line in _lines_below(summary, left_out)))
 
 
@@ -101,8 +103,9 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
     Args:
         width: of the terminal; where the cells of a row need more, they go on in the next line.
     """
+    measure = summary.spec.workload.measure
     cells = {
-        result.name: [_trial(trial, chosen=trial.lr == result.lr) for trial in result.trials]
+        result.name: [_trial(trial, measure, chosen=trial.lr == result.lr) for trial in result.trials]
         for result in summary.results
         if result.trials
     }
@@ -111,7 +114,7 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
     per_line = max(1, (width - max(map(len, names.values()), default=0) - 2) // (cell + 2))
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("strategy", no_wrap=True)
-    table.add_column("rate: validation score, %  (* chosen)", no_wrap=True)
+    table.add_column(f"rate: validation score{measure.title}  (* chosen)", no_wrap=True)
     for name, row in cells.items():
         lines = [row[start : start + per_line] for start in range(0, len(row), per_line)]
         table.add_row(
@@ -121,14 +124,18 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
     return table
 
 
-def _trial(trial: RateTrial, *, chosen: bool) -> str:
-    result = percent(trial.score) if trial.outcome == "finished" else trial.outcome
+def _trial(trial: RateTrial, measure: Measure, *, chosen: bool) -> str:
+    result = measure.number(trial.score) if trial.outcome == "finished" else trial.outcome
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
-    """Places of the columns to show: the needed ones, then the others by how much they are needed, where they fit."""
-    widths = [max(len(column.heading), *(len(row[place]) for row in cells)) for place, column in enumerate(columns)]
+    """Places of the columns to show: the needed ones, then the others by how much they are needed, where they fit.
+
+    Args:
+        cells: the headings, then the rows.
+    """
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
     kept: list[int] = []
     for place in sorted(range(len(columns)), key=lambda place: columns[place].expendable):
         tried = [*kept, place]
@@ -137,21 +144,22 @@ def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width
     return sorted(kept)
 
 
-def _lines_below(summary: StudySummary, left_out: Sequence[Column]) -> list[str]:
+def _lines_below(summary: StudySummary, left_out: Sequence[tuple[str, str]]) -> list[str]:
     """The footnotes, and what the columns mean."""
     lines = [str(one) for one in footnotes(summary)]
-    meaning = "mean ± sd (n)"
+    meaning, measure = "mean ± sd (n)", summary.spec.workload.measure
     if summary.comparisons:
         n = summary.comparisons[0].n
-        meaning += f"; differences in points, paired over {n} seeds"
+        counted = f" in{measure.step}" if measure.step else ""
+        meaning += f"; differences{counted}, paired over {n} seeds"
         if len(summary.comparisons) > 1:
             meaning += f", intervals corrected for picking the best of {len(summary.results)}"
     lines.append(meaning)
-    if summary.target is not None and not any(column.key == "steps_to_target" for column in left_out):
-        lines.append(f"to target: median steps to {percent(summary.target)}% on validation ({summary.target_source})")
+    if summary.target is not None and not any(key == "steps_to_target" for key, _ in left_out):
+        lines.append(f"to target: median steps to {target_words(summary)} on validation ({summary.target_source})")
     if saved := shared(summary):
         lines.append(f"{saved}; steps are what each strategy costs alone")
     if left_out:
-        names = sorted(column.heading for column in left_out)
+        names = sorted(heading for _, heading in left_out)
         lines.append(f"left out, as the terminal is narrow: {', '.join(names)}")
     return lines

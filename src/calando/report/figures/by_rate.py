@@ -6,6 +6,7 @@ range test     every repeat, their median and band, the rates by each rule, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -14,6 +15,7 @@ import numpy as np
 from calando.analysis.range_curves import RangeCurves, Rule
 from calando.analysis.results import RateTrial
 from calando.analysis.suggest import Suggestion
+from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import ScoreAxis, log_x
 from calando.report.figures.theme import AnyChart, Row, csv_data, dash, faded, fill, finished, picked, stroke, weight
 from calando.report.numbers import rate as rate_text
@@ -28,6 +30,7 @@ def sensitivity_figure(
     chosen: Mapping[str, float | None],
     best: str | None,
     styles: Mapping[str, LineStyle],
+    measure: Measure = SHARE,
 ) -> AnyChart:
     """Trials at the first seed: a ring round the chosen rate, a cross at the bottom where a trial diverged.
 
@@ -37,7 +40,9 @@ def sensitivity_figure(
         best: whose line is drawn strongest.
         styles: by name.
     """
-    axis = ScoreAxis.of([trial.score for those in trials.values() for trial in those])
+    axis = ScoreAxis.of(
+        [trial.score for those in trials.values() for trial in those if math.isfinite(trial.score)] or [0.0], measure
+    )
     rows: list[Row] = []
     for name, those in trials.items():
         for trial in those:
@@ -47,7 +52,7 @@ def sensitivity_figure(
                     "strategy": name,
                     "lr": trial.lr,
                     "y": axis.floor if failed else axis.place(trial.score),
-                    "score": trial.score,
+                    "score": trial.score if math.isfinite(trial.score) else None,
                     "outcome": trial.outcome,
                     "kind": "diverged" if failed else "chosen" if trial.lr == chosen[name] else "tried",
                 }
@@ -57,7 +62,7 @@ def sensitivity_figure(
     tooltip = [
         alt.Tooltip("strategy:N"),
         alt.Tooltip("lr:Q", title="rate", format=".3g"),
-        alt.Tooltip("score:Q", title="validation score", format=".2%"),
+        alt.Tooltip("score:Q", title="validation score", format=axis.form),
         alt.Tooltip("outcome:N"),
     ]
     rates = [row["lr"] for row in rows]
@@ -65,7 +70,7 @@ def sensitivity_figure(
 
     def part(kinds: Sequence[str]) -> alt.Chart:
         rows_of = [row for row in rows if row["kind"] in kinds]
-        return alt.Chart(csv_data(rows_of)).encode(x=rate, y=axis.y("y", title="validation score"))
+        return alt.Chart(csv_data(rows_of)).encode(x=rate, y=axis.y("y", title=f"validation score{axis.unit}"))
 
     kinds = {row["kind"] for row in rows}
     line = part(("tried", "chosen", "diverged")).mark_line(strokeJoin="round")

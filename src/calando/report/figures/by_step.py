@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
+from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import ScoreAxis, log_y, steps_axis
 from calando.report.figures.theme import (
     PICKED,
@@ -130,15 +131,16 @@ def score_figure(
     best: str | None,
     horizon: int,
     styles: Mapping[str, LineStyle],
+    measure: Measure = SHARE,
 ) -> AnyChart:
     """Validation score: mean over seeds, band from smallest to largest."""
-    axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)])
+    axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)], measure)
 
     def y(field: str) -> alt.Y:
-        return axis.y(field, title="validation score")
+        return axis.y(field, title=f"validation score{axis.unit}")
 
     return _banded(
-        bands, [], styles, y=y, place=axis.place, best=best, horizon=horizon, tooltip=_tooltip("score", ".2%")
+        bands, [], styles, y=y, place=axis.place, best=best, horizon=horizon, tooltip=_tooltip("score", axis.form)
     )
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 
 from calando.analysis.results import Comparison, StrategyResult
+from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import rows_axis
 from calando.report.figures.theme import AnyChart, Row, csv_data
-from calando.report.numbers import count, difference, duration
+from calando.report.numbers import count, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
 __all__ = ["cost_figure", "forest_figure", "target_figure"]
@@ -33,8 +34,8 @@ SQUEEZE = 25
 _SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
 
 
-def forest_figure(comparisons: Sequence[Comparison]) -> AnyChart:
-    """Paired differences in percentage points, one row a comparison, in the order given (at least one).
+def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE) -> AnyChart:
+    """Paired differences in points or the scores' unit, one row a comparison, in the order given (at least one).
 
     Where one interval is far wider than most, the axis is linear near zero and logarithmic beyond, so that one
     strategy that failed does not flatten the others.
@@ -42,18 +43,18 @@ def forest_figure(comparisons: Sequence[Comparison]) -> AnyChart:
     rows: list[Row] = [
         {
             "strategy": one.strategy,
-            "difference": 100 * one.difference,
-            "low": 100 * one.low,
-            "high": 100 * one.high,
+            "difference": measure.scale * one.difference,
+            "low": measure.scale * one.low,
+            "high": measure.scale * one.high,
             "verdict": one.verdict,
-            "label": difference(one.difference).replace("-", "−"),
+            "label": measure.difference(one.difference).replace("-", "−"),
             "text": one.text
             if one.verdict == "no verdict"
             else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
         }
         for one in comparisons
     ]
-    x = _x([end for row in rows for end in (row["low"], row["high"])])
+    x = _x([end for row in rows for end in (row["low"], row["high"])], measure)
     names = [row["strategy"] for row in rows]
     y = alt.Y("strategy:N", sort=names, title=None, axis=rows_axis())
     there = [verdict for verdict in _VERDICTS if any(one.verdict == verdict for one in comparisons)]
@@ -77,12 +78,12 @@ def forest_figure(comparisons: Sequence[Comparison]) -> AnyChart:
     return alt.layer(*layers).properties(height=max(80, 28 * len(rows)))
 
 
-def _x(ends: Sequence[float]) -> Callable[[str], alt.X]:
-    """field -> the encoding in percentage points, on one axis that holds all `ends` and zero."""
+def _x(ends: Sequence[float], measure: Measure) -> Callable[[str], alt.X]:
+    """field -> the encoding on one axis that holds all `ends` and zero."""
     low, high = min(*ends, 0.0), max(*ends, 0.0)
     sizes = sorted(abs(end) for end in ends if end)
     linear_to = sizes[len(sizes) // 3] if sizes else 1.0
-    title = ["difference in test score, points"]
+    title = [f"difference in test score{measure.step and f',{measure.step}'}"]
     if max(-low, high) <= SQUEEZE * linear_to:
         # The label stands right of the interval and needs its room.
         room = (high - low or 1.0) * 0.16
@@ -90,7 +91,7 @@ def _x(ends: Sequence[float]) -> Callable[[str], alt.X]:
         axis = alt.Axis(labelExpr=_SIGNED, tickCount=alt.ExprRef("max(4, ceil(width / 100))"))
     else:
         start = 10.0 ** math.floor(math.log10(linear_to))
-        marks = [10.0**power for power in range(-3, 3) if start <= 10.0**power]
+        marks = [10.0**power for power in range(-12, 13) if start <= 10.0**power <= max(-low, high)]
         values = sorted(value for mark in (*marks, 0.0) for value in {mark, -mark} if low <= value <= high)
         scale = alt.Scale(type="symlog", constant=linear_to, domain=[low * 1.1, max(high * 2, linear_to)], nice=False)
         axis = alt.Axis(values=values, labelExpr=_SIGNED)

@@ -8,7 +8,7 @@ import numpy as np
 from calando.records.record import RunRecord
 from calando.report.figures.scales import ScoreAxis, log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
-from calando.report.numbers import percent, rate
+from calando.report.numbers import rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
 
@@ -27,12 +27,13 @@ def training_figure(record: RunRecord) -> AnyChart:
         "died": "; its loss ended at chance",
         "diverged": f"; diverged after step {record.steps_done:,}",
     }
+    about = ", ".join((spec.workload.heading, *spec.workload.facts))
+    score = spec.workload.measure.amount(record.score, decimals=2)
     return styled(
         alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
         title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.title}{end[record.outcome]}",
-        subtitle=f"{', '.join((spec.workload.heading, *spec.workload.facts))}, base rate {rate(spec.lr)}, "
-        f"{spec.steps:,} steps, seed {spec.seed} (n = 1); validation {percent(record.score)}%{chance}; "
-        f"run {spec.digest()}",
+        subtitle=f"{about}, base rate {rate(spec.lr)}, {spec.steps:,} steps, seed {spec.seed} (n = 1); validation "
+        f"{score}{chance}; run {spec.digest()}",
     )
 
 
@@ -49,7 +50,7 @@ def _panels(record: RunRecord) -> list[AnyChart]:
     )  # fmt: skip
     panels: list[AnyChart] = [alt.layer(line, marks) if events else line, _loss_panel(record)]
     if record.evaluations:
-        axis = ScoreAxis.of([look.score for look in record.evaluations])
+        axis = ScoreAxis.of([look.score for look in record.evaluations], record.spec.workload.measure)
         scores: list[Row] = [{"step": look.step, "y": axis.place(look.score)} for look in record.evaluations]
         panels.append(
             alt.Chart(csv_data(scores))

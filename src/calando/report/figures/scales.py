@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
+from calando.records.measure import SHARE, Measure
 from calando.report.figures.theme import INK
 
 __all__ = [
@@ -116,21 +117,25 @@ class ScoreAxis:
 
     Args:
         logarithmic: whether the axis is logarithmic in the error.
+        measure: of the scores.
         top, bottom: the largest and smallest score on it; `top` < 1 where logarithmic.
     """
 
     logarithmic: bool
     top: float
     bottom: float
+    measure: Measure = SHARE
 
     @classmethod
-    def of(cls, scores: Iterable[float]) -> ScoreAxis:
+    def of(cls, scores: Iterable[float], measure: Measure = SHARE) -> ScoreAxis:
         """The axis that shows all of `scores` (at least one).
 
         >>> ScoreAxis.of([0.1, 0.98, 0.99])
         ScoreAxis(logarithmic=True, top=0.99, bottom=0.1)
         """
         known = sorted(scores)
+        if not measure.share:
+            return cls(logarithmic=False, top=known[-1], bottom=known[0], measure=measure)
         errors = [1 - score for score in known if score < 1]
         if known[-1] <= 0.8 or not errors:
             return cls(logarithmic=False, top=known[-1], bottom=known[0])
@@ -143,16 +148,35 @@ class ScoreAxis:
 
     @property
     def floor(self) -> float:
-        """Where to put what failed: the bottom of the axis, in the data's units."""
-        return self.place(self.bottom)
+        """Where to put what failed: the worst end of the axis, in the data's units."""
+        return self.place(self.bottom if self.measure.goal == "max" else self.top)
+
+    @property
+    def unit(self) -> str:
+        """What follows the axis's title; percent signs are at its marks."""
+        return "" if self.measure.share else self.measure.title
+
+    @property
+    def form(self) -> str:
+        """How a score is written under the pointer."""
+        return ".2%" if self.measure.share else ".4~g"
 
     def y(self, field: str, *, title: str) -> alt.Y:
         """The encoding of that field."""
         if not self.logarithmic:
             # One score alone would have an axis of one mark.
-            around = None if self.top - self.bottom > 1e-6 else [max(0.0, self.top - 0.05), min(1.0, self.top + 0.05)]
+            around = None
+            if self.top - self.bottom <= 1e-6 * max(1.0, abs(self.top)) and self.measure.share:
+                around = [max(0.0, self.top - 0.05), min(1.0, self.top + 0.05)]
+            elif self.top == self.bottom:
+                around = [self.top - 0.05 * (abs(self.top) or 1.0), self.top + 0.05 * (abs(self.top) or 1.0)]
             scale = alt.Scale(zero=False, nice=True, padding=8) if around is None else alt.Scale(domain=around)
-            return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~%", tickCount=6))
+            return alt.Y(
+                f"{field}:Q",
+                title=title,
+                scale=scale,
+                axis=alt.Axis(format="~%" if self.measure.share else "~g", tickCount=6),
+            )
         low, high = (1 - self.top) * 0.9, min(1.0, (1 - self.bottom) * 1.1)
         marks = within(_MARKS, low, high)
         if len(marks) > 9:
