@@ -198,10 +198,13 @@ def test_a_script_works_alone_and_is_compared(script):
     assert all(len(one) == 2 for one in values(answer).values())
     logs = [path.read_text() for path in (script / "whole" / "logs").iterdir()]
     assert sorted(logs)[-1].count("epoch") == 4
-    again = asked_of(script, *WORDS, "--study", "whole", "--", "--width", "4")
+    again = asked_of(script, *WORDS, "--study", "whole", "--no-check-repeats", "--", "--width", "4")
     assert values(again) == values(answer)
     changed = subprocess.run(
-        command(script, *WORDS, "--study", "whole", "--", "--width", "5"), cwd=script, capture_output=True, text=True
+        command(script, *WORDS, "--study", "whole", "--no-check-repeats", "--", "--width", "5"),
+        cwd=script,
+        capture_output=True,
+        text=True,
     )
     assert changed.returncode == 2
     assert "made with other settings" in changed.stderr
@@ -224,7 +227,7 @@ def runs_of(script: Path) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_killed_runs_and_coordinators_come_to_the_same_numbers(script):
     """A run's process and the coordinator, each killed once; no process is left over."""
-    words = (*WORDS, "--workers", "1")
+    words = ("fixed", "--seeds", "2", "--lr", "0.05", "--json", "--no-check-repeats", "--workers", "1")
     slow = ("--", "--width", "3", "--slow", "0.05")
     whole = asked_of(script, *words, "--study", "plain", *slow)
     study = subprocess.Popen(
@@ -274,3 +277,19 @@ def test_a_thread_of_the_code_does_not_hold_the_end(tmp_path):
     began = time.monotonic()
     calando.compare(train, "fixed", folder=tmp_path, executor="inline", **QUESTION)
     assert time.monotonic() - began < 25
+
+
+def test_what_the_process_lends_comes_back(tmp_path):
+    """Generators, threads and the working folder are as they were, after success and after failure."""
+
+    def failing(run):
+        torch.manual_seed(5)
+        raise RuntimeError("no")
+
+    torch.manual_seed(11)
+    before = torch.get_rng_state(), torch.get_num_threads(), Path.cwd()
+    calando.compare(regression, "fixed", folder=tmp_path / "a", executor="inline", threads=1, **QUESTION)
+    with pytest.raises(UsageError):
+        calando.compare(failing, "fixed", folder=tmp_path / "b", executor="inline", **QUESTION)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (torch.get_num_threads(), Path.cwd()) == before[1:]

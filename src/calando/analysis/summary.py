@@ -240,6 +240,9 @@ def _note(
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
         of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
         notes.append(f"{of} no better than always naming one class")
+    if any(event.kind == "no test" for record in finals for event in record.events):
+        too_good = ", and that of seed 0 chose the rate" if strategy.lr is None else ""
+        notes.append(f"no test score is reported (run.finish(test=…)): validation scores are compared{too_good}")
     if idle := idle_controllers(strategy, finals):
         notes.append(idle)
     if any(record.second_passes for record in finals):

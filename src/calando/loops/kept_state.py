@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from safetensors import SafetensorError
 from calando.errors import CorruptFile, UsageError, quote
 from calando.records.files import read_plain, write_atomically
 
-__all__ = ["generators", "read_kept", "set_generators", "write_kept"]
+__all__ = ["drop_kept", "generators", "read_kept", "set_generators", "write_kept"]
 
 LONGEST = 2**40
 VERSION = 1
@@ -81,6 +82,15 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
             f"checkpoint {str(path)!r} cannot be read ({type(error).__name__}); remove it to begin this run again"
         ) from error
     return states
+
+
+def drop_kept(folder: Path) -> None:
+    """Remove the checkpoint: its run is over."""
+    (folder / "kept.json").unlink(missing_ok=True)
+    for path in folder.glob("kept-*.safetensors"):
+        path.unlink(missing_ok=True)
+    for path in folder.glob("own-*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def generators() -> dict[str, Any]:

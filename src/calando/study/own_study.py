@@ -7,10 +7,12 @@ found before a study folder exists.
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +40,9 @@ from calando.study.workers.messages import Setup
 __all__ = ["build_own_study", "command_of", "training_of"]
 
 LOOKS = 2
+LONG_SECONDS = 60.0
 FORGIVEN_LOOKS = 2
+LONG_SECONDS = 60.0
 
 
 def command_of(text: str, arguments: Sequence[str]) -> tuple[str, ...]:
@@ -229,11 +233,19 @@ def _look(
         found: list[Seen] = []
         waiting = [Lease(number, look) for number in range(1, looks + 1)]
         out = losses = 0
+        late = time.monotonic() + LONG_SECONDS
         try:
             while waiting or out:
                 while waiting and out < executor.slots:
                     executor.submit(waiting.pop(0))
                     out += 1
+                if time.monotonic() > late:
+                    late = math.inf
+                    print(
+                        f"{training.spec.title} has not come to its first updates in {LONG_SECONDS:g} s; still waiting "
+                        "(Ctrl-C ends it)",
+                        file=sys.stderr,
+                    )
                 for outcome in executor.poll(seconds=0.2):
                     out -= 1
                     match outcome:

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from calando.errors import UsageError, plain, reason_of
+import torch
+
+from calando.errors import CorruptFile, UsageError, plain, reason_of
+from calando.loops.kept_state import drop_kept
 from calando.loops.run_channel import Assignment
 from calando.loops.run_handle import RunOver, active
 from calando.loops.run_result import RunResult, read_result
@@ -27,6 +30,8 @@ from calando.records import Evaluation, Event, OwnTrainingSpec, RunRecord, RunSp
 from calando.study.checkpoint_cache import run_folder
 from calando.study.jobs import Failed, Finished, Lease, Look, Lost, Outcome, Stopped, TestLook, Train
 from calando.study.own_process import Ended, supervise
+from calando.tasks.randomness import holding_generators
+from calando.training.checkpoint import drop_checkpoint
 
 if TYPE_CHECKING:
     from calando.loops.run_handle import Run
@@ -97,48 +102,84 @@ def perform_own(
     report: Callable[[int, float, float], bool],
 ) -> Outcome:
     """Do a job of such a study; as `perform_job.perform`."""
-    job, reports, last, said = lease.job, [], (0, math.nan, math.nan), time.monotonic()
+    job, making = lease.job, _Making(lease, training, slot=slot, threads=threads, report=report)
+    if isinstance(job, Look):
+        log = study_folder / "first-look.log"
+        return making.make(job.asked, log) or _seen(lease, making.reports, log)
+    if isinstance(job, TestLook) and job.diverged:
+        return Finished(lease, TestScore(score=training.spec.measure.worst, loss=math.inf, n=0))
+    assert isinstance(job, Train | TestLook)
+    folder, log = run_folder(study_folder, job.spec.digest()), study_folder / "logs" / f"{job.spec.digest()}.log"
+    # Of a run that was over when its worker was lost, and of one whose result was lost, it is made once more.
+    result = _left_behind(folder)
+    if result is None:
+        if unfinished := making.make(_assignment(job.spec, training.spec, folder), log):
+            return unfinished
+        result = read_result(folder)
+    if result is None:
+        return _failed(lease, making.what, "the code left no result; does it call calando.run?", log)
+    drop_kept(folder)
+    return Finished(lease, _record(job.spec, result) if isinstance(job, Train) else _test_score(result))
 
-    def hear(message: Any) -> bool:
-        nonlocal last, said
+
+def _left_behind(folder: Path) -> RunResult | None:
+    try:
+        return read_result(folder)
+    except CorruptFile:
+        drop_checkpoint(folder)
+        return None
+
+
+@final
+class _Making:
+    """The code at work for a lease, and what it reports."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        training: OwnTraining,
+        *,
+        slot: int,
+        threads: int,
+        report: Callable[[int, float, float], bool],
+    ) -> None:
+        self._lease, self._training, self._slot, self._threads = lease, training, slot, threads
+        self._report, self._last, self._said = report, (0, math.nan, math.nan), time.monotonic()
+        self.reports: list[Any] = []
+        spec = lease.job.spec
+        self.what = "its first updates" if isinstance(lease.job, Look) else f"{spec.strategy.name}, seed {spec.seed}"
+
+    def make(self, asked: Assignment, log: Path) -> Outcome | None:
+        """Run the code as asked; None where it finished."""
+        ended = _carry_out(
+            self._training,
+            self._lease.job.spec.strategy,
+            asked,
+            log=log,
+            slot=self._slot,
+            threads=self._threads,
+            hear=self._hear,
+        )
+        match ended.how:
+            case "stopped":
+                return Stopped(self._lease)
+            case "lost":
+                return Lost(self._lease, ended.reason)
+            case "failed":
+                return _failed(self._lease, self.what, ended.reason, log)
+        return None
+
+    def _hear(self, message: Any) -> bool:
         match message:
             case {"kind": "progress", "step": step, "lr": lr, "loss": loss}:
-                last = step, lr, math.nan if loss is None else loss
+                self._last = step, lr, math.nan if loss is None else loss
             case {"kind": "began" | "looked"}:
-                reports.append(message)
+                self.reports.append(message)
                 return False
-        if time.monotonic() - said < SAID_SECONDS:
+        if time.monotonic() - self._said < SAID_SECONDS:
             return False
-        said = time.monotonic()
-        return report(*last)
-
-    if isinstance(job, TestLook):
-        return Finished(lease, _test_score(job, study_folder))
-    if isinstance(job, Look):
-        strategy, asked, log = job.spec.strategy, job.asked, study_folder / "first-look.log"
-    else:
-        assert isinstance(job, Train)
-        folder = run_folder(study_folder, job.spec.digest())
-        strategy, asked = job.spec.strategy, _assignment(job.spec, training.spec, folder)
-        log = study_folder / "logs" / f"{job.spec.digest()}.log"
-        with contextlib.suppress(OSError):
-            (folder / "result.json").unlink(missing_ok=True)
-    ended = _carry_out(training, strategy, asked, log=log, slot=slot, threads=threads, hear=hear)
-    match ended.how:
-        case "stopped":
-            return Stopped(lease)
-        case "lost":
-            return Lost(lease, ended.reason)
-        case "failed":
-            what = "its first updates" if isinstance(job, Look) else f"{strategy.name}, seed {asked.seed}"
-            return _failed(lease, what, ended.reason, log)
-    if isinstance(job, Look):
-        return _seen(lease, reports, log)
-    assert isinstance(job, Train)
-    result = read_result(run_folder(study_folder, job.spec.digest()))
-    if result is None:
-        return _failed(lease, strategy.name, "the code left no result; does it call calando.run?", log)
-    return Finished(lease, _record(job.spec, training.spec, result))
+        self._said = time.monotonic()
+        return self._report(*self._last)
 
 
 def _assignment(spec: RunSpec, task: OwnTrainingSpec, folder: Path) -> Assignment:
@@ -192,8 +233,10 @@ def _carry_out(
     if training.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = training.gpus[slot % len(training.gpus)]
     # A function's notebook cell or script has no file that would say where it failed but this.
+    before = torch.get_num_threads()
     try:
-        with _printing_to(log), active(strategy, asked, hear) as handle:
+        torch.set_num_threads(threads)
+        with _printing_to(log), holding_generators(), active(strategy, asked, hear) as handle:
             try:
                 training.function(handle)
                 handle.close()
@@ -211,6 +254,8 @@ def _carry_out(
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(traceback.format_exc())
         return Ended("failed", reason_of(error))
+    finally:
+        torch.set_num_threads(before)
     return Ended("stopped" if stopped else "finished")
 
 
@@ -268,9 +313,13 @@ def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
     return Finished(lease, seen)
 
 
-def _record(spec: RunSpec, task: OwnTrainingSpec, result: RunResult) -> RunRecord:
+def _record(spec: RunSpec, result: RunResult) -> RunRecord:
     """A run as the store keeps it; a failed run has the worst score there is, and `analysis` says what it counts as."""
     finite = [look for look in result.looks if math.isfinite(look.score)]
+    events = [Event(step=step, kind=kind, text=text) for step, kind, text in result.events]
+    if result.test is None:
+        text = "the code gives no test score (run.finish(test=…)): its last validation score is compared"
+        events.append(Event(step=max(0, result.steps_done - 1), kind="no test", text=text))
     return RunRecord(
         spec=spec,
         outcome=result.outcome,
@@ -278,23 +327,16 @@ def _record(spec: RunSpec, task: OwnTrainingSpec, result: RunResult) -> RunRecor
         losses=result.losses,
         rates=result.rates,
         evaluations=tuple(
-            Evaluation(step=look.step, loss=0.0 if look.loss is None else look.loss, score=look.score)
-            for look in finite
+            Evaluation(look.step, 0.0 if look.loss is None else look.loss, look.score) for look in finite
         ),
-        chance=task.measure.worst,
-        events=tuple(Event(step=step, kind=kind, text=text) for step, kind, text in result.events),
+        chance=spec.workload.measure.worst,
+        events=tuple(events),
         second_passes=result.second_passes,
         seconds=result.seconds,
         host=result.host,
     )
 
 
-def _test_score(job: TestLook, study_folder: Path) -> TestScore:
+def _test_score(result: RunResult) -> TestScore:
     """The test score that the run left; without one, its validation score once more."""
-    task = job.spec.workload
-    if job.diverged:
-        return TestScore(score=task.measure.worst, loss=math.inf, n=0)
-    result = read_result(run_folder(study_folder, job.spec.digest()))
-    assert result is not None
-    score = result.looks[-1].score if result.test is None else result.test
-    return TestScore(score=score, loss=0.0, n=0)
+    return TestScore(score=result.looks[-1].score if result.test is None else result.test, loss=0.0, n=0)

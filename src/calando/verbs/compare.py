@@ -263,8 +263,7 @@ def _compare_code(
 
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = Machine(device=device, precision="fp32", threads=threads, workers=workers)
-    if listen is None:
-        print(f"starting {training.spec.title} for a first look at its length and score", file=sys.stderr)
+    print(f"starting {training.spec.title} for a first look at its length and score", file=sys.stderr)
     study, training = build_own_study(
         training,
         chosen,

@@ -70,6 +70,7 @@ class _Worker:
     heard: float
     ready: Ready | None = None
     lease: Lease | None = None
+    spent: bool = False
 
 
 @final
@@ -101,6 +102,7 @@ class RayExecutor:
         self.slots = workers
         self._on_progress = on_progress
         self._folder = setup.folder.absolute()
+        self._one_run_each = setup.one_run_each
         self._gpus = gpus
         data_dir = setup.data_dir and setup.data_dir.absolute()
         setup = replace(setup, folder=self._folder, data_dir=data_dir)
@@ -246,6 +248,8 @@ class RayExecutor:
                     except DiskFull as error:
                         outcome = Failed(outcome.lease, "disk", str(error))
                     if not isinstance(outcome, Left):
+                        # It ends by itself, and another takes its place.
+                        worker.spent = self._one_run_each and not isinstance(outcome.lease.job, TestLook)
                         worker.lease = None
                     outcomes.append(outcome)
                 case Ended():
@@ -258,7 +262,7 @@ class RayExecutor:
         for worker in self._workers:
             if not self._waiting:
                 return
-            if worker.lease is None and worker.ready:
+            if worker.lease is None and worker.ready and not worker.spent:
                 worker.lease = self._waiting.pop(0)
                 transfer = None
                 if not worker.ready.shared:

@@ -206,7 +206,9 @@ def _start(settings: WorkerSettings) -> tuple[subprocess.Popen[str], int, Connec
     """The process that waits for the worker's, the worker's process id, and the pipe."""
     ours, theirs = socket.socketpair()
     command = ["/bin/sh", "-c", START, "sh", sys.executable, "-m", WORKER_MODULE, str(theirs.fileno())]
-    environment = os.environ | dict.fromkeys(THREAD_POOLS, str(settings.threads)) | INSTALLED_PLACES
+    environment = (
+        os.environ | dict.fromkeys(THREAD_POOLS, str(settings.threads)) | INSTALLED_PLACES | {"CALANDO_WORKER": "1"}
+    )
     waiting = subprocess.Popen(
         command,
         pass_fds=[theirs.fileno()],
