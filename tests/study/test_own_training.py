@@ -183,76 +183,56 @@ def values(answer: dict) -> dict[str, list[float]]:
     return {one["name"]: one["test"]["values"] for one in answer["results"]}
 
 
-WORDS = ("fixed", "cosine", "--seeds", "2", "--lr", "0.05", "--json")
-
-
 @pytest.mark.slow
-def test_a_script_works_alone_and_is_compared(script):
-    alone = subprocess.run(
-        [sys.executable, "train.py", "--width", "4"], cwd=script, capture_output=True, text=True, timeout=120
-    )
-    assert (alone.returncode, alone.stdout.splitlines()[-1]) == (0, "epoch 3 of 0"), alone.stderr
-    answer = asked_of(script, *WORDS, "--study", "whole", "--", "--width", "4")
+def test_a_script_is_compared_with_arguments_of_its_own(script):
+    words = ("fixed", "cosine", "--seeds", "1", "--lr", "0.05", "--json", "--study", "whole")
+    answer = asked_of(script, *words, "--", "--width", "4")
     assert answer["spec"]["workload"]["goal"] == "min"
     assert answer["spec"]["workload"]["code"].endswith("train.py --width 4")
-    assert all(len(one) == 2 for one in values(answer).values())
+    assert all(len(one) == 1 for one in values(answer).values())
     logs = [path.read_text() for path in (script / "whole" / "logs").iterdir()]
-    assert sorted(logs)[-1].count("epoch") == 4
-    again = asked_of(script, *WORDS, "--study", "whole", "--no-check-repeats", "--", "--width", "4")
+    assert [log.count("epoch") for log in logs] == [4, 4]
+    assert not [*(script / "whole").glob("checkpoints/*/kept*")]
+    again = asked_of(script, *words, "--no-check-repeats", "--", "--width", "4")
     assert values(again) == values(answer)
-    changed = subprocess.run(
-        command(script, *WORDS, "--study", "whole", "--no-check-repeats", "--", "--width", "5"),
-        cwd=script,
-        capture_output=True,
-        text=True,
-    )
-    assert changed.returncode == 2
-    assert "made with other settings" in changed.stderr
 
 
-def runs_of(script: Path) -> list[int]:
-    """The processes that run the script itself."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if folder.name.isdigit() and str(script / "train.py").encode() in words and b"fixed" not in words:
-            found.append(int(folder.name))
-    return found
+def slowly(run) -> None:
+    """`regression`, long enough to be killed."""
+    folder = Path(run.asked.folder) if run.asked.folder else None
+    if folder and not (folder / "seen").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "seen").write_text("")
+        x = torch.randn(40, 3)
+        model = nn.Linear(3, 1)
+        training = run.follow(model, total_steps=10, steps_per_epoch=5)
+        run.keep(model=model, training=training)
+        for _ in run.epochs(2):
+            for batch in torch.arange(40).split(8):
+                nn.functional.mse_loss(model(x[batch]), x[batch].sum(1, keepdim=True)).backward()
+                training.optimizer.step()
+                training.optimizer.zero_grad()
+            run.report(nn.functional.mse_loss(model(x), x.sum(1, keepdim=True)))
+            if (folder / "kept.json").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+    regression(run)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_killed_runs_and_coordinators_come_to_the_same_numbers(script):
-    """A run's process and the coordinator, each killed once; no process is left over."""
-    words = ("fixed", "--seeds", "2", "--lr", "0.05", "--json", "--no-check-repeats", "--workers", "1")
-    slow = ("--", "--width", "3", "--slow", "0.05")
-    whole = asked_of(script, *words, "--study", "plain", *slow)
-    study = subprocess.Popen(
-        command(script, *words, "--study", "killed", *slow),
-        cwd=script,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+def test_a_killed_run_goes_on_in_another_process_to_the_same_numbers(tmp_path):
+    """Each run kills itself once, after its first checkpoint."""
+    told = []
+    killed = calando.compare(
+        slowly,
+        "fixed",
+        folder=tmp_path / "killed",
+        workers=2,
+        listen=lambda status: told.append(tuple(status.notes)),
+        **QUESTION,
     )
-    until = time.monotonic() + 120
-    killed = 0
-    while killed < 2 and time.monotonic() < until:
-        time.sleep(0.2)
-        if not [*(script / "killed").glob("checkpoints/*/kept.json")]:
-            continue
-        if killed == 0 and (runs := runs_of(script)):
-            os.kill(runs[0], signal.SIGKILL)
-            killed = 1
-            time.sleep(1)
-        elif killed == 1 and runs_of(script):
-            study.send_signal(signal.SIGKILL)
-            killed = 2
-    study.wait(60)
-    assert killed == 2
-    assert values(asked_of(script, *words, "--study", "killed", *slow)) == values(whole)
-    assert not runs_of(script)
+    whole = calando.compare(regression, "fixed", folder=tmp_path / "whole", executor="inline", **QUESTION)
+    assert scores(killed) == scores(whole)
+    assert sum("worker was lost" in note for note in told[-1]) == 2
 
 
 @pytest.mark.slow
