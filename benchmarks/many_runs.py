@@ -119,7 +119,7 @@ def conducted(runs: int) -> None:
         began = time.monotonic()
         with Store.create(Path(folder), asked.study, fingerprint="none") as store:
             crew = AtOnce()
-            Scheduler(store, asked.workload, keep=10**9, sharing="checked", listen=None).run(crew)
+            Scheduler(store, asked.task, keep=10**9, sharing="checked", listen=None).run(crew)
         seconds = time.monotonic() - began
         first, last = crew.memory[len(crew.memory) // 20], crew.memory[-1]
         cost = f"{1000 * seconds / runs:.2f} ms a run, their test looks included"
@@ -133,7 +133,7 @@ def trained(runs: int) -> None:
     asked = many(runs, steps=2)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        summary = conduct(Path(folder), asked.study, asked.workload, workers=2)
+        summary = conduct(Path(folder), asked.study, asked.task, workers=2)
         beyond = time.monotonic() - began - summary.seconds / 2
         print(
             f"train: {runs} runs of 2 updates, {1000 * beyond / runs:.2f} ms a run beyond their own seconds", flush=True

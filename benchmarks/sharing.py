@@ -75,7 +75,7 @@ def make(asked: BuiltStudy, *, data: Path, workers: int, sharing: bool) -> Made:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         how = "checked" if sharing else "none"
-        summary = conduct(Path(folder), asked.study, asked.workload, data_dir=data, workers=workers, sharing=how)
+        summary = conduct(Path(folder), asked.study, asked.task, data_dir=data, workers=workers, sharing=how)
         seconds = time.monotonic() - began
         with Store.open(Path(folder), read_only=True) as store:
             runs, tests = store.runs(), store.tests()

@@ -47,7 +47,7 @@ def test_every_count_is_the_same(tmp_path, strategies, options):
             assert page.headline.startswith(f"{status.done} of {status.expected} run")
         _terminal_says(status)
 
-    conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=listen)
+    conduct(tmp_path / "study", asked.study, asked.task, executor="inline", listen=listen)
     done = [one for one, _ in counts]
     assert done == sorted(done)
     assert counts[-1][0] == counts[-1][1]

@@ -42,7 +42,7 @@ def ask(*strategies: str, lr="find"):
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("found") / "study"
     asked = ask()
-    return folder, conduct(folder, asked.study, asked.workload, executor="inline")
+    return folder, conduct(folder, asked.study, asked.task, executor="inline")
 
 
 def test_range_tests_are_planned_first_and_shared_by_equal_methods():
@@ -63,7 +63,7 @@ def test_grids_are_centred_on_what_a_range_test_of_the_very_run_finds(undisturbe
     asked = ask()
     for name, rule in (("fixed", "constant"), ("cosine", "decayed"), ("adam", "constant")):
         strategy = asked.study.strategy(name)
-        found = find_for_run(range_run(asked.study.run(strategy.at_rate(1.0), seed=0)), asked.workload)
+        found = find_for_run(range_run(asked.study.run(strategy.at_rate(1.0), seed=0)), asked.task)
         rate = getattr(found.suggestion, rule).rate
         assert found.suggestion.reliable
         low, high = summary.spec.rate_grids[name]
@@ -94,7 +94,7 @@ def test_a_method_added_later_gets_its_own_range_test(tmp_path):
 
     for names in (("fixed",), ("fixed", "adam")):
         asked = ask(*names)
-        summary = conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=listen)
+        summary = conduct(tmp_path / "study", asked.study, asked.task, executor="inline", listen=listen)
         assert summary.complete
     assert summary.spec.centres.keys() == {"fixed", "adam"}
     assert [note.partition(":")[0] for note in notes if "range test" in note] == ["fixed", "adam"]
@@ -111,7 +111,7 @@ def test_a_killed_range_test_is_made_again_and_the_study_ends_the_same(undisturb
             killed.add(worker)
             os.kill(worker, signal.SIGKILL)
 
-    conduct(tmp_path / "study", asked.study, asked.workload, executor="process", workers=2, listen=murder)
+    conduct(tmp_path / "study", asked.study, asked.task, executor="process", workers=2, listen=murder)
     assert killed
     assert decided(tmp_path / "study") == decided(undisturbed[0])
 
@@ -124,11 +124,11 @@ def test_stopped_between_range_tests_and_training_it_goes_on_without_making_them
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        conduct(folder, asked.study, asked.workload, executor="inline", listen=stop)
+        conduct(folder, asked.study, asked.task, executor="inline", listen=stop)
     with Store.open(folder, read_only=True) as store:
         first = store.study
     assert first.centres
-    conduct(folder, asked.study, asked.workload, executor="inline")
+    conduct(folder, asked.study, asked.task, executor="inline")
     with Store.open(folder, read_only=True) as store:
         assert store.study == first  # seconds and all
     assert decided(folder) == decided(undisturbed[0])

@@ -31,7 +31,7 @@ def ask(*strategies: str, **changes):
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "study"
     asked = ask()
-    return folder, conduct(folder, asked.study, asked.workload, executor="inline")
+    return folder, conduct(folder, asked.study, asked.task, executor="inline")
 
 
 def test_it_goes_on_until_the_best_is_inside_and_every_trial_is_charged(undisturbed):
@@ -49,7 +49,7 @@ def test_it_goes_on_until_the_best_is_inside_and_every_trial_is_charged(undistur
 
 def test_no_further_than_it_may(tmp_path, undisturbed):
     asked = ask(beyond=0)
-    summary = conduct(tmp_path / "study", asked.study, asked.workload, executor="inline")
+    summary = conduct(tmp_path / "study", asked.study, asked.task, executor="inline")
     slow = next(result for result in summary.results if result.name == "slow")
     assert [trial.lr for trial in slow.trials] == [0.0316, 0.1, 0.316]
     assert (slow.lr, slow.untuned) == (0.316, "best rate at the edge of its grid")
@@ -57,7 +57,7 @@ def test_no_further_than_it_may(tmp_path, undisturbed):
     assert "is best" not in summary.headline
     again = ask()
     with pytest.raises(UsageError, match=r"\(beyond 4 instead of 0\); .* name another --study"):
-        conduct(tmp_path / "study", again.study, again.workload, executor="inline")
+        conduct(tmp_path / "study", again.study, again.task, executor="inline")
 
 
 class StopAtEveryRun:
@@ -83,7 +83,7 @@ def test_stopped_after_every_single_run_it_ends_the_same(undisturbed, tmp_path):
     folder, asked, stops = tmp_path / "study", ask(), 0
     while True:
         try:
-            conduct(folder, asked.study, asked.workload, executor="inline", listen=StopAtEveryRun(folder))
+            conduct(folder, asked.study, asked.task, executor="inline", listen=StopAtEveryRun(folder))
             break
         except KeyboardInterrupt:
             stops += 1
@@ -99,7 +99,7 @@ def test_how_far_is_checked(beyond):
 
 def test_grids_that_a_range_test_centred_go_on_too(tmp_path):
     asked = ask("slow = sgd", lr="find", span=1.5)
-    summary = conduct(tmp_path / "study", asked.study, asked.workload, executor="inline")
+    summary = conduct(tmp_path / "study", asked.study, asked.task, executor="inline")
     (slow,) = summary.results
     grid = summary.spec.rate_grids["slow"]
     rates = [trial.lr for trial in slow.trials]
@@ -114,9 +114,9 @@ def test_a_study_of_an_older_calando_goes_on_by_its_rule_and_says_so(tmp_path):
     asked, folder, notes = ask(), tmp_path / "study", set()
     old = asked.study.model_copy(update={"beyond": None})
     with pytest.raises(KeyboardInterrupt):
-        conduct(folder, old, asked.workload, executor="inline", listen=StopAtEveryRun(folder))
+        conduct(folder, old, asked.task, executor="inline", listen=StopAtEveryRun(folder))
     summary = conduct(
-        folder, asked.study, asked.workload, executor="inline", listen=lambda status: notes.update(status.notes)
+        folder, asked.study, asked.task, executor="inline", listen=lambda status: notes.update(status.notes)
     )
     slow = next(result for result in summary.results if result.name == "slow")
     assert [trial.lr for trial in slow.trials] == [0.0316, 0.1, 0.316, 0.999]

@@ -181,7 +181,7 @@ def test_what_does_not_repeat_itself_is_said_and_not_refused(tmp_path):
 def test_a_worker_with_another_network_is_refused(tmp_path, given):
     mine, theirs = made(), made(net(drop=0.1))
     spec = resolve("digits")
-    setup = Setup(workload=spec, given=theirs, data_dir=None, folder=tmp_path, threads=1, identity=str(identify(mine)))
+    setup = Setup(task=spec, given=theirs, data_dir=None, folder=tmp_path, threads=1, identity=str(identify(mine)))
     if not given:
         with pytest.raises(UsageError, match=r"the network's parameters \(.*\) differ on .* from where the study was"):
             Setup(**{**vars(setup), "given": None}).load()

@@ -90,7 +90,7 @@ def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]
 def a_setup(folder: Path) -> Setup:
     workload = moody_task(folder / "mood")
     spec = a_run("sgd(lr=0.1)", workload).workload
-    return Setup(workload=spec, given=workload, data_dir=None, folder=folder, threads=1)
+    return Setup(task=spec, given=workload, data_dir=None, folder=folder, threads=1)
 
 
 @pytest.mark.parametrize(("content", "shared"), [("secret", True), ("another study's", False)])

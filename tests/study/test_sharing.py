@@ -73,7 +73,7 @@ def alone(tmp_path_factory):
     """The study of this page with every run trained alone."""
     folder = tmp_path_factory.mktemp("alone") / "study"
     asked = ask()
-    summary = conduct(folder, asked.study, asked.workload, executor="inline", sharing="none")
+    summary = conduct(folder, asked.study, asked.task, executor="inline", sharing="none")
     with Store.open(folder, read_only=True) as store:
         assert not any(run.inherited for run in store.runs().values())
     return folder, summary
@@ -82,7 +82,7 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize("executor", ["inline", "process"])
 def test_sharing_changes_no_bit_and_trains_the_fewest_updates(alone, tmp_path, executor):
     asked = ask()
-    summary = conduct(tmp_path, asked.study, asked.workload, executor=executor, workers=2, sharing="verified")
+    summary = conduct(tmp_path, asked.study, asked.task, executor=executor, workers=2, sharing="verified")
     assert contents(tmp_path) == contents(alone[0])
     assert (summary.best, summary.headline) == (alone[1].best, alone[1].headline)
     assert trained(tmp_path) == fewest(tmp_path) < 0.75 * trained(alone[0])
@@ -103,7 +103,7 @@ def test_whatever_is_stopped_lost_or_dropped_the_bits_stay(alone, tmp_path_facto
 
     for turn in range(100):
         try:
-            conduct(folder, asked.study, asked.workload, executor="inline", listen=stop if turn < 12 else None)
+            conduct(folder, asked.study, asked.task, executor="inline", listen=stop if turn < 12 else None)
             break
         except KeyboardInterrupt:
             hurt(folder, random)
@@ -126,7 +126,7 @@ def hurt(folder: Path, rng: random.Random) -> None:
 @pytest.mark.parametrize("keep", [0, 200_000])
 def test_a_budget_costs_time_and_no_result(alone, tmp_path, keep):
     asked = ask()
-    conduct(tmp_path, asked.study, asked.workload, executor="inline", keep=keep)
+    conduct(tmp_path, asked.study, asked.task, executor="inline", keep=keep)
     assert contents(tmp_path) == contents(alone[0])
     left = [*(tmp_path / "forks").rglob("*.safetensors"), *(tmp_path / "checkpoints").rglob("*.safetensors")]
     assert sum(path.stat().st_size for path in left) <= keep
@@ -144,7 +144,7 @@ def test_what_is_added_starts_from_what_is_there(tmp_path):
         ((f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)"), {"seeds": 2, "steps": 20}),
     ):
         asked = ask(*strategies, **options)
-        conduct(first, asked.study, asked.workload, executor="inline")
+        conduct(first, asked.study, asked.task, executor="inline")
         steps.append(trained(first))
     assert steps[0] < steps[1] < steps[2]
     assert trained(first) >= fewest(first)
@@ -152,12 +152,12 @@ def test_what_is_added_starts_from_what_is_there(tmp_path):
     budget = Budget(steps=(20, 40))
     strategies = (f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)", f"late = {short}")
     longer = build_study(WORKLOAD, strategies, budget=budget, machine=Machine(device="cpu"), seeds=2, rates=2)
-    conduct(first, longer.study, longer.workload, executor="inline")
+    conduct(first, longer.study, longer.task, executor="inline")
     with Store.open(first, read_only=True) as store:
         fixed = [run for run in store.runs().values() if run.spec.steps == 40 and not run.spec.strategy.schedules]
     assert fixed
     assert all(run.inherited == 20 for run in fixed)
-    conduct(plain, longer.study, longer.workload, executor="inline", sharing="none")
+    conduct(plain, longer.study, longer.task, executor="inline", sharing="none")
     theirs, ours = contents(plain), contents(first)
     assert theirs["runs"].items() <= ours["runs"].items()
     assert theirs["tests"].items() <= ours["tests"].items()
@@ -168,8 +168,8 @@ def test_long_runs_leave_checkpoints_for_runs_added_later(tmp_path, monkeypatch)
     monkeypatch.setattr("calando.training.loop.SPARE_SECONDS", 0.0)
     for names in (("fixed",), ("fixed", "wsd")):
         asked = ask(*(text for text in STRATEGIES if text.partition(" ")[0] in names))
-        conduct(tmp_path / "grown", asked.study, asked.workload, executor="inline")
-    conduct(tmp_path / "whole", asked.study, asked.workload, executor="inline", sharing="none")
+        conduct(tmp_path / "grown", asked.study, asked.task, executor="inline")
+    conduct(tmp_path / "whole", asked.study, asked.task, executor="inline", sharing="none")
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
     with Store.open(tmp_path / "grown", read_only=True) as store:
         added = [run for run in store.runs().values() if run.spec.strategy.schedules]
@@ -211,7 +211,7 @@ def test_a_lease_that_is_over_is_not_listened_to(tmp_path):
     """A worker back from the dead reports a result that is not the run's, and a fork that does not exist."""
     asked = ask(f"fixed = {SGD}", f"step = {SGD} | step(every=10, factor=0.1)")
     with Store.create(tmp_path, asked.study, fingerprint="x") as store:
-        scheduler = Scheduler(store, asked.workload, keep=KEEP, sharing="checked", listen=None)
+        scheduler = Scheduler(store, asked.task, keep=KEEP, sharing="checked", listen=None)
         old = scheduler.next_lease()
         assert old.job.leaves
         scheduler.leases[old.number] = old
@@ -232,7 +232,7 @@ def test_a_lease_that_is_over_is_not_listened_to(tmp_path):
 
 
 def _made(folder: Path, asked) -> Path:
-    conduct(folder, asked.study, asked.workload, executor="inline", sharing="none")
+    conduct(folder, asked.study, asked.task, executor="inline", sharing="none")
     return folder
 
 

@@ -52,7 +52,7 @@ def undisturbed(tmp_path_factory):
     """The study of this page, made inline and left alone."""
     folder = tmp_path_factory.mktemp("undisturbed") / "study"
     asked = ask()
-    summary = conduct(folder, asked.study, asked.workload, executor="inline")
+    summary = conduct(folder, asked.study, asked.task, executor="inline")
     return folder, summary
 
 
@@ -111,7 +111,7 @@ def test_a_plan_told_of_results_one_by_one_is_the_plan_made_anew(undisturbed, or
 def test_worker_processes_give_the_same_bits_as_inline(undisturbed, tmp_path):
     folder, summary = undisturbed
     asked = ask()
-    again = conduct(tmp_path / "study", asked.study, asked.workload, executor="process", workers=2)
+    again = conduct(tmp_path / "study", asked.study, asked.task, executor="process", workers=2)
     assert decided(tmp_path / "study") == decided(folder)
     assert again.headline == summary.headline
     assert [r.test for r in again.results] == [r.test for r in summary.results]
@@ -130,7 +130,7 @@ def test_killed_workers_are_replaced_and_the_study_ends_with_the_same_bits(undis
                     os.kill(process, signal.SIGKILL)
                     return
 
-    conduct(tmp_path / "study", asked.study, asked.workload, executor="process", workers=2, listen=murder)
+    conduct(tmp_path / "study", asked.study, asked.task, executor="process", workers=2, listen=murder)
     assert len(killed) == 3
     assert decided(tmp_path / "study") == decided(undisturbed[0])
 
@@ -212,10 +212,10 @@ def test_damaged_checkpoints_are_trained_again(undisturbed, tmp_path):
     asked = ask("fixed", "step")
     stop = StopBeforeLooks()
     with pytest.raises(KeyboardInterrupt):
-        conduct(tmp_path / "study", asked.study, asked.workload, executor="inline", listen=stop)
+        conduct(tmp_path / "study", asked.study, asked.task, executor="inline", listen=stop)
     for path in (tmp_path / "study" / "checkpoints").glob("*/tensors-*"):
         path.write_bytes(b"ruined")
-    conduct(tmp_path / "study", asked.study, asked.workload, executor="inline")
+    conduct(tmp_path / "study", asked.study, asked.task, executor="inline")
     expected = decided(undisturbed[0])["tests"]
     found = decided(tmp_path / "study")["tests"]
     assert found
@@ -234,23 +234,23 @@ def test_a_finished_study_starts_no_worker(undisturbed, monkeypatch):
     folder, summary = undisturbed
     asked = ask()
     monkeypatch.setattr("calando.study.executors.process.ProcessExecutor.__init__", None)
-    assert conduct(folder, asked.study, asked.workload, executor="process").headline == summary.headline
+    assert conduct(folder, asked.study, asked.task, executor="process").headline == summary.headline
 
 
 def test_a_stop_that_nobody_was_there_to_hear_stops_nothing_later(undisturbed, tmp_path):
     """The page's button, pressed when the command had ended already."""
     asked = ask()
-    Store.create(tmp_path, asked.study, fingerprint=asked.workload.fingerprint).__exit__(None, None, None)
+    Store.create(tmp_path, asked.study, fingerprint=asked.task.fingerprint).__exit__(None, None, None)
     with Store.open(tmp_path) as store:
         store.post_command("stop")
-    assert conduct(tmp_path, asked.study, asked.workload, executor="inline").complete
+    assert conduct(tmp_path, asked.study, asked.task, executor="inline").complete
 
 
 def test_another_question_in_the_same_folder_is_refused(undisturbed):
     folder, _ = undisturbed
     asked = ask(steps=25)
     with pytest.raises(UsageError, match=r"whose runs have 24 updates, here 25; .* name another --study"):
-        conduct(folder, asked.study, asked.workload, executor="inline")
+        conduct(folder, asked.study, asked.task, executor="inline")
 
 
 def test_changed_data_are_refused(tmp_path):
@@ -281,10 +281,10 @@ def test_a_full_disk_stops_cleanly_with_what_was_finished_intact(tmp_path, monke
     folder = tmp_path / "study"
     monkeypatch.setattr(checkpoint, "write_atomically", filling)
     with pytest.raises(DiskFull, match="no space left"):
-        conduct(folder, asked.study, asked.workload, executor="inline")
+        conduct(folder, asked.study, asked.task, executor="inline")
     assert 0 < len(decided(folder)["runs"]) < 4
     monkeypatch.setattr(checkpoint, "write_atomically", write)
-    assert conduct(folder, asked.study, asked.workload, executor="inline").complete
+    assert conduct(folder, asked.study, asked.task, executor="inline").complete
 
 
 def test_a_worker_that_always_dies_is_not_tried_for_ever(tmp_path):
@@ -322,7 +322,7 @@ def test_a_mistake_in_the_users_code_is_one_line_and_a_log(tmp_path, executor):
 def test_an_executor_says_lost_when_its_worker_dies(tmp_path):
     asked = ask("fixed")
     study = asked.study
-    setup = Setup(workload=study.workload, given=None, data_dir=None, folder=tmp_path, threads=1)
+    setup = Setup(task=study.workload, given=None, data_dir=None, folder=tmp_path, threads=1)
     crew = ProcessExecutor(setup, workers=1, on_progress=lambda progress: None)
     try:
         spec = study.run(study.strategies[0].at_rate(0.1), seed=0)
@@ -341,15 +341,15 @@ def test_an_executor_says_lost_when_its_worker_dies(tmp_path):
 
 def test_diverged_final_runs_get_chance_without_a_look(tmp_path):
     asked = ask("sgd(lr=1e30)", seeds=2)
-    summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
+    summary = conduct(tmp_path, asked.study, asked.task, executor="inline")
     assert summary.results[0].diverged == 2
-    assert summary.results[0].test.values == (asked.workload.chance.score,) * 2
+    assert summary.results[0].test.values == (asked.task.chance.score,) * 2
 
 
 @pytest.mark.parametrize("rate", ["1e30", "1e12"])
 def test_a_study_of_runs_that_diverged_is_read_whole_and_reported(rate, tmp_path):
     asked = ask(f"sgd(lr={rate})", seeds=1)
-    summary = conduct(tmp_path, asked.study, asked.workload, executor="inline")
+    summary = conduct(tmp_path, asked.study, asked.task, executor="inline")
     with Store.open(tmp_path, read_only=True) as store:
         runs = store.runs()
     for record in runs.values():

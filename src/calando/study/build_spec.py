@@ -50,24 +50,24 @@ class BuiltStudy:
     """A complete question and the workload, loaded; `given`: it is the user's own object."""
 
     study: StudySpec
-    workload: Workload
+    task: Workload
     given: bool
 
 
-def read_workload(workload: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
+def read_workload(task: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
     """A workload as spec and as loaded data; True where it is the user's own object."""
-    if isinstance(workload, WorkloadSpec):
-        return workload, load(workload, data_dir=data_dir), False
-    smoothing = workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
+    if isinstance(task, WorkloadSpec):
+        return task, load(task, data_dir=data_dir), False
+    smoothing = task.loss.label_smoothing if isinstance(task.loss, CrossEntropy) else 0.0
     spec = WorkloadSpec(
-        data=f"{GIVEN}{workload.name}",
-        model=workload.build.name,
-        batch_size=workload.batch_size,
-        augment=str(workload.augment),
+        data=f"{GIVEN}{task.name}",
+        model=task.build.name,
+        batch_size=task.batch_size,
+        augment=str(task.augment),
         label_smoothing=smoothing,
-        name="" if workload.name == UNNAMED else workload.name,
+        name="" if task.name == UNNAMED else task.name,
     )
-    return spec, workload, True
+    return spec, task, True
 
 
 def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str | None) -> tuple[StrategySpec, ...]:
@@ -113,7 +113,7 @@ def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
 
 
 def build_study(
-    workload: WorkloadSpec | Workload,
+    task: WorkloadSpec | Workload,
     strategies: Sequence[str | StrategySpec],
     *,
     budget: Budget,
@@ -153,7 +153,7 @@ def build_study(
             grids[method.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
     if find and all(find_method(strategy.method).rate_free for strategy in read if strategy.lr is None):
         raise UsageError(f"there is no rate to find: {_why_none(read)}")
-    spec, loaded, given = read_workload(workload, data_dir=data_dir)
+    spec, loaded, given = read_workload(task, data_dir=data_dir)
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     lengths = budget.settle(spec, per_epoch=per_epoch)
     specs, steps = at_lengths(read, lengths), lengths[-1].steps
@@ -173,7 +173,7 @@ def build_study(
         target=target,
         lane=_lane(machine, loaded),
     )
-    return BuiltStudy(study=study, workload=loaded, given=given)
+    return BuiltStudy(study=study, task=loaded, given=given)
 
 
 def check_grid(rates: int, span: float | None) -> None:
@@ -189,7 +189,7 @@ def check_grid(rates: int, span: float | None) -> None:
 
 
 def build_run(
-    workload: WorkloadSpec | Workload,
+    task: WorkloadSpec | Workload,
     strategy: str | StrategySpec,
     *,
     budget: Budget,
@@ -212,7 +212,7 @@ def build_run(
     # A spec allows one more, since `records.family` knows runs that differ in their seed by the text of the next one.
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
-    spec, loaded, _ = read_workload(workload, data_dir=data_dir)
+    spec, loaded, _ = read_workload(task, data_dir=data_dir)
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     steps = _length(settled, spec, budget, per_epoch=per_epoch)
     _check_parts(settled, spec, steps=steps, steps_per_epoch=per_epoch)
@@ -228,8 +228,8 @@ def build_run(
     return run, loaded
 
 
-def _check_parts(strategy: StrategySpec, workload: WorkloadSpec, *, steps: int, steps_per_epoch: int) -> None:
-    if workload.clip_norm is not None:
+def _check_parts(strategy: StrategySpec, task: WorkloadSpec, *, steps: int, steps_per_epoch: int) -> None:
+    if task.clip_norm is not None:
         method = find_method(strategy.method)
         check_clipping(method.name, method.closure)
     check_curves(strategy, steps=steps, steps_per_epoch=steps_per_epoch)
@@ -269,11 +269,11 @@ def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_e
     return strategy.steps_within(lengths[0].steps, steps_per_epoch=per_epoch)
 
 
-def _lane(machine: Machine, workload: Workload) -> Lane:
+def _lane(machine: Machine, task: Workload) -> Lane:
     check(Lane, threads=machine.threads)
     return choose_lane(
         device=machine.device,
         precision=machine.precision,
         threads=machine.threads,
-        image_size=max(workload.train.shape[1:]),
+        image_size=max(task.train.shape[1:]),
     )

@@ -35,7 +35,7 @@ __all__ = ["conduct"]
 def conduct(
     folder: Path,
     study: StudySpec,
-    workload: Workload | OwnTraining,
+    task: Workload | OwnTraining,
     *,
     data_dir: Path | None = None,
     given: bool = False,
@@ -78,23 +78,23 @@ def conduct(
         entry.prepare()
     texts = " ".join(strategy.text for strategy in study.strategies)
     if entry.pickles and not (folder / "study.sqlite").exists():
-        check_sendable(workload if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
-    with sole_coordinator(folder), _open_or_create(folder, study, workload, command) as opened:
+        check_sendable(task if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
+    with sole_coordinator(folder), _open_or_create(folder, study, task, command) as opened:
         store, identity, notes = opened
-        if isinstance(workload, OwnTraining):
+        if isinstance(task, OwnTraining):
             sharing = "none"
-        scheduler = Scheduler(store, workload, keep=budget, sharing=sharing, listen=listen, notes=notes)
+        scheduler = Scheduler(store, task, keep=budget, sharing=sharing, listen=listen, notes=notes)
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             texts = " ".join(strategy.text for strategy in scheduler.study.strategies)
             setup = Setup(
-                workload=study.workload,
-                given=workload if given else None,
+                task=study.workload,
+                given=task if given else None,
                 data_dir=data_dir,
                 folder=folder.absolute(),  # the user's code may change the current folder
                 threads=study.lane.threads,
                 device=scheduler.study.lane.device,
-                fingerprint=workload.fingerprint,
+                fingerprint=task.fingerprint,
                 identity=identity,
                 functions=functions_named(texts),
                 entries=own_entries(texts, REGISTRIES),
@@ -125,31 +125,31 @@ def _recognised_code(stored: str, training: OwnTraining, folder: Path) -> tuple[
 
 @contextmanager
 def _open_or_create(
-    folder: Path, study: StudySpec, workload: Workload | OwnTraining, command: str
+    folder: Path, study: StudySpec, task: Workload | OwnTraining, command: str
 ) -> Iterator[tuple[Store, str, tuple[str, ...]]]:
     """The store, what network and loss are, and what to report of them."""
     if not (folder / "study.sqlite").exists():
-        identity = "" if isinstance(workload, OwnTraining) else str(identify(workload))
-        with Store.create(folder, study, fingerprint=workload.fingerprint, identity=identity, command=command) as store:
+        identity = "" if isinstance(task, OwnTraining) else str(identify(task))
+        with Store.create(folder, study, fingerprint=task.fingerprint, identity=identity, command=command) as store:
             yield store, identity, ()
         return
     with Store.open(folder) as store:
         larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
-        if isinstance(workload, OwnTraining):
-            notes = _recognised_code(store.fingerprint, workload, folder)
+        if isinstance(task, OwnTraining):
+            notes = _recognised_code(store.fingerprint, task, folder)
             if larger.asked != store.asked:
                 store.enlarge(asked=larger.asked, study=larger.study, command=command)
             yield store, "", notes
             return
-        if store.fingerprint != workload.fingerprint:
+        if store.fingerprint != task.fingerprint:
             raise UsageError(
                 f"the data has changed since study {str(folder)!r} was started; fix the seed of random data, or "
                 "name another --study"
             )
         identity, notes = recognised(
-            store.identity, workload, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
+            store.identity, task, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
         )
-        notes = (*notes, *check_retraced(store, workload))
+        notes = (*notes, *check_retraced(store, task))
         if identity != store.identity:
             store.identify(identity)
         if larger.asked != store.asked:

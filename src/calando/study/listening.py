@@ -33,13 +33,13 @@ class Listening:
     def __init__(
         self,
         run: RunSpec,
-        workload: Workload,
+        task: Workload,
         listen: Callable[[RunStatus], None] | None,
         *,
         folder: Path | None = None,
     ) -> None:
         self.run, self.folder, self.listen = run, folder, listen
-        self.notes = (*workload.notes, *workload.doubts, *workload.cautions)
+        self.notes = (*task.notes, *task.doubts, *task.cautions)
         self.centre: Centre | None = None
 
     def begin(self) -> None:

@@ -228,7 +228,7 @@ def _look(
         UsageError: the code fails.
     """
     with tempfile.TemporaryDirectory(prefix="calando-look-") as folder:
-        setup = Setup(workload=training.spec, given=training, data_dir=None, folder=Path(folder), threads=threads)
+        setup = Setup(task=training.spec, given=training, data_dir=None, folder=Path(folder), threads=threads)
         executor = entry.make(setup, workers=looks, on_progress=on_progress, address=address)
         found: list[Seen] = []
         waiting = [Lease(number, look) for number in range(1, looks + 1)]

@@ -33,7 +33,7 @@ Report = Callable[[int, float, float], bool]
 
 def perform(
     lease: Lease,
-    workload: Workload | OwnTraining,
+    task: Workload | OwnTraining,
     study_folder: Path,
     *,
     report: Report,
@@ -50,17 +50,17 @@ def perform(
     """
     job = lease.job
     try:
-        if isinstance(workload, OwnTraining):
-            return perform_own(lease, workload, study_folder, slot=slot, threads=threads, report=report)
+        if isinstance(task, OwnTraining):
+            return perform_own(lease, task, study_folder, slot=slot, threads=threads, report=report)
         match job:
             case TestLook():
-                return Finished(lease, _look(job, workload, study_folder))
+                return Finished(lease, _look(job, task, study_folder))
             case Find():
-                return Finished(lease, _find(job, workload, report))
+                return Finished(lease, _find(job, task, report))
             case Look():
                 raise AssertionError("our own loop is looked at by range tests")
             case Train():
-                return Finished(lease, _train(job, workload, study_folder, report, lambda f: left(Left(lease, f))))
+                return Finished(lease, _train(job, task, study_folder, report, lambda f: left(Left(lease, f))))
     except Interrupted:
         return Stopped(lease)
     except DiskFull as error:
@@ -88,9 +88,7 @@ def _logged(folder: Path) -> str:
     return f"the traceback is in {log}"
 
 
-def _train(
-    job: Train, workload: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]
-) -> RunRecord:
+def _train(job: Train, task: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]) -> RunRecord:
     """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
     folder = run_folder(study_folder, job.spec.digest())
     path, seed, due = RunPath(job.spec), job.spec.seed, _throttle()
@@ -107,7 +105,7 @@ def _train(
         try:
             return execute(
                 job.spec,
-                workload,
+                task,
                 folder=folder,
                 keep=True,
                 origin=origin,
@@ -155,7 +153,7 @@ def _throttle() -> Callable[[], bool]:
     return due
 
 
-def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
+def _find(job: Find, task: Workload, report: Report) -> RangeRecord:
     """Nothing of it is saved: it takes seconds, and one that is stopped is made again."""
     began, due = time.monotonic(), _throttle()
 
@@ -163,7 +161,7 @@ def _find(job: Find, workload: Workload, report: Report) -> RangeRecord:
         if due() and report(made, math.nan, math.nan):
             raise Interrupted
 
-    found = find_for_run(job.spec, workload, progress=progress)
+    found = find_for_run(job.spec, task, progress=progress)
     return range_record(found, seconds=time.monotonic() - began)
 
 
@@ -183,11 +181,11 @@ def range_record(found: Found, *, seconds: float) -> RangeRecord:
     )
 
 
-def _look(job: TestLook, workload: Workload, study_folder: Path) -> TestScore:
+def _look(job: TestLook, task: Workload, study_folder: Path) -> TestScore:
     folder = run_folder(study_folder, job.spec.digest())
     if job.diverged:
-        return TestScore(score=workload.chance.score, loss=math.inf, n=len(workload.test))
-    own = workload.fresh()
+        return TestScore(score=task.chance.score, loss=math.inf, n=len(task.test))
+    own = task.fresh()
     with holding_lane(job.spec.lane):
         state = start(job.spec, own)
         try:
@@ -196,7 +194,7 @@ def _look(job: TestLook, workload: Workload, study_folder: Path) -> TestScore:
         except CorruptFile as error:
             # Lost or damaged weights are trained again: the same spec gives the same bits.
             _remove(folder, error)
-            execute(job.spec, workload, folder=folder, keep=True)
+            execute(job.spec, task, folder=folder, keep=True)
             load_weights(state.network, folder)
         loss, score = evaluate(state.network, own, own.test, lane=job.spec.lane)
-    return TestScore(score=score, loss=loss if math.isfinite(loss) else math.inf, n=len(workload.test))
+    return TestScore(score=score, loss=loss if math.isfinite(loss) else math.inf, n=len(task.test))

@@ -91,14 +91,14 @@ class Scheduler:
     def __init__(
         self,
         store: Store,
-        workload: Workload | OwnTraining,
+        task: Workload | OwnTraining,
         *,
         keep: int,
         sharing: Sharing,
         listen: Callable[[Status], None] | None,
         notes: Sequence[str] = (),
     ) -> None:
-        self.study, self.store, self.workload, self.sharing, self.listen = store.study, store, workload, sharing, listen
+        self.study, self.store, self.task, self.sharing, self.listen = store.study, store, task, sharing, listen
         self.doubted = False
         self.ranges: dict[str, RangeRecord] = store.ranges()
         self.runs: dict[str, RunRecord] = store.runs(traces=False)
@@ -110,7 +110,7 @@ class Scheduler:
         self.noted: set[str] = set()
         self.shown = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
-        known = (*store.notes, *workload.notes, *workload.doubts, *workload.cautions)
+        known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
         self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known))
         for note in notes:
             self.report(note)
@@ -151,12 +151,12 @@ class Scheduler:
     def doubt(self, shared: list[RunPath]) -> None:
         """Report where two equal runs differ; share nothing where a run from a fork is not what it would be alone."""
         sharing = shared if self.sharing != "none" else []
-        if isinstance(self.workload, OwnTraining) or (not sharing and self.workload.is_ours):
+        if isinstance(self.task, OwnTraining) or (not sharing and self.task.is_ours):
             return  # our own networks, losses and data repeat themselves
         self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
         spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
-        wavering, moved = ("", ()) if self.workload.is_ours else difference_when_repeated(spec, self.workload)
-        doubt = wavering or (thorough_doubt(shared, self.workload) if thoroughly else quick_doubt(spec, self.workload))
+        wavering, moved = ("", ()) if self.task.is_ours else difference_when_repeated(spec, self.task)
+        doubt = wavering or (thorough_doubt(shared, self.task) if thoroughly else quick_doubt(spec, self.task))
         if wavering:
             self.sharing = "none"
             self.report(f"scores depend on the order of runs and on the number of workers: {doubt}")

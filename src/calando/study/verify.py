@@ -50,50 +50,50 @@ ELSEWHERE = (
 )
 
 
-def quick_doubt(spec: RunSpec, workload: Workload) -> str:
+def quick_doubt(spec: RunSpec, task: Workload) -> str:
     """Why runs like this one cannot share a past; "" where nothing speaks against it."""
     if spec.steps <= QUICK_STEP:
         return ""
-    return difference_when_forked(spec, spec, workload, step=QUICK_STEP, until=min(QUICK_UNTIL, spec.steps))
+    return difference_when_forked(spec, spec, task, step=QUICK_STEP, until=min(QUICK_UNTIL, spec.steps))
 
 
-def thorough_doubt(paths: list[RunPath], workload: Workload) -> str:
+def thorough_doubt(paths: list[RunPath], task: Workload) -> str:
     """The same from whole runs: THOROUGH_RUNS of those that start from the deepest forks."""
     some = paths[:THOROUGH_PATHS]
     pairs = [(part_at(one, other), one, other) for place, one in enumerate(some) for other in some[place + 1 :]]
     deepest = sorted((pair for pair in pairs if pair[0] > 0), key=lambda pair: -pair[0])
     for step, one, other in deepest[:THOROUGH_RUNS]:
-        if doubt := difference_when_forked(one.spec, other.spec, workload, step=step, until=other.spec.steps):
+        if doubt := difference_when_forked(one.spec, other.spec, task, step=step, until=other.spec.steps):
             return f"{other.spec.strategy.name} from {one.spec.strategy.name}: {doubt}"
     return ""
 
 
-def difference_when_forked(carrier: RunSpec, spec: RunSpec, workload: Workload, *, step: int, until: int) -> str:
+def difference_when_forked(carrier: RunSpec, spec: RunSpec, task: Workload, *, step: int, until: int) -> str:
     """Train `carrier` up to `step`, go on from there as `spec` up to `until`, and compare with `spec` trained alone.
 
     What differs first, in words; "" where every bit agrees, or where the run fails by itself.
     """
     with tempfile.TemporaryDirectory() as folder, holding_lane(spec.lane):
         place = Place(Path(folder), "verify")
-        if (alone := unless_it_fails(lambda: _trained(spec, workload, until=until))) is None:
+        if (alone := unless_it_fails(lambda: _trained(spec, task, until=until))) is None:
             return ""
         try:
-            save_checkpoint(_trained(carrier, workload, until=step), place)
-            forked = _trained(spec, workload, until=until, origin=place)
+            save_checkpoint(_trained(carrier, task, until=step), place)
+            forked = _trained(spec, task, until=until, origin=place)
         except (CalandoError, KeyError, TypeError, ValueError, RuntimeError) as error:
             return f"its state cannot be put into a checkpoint and back ({type(error).__name__}: {error})"
         return _first_difference(alone, forked)
 
 
-def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tuple[str, ...]]:
+def difference_when_repeated(spec: RunSpec, task: Workload) -> tuple[str, tuple[str, ...]]:
     """What differs first where a few updates and a look at validation samples are made twice; "" where nothing does.
 
     And the names of uncopied state that the second run changed; the effect may appear only later.
     """
-    few = torch.arange(min(REPEATED_SAMPLES, len(workload.validation)))
+    few = torch.arange(min(REPEATED_SAMPLES, len(task.validation)))
 
     def trained() -> tuple[TrainState, tuple[float, float]]:
-        own = workload.fresh()
+        own = task.fresh()
         state = start(spec, own)
         advance(state, own, until=min(QUICK_UNTIL, spec.steps))
         return state, evaluate(state.network, own, own.validation.take(few), lane=spec.lane)
@@ -101,10 +101,10 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
     with holding_lane(spec.lane):
         if (found := unless_it_fails(trained)) is None:
             return "", ()
-        before = workload.left_behind()
+        before = task.left_behind()
         if (again := unless_it_fails(trained)) is None:
             return "", ()
-        after = workload.left_behind()
+        after = task.left_behind()
     moved = tuple(name for name in before if before[name] != after.get(name))
     (one, first), (other, second) = found, again
     for update in range(min(one.seen, other.seen)):
@@ -118,8 +118,8 @@ def difference_when_repeated(spec: RunSpec, workload: Workload) -> tuple[str, tu
     return "", moved
 
 
-def _trained(spec: RunSpec, workload: Workload, *, until: int, origin: Place | None = None) -> TrainState:
-    own = workload.fresh()
+def _trained(spec: RunSpec, task: Workload, *, until: int, origin: Place | None = None) -> TrainState:
+    own = task.fresh()
     state = start(spec, own)
     if origin is not None:
         load_checkpoint(state, origin)
@@ -146,7 +146,7 @@ def _first_difference(alone: TrainState, forked: TrainState) -> str:
     return ""
 
 
-def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
+def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
     """What to report of a study whose stored runs may not be those of today's code; UsageError where they are not."""
     name = f"study {str(store.folder)!r}"
     records = store.runs(traces=False)
@@ -165,14 +165,14 @@ def check_retraced(store: Store, workload: Workload) -> tuple[str, ...]:
         if not _can_be_compared(record):
             continue
         before = store.run(digest).losses[: min(RETRACED, record.steps_done)].astype(np.float64)
-        now = _first_losses(record, workload, len(before))
+        now = _first_losses(record, task, len(before))
         if now is None:
             return ()
         tolerance = ROUNDED_ALIKE if now[0] == before[0] else ROUNDED_OTHERWISE
         near = np.isclose(before, now, rtol=tolerance, atol=0, equal_nan=True)
         if near.all():
             return ()
-        again = _first_losses(record, workload, len(before))
+        again = _first_losses(record, task, len(before))
         if again is None or not np.array_equal(now, again, equal_nan=True):
             return (
                 f"training varies from look to look, so whether it has changed since {name} was started is unknown",
@@ -193,10 +193,10 @@ def _can_be_compared(record: RunRecord) -> bool:
     return same and record.steps_done > 0 and not record.undone and not record.skips
 
 
-def _first_losses(record: RunRecord, workload: Workload, count: int) -> np.ndarray | None:
+def _first_losses(record: RunRecord, task: Workload, count: int) -> np.ndarray | None:
     """float64[count]; None where training fails, which the study will meet again and report."""
     with holding_lane(record.spec.lane):
-        state = unless_it_fails(lambda: _trained(record.spec, workload, until=count))
+        state = unless_it_fails(lambda: _trained(record.spec, task, until=count))
     return None if state is None else state.losses[:count].astype(np.float64)
 
 

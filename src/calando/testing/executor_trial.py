@@ -119,7 +119,7 @@ class ExecutorTrial:
         self.progress: list[JobProgress] = []
         self.forks: list[Left] = []
         spec = self.run(CONSTANT, seed=0).workload
-        setup = Setup(workload=spec, given=self.workload, data_dir=None, folder=self.folder, threads=1)
+        setup = Setup(task=spec, given=self.workload, data_dir=None, folder=self.folder, threads=1)
         self.executor = self.make(setup, self.progress.append)
 
     def stop(self) -> list[Outcome]:

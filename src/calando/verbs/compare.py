@@ -205,8 +205,8 @@ def compare(
     crew = machine.count_workers(built.study.lane.device)
     if listen is None:
         # Whoever listens gets it with the first status. Making one's own object has warned of its doubts.
-        doubts = () if built.given else built.workload.doubts
-        for note in (*built.workload.notes, *doubts, *built.workload.cautions):
+        doubts = () if built.given else built.task.doubts
+        for note in (*built.task.notes, *doubts, *built.task.cautions):
             print(note, file=sys.stderr)
     if folder is None:
         name = workload if isinstance(workload, str) else workload.name
@@ -214,7 +214,7 @@ def compare(
     answer = conduct(
         Path(folder),
         built.study,
-        built.workload,
+        built.task,
         data_dir=where,
         given=built.given,
         executor=executor,

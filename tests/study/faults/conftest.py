@@ -46,7 +46,7 @@ def moments(tmp_path_factory) -> Moments:
             if reached and not (root / name).exists():
                 shutil.copytree(folder, root / name)
 
-    summary = conduct(folder, asked.study, asked.workload, executor="inline", listen=listen)
+    summary = conduct(folder, asked.study, asked.task, executor="inline", listen=listen)
     begin_a_run(root / "midway", asked)
     said = timeless(json.loads(json.dumps(summary.to_json())))
     return Moments(root / "midway", root / "trained", folder, decided(folder), said)
@@ -60,6 +60,4 @@ def begin_a_run(folder: Path, asked) -> None:
     trials = [asked.study.run(one.at_rate(lr), seed=1) for one in asked.study.strategies for lr in grids[one.name]]
     spec = next(trial for trial in trials if trial.digest() not in made)
     with suppress(Interrupted):
-        execute(
-            spec, asked.workload, folder=folder / "checkpoints" / spec.digest(), watch=lambda state: state.step == 5
-        )
+        execute(spec, asked.task, folder=folder / "checkpoints" / spec.digest(), watch=lambda state: state.step == 5)

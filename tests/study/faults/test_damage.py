@@ -129,7 +129,7 @@ def test_a_store_that_was_removed_leaves_nothing_behind_in_its_log(moments, tmp_
     folder, asked = tmp_path / "study", ask("cosine", steps=6)
     shutil.copytree(moments.midway, folder)
     (folder / "study.sqlite").unlink()
-    conduct(folder, asked.study, asked.workload, executor="inline")
+    conduct(folder, asked.study, asked.task, executor="inline")
     with Store.open(folder, read_only=True) as store:
         assert {record.spec.steps for record in store.runs().values()} == {6}
 

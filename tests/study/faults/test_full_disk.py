@@ -52,19 +52,19 @@ def fill_and_free(small_disk: tuple[Path, Resize], moments: Moments, *, kilobyte
     options = {"executor": executor, "workers": 2}
     said = ""
     try:
-        conduct(folder, asked.study, asked.workload, **options)
+        conduct(folder, asked.study, asked.task, **options)
     except DiskFull as error:
         said = str(error)
         # Nothing is free now: the same command says so again, or has just enough.
         with suppress(DiskFull):
-            conduct(folder, asked.study, asked.workload, **options)
+            conduct(folder, asked.study, asked.task, **options)
     assert not said or ("no space left" in said and str(folder) in said and "\n" not in said)
     resize(65536)
     if (folder / "study.sqlite").exists():
         made = decided(folder)
         assert made["runs"].items() <= moments.decided["runs"].items()
         assert made["tests"].items() <= moments.decided["tests"].items()
-    conduct(folder, asked.study, asked.workload, executor="inline")
+    conduct(folder, asked.study, asked.task, executor="inline")
     assert decided(folder) == moments.decided
     shutil.rmtree(folder)
     return bool(said)

@@ -60,22 +60,22 @@ class _Dry(_ByValue):
 
 
 def check_sendable(
-    workload: Workload | OwnTraining | None,
+    task: Workload | OwnTraining | None,
     functions: Mapping[str, Callable[[float], float]],
     entries: Mapping[str, Mapping[str, tuple[Any, str]]],
 ) -> None:
     """Raise UsageError where workers cannot be sent the user's own workload, or what strategies name."""
     parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
     parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
-    if isinstance(workload, OwnTraining):
-        parts |= {"the training function": workload.function}
-    elif workload is not None:
+    if isinstance(task, OwnTraining):
+        parts |= {"the training function": task.function}
+    elif task is not None:
         parts |= {
-            "the workload's model": workload.build,
-            "the workload's loss": workload.loss,
-            "the workload's training data": workload.train,
-            "the workload's validation data": workload.validation,
-            "the workload's test data": workload.test,
+            "the workload's model": task.build,
+            "the workload's loss": task.loss,
+            "the workload's training data": task.train,
+            "the workload's validation data": task.validation,
+            "the workload's test data": task.test,
         }
     for name, part in parts.items():
         try:

@@ -54,7 +54,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {registry.kind: registry for registry 
 class Setup:
     """What a worker needs before its first job."""
 
-    workload: WorkloadSpec | OwnTrainingSpec  # which each worker loads itself …
+    task: WorkloadSpec | OwnTrainingSpec  # which each worker loads itself …
     given: Workload | OwnTraining | None  # … or the user's own object, pickled
     data_dir: Path | None  # where the user says the data are
     folder: Path  # the study's, as the scheduler sees it
@@ -74,7 +74,7 @@ class Setup:
         return getattr(self.given, "function", None) is not None
 
     def load(self) -> Workload | OwnTraining:
-        """The workload: data in memory, network not yet built.
+        """The task: data in memory, network not yet built.
 
         Raises:
             UsageError: it cannot be loaded here, or its data, network or loss differ from the scheduler's.
@@ -82,28 +82,28 @@ class Setup:
         bring_functions(self.functions)
         for kind, entries in self.entries.items():
             REGISTRIES[kind].bring(entries)
-        workload = self._loaded() if self.given is None else self.given
+        task = self._loaded() if self.given is None else self.given
         if self.identity:
             from calando.tasks.workload import Workload
             from calando.training.identity import check_same
 
-            assert isinstance(workload, Workload)
+            assert isinstance(task, Workload)
 
-            check_same(self.identity, workload, where=platform.node())
-        return workload
+            check_same(self.identity, task, where=platform.node())
+        return task
 
     def _loaded(self) -> Workload:
         from calando.records import WorkloadSpec
         from calando.tasks.assemble import load
 
-        assert isinstance(self.workload, WorkloadSpec), "a person's own code is given as it is"
-        workload = load(self.workload, data_dir=self.data_dir)
-        if self.fingerprint not in ("", workload.fingerprint):
+        assert isinstance(self.task, WorkloadSpec), "a person's own code is given as it is"
+        task = load(self.task, data_dir=self.data_dir)
+        if self.fingerprint not in ("", task.fingerprint):
             raise UsageError(
-                f"the data of {self.workload.data!r} on {platform.node()} differ from those where the study was "
+                f"the data of {self.task.data!r} on {platform.node()} differ from those where the study was "
                 "started: bring them up to date there, or, if they are drawn at random, draw the same each time"
             )
-        return workload
+        return task
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Refused:
-    """The workload could not be loaded in the worker."""
+    """The task could not be loaded in the worker."""
 
     message: str
 

@@ -56,7 +56,7 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
     from calando.study.perform_job import perform
 
     try:
-        workload = setup.load()
+        task = setup.load()
     except (UsageError, StudyStopped) as error:
         say(Refused(str(error)))
         return
@@ -88,7 +88,7 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
                     return True
                 return False
 
-            outcome = perform(lease, workload, setup.folder, report=report, left=say, slot=slot, threads=setup.threads)
+            outcome = perform(lease, task, setup.folder, report=report, left=say, slot=slot, threads=setup.threads)
             say(outcome)
             if setup.one_run_each and not isinstance(lease.job, TestLook):
                 return
