@@ -88,7 +88,7 @@ def test_verdicts_do_not_depend_on_the_unit(table):
 
 def test_words_follow_the_goal_and_the_unit():
     found = answer("min", [[3.2, 3.3, 3.25], [9.1, 9.2, 9.15]])
-    assert found.headline == "s0 is best: test 3.25 RMSE ± 0.05 (sd, n = 3). It beats s1."
+    assert found.headline == "s0 is best: test 3.250 RMSE ± 0.05 (sd, n = 3). It beats s1."
     assert found.comparisons[0].text.startswith("worse by 5.9 RMSE (95% interval ")
     assert "point" not in str(found)
     close = answer("min", [[3.2, 3.3, 3.9], [3.1, 3.6, 3.8]])

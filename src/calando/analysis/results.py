@@ -257,6 +257,7 @@ class StudySummary:
         updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
             and each range test once, whoever shares it.
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
+        cautions: what holds for all scores and makes them a little too good, in sentences.
         folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """
 
@@ -276,6 +277,7 @@ class StudySummary:
     updates_spent: int
     seconds_spent: float
     advice: Advice | None = None
+    cautions: tuple[str, ...] = ()
     folder: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:

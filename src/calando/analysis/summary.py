@@ -113,6 +113,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
+        cautions=_cautions(study, done),
         advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
 
@@ -138,6 +139,14 @@ def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
     """Where its rate is not fully tuned either, that is the lesser reason."""
     others = [note for note in (result.note, f"no verdict: {why}") if note]
     return replace(result, untuned=why, note="; ".join(others))
+
+
+def _cautions(study: StudySpec, done: Sequence[RunRecord]) -> tuple[str, ...]:
+    """What holds for all scores and makes them a little too good."""
+    if not any(event.kind == "no test" for record in done for event in record.events):
+        return ()
+    chose = "; those of seed 0 chose the rates" if study.rate_grids else ""
+    return (f"the code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:
@@ -240,9 +249,6 @@ def _note(
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
         of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
         notes.append(f"{of} no better than always naming one class")
-    if any(event.kind == "no test" for record in finals for event in record.events):
-        too_good = ", and that of seed 0 chose the rate" if strategy.lr is None else ""
-        notes.append(f"no test score is reported (run.finish(test=…)): validation scores are compared{too_good}")
     if idle := idle_controllers(strategy, finals):
         notes.append(idle)
     if any(record.second_passes for record in finals):

@@ -51,6 +51,8 @@ __all__ = ["Run", "RunOver", "active", "run"]
 
 STOPPED_STATUS = 75  # as sysexits.h's EX_TEMPFAIL: ask again
 SAID_SECONDS = 0.1
+STEPS_SECONDS = 20.0
+"""Between two checkpoints of a loop over `run.steps`, which has no epochs, unless `keep` is told otherwise."""
 
 LOOK = StrategySpec(name="look", method=OWN.name)
 
@@ -516,7 +518,8 @@ class Run:
 
         Args:
             save, load: instead of `objects`, or with them: called with a folder that is the code's own.
-            every: least time between two checkpoints, in seconds or as "60 s"; 0: at each end of an epoch.
+            every: least time between two checkpoints, in seconds or as "60 s"; 0: at each end of an epoch, and every
+                20 s of a loop over `steps`.
             objects: whatever has `state_dict` and `load_state_dict`, what `follow` gave, a `torch.Generator`.
 
         Raises:
@@ -574,13 +577,17 @@ class Run:
                 continue
             yield batch
             self._batch = number + 1
-            self._between(within=True)
+            self._between(least=math.inf)
         self._batch = 0
 
-    def _between(self, *, within: bool = False) -> None:
-        """Between two batches or epochs: save what is due, stop where that is asked."""
+    def _between(self, *, least: float = 0.0) -> None:
+        """Between two batches, steps or epochs: save what is due, stop where that is asked.
+
+        Args:
+            least: seconds between two checkpoints where `keep` was not told; infinite: none is due here.
+        """
         stopping = self._channel.is_asked_to_stop()
-        due = time.monotonic() - self._saved >= self._every and (not within or self._every > 0)
+        due = time.monotonic() - self._saved >= (self._every or least)
         if stopping or due:
             self._write_kept()
         if stopping:
@@ -726,7 +733,7 @@ class Steps:
             run._own_step = step + 1
             if by_hand:
                 run._stepped(rate)
-            run._between()
+            run._between(least=STEPS_SECONDS)
 
 
 def _taken_from(one: Any) -> Any:

@@ -91,10 +91,10 @@ class Measure:
     def number(self, score: float) -> str:
         """A score alone, for a table whose heading has the unit.
 
-        >>> SHARE.number(0.98611), Measure("min", "RMSE").number(3.21456), Measure().number(1234567.0)
-        ('98.61', '3.215', '1.235e+06')
+        >>> SHARE.number(0.98611), Measure("min", "RMSE").number(3.2), Measure().number(1234567.0)
+        ('98.61', '3.200', '1.235e+06')
         """
-        return f"{100 * score:.2f}" if self.share else f"{score:.4g}"
+        return f"{100 * score:.2f}" if self.share else f"{score:#.4g}".rstrip(".")
 
     def spread(self, sd: float) -> str:
         """A standard deviation, likewise.

@@ -171,6 +171,7 @@ def footnotes(summary: StudySummary) -> tuple[Footnote, ...]:
     if any(result.validation_chose for result in summary.results):
         text = "this validation score is of the very run that chose the rate, so it is a little too good"
         found.append(Footnote(CHOSE, text))
+    found += [Footnote("", text) for text in summary.cautions]
     if any(result.untuned for result in summary.results):
         found.append(Footnote("", UNTUNED))
     return tuple(found)

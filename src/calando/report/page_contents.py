@@ -79,7 +79,10 @@ def _row(
         test=ABSENT if test is None else number(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
         host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
-        events=tuple((count(event.step), str(event).partition(": ")[2]) for event in record.events),
+        # What all runs have in common is said below the table.
+        events=tuple(
+            (count(event.step), str(event).partition(": ")[2]) for event in record.events if event.kind != "no test"
+        ),
     )
 
 
@@ -107,6 +110,7 @@ class PageContents:
         cost: what all of it took, alone and as it was shared.
         target: the score counted to, and where it comes from; "" where there is none.
         unit: what follows the headings of scores.
+        step: what their differences are counted in.
     """
 
     title: str
@@ -129,6 +133,7 @@ class PageContents:
     cost: str
     target: str
     unit: str
+    step: str
 
 
 def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> PageContents:
@@ -156,6 +161,7 @@ def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: M
         lane=f"{spec.lane.text}{', deterministic kernels' if spec.lane.deterministic else ''}",
         target="" if summary.target is None else f"{target_words(summary)} on validation ({summary.target_source})",
         unit=spec.workload.measure.title,
+        step=spec.workload.measure.step.strip() or "difference",
         cost=cost(summary),
     )
 
@@ -171,7 +177,7 @@ def _question(summary: StudySummary) -> str:
         f"{steps} steps ({epochs} epochs)",
         "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
     ]
-    if spec.lane.precision != "fp32":
+    if spec.lane.precision == "bf16":
         parts.append(spec.lane.precision)
     return " · ".join(parts)
 

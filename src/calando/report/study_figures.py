@@ -115,6 +115,8 @@ def _score(summary: StudySummary, finals: Finals) -> Figure:
     bands = {name: band for name, records in finals.items() if (band := score_band(records))}
     if not bands:
         return Figure("score", title, NONE_YET, "", None)
+    if all(len(band.steps) == 1 for band in bands.values()):
+        return Figure("score", title, "Each run reported its score once: there is no course to draw.", "", None)
     measure = summary.spec.workload.measure
     failed = "counts as chance" if measure.share else "is left out from there on"
     pedigree = f"{_spread(finals)}; a diverged run {failed}"
@@ -139,7 +141,8 @@ def _sensitivity(summary: StudySummary) -> Figure:
         )
         return Figure("sensitivity", title, why, "", None)
     n = sum(len(those) for those in trials.values())
-    pedigree = f"{n} trials, one run each at seed 0 (no spread); ring: the chosen rate; cross at the bottom: diverged"
+    worst = "bottom" if summary.spec.workload.measure.goal == "max" else "top"
+    pedigree = f"{n} trials, one run each at seed 0 (no spread); ring: the chosen rate; cross at the {worst}: diverged"
     chart = figures.sensitivity_figure(
         trials,
         chosen={result.name: result.lr for result in summary.results},

@@ -4,7 +4,8 @@
 1, 2, 5, 10 …     a shorter one
 k · step          one so short that fewer than two of those lie on it, as a linear axis has them
 
-Scores near 1 are logarithmic in the error:
+Scores of a person's own that are all above zero, the lower the better, and span more than a factor of twenty have a log
+axis; others of their own a linear one. Shares near 1 are logarithmic in the error:
 
     y = 1 - score,   downwards on a log scale, labelled with the score
 
@@ -37,6 +38,7 @@ __all__ = [
 
 
 LEAST = 2
+WIDE = 20
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -116,9 +118,9 @@ class ScoreAxis:
     """Where scores lie on the axis.
 
     Args:
-        logarithmic: whether the axis is logarithmic in the error.
+        logarithmic: whether the axis is logarithmic; of a share in the error.
         measure: of the scores.
-        top, bottom: the largest and smallest score on it; `top` < 1 where logarithmic.
+        top, bottom: the largest and smallest score on it; of a share `top` < 1 where logarithmic.
     """
 
     logarithmic: bool
@@ -135,7 +137,8 @@ class ScoreAxis:
         """
         known = sorted(scores)
         if not measure.share:
-            return cls(logarithmic=False, top=known[-1], bottom=known[0], measure=measure)
+            wide = measure.goal == "min" and 0 < WIDE * known[0] < known[-1]
+            return cls(logarithmic=wide, top=known[-1], bottom=known[0], measure=measure)
         errors = [1 - score for score in known if score < 1]
         if known[-1] <= 0.8 or not errors:
             return cls(logarithmic=False, top=known[-1], bottom=known[0])
@@ -144,7 +147,7 @@ class ScoreAxis:
 
     def place(self, score: float) -> float:
         """What to put in the data for a score."""
-        return 1 - min(score, self.top) if self.logarithmic else score
+        return 1 - min(score, self.top) if self.logarithmic and self.measure.share else score
 
     @property
     def floor(self) -> float:
@@ -163,6 +166,8 @@ class ScoreAxis:
 
     def y(self, field: str, *, title: str) -> alt.Y:
         """The encoding of that field."""
+        if self.logarithmic and not self.measure.share:
+            return log_y(field, low=0.9 * self.bottom, high=1.1 * self.top, title=title)
         if not self.logarithmic:
             # One score alone would have an axis of one mark.
             around = None
