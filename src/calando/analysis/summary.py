@@ -146,7 +146,7 @@ def _cautions(study: StudySpec, done: Sequence[RunRecord]) -> tuple[str, ...]:
     if not any(event.kind == "no test" for record in done for event in record.events):
         return ()
     chose = "; those of seed 0 chose the rates" if study.rate_grids else ""
-    return (f"the code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
+    return (f"The code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:

@@ -174,7 +174,7 @@ def _question(summary: StudySummary) -> str:
         f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
         load.heading,
         *load.facts,
-        f"{steps} steps ({epochs} epochs)",
+        f"{steps} steps ({epochs} epoch{'s' * (epochs != '1')})",
         "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
     ]
     if spec.lane.precision == "bf16":

@@ -150,7 +150,7 @@ def _sensitivity(summary: StudySummary) -> Figure:
         styles=_styles(summary),
         measure=summary.spec.workload.measure,
     )
-    reading = "A flat top means that any rate nearby would have done; a sharp peak means that the rate must be tuned."
+    reading = "Flat round the ring means that any rate nearby would have done; steep means that the rate must be tuned."
     if untuned := [result.name for result in summary.results if result.untuned]:
         reading += f" Not fully tuned, so that a better rate may lie outside: {', '.join(untuned)}."
     return _finished("sensitivity", title, reading, pedigree, chart, names=list(trials))
