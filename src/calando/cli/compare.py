@@ -172,12 +172,12 @@ def _heading(status: Status) -> tuple[Text, ...]:
 
     study, workload, count = status.study, status.study.workload, len(status.study.strategies)
     asked = (
-        f", {', '.join(workload.facts)}, {' / '.join(map(str, study.lengths))} steps a run, "
+        f"{workload.network}, {', '.join(workload.facts)}, {' / '.join(map(str, study.lengths))} steps a run, "
         f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
-        Text.assemble((workload.heading, "bold"), asked),
+        Text.assemble((workload.title, "bold"), asked),
         Text(f"on {study.lane.text}", style="dim"),
         Text(names, style="dim"),
         Text(f"study folder: {status.folder}", style="dim"),

@@ -133,6 +133,11 @@ class WorkloadSpec(Spec):
         return f"{self.model} on {self.title}"
 
     @property
+    def network(self) -> str:
+        """Its network behind its title: " with resnet8"."""
+        return f" with {self.model}"
+
+    @property
     def facts(self) -> tuple[str, ...]:
         """What else decides a run, in words."""
         augmented = () if self.augment == "none" else (f"augmented by {self.augment}",)
@@ -181,6 +186,11 @@ class OwnTrainingSpec(Spec):
     def heading(self) -> str:
         """The same: which network it is, the code alone knows."""
         return self.title
+
+    @property
+    def network(self) -> str:
+        """Which it is the code alone knows."""
+        return ""
 
     @property
     def facts(self) -> tuple[str, ...]:
