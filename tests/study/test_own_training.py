@@ -16,6 +16,8 @@ from torch import nn
 import calando
 from calando.errors import UsageError
 from calando.records import Store
+from calando.study import own_study
+from calando.study.limits import Machine
 
 QUESTION = {"seeds": 2, "lr": 0.05, "check_repeats": True}
 
@@ -273,3 +275,22 @@ def test_what_the_process_lends_comes_back(tmp_path):
         calando.compare(failing, "fixed", folder=tmp_path / "b", executor="inline", **QUESTION)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (torch.get_num_threads(), Path.cwd()) == before[1:]
+
+
+@pytest.mark.parametrize(
+    ("visible", "workers", "device", "expected"),
+    [
+        (None, 2, "auto", ("0", "1", "2")),
+        ("2,0", 2, "auto", ("2", "0")),
+        ("1", 2, "auto", ()),
+        (None, 1, "auto", ()),
+        (None, 2, "cpu", ("",)),
+    ],
+)
+def test_gpus_are_handed_out_one_a_worker(monkeypatch, visible, workers, device, expected):
+    """One worker sees them all, as a launcher of several ranks needs them."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert own_study.gpus_for(Machine(device=device, workers=workers)) == expected

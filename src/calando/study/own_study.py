@@ -8,6 +8,7 @@ found before a study folder exists.
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import shutil
 import sys
@@ -37,7 +38,7 @@ from calando.study.perform_job import failure
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import Setup
 
-__all__ = ["build_own_study", "command_of", "training_of"]
+__all__ = ["build_own_study", "command_of", "gpus_for", "training_of"]
 
 LOOKS = 2
 LONG_SECONDS = 60.0
@@ -129,7 +130,10 @@ def build_own_study(
         on_progress=on_progress,
     )
     first = seen[0]
-    notes = []
+    # Where two strategies part, calando cannot know what their code has done: no run starts from another's checkpoint.
+    notes = [
+        "every run of this code is trained from its own start: pasts that strategies have in common are not shared"
+    ]
     if first.own:
         read = tuple(in_own_form(one) for one in read)
         notes.append(
@@ -164,7 +168,7 @@ def build_own_study(
     known = replace(
         training,
         spec=task,
-        gpus=_gpus(machine),
+        gpus=gpus_for(machine),
         notes=tuple(notes),
         fingerprint=first.digest if same else "",
     )
@@ -269,10 +273,8 @@ def _device(machine: Machine) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _gpus(machine: Machine) -> tuple[str, ...]:
+def gpus_for(machine: Machine) -> tuple[str, ...]:
     """What each worker may see of the GPUs; one worker sees them all."""
-    import os
-
     if machine.device == "cpu":
         return ("",)
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
