@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar, final
 
@@ -35,10 +36,12 @@ from calando.errors import UsageError, quote
 from calando.loops.attach import attach
 from calando.loops.follow import Following, follow
 from calando.loops.kept_state import generators, read_kept, set_generators, write_kept
+from calando.loops.ranks import agreed, gathered, rank, world_size
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.run_channel import Alone, Assignment, Channel, Connected, Direct, assigned
 from calando.loops.run_result import Look, RunResult
 from calando.methods.own_optimizer import OWN
+from calando.range_test.loss import Forward
 from calando.records import StrategySpec
 from calando.records.spec import Lane
 from calando.schedules import Horizon
@@ -148,7 +151,6 @@ class Run:
         self.over = self.stopped = False
         self.goal: Goal = "min" if asked.goal == "min" else "max"
         self.unit = asked.unit
-        self.first_rank = int(os.environ.get("RANK") or 0) == 0
         self._channel, self._began, self._said = channel, time.monotonic(), 0.0
         self._carried = 0.0  # seconds before a kill
         self._attached = False  # an optimizer of the code's own follows
@@ -167,12 +169,14 @@ class Run:
         # What is kept, and where the loop stands.
         self._kept: dict[str, Any] = {}
         self._save: Callable[[Path], object] | None = None
+        self._saves_everywhere = False
+        self.stops_between_steps = False  # a framework's callback saves and stops after any update
         self._every, self._saved = 0.0, time.monotonic()
-        self._epoch = self._batch = 0
+        self._epoch = self._batch = self._kept_step = 0
         self._restored: dict[str, Any] | None = None
         self._epoch_start: dict[str, Any] | None = None
         self.seed_everything()
-        channel.send({"kind": "hello", "rank": int(os.environ.get("RANK") or 0), "pid": os.getpid()})
+        channel.send({"kind": "hello", "rank": rank(), "pid": os.getpid()})
 
     def judged_by(self, goal: Goal | None, unit: str | None) -> Run:
         """Take the goal and unit that the code says, unless the study says others."""
@@ -194,9 +198,29 @@ class Run:
         random.seed(self.seed)
 
     @property
+    def first_rank(self) -> bool:
+        """Whether this process reports and keeps: of several ranks the first one does."""
+        return rank() == 0
+
+    @property
+    def stopping(self) -> bool:
+        """The study asks the run to save its state and end: `checkpoint` does both."""
+        return self._channel.is_asked_to_stop()
+
+    @property
     def step(self) -> int:
         """Updates made so far."""
         return self._count()
+
+    @property
+    def folder(self) -> Path | None:
+        """This run's own, for whatever its code writes; None for a run alone that was given none, and for a look."""
+        return Path(self.asked.folder) if self.asked.folder and not self.asked.look else None
+
+    @property
+    def kept_step(self) -> int:
+        """Updates made at the checkpoint that this run goes on from; 0: it began at the start."""
+        return self._kept_step
 
     @property
     def total_steps(self) -> int | None:
@@ -351,7 +375,7 @@ class Run:
         self._horizon, self._count = Horizon(total_steps, steps_per_epoch), count
         if optimizer is not None:
             optimizer.register_step_post_hook(lambda it, args, kwargs: self._stepped(float(it.param_groups[0]["lr"])))
-        self._channel.send(
+        self._tell(
             {
                 "kind": "began",
                 "total_steps": total_steps,
@@ -377,23 +401,36 @@ class Run:
         if now - self._said < SAID_SECONDS:
             return
         self._said = now
+        # Every rank: the study answers with whether to stop.
         self._channel.send({"kind": "progress", "step": step, "lr": rate, "loss": _or_none(self._losses[-1])})
-        if self._channel.is_asked_to_stop() and not self._resumes_within:
+        if self.stopping and not self._resumes_within:
             self._stop()
+
+    def _tell(self, report: dict[str, Any]) -> None:
+        """Report what every rank knows, once."""
+        if self.first_rank:
+            self._channel.send(report)
 
     @property
     def _resumes_within(self) -> bool:
         """Whether the loop is at a place soon where its state can be saved, within an epoch."""
-        return bool(self._kept or self._save) and self._batch > 0
+        return bool(self._kept or self._save) and self._asks_within and (self.stops_between_steps or self._batch > 0)
+
+    @property
+    def _asks_within(self) -> bool:
+        """Whether each batch may end in a checkpoint; ranks must agree on it, which takes time a batch."""
+        return self._every > 0 or world_size() == 1
 
     def observe(self, *, loss: float | torch.Tensor) -> None:
         """Report the training loss of the last update: it is drawn, and controllers such as `rollback` answer to it."""
         number = float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
+        answering = [one for one in self._followed if one.strategy.controllers]
+        if any("loss" in one.answers_to for one in answering):
+            number = agreed(number)  # else ranks, which see other batches, would go on with other rates
         if self._losses:
             self._losses[-1] = number
-        for training in self._followed:
-            if training.strategy.controllers:
-                self._note(training.observe(loss=number))
+        for training in answering:
+            self._note(training.observe(loss=number))
 
     def _note(self, events: Iterable[str]) -> None:
         self._events += [(max(0, self.step - 1), "controller", text) for text in events]
@@ -415,6 +452,8 @@ class Run:
         given = None if loss is None else _number("loss", loss)
         if self.asked.look:
             self._end_look()
+        if any(one.answers_to - {"loss"} for one in self._followed):
+            value, given = agreed((value, given))
         numbers = {name: _number(name, one) for name, one in others.items()}
         broken = next((text for one in self._followed if (text := network_broken(one.network))), "")
         if self._looks and self._looks[-1].step == step:
@@ -470,7 +509,7 @@ class Run:
             return
         if not self.alone:
             total = self.total_steps
-            if not self._looks:
+            if not self._looks and self.first_rank:
                 raise UsageError("the run reports no score: call run.report(score) after each epoch")
             if total is not None and self.step < total and not self._diverged:
                 raise UsageError(
@@ -512,6 +551,7 @@ class Run:
         save: Callable[[Path], object] | None = None,
         load: Callable[[Path], object] | None = None,
         every: str | float = 0.0,
+        every_rank: bool = False,
         **objects: Any,
     ) -> None:
         """Say what a checkpoint holds; where there is one, it is loaded now, and `epochs` goes on after it.
@@ -520,6 +560,8 @@ class Run:
             save, load: instead of `objects`, or with them: called with a folder that is the code's own.
             every: least time between two checkpoints, in seconds or as "60 s"; 0: at each end of an epoch, and every
                 20 s of a loop over `steps`.
+            every_rank: of several ranks each calls `save`, as sharded states and `accelerator.save_state` need it, and
+                not the first one alone. Generators are kept of every rank in any case.
             objects: whatever has `state_dict` and `load_state_dict`, what `follow` gave, a `torch.Generator`.
 
         Raises:
@@ -531,6 +573,7 @@ class Run:
         if not objects and save is None:
             raise UsageError("run.keep keeps what it is given: run.keep(model=model, training=training)")
         self._kept, self._save, self._every = dict(objects), save, _seconds(every)
+        self._saves_everywhere = every_rank
         for name, one in objects.items():
             if not isinstance(one, Following | torch.Generator) and not hasattr(one, "load_state_dict"):
                 raise UsageError(f"run.keep: {name} has no state_dict and load_state_dict; got {quote(one)}")
@@ -553,6 +596,7 @@ class Run:
             load(Path(self.asked.folder) / str(states["own"]))
         mine = states["run"]
         self._epoch, self._batch, self._own_step = mine["epoch"], mine["batch"], mine["step"]
+        self._kept_step = mine["step"]
         self._rates, self._losses = mine["rates"].tolist(), mine["losses"].tolist()
         self._looks = [Look(*look) for look in mine["looks"]]
         self._events, self._carried = [tuple(event) for event in mine["events"]], mine["seconds"]
@@ -565,11 +609,10 @@ class Run:
         """
         restored, skipped = self._restored, self._batch
         if restored is not None and skipped:
-            set_generators(restored["epoch_start"]["generators"])
-            self._put_generators(restored["epoch_start"]["own"])
-            self._epoch_start = restored["epoch_start"]
+            self._epoch_start = self._of_this_rank(restored)["epoch_start"]
+            self._put_generators(self._epoch_start)
         else:
-            self._epoch_start = {"generators": generators(), "own": self._own_generators()}
+            self._epoch_start = self._generators()
         for number, batch in enumerate(loader):
             if number < skipped:
                 if number == skipped - 1:  # before the next is drawn, as when it was saved
@@ -577,30 +620,60 @@ class Run:
                 continue
             yield batch
             self._batch = number + 1
-            self._between(least=math.inf)
+            self._between(within=True)
         self._batch = 0
 
-    def _between(self, *, least: float = 0.0) -> None:
-        """Between two batches, steps or epochs: save what is due, stop where that is asked.
+    def checkpoint(self) -> None:
+        """Save what is due, and end here if the study asks for it: in a loop that is a framework's, at an epoch's end.
+
+        `epochs`, `steps` and `batches` call it themselves. Of several ranks each calls it.
+        """
+        self._between()
+
+    def go_on(self) -> None:
+        """Put the generators back where the checkpoint was made: in a framework's loop, where it goes on after one.
+
+        It may be called again until the next checkpoint is made.
+        """
+        if self._restored is not None:
+            self._put_generators(self._of_this_rank(self._restored))
+
+    def wants_checkpoint(self, *, within: bool = False, least: float = 0.0) -> bool:
+        """Whether to save now: a checkpoint is due, or the study asks the run to end; the same on every rank.
 
         Args:
-            least: seconds between two checkpoints where `keep` was not told; infinite: none is due here.
+            within: an epoch, where checkpoints are made only as `every` says.
+            least: seconds between two checkpoints where `keep` was given no `every`.
         """
-        stopping = self._channel.is_asked_to_stop()
-        due = time.monotonic() - self._saved >= (self._every or least)
-        if stopping or due:
-            self._write_kept()
-        if stopping:
+        if within and not self._asks_within:
+            return False
+        due = time.monotonic() - self._saved >= (self._every or (math.inf if within else least))
+        return agreed(due or self.stopping)
+
+    def _between(self, *, within: bool = False, least: float = 0.0) -> None:
+        """Between two batches, steps or epochs: save what is due, stop where that is asked; as `wants_checkpoint`."""
+        if not self.wants_checkpoint(within=within, least=least):
+            return
+        self._write_kept()
+        if agreed(self.stopping):
             self._stop()
 
     def _write_kept(self) -> None:
-        if not (self._kept or self._save) or not self.asked.folder or self.asked.look or not self.first_rank:
+        if not (self._kept or self._save) or not self.asked.folder or self.asked.look:
             return
+        if not self.first_rank and world_size() == 1:
+            return  # ranks that do not speak with each other: the first one keeps for all
         folder, own = Path(self.asked.folder), ""
         if self._save is not None:
-            own = f"own-{self.step}"
-            (folder / own).mkdir(parents=True, exist_ok=True)
-            self._save(folder / own)
+            # Not where the checkpoint that holds now lies.
+            own = agreed(next(name for n in count() if not (folder / (name := f"own-{self.step}-{n}")).exists()))
+            if self.first_rank or self._saves_everywhere:
+                (folder / own).mkdir(parents=True, exist_ok=True)
+                self._save(folder / own)
+        self._restored = None
+        ranks = gathered({**self._generators(), "epoch_start": self._epoch_start if self._batch else None})
+        if not self.first_rank:
+            return
         mine = {
             "epoch": self._epoch,
             "batch": self._batch,
@@ -612,10 +685,7 @@ class Run:
             "seconds": self.seconds,
         }
         objects = {name: _taken_from(one) for name, one in self._kept.items()}
-        states: dict[str, Any] = {"run": mine, "objects": objects, "generators": generators(), "own": own}
-        if self._batch:
-            states["epoch_start"] = self._epoch_start
-        write_kept(folder, states)
+        write_kept(folder, {"run": mine, "objects": objects, "ranks": ranks, "own": own})
         for path in folder.glob("own-*"):
             if path.name != own:
                 _remove(path)
@@ -624,15 +694,26 @@ class Run:
     def _restore_generators(self) -> None:
         """Once, where the loop goes on: what was drawn between `keep` and here was drawn before the kill as well."""
         if self._restored is not None:
-            set_generators(self._restored["generators"])
-            self._put_generators({name: self._restored["objects"][name] for name in self._own_generators()})
+            self._put_generators(self._of_this_rank(self._restored))
             self._restored = None
 
-    def _own_generators(self) -> dict[str, Any]:
-        return {name: one.get_state() for name, one in self._kept.items() if isinstance(one, torch.Generator)}
+    def _of_this_rank(self, states: dict[str, Any]) -> dict[str, Any]:
+        ranks = states["ranks"]
+        if len(ranks) != world_size():
+            raise UsageError(
+                f"the checkpoint was made by {len(ranks)} ranks, and here there are {world_size()}; start as many"
+            )
+        mine: dict[str, Any] = ranks[rank()]
+        return mine
+
+    def _generators(self) -> dict[str, Any]:
+        """The states of all generators that are known: global ones, and those that are kept."""
+        own = {name: one.get_state() for name, one in self._kept.items() if isinstance(one, torch.Generator)}
+        return {"generators": generators(), "own": own}
 
     def _put_generators(self, states: dict[str, Any]) -> None:
-        for name, state in states.items():
+        set_generators(states["generators"])
+        for name, state in states["own"].items():
             self._kept[name].set_state(state)
 
     # The end
@@ -642,7 +723,7 @@ class Run:
         digest = hashlib.sha256()
         for tensor in self._weights():
             digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-        self._channel.send({"kind": "looked", "step": self.step, "digest": digest.hexdigest()[:16]})
+        self._tell({"kind": "looked", "step": self.step, "digest": digest.hexdigest()[:16]})
         self._leave("finished")
 
     def _stop(self) -> None:
@@ -651,7 +732,9 @@ class Run:
     def _leave(self, status: str) -> None:
         """End the code here: this process, or the function."""
         self.over, self.stopped = True, status == "stopped"
-        self._channel.send({"kind": "ended", "status": status})
+        # The first rank has said all that there is to say: the study need not wait for the others.
+        whole = self.first_rank and status == "finished"
+        self._channel.send({"kind": "ended", "status": status, "whole": whole})
         if isinstance(self._channel, Direct):
             raise RunOver(0)
         # Not an exception: frameworks catch some, and a rank that unwinds waits for the others.
@@ -684,9 +767,9 @@ class Run:
         atexit.register(ended)
 
     @contextmanager
-    def evaluated(self, batches: Iterable[Any] | None = None) -> Iterator[None]:
+    def evaluated(self, batches: Iterable[Any] | None = None, *, forward: Forward | None = None) -> Iterator[None]:
         """The weights to judge, of the first network that follows; as `Following.evaluated`."""
-        with self._followed[0].evaluated(batches) if self._followed else nullcontext():
+        with self._followed[0].evaluated(batches, forward=forward) if self._followed else nullcontext():
             yield
 
 

@@ -3,7 +3,7 @@
 Its own session and process group: Ctrl-C reaches the study, which decides; a launcher's ranks end with it. The working
 folder is the study's own, and what it prints goes to the run's log.
 
-    finished   every rank said so, and the process exited with 0
+    finished   every rank said so
     stopped    it was asked to, and ended, by itself or not
     failed     a rank raised, or the process exited otherwise
     lost       a rank went without a last word, or a signal ended the process: the run can be tried again
@@ -36,7 +36,7 @@ POLL_SECONDS = 0.05
 STOP_SECONDS = 8.0
 """From the request to stop until the process is ended: a checkpoint may be written meanwhile."""
 RANK_SECONDS = 10.0
-"""From the loss of one rank until the others are ended."""
+"""From the loss or failure of one rank until the others are ended."""
 
 
 @final
@@ -132,6 +132,9 @@ class _Conversation:
         self._ranks: dict[socket.socket, _Rank] = {}
         self._gone: list[_Rank] = []
         self._stopping = self._breaking = 0.0
+        self._whole = False  # the first rank left its result, and ended the run before its code was over
+        # What befell a rank first: what befalls the others follows from it.
+        self._fault: Literal["", "failed", "lost"] = ""
 
     def hold(self) -> Ended:
         with selectors.DefaultSelector() as selector:
@@ -151,7 +154,7 @@ class _Conversation:
 
     def _is_late(self) -> bool:
         now = time.monotonic()
-        return bool(
+        return self._whole or bool(
             (self._stopping and now - self._stopping > STOP_SECONDS)
             or (self._breaking and now - self._breaking > RANK_SECONDS)
         )
@@ -159,6 +162,7 @@ class _Conversation:
     def _take(self, selector: selectors.BaseSelector, seconds: float) -> bool:
         """Hear what there is; whether there was anything."""
         ready = selector.select(seconds)
+        heard: list[tuple[_Rank, bytes]] = []
         for key, _ in ready:
             connection = key.fileobj
             assert isinstance(connection, socket.socket)
@@ -167,18 +171,21 @@ class _Conversation:
                 self._ranks[made] = _Rank()
                 selector.register(made, selectors.EVENT_READ)
                 continue
-            rank = self._ranks[connection]
             try:
                 data = connection.recv(65536)
             except OSError:
                 data = b""
-            if not data:
-                selector.unregister(connection)
-                connection.close()
-                self._gone.append(self._ranks.pop(connection))
-                if not rank.status:
-                    self._breaking = self._breaking or time.monotonic()
+            if data:
+                heard.append((self._ranks[connection], data))
                 continue
+            selector.unregister(connection)
+            connection.close()
+            gone = self._ranks.pop(connection)
+            self._gone.append(gone)
+            if not gone.status:
+                self._broken("lost")
+        # After the losses: a rank that fails because another was killed may say so in the same moment.
+        for rank, data in heard:
             *lines, rank.received = (rank.received + data).split(b"\n")
             for line in lines:
                 self._heard(rank, json.loads(line))
@@ -187,8 +194,15 @@ class _Conversation:
     def _heard(self, rank: _Rank, report: Any) -> None:
         if report["kind"] == "ended":
             rank.status = report["status"]
+            self._whole = self._whole or report.get("whole", False)
+            if rank.status == "failed":
+                self._broken("failed")
         elif self._hear(report):
             self._stop()
+
+    def _broken(self, fault: Literal["failed", "lost"]) -> None:
+        self._fault = self._fault or fault
+        self._breaking = self._breaking or time.monotonic()
 
     def _stop(self) -> None:
         if not self._stopping:
@@ -198,15 +212,16 @@ class _Conversation:
                 connection.sendall(b"stop\n")
 
     def _judge(self) -> Ended:
-        ranks = [*self._gone, *self._ranks.values()]
-        statuses = {rank.status for rank in ranks}
+        statuses = {rank.status for rank in (*self._gone, *self._ranks.values())}
         status = self._process.returncode
-        if status == 0 and statuses <= {"finished"}:
+        # With its last word a rank has left its result: what befalls it while it is torn down, as gloo's and CUDA's
+        # libraries may abort there, changes nothing.
+        if self._whole or statuses == {"finished"} or (status == 0 and not statuses):
             return Ended("finished")
         if self._stopping or "stopped" in statuses:
             return Ended("stopped")
-        if "failed" in statuses:
+        if self._fault == "failed":
             return Ended("failed", "its code raised an error")
-        if "" in statuses or status < 0:
+        if self._fault == "lost" or "" in statuses or status < 0:
             return Ended("lost", how_it_ended(status) if status < 0 else "a rank of it was killed")
         return Ended("failed", how_it_ended(status))
