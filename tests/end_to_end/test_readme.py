@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/guides/from-torch.md",
     "docs/guides/own-workload.md",
     "docs/guides/which-method.md",
+    "docs/guides/your-training-code.md",
 )
 PAGES = (
     *DOCUMENTS,
@@ -43,7 +44,13 @@ SHORTER = {
     "compare": ["--steps", "4", "--seeds", "2", "--rates", "1", "--workers", "1", "--device", "cpu"],
     "train": ["--steps", "4", "--threads", "1", "--device", "cpu"],
 }
-SHORT = {"epochs=10": "steps=4, seeds=2, rates=1, workers=1, device='cpu'", "range(1000)": "range(10)"}
+# A script says its own length, and each of its runs is a process.
+SHORTER_SCRIPT = ["--seeds", "1", "--lr", "0.05", "--no-check-repeats", "--workers", "1"]
+SHORT = {
+    "epochs=10": "steps=4, seeds=2, rates=1, workers=1, device='cpu'",
+    "range(1000)": "range(10)",
+    "seeds=3": "seeds=1, lr=0.05, executor='inline'",
+}
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w/]+\.(?:py|toml))`:\s*\Z")
@@ -95,6 +102,8 @@ def shorter(command: list[str]) -> list[str]:
     """The command with its length changed."""
     if command[1] not in SHORTER:
         return command
+    if command[1] == "compare" and command[2].endswith(".py"):
+        return [*command, *SHORTER_SCRIPT]
     kept, words = [], iter(command)
     for word in words:
         if word in ("--epochs", "--steps"):
