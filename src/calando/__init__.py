@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from calando.errors import CalandoError, UsageError
     from calando.loops.attach import attach
     from calando.loops.follow import follow
-    from calando.loops.run_handle import run
+    from calando.loops.run_handle import Run, run
     from calando.loops.torch_scheduler import LRScheduler
     from calando.methods.parameter_groups import layer_groups
     from calando.range_test import find_lr
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CalandoError",
     "LRScheduler",
+    "Run",
     "UsageError",
     "Workload",
     "attach",
@@ -70,6 +71,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CalandoError": "calando.errors",
     "LRScheduler": "calando.loops.torch_scheduler",
+    "Run": "calando.loops.run_handle",
     "UsageError": "calando.errors",
     "Workload": "calando.tasks.workload",
     "attach": "calando.loops.attach",

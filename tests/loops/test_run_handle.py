@@ -151,6 +151,27 @@ def test_a_look_ends_after_a_few_updates_and_says_what_it_saw():
     assert looked["step"] == 2
 
 
+def test_a_look_sees_every_network_that_follows():
+    def train_two(run, of_second: float) -> None:
+        first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+        second.weight.data.fill_(of_second)
+        training = run.follow(first, total_steps=4)
+        run.follow(second, total_steps=4)
+        first(torch.ones(1, 2)).sum().backward()
+        training.optimizer.step()
+
+    def digest(of_second: float) -> str:
+        heard = []
+        with (
+            active(read_strategy("fixed").at_rate(0.1), asked(steps=None, look=1), heard.append) as run,
+            pytest.raises(RunOver),
+        ):
+            train_two(run, of_second)
+        return next(one["digest"] for one in heard if one["kind"] == "looked")
+
+    assert digest(1.0) == digest(1.0) != digest(2.0)
+
+
 def test_the_length_is_the_one_that_is_asked():
     spec = read_strategy("cosine").at_rate(0.1)
     with active(spec, asked(steps=2 * BATCHES), hear_nothing) as run:

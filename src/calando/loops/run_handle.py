@@ -173,6 +173,7 @@ class Run:
         self.stops_between_steps = False  # a framework's callback saves and stops after any update
         self._every, self._saved = 0.0, time.monotonic()
         self._epoch = self._batch = self._kept_step = 0
+        self._by_steps = False  # the loop is over `steps`
         self._restored: dict[str, Any] | None = None
         self._epoch_start: dict[str, Any] | None = None
         self.seed_everything()
@@ -316,7 +317,9 @@ class Run:
         )
         self._followed.append(training)
         if len(self._followed) == 1:
-            self._weights = lambda: [*network.parameters(), *network.buffers()]
+            self._weights = lambda: [
+                tensor for one in self._followed for tensor in (*one.network.parameters(), *one.network.buffers())
+            ]
             self._begin(training.optimizer, lambda: training.step, total_steps, steps_per_epoch, own=False)
         return training
 
@@ -414,7 +417,9 @@ class Run:
     @property
     def _resumes_within(self) -> bool:
         """Whether the loop is at a place soon where its state can be saved, within an epoch."""
-        return bool(self._kept or self._save) and self._asks_within and (self.stops_between_steps or self._batch > 0)
+        return bool(self._kept or self._save) and self._asks_within and (
+            self.stops_between_steps or self._batch > 0 or self._by_steps
+        )
 
     @property
     def _asks_within(self) -> bool:
@@ -808,6 +813,7 @@ class Steps:
         if run._horizon is None:
             run._begin(None, lambda: run._own_step, self._number, None, own=True)
         by_hand = not run._followed and not run._attached
+        run._by_steps = True
         while run._own_step < self._number:
             run._restore_generators()
             step = run._own_step
