@@ -82,3 +82,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def pages() -> None:
+    """The studies of this test write their pages."""
+
+
+@pytest.fixture(autouse=True)
+def _without_pages(request, monkeypatch) -> None:
+    """A page takes seconds to draw, and few tests of studies look at it: those name the fixture `pages`."""
+    if "pages" not in request.fixturenames:
+        monkeypatch.setattr("calando.verbs.compare._with_page", lambda answer, page, progress: answer)

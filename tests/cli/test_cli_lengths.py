@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from calando.cli.compare import following
 from calando.errors import UsageError
 from calando.records import Store
 from calando.study.jobs import JobProgress, Lease, Train
 from calando.study.scheduler import Status
+from calando.verbs.progress import StudyProgress
 from calando.verbs.schedules import horizon_of
 
 SMALL = ("--executor", "inline", "--batch-size", "32", "--seeds", "2", "--rates", "1")
@@ -80,7 +80,7 @@ def test_the_live_display_shows_every_runs_own_length(finished_study, tmp_path, 
         slot: JobProgress(slot=slot, lease=Lease(slot, Train(run)), step=5, lr=0.1, loss=1.5)
         for slot, run in enumerate(runs)
     }
-    with following(quiet=False) as listen:
+    with StudyProgress() as listen:
         listen(Status(study, tmp_path, expected=6, running=running, steps_left=80))
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "10 / 20 steps a run" in drawn

@@ -11,11 +11,11 @@ import pytest
 
 import calando as public
 from calando.analysis import choose
-from calando.cli.compare import following
 from calando.records import Store
 from calando.records.database import Database
 from calando.study.jobs import JobProgress, Lease, TestLook, Train
 from calando.study.scheduler import Status
+from calando.verbs.progress import StudyProgress
 
 D = ("compare", "digits")
 SMALL = ("--executor", "inline", "--steps", "6", "--batch-size", "32", "--seeds", "2", "--rates", "1")
@@ -155,7 +155,7 @@ def test_the_live_display_says_what_runs(study, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "140")
-    with following(quiet=False) as listen:
+    with StudyProgress() as listen:
         for status in statuses(study, tmp_path / "[bold]/x[/nope]"):
             listen(status)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
@@ -171,7 +171,7 @@ def test_the_live_display_shows_each_worker(study, tmp_path, capsys, monkeypatch
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
     _, under_way, _ = statuses(study, tmp_path)
-    with following(quiet=False) as listen:
+    with StudyProgress() as listen:
         listen(under_way)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "2 of 6 runs done, 1 running, 3 queued, ETA unknown yet" in drawn
@@ -179,7 +179,7 @@ def test_the_live_display_shows_each_worker(study, tmp_path, capsys, monkeypatch
 
 
 def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
-    with following(quiet=False) as listen:
+    with StudyProgress() as listen:
         for status in statuses(study, tmp_path):
             listen(status)
     lines = capsys.readouterr().err.splitlines()
@@ -189,9 +189,9 @@ def test_without_a_terminal_there_are_plain_lines(study, tmp_path, capsys):
 
 
 def test_nothing_is_said_before_the_first_status_nor_when_quiet(study, tmp_path, capsys):
-    with following(quiet=False):
+    with StudyProgress():
         pass
-    with following(quiet=True) as listen:
+    with StudyProgress(lambda status: None) as listen:
         for status in statuses(study, tmp_path):
             listen(status)
     assert capsys.readouterr() == ("", "")

@@ -22,9 +22,9 @@ QUICK = (*DIGITS, "--threads", "1", "--steps", "4")
 COMMAND = """
 import sys
 import calando.report
-from calando.cli import output
+from calando.verbs import progress
 from calando.cli.main import main
-output.PLAIN_SECONDS = 0.0
+progress.PLAIN_SECONDS = 0.0
 calando.report.save = lambda chart, path: None
 main()
 """

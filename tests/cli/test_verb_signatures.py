@@ -33,7 +33,7 @@ FOLDERS = {"compare": "--study", "train": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.
-FILLED = {"listen", "progress", "command"}
+FILLED = {"listen", "progress", "command", "page"}
 SHARING = {"--verify-sharing", "--no-sharing"}
 
 COMMAND = typer.main.get_command(app)

@@ -14,7 +14,8 @@ import typer
 
 import calando
 from calando.cli.options import Given, verb
-from calando.cli.output import Pace, others_on_stderr, print_notes
+from calando.cli.output import others_on_stderr, print_notes
+from calando.verbs.progress import Pace
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
@@ -14,10 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Pace", "answer_console", "others_on_stderr", "print_notes"]
-
-PLAIN_SECONDS = 10.0
-"""Between two lines of progress where standard error is no terminal."""
+__all__ = ["answer_console", "others_on_stderr", "print_notes"]
 
 LEAST_COLUMNS = 20
 
@@ -35,20 +30,6 @@ def answer_console() -> Console:
     if console.width < LEAST_COLUMNS:
         console.width = 80
     return console
-
-
-class Pace:
-    """Says when another line of progress is due; the first one at once, or after a while where `begun`."""
-
-    def __init__(self, *, begun: bool = False) -> None:
-        self.last = time.monotonic() if begun else -math.inf
-
-    def is_due(self) -> bool:
-        """Whether so many seconds have passed since it last was."""
-        now = time.monotonic()
-        due = now - self.last > PLAIN_SECONDS
-        self.last = now if due else self.last
-        return due
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import typer
 import calando
 from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
-from calando.cli.output import Pace, others_on_stderr, print_notes
+from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn
+from calando.verbs.progress import Pace
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UsageError
+from calando.verbs.progress import StudyProgress
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
@@ -55,6 +55,7 @@ def compare(
     precision: str = "auto",
     command: str = "",
     listen: Callable[[Status], None] | None = None,
+    page: bool = True,
 ) -> StudySummary:
     """Compare strategies fairly and return the answer; called again, it goes on where it stood.
 
@@ -80,8 +81,7 @@ def compare(
             what range tests find, made first and charged.
         target: validation score in (0, 1] whose first reaching is counted in steps.
         data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
-        folder: the study's; None: calando-studies/NAME-DIGEST in the current one. `calando.write_report(folder)` writes
-            its page there.
+        folder: the study's; None: calando-studies/NAME-DIGEST in the current one.
         keep: what checkpoints may take on the disk, as "5GB" or in bytes.
         sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
             can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
@@ -95,7 +95,9 @@ def compare(
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
         command: the command line that makes this study, shown on its page.
-        listen: called with the status as it changes; None: how the data were read is printed to standard error.
+        listen: called with the status as it changes; None: notes, progress and the time left are shown on standard
+            error or in the notebook; `lambda status: None`: nothing is.
+        page: write report.html into the folder once the answer is there, as `calando.write_report` does.
 
     Returns:
         The answer: `print` it for the verdicts; `.results`, `.comparisons` and `.advice` have the numbers, `.folder`
@@ -162,6 +164,7 @@ def compare(
             device=device,
             command=command,
             listen=listen,
+            page=page,
         )
     if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
         raise UsageError(
@@ -203,29 +206,41 @@ def compare(
         data_dir=where,
     )
     crew = machine.count_workers(built.study.lane.device)
-    if listen is None:
-        # Whoever listens gets it with the first status. Making one's own object has warned of its doubts.
-        doubts = () if built.given else built.task.doubts
-        for note in (*built.task.notes, *doubts, *built.task.cautions):
-            print(note, file=sys.stderr)
     if folder is None:
         name = workload if isinstance(workload, str) else workload.name
         folder = Path("calando-studies") / f"{file_name(name)}-{built.study.digest()[:8]}"
-    answer = conduct(
-        Path(folder),
-        built.study,
-        built.task,
-        data_dir=where,
-        given=built.given,
-        executor=executor,
-        address=address,
-        workers=crew,
-        keep=keep,
-        sharing=sharing,
-        command=command,
-        listen=listen,
-    )
-    return replace(answer, folder=Path(folder))
+    with StudyProgress.of(listen) as progress:
+        # Making one's own object has warned of its doubts.
+        progress.known = {*built.task.doubts} if built.given else set()
+        answer = conduct(
+            Path(folder),
+            built.study,
+            built.task,
+            data_dir=where,
+            given=built.given,
+            executor=executor,
+            address=address,
+            workers=crew,
+            keep=keep,
+            sharing=sharing,
+            command=command,
+            listen=progress,
+        )
+        return _with_page(replace(answer, folder=Path(folder)), page, progress)
+
+
+def _with_page(answer: StudySummary, page: bool, progress: StudyProgress) -> StudySummary:
+    """The answer, its page written where that is asked."""
+    if page:
+        from calando.verbs.study import write_page_of
+
+        assert answer.folder is not None
+        path, lacking = write_page_of(answer.folder)
+        if lacking:
+            progress.say(f"calando: {lacking}")
+        if path is not None:
+            progress.say(f"report: {path}")
+    return answer
 
 
 def _compare_code(
@@ -246,6 +261,7 @@ def _compare_code(
     device: str,
     command: str,
     listen: Callable[[Status], None] | None,
+    page: bool,
     **question: Any,
 ) -> StudySummary:
     """The same of a person's own training code."""
@@ -263,34 +279,32 @@ def _compare_code(
 
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = Machine(device=device, precision="fp32", threads=threads, workers=workers)
-    print(f"starting {training.spec.title} for a first look at its length and score", file=sys.stderr)
-    study, training = build_own_study(
-        training,
-        chosen,
-        entry=entry,
-        address=address,
-        budget=Budget(epochs=epochs, steps=steps),
-        machine=machine,
-        goal=goal,
-        unit=unit,
-        **question,
-    )
-    if listen is None:
-        for note in training.notes:
-            print(note, file=sys.stderr)
-    if folder is None:
-        name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
-        folder = Path("calando-studies") / f"{file_name(name)}-{study.digest()[:8]}"
-    answer = conduct(
-        Path(folder),
-        study,
-        training,
-        given=True,
-        executor=executor,
-        address=address,
-        workers=machine.count_workers(study.lane.device),
-        keep=keep,
-        command=command,
-        listen=listen,
-    )
-    return replace(answer, folder=Path(folder))
+    with StudyProgress.of(listen) as progress:
+        progress.say(f"starting {training.spec.title} for a first look at its length and score")
+        study, training = build_own_study(
+            training,
+            chosen,
+            entry=entry,
+            address=address,
+            budget=Budget(epochs=epochs, steps=steps),
+            machine=machine,
+            goal=goal,
+            unit=unit,
+            **question,
+        )
+        if folder is None:
+            name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
+            folder = Path("calando-studies") / f"{file_name(name)}-{study.digest()[:8]}"
+        answer = conduct(
+            Path(folder),
+            study,
+            training,
+            given=True,
+            executor=executor,
+            address=address,
+            workers=machine.count_workers(study.lane.device),
+            keep=keep,
+            command=command,
+            listen=progress,
+        )
+        return _with_page(replace(answer, folder=Path(folder)), page, progress)

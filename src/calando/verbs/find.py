@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calando.verbs.progress import RunProgress
+
 if TYPE_CHECKING:
     from calando.range_test import Found
     from calando.records import StrategySpec
@@ -51,8 +53,7 @@ def find(
         steps: updates of a sweep.
         low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
         hold: updates at the rate found, to see whether the network trains there; None: as many as `steps`; 0: none.
-        listen: called before the first update and after each; None: how the data were read is printed to standard
-            error.
+        listen: called before the first update and after each; None: progress is shown, as `calando.compare` shows it.
 
     Returns:
         What was found: `print` it to read it; `.suggestion.decayed.rate` is the peak rate for a decayed schedule,
@@ -101,6 +102,7 @@ def find(
         seed=seed,
         data_dir=None if data_dir is None else Path(data_dir),
     )
-    listening = Listening(run, loaded, listen)
-    listening.begin()
-    return find_for_run(run, loaded, options=options, progress=listening.measured)
+    with RunProgress(listen, what=f"range test of {read.method}") as progress:
+        listening = Listening(run, loaded, progress)
+        listening.begin()
+        return find_for_run(run, loaded, options=options, progress=listening.measured)

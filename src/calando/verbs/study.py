@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, NotDrawn, UsageError
 from calando.rows import Rows
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
 
-__all__ = ["Listed", "serve", "show", "studies", "write_report"]
+__all__ = ["Listed", "serve", "show", "studies", "write_page_of", "write_report"]
 
 
 @final
@@ -156,6 +156,20 @@ def write_report(study: Path | str) -> Path:
     if not can_draw():
         print(f"calando: {NEEDED}", file=sys.stderr)
     return page
+
+
+def write_page_of(folder: Path) -> tuple[Path | None, str]:
+    """Write a study's page once its answer is there: the page's path, and what was not written, for a sentence.
+
+    Whatever becomes of the pictures, the answer stands: nothing but Ctrl-C is raised.
+    """
+    try:
+        return write_report(folder), ""
+    except (CalandoError, OSError, MemoryError) as error:
+        page = error.page if isinstance(error, NotDrawn) else None
+        lacking = "no report was" if page is None else "PNG and SVG were not"
+        why = str(error) or "out of memory"
+        return page, f"{lacking} written ({why}); `calando report {folder}` tries again"
 
 
 def serve(

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from calando.verbs.progress import RunProgress
 from calando.verbs.shown import Drawn
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def train(
         threads: None: one a core.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
-        listen: called as the run goes on; None: how the data were read is printed to standard error.
+        listen: called as the run goes on; None: progress is shown, as `calando.compare` shows it.
 
     Raises:
         UsageError: anything that cannot be, a folder that holds another run, no rate to rely on.
@@ -181,8 +182,8 @@ def train(
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
-    with sole_coordinator(folder):
-        listening = Listening(run, loaded, listen, folder=folder)
+    with sole_coordinator(folder), RunProgress(listen) as progress:
+        listening = Listening(run, loaded, progress, folder=folder)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run

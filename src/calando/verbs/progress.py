@@ -1,0 +1,295 @@
+"""Progress as a person sees it: in a terminal, in a notebook, and as lines elsewhere. On standard error.
+
+where standard error is         what is shown
+a terminal                      a picture that is drawn again and again, and goes at the end
+a notebook's                    one output of the cell, brought up to date
+anything else                   a line every ten seconds
+
+Headings and notes stay in all three.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from calando.errors import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from calando.study.jobs import JobProgress
+    from calando.study.listening import RunStatus
+    from calando.study.scheduler import Status
+
+__all__ = ["ETA", "Pace", "RunProgress", "Screen", "StudyProgress"]
+
+PLAIN_SECONDS = 10.0
+"""Between two lines of progress where standard error is no terminal."""
+NOTEBOOK_SECONDS = 0.5
+
+
+class Pace:
+    """Says when another line of progress is due; the first one at once, or after a while where `begun`."""
+
+    def __init__(self, *, begun: bool = False, seconds: float | None = None) -> None:
+        self.last, self.seconds = time.monotonic() if begun else -math.inf, seconds
+
+    def is_due(self) -> bool:
+        """Whether so many seconds have passed since it last was."""
+        now = time.monotonic()
+        due = now - self.last > (PLAIN_SECONDS if self.seconds is None else self.seconds)
+        self.last = now if due else self.last
+        return due
+
+
+class ETA:
+    """Estimates the time left from the updates made since the first one was reported: workers take a while to start."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.left = 0
+
+    def remaining(self, left: int, *, begun: bool = True) -> str:
+        """Of `left` updates, as "1:05" or "2:03:10"; `begun`: some are being made."""
+        now = time.monotonic()
+        if self.began is None:
+            if not begun:
+                return "unknown yet"
+            self.began, self.left = now, left
+        made = self.left - left
+        if made <= 0 or now - self.began < 1:
+            return "unknown yet"
+        seconds = round(left * (now - self.began) / made)
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+class Screen:
+    """Where progress is shown. What is said stays; what is shown is replaced by what is shown next."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(stderr=True)
+        self._in_notebook = self._console.is_jupyter
+        self._pace = Pace(seconds=NOTEBOOK_SECONDS if self._in_notebook else None)
+        self._output: Any = None  # a notebook's
+        self._said: list[str] = []
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._in_notebook:
+            # What is printed meanwhile goes above the picture, where both are one terminal.
+            both = sys.stdout is not None and sys.stdout.isatty()
+            self._live = Live(console=self._console, refresh_per_second=8, transient=True, redirect_stdout=both)
+
+    def say(self, text: str | Text) -> None:
+        """Print a line that stays."""
+        if self._in_notebook:
+            self._said.append(str(text))
+            self._put("")
+        else:
+            self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def show(self, line: Callable[[], str], picture: Callable[[], RenderableType] | None = None) -> None:
+        """Show how things stand: as a line, or on a terminal as a picture."""
+        from rich.text import Text
+
+        if self._live is not None:
+            self._live.start()
+            self._live.update(Text(line()) if picture is None else picture())
+        elif self._pace.is_due():
+            if self._in_notebook:
+                self._put(line())
+            else:
+                self.say(line())
+
+    def stop(self) -> None:
+        """Leave what was said."""
+        if self._live is not None:
+            self._live.stop()
+        if self._output is not None:
+            self._put("")
+
+    def _put(self, line: str) -> None:
+        data = {"text/plain": "\n".join([*self._said, line]).rstrip("\n")}
+        if self._output is None:
+            self._output = importlib.import_module("IPython.display").display(data, raw=True, display_id=True)
+        else:
+            self._output.update(data, raw=True)
+
+
+class StudyProgress:
+    """A listener that shows how a study stands; given another listener, that one hears it and nothing is shown.
+
+    The heading comes with the first status: by then nothing about the folder can be wrong any more, so that an
+    error stands alone.
+    """
+
+    def __init__(self, listen: Callable[[Status], None] | None = None) -> None:
+        self.known: set[str] = set()  # notes that were reported before
+        self._listen, self._screen = listen, Screen() if listen is None else None
+        self._eta, self._told = ETA(), -1
+        self.folder: Path | None = None  # the study's, once it stands
+
+    @classmethod
+    def of(cls, listen: Callable[[Status], None] | None) -> StudyProgress:
+        """Itself, where it is one already."""
+        return listen if isinstance(listen, StudyProgress) else cls(listen)
+
+    def __enter__(self) -> StudyProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._screen is not None:
+            self._screen.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, where anything is shown."""
+        if self._screen is not None:
+            self._screen.say(text)
+
+    def __call__(self, status: Status) -> None:
+        """Take the status."""
+        self.folder = status.folder
+        if self._listen is not None:
+            self._listen(status)
+            return
+        assert self._screen is not None
+        if self._told < 0:
+            self._told = 0
+            for line in _heading(status):
+                self._screen.say(line)
+        _say_notes(self._screen, [note for note in status.notes[self._told :] if note not in self.known])
+        self._told = len(status.notes)
+        self._screen.show(lambda: _counts(status, self._eta), lambda: _picture(status, self._eta))
+
+
+class RunProgress:
+    """A listener that shows how a run stands, or the range test for it; given another listener, as `StudyProgress`.
+
+    Args:
+        what: is made, for the heading: "range test of sgd"; "": the run's strategy.
+    """
+
+    def __init__(self, listen: Callable[[RunStatus], None] | None = None, *, what: str = "") -> None:
+        self._listen, self._screen, self._what = listen, Screen() if listen is None else None, what
+        self._eta, self._kind = ETA(), ""
+
+    def __enter__(self) -> RunProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._screen is not None:
+            self._screen.stop()
+
+    def __call__(self, status: RunStatus) -> None:
+        """Take the status."""
+        if self._listen is not None:
+            self._listen(status)
+            return
+        assert self._screen is not None
+        trained = status.lr is not None and status.loss is not None
+        if status.step == 0 and not trained:
+            run = status.run
+            _say_notes(self._screen, status.notes)
+            self._screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {run.lane.text}")
+            return
+        kind = "step" if trained else "range test: update"
+        if kind != self._kind:
+            self._kind, self._eta = kind, ETA()
+        self._screen.show(lambda: _run_line(status, kind, self._eta))
+
+
+def _say_notes(screen: Screen, notes: Iterable[str]) -> None:
+    from rich.text import Text
+
+    for note in notes:
+        screen.say(Text(plain(note), style="yellow"))
+
+
+def _run_line(status: RunStatus, kind: str, eta: ETA) -> str:
+    trained = "" if status.lr is None or status.loss is None else f"rate {status.lr:.3g}  loss {status.loss:.3f}  "
+    left = eta.remaining(status.steps - status.step)
+    return f"{kind} {status.step}/{status.steps}  {trained}ETA {left}"
+
+
+def _heading(status: Status) -> tuple[Text, ...]:
+    from rich.text import Text
+
+    study, workload, count = status.study, status.study.workload, len(status.study.strategies)
+    network = getattr(workload, "model", "")  # which one a person's own code trains, it alone knows
+    asked = (
+        f"{network and f' with {network}'}, {', '.join(workload.facts)}, "
+        f"{' / '.join(map(str, study.lengths))} steps a run, "
+        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
+    )
+    names = ", ".join(strategy.name for strategy in study.strategies)
+    return (
+        Text.assemble((workload.title, "bold"), asked),
+        Text(f"on {study.lane.text}", style="dim"),
+        Text(names, style="dim"),
+        Text(f"study folder: {status.folder}", style="dim"),
+    )
+
+
+def _counts(status: Status, eta: ETA) -> str:
+    if status.finds:
+        return f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
+    if status.looks:
+        return f"reading the test part with the final weights: {status.looks} to go"
+    running = len(status.running)
+    if not running and not status.done:
+        return f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
+    later = status.expected - status.done - running - status.queued
+    rest = f", {later} to follow" if later > 0 else ""
+    return (
+        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, "
+        f"ETA {eta.remaining(status.steps_left, begun=bool(status.running))}"
+    )
+
+
+def _picture(status: Status, eta: ETA) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    from calando.study.limits import expected_updates
+
+    total = max(1, expected_updates(status.study))
+    workers = Table.grid(padding=(0, 2))
+    for _ in range(5):
+        workers.add_column(no_wrap=True)
+    for slot, progress in sorted(status.running.items()):
+        workers.add_row(*_row(slot, progress))
+    # In a table, since a bar on its own ends no line and what follows it would be cut off.
+    picture = Table.grid(expand=True)
+    picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
+    picture.add_row(Text(_counts(status, eta)))
+    picture.add_row(workers)
+    return picture
+
+
+def _row(slot: int, progress: JobProgress) -> tuple[str, str, str, str, str]:
+    from calando.study.jobs import Find, TestLook
+
+    spec = progress.job.spec
+    if isinstance(progress.job, Find):
+        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
+    what = (
+        "test look" if isinstance(progress.job, TestLook) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
+    )
+    return (
+        f"worker {slot + 1}",
+        what,
+        f"step {progress.step}/{spec.steps}",
+        f"rate {progress.lr:.3g}",
+        f"loss {progress.loss:.3f}",
+    )
