@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # from the cores, and a run takes ten times as long. No bit depends on it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture
-def pages() -> None:
-    """The studies of this test write their pages."""
-
-
-@pytest.fixture(autouse=True)
-def _without_pages(request, monkeypatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _without_pages() -> Iterator[object]:
     """A page takes seconds to draw, and few tests of studies look at it: those name the fixture `pages`."""
-    if "pages" not in request.fixturenames:
-        monkeypatch.setattr("calando.verbs.compare._with_page", lambda answer, page, progress: answer)
+    from calando.verbs import compare
+
+    draws = compare._with_page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calando.verbs.compare._with_page", lambda answer, page, progress: answer)
+        yield draws
+
+
+@pytest.fixture
+def pages(_without_pages, monkeypatch) -> None:
+    """The studies of this test write their pages."""
+    monkeypatch.setattr("calando.verbs.compare._with_page", _without_pages)

@@ -53,7 +53,11 @@ def test_a_task_is_compared_and_judged_in_its_own_unit(task, tmp_path, capsys):
     assert (measure.goal, measure.unit) == (task.GOAL, task.UNIT)
     assert {one.name for one in answer.results} == set(STRATEGIES)
     assert any(len(set(one.test.values)) == 2 for one in answer.results), "a seed changes what is trained"
+    means = {one.name: measure.merit(one.test.mean) for one in answer.results}
+    assert means[answer.best] == max(means.values())
     assert len(answer.comparisons) == 2
+    for words in (answer.headline, *(one.text for one in answer.comparisons)):
+        assert "point" not in words or task.UNIT == "%"
 
 
 @pytest.mark.parametrize("strategy", ["adamw-cosine", "ema-cosine", "schedule_free_sgd", "rollback"])

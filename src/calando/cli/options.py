@@ -200,7 +200,8 @@ def verb(
             try:
                 present(call, **printing)
             except UsageError as error:
-                error.args = (as_flags(str(error), given_as),)
+                # Not what the person's own code printed, which `str` of a CodeFailed has as well.
+                error.args = (as_flags(str(error.args[0] if error.args else error), given_as),)
                 raise
 
         declared = [

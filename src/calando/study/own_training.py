@@ -104,7 +104,7 @@ def perform_own(
     """Do a job of such a study; as `perform_job.perform`."""
     job, making = lease.job, _Making(lease, training, slot=slot, threads=threads, report=report)
     if isinstance(job, Look):
-        log = study_folder / "first-look.log"
+        log = study_folder / f"first-look-{lease.number}.log"  # two looks are made at once
         return making.make(job.asked, log) or _seen(lease, making.reports, log)
     if isinstance(job, TestLook) and job.diverged:
         return Finished(lease, TestScore(score=training.spec.measure.worst, loss=math.inf, n=0))
