@@ -81,7 +81,9 @@ def test_a_notebook_defines_finds_compares_and_looks(tmp_path, monkeypatch):
     assert "rate" in texts(find)
 
     # Progress is one output, brought up to date: what was said stays, no error stream, nothing that the code printed.
-    assert [output["output_type"] for output in compare["outputs"]] == ["display_data"]
+    assert [output["output_type"] for output in compare["outputs"]] == ["display_data"], "".join(
+        line for output in compare["outputs"] for line in output.get("traceback", ())
+    )
     shown = texts(compare)
     (folder,) = (tmp_path / "calando-studies").iterdir()
     assert shown.splitlines()[0] == "starting train for a first look at its length and score"

@@ -123,7 +123,9 @@ def test_twenty_random_kills_change_nothing(tmp_path, launcher, every):
                     continue
                 kills[kind] += 1
         out, error = study.communicate(timeout=300)
-        assert study.returncode in (0, -signal.SIGKILL) or "lost its worker" in error, error
+        # Killed itself, or one run or the looks were killed too often: the study goes on at the next command.
+        often = "lost its worker" in error or "does not survive its first updates" in error
+        assert study.returncode in (0, -signal.SIGKILL) or often, error
         if study.returncode == 0:
             assert values(out) == values(plain.stdout)
             shutil.rmtree(tmp_path / "killed")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -35,6 +36,8 @@ __all__ = ["Ended", "supervise"]
 POLL_SECONDS = 0.05
 STOP_SECONDS = 8.0
 """From the request to stop until the process is ended: a checkpoint may be written meanwhile."""
+KILLED = re.compile(r"SIGKILL|\bsignal 9\b|exitcode\s*[:=]\s*-9\b|return code\s*[:=]\s*-9\b", re.IGNORECASE)
+"""As torchrun, accelerate, mpirun and deepspeed report it."""
 RANK_SECONDS = 10.0
 """From the loss or failure of one rank until the others are ended."""
 
@@ -82,9 +85,14 @@ def supervise(
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as output:
+            begin = output.tell()
+
+            def printed() -> str:
+                return log.read_bytes()[begin:].decode(errors="replace")
+
             process = _start(command, os.environ | {**environment, VARIABLE: str(paper)}, output)
             try:
-                return _Conversation(process, server, hear).hold()
+                return _Conversation(process, server, hear, printed).hold()
             finally:
                 _end(process)
     finally:
@@ -127,8 +135,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class _Conversation:
     """What is heard from a run's ranks until it ends."""
 
-    def __init__(self, process: subprocess.Popen[bytes], server: socket.socket, hear: Callable[[Any], bool]) -> None:
-        self._process, self._server, self._hear = process, server, hear
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        server: socket.socket,
+        hear: Callable[[Any], bool],
+        printed: Callable[[], str],
+    ) -> None:
+        self._process, self._server, self._hear, self._printed = process, server, hear, printed
         self._ranks: dict[socket.socket, _Rank] = {}
         self._gone: list[_Rank] = []
         self._stopping = self._breaking = 0.0
@@ -224,4 +238,7 @@ class _Conversation:
             return Ended("failed", "its code raised an error")
         if self._fault == "lost" or "" in statuses or status < 0:
             return Ended("lost", how_it_ended(status) if status < 0 else "a rank of it was killed")
+        if KILLED.search(self._printed()):
+            # Before it was connected: only its launcher saw how it ended.
+            return Ended("lost", "a rank of it was killed")
         return Ended("failed", how_it_ended(status))

@@ -67,11 +67,14 @@ class ProcessExecutor:
     @property
     def process_ids(self) -> list[int]:
         """Of the living workers."""
-        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+        return [one.process.pid for one in self._workers if not one.spent and one.process.pid is not None]
 
     def submit(self, lease: Lease) -> None:
         """Give a job to an idle worker."""
-        worker = next(worker for worker in self._workers if worker.lease is None)
+        index = next(index for index, worker in enumerate(self._workers) if worker.lease is None)
+        if self._workers[index].spent:
+            self._workers[index] = self._start(self._workers[index].slot)
+        worker = self._workers[index]
         worker.lease = lease
         try:
             worker.connection.send(lease)
@@ -86,20 +89,24 @@ class ProcessExecutor:
             UsageError: a worker refused the workload.
         """
         outcomes: list[Outcome] = []
-        ready = set(wait([worker.connection for worker in self._workers], timeout=seconds))
+        ready = set(wait([worker.connection for worker in self._workers if not worker.spent], timeout=seconds))
         now = time.monotonic()
         # While this process was itself held up, it heard nobody: that time does not count as the workers' silence.
         deaf, self._polled = max(0.0, now - self._polled - seconds), now
         for index, worker in enumerate(self._workers):
+            if worker.spent:
+                continue
             worker.heard += deaf
             try:
                 if worker.connection in ready:
                     worker.heard = now
                     self._receive(worker, outcomes)
                 if worker.spent:
+                    # Another is started for the next job: one that is killed while it takes over what it is sent leaves
+                    # a traceback of the thread that hands tensors over.
                     worker.process.kill()
                     worker.process.join()
-                    self._replace(index, "", outcomes)
+                    worker.connection.close()
                     continue
             except (EOFError, OSError):
                 worker.process.join(5)
