@@ -18,7 +18,7 @@ import calando
 GOAL, UNIT = "min", "bits/char"
 SIZES = {  # characters, characters in a row, rows in a batch, width, updates
     "tiny": (20_000, 24, 16, 16, 12),
-    "real": (600_000, 64, 32, 192, 200),
+    "real": (600_000, 48, 32, 128, 120),
 }
 
 

@@ -18,7 +18,7 @@ import calando
 GOAL, UNIT = "min", "RMSE"
 SIZES = {  # rows to train on, width, epochs
     "tiny": (96, 8, 2),
-    "real": (300, 64, 60),
+    "real": (300, 64, 40),
 }
 
 

@@ -21,7 +21,7 @@ GOAL, UNIT = "max", "mIoU"
 SIDE = 40
 SIZES = {  # pictures to train on, pictures in each of the other parts, pictures in a batch, channels, epochs
     "tiny": (64, 16, 8, 4, 3),
-    "real": (3000, 500, 32, 16, 4),
+    "real": (800, 200, 32, 8, 3),
 }
 
 

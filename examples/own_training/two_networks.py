@@ -21,7 +21,7 @@ import calando
 GOAL, UNIT = "min", "energy distance"
 SIZES = {  # width, points in a batch, points to judge by, updates of each network
     "tiny": (8, 32, 64, 10),
-    "real": (64, 256, 1000, 1500),
+    "real": (64, 256, 1000, 600),
 }
 
 
