@@ -225,9 +225,8 @@ def _heading(status: Status) -> tuple[Text, ...]:
     from rich.text import Text
 
     study, workload, count = status.study, status.study.workload, len(status.study.strategies)
-    network = getattr(workload, "model", "")  # which one a person's own code trains, it alone knows
     asked = (
-        f"{network and f' with {network}'}, {', '.join(workload.facts)}, "
+        f"{workload.network}, {', '.join(workload.facts)}, "
         f"{' / '.join(map(str, study.lengths))} steps a run, "
         f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
     )
