@@ -22,7 +22,7 @@ from calando.errors import UsageError, quote
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Registry", "home_of", "own_entries", "own_mistake", "reserve"]
+__all__ = ["Registry", "explain_with", "home_of", "own_entries", "own_mistake", "reserve", "why_elsewhere"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,22 @@ def reserve(name: str, meaning: str) -> None:
     >>> reserve("horizon", "a strategy's own length")
     """
     _TAKEN[name] = meaning
+
+
+Explain = Callable[[str], str | None]
+_EXPLAIN: list[Explain] = []
+
+
+def explain_with(explain: Explain) -> Explain:
+    """Have a room say what a text is that a room below cannot read; None: it does not know either."""
+    _EXPLAIN.append(explain)
+    return explain
+
+
+def why_elsewhere(text: str) -> str | None:
+    """What a text is that is no schedule, and what to do, where a room above knows it; asked on the way to an error."""
+    _know_ours()
+    return next(filter(None, (explain(text) for explain in _EXPLAIN)), None)
 
 
 def home_of(entry: object) -> str:

@@ -63,7 +63,7 @@ def follow(
 
     Args:
         network: whose trained parameters are divided into the groups that the method needs; on its device already.
-        strategy: a preset's name, a strategy's text or file, as `calando compare` takes them.
+        strategy: a preset's or a schedule's name, a text or a file, as `calando compare` takes them.
         total_steps: the horizon in updates; beyond it the last rate holds.
         steps_per_epoch: updates in one epoch; needed where a length is in epochs.
         lr: the base rate, where the strategy leaves it to trials (`lr=auto`); it wins over the strategy's.

@@ -84,7 +84,7 @@ def run(
     Python's, NumPy's and torch's generators are seeded with the run's seed.
 
     Args:
-        strategy: a preset's name, a strategy's text or file, as `calando.follow` takes them.
+        strategy: a preset's or a schedule's name, a text or a file, as `calando.follow` takes them.
         lr: the base rate, where the strategy leaves it open.
         seed: `Run.seed` of a run alone.
         goal: "max" (the default) or "min": whether a higher or a lower score is better.

@@ -21,7 +21,9 @@ from calando.errors import UsageError
 from calando.loops.other_writers import CLOSE, Origin, OtherWriters, origins
 from calando.methods.driver import Driver
 from calando.methods.known_groups import AddedAt, check_added_at, group_name
+from calando.records import StrategySpec
 from calando.schedules import Finding, Horizon, Schedule, lint_schedule, parse
+from calando.strategy.only_schedule import only_schedule
 
 __all__ = ["Jump", "ScheduledOptimizer"]
 
@@ -297,6 +299,8 @@ class ScheduledOptimizer:
 def _read(key: str, schedule: Schedule | str) -> Schedule:
     if isinstance(schedule, str):
         return parse(schedule)
+    if isinstance(schedule, StrategySpec):
+        raise UsageError(only_schedule(schedule, schedule.name))
     if not isinstance(schedule, Schedule):
         raise UsageError(f"the schedule of {key} must be a schedule or its text, got {schedule!r}")
     return schedule

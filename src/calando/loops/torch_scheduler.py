@@ -32,7 +32,8 @@ class LRScheduler(lr_scheduler.LRScheduler):
     Args:
         optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
             may be added, removed and loaded later: each is known by itself, and keeps its base rate.
-        schedule: a schedule or its text; a multiplier of the base rate. It may differ between groups (`per_group`).
+        schedule: a schedule, its text or its name; a multiplier of the base rate. It may differ between groups
+            (`per_group`).
         total_steps: the horizon in updates; beyond it the last value holds.
         steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};

@@ -19,7 +19,8 @@ from itertools import pairwise
 from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
-from calando.registry import own_mistake
+from calando.registry import own_mistake, why_elsewhere
+from calando.schedules.by_name import text_of_name
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
 from calando.schedules.compose import Constant, Plus, Then, Times
 from calando.schedules.grammar import Call, Reader
@@ -42,24 +43,38 @@ _OPERATORS: tuple[tuple[str, Callable[[tuple[Schedule, ...]], Schedule]], ...] =
 
 
 def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
-    """Read a schedule from the text that builds it.
+    """Read a schedule from the text that builds it, or from its name.
 
     Args:
-        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)".
+        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)"; or a name alone, such as "cosine", "one-cycle" or
+            "warmup_cosine": that of a schedule, or of a preset that is SGD with a schedule and nothing more.
         offset: where `text` begins in `whole`, so that errors point into the longer text.
         whole: the text that `text` is a piece of.
 
     Raises:
         ScheduleTextError: it does not parse, names no schedule, has wrong arguments, or is too large
-            (100,000 characters, 1000 parts, nested 50 deep).
+            (100,000 characters, 1000 parts, nested 50 deep); it is a whole strategy: the error shows its schedule.
 
     >>> parse("linear(0, 1, over='5%') >> cosine(1, 0)")
     linear(0, 1, over='5%') >> cosine(1, 0)
+    >>> parse("warmup-cosine")
+    linear(0.01, 1, over='5%') >> cosine(1, 0)
     >>> parse("cosin(1, 0)")
     Traceback (most recent call last):
     calando.errors.ScheduleTextError: unknown schedule 'cosin'; did you mean 'cosine'? `calando schedules` lists
     all, at character 1 of 'cosin(1, 0)' -> here: <!>cosin(1, 0)
     """
+    if whole is not None:
+        return _read(text, offset=offset, whole=whole)
+    try:
+        return _read(text_of_name(text) or text if isinstance(text, str) else text, offset=offset)
+    except ScheduleTextError:
+        if isinstance(text, str) and (why := why_elsewhere(text)) is not None:
+            raise ScheduleTextError(why, text, 0) from None
+        raise
+
+
+def _read(text: str, *, offset: int, whole: str | None = None) -> Schedule:
     expressions = _Expressions()
     reader = Reader(text, offset=offset, whole=whole, expression=expressions.read)
     schedule = expressions.read(reader)

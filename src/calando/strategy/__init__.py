@@ -3,6 +3,7 @@
 Importing it needs no torch.
 """
 
+from calando.strategy import only_schedule  # noqa: F401  (registers what it explains)
 from calando.strategy.averages import Average, Ema, Swa
 from calando.strategy.bound import BoundStrategy, bind
 from calando.strategy.presets import DEFAULT_STRATEGIES, PRESETS, Preset

@@ -2,18 +2,22 @@
 
 own(lr=auto) | cosine(1, 0)                    has that form
 fixed, step, cosine, wsd, one-cycle, …         presets of plain SGD: the schedule alone is taken
+flat-cosine, linear(1, 0.1)                    schedules alone
 adamw, sgd(lr=auto, momentum=0.9), plateau     bring an optimizer, or more than a rate: refused, by name and reason
 """
 
 from __future__ import annotations
 
+import re
+
 from calando.errors import UsageError
 from calando.methods.own_optimizer import OWN
 from calando.records import StrategySpec
-from calando.strategy.presets import PRESETS
-from calando.strategy.strategies import read_strategy
+from calando.strategy.strategies import parse_strategy
 
 __all__ = ["in_own_form"]
+
+_NAME = re.compile(r"[A-Za-z][\w.-]*")
 
 
 def in_own_form(strategy: StrategySpec) -> StrategySpec:
@@ -34,17 +38,20 @@ def in_own_form(strategy: StrategySpec) -> StrategySpec:
         )
     if strategy.method == OWN.name:
         return strategy
-    if strategy.method == "sgd" and strategy.name in PRESETS and _is_preset(strategy):
+    if strategy.method == "sgd" and _is_named(strategy):
         return strategy.model_copy(update={"method": OWN.name, "options": {}})
     schedule = strategy.schedules.get("lr", "constant(1)")
+    called = f"{strategy.name} = " if _NAME.fullmatch(strategy.name) else ""
     raise UsageError(
         f"{strategy.name} brings an optimizer of its own ({strategy.method}), and this code keeps its own; write "
-        f'"{strategy.name} = own(lr=auto) | {schedule}" to take the schedule alone, or train with '
-        "run.follow(network, …)"
+        f'"{called}own(lr=auto) | {schedule}" to take the schedule alone, or train with run.follow(network, …)'
     )
 
 
-def _is_preset(strategy: StrategySpec) -> bool:
-    """Whether it says what the preset of its name says, whatever its rate and length."""
+def _is_named(strategy: StrategySpec) -> bool:
+    """Whether it says what its name says, a preset's or a schedule's, whatever its rate and length."""
     same = {"lr": strategy.lr, "horizon": strategy.horizon}
-    return read_strategy(strategy.name).model_copy(update=same) == strategy
+    try:
+        return parse_strategy(strategy.name).model_copy(update=same) == strategy
+    except UsageError:
+        return False

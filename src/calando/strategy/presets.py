@@ -13,8 +13,18 @@ from typing import Literal
 
 from calando.errors import UnknownName, UsageError
 from calando.records import StrategySpec
+from calando.schedules.by_name import BY_NAME, either_spelling
 
-__all__ = ["DEFAULT_STRATEGIES", "PRESETS", "STRATEGY_FAMILIES", "YARDSTICKS", "Preset", "choose_strategies"]
+__all__ = [
+    "DEFAULT_STRATEGIES",
+    "PRESETS",
+    "SGD",
+    "STRATEGY_FAMILIES",
+    "YARDSTICKS",
+    "Preset",
+    "choose_strategies",
+    "preset_named",
+]
 
 StrategyFamily = Literal["fixed", "decayed", "adaptive", "rate-free"]
 
@@ -26,10 +36,12 @@ STRATEGY_FAMILIES: Mapping[StrategyFamily, str] = {
 }
 
 _OPTIONS = "lr=auto, momentum=0.9, nesterov=true, weight_decay=0.0005"
-_SGD = f"sgd({_OPTIONS})"
+SGD = f"sgd({_OPTIONS})"
+"""What a schedule alone is trained with, and the presets of the families fixed and decayed."""
+
 _WARMUP = "linear(0.01, 1, over='5%')"
 _TO_HALF = "constant(1, over='37.5%') >> linear(1, 0.5, over='30%') >> constant(0.5)"
-_WARMUP_COSINE = f"{_WARMUP} >> cosine(1, 0)"
+_WARMUP_COSINE = BY_NAME["warmup-cosine"]
 
 
 @dataclass(frozen=True)
@@ -44,31 +56,31 @@ class Preset:
 
 _BY_FAMILY: Mapping[StrategyFamily, tuple[tuple[str, str, str], ...]] = {
     "fixed": (
-        ("fixed", _SGD, "one rate from the first update to the last"),
+        ("fixed", SGD, "one rate from the first update to the last"),
         ("sgd", "sgd(lr=auto)", "the same without momentum and weight decay"),
     ),
     "decayed": (
-        ("step", f"{_SGD} | step(every='34%', factor=0.1)", "a tenth after each third of the run"),
-        ("multistep", f"{_SGD} | multistep(at=['50%', '75%'], factor=0.1)",
+        ("step", f"{SGD} | {BY_NAME['step']}", "a tenth after each third of the run"),
+        ("multistep", f"{SGD} | {BY_NAME['multistep']}",
          "a tenth at 50 % and at 75 % of the run (He et al. 2016)"),
-        ("exponential", f"{_SGD} | exponential(1, 0.01)", "falls by the same ratio every update, to 1 %"),
-        ("polynomial", f"{_SGD} | polynomial(1, 0, power=2)", "(1 - t/T)^2, to zero"),
-        ("linear", f"{_SGD} | linear(1, 0)", "a straight line to zero"),
-        ("cosine", f"{_SGD} | cosine(1, 0)", "half a cosine to zero (Loshchilov & Hutter 2017)"),
-        ("warmup-cosine", f"{_SGD} | {_WARMUP_COSINE}", "5 % linear warmup, then half a cosine (Goyal et al. 2017)"),
-        ("one-cycle", f"{_SGD} | one_cycle()", "up for 30 % of the run, down to almost nothing (Smith 2018)"),
-        ("wsd", f"{_SGD} | wsd(start=0.01)", "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)"),
-        ("plateau", f"{_SGD} | plateau(factor=0.2, patience='10%')",
+        ("exponential", f"{SGD} | {BY_NAME['exponential']}", "falls by the same ratio every update, to 1 %"),
+        ("polynomial", f"{SGD} | {BY_NAME['polynomial']}", "(1 - t/T)^2, to zero"),
+        ("linear", f"{SGD} | {BY_NAME['linear']}", "a straight line to zero"),
+        ("cosine", f"{SGD} | {BY_NAME['cosine']}", "half a cosine to zero (Loshchilov & Hutter 2017)"),
+        ("warmup-cosine", f"{SGD} | {_WARMUP_COSINE}", "5 % linear warmup, then half a cosine (Goyal et al. 2017)"),
+        ("one-cycle", f"{SGD} | {BY_NAME['one-cycle']}", "up for 30 % of the run, down to almost nothing (Smith 2018)"),
+        ("wsd", f"{SGD} | {BY_NAME['wsd']}", "warmup, stable, decay: flat but for its two ends (Hu et al. 2024)"),
+        ("plateau", f"{SGD} | plateau(factor=0.2, patience='10%')",
          "a fifth whenever the validation loss stops falling; feedback, not a schedule"),
-        ("rollback", f"{_SGD} | cosine(1, 0) | rollback()",
+        ("rollback", f"{SGD} | cosine(1, 0) | rollback()",
          "half a cosine; after a spike, a death or a nan it goes back and on at half the rate"),
-        ("edge", f"{_SGD} | cosine(1, 0) | edge(until='100%')",
+        ("edge", f"{SGD} | cosine(1, 0) | edge(until='100%')",
          "half a cosine, capped by the curvature along the steps; half a pass an update more"),
-        ("guarded", f"{_SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
+        ("guarded", f"{SGD} | cosine(1, 0) | edge(until='100%') | rollback()",
          "edge and rollback together: with batch norm it survives a rate thirty times too high"),
-        ("ema-cosine", f"{_SGD} | cosine(1, 0) | ema(decay=0.999)",
+        ("ema-cosine", f"{SGD} | cosine(1, 0) | ema(decay=0.999)",
          "half a cosine; evaluated: the exponential average of the weights"),
-        ("swa", f"{_SGD} | {_TO_HALF} | swa(start='75%', every='1 epoch')",
+        ("swa", f"{SGD} | {_TO_HALF} | swa(start='75%', every='1 epoch')",
          "down to half the rate, then the mean of one state an epoch (Izmailov et al. 2018)"),
         ("sam", f"sam({_OPTIONS}) | cosine(1, 0)",
          "cosine, the gradient taken where the loss nearby is highest; two passes an update"),
@@ -123,6 +135,16 @@ PRESETS: Mapping[str, Preset] = {
     for family, presets in _BY_FAMILY.items()
     for name, text, summary in presets
 }
+
+
+def preset_named(name: str) -> str | None:
+    """The preset of that name, spelled with - or with _; None: there is none.
+
+    >>> preset_named("one_cycle"), preset_named("schedule-free-sgd"), preset_named("cosin")
+    ('one-cycle', 'schedule_free_sgd', None)
+    """
+    return either_spelling(name.strip(), PRESETS)
+
 
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
 # every strategy more widens every interval (docs/guides/statistics.md).

@@ -1,4 +1,4 @@
-"""Strategies from text: a preset's name, a TOML file, or a pipe.
+"""Strategies from text: a preset's name, a TOML file, a schedule alone, or a pipe.
 
     [NAME =] METHOD(options) | SCHEDULE | key: SCHEDULE | CONTROLLER(options) | AVERAGE(options) | horizon(LENGTH)
 
@@ -33,17 +33,19 @@ from pydantic import ValidationError
 from calando.controllers import CONTROLLERS
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
+from calando.methods.method import OWN_NAME
 from calando.records import StrategySpec
 from calando.records.fields import horizon_text
 from calando.records.files import read_plain
 from calando.registry import reserve
-from calando.schedules import Call, Horizon, Schedule, parse, parse_call, split_pipe
-from calando.schedules.checks import did_you_mean, quote
+from calando.schedules import SCHEDULES, Call, Horizon, Schedule, parse, parse_call, split_pipe
+from calando.schedules.by_name import text_of_name
+from calando.schedules.checks import LONGEST_LABEL, did_you_mean, quote
 from calando.sizes import check_rate
 from calando.strategy.averages import AVERAGES
 from calando.strategy.bound import bind, text_of
 from calando.strategy.called_parts import call_text, called
-from calando.strategy.presets import PRESETS
+from calando.strategy.presets import PRESETS, SGD, preset_named
 from calando.strategy.strategy_checks import check_parts, check_rate_curves, check_scheduled_rate
 
 __all__ = ["at_rate", "parse_strategy", "read_strategy"]
@@ -54,7 +56,7 @@ reserve(HORIZON, "a strategy's own length")
 # Anything wrong with a part's own numbers shows on a long horizon too, so a strategy is checked before it has one.
 _LONG = Horizon(10**9, 10**3)
 
-_NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_]\w*\s*(\(|\||$))")
+_NAMED = re.compile(r"\s*([A-Za-z][\w.-]*)\s*=\s*(?=[A-Za-z_][\w-]*\s*(\(|\||$)|[-+.\d(])")
 _KEYED = re.compile(r"\s*([a-z_][a-z_0-9]*)\s*:\s*")
 
 MOST_BYTES = 2**20
@@ -73,7 +75,7 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
 
 
 def read_strategy(text: str) -> StrategySpec:
-    """A strategy from a preset's name, a path to a TOML file, or pipe text.
+    """A strategy from a path to a TOML file, or from what `parse_strategy` reads.
 
     Raises:
         UnknownName: a bare word that names nothing.
@@ -83,30 +85,58 @@ def read_strategy(text: str) -> StrategySpec:
     >>> read_strategy("cosine").schedules
     {'lr': 'cosine(1, 0)'}
     """
-    if text in PRESETS:
-        return parse_strategy(PRESETS[text].text, name=text)
-    if text.endswith(".toml"):
-        return _read_toml(Path(text))
-    for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
-        if text in parts:
-            example = parts[text].example
-            raise UsageError(f'{text} is {kind}, no strategy by itself; write "sgd | {example}"')
-    if re.fullmatch(r"[\w.-]+", text) and text not in METHODS:
-        raise UnknownName("strategy", text, PRESETS, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
-    return parse_strategy(text)
+    return _read_toml(Path(text)) if text.endswith(".toml") else parse_strategy(text)
 
 
 def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
-    """A strategy from pipe text.
+    """A strategy from pipe text, a preset's name, or a schedule alone.
+
+    Names are spelled with - or with _. A schedule alone, its name or its text, is trained with the SGD of the presets.
 
     Raises:
+        UnknownName: a bare word that names nothing.
         ScheduleTextError: the text does not parse; it points at the place.
         UsageError: an unknown method or option, a value outside its range.
 
     >>> strategy = parse_strategy("mine = sgd(lr=0.1, momentum=0.9) | cosine(1,0)")
     >>> strategy.name, strategy.text
     ('mine', 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)')
+    >>> parse_strategy("one_cycle").name, parse_strategy("flat-cosine").schedules["lr"]
+    ('one-cycle', "constant(1, over='75%') >> cosine(1, 1e-05)")
     """
+    said = _NAMED.match(text)
+    body = text[said.end() :] if said else text
+    given = name or (said[1] if said else None)
+    if (preset := preset_named(body)) is not None:
+        return _parse_pipe(PRESETS[preset].text, name=given or preset)
+    if (schedule := _schedule_alone(body)) is not None:
+        strategy = _parse_pipe(SGD)
+        spelled = body.strip() if len(body.strip()) <= LONGEST_LABEL else strategy.name
+        fields = {"name": given or spelled, "schedules": {"lr": text_of(schedule)}}
+        return _checked({**strategy.model_dump(), **fields})
+    for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
+        if body in parts:
+            example = parts[body].example
+            raise UsageError(f'{body} is {kind}, no strategy by itself; write "sgd | {example}"')
+    if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN_NAME:
+        known = {*PRESETS, *SCHEDULES}
+        raise UnknownName("strategy", body, known, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+    return _parse_pipe(text, name=name)
+
+
+def _schedule_alone(text: str) -> Schedule | None:
+    """The schedule that a text is, or names; None: it is none, as far as its first word says."""
+    head = re.match(r"[A-Za-z_]\w*", text.strip())
+    called = head is not None and head[0] in SCHEDULES
+    bare = text_of_name(text)
+    if bare is None and not called and (re.fullmatch(r"[\s\w.-]*", text) or not re.match(r"\s*[-+.\d(]", text)):
+        return None
+    if bare is None and len(split_pipe(text)) > 1:
+        raise UsageError(f'a strategy begins with its optimizer; write "sgd | {text.strip()}"')
+    return parse(text)
+
+
+def _parse_pipe(text: str, *, name: str | None = None) -> StrategySpec:
     start = 0
     if named := _NAMED.match(text):
         name, start = name or named[1], named.end()

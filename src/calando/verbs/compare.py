@@ -67,8 +67,10 @@ def compare(
             cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing. Or your own training
             code: a script that calls `calando.run`, "train.py"; a launcher with its script, "torchrun train.py"; a
             function of the run, `def train(run): …`, itself or as "module:train".
-        strategies: preset names, TOML paths, pipe texts or values; none: the default set, or the family.
-        family: "adaptive", "decayed", "rate-free" or "all": the presets of that family, with "fixed" and "cosine".
+        strategies: names of presets or schedules, TOML paths, texts or values; none: the default set, or the family. A
+            schedule alone is trained with the SGD of the presets.
+        family: "fixed", "decayed", "adaptive", "rate-free" or "all": the presets of that family, with "fixed" and
+            "cosine".
         model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
             `calando.records.WorkloadSpec`; your own object has them already.
         epochs, steps: length of the runs, in passes over the data or in updates; at most one of the two. Several, as

@@ -45,7 +45,7 @@ def list_strategies(name: str | None = None) -> Listing:
     from calando.methods import METHODS
     from calando.strategy import PRESETS, read_strategy
     from calando.strategy.averages import AVERAGES
-    from calando.strategy.presets import STRATEGY_FAMILIES
+    from calando.strategy.presets import STRATEGY_FAMILIES, preset_named
 
     if name is None:
         METHODS.load_installed()
@@ -55,6 +55,7 @@ def list_strategies(name: str | None = None) -> Listing:
             methods=[method_facts(method) for method in METHODS.values()],
             **_part_facts(),
         )
+    name = preset_named(name) or name
     if name not in PRESETS and name not in METHODS:
         for kind, entries in (("controller", CONTROLLERS), ("average", AVERAGES)):
             if name in entries:

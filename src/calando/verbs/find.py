@@ -48,7 +48,7 @@ def find(
     Args:
         workload, model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: see `calando.train`.
         seed, data_dir, threads, device, precision: likewise.
-        strategy: whose method is tested: a preset's name, a TOML path, pipe text or a value.
+        strategy: whose method is tested: a name, a TOML path, a text or a value, as of `calando.train`.
         repeats: sweeps from the same weights over different batches.
         steps: updates of a sweep.
         low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.

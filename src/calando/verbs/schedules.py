@@ -169,7 +169,7 @@ def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None)
 def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     """Hyper-parameter -> schedule: all that a strategy schedules, its rate in any case; or a schedule `of` one.
 
-    A name that is both a strategy and a schedule is the strategy.
+    A name that is both a strategy and a schedule is the strategy; names are spelled with - or with _.
 
     Raises:
         ScheduleTextError: a text that does not parse; it points at the place.
@@ -179,15 +179,17 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     {'lr': cosine(1, 0), 'momentum': linear(0.9, 1)}
     """
     from calando.schedules import SCHEDULES, parse
+    from calando.schedules.by_name import text_of_name
     from calando.strategy import PRESETS
 
     if (strategy := _strategy(text)) is not None:
         written = {"lr": "constant(1)", **strategy.schedules}
         return {key: parse(schedule) for key, schedule in written.items()}
     if text and _head(text) == text:
-        if text not in SCHEDULES:
+        called = text_of_name(text)
+        if called is None:
             raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
-        _check_bare(text)
+        _check_bare(called)
     return {of: parse(text)}
 
 
@@ -270,9 +272,10 @@ def named(label: str, key: str) -> str:
 
 def _strategy(text: str) -> StrategySpec | None:
     from calando.methods import METHODS
-    from calando.strategy import PRESETS, read_strategy
+    from calando.strategy import read_strategy
+    from calando.strategy.presets import preset_named
 
-    known = text in PRESETS or _head(text) in METHODS or "|" in text or text.endswith(".toml")
+    known = preset_named(text) or _head(text) in METHODS or "|" in text or text.endswith(".toml")
     return read_strategy(text) if known else None
 
 

@@ -118,7 +118,7 @@ def train(
 
     Args:
         workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
-        strategy: a preset's name, a TOML path, pipe text or a value.
+        strategy: a preset's or a schedule's name, a TOML path, a text or a value.
         folder: the run's; None: calando-runs/STRATEGY-DIGEST in the current one.
         model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
             `calando.records.WorkloadSpec`; your own object has them already.
