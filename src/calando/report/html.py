@@ -105,7 +105,7 @@ def study_page(
         specs: figure name -> its Vega-Lite specification, for those that have a chart.
         script: the drawing script to put into the page; None for the live page, which loads it from its server.
     """
-    page = page_contents(summary, runs, tests)
+    page = page_contents(summary, runs, tests, command=command)
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
     return _render(
         "report.html.j2",

@@ -11,6 +11,7 @@ from calando.records.record import RunRecord, TestScore
 from calando.report.columns import Footnote, StrategyRow, advice_sentence, footnotes, strategy_rows
 from calando.report.numbers import ABSENT, cost, count, rate, target_words
 from calando.report.palette import LineStyle, line_styles
+from calando.report.use import UseForm, use_forms
 
 __all__ = ["PageContents", "RunRow", "page_contents", "run_rows"]
 
@@ -100,6 +101,7 @@ class PageContents:
     Args:
         question: what was compared, and how.
         use_name, use: the strategy to use, its name and its text; "" where there is none to recommend yet.
+        forms: of that, as a command, in a loop of one's own, with torch alone.
         why: which strategies are level with it, and why it; "" where there was no choice.
         missing: what is not there yet; empty where the study is complete.
         progress: runs done of those expected, in percent.
@@ -121,6 +123,7 @@ class PageContents:
     progress: int
     use_name: str
     use: str
+    forms: tuple[UseForm, ...]
     why: str
     rows: tuple[StrategyRow, ...]
     notes: tuple[Footnote, ...]
@@ -136,8 +139,10 @@ class PageContents:
     step: str
 
 
-def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> PageContents:
-    """Put a study into words."""
+def page_contents(
+    summary: StudySummary, runs: Mapping[str, RunRecord], tests: Mapping[str, TestScore], *, command: str = ""
+) -> PageContents:
+    """Put a study into words; `command` made it, "": unknown."""
     spec = summary.spec
     advice = summary.advice
     made = run_rows(summary, runs, tests)
@@ -150,6 +155,7 @@ def page_contents(summary: StudySummary, runs: Mapping[str, RunRecord], tests: M
         progress=100 * summary.runs_done // max(1, summary.runs_expected),
         use_name=advice.name if advice else "",
         use=advice.text if advice else "",
+        forms=use_forms(summary, command=command),
         why=advice_sentence(advice, spec.workload.measure) if advice else "",
         rows=strategy_rows(summary),
         notes=footnotes(summary),

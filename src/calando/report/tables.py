@@ -19,6 +19,7 @@ from calando.records.measure import Measure
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
 from calando.report.names import distinct
 from calando.report.numbers import rate, shared, target_words
+from calando.report.use import UseForm, use_forms
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
 
@@ -46,11 +47,24 @@ class StudyTables:
         if advice := self.summary.advice:
             yield Text()
             yield from map(Text, advice_lines(advice, self.summary.spec.workload.measure))
+            # Not wrapped by us: what is cut into lines cannot be pasted.
+            yield from (Text(line, overflow="fold") for line in use_lines(use_forms(self.summary)))
 
 
 def study_tables(summary: StudySummary) -> StudyTables:
     """The whole answer on the terminal: print it on a rich console, of any width."""
     return StudyTables(summary)
+
+
+def use_lines(forms: Sequence[UseForm]) -> list[str]:
+    """Each form on a line behind what it is called; one of several lines indented below it."""
+    lines: list[str] = []
+    for form in forms:
+        if len(form.lines) == 1:
+            lines.append(f"  {form.title}: {form.text}")
+        else:
+            lines += [f"  {form.title}:", *(f"    {line}".rstrip() for line in form.lines)]
+    return lines
 
 
 def headline_panel(summary: StudySummary) -> Panel:
