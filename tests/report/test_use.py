@@ -38,12 +38,13 @@ def advising(summary, text, **task):
 def test_the_command_and_the_call_say_the_strategy_and_its_length(made, text):
     summary = advising(made, text)
     command, loop, _ = use_forms(summary, command="calando compare digits --data ../data --steps 6")
-    words = shlex.split(command.text)
+    words = shlex.split(command.text.replace("\\\n", " "))
     assert words[:3] == ["calando", "train", "digits"]
     assert parse_strategy(words[3]).text == summary.advice.text
     assert words[words.index("--steps") + 1] == "6"
     assert words[words.index("--batch-size") + 1] == "32"
     assert words[-2:] == ["--data", "../data"]
+    assert parse_strategy(words[3].replace(" ", "\n")).text == summary.advice.text  # as a narrow terminal cuts it
     names = {"calando": package, "network": torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3)))}
     exec(loop.text, names)
     assert names["training"].strategy.text == summary.advice.text
@@ -55,7 +56,7 @@ def test_the_command_trains(made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (command, *_) = use_forms(made)
     with pytest.raises(SystemExit) as ended:
-        app(shlex.split(command.text)[1:], prog_name="calando")
+        app(shlex.split(command.text.replace("\\\n", " "))[1:], prog_name="calando")
     assert not ended.value.code
     assert "finished after 6 of 6 steps" in capsys.readouterr().out
 
@@ -86,7 +87,11 @@ def test_terminal_and_page_show_all_three(made):
         console.print(study_tables(made))
     page = page_contents(made, {}, {})
     assert [form.title for form in page.forms] == ["command", "your loop", "torch alone"]
-    for words in ("command: calando train digits", "your loop: training = calando.follow(", "torch alone:"):
+    for words in (
+        "command:\n    calando train digits",
+        "your loop:\n    training = calando.follow(",
+        "torch alone: needs",
+    ):
         assert words in shown.get()
 
 

@@ -64,7 +64,7 @@ def test_the_lines_train_at_the_same_rates_to_the_same_weights(text, tmp_path, m
         horizon = Horizon(steps, per_epoch)
         lines = torch_lines(strategy, horizon)
         assert not any("calando" in line.partition("#")[0] for line in lines)
-        assert max(map(len, lines)) < 200
+        assert max(map(len, lines)) <= 72
         net = network()
         optimizer, scheduler = executed(lines, net, tmp_path, monkeypatch, schedule, horizon)
         rates, weights = train(net, optimizer, min(steps, 97), scheduler.step)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from calando.records.spec import OwnTrainingSpec, StrategySpec, WorkloadSpec
 __all__ = ["UseForm", "use_forms"]
 
 OBJECT = "python:"
+WIDTH = 74
+"""Letters of a line, where that is up to us: a terminal of 80 then cuts none, and what is pasted is whole."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ def use_forms(summary: StudySummary, *, command: str = "") -> tuple[UseForm, ...
 
 def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, steps: int, command: str) -> UseForm:
     if isinstance(task, OwnTrainingSpec):
-        return UseForm("in your code", (f"run = calando.run({_quoted(strategy.text)})",))
+        return UseForm("in your code", _call_lines("run = calando.run(", strategy.text))
     if task.data.startswith(OBJECT):
-        return UseForm("from Python", (f"calando.train(workload, {_quoted(strategy.text)}, steps={steps})",))
+        return UseForm("from Python", _call_lines("calando.train(workload, ", strategy.text, f"steps={steps}"))
     words = ["calando", "train", task.data, strategy.text, "--steps", str(steps)]
     if ":" not in task.data or task.data.startswith(("folder:", "parquet:", "npz:")):
         words += ["--model", task.model, "--batch-size", str(task.batch_size), "--augment", task.augment]
@@ -73,7 +76,32 @@ def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, step
     ):
         if value != usual:
             words += [flag, str(value)]
-    return UseForm("command", (shlex.join([*words, *_data_folder(command)]),))
+    return UseForm("command", _command_lines([*words, *_data_folder(command)]))
+
+
+def _command_lines(words: Sequence[str]) -> tuple[str, ...]:
+    """A command on one line, or on several that a shell takes for one."""
+    if len(whole := shlex.join(words)) <= WIDTH:
+        return (whole,)
+    head, text, rest = shlex.join(words[:3]), shlex.quote(words[3]), shlex.join(words[4:])
+    return (f"{head} \\", f"  {text} \\", f"  {rest}")
+
+
+def _call_lines(start: str, text: str, *rest: str) -> tuple[str, ...]:
+    """A call with a long text in it, on one line or on several."""
+    whole = f"{start}{', '.join([_quoted(text), *rest])})"
+    if len(whole) <= WIDTH:
+        return (whole,)
+    head, bracket, first = start.partition("(")
+    parts = textwrap.wrap(text, WIDTH - 8, break_long_words=False, break_on_hyphens=False, drop_whitespace=False)
+    given = [*filter(None, [first.strip(" ,")])]
+    return (
+        f"{head}{bracket}",
+        *(f"    {one}," for one in given),
+        *(f"    {_quoted(part)}{',' if part is parts[-1] else ''}" for part in parts),
+        *(f"    {one}," for one in rest),
+        ")",
+    )
 
 
 def _data_folder(command: str) -> Sequence[str]:
@@ -90,15 +118,14 @@ def _data_folder(command: str) -> Sequence[str]:
 
 
 def _in_own_loop(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseForm:
-    epochs = f", steps_per_epoch={per_epoch}" if "epoch" in strategy.text else ""
+    length = [f"total_steps={steps}", *([f"steps_per_epoch={per_epoch}"] if "epoch" in strategy.text else [])]
     if strategy.method != "own":
-        call = f"training = calando.follow(network, {_quoted(strategy.text)}, total_steps={steps}{epochs})"
-        return UseForm("your loop", (call,))
+        return UseForm("your loop", _call_lines("training = calando.follow(network, ", strategy.text, *length))
     others = {key: text for key, text in strategy.schedules.items() if key != "lr"}
-    rest = f", hyper_parameters={others!r}" if others else ""
-    schedule = _quoted(strategy.schedules.get("lr", "constant(1)"))
-    call = f"calando.attach(optimizer, {schedule}, total_steps={steps}{epochs}{rest})"
-    return UseForm("your loop", (f"{call}  # optimizer: yours, made with lr={strategy.lr!r}",))
+    rest = [f"hyper_parameters={others!r}"] if others else []
+    schedule = strategy.schedules.get("lr", "constant(1)")
+    call = _call_lines("calando.attach(optimizer, ", schedule, *length, *rest)
+    return UseForm("your loop", (f"# optimizer: yours, made with lr={strategy.lr!r}", *call))
 
 
 def _torch_alone(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseForm:

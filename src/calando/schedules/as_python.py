@@ -138,6 +138,11 @@ def _body(part: Schedule, start: _Place, length: _Place) -> list[str] | None:
             since = f"min({since}, {length})"
         if isinstance(part, Step):
             return [f"return {part.factor!r} ** (({since} + {SEAM!r}) // ({_Place.of(part.every)}))"]
-        places = ", ".join(str(_Place.of(one)) for one in part.at)
-        return [f"return {part.factor!r} ** sum({since} + {SEAM!r} >= place for place in ({places},))"]
+        places = [f"    {_Place.of(one)}," for one in part.at]
+        return [
+            "places = [",
+            *places,
+            "]",
+            f"return {part.factor!r} ** sum({since} + {SEAM!r} >= one for one in places)",
+        ]
     return None

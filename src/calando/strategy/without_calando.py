@@ -7,7 +7,9 @@ needs calando   what is more than that: a method that torch has not, controllers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from calando.methods import find_method
 from calando.methods.method import BY_DECAY, OWN_NAME, ImportedClass, Method
@@ -20,6 +22,7 @@ __all__ = ["VALUES", "torch_lines", "why_calando_is_needed"]
 
 VALUES = "multipliers.json"
 TORCH = "torch.optim:"
+WIDTH = 72  # letters of a line: shown indented on a terminal of 80, none is cut
 
 
 def why_calando_is_needed(strategy: StrategySpec) -> str:
@@ -62,8 +65,14 @@ def torch_lines(strategy: StrategySpec, horizon: Horizon) -> list[str] | None:
         return 1.0 + -1.0 * p
     <BLANKLINE>
     parameters = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=0.01, betas=(0.9, 0.999), eps=1e-08)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)  # scheduler.step() after each optimizer.step()
+    optimizer = torch.optim.Adam(
+        parameters,
+        lr=0.01,
+        betas=(0.9, 0.999),
+        eps=1e-08,
+    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)
+    # after each optimizer.step(): scheduler.step()
     """
     if why_calando_is_needed(strategy):
         return None
@@ -84,14 +93,19 @@ def torch_lines(strategy: StrategySpec, horizon: Horizon) -> list[str] | None:
         "",
     ]
     lines += _optimizer_lines(strategy)
-    end = "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)"
-    return [*lines, f"{end}  # scheduler.step() after each optimizer.step()"]
+    lines += [
+        "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)",
+        "# after each optimizer.step(): scheduler.step()",
+    ]
+    return [line if len(line) <= WIDTH else line.partition("  # ")[0] for line in lines]
 
 
 def _from_file(schedule: Schedule, horizon: Horizon) -> list[str]:
     per_epoch = f" --steps-per-epoch {horizon.steps_per_epoch}" if "epoch" in str(schedule) else ""
+    command = f'calando plot "{schedule}" --steps {horizon.total_steps}{per_epoch} --json > {VALUES}'
+    said = textwrap.wrap(f"once, with calando: {command}", WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     return [
-        f'# once, with calando: calando plot "{schedule}" --steps {horizon.total_steps}{per_epoch} --json > {VALUES}',
+        *(f"# {line}" for line in said),
         f'with open("{VALUES}") as file:',
         "    (values,) = json.load(file).values()",
         "",
@@ -106,27 +120,27 @@ def _optimizer_lines(strategy: StrategySpec) -> list[str]:
     method = find_method(strategy.method)
     made = _class_of(method)
     assert made is not None, "checked by why_calando_is_needed"
-    options = {**made.fixed, **method.settle(strategy.options)}
+    options = {"lr": strategy.lr, **made.fixed, **method.settle(strategy.options)}
     decay = options.pop("weight_decay", 0.0)
     name = made.path.removeprefix(TORCH)
-    given = ", ".join(f"{key}={value!r}" for key, value in {"lr": strategy.lr, **options}.items())
-    if decay == 0:
-        fixed = "" if name != "AdamW" else ", weight_decay=0.0"
-        return _groups(["parameters"], f"optimizer = torch.optim.{name}(parameters, {given}{fixed})")
-    return _groups(
-        [
-            f'{{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": {decay!r}}}',
-            '{"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}',
-        ],
-        f"optimizer = torch.optim.{name}(groups, {given})",
-    )
-
-
-def _groups(groups: Sequence[str], optimizer: str) -> list[str]:
     lines = ["parameters = [p for p in network.parameters() if p.requires_grad]"]
-    if len(groups) > 1:
-        lines += ["groups = [", *(f"    {group}," for group in groups), "]"]
-    return [*lines, optimizer]
+    if decay == 0:
+        return [*lines, *_call(name, "parameters", options if name != "AdamW" else {**options, "weight_decay": 0.0})]
+    groups = [
+        "matrices = [p for p in parameters if p.ndim >= 2]",
+        "others = [p for p in parameters if p.ndim < 2]",
+        f'groups = [{{"params": matrices, "weight_decay": {decay!r}}}]',
+        'groups += [{"params": others, "weight_decay": 0.0}]',
+    ]
+    return [*lines, *groups, *_call(name, "groups", options)]
+
+
+def _call(name: str, first: str, options: Mapping[str, Any]) -> list[str]:
+    given = [first, *(f"{key}={value!r}" for key, value in options.items())]
+    whole = f"optimizer = torch.optim.{name}({', '.join(given)})"
+    return (
+        [whole] if len(whole) <= WIDTH else [f"optimizer = torch.optim.{name}(", *(f"    {one}," for one in given), ")"]
+    )
 
 
 def _class_of(method: Method) -> ImportedClass | None:
