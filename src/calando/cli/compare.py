@@ -49,7 +49,7 @@ LENGTHS = {
     calando.compare,
     filled=("sharing", "arguments", "command", "listen", "page"),
     folder=Given(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
-    threads=Given(int, typer.Option(help="threads of each worker")),
+    threads=Given(int | None, typer.Option(help="threads of each worker; else $OMP_NUM_THREADS, else 1")),
     **LENGTHS,
 )
 def compare(

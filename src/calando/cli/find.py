@@ -55,7 +55,8 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
         if status.step == 0 and not as_json:
             print_notes(status.notes)
             run = status.run
-            print(f"range test of {run.strategy.method} on {run.workload.title}", file=sys.stderr, flush=True)
+            what = f"range test of {run.strategy.method} on {run.workload.title}"
+            print(f"{what}: {status.machine}" if status.machine else what, file=sys.stderr, flush=True)
         bar(status)
 
     with others_on_stderr():

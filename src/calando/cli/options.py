@@ -160,7 +160,7 @@ OPTIONS: Mapping[str, Given] = {
     "executor": _option(str, "process; ray for many machines; inline for debugging; or one of your own"),
     "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
     "workers": _option(int | None, "worker processes; else one per core"),
-    "threads": _option(int | None, "CPU threads; else one per core"),
+    "threads": _option(int | None, "CPU threads; else $OMP_NUM_THREADS, else one per core"),
     "device": _option(str, "auto, cpu, cuda or cuda:N"),
     "precision": _option(str, "auto, fp32 or bf16"),
     "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),

@@ -121,7 +121,9 @@ class _Drawing:
             if not self.quiet:
                 print_notes(status.notes)
                 run = status.run
-                print(f"{run.strategy.name} on {run.workload.title}: {run.lane.text}", file=sys.stderr)
+                print(
+                    f"{run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}", file=sys.stderr
+                )
             if self.live is not None:
                 self.live.start()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord, TestScore
+from calando.records.spec import Lane
 from calando.report.columns import Footnote, StrategyRow, advice_sentence, footnotes, strategy_rows
 from calando.report.numbers import ABSENT, cost, count, rate, target_words
 from calando.report.palette import LineStyle, line_styles
@@ -164,12 +165,23 @@ def page_contents(
         machines=tuple(dict.fromkeys(run.host for run in made if run.host)),
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
-        lane=f"{spec.lane.text}{', deterministic kernels' if spec.lane.deterministic else ''}",
+        lane=_lane(spec.lane, command),
         target="" if summary.target is None else f"{target_words(summary)} on validation ({summary.target_source})",
         unit=spec.workload.measure.title,
         step=spec.workload.measure.step.strip() or "difference",
         cost=cost(summary),
     )
+
+
+def _lane(lane: Lane, command: str) -> str:
+    """What decided the bits, and which of it the command left to us."""
+    words = command.split()
+    asked = [word.partition("=")[0] for word in words]
+    left = [flag[2:] for flag in ("--device", "--precision", "--threads", "--workers") if flag not in asked]
+    if lane.precision == "own":
+        left = [name for name in left if name != "precision"]
+    chosen = f"; left to calando by the command: {', '.join(left)}" if words and left else ""
+    return f"{lane.text}{', deterministic kernels' if lane.deterministic else ''}{chosen}"
 
 
 def _question(summary: StudySummary) -> str:

@@ -45,6 +45,7 @@ def conduct(
     keep: str | int = KEEP,
     sharing: Sharing = "checked",
     command: str = "",
+    machine: str = "",
     listen: Callable[[Status], None] | None = None,
 ) -> StudySummary:
     """Make whatever `study` still needs in `folder`, and return what it concluded.
@@ -61,6 +62,7 @@ def conduct(
             workload cannot be forked exactly; "verified": whole runs are compared first; "none": each run is trained
             alone.
         command: the command line, kept with a new study for its report.
+        machine: what is said of it, see `Status.machine`.
         listen: called after every change with the status.
 
     Raises:
@@ -83,7 +85,7 @@ def conduct(
         store, identity, notes = opened
         if isinstance(task, OwnTraining):
             sharing = "none"
-        scheduler = Scheduler(store, task, keep=budget, sharing=sharing, listen=listen, notes=notes)
+        scheduler = Scheduler(store, task, keep=budget, sharing=sharing, listen=listen, notes=notes, machine=machine)
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             texts = " ".join(strategy.text for strategy in scheduler.study.strategies)

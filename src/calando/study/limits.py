@@ -11,7 +11,9 @@ The cadence is the shortest run's, so that a longer one added later leaves exist
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -19,7 +21,7 @@ from typing import TypeVar
 
 from calando.errors import UsageError
 from calando.host import count_processors
-from calando.records import StrategySpec, StudySpec, WorkloadSpec
+from calando.records import Lane, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.spec import MOST_STEPS
 from calando.schedules import Span
 from calando.tasks.catalog import data_entry
@@ -34,6 +36,7 @@ __all__ = [
     "cadence",
     "expected_updates",
     "read_size",
+    "threads_of",
 ]
 
 MOST_WORKERS = 1024
@@ -51,17 +54,33 @@ _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where runs are made; "auto" and None: decided by the machine."""
+    """Where runs are made; "auto" and None: decided by the machine.
 
-    device: str = "auto"  # or "cpu", "cuda", "cuda:N"
-    precision: str = "auto"  # or "fp32", "bf16"
-    threads: int = 1  # of each worker
-    workers: int | None = None  # processes; None: one a core, divided by `threads`, or one on a GPU
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32" or "bf16".
+        threads: of each worker.
+        workers: processes; None: one a core, divided by `threads`, or one on a GPU.
+        threads_by: what decided the threads; "": whoever asked.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    workers: int | None = None
+    threads_by: str = ""
 
     @classmethod
     def whole(cls, *, device: str, precision: str, threads: int | None) -> Machine:
-        """For a single run: all of the machine's cores, unless `threads` says how many."""
-        return cls(device=device, precision=precision, threads=count_processors() if threads is None else threads)
+        """For a single run: all of the machine's cores, unless `threads`, the environment or torch says how many."""
+        count, by = threads_of(threads, usual=count_processors(), named="one a core")
+        return cls(device=device, precision=precision, threads=count, threads_by=by)
+
+    @classmethod
+    def shared(cls, *, device: str, precision: str, threads: int | None, workers: int | None) -> Machine:
+        """For many runs at once: a thread each, unless `threads`, the environment or torch says how many."""
+        count, by = threads_of(threads, usual=1, named="one a run")
+        return cls(device=device, precision=precision, threads=count, workers=workers, threads_by=by)
 
     def count_workers(self, device: str) -> int:
         """How many worker processes to start; UsageError for fewer than one, or absurdly many."""
@@ -70,6 +89,53 @@ class Machine:
                 raise UsageError(f"workers must be from 1 to {MOST_WORKERS}, got {self.workers}")
             return self.workers
         return 1 if device.startswith("cuda") else max(1, count_processors() // self.threads)
+
+    def said(self, lane: Lane, *, workers: int | None = None) -> str:
+        """The lane in words, with what nobody asked for and what decided it.
+
+        Args:
+            workers: worker processes, where there are any.
+
+        >>> Machine(device="cpu", threads_by="one a run").said(Lane(), workers=2)
+        'cpu, fp32, 1 thread a run, 2 workers; chosen: precision (auto), threads (one a run), workers (one a core)'
+        >>> Machine(device="cpu", precision="fp32").said(Lane())
+        'cpu, fp32, 1 thread a run'
+        """
+        chosen = {
+            "device": "auto" if self.device == "auto" else "",
+            "precision": "auto" if self.precision == "auto" and lane.precision != "own" else "",
+            "threads": self.threads_by,
+        }
+        crew = ""
+        if workers is not None:
+            crew = f", {workers} worker{'s' * (workers > 1)}"
+            each = "one on a GPU" if lane.device.startswith("cuda") else "one a core"
+            chosen["workers"] = "" if self.workers is not None else each if self.threads == 1 else f"{each}, by threads"
+        why = ", ".join(f"{name} ({by})" for name, by in chosen.items() if by)
+        return f"{lane.text}{crew}" + (f"; chosen: {why}" if why else "")
+
+
+def threads_of(given: int | None, *, usual: int, named: str) -> tuple[int, str]:
+    """CPU threads of a run, and what decided them: who asked (""), OMP_NUM_THREADS, torch's own setting, or our rule.
+
+    torch's setting counts where it is neither what torch begins with, a thread a core or a physical core, nor ours.
+    """
+    if given is not None:
+        return given, ""
+    # "4,2" is of nested regions: the first number is the outermost's.
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    torch = sys.modules.get("torch")
+    processors = count_processors()
+    begins_with = {processors, max(1, processors // 2), os.cpu_count(), *([int(asked)] if asked.isdecimal() else [])}
+    if (
+        torch is not None
+        and hasattr(torch, "get_num_threads")
+        and (set_to := torch.get_num_threads()) not in begins_with
+    ):
+        return set_to, "torch.set_num_threads"
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked), "OMP_NUM_THREADS"
+    return usual, named
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ class RunStatus:
     loss: float | None = None
     centre: Centre | None = None  # what the range test before the run found
     folder: Path | None = None  # the run's; None for a range test alone
+    machine: str = ""  # device, precision and threads, with what decided those that nobody asked for
 
 
 class Listening:
@@ -37,8 +38,9 @@ class Listening:
         listen: Callable[[RunStatus], None] | None,
         *,
         folder: Path | None = None,
+        machine: str = "",
     ) -> None:
-        self.run, self.folder, self.listen = run, folder, listen
+        self.run, self.folder, self.listen, self.machine = run, folder, listen, machine
         self.notes = (*task.notes, *task.doubts, *task.cautions)
         self.centre: Centre | None = None
 
@@ -46,7 +48,7 @@ class Listening:
         """The data have been read; nothing has been trained on them."""
         self._tell(0, self.run.steps)
         if self.listen is None:
-            for note in self.notes:
+            for note in (*self.notes, *([f"on {self.machine}"] if self.machine else [])):
                 print(note, file=sys.stderr)
 
     def measured(self, made: int, expected: int) -> None:
@@ -60,4 +62,4 @@ class Listening:
     def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
         if self.listen is not None:
             now = RunStatus(run=self.run, notes=self.notes, step=step, steps=steps, lr=lr, loss=loss)
-            self.listen(replace(now, centre=self.centre, folder=self.folder))
+            self.listen(replace(now, centre=self.centre, folder=self.folder, machine=self.machine))

@@ -63,6 +63,7 @@ class Status:
         looks: test looks still to make, once training is over.
         steps_left: updates still to make, running ones' shares included.
         notes: sentences for the user: how the data were read, a worker lost, a grid extended.
+        machine: device, precision, threads and workers, with what decided those that nobody asked for; "": unknown.
     """
 
     study: StudySpec
@@ -75,6 +76,7 @@ class Status:
     looks: int = 0
     steps_left: int = 0
     notes: list[str] = field(default_factory=list)
+    machine: str = ""
 
 
 @final
@@ -86,6 +88,7 @@ class Scheduler:
         workload: for seeing whether its runs can be forked.
         keep, sharing, listen: as for `conduct`.
         notes: what to report at the start.
+        machine: as `Status.machine`.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Scheduler:
         sharing: Sharing,
         listen: Callable[[Status], None] | None,
         notes: Sequence[str] = (),
+        machine: str = "",
     ) -> None:
         self.study, self.store, self.task, self.sharing, self.listen = store.study, store, task, sharing, listen
         self.doubted = False
@@ -111,7 +115,7 @@ class Scheduler:
         self.shown = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
-        self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known))
+        self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known), machine=machine)
         for note in notes:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:

@@ -50,7 +50,7 @@ def compare(
     executor: str = "process",
     address: str | None = None,
     workers: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
     command: str = "",
@@ -93,7 +93,8 @@ def compare(
         executor: "process", "inline", "ray", or one of your own.
         address: of the Ray cluster; None: Ray is started on this machine.
         workers: worker processes; None: one a core.
-        threads: of each worker.
+        threads: of each worker; None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else 1. Other numbers
+            of threads give other last bits.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
         command: the command line that makes this study, shown on its page.
@@ -192,7 +193,7 @@ def compare(
     from calando.study.conduct import conduct
     from calando.study.limits import Budget, Machine
 
-    machine = Machine(device=device, precision=precision, threads=threads, workers=workers)
+    machine = Machine.shared(device=device, precision=precision, threads=threads, workers=workers)
     where = None if data_dir is None else Path(data_dir)
     built = build_study(
         task,
@@ -211,6 +212,7 @@ def compare(
     if folder is None:
         name = workload if isinstance(workload, str) else workload.name
         folder = Path("calando-studies") / f"{file_name(name)}-{built.study.digest()[:8]}"
+    said = machine.said(built.study.lane, workers=crew)
     with StudyProgress.of(listen) as progress:
         # Making one's own object has warned of its doubts.
         progress.known = {*built.task.doubts} if built.given else set()
@@ -226,6 +228,7 @@ def compare(
             keep=keep,
             sharing=sharing,
             command=command,
+            machine=said,
             listen=progress,
         )
         return _with_page(replace(answer, folder=Path(folder)), page, progress)
@@ -259,7 +262,7 @@ def _compare_code(
     executor: str,
     address: str | None,
     workers: int | None,
-    threads: int,
+    threads: int | None,
     device: str,
     command: str,
     listen: Callable[[Status], None] | None,
@@ -280,7 +283,7 @@ def _compare_code(
     from calando.study.own_study import build_own_study, training_of
 
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
-    machine = Machine(device=device, precision="fp32", threads=threads, workers=workers)
+    machine = Machine.shared(device=device, precision="fp32", threads=threads, workers=workers)
     with StudyProgress.of(listen) as progress:
         progress.say(f"starting {training.spec.title} for a first look at its length and score")
         study, training = build_own_study(
@@ -294,6 +297,7 @@ def _compare_code(
             unit=unit,
             **question,
         )
+        crew = machine.count_workers(study.lane.device)
         if folder is None:
             name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
             folder = Path("calando-studies") / f"{file_name(name)}-{study.digest()[:8]}"
@@ -304,9 +308,10 @@ def _compare_code(
             given=True,
             executor=executor,
             address=address,
-            workers=machine.count_workers(study.lane.device),
+            workers=crew,
             keep=keep,
             command=command,
+            machine=machine.said(study.lane, workers=crew),
             listen=progress,
         )
         return _with_page(replace(answer, folder=Path(folder)), page, progress)

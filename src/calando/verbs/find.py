@@ -94,15 +94,16 @@ def find(
     (read,) = read_strategies([strategy], lr=None)
     if (method := METHODS[read.method]).rate_free:
         raise UsageError(f"there is no rate to find: {method.own_rate}")
+    machine = Machine.whole(device=device, precision=precision, threads=threads)
     run, loaded = build_run(
         task,
         read.without_horizon(),
         budget=Budget(steps=steps),
-        machine=Machine.whole(device=device, precision=precision, threads=threads),
+        machine=machine,
         seed=seed,
         data_dir=None if data_dir is None else Path(data_dir),
     )
     with RunProgress(listen, what=f"range test of {read.method}") as progress:
-        listening = Listening(run, loaded, progress)
+        listening = Listening(run, loaded, progress, machine=machine.said(run.lane))
         listening.begin()
         return find_for_run(run, loaded, options=options, progress=listening.measured)

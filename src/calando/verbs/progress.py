@@ -200,7 +200,7 @@ class RunProgress:
         if status.step == 0 and not trained:
             run = status.run
             _say_notes(self._screen, status.notes)
-            self._screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {run.lane.text}")
+            self._screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
             return
         kind = "step" if trained else "range test: update"
         if kind != self._kind:
@@ -233,7 +233,7 @@ def _heading(status: Status) -> tuple[Text, ...]:
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
         Text.assemble((workload.title, "bold"), asked),
-        Text(f"on {study.lane.text}", style="dim"),
+        Text(f"on {status.machine or study.lane.text}", style="dim"),
         Text(names, style="dim"),
         Text(f"study folder: {status.folder}", style="dim"),
     )

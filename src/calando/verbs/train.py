@@ -128,7 +128,7 @@ def train(
         lr: base rate, where the strategy leaves it open; None: the method's usual one; "find": a range test is made
             first, and its rate is taken.
         data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
-        threads: None: one a core.
+        threads: None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else one a core.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
         listen: called as the run goes on; None: progress is shown, as `calando.compare` shows it.
@@ -169,11 +169,12 @@ def train(
     from calando.study.listening import Listening
     from calando.training.checkpoint import export_weights
 
+    machine = Machine.whole(device=device, precision=precision, threads=threads)
     run, loaded = build_run(
         task,
         strategy,
         budget=Budget(epochs=epochs, steps=steps),
-        machine=Machine.whole(device=device, precision=precision, threads=threads),
+        machine=machine,
         seed=seed,
         lr=lr,
         data_dir=None if data_dir is None else Path(data_dir),
@@ -183,7 +184,7 @@ def train(
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
     with sole_coordinator(folder), RunProgress(listen) as progress:
-        listening = Listening(run, loaded, progress, folder=folder)
+        listening = Listening(run, loaded, progress, folder=folder, machine=machine.said(run.lane))
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
