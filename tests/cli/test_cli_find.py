@@ -22,7 +22,7 @@ def plain(text):
 def test_it_draws_says_a_rate_and_explains(calando):
     ended = calando("find", *QUICK, "-o", "range.png", "--hold", 5)
     assert ended.status == 0, ended.err
-    assert ended.err == "range test of sgd on digits\n"
+    assert re.fullmatch(r"range test of sgd on digits: cpu, .*; chosen: .*precision \(auto\).*\n", ended.err)
     assert ended.left == {"range.png"}
     out = plain(ended.out)
     told = re.search(r"for a decayed schedule, peak rate +(\S+) +\[(\S+), (\S+)\]", out)

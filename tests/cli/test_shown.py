@@ -4,6 +4,7 @@ import json
 import pickle
 
 import pytest
+import torch
 
 import calando as package
 
@@ -97,3 +98,81 @@ def test_folders_without_studies_are_refused(tmp_path, monkeypatch):
     for call in (package.studies, package.show, lambda: package.studies(tmp_path / "none")):
         with pytest.raises(package.UsageError, match="no studies in .*calando compare digits"):
             call()
+
+
+PATHS = [
+    "cosine(1, 0)",
+    "linear(0, 1, over='2 epochs') >> cosine(1, 0)",
+    "noam",
+    "cosine(1, 0) * per_group({'no_decay': 0.1}, others=1)",
+]
+
+
+@pytest.mark.parametrize("text", PATHS)
+def test_schedules_and_strategies_show_a_figure_and_a_table(text):
+    schedule = package.parse(text)
+    strategy = package.parse_strategy(
+        "sgd(lr=0.1, weight_decay=0.1) | " + ("noam()" if text == "noam" else text) + " | ema()"
+    )
+    for value in (schedule, strategy):
+        assert is_short(value)
+        shown = value._repr_mimebundle_()
+        assert shown["text/plain"] == repr(value)
+        assert "vega" in shown["text/html"]
+        assert "<table><tr><th>part</th>" in shown["text/html"]
+        json.dumps(value.table())
+        assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_a_curve_shows_its_run_and_where_its_parts_begin():
+    curve = package.parse("linear(0, 1, over='5%') >> cosine(1, 0)").bind(1000, steps_per_epoch=40)
+    assert is_short(curve)
+    assert [row["step"] for row in curve.table()] == [0, 50, 999]
+    assert [row["multiplier"] for row in curve.table()][:2] == [0, 1]
+    assert "vega" in curve._repr_mimebundle_()["text/html"]
+
+
+def test_a_comparison_is_a_headline_a_figure_and_a_table(studies, tmp_path):
+    answer = package.show(studies / "a")
+    shown = answer._repr_mimebundle_()
+    html = shown["text/html"]
+    assert html.startswith("<p>")
+    assert html.index("vega") < html.index("<th>verdict</th>")
+    assert answer.plot().to_dict()["title"]
+    assert package.draw(answer, tmp_path / "answer.json").stat().st_size > 0
+    assert package.draw(package.parse("wsd"), tmp_path / "wsd.json").stat().st_size > 0
+
+
+def test_a_range_test_shows_its_figure_its_rates_and_no_array(tmp_path):
+    found = package.find("digits", steps=20, repeats=1, hold=3, batch_size=32, threads=1, device="cpu")
+    (row,) = found.table()
+    assert row["decayed"] == found.suggestion.decayed.rate
+    assert "vega" in found._repr_mimebundle_()["text/html"]
+    for part in (found, found["all"], found.held, found.curves, found.suggestion):
+        assert "array(" not in repr(part)
+        assert len(repr(part).splitlines()) < 12
+    json.dumps(found.table())
+
+
+def test_what_follows_a_training_shows_where_it_is_and_no_address():
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    attached = package.attach(torch.optim.SGD(network.parameters(), lr=0.1), "cosine", total_steps=9)
+    training = package.follow(network, "cosine", lr=0.1, total_steps=9)
+    values = [
+        training,
+        attached,
+        package.LRScheduler(optimizer, "cosine", total_steps=9),
+        package.run("cosine", lr=0.1),
+    ]
+    assert all(is_short(value) for value in values), values
+    assert [repr(value).endswith("update 0 of 9") for value in values[2:3]] == [True]
+
+
+def test_what_has_nothing_to_draw_shows_its_text():
+    long = package.parse("linear(0, 1, over='200000 steps') >> cosine(1, 0)")
+    shown = long._repr_mimebundle_()
+    assert shown["text/plain"] == repr(long)
+    assert "vega" not in shown["text/html"]
+    with pytest.raises(package.UsageError, match="only what plot, find"):
+        package.draw(3, "three.png")

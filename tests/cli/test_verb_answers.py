@@ -123,7 +123,9 @@ def test_lint_and_plot(calando, tmp_path):
     for nothing in (package.plot, package.lint):
         with pytest.raises(UsageError, match="give at least one schedule"):
             nothing(steps=5)
-    with pytest.raises(UsageError, match="only what plot, find, find_lr and train return can be drawn, got str"):
+    with pytest.raises(
+        UsageError, match="only what plot, find, find_lr, train and compare return can be drawn, .* got str"
+    ):
         package.draw("cosine", tmp_path / "mine.json")
 
 

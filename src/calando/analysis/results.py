@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from calando.records.record import RunOutcome
 from calando.records.spec import RunSpec, StudySpec
 from calando.rows import html_table
+from calando.shown import Shown
 
 __all__ = [
     "Advice",
@@ -239,7 +240,7 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class StudySummary:
+class StudySummary(Shown):
     """The answer, as far as the runs done allow.
 
     Args:
@@ -317,8 +318,11 @@ class StudySummary:
             for one in self.results
         ]
 
+    def _heading_html(self) -> str:
+        return f"<p>{escape(self.headline)}</p>"
+
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.headline)}</p>{html_table(self.table())}"
+        return f"{self._heading_html()}{html_table(self.table())}"
 
 
 def _plain(value: object) -> object:

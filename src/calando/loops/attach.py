@@ -123,6 +123,12 @@ class Attached:
             "optimizer.state_dict(), and load it into another optimizer with the same schedules attached"
         )
 
+    def __repr__(self) -> str:
+        """The schedule, and how far it is."""
+        driver = self._own_scheduled.driver
+        gone = " (the optimizer is gone)" if self._optimizer() is None else ""
+        return f"attached {driver.schedules['lr']}: update {self._step} of {driver.horizon.total_steps}{gone}"
+
     @property
     def _scheduled(self) -> ScheduledOptimizer:
         if self._optimizer() is None:

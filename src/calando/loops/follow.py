@@ -152,6 +152,11 @@ class Following:
             "optimizer.state_dict(), and load it into what follow() gives for the copied network"
         )
 
+    def __repr__(self) -> str:
+        """The strategy, and how far it is."""
+        rate = self.get_last_lr()[0]
+        return f"training of {self.strategy.name}: update {self.step} of {self._hooks.total_steps}, rate {rate:.3g}"
+
     @property
     def step(self) -> int:
         """Updates made so far; the next one is update number `step`. A rollback takes some back."""

@@ -185,6 +185,12 @@ class Run:
         self.unit = self.unit if self.asked.unit or unit is None else unit
         return self
 
+    def __repr__(self) -> str:
+        """The strategy, the seed, and how far it is."""
+        length = self.total_steps or self.asked.total_steps
+        of = f" of {length}" if length else ""
+        return f"run of {self.strategy.name}, seed {self.seed}: update {self.step}{of}"
+
     # What is asked
 
     @property

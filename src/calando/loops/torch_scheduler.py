@@ -100,6 +100,10 @@ class LRScheduler(lr_scheduler.LRScheduler):
             refuse_unknown(self, name, own=["optimizer", "last_epoch"])
         super().__setattr__(name, value)
 
+    def __repr__(self) -> str:
+        """The schedule, and how far it is."""
+        return f"{type(self).__name__}({self.schedule}): update {self.last_epoch} of {self.horizon.total_steps}"
+
     def step(self, epoch: int | None = None) -> None:
         """After each update: the values of the next one. `epoch` sets the number of that update instead, from 0."""
         present = self.last_epoch

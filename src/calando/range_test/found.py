@@ -14,6 +14,7 @@ from calando.analysis.range_curves import RangeCurves, Rule
 from calando.analysis.suggest import Suggestion
 from calando.errors import UnknownName, UsageError
 from calando.records import RunSpec
+from calando.shown import Shown
 
 __all__ = ["Found", "FoundRate", "HeldRate", "judge_held"]
 
@@ -23,7 +24,7 @@ LOST = 0.5  # one that diverged is above the start by this share of the fall
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeldRate:
     """Training at the recommended `rate`, from the state that was lent.
 
@@ -59,9 +60,11 @@ class HeldRate:
         share = f", {self.kept:.0%} of what the sweep had gained" if math.isfinite(self.kept) else ""
         return f"{len(self.losses)} updates at {self.rate:.3g}: {self.outcome}{share}"
 
+    __repr__ = __str__
+
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FoundRate:
     curves: RangeCurves
     suggestion: Suggestion
@@ -81,10 +84,12 @@ class FoundRate:
             lines.append(str(self.held))
         return "\n".join(line for line in lines if line)
 
+    __repr__ = __str__
+
 
 @final
-@dataclass(frozen=True, eq=False)
-class Found:
+@dataclass(frozen=True, eq=False, repr=False)
+class Found(Shown):
     """The answer of `find_lr`; print it to read it.
 
     Args:
@@ -125,7 +130,23 @@ class Found:
         parts = [f"group {name}\n{found}" for name, found in self.groups.items()]
         return "\n\n".join([*parts, f"{self.updates} updates in all"])
 
-    __repr__ = __str__  # a notebook shows this
+    __repr__ = __str__  # a terminal shows this
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each tested group: the two rates and their intervals, and whether to rely on them."""
+        return [
+            {
+                "group": name,
+                **{
+                    f"{kind}{end}": getattr(getattr(found.suggestion, kind), of)
+                    for kind in ("decayed", "constant")
+                    for end, of in (("", "rate"), (" low", "low"), (" high", "high"))
+                },
+                "reliable": found.suggestion.reliable,
+                "doubts": "; ".join(found.suggestion.reasons),
+            }
+            for name, found in self.groups.items()
+        ]
 
     def to_json(self) -> str:
         """Everything, as JSON text; what is not finite becomes null."""

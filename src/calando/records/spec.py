@@ -12,6 +12,7 @@ the store instead).
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -27,6 +28,8 @@ from pydantic import (
 from calando.errors import UsageError
 from calando.records.fields import FiniteOption, Name, Option, OwnHorizon, Plain, Spec, Worded
 from calando.records.measure import SHARE, Measure
+from calando.rows import WIDTH
+from calando.shown import Shown
 
 if TYPE_CHECKING:
     from calando.schedules.span import Horizon
@@ -217,7 +220,7 @@ AnyTask = Annotated[
 ]
 
 
-class StrategySpec(Spec):
+class StrategySpec(Shown, Spec):
     """Method + hyper-parameters + schedules + controllers: the thing compared.
 
     Args:
@@ -265,6 +268,20 @@ class StrategySpec(Spec):
         if self.horizon:
             parts.append(f"horizon({self.horizon!r})")
         return " | ".join(parts)
+
+    def __repr__(self) -> str:
+        """Its name, and the text that builds it."""
+        return textwrap.shorten(f"{self.name}: {self.text}", 2 * WIDTH, placeholder=" …")
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each part of its text: what it is, and what it says."""
+        rate = {"part": "rate", "text": "chosen by trials" if self.lr is None else f"{self.lr:g}"}
+        rows = [{"part": "method", "text": self.method}, rate]
+        rows += [{"part": key, "text": _show(value)} for key, value in self.options.items()]
+        rows += [{"part": f"schedule of {key}", "text": text} for key, text in self.schedules.items()]
+        rows += [{"part": "controller", "text": text} for text in self.controllers]
+        rows += [{"part": part, "text": text} for part in ("average", "horizon") if (text := getattr(self, part))]
+        return rows
 
     def at_rate(self, lr: float) -> StrategySpec:
         """The same strategy with its base rate settled."""

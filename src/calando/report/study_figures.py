@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calando.analysis.results import StudySummary
+from calando.errors import UsageError
 from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.figures.theme import AnyChart, finished
@@ -20,7 +21,7 @@ from calando.report.numbers import cost, shared, target_words
 from calando.report.palette import LineStyle, line_styles
 from calando.report.series import ends, final_records, loss_band, score_band
 
-__all__ = ["Figure", "study_figures"]
+__all__ = ["Figure", "answer_figure", "study_figures"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,18 @@ def study_figures(summary: StudySummary, runs: Mapping[str, RunRecord]) -> tuple
         _cost(summary),
         _target(summary),
     )
+
+
+def answer_figure(summary: StudySummary) -> AnyChart:
+    """The figure that shows a study's answer best, of those that its conclusion alone is enough for.
+
+    Raises:
+        UsageError: nothing has run that could be drawn.
+    """
+    for draw in (_differences, _sensitivity, _cost):
+        if (figure := draw(summary)).chart is not None:
+            return figure.chart
+    raise UsageError("nothing to draw yet: no run of this study is finished")
 
 
 Finals = Mapping[str, Sequence[RunRecord]]

@@ -6,6 +6,8 @@ curve.sample()    all of them, t = 0 .. total_steps - 1
 
 from __future__ import annotations
 
+import math
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final, overload
 
@@ -13,9 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calando.errors import UsageError
+from calando.rows import WIDTH
 from calando.schedules.checks import quote
-from calando.schedules.schedule import Array, Bound, Schedule
+from calando.schedules.schedule import SEAM, Array, Bound, Schedule
 from calando.schedules.span import Horizon
+from calando.shown import Shown
 
 if TYPE_CHECKING:
     from calando.schedules.lint_rules import Finding
@@ -27,8 +31,8 @@ CHUNK = 16384  # steps computed at once for a long array, so that intermediate v
 
 
 @final
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, repr=False)
+class Curve(Shown):
     """A schedule bound to a horizon: `curve(t)` is what the base rate is multiplied by at update t.
 
     Made by `schedule.bind(total_steps, steps_per_epoch=...)`.
@@ -106,6 +110,17 @@ class Curve:
         (50.0,)
         """
         return tuple(sorted(set(self._bound.seams())))
+
+    def table(self) -> list[dict[str, float]]:
+        """A row for the first update, for each at which a part begins, and for the last one: its multiplier."""
+        steps = {0, self.total_steps - 1, *(min(math.ceil(seam - SEAM), self.total_steps - 1) for seam in self.seams())}
+        return [{"step": step, "multiplier": self(step)} for step in sorted(steps)]
+
+    def __repr__(self) -> str:
+        """The schedule, and the run it is bound to."""
+        epochs = "" if self.steps_per_epoch is None else f", {self.steps_per_epoch} an epoch"
+        schedule = textwrap.shorten(str(self.schedule), WIDTH - 40, placeholder=" …")
+        return f"{schedule} over {self.total_steps} steps{epochs}"
 
     def unreached(self) -> tuple[float, ...]:
         """Milestones that come too late to be reached, in steps, sorted.

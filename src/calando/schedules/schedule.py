@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from calando.errors import UsageError
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, checked_number, spell_number
 from calando.schedules.span import Horizon, spell_steps
+from calando.shown import Shown
 
 if TYPE_CHECKING:
     from calando.schedules.compose import Plus, Then, Times
@@ -90,7 +91,7 @@ class Bound(ABC):
 
 
 @dataclass(frozen=True, repr=False)
-class Schedule(ABC):
+class Schedule(Shown, ABC):
     """A multiplier of the base rate, as an immutable value; see the constructors in `calando.schedules`.
 
     Combine: `a >> b` (a, then b), `a * b` and `a * 0.5` (product), `a + b` and `a + 0.5` (sum). Nesting makes
@@ -156,6 +157,12 @@ class Schedule(ABC):
 
     def __repr__(self) -> str:
         return str(self)
+
+    def table(self) -> list[dict[str, object]]:
+        """A row for each part of a chain: its text, and its length where it has one of its own."""
+        return [
+            {"part": str(part), "length": str(getattr(part, "over", None) or "what is left")} for part in self.sequence
+        ]
 
     def bind(self, total_steps: int, *, steps_per_epoch: int | None = None) -> Curve:
         """This schedule over a run of `total_steps` updates.

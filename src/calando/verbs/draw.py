@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
-from calando.verbs.shown import Drawn
-
-if TYPE_CHECKING:
-    from calando.range_test import Found
+from calando.shown import Shown
 
 __all__ = ["draw"]
 
 
-def draw(answer: Drawn | Found, output: Path | str) -> Path:
-    """Write a picture of what `calando.plot`, `find`, `find_lr` or `train` returned.
+def draw(answer: Shown, output: Path | str) -> Path:
+    """Write a picture of what `calando.plot`, `find`, `find_lr`, `train` or `compare` returned, or of a schedule.
 
     Args:
-        answer: what one of them returned.
+        answer: what one of them returned; a schedule, a curve or a strategy.
         output: a file that ends in .png, .svg, .html or .json (the figure's Vega-Lite specification).
 
     Returns:
@@ -36,21 +32,11 @@ def draw(answer: Drawn | Found, output: Path | str) -> Path:
     """
     from calando import report
 
+    if not isinstance(answer, Shown):
+        raise UsageError(
+            "only what plot, find, find_lr, train and compare return can be drawn, and schedules, curves and "
+            f"strategies, got {type(answer).__name__}"
+        )
     path = Path(output)
-    report.save(_figure(answer), path)
+    report.save(answer.plot(), path)
     return path
-
-
-def _figure(answer: Drawn | Found) -> Any:
-    if isinstance(answer, Drawn):
-        return answer.plot()
-    # The range test needs torch, which a drawing of schedules does not.
-    from calando.range_test import Found
-    from calando.report import range_figure
-
-    if not isinstance(answer, Found):
-        raise UsageError(f"only what plot, find, find_lr and train return can be drawn, got {type(answer).__name__}")
-    if (run := answer.run) is None:
-        return range_figure(answer.curves, answer.suggestion)
-    title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.in_our_loop.model}"
-    return range_figure(answer.curves, answer.suggestion, title=title)

@@ -1,17 +1,17 @@
-"""What can be drawn shows itself: a line or two in a terminal, its figure in a notebook."""
+"""What `calando.plot` and `train` return shows itself: a line or two in a terminal, its figure in a notebook."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import Any
 
-from calando.errors import NotDrawn
+from calando.shown import Shown
 
 __all__ = ["Drawn"]
 
 
-class Drawn(ABC):
-    """An answer that `calando.draw` can draw."""
+class Drawn(Shown, ABC):
+    """An answer that knows its own figure."""
 
     @abstractmethod
     def plot(self) -> Any:
@@ -20,13 +20,3 @@ class Drawn(ABC):
         Raises:
             NotDrawn: Python was started without docstrings, which altair needs.
         """
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """What a notebook shows."""
-        try:
-            drawn = self.plot()._repr_mimebundle_()
-        except NotDrawn:
-            drawn = {}
-        # altair's renderers return the data, or the data and their metadata
-        data = drawn[0] if isinstance(drawn, tuple) else drawn
-        return {"text/plain": repr(self), **(data or {})}
