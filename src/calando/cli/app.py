@@ -17,7 +17,6 @@ app = typer.Typer(
     help="Settle the learning rate of a neural network: compare strategies fairly, see why, train with the answer.\n\n"
     "Start with: calando compare digits",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
+from calando.cli import completion
 from calando.cli.dashes import arguments_after_dashes
 from calando.cli.options import Given, numbers_of, verb
 from calando.cli.output import others_on_stderr
@@ -48,7 +49,12 @@ LENGTHS = {
 @verb(
     calando.compare,
     filled=("sharing", "arguments", "command", "listen", "page"),
-    folder=Given(Path | None, typer.Option("--study", help="study folder; else calando-studies/NAME-DIGEST")),
+    folder=Given(
+        Path | None,
+        typer.Option(
+            "--study", help="study folder; else calando-studies/NAME-DIGEST", autocompletion=completion.studies
+        ),
+    ),
     threads=Given(int | None, typer.Option(help="threads of each worker; else $OMP_NUM_THREADS, else 1")),
     **LENGTHS,
 )

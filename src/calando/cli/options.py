@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from typer.models import OptionInfo
 
+from calando.cli import completion
 from calando.errors import UsageError
 
 __all__ = ["OPTIONS", "Given", "numbers_of", "rate_of", "verb"]
@@ -76,32 +77,42 @@ def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> 
         raise UsageError(f"{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}") from None
 
 
-def _option(kind: Any, text: str, *flags: str, metavar: str | None = None) -> Given:
-    return Given(kind, typer.Option(*flags, help=text, metavar=metavar))
+def _option(
+    kind: Any, text: str, *flags: str, metavar: str | None = None, complete: completion.Complete | None = None
+) -> Given:
+    return Given(kind, typer.Option(*flags, help=text, metavar=metavar, autocompletion=complete))
 
 
-def _argument(kind: Any, metavar: str, text: str) -> Given:
-    return Given(kind, typer.Argument(help=text, metavar=metavar))
+def _argument(kind: Any, metavar: str, text: str, complete: completion.Complete | None = None) -> Given:
+    return Given(kind, typer.Argument(help=text, metavar=metavar, autocompletion=complete))
 
 
-SCHEDULES = _argument(list[str], "SCHEDULE", "schedule or strategy texts, strategies' names or .toml files")
+SCHEDULES = _argument(
+    list[str], "SCHEDULE", "schedule or strategy texts, strategies' names or .toml files", completion.schedules
+)
 
 OPTIONS: Mapping[str, Given] = {
     "workload": _argument(
-        str, "WORKLOAD", "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable"
+        str,
+        "WORKLOAD",
+        "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable",
+        completion.workloads,
     ),
-    "strategy": _argument(str, "STRATEGY", "a preset's name, a .toml file or pipe text"),
+    "strategy": _argument(str, "STRATEGY", "a preset's name, a .toml file or pipe text", completion.strategies),
     "strategies": _argument(
         list[str] | None,
         "STRATEGY",
         "preset names, .toml files or pipe texts; none: the default set (see `calando strategies`)",
+        completion.strategies,
     ),
     "schedules": SCHEDULES,
-    "study": _argument(Path, "STUDY", "study folder, as `calando compare` names it"),
-    "name": _argument(str | None, "NAME", "one strategy or method, in full"),
+    "study": _argument(Path, "STUDY", "study folder, as `calando compare` names it", completion.studies),
+    "name": _argument(str | None, "NAME", "one strategy or method, in full", completion.methods),
     # the task
     "model": _option(
-        str | None, "network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable"
+        str | None,
+        "network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable",
+        complete=completion.models,
     ),
     "batch_size": _option(int | None, "samples per update"),
     "augment": _option(str | None, "none, or parts joined by +: crop(4)+flip+cutout(8)"),
@@ -127,6 +138,7 @@ OPTIONS: Mapping[str, Given] = {
         str | None,
         "instead of strategies: a family's presets (fixed, decayed, adaptive, rate-free, all), with fixed and cosine",
         metavar="FAMILY",
+        complete=completion.families,
     ),
     "seeds": _option(int, "paired runs of each strategy at its rate"),
     "rates": _option(int, "rate trials of each strategy"),
@@ -136,7 +148,11 @@ OPTIONS: Mapping[str, Given] = {
     ),
     "target": _option(float | None, "validation score whose first reaching is counted"),
     "keep": _option(str, "disk space for the checkpoints that runs start from", metavar="SIZE"),
-    "goal": _option(str | None, "max or min: whether a higher or a lower score of your own code is better"),
+    "goal": _option(
+        str | None,
+        "max or min: whether a higher or a lower score of your own code is better",
+        complete=completion.words("max", "min"),
+    ),
     "unit": _option(str | None, "of the scores of your own code, as RMSE or %"),
     "check_repeats": _option(
         bool, "start your own code twice first, and say whether it repeats itself", "--check-repeats/--no-check-repeats"
@@ -157,12 +173,16 @@ OPTIONS: Mapping[str, Given] = {
     "steps_per_epoch": _option(int | None, "updates in one pass over the data"),
     "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),
     # the machine
-    "executor": _option(str, "process; ray for many machines; inline for debugging; or one of your own"),
+    "executor": _option(
+        str,
+        "process; ray for many machines; inline for debugging; or one of your own",
+        complete=completion.words("process", "ray", "inline"),
+    ),
     "address": _option(str | None, "of the Ray cluster; else Ray starts on this machine"),
     "workers": _option(int | None, "worker processes; else one per core"),
     "threads": _option(int | None, "CPU threads; else $OMP_NUM_THREADS, else one per core"),
-    "device": _option(str, "auto, cpu, cuda or cuda:N"),
-    "precision": _option(str, "auto, fp32 or bf16"),
+    "device": _option(str, "auto, cpu, cuda or cuda:N", complete=completion.words("auto", "cpu", "cuda")),
+    "precision": _option(str, "auto, fp32 or bf16", complete=completion.words("auto", "fp32", "bf16")),
     "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),
     "no_token": _option(bool, "let every user of this machine read the page and stop the study", "--no-token"),
     # what is printed

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import calando
+from calando.cli import completion
 from calando.cli.options import Given, verb
 from calando.cli.output import answer_console
 
@@ -30,7 +31,11 @@ __all__ = ["print_study", "report", "serve", "show"]
     calando.show,
     study=Given(
         Path | None,
-        typer.Argument(metavar="STUDY", help="study folder, or one that holds several; else calando-studies"),
+        typer.Argument(
+            metavar="STUDY",
+            help="study folder, or one that holds several; else calando-studies",
+            autocompletion=completion.studies,
+        ),
     ),
 )
 def show(call: Callable[..., StudySummary | Rows[Listed]], as_json: bool = False) -> None:
@@ -56,7 +61,10 @@ def report(call: Callable[..., Path]) -> None:
     typer.echo(call())
 
 
-@verb(calando.serve, study=Given(Path, typer.Argument(metavar="STUDY", help="study folder")))
+@verb(
+    calando.serve,
+    study=Given(Path, typer.Argument(metavar="STUDY", help="study folder", autocompletion=completion.studies)),
+)
 def serve(call: Callable[..., None]) -> None:
     """Serve a study's page while it runs.
 
