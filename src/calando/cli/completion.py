@@ -61,7 +61,7 @@ def families(incomplete: str) -> list[str]:
 
 def studies(incomplete: str) -> list[str]:
     """Folders of studies: in the one that is being typed, here, and where `calando compare` puts them."""
-    typed = Path(incomplete).parent if incomplete else Path()
+    typed = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     places = dict.fromkeys([Path("calando-studies"), Path(), typed])
     found = sorted(file.parent for place in places for file in place.glob("*/study.sqlite"))
     return _fitting(map(str, found), incomplete)
