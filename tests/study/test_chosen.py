@@ -71,3 +71,10 @@ def test_the_page_says_what_the_command_left_open(tmp_path):
     package.compare("digits", "fixed", folder=tmp_path, command=command, **options)
     page = package.write_report(tmp_path).read_text()
     assert "left to calando by the command: precision, workers" in page
+
+
+def test_a_study_goes_on_with_its_own_threads(tmp_path, monkeypatch):
+    options = {"lr": 0.1, "seeds": 1, "executor": "inline", "folder": tmp_path, **QUICK}
+    package.compare("digits", "fixed", threads=1, **options)
+    monkeypatch.setattr("calando.study.limits.threads_of", lambda given, **_: (given or 2, ""))
+    assert package.compare("digits", "fixed", "cosine", **options).spec.lane.threads == 1

@@ -423,8 +423,10 @@ class Run:
     @property
     def _resumes_within(self) -> bool:
         """Whether the loop is at a place soon where its state can be saved, within an epoch."""
-        return bool(self._kept or self._save) and self._asks_within and (
-            self.stops_between_steps or self._batch > 0 or self._by_steps
+        return (
+            bool(self._kept or self._save)
+            and self._asks_within
+            and (self.stops_between_steps or self._batch > 0 or self._by_steps)
         )
 
     @property

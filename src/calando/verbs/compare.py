@@ -93,8 +93,8 @@ def compare(
         executor: "process", "inline", "ray", or one of your own.
         address: of the Ray cluster; None: Ray is started on this machine.
         workers: worker processes; None: one a core.
-        threads: of each worker; None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else 1. Other numbers
-            of threads give other last bits.
+        threads: of each worker; None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else 1; a study
+            in `folder` goes on with its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
         command: the command line that makes this study, shown on its page.
@@ -193,7 +193,7 @@ def compare(
     from calando.study.conduct import conduct
     from calando.study.limits import Budget, Machine
 
-    machine = Machine.shared(device=device, precision=precision, threads=threads, workers=workers)
+    machine = Machine.shared(device=device, precision=precision, threads=_threads(threads, folder), workers=workers)
     where = None if data_dir is None else Path(data_dir)
     built = build_study(
         task,
@@ -248,6 +248,16 @@ def _with_page(answer: StudySummary, page: bool, progress: StudyProgress) -> Stu
     return answer
 
 
+def _threads(given: int | None, folder: Path | str | None) -> int | None:
+    """The threads asked for; else those of the study that is gone on with: other threads would be another lane."""
+    from calando.records import Store
+
+    if given is not None or folder is None or not (Path(folder) / "study.sqlite").exists():
+        return given
+    with Store.open(Path(folder), read_only=True) as store:
+        return store.study.lane.threads
+
+
 def _compare_code(
     code: str | Callable[[Any], object],
     chosen: Sequence[str | StrategySpec],
@@ -283,7 +293,7 @@ def _compare_code(
     from calando.study.own_study import build_own_study, training_of
 
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
-    machine = Machine.shared(device=device, precision="fp32", threads=threads, workers=workers)
+    machine = Machine.shared(device=device, precision="fp32", threads=_threads(threads, folder), workers=workers)
     with StudyProgress.of(listen) as progress:
         progress.say(f"starting {training.spec.title} for a first look at its length and score")
         study, training = build_own_study(

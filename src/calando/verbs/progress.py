@@ -200,7 +200,9 @@ class RunProgress:
         if status.step == 0 and not trained:
             run = status.run
             _say_notes(self._screen, status.notes)
-            self._screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
+            self._screen.say(
+                f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}"
+            )
             return
         kind = "step" if trained else "range test: update"
         if kind != self._kind:
