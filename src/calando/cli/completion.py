@@ -5,6 +5,7 @@ calando --install-completion     once, for the shell that it is typed in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def workloads(incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
-    """Networks by name."""
+    """Networks by name: of "resnet8 … resnet110" both, of "timm:NAME" its beginning."""
     from calando.tasks.catalog import NETWORKS
 
-    return _fitting(NETWORKS, incomplete)
+    return _fitting(re.findall(r"[\w-]*\d|\bcnn\b|(?:timm|torchvision):", " ".join(NETWORKS)), incomplete)
 
 
 def strategies(incomplete: str) -> list[str]:
