@@ -33,7 +33,7 @@ FOLDERS = {"compare": "--study", "train": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.
-FILLED = {"listen", "progress", "command", "arguments"}
+FILLED = {"listen", "progress", "command", "page", "arguments"}
 SHARING = {"--verify-sharing", "--no-sharing"}
 
 COMMAND = typer.main.get_command(app)
@@ -97,11 +97,9 @@ def test_the_help_says_every_option_and_default(name, monkeypatch):
     )
     for parameter in parameters_of(name).values():
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "sharing":
-            (line,) = re.findall(rf"^ {{2}}{flag(name, parameter.name)}[ ,].*$", text, re.MULTILINE)
-            default = parameter.default
-            if default is True:  # of a pair of flags, which take a line of their own
-                assert f"[default: {parameter.name.replace('_', '-')}]" in text
-                continue
+            named = flag(name, parameter.name)
+            (entry,) = re.findall(rf"^ {{2}}{named}[ ,].*(?:\n {{6,}}.*)*", text, re.MULTILINE)
+            default = named[2:] if parameter.default is True else parameter.default
             stated = default is not None and default is not False
             assert (f"[default: {default}]" in " ".join(entry.split())) == stated, entry
 
