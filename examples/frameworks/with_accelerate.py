@@ -1,6 +1,7 @@
 """Accelerate: what `run.follow` gives is prepared as any optimizer is.
 
-calando compare "accelerate launch --multi_gpu --num_processes 2 examples/frameworks/with_accelerate.py" fixed cosine
+cd examples/frameworks
+calando compare "accelerate launch --multi_gpu --num_processes 2 --main_process_port 0 with_accelerate.py" fixed cosine
 """
 
 import accelerate

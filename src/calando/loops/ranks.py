@@ -10,11 +10,12 @@ The last two are collective: every rank calls them, or none does. In a process o
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from torch import distributed
 
-__all__ = ["agreed", "gathered", "rank", "world_size"]
+__all__ = ["agreed", "gathered", "leave", "rank", "world_size"]
 
 T = TypeVar("T")
 
@@ -49,6 +50,14 @@ def gathered(value: T) -> list[T]:
     held: list[Any] = [None] * world_size()
     distributed.all_gather_object(held, value)
     return held
+
+
+def leave() -> None:
+    """At the process's end, take down the process group that its code has left: gloo aborts the process otherwise at
+    times, and the launcher then ends ranks that are not done."""
+    if _is_set_up():
+        with suppress(RuntimeError):
+            distributed.destroy_process_group()
 
 
 def _is_set_up() -> bool:

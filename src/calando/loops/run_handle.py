@@ -36,7 +36,7 @@ from calando.errors import UsageError, quote
 from calando.loops.attach import attach
 from calando.loops.follow import Following, follow
 from calando.loops.kept_state import generators, read_kept, set_generators, write_kept
-from calando.loops.ranks import agreed, gathered, rank, world_size
+from calando.loops.ranks import agreed, gathered, leave, rank, world_size
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.run_channel import Alone, Assignment, Channel, Connected, Direct, assigned
 from calando.loops.run_result import Look, RunResult
@@ -775,6 +775,7 @@ class Run:
                 self._channel.send({"kind": "ended", "status": "failed"})
                 sys.stderr.flush()
                 os._exit(2)
+            leave()
 
         sys.excepthook = failed
         atexit.register(ended)
