@@ -121,11 +121,11 @@ def _taken_apart(value: object, place: str, tensors: dict[str, torch.Tensor]) ->
     """The value as JSON, its tensors moved to `tensors` by their place in it."""
     match value:
         case torch.Tensor():
-            tensors[place] = value
-            return {"tensor": place}
-        case np.ndarray() if value.dtype != object:
-            tensors[place] = torch.from_numpy(np.ascontiguousarray(value))
-            return {"array": place}
+            return {"tensor": _put_in(tensors, place, value)}
+        case np.ndarray() if value.dtype.kind in "biufc" and value.dtype.isnative:
+            # reshape: contiguous arrays of NumPy have a dimension at least.
+            array = torch.from_numpy(np.ascontiguousarray(value).reshape(value.shape))
+            return {"array": _put_in(tensors, place, array)}
         case np.generic():
             return value.item()
         case None | bool() | int() | float() | str():
@@ -145,6 +145,14 @@ def _taken_apart(value: object, place: str, tensors: dict[str, torch.Tensor]) ->
         f"run.keep: {place.strip('.') or 'the state'} is {quote(value)}, which no checkpoint without pickle can hold; "
         "give run.keep(save=…, load=…), two functions that write and read a folder"
     )
+
+
+def _put_in(tensors: dict[str, torch.Tensor], place: str, tensor: torch.Tensor) -> str:
+    """Under a name of its own: {"a.b": …} and {"a": {"b": …}} have the same place."""
+    while place in tensors:
+        place += "'"
+    tensors[place] = tensor
+    return place
 
 
 def _put_together(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
