@@ -199,7 +199,7 @@ class Following:
         validation_score: float | torch.Tensor | None = None,
         targets: torch.Tensor | None = None,
     ) -> tuple[str, ...]:
-        """Report the result of the last update to the controllers; after `optimizer.step()`, at most once an update.
+        """Report the result of the last update to the controllers; after `optimizer.step()`, each value once an update.
 
         Args:
             loss: the training loss of its batch; after every update where a rollback, or a plateau on the training
@@ -212,7 +212,7 @@ class Following:
             What they did, in sentences; mostly nothing.
 
         Raises:
-            UsageError: no update since the last call; a value that they need is missing, or nobody asks for.
+            UsageError: no update since the value was given last; a value that they need is missing, or nobody asks for.
 
         >>> import torch, calando
         >>> network = nn.Linear(1, 1)

@@ -31,6 +31,7 @@ from calando.training.session_state import Position
 __all__ = ["SessionHooks"]
 
 STATE = ("step", "averaged", "average", "controller_states", "multipliers", "events", "stopped")
+ALL_SEEN = frozenset({"loss", "validation_loss", "validation_score"})
 
 StepArguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -62,6 +63,7 @@ class SessionHooks:
         self._rate = 0.0  # the first group's, at the last update
         self._ahead = False  # the groups hold the next update's values already
         self._observed = 0  # updates made when `observe` was called last
+        self._given: frozenset[str] = ALL_SEEN  # for that update
         self._unobserved = False  # a loss that was not given has been reported
         self._loading: Mapping[str, Any] = {}
         self._loading_state: Mapping[str, Any] = {}
@@ -182,7 +184,8 @@ class SessionHooks:
         if session.step == self._observed and given.keys() == {"loss"}:
             return ()  # a gradient scaler skipped the update
         self._check_seen(given)
-        self._observed = session.step
+        before = self._given if session.step == self._observed else frozenset()
+        self._observed, self._given = session.step, before | given.keys()
         ruined = self._ruined(given)
         observation = Observation(
             **{"loss": 0.0, **given},
@@ -200,7 +203,7 @@ class SessionHooks:
             observation, seen=given.keys(), stop=f"{ruined} after step {observation.step}" if ruined else None
         )
         if answer.went_back:
-            self._observed = session.step
+            self._observed, self._given = session.step, ALL_SEEN
         events = answer.events if answer.stop is None else (*answer.events, answer.stop)
         self.events += events
         if self._ahead:
@@ -223,14 +226,15 @@ class SessionHooks:
 
     def _check_seen(self, given: Mapping[str, float]) -> None:
         wanted = [want.seen for want in self.session.wants]
-        if self.session.step == self._observed:
+        again = self.session.step == self._observed
+        if again and (not given or given.keys() & self._given):
             raise UsageError("observe() reports an update, and none was made since the last call; give all in one call")
         for name in given:
             if name != "loss" and name not in wanted:
                 reads = f"{', '.join(wanted)} is what is read" if wanted else "the strategy has no controller"
                 raise UsageError(f"nothing answers to {name}: {reads}")
         for text, name in zip(self._texts, wanted, strict=True):
-            if name == "loss" and name not in given:
+            if name == "loss" and name not in given and not again:
                 raise UsageError(f"{text} answers to the training loss: pass loss= after every update")
 
     # State
@@ -281,6 +285,8 @@ class SessionHooks:
         session.take_position(Position.read(saved, session.controllers))
         session.stopped, session.kept = saved["stopped"], []
         self._observed, self.events = session.step, list(saved["events"])
+        # Its loss was given; an evaluation may follow yet.
+        self._given = frozenset({"loss"}) if session.step else ALL_SEEN
         keep_types(optimizer, self._loading_state)
         self._loading, self._loading_state = {}, {}
         session.write()
@@ -288,7 +294,7 @@ class SessionHooks:
     def keep_place(self) -> Callable[[], None]:
         """A function that restores the strategy's state; call it when optimizer and network are restored."""
         session, average = self.session, self.session.average
-        mine = {name: getattr(self, name) for name in ("_observed", "_ahead", "_rate", "gathered")}
+        mine = {name: getattr(self, name) for name in ("_observed", "_given", "_ahead", "_rate", "gathered")}
         its = {
             name: getattr(session, name)
             for name in ("stopped", "zero_gradient_share", "slope", "curvature", "wants", "kept")
