@@ -17,7 +17,7 @@ import numpy as np
 from calando.errors import CorruptFile
 from calando.records.files import read_plain, write_atomically
 
-__all__ = ["Look", "RunResult", "read_result"]
+__all__ = ["Look", "RunResult", "drop_result", "read_result"]
 
 MOST_BYTES = 2**32
 
@@ -81,6 +81,12 @@ class RunResult:
         write_atomically(folder / "traces.npz", file.getvalue(), sync=False)
         sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "result": text}
         write_atomically(folder / "result.json", json.dumps(sealed).encode(), sync=False)
+
+
+def drop_result(folder: Path) -> None:
+    """Remove what a run left before its code failed: a failed run has no result, when it is asked for again too."""
+    (folder / "result.json").unlink(missing_ok=True)
+    (folder / "traces.npz").unlink(missing_ok=True)
 
 
 def read_result(folder: Path) -> RunResult | None:

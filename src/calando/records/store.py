@@ -274,7 +274,10 @@ def sole_coordinator(folder: Path) -> Iterator[None]:
     """Hold the study for this process, however it ends; UsageError where another does, with its process id."""
     path = folder / "study.lock"
     with noticing_full_disk(path):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{str(folder)!r} is a file or lies in one; give another folder for the study") from None
         if path.exists() and not path.is_file():
             raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
         file = path.open("a+")

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import torch
 
 from calando.analysis import log_grid
-from calando.errors import UsageError
+from calando.errors import UsageError, quote
 from calando.methods import find_method
 from calando.records import Lane, OwnTrainingSpec, StrategySpec, StudySpec
 from calando.records.fields import check
@@ -66,7 +66,13 @@ def command_of(text: str, arguments: Sequence[str]) -> tuple[str, ...]:
 def training_of(
     code: str | Callable[[Any], object], arguments: Sequence[str], *, goal: str, unit: str, name: str = ""
 ) -> OwnTraining:
-    """The code as it was given: a command, or a function of the run."""
+    """The code as it was given: a command, or a function of the run.
+
+    Raises:
+        UsageError: a goal that is neither "max" nor "min".
+    """
+    if goal not in ("max", "min"):
+        raise UsageError(f'goal must be "max" or "min": whether a higher or a lower score is better; got {quote(goal)}')
     if isinstance(code, str):
         shown = (
             shlex.join([code, *arguments]) if Path(code).is_file() else " ".join([code, *map(shlex.quote, arguments)])

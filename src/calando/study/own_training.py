@@ -24,7 +24,7 @@ from calando.errors import CorruptFile, UsageError, plain, reason_of
 from calando.loops.kept_state import drop_kept
 from calando.loops.run_channel import Assignment
 from calando.loops.run_handle import RunOver, active
-from calando.loops.run_result import RunResult, read_result
+from calando.loops.run_result import RunResult, drop_result, read_result
 from calando.methods import find_method
 from calando.records import Evaluation, Event, OwnTrainingSpec, RunRecord, RunSpec, StrategySpec, TestScore
 from calando.study.checkpoint_cache import run_folder
@@ -41,6 +41,8 @@ __all__ = ["OwnTraining", "Seen", "perform_own"]
 LOOK_UPDATES = 3
 SAID_SECONDS = 0.1
 LAST_LINES = 12
+LAST_BYTES = 65536
+LINE_LETTERS = 500
 
 
 @final
@@ -114,6 +116,8 @@ def perform_own(
     result = _left_behind(folder)
     if result is None:
         if unfinished := making.make(_assignment(job.spec, training.spec, folder), log):
+            if isinstance(unfinished, Failed):
+                drop_result(folder)
             return unfinished
         result = read_result(folder)
     if result is None:
@@ -284,8 +288,10 @@ def _failed(lease: Lease, what: str, reason: str, log: Path) -> Failed:
     """What failed, with the last lines that it printed."""
     lines: list[str] = []
     if log.is_file():
-        text = log.read_text(encoding="utf-8", errors="replace")
-        lines = [plain(line) for line in text.splitlines() if line.strip()][-LAST_LINES:]
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LAST_BYTES))
+            text = file.read(LAST_BYTES).decode("utf-8", errors="replace")
+        lines = [plain(line[:LINE_LETTERS]) for line in text.splitlines() if line.strip()][-LAST_LINES:]
     # That of a look goes with its folder.
     where = "" if isinstance(lease.job, Look) else f"; all that it printed is in {log}"
     return Failed(lease, "user", f"{what}: {reason}{where}{':' if lines else ''}", tuple(lines))
