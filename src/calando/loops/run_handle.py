@@ -16,6 +16,8 @@ from __future__ import annotations
 import atexit
 import hashlib
 import math
+import multiprocessing
+import operator
 import os
 import random
 import re
@@ -23,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar, final
@@ -56,6 +59,9 @@ STOPPED_STATUS = 75  # as sysexits.h's EX_TEMPFAIL: ask again
 SAID_SECONDS = 0.1
 STEPS_SECONDS = 20.0
 """Between two checkpoints of a loop over `run.steps`, which has no epochs, unless `keep` is told otherwise."""
+MOST_LENGTH = 2**53
+LARGEST = 1e150
+"""A score beyond it counts as infinite: the square of a difference would be."""
 
 LOOK = StrategySpec(name="look", method=OWN.name)
 
@@ -68,6 +74,8 @@ class RunOver(SystemExit):
 
 
 _active: list[Run] = []
+_asked_here: dict[int, Run] = {}
+"""By process: the run that a study asked this script for. A forked process has its own."""
 
 
 def run(
@@ -114,12 +122,25 @@ def run(
         return _active[-1].judged_by(goal, unit)
     asked = assigned()
     if asked is None:
+        if not isinstance(strategy, StrategySpec | str | os.PathLike):
+            raise UsageError(f"calando.run: strategy must be a preset's name, a text or a file, got {quote(strategy)}")
+        lr, seed = None if lr is None else _number("calando.run: lr", lr), _seed(seed)
         spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
         alone = Assignment(strategy="", seed=seed, folder="" if folder is None else str(folder))
         spec = spec if lr is None or spec.lr is not None else at_rate(spec, lr)
         return Run(spec, alone, Alone(), alone=True).judged_by(goal, unit)
     spec = StrategySpec.model_validate_json(asked.strategy)
-    handle = Run(spec, asked, Connected(asked.address) if asked.address else Alone())
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A process that a data loader spawns imports the script once more: that is no run.
+        return Run(spec, replace(asked, folder="", address="", look=0), Alone()).judged_by(goal, unit)
+    earlier = _asked_here.get(os.getpid())
+    if earlier is not None and earlier.over:
+        raise UsageError(
+            "the study asks this script for one run, and it has made it: train the second one in a script of its own"
+        )
+    if earlier is not None:
+        return earlier.judged_by(goal, unit)
+    handle = _asked_here[os.getpid()] = Run(spec, asked, Connected(asked.address) if asked.address else Alone())
     handle.watch_exit()
     return handle.judged_by(goal, unit)
 
@@ -155,6 +176,8 @@ class Run:
         self._carried = 0.0  # seconds before a kill
         self._attached = False  # an optimizer of the code's own follows
         self._horizon: Horizon | None = None
+        self._known = False  # its length, to the study
+        self._looping = self._looped = False
         self._followed: list[Following] = []
         self._weights: Callable[[], Iterable[torch.Tensor]] = tuple
         self._count: Callable[[], int] = lambda: self._own_step
@@ -322,7 +345,7 @@ class Run:
             network, self.strategy, total_steps=total_steps, steps_per_epoch=steps_per_epoch, chance=chance
         )
         self._followed.append(training)
-        if len(self._followed) == 1:
+        if not self._known:
             self._weights = lambda: [
                 tensor for one in self._followed for tensor in (*one.network.parameters(), *one.network.buffers())
             ]
@@ -332,7 +355,8 @@ class Run:
     def scheduler(self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int | None = None) -> ReportedRate:
         """Let an optimizer of your own follow the strategy's rate; `step()` may be called, each update or never.
 
-        The rate that the optimizer was made with is where a study's trials are centred; groups keep their ratios.
+        The rate that the optimizer was made with is where a study's trials are centred; groups keep their ratios. Of
+        several optimizers each follows the strategy's rate; the first one's updates are counted.
 
         Raises:
             UsageError: the strategy says more than a rate and its schedule; as `calando.attach`.
@@ -355,15 +379,16 @@ class Run:
             if not usual > 0:
                 raise UsageError(f"the optimizer's rate must be positive, got {usual}: groups keep their ratios to it")
             attached.base_lrs = [rate * (spec.lr / usual) for rate in attached.base_lrs]
-        self._weights = lambda: [p for group in optimizer.param_groups for p in group["params"]]
-        self._begin(optimizer, lambda: attached.step, total_steps, steps_per_epoch, own=True, usual=usual)
+        if not self._known:
+            self._weights = lambda: [p for group in optimizer.param_groups for p in group["params"]]
+            self._begin(optimizer, lambda: attached.step, total_steps, steps_per_epoch, own=True, usual=usual)
         self._attached = True
         return attached.scheduler
 
     def _begin(
         self,
         optimizer: Optimizer | None,
-        count: Callable[[], int],
+        counted: Callable[[], int],
         total_steps: int,
         steps_per_epoch: int | None,
         *,
@@ -381,7 +406,7 @@ class Run:
                 "length from the run: epochs = run.epochs(10), then total_steps=len(epochs) * len(loader); or "
                 "run.total_steps"
             )
-        self._horizon, self._count = Horizon(total_steps, steps_per_epoch), count
+        self._horizon, self._count, self._known = Horizon(total_steps, steps_per_epoch), counted, True
         if optimizer is not None:
             optimizer.register_step_post_hook(lambda it, args, kwargs: self._stepped(float(it.param_groups[0]["lr"])))
         self._tell(
@@ -436,9 +461,9 @@ class Run:
 
     def observe(self, *, loss: float | torch.Tensor) -> None:
         """Report the training loss of the last update: it is drawn, and controllers such as `rollback` answer to it."""
-        number = float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
-        answering = [one for one in self._followed if one.strategy.controllers]
-        if any("loss" in one.answers_to for one in answering):
+        number = _number("run.observe: loss", loss)
+        answering = [one for one in self._followed if "loss" in one.answers_to]
+        if answering:
             number = agreed(number)  # else ranks, which see other batches, would go on with other rates
         if self._losses:
             self._losses[-1] = number
@@ -461,13 +486,13 @@ class Run:
         Raises:
             UsageError: what is no number.
         """
-        value, step = _number("score", score), self.step
-        given = None if loss is None else _number("loss", loss)
+        value, step = _number("run.report: score", score), self.step
+        given = None if loss is None else _number("run.report: loss", loss)
         if self.asked.look:
             self._end_look()
         if any(one.answers_to - {"loss"} for one in self._followed):
             value, given = agreed((value, given))
-        numbers = {name: _number(name, one) for name, one in others.items()}
+        numbers = {name: _number(f"run.report: {name}", one) for name, one in others.items()}
         broken = next((text for one in self._followed if (text := network_broken(one.network))), "")
         if self._looks and self._looks[-1].step == step:
             self._looks.pop()
@@ -475,7 +500,7 @@ class Run:
         for training in self._followed:
             self._answer(training, value, given)
         stopped = next((one.stopped for one in self._followed if one.stopped), None)
-        why = broken or stopped or ("" if math.isfinite(value) else f"the score is {value}")
+        why = broken or stopped or ("" if abs(value) < LARGEST else f"the score is {value}")
         if why:
             self._diverge(why)
 
@@ -508,7 +533,9 @@ class Run:
             test: the score on data that were never used for a choice.
         """
         if test is not None:
-            self._test = _number("test", test)
+            self._test = _number("run.finish: test", test)
+            if not abs(self._test) < LARGEST and not self.over and not self.asked.look:
+                self._diverge(f"the test score is {self._test}")
         if not self.over:
             self.close()
 
@@ -585,6 +612,10 @@ class Run:
             raise UsageError("run.keep takes save= and load= together: what one writes, the other reads")
         if not objects and save is None:
             raise UsageError("run.keep keeps what it is given: run.keep(model=model, training=training)")
+        if self._looping:
+            raise UsageError("call run.keep before the loop over run.epochs: a killed run goes on where it says")
+        if self._kept or self._save:
+            raise UsageError("call run.keep once, with all that a checkpoint holds")
         self._kept, self._save, self._every = dict(objects), save, _seconds(every)
         self._saves_everywhere = every_rank
         for name, one in objects.items():
@@ -635,6 +666,14 @@ class Run:
             self._batch = number + 1
             self._between(within=True)
         self._batch = 0
+
+    def _begin_loop(self, name: str) -> None:
+        """A second loop would begin where the first one ended, and train nothing."""
+        if self._looped:
+            raise UsageError(
+                f"a run has one loop over run.{name}(N), and it has ended: give it all that the run trains"
+            )
+        self._looping = True
 
     def checkpoint(self) -> None:
         """Save what is due, and end here if the study asks for it: in a loop that is a framework's, at an epoch's end.
@@ -707,6 +746,11 @@ class Run:
     def _restore_generators(self) -> None:
         """Once, where the loop goes on: what was drawn between `keep` and here was drawn before the kill as well."""
         if self._restored is not None:
+            if self.step != (kept := self._restored["run"]["step"]):
+                raise UsageError(
+                    f"the checkpoint was made after {kept} updates, and what run.keep keeps stands at {self.step}: "
+                    "give it what run.follow gave as well, run.keep(model=model, training=training), or the optimizer"
+                )
             self._put_generators(self._of_this_rank(self._restored))
             self._restored = None
 
@@ -757,14 +801,17 @@ class Run:
 
     def watch_exit(self) -> None:
         """Leave the result when the script ends; a script that fails leaves none."""
-        before = sys.excepthook
+        before, process = sys.excepthook, os.getpid()
 
         def failed(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-            self.over = True
-            self._channel.send({"kind": "ended", "status": "failed"})
+            if os.getpid() == process:
+                self.over = True
+                self._channel.send({"kind": "ended", "status": "failed"})
             before(kind, error, trace)
 
         def ended() -> None:
+            if os.getpid() != process:
+                return  # a forked one ends, not the run
             if self.asked.look and not self.over:
                 self._channel.send({"kind": "ended", "status": "finished"})
             try:
@@ -799,12 +846,14 @@ class Epochs:
 
     def __iter__(self) -> Iterator[int]:
         run = self._run
+        run._begin_loop("epochs")
         for epoch in range(run._epoch, self._number):
             if run._batch == 0:
                 run._restore_generators()
             yield epoch
             run._epoch, run._batch = epoch + 1, 0
             run._between()
+        run._looped = True
 
 
 @final
@@ -819,7 +868,8 @@ class Steps:
 
     def __iter__(self) -> Iterator[int]:
         run = self._run
-        if run._horizon is None:
+        run._begin_loop("steps")
+        if not run._known:
             run._begin(None, lambda: run._own_step, self._number, None, own=True)
         by_hand = not run._followed and not run._attached
         run._by_steps = True
@@ -832,6 +882,7 @@ class Steps:
             if by_hand:
                 run._stepped(rate)
             run._between(least=STEPS_SECONDS)
+        run._looped = True
 
 
 def _taken_from(one: Any) -> Any:
@@ -858,8 +909,18 @@ def _remove(path: Path) -> None:
 def _number(name: str, value: Any) -> float:
     try:
         return float(value.detach() if isinstance(value, torch.Tensor) else value)
-    except (TypeError, ValueError, RuntimeError):
-        raise UsageError(f"run.report: {name} must be one number, got {quote(value)}") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise UsageError(f"{name} must be one number, got {quote(value)}") from None
+
+
+def _seed(value: Any) -> int:
+    try:
+        seed = operator.index(value)
+    except TypeError:
+        seed = -(2**63)
+    if not -(2**63) < seed < 2**63:
+        raise UsageError(f"calando.run: seed must be a whole number of at most 63 bits, got {quote(value)}")
+    return seed
 
 
 def _or_none(value: float) -> float | None:
@@ -867,7 +928,12 @@ def _or_none(value: float) -> float | None:
 
 
 def _whole(name: str, value: float) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != round(value) or value < 1:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 1 <= value <= MOST_LENGTH
+        or value != round(value)
+    ):
         raise UsageError(f"run.{name}: the number of {name} must be a whole number from 1, got {quote(value)}")
     return round(value)
 
