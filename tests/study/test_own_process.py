@@ -1,7 +1,9 @@
 """How a run of several ranks ended, from what they said and what befell them."""
 
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,27 @@ def test_what_befell_a_rank_first_says_how_the_run_ended(tmp_path, what_happens,
     )
     assert ended.how == how, ended
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_script_that_never_speaks_ends_with_who_started_it(tmp_path):
+    """Killed outright, the starter closes no connection, for there is none yet."""
+    script, noted = tmp_path / "silent.py", tmp_path / "pid"
+    script.write_text(f"import os, time; open({str(noted)!r}, 'w').write(str(os.getpid())); time.sleep(60)\n")
+    starter = (
+        "import sys; from calando.loops.run_channel import Assignment; "
+        "from calando.study.own_process import supervise; "
+        f"from pathlib import Path; supervise([sys.executable, {str(script)!r}], Assignment(strategy='', seed=0), "
+        f"environment={{}}, log=Path({str(tmp_path / 'log')!r}), hear=lambda report: False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", starter])
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (noted.exists() and noted.read_text()):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    started = int(noted.read_text())
+    until = time.monotonic() + 10
+    while time.monotonic() < until and Path(f"/proc/{started}").exists():
+        time.sleep(0.05)
+    assert not Path(f"/proc/{started}").exists()

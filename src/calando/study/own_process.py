@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,11 @@ STOP_SECONDS = 8.0
 """From the request to stop until the process is ended: a checkpoint may be written meanwhile."""
 KILLED = re.compile(r"SIGKILL|\bsignal 9\b|exitcode\s*[:=]\s*-9\b|return code\s*[:=]\s*-9\b", re.IGNORECASE)
 """As torchrun, accelerate, mpirun and deepspeed report it."""
+TIED = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, int(sys.argv[2])); "
+    "os.getppid() == int(sys.argv[1]) or os._exit(1); os.execvp(sys.argv[3], sys.argv[3:])"
+)
+"""Ends with the process that starts it (PR_SET_PDEATHSIG), also before its code has come to `calando.run`."""
 RANK_SECONDS = 10.0
 """From the loss or failure of one rank until the others are ended."""
 
@@ -101,6 +107,12 @@ def supervise(
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    if sys.platform == "linux":
+        if shutil.which(command[0]) is None:
+            raise UsageError(f"{command[0]!r} is not found; is it installed, and on the PATH?")
+        # A launcher that is asked to end ends its ranks.
+        number = signal.SIGKILL if command[0] == sys.executable else signal.SIGTERM
+        command = [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), str(int(number)), *command]
     try:
         return subprocess.Popen(
             command,
