@@ -98,7 +98,7 @@ def test_a_workload_given_as_an_object_is_called_so_too(tmp_path):
 @pytest.mark.parametrize(("able", "size", "precision"), [(True, 28, "bf16"), (True, 8, "fp32"), (False, 28, "fp32")])
 def test_the_precision_that_auto_chose_is_said(calando, task, tmp_path, monkeypatch, able, size, precision):
     """By every verb that trains, on the page, and in JSON."""
-    monkeypatch.setattr(lanes, "_cpu_multiplies_bf16", lambda: able)
+    monkeypatch.setattr(lanes, "_cpu_flags", lambda: "flags : avx512_bf16" if able else "flags : avx2")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     text = task(size=size)
     said = Lane(precision=precision).text

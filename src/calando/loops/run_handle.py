@@ -43,7 +43,7 @@ from calando.loops.ranks import agreed, gathered, leave, rank, world_size
 from calando.loops.reported_rate import ReportedRate
 from calando.loops.run_channel import Alone, Assignment, Channel, Connected, Direct, assigned
 from calando.loops.run_result import Look, RunResult
-from calando.methods.own_optimizer import OWN
+from calando.methods.method import OWN
 from calando.range_test.loss import Forward
 from calando.records import StrategySpec
 from calando.records.spec import Lane

@@ -31,6 +31,7 @@ __all__ = [
     "EPS",
     "METHODS",
     "MOMENTUM",
+    "OWN",
     "WEIGHT_DECAY",
     "Closure",
     "Flag",
@@ -288,8 +289,39 @@ METHODS: Registry[Method] = Registry("method", join=_join)
 """Name -> method."""
 
 
-OWN_NAME = "own"
-"""The method of a training whose optimizer is the person's own (`own_optimizer`)."""
+@final
+@dataclass(frozen=True, kw_only=True)
+class _OwnOptimizer(Method):
+    """Takes any option that is a number: which of them mean anything, the person's code knows."""
+
+    def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options, checked to be numbers."""
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise UsageError(f"own: {name} must be a number, got {quote(value)}")
+        return dict(given)
+
+
+def _refuse(groups: object, lr: float, options: object) -> Any:
+    raise UsageError("own(…) stands for the optimizer of your own training code: it is for run.scheduler(optimizer, …)")
+
+
+OWN = _OwnOptimizer(
+    name="own",
+    summary="the optimizer of your own training code: the strategy says its rate alone",
+    family="classic",
+    usual_rate=0.1,
+    decay="as your optimizer",
+    options={},
+    build=_refuse,
+    source="your own",
+    memory=0,
+)
+"""The method of a training whose optimizer is the person's own, of which a strategy says the rate alone: in no list.
+
+    own(lr=auto) | cosine(1, 0)                          the rate of an optimizer that the code made itself
+    own(lr=auto, dropout=0.2) | dropout: linear(1, 0)    and other numbers that it asks for: run.value("dropout", 0.5)
+"""
 
 
 def find_method(name: str) -> Method:
@@ -301,9 +333,7 @@ def find_method(name: str) -> Method:
     >>> find_method("adamw").usual_rate
     0.001
     """
-    if name == OWN_NAME:  # in no list, since it builds nothing
-        from calando.methods.own_optimizer import OWN
-
+    if name == OWN.name:
         return OWN
     if name not in METHODS:
         raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")

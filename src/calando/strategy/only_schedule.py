@@ -11,7 +11,7 @@ import re
 
 from calando.errors import UsageError, quote
 from calando.methods import METHODS
-from calando.methods.method import OWN_NAME
+from calando.methods.method import OWN
 from calando.records import StrategySpec
 from calando.registry import explain_with
 from calando.strategy.presets import preset_named
@@ -31,7 +31,7 @@ def only_schedule(strategy: StrategySpec, text: str) -> str:
     """
     others = ", ".join(f'"{key}": "{schedule}"' for key, schedule in strategy.schedules.items() if key != "lr")
     rest = f", with hyper_parameters={{{others}}}" if others else ""
-    whole = "" if strategy.method == OWN_NAME else "; calando.follow(network, …) trains with all of it"
+    whole = "" if strategy.method == OWN.name else "; calando.follow(network, …) trains with all of it"
     return (
         f"{quote(text)} is a whole strategy, and only a schedule fits here: "
         f'write "{strategy.schedules.get("lr", "constant(1)")}"{rest}{whole}'
@@ -44,7 +44,7 @@ def why_no_schedule(text: str) -> str | None:
     head = re.match(r"[\w.-]*", text.strip())
     if text.strip().endswith(".toml"):
         return f"{quote(text)} is a strategy's file, and only a schedule fits here; paste its schedule"
-    if "|" not in text and preset_named(text) is None and (head is None or head[0] not in {*METHODS, OWN_NAME}):
+    if "|" not in text and preset_named(text) is None and (head is None or head[0] not in {*METHODS, OWN.name}):
         return None
     try:
         strategy = parse_strategy(text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from calando.errors import UsageError
-from calando.methods.own_optimizer import OWN
+from calando.methods.method import OWN
 from calando.records import StrategySpec
 from calando.strategy.strategies import parse_strategy
 

@@ -33,7 +33,7 @@ from pydantic import ValidationError
 from calando.controllers import CONTROLLERS
 from calando.errors import ScheduleTextError, UnknownName, UsageError
 from calando.methods import METHODS, find_method
-from calando.methods.method import OWN_NAME
+from calando.methods.method import OWN
 from calando.records import StrategySpec
 from calando.records.fields import horizon_text
 from calando.records.files import read_plain
@@ -118,7 +118,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
         if body in parts:
             example = parts[body].example
             raise UsageError(f'{body} is {kind}, no strategy by itself; write "sgd | {example}"')
-    if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN_NAME:
+    if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN.name:
         known = {*PRESETS, *SCHEDULES}
         raise UnknownName("strategy", body, known, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
     return _parse_pipe(text, name=name)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calando.methods import find_method
-from calando.methods.method import BY_DECAY, OWN_NAME, ImportedClass, Method
+from calando.methods.method import BY_DECAY, OWN, ImportedClass, Method
 from calando.records import StrategySpec
 from calando.schedules import SCHEDULES, Horizon, Schedule, parse
 from calando.schedules.as_python import multiplier_lines
@@ -34,7 +34,7 @@ def why_calando_is_needed(strategy: StrategySpec) -> str:
     """
     method, others = find_method(strategy.method), [key for key in strategy.schedules if key != "lr"]
     parts = [*strategy.controllers, *filter(None, [strategy.average]), *(f"a schedule of {key}" for key in others)]
-    if strategy.method != OWN_NAME and _class_of(method) is None:
+    if strategy.method != OWN.name and _class_of(method) is None:
         parts.insert(0, f"the method {method.name}")
     text = strategy.schedules.get("lr", "constant(1)")
     if parse(text).group_names:
@@ -115,7 +115,7 @@ def _from_file(schedule: Schedule, horizon: Horizon) -> list[str]:
 
 
 def _optimizer_lines(strategy: StrategySpec) -> list[str]:
-    if strategy.method == OWN_NAME:
+    if strategy.method == OWN.name:
         return [f"# optimizer: yours, made with lr={strategy.lr!r}"]
     method = find_method(strategy.method)
     made = _class_of(method)
