@@ -366,3 +366,25 @@ def test_a_folder_of_the_codes_own_making_is_kept_whole(tmp_path):
 def test_a_whole_strategy_text_is_not_an_own_rate():
     with pytest.raises(UsageError, match=r"run\.scheduler"):
         calando.run(parse_strategy("own(lr=0.1)")).follow(nn.Linear(1, 1), total_steps=3)
+
+
+def test_the_loop_and_the_horizon_must_agree():
+    run = calando.run("cosine", lr=0.1)
+    run.steps(60)
+    with pytest.raises(UsageError, match="loop makes 60 updates, and total_steps=6000"):
+        run.follow(nn.Linear(1, 1), total_steps=6000)
+    run = calando.run("cosine", lr=0.1)
+    run.epochs(3)
+    with pytest.raises(UsageError, match="loop makes 12 updates, and total_steps=10"):
+        run.follow(nn.Linear(1, 1), total_steps=10, steps_per_epoch=4)
+
+
+def test_more_updates_than_the_horizon_are_refused(tmp_path):
+    with active(read_strategy("fixed").at_rate(0.1), asked(tmp_path, steps=1), hear_nothing) as run:
+        training = run.follow(nn.Linear(1, 1), total_steps=1)
+        for _ in range(2):
+            training.network(torch.ones(1, 1)).sum().backward()
+            training.optimizer.step()
+        run.report(1.0)
+        with pytest.raises(UsageError, match="made 2 updates instead of 1"):
+            run.close()

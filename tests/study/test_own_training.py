@@ -58,6 +58,25 @@ def test_a_function_is_compared_here_and_in_workers_to_the_same_numbers(tmp_path
     assert (record.steps_done, len(record.evaluations), len(record.rates)) == (10, 2, 10)
 
 
+@pytest.mark.parametrize("says_epoch", [True, False])
+def test_epochs_reach_code_whose_default_is_another(tmp_path, says_epoch):
+    """An epoch's length is what the look shows, not what the code's default number of epochs would make it."""
+
+    def train(run):
+        epochs = run.epochs(4)
+        model = nn.Linear(1, 1)
+        training = run.follow(model, total_steps=len(epochs) * 10, **({"steps_per_epoch": 10} if says_epoch else {}))
+        for _ in epochs:
+            for _ in range(10):
+                model(torch.ones(2, 1)).square().mean().backward()
+                training.optimizer.step()
+            run.report(float(run.step))
+
+    answer = calando.compare(train, "fixed", epochs=8, folder=tmp_path, executor="inline", **QUESTION)
+    assert (answer.spec.steps, answer.spec.steps_per_epoch) == (80, 10)
+    assert answer.results[0].test.values == (80.0, 80.0)
+
+
 def test_lengths_reach_the_code_and_are_strategies_of_their_own(tmp_path):
     answer = calando.compare(regression, "fixed", epochs=(1, 3), folder=tmp_path, executor="inline", **QUESTION)
     assert answer.spec.lengths == (5, 15)

@@ -188,7 +188,9 @@ class Run:
         self._events: list[tuple[int, str, str]] = []
         self._test: float | None = None
         self._diverged = ""
-        self._usual_epochs: int | None = None
+        self._epochs_in_all: int | None = None
+        self._steps_in_all: int | None = None
+        self._goal_given = bool(asked.goal)
         # What is kept, and where the loop stands.
         self._kept: dict[str, Any] = {}
         self._save: Callable[[Path], object] | None = None
@@ -204,6 +206,7 @@ class Run:
 
     def judged_by(self, goal: Goal | None, unit: str | None) -> Run:
         """Take the goal and unit that the code says, unless the study says others."""
+        self._goal_given = self._goal_given or goal is not None
         self.goal = self.goal if self.asked.goal or goal is None else goal
         self.unit = self.unit if self.asked.unit or unit is None else unit
         return self
@@ -305,22 +308,22 @@ class Run:
         """
         usual = _whole("epochs", usual)
         asked, per_epoch = self.asked, self.asked.steps_per_epoch
-        self._usual_epochs = usual
         if asked.total_steps is not None and per_epoch:
             if asked.total_steps % per_epoch:
                 raise UsageError(
                     f"{self.strategy.name} is asked for {asked.total_steps} updates, and this code trains whole epochs "
                     f"of {per_epoch}: ask for whole --epochs, or loop over run.steps(N)"
                 )
-            return Epochs(self, asked.total_steps // per_epoch)
-        if asked.epochs is not None:
-            return Epochs(self, _whole("epochs", asked.epochs))
-        return Epochs(self, usual)
+            self._epochs_in_all = asked.total_steps // per_epoch
+        else:
+            self._epochs_in_all = usual if asked.epochs is None else _whole("epochs", asked.epochs)
+        return Epochs(self, self._epochs_in_all)
 
     def steps(self, usual: int) -> Steps:
         """The updates to make, by number: `usual`, or as many as a study asks for; goes on like `epochs`."""
         usual = _whole("steps", usual)
-        return Steps(self, self.asked.total_steps or self.asked.steps or usual)
+        self._steps_in_all = self.asked.total_steps or self.asked.steps or usual
+        return Steps(self, self._steps_in_all)
 
     # The strategy
 
@@ -406,6 +409,14 @@ class Run:
                 "length from the run: epochs = run.epochs(10), then total_steps=len(epochs) * len(loader); or "
                 "run.total_steps"
             )
+        looped = self._steps_in_all
+        if looped is None and self._epochs_in_all is not None and steps_per_epoch:
+            looped = self._epochs_in_all * steps_per_epoch
+        if looped is not None and looped != total_steps:
+            raise UsageError(
+                f"the run's loop makes {looped} updates, and total_steps={total_steps}; they must agree: "
+                "total_steps=len(steps), or len(epochs) * len(loader)"
+            )
         self._horizon, self._count, self._known = Horizon(total_steps, steps_per_epoch), counted, True
         if optimizer is not None:
             optimizer.register_step_post_hook(lambda it, args, kwargs: self._stepped(float(it.param_groups[0]["lr"])))
@@ -414,8 +425,9 @@ class Run:
                 "kind": "began",
                 "total_steps": total_steps,
                 "steps_per_epoch": steps_per_epoch,
-                "epochs": self._usual_epochs,
+                "epochs": self._epochs_in_all,
                 "goal": self.goal,
+                "goal_given": self._goal_given,
                 "unit": self.unit,
                 "own": own,
                 "usual_rate": usual,
@@ -551,10 +563,9 @@ class Run:
             total = self.total_steps
             if not self._looks and self.first_rank:
                 raise UsageError("the run reports no score: call run.report(score) after each epoch")
-            if total is not None and self.step < total and not self._diverged:
-                raise UsageError(
-                    f"the run ended after {self.step} of {total} updates; total_steps must be what the code trains"
-                )
+            if total is not None and self.step != total and not self._diverged:
+                made = f"ended after {self.step} of" if self.step < total else f"made {self.step} updates instead of"
+                raise UsageError(f"the run {made} {total} updates; total_steps must be what the code trains")
         self._write_result()
         self.over = True
         self._channel.send({"kind": "ended", "status": "finished"})

@@ -80,7 +80,8 @@ def training_of(
         spec = OwnTrainingSpec(code=shown, goal="min" if goal == "min" else "max", unit=unit, name=name)
         return OwnTraining(spec, command=command_of(code, arguments))
     known = f"{getattr(code, '__module__', '')}:{getattr(code, '__qualname__', type(code).__name__)}"
-    called = name or getattr(code, "__name__", "")
+    module = getattr(code, "__module__", "__main__")
+    called = name or (known if module != "__main__" else getattr(code, "__name__", ""))
     spec = OwnTrainingSpec(code=f"function:{known}", goal="min" if goal == "min" else "max", unit=unit, name=called)
     return OwnTraining(spec, function=code)
 
@@ -147,6 +148,8 @@ def build_own_study(
         )
     elif any(one.method == "own" for one in read):
         raise UsageError("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
+    if not first.goal_given:
+        notes.append('a higher score is taken as better; else say goal="min" in calando.run, or --goal min')
     if len(seen) > 1:
         notes += _repeats(seen)
     per_epoch = first.steps_per_epoch or first.total_steps
@@ -185,6 +188,10 @@ def _longest(budget: Budget) -> tuple[float | None, int | None]:
     """The longest length that was asked for, as the look is told it."""
     if budget.epochs is not None and budget.steps is not None:
         raise UsageError("give --epochs or --steps, not both")
+
+    for name, given in (("epochs", budget.epochs), ("steps", budget.steps)):
+        if isinstance(given, str):
+            raise UsageError(f"{name} must be a number, or several as in (4, 8, 20), got {given!r}")
 
     def longest(given: Any) -> Any:
         return max(given) if isinstance(given, Sequence) and given else given

@@ -60,6 +60,7 @@ class Seen:
     total_steps: int
     steps_per_epoch: int | None
     goal: str
+    goal_given: bool
     unit: str
     own: bool
     usual_rate: float | None
@@ -310,6 +311,7 @@ def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
         total_steps=total,
         steps_per_epoch=per_epoch,
         goal=began["goal"],
+        goal_given=began["goal_given"],
         unit=began["unit"],
         own=began["own"],
         usual_rate=began["usual_rate"],

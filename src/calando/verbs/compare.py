@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -310,7 +311,9 @@ def _compare_code(
         crew = machine.count_workers(study.lane.device)
         if folder is None:
             name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
-            folder = Path("calando-studies") / f"{file_name(name)}-{study.digest()[:8]}"
+            # Code that was edited is another question.
+            key = hashlib.sha256(f"{study.digest()} {training.fingerprint}".encode()).hexdigest()
+            folder = Path("calando-studies") / f"{file_name(name)}-{key[:8]}"
         answer = conduct(
             Path(folder),
             study,
