@@ -44,6 +44,7 @@ def headline(
     done: int,
     expected: int,
     measure: Measure = SHARE,
+    judged: str = "test",
 ) -> str:
     """Say what is known.
 
@@ -55,6 +56,7 @@ def headline(
         best: name of the first; None before a final run is there.
         done, expected: runs with a record, and as many as there will be.
         measure: of the scores.
+        judged: what they are of, "test" or "validation".
     """
     first = ranked[0]
     if not complete or first.test is None:
@@ -62,7 +64,7 @@ def headline(
     if failed:
         return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
     n = first.test.n
-    score = f"test {_with_spread(first, measure)}"
+    score = f"{judged} {_with_spread(first, measure)}"
     equal = share_highest(ranked)
     tied = len(equal) > 1
     if len(ranked) == 1:
@@ -82,7 +84,7 @@ def headline(
     highest, it = f"{first.name} scores {measure.first}: {score}", "it"
     if tied:
         highest, it = (
-            f"{listed(equal)} tie for the {measure.first} score: test {measure.amount(first.test.mean)} (n = {n})",
+            f"{listed(equal)} tie for the {measure.first} score: {judged} {measure.amount(first.test.mean)} (n = {n})",
             first.name,
         )
     if not beaten and not open_:

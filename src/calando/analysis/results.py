@@ -259,6 +259,7 @@ class StudySummary(Shown):
             and each range test once, whoever shares it.
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
         cautions: what holds for all scores and makes them a little too good, in sentences.
+        judged: what `test` holds: scores of a test part, or, of code that reports none, validation scores.
         folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """
 
@@ -279,6 +280,7 @@ class StudySummary(Shown):
     seconds_spent: float
     advice: Advice | None = None
     cautions: tuple[str, ...] = ()
+    judged: Literal["test", "validation"] = "test"
     folder: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -295,7 +297,9 @@ class StudySummary(Shown):
         for one in self.results:
             rate = "rate open" if one.lr is None else f"rate {one.lr:.3g}"
             score = (
-                "no test score" if one.test is None else f"test {amount(one.test.mean, decimals=2)} (n = {one.test.n})"
+                "no test score"
+                if one.test is None
+                else f"{self.judged} {amount(one.test.mean, decimals=2)} (n = {one.test.n})"
             )
             verdict = verdicts.get(one.name, "")
             lines.append(f"  {one.name}: {rate}, {score}{verdict and f', {verdict}'}")

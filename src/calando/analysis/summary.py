@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -88,6 +89,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         )
     prices = {name: price_of(records) for name, records in usable.items()}
     ranges = _range_tests(study)
+    untested = any(event.kind == "no test" for record in done for event in record.events)
+    judged: Literal["test", "validation"] = "validation" if untested else "test"
     return StudySummary(
         spec=study,
         complete=complete,
@@ -105,6 +108,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             done=len(done),
             expected=expected,
             measure=measure,
+            judged=judged,
         ),
         runs_done=len(done),
         runs_known=len(planned),
@@ -113,7 +117,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
-        cautions=_cautions(study, done),
+        cautions=_cautions(study) if judged == "validation" else (),
+        judged=judged,
         advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
 
@@ -141,10 +146,8 @@ def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
     return replace(result, untuned=why, note="; ".join(others))
 
 
-def _cautions(study: StudySpec, done: Sequence[RunRecord]) -> tuple[str, ...]:
+def _cautions(study: StudySpec) -> tuple[str, ...]:
     """What holds for all scores and makes them a little too good."""
-    if not any(event.kind == "no test" for record in done for event in record.events):
-        return ()
     chose = "; those of seed 0 chose the rates" if study.rate_grids else ""
     return (f"The code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
 

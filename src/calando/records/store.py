@@ -277,7 +277,9 @@ def sole_coordinator(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise UsageError(f"{str(folder)!r} is a file or lies in one; give another folder for the study") from None
+            raise UsageError(
+                f"{str(folder)!r} is a file or lies in one; name another path, or change its permissions"
+            ) from None
         if path.exists() and not path.is_file():
             raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
         file = path.open("a+")

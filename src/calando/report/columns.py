@@ -41,6 +41,10 @@ def _failed(summary: StudySummary) -> bool:
     return any(result.diverged + result.died for result in summary.results)
 
 
+def _is_tested(summary: StudySummary) -> bool:
+    return summary.judged == "test"
+
+
 def _has_target(summary: StudySummary) -> bool:
     return summary.target is not None
 
@@ -80,9 +84,12 @@ class Column:
         """Whether any row has something in it."""
         return bool(summary.comparisons) if self.compared else self.needs is None or self.needs(summary)
 
-    def headed(self, measure: Measure) -> str:
+    def headed(self, summary: StudySummary) -> str:
         """Its heading, with the unit of what is in it."""
-        return f"{self.heading}{measure.title}" if self.scored and not self.compared else self.heading
+        if not self.scored or self.compared:
+            return self.heading
+        heading = summary.judged if self.key == "test" else self.heading
+        return f"{heading}{summary.spec.workload.measure.title}"
 
     def cell(self, result: StrategyResult, against: Comparison | None, measure: Measure) -> str:
         """Its text in the row of a strategy."""
@@ -104,7 +111,7 @@ def _interval(low: float, high: float, measure: Measure) -> str:
 COLUMNS = (
     Column(("name",), "strategy", str, expendable=0, numeric=False),
     Column(("lr",), "rate", rate, expendable=1),
-    Column(("validation",), "validation", spread, expendable=6, scored=True),
+    Column(("validation",), "validation", spread, expendable=6, scored=True, needs=_is_tested),
     Column(("test",), "test", spread, expendable=0, scored=True),
     Column(("difference",), "difference", _difference, expendable=3, compared=True, scored=True),
     Column(("low", "high"), "[interval]", _interval, expendable=7, compared=True, scored=True, absent=""),

@@ -114,6 +114,7 @@ class PageContents:
         target: the score counted to, and where it comes from; "" where there is none.
         unit: what follows the headings of scores.
         step: what their differences are counted in.
+        judged: what they are of, "test" or "validation".
     """
 
     title: str
@@ -138,6 +139,7 @@ class PageContents:
     target: str
     unit: str
     step: str
+    judged: str
 
 
 def page_contents(
@@ -168,6 +170,7 @@ def page_contents(
         lane=_lane(spec.lane, command),
         target="" if summary.target is None else f"{target_words(summary)} on validation ({summary.target_source})",
         unit=spec.workload.measure.title,
+        judged=summary.judged,
         step=spec.workload.measure.step.strip() or "difference",
         cost=cost(summary),
     )

@@ -182,10 +182,10 @@ def _differences(summary: StudySummary) -> Figure:
     levels = sorted({one.level for one in summary.comparisons})
     n = sorted({one.n for one in summary.comparisons})
     shown = " to ".join(f"{100 * level:.4g}%" for level in sorted({levels[0], levels[-1]}))
-    pedigree = f"mean of test-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
+    pedigree = f"mean of {summary.judged}-score differences paired seed by seed, n = {_listed(n)}; {shown} intervals"
     if len(summary.comparisons) > 1:
         pedigree += f", corrected for picking the best of {len(summary.results)}"
-    chart = figures.forest_figure(summary.comparisons, measure=summary.spec.workload.measure)
+    chart = figures.forest_figure(summary.comparisons, measure=summary.spec.workload.measure, judged=summary.judged)
     reading = "A strategy whose interval crosses the dashed line at zero cannot be distinguished from the best."
     if any(one.verdict == "no verdict" for one in summary.comparisons):
         reading += (

@@ -82,7 +82,7 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     rows = strategy_rows(summary)
     names = distinct((row.result.name for row in rows), NAME_WIDTH)
     cells = [[_cell(column, row, names) for column in columns] for row in rows]
-    headings = [column.headed(summary.spec.workload.measure) for column in columns]
+    headings = [column.headed(summary) for column in columns]
     kept = _fitting(columns, [headings, *cells], width=width)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:

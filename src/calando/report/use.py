@@ -134,11 +134,12 @@ def _torch_alone(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseFo
     horizon = importlib.import_module("calando.schedules").Horizon(steps, per_epoch)
     try:
         why = without.why_calando_is_needed(strategy)
-    except UsageError as error:  # a schedule or method of one's own, which this process has not
-        why = str(error)
+        lines = () if why else tuple(without.torch_lines(strategy, horizon))
+    except UsageError as error:  # a schedule, method or option that this process does not know
+        why, lines = str(error), ()
     if why:
         return UseForm("torch alone", (f"needs calando: {why}",), runs=False)
-    return UseForm("torch alone", tuple(without.torch_lines(strategy, horizon)))
+    return UseForm("torch alone", lines)
 
 
 def _quoted(text: str) -> str:

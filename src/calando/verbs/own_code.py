@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
             if not Path(script).is_file():
                 raise UsageError(f"there is no script {script!r} in {str(Path.cwd())!r}")
             code = task
-        elif len(words) > 1:
+        elif len(words) > 1 and shutil.which(words[0]):
             raise UsageError(
                 f"{quote(task)} is a command without a script: give one that ends in .py, or MODULE:FUNCTION"
             )

@@ -34,7 +34,7 @@ SQUEEZE = 25
 _SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
 
 
-def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE) -> AnyChart:
+def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE, judged: str = "test") -> AnyChart:
     """Paired differences in points or the scores' unit, one row a comparison, in the order given (at least one).
 
     Where one interval is far wider than most, the axis is linear near zero and logarithmic beyond, so that one
@@ -54,7 +54,7 @@ def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE
         }
         for one in comparisons
     ]
-    x = _x([end for row in rows for end in (row["low"], row["high"])], measure)
+    x = _x([end for row in rows for end in (row["low"], row["high"])], measure, judged)
     names = [row["strategy"] for row in rows]
     y = alt.Y("strategy:N", sort=names, title=None, axis=rows_axis())
     there = [verdict for verdict in _VERDICTS if any(one.verdict == verdict for one in comparisons)]
@@ -78,12 +78,12 @@ def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE
     return alt.layer(*layers).properties(height=max(80, 28 * len(rows)))
 
 
-def _x(ends: Sequence[float], measure: Measure) -> Callable[[str], alt.X]:
+def _x(ends: Sequence[float], measure: Measure, judged: str) -> Callable[[str], alt.X]:
     """field -> the encoding on one axis that holds all `ends` and zero."""
     low, high = min(*ends, 0.0), max(*ends, 0.0)
     sizes = sorted(abs(end) for end in ends if end)
     linear_to = sizes[len(sizes) // 3] if sizes else 1.0
-    title = [f"difference in test score{measure.step and f',{measure.step}'}"]
+    title = [f"difference in {judged} score{measure.step and f',{measure.step}'}"]
     if max(-low, high) <= SQUEEZE * linear_to:
         # The label stands right of the interval and needs its room.
         room = (high - low or 1.0) * 0.16
