@@ -51,14 +51,15 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
 
 def _function_named(text: str) -> Callable[[Any], object] | None:
     """MODULE:FUNCTION where the function needs an argument: the run."""
-    from calando.tasks.catalog import is_callable_text
+    from calando.tasks.catalog import is_callable_text, is_standard
 
     if not is_callable_text(text) or not re.fullmatch(r"[\w.]+:[\w.]+", text):
         return None
     from calando.tasks.user_code import import_callable
 
     found = import_callable(text)
-    if not _required(found):
+    parameters = _required(found)
+    if not parameters or (parameters[:1] != ["run"] and is_standard(text.partition(":")[0])):
         return None  # what makes a workload needs nothing
     _check_takes_run(found, text)
     return found
