@@ -100,7 +100,7 @@ def test_a_task_that_is_stopped_again_and_again_comes_to_the_same_numbers(task, 
     )
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_the_script_is_compared_as_its_first_lines_say(tmp_path):
     """One through processes: the others differ in what is trained alone."""
     script = FOLDER / "two_networks.py"

@@ -49,6 +49,7 @@ def test_a_killed_rank_ends_the_others_and_the_run_comes_to_the_numbers_of_the_s
     assert (tmp_path / "killed-once").exists()
 
 
+@pytest.mark.torture
 def test_accelerate_launch(tmp_path):
     pytest.importorskip("accelerate")
     command = f"accelerate launch --multi_gpu --num_processes 2 --main_process_port 0 {EXAMPLES / 'with_accelerate.py'}"
