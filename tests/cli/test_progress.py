@@ -31,7 +31,7 @@ def test_a_study_from_python_says_what_it_does_and_where_its_page_is(tmp_path, c
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert lines[0] == "starting train for a first look at its length and score"
+    assert lines[0] == f"starting {train.__module__}:train for a first look at its length and score"
     assert f"study folder: {tmp_path / 'study'}" in lines
     assert sum("runs to make" in line or "runs done" in line for line in lines) == 1  # ten seconds apart
     assert lines[-1] == f"report: {answer.folder / 'report.html'}"

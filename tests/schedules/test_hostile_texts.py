@@ -194,3 +194,11 @@ def test_any_mutated_text_gives_a_schedule_or_our_own_error(text, edits):
         text = text[:place] + inserted + text[place + removed :]
     schedule = outcome(text)
     assert schedule is not None or edits
+
+
+def test_what_is_no_schedule_is_looked_up_as_a_strategy_once():
+    """A strategy's schedules are parsed as well, and fail as well: looking up again and again had no end."""
+    nested = "repeat(" * 51 + "linear(0, 1" + ")" * 52
+    for text in (nested, f"sgd | {nested}", "sgd | warmup-cosine | nonsense("):
+        with pytest.raises(UsageError):
+            parse(text)

@@ -274,7 +274,7 @@ def test_a_count_out_of_range_is_refused(total):
 
 
 def test_groups_are_looked_at_one_by_one():
-    schedule = per_group({"a": parse("linear(1, -1)"), "b": parse("cosine(1, 0)")}, others=parse("wsd"))
+    schedule = per_group({"a": parse("linear(1, -1)"), "b": parse("cosine(1, 0)")}, others=parse("wsd()"))
     said = {(finding.name, finding.group) for finding in lint_schedule(schedule, 1000)}
     assert said == {("negative", "a"), ("starts-at-zero", "others")}
     assert "in group 'a'" in str(lint_schedule(schedule, 1000)[1])

@@ -52,7 +52,7 @@ def test_a_process_that_set_them_trains_with_them(tmp_path):
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    assert "on cpu, fp32, 3 threads a run; chosen: precision (auto), threads (torch.set_num_threads)" in ended.stderr
+    assert "cpu, fp32, 3 threads a run; chosen: precision (auto), threads (torch.set_num_threads)" in ended.stderr
 
 
 def test_train_find_and_compare_say_it_in_one_line(tmp_path, capsys, monkeypatch):
@@ -61,7 +61,8 @@ def test_train_find_and_compare_say_it_in_one_line(tmp_path, capsys, monkeypatch
     package.find("digits", steps=20, repeats=1, hold=0, batch_size=32, device="cpu")
     package.compare("digits", "fixed", lr=0.1, seeds=1, executor="inline", folder=tmp_path / "study", **QUICK)
     lines = [line for line in capsys.readouterr().err.splitlines() if "chosen: " in line]
-    assert lines[:2] == ["on cpu, fp32, 1 thread a run; chosen: precision (auto), threads (OMP_NUM_THREADS)"] * 2
+    alone = "cpu, fp32, 1 thread a run; chosen: precision (auto), threads (OMP_NUM_THREADS)"
+    assert lines[:2] == [f"fixed on digits: {alone}", f"range test of sgd on digits: {alone}"]
     assert lines[2].endswith("chosen: precision (auto), threads (OMP_NUM_THREADS), workers (one a core)")
 
 

@@ -6,13 +6,13 @@ import pytest
 from rich.console import Console
 
 from calando.analysis import summarize
-from calando.cli import compare as terminal
 from calando.records import Store
 from calando.report.page_contents import page_contents
 from calando.study.build_spec import build_study
 from calando.study.conduct import conduct
 from calando.study.limits import Budget, Machine
 from calando.tasks.catalog import resolve
+from calando.verbs import progress as terminal
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_every_count_is_the_same(tmp_path, strategies, options):
 
 def _terminal_says(status):
     console = Console(file=io.StringIO(), width=120)
-    console.print(terminal._counts(status, terminal._Clock()))
+    console.print(terminal._counts(status, terminal.ETA()))
     line = " ".join(console.file.getvalue().split())
     if status.finds or not (status.done or status.running):
         assert f"{status.expected} run" in line

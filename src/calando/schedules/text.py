@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import final
 
@@ -69,9 +70,20 @@ def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
     try:
         return _read(text_of_name(text) or text if isinstance(text, str) else text, offset=offset)
     except ScheduleTextError:
-        if isinstance(text, str) and (why := why_elsewhere(text)) is not None:
-            raise ScheduleTextError(why, text, 0) from None
-        raise
+        # A strategy's schedules are parsed too: what is wrong there is not looked up once more.
+        if not isinstance(text, str) or _LOOKED_ELSEWHERE.get():
+            raise
+        looking = _LOOKED_ELSEWHERE.set(True)
+        try:
+            why = why_elsewhere(text)
+        finally:
+            _LOOKED_ELSEWHERE.reset(looking)
+        if why is None:
+            raise
+        raise ScheduleTextError(why, text, 0) from None
+
+
+_LOOKED_ELSEWHERE: ContextVar[bool] = ContextVar("looked elsewhere", default=False)
 
 
 def _read(text: str, *, offset: int, whole: str | None = None) -> Schedule:

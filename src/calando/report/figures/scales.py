@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import altair as alt
 
@@ -126,7 +126,7 @@ class ScoreAxis:
     logarithmic: bool
     top: float
     bottom: float
-    measure: Measure = SHARE
+    measure: Measure = field(default=SHARE, repr=False)
 
     @classmethod
     def of(cls, scores: Iterable[float], measure: Measure = SHARE) -> ScoreAxis:
