@@ -22,7 +22,7 @@ from torch import nn
 
 import calando
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import active
+from calando.loops.run_start import active
 from calando.strategy import parse_strategy
 
 STEPS = 400

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from calando.errors import CalandoError, UsageError
     from calando.loops.attach import attach
     from calando.loops.follow import follow
-    from calando.loops.run_handle import Run, run
+    from calando.loops.run_handle import Run
+    from calando.loops.run_start import run
     from calando.loops.torch_scheduler import LRScheduler
     from calando.methods.parameter_groups import layer_groups
     from calando.range_test import find_lr
@@ -90,7 +91,7 @@ _HOMES = {
     "parse_strategy": "calando.strategy",
     "plot": "calando.verbs.schedules",
     "replay_of": "calando.training.replay",
-    "run": "calando.loops.run_handle",
+    "run": "calando.loops.run_start",
     "serve": "calando.verbs.study",
     "show": "calando.verbs.study",
     "studies": "calando.verbs.study",

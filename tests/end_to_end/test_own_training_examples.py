@@ -12,8 +12,9 @@ import pytest
 import calando
 from calando.loops import run_handle
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import RunOver, active
+from calando.loops.run_handle import RunOver
 from calando.loops.run_result import read_result
+from calando.loops.run_start import active
 from calando.strategy import read_strategy
 
 FOLDER = Path(__file__).parents[2] / "examples" / "own_training"

@@ -168,7 +168,7 @@ def with_lightning(
         DataLoader(of, len(of)),
         ckpt_path=course.ckpt_path if resumes else None,
     )
-    ended.training = run._followed[0] if run._followed else None
+    ended.training = next(iter(run._work.followed), None)
     run.finish(test=0.5)
     return ended
 

@@ -10,8 +10,9 @@ import calando
 from calando.errors import UsageError
 from calando.loops import run_handle
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import RunOver, active
+from calando.loops.run_handle import RunOver
 from calando.loops.run_result import read_result
+from calando.loops.run_start import active
 from calando.strategy import read_strategy
 
 for package in ("accelerate", "ignite", "pytorch_lightning", "transformers"):

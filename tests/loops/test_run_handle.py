@@ -15,8 +15,9 @@ from calando.errors import CorruptFile, UsageError
 from calando.loops import run_handle
 from calando.loops.kept_state import read_kept, write_kept
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import RunOver, active
+from calando.loops.run_handle import RunOver
 from calando.loops.run_result import read_result
+from calando.loops.run_start import active
 from calando.strategy import parse_strategy, read_strategy
 
 BATCHES, EPOCHS = 4, 3
@@ -80,7 +81,7 @@ def test_alone_it_is_the_strategy_that_the_code_names():
     run = calando.run("cosine", lr=0.1, seed=5)
     train(run)
     curve = calando.parse("cosine(1, 0)").bind(EPOCHS * BATCHES)
-    assert [*run._rates] == pytest.approx([0.1 * curve(step) for step in range(EPOCHS * BATCHES)], rel=1e-12)
+    assert [*run._trace.rates] == pytest.approx([0.1 * curve(step) for step in range(EPOCHS * BATCHES)], rel=1e-12)
     assert (run.seed, run.step, run.total_steps) == (5, 12, 12)
 
 
@@ -200,7 +201,7 @@ def test_an_optimizer_of_the_codes_own_follows_the_rate(text):
         else:
             scheduler.step()
     curve = calando.parse(spec.schedules.get("lr", "constant(1)")).bind(10)
-    assert run._rates == pytest.approx([0.2 * curve(step) for step in range(10)], rel=1e-12)
+    assert run._trace.rates == pytest.approx([0.2 * curve(step) for step in range(10)], rel=1e-12)
 
 
 @pytest.mark.parametrize(

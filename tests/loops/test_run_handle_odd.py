@@ -11,8 +11,9 @@ import calando
 from calando.errors import UsageError
 from calando.loops.kept_state import read_kept, write_kept
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import RunOver, active
+from calando.loops.run_handle import RunOver
 from calando.loops.run_result import read_result
+from calando.loops.run_start import active
 from calando.strategy import parse_strategy, read_strategy
 
 SPEC = read_strategy("fixed").at_rate(0.1)

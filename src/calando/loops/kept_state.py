@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from calando.errors import CorruptFile, UsageError, quote
 from calando.records.files import read_plain, write_atomically
 
-__all__ = ["drop_kept", "generators", "read_kept", "set_generators", "write_kept"]
+__all__ = ["drop_kept", "generators", "read_kept", "seed_generators", "set_generators", "write_kept"]
 
 LONGEST = 2**40
 VERSION = 1
@@ -104,6 +104,13 @@ def generators() -> dict[str, Any]:
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(gauss)],
         "python": [version, list(words), following],
     }
+
+
+def seed_generators(seed: int) -> None:
+    """Seed them."""
+    torch.manual_seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    random.seed(seed)
 
 
 def set_generators(states: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
-from calando.loops.ranks import gathered
+from calando.loops.ranks import gathered, rank
 from calando.loops.run_handle import Run
 from calando.range_test.loss import Forward
 
@@ -72,8 +72,7 @@ class _Hooks:
         self._written = Path()
         self._is_training = False
         self._judging = ExitStack()
-        run.keep(save=self._save, load=self._load, every=every, every_rank=True)
-        run.stops_between_steps = True
+        run.keep(save=self._save, load=self._load, every=every, every_rank=True, between_steps=True)
 
     def on_init_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Check the seed, and let the Trainer write into the run's folder."""
@@ -147,7 +146,7 @@ class _Hooks:
 
     def _save(self, folder: Path) -> None:
         gathered(None)  # each rank has written its part
-        if self.run.first_rank:
+        if rank() == 0:
             shutil.copytree(self._written, folder, dirs_exist_ok=True, copy_function=_link)
 
     def _load(self, folder: Path) -> None:

@@ -23,8 +23,9 @@ import torch
 from calando.errors import CorruptFile, UsageError, plain, reason_of
 from calando.loops.kept_state import drop_kept
 from calando.loops.run_channel import Assignment
-from calando.loops.run_handle import RunOver, active
+from calando.loops.run_handle import RunOver
 from calando.loops.run_result import RunResult, drop_result, read_result
+from calando.loops.run_start import active
 from calando.methods import find_method
 from calando.records import Evaluation, Event, OwnTrainingSpec, RunRecord, RunSpec, StrategySpec, TestScore
 from calando.study.checkpoint_cache import run_folder
