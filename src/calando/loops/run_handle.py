@@ -313,8 +313,6 @@ class Run:
             result = self._trace.result(step=self.step, second_passes=self._work.second_passes)
             result.write(Path(self.asked.folder))
 
-    # State
-
     def keep(
         self,
         *,
@@ -376,8 +374,6 @@ class Run:
         self._keeping.write(self._trace.document(), step=self.step)
         if agreed(self.stopping):
             self._leave("stopped")
-
-    # The end
 
     def _end_look(self) -> None:
         """A look has seen enough: report a digest of the weights."""
