@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from calando.analysis import planned_runs
+from calando.records import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.record import Evaluation, RunRecord, TestScore
-from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 
 CHANCE = 0.1
 STEPS = 100

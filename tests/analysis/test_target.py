@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calando.analysis import has_fixed_rate, planned_runs, steps_to_target, summarize, target_of
+from calando.records import StrategySpec
 from calando.records.record import Event
-from calando.records.spec import StrategySpec
 
 
 def target(study, runs):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calando.analysis.choose import planned_runs, settle_rate
+from calando.records import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.record import Evaluation, RunRecord, TestScore
-from calando.records.spec import RunSpec, StrategySpec, StudySpec, WorkloadSpec
 
 SCHEDULES = {
     "fixed": "",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from calando.errors import DataError, UnknownName, UsageError
-from calando.records.spec import WorkloadSpec
+from calando.records import WorkloadSpec
 from calando.tasks.assemble import load
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import DATA, READERS, data_entry, find_network, resolve

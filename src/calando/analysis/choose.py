@@ -27,7 +27,8 @@ from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, Ra
 from calando.records.family import RunFamily
 from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord
-from calando.records.spec import StrategySpec, StudySpec
+from calando.records.spec import StudySpec
+from calando.records.strategy_spec import StrategySpec
 
 __all__ = ["planned_runs", "rate_band", "rates_that_may_come", "runs_to_come", "settle_rate", "untuned_because"]
 

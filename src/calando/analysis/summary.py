@@ -34,7 +34,8 @@ from calando.analysis.target import idle_controllers, steps_to_target, target_of
 from calando.analysis.verdicts import against_best, withhold_verdicts
 from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
-from calando.records.spec import Centre, StrategySpec, StudySpec
+from calando.records.spec import Centre, StudySpec
+from calando.records.strategy_spec import StrategySpec
 
 __all__ = ["summarize"]
 

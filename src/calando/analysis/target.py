@@ -16,7 +16,8 @@ import numpy as np
 from calando.analysis.results import PlannedRuns
 from calando.controllers import CONTROLLERS
 from calando.records.record import RunRecord
-from calando.records.spec import StrategySpec, StudySpec
+from calando.records.spec import StudySpec
+from calando.records.strategy_spec import StrategySpec
 
 __all__ = ["has_fixed_rate", "idle_controllers", "steps_to_target", "target_of"]
 

@@ -2,8 +2,10 @@
 
 from calando.records.measure import Measure
 from calando.records.record import Evaluation, Event, RangeRecord, RunOutcome, RunRecord, TestScore
-from calando.records.spec import Centre, Lane, OwnTrainingSpec, RunSpec, StrategySpec, StudySpec, WorkloadSpec
+from calando.records.spec import Centre, Lane, RunSpec, StudySpec
 from calando.records.store import Store, StoredStudy
+from calando.records.strategy_spec import StrategySpec
+from calando.records.task_spec import OwnTrainingSpec, WorkloadSpec
 
 __all__ = [
     "Centre",

@@ -22,7 +22,8 @@ _SEED = ',"seed":'
 class RunFamily:
     """A run at any seed, made of a run at one.
 
-    >>> from calando.records.spec import StrategySpec, WorkloadSpec
+    >>> from calando.records.strategy_spec import StrategySpec
+    >>> from calando.records.task_spec import WorkloadSpec
     >>> run = RunSpec(
     ...     workload=WorkloadSpec(data="digits"), strategy=StrategySpec(name="a", method="sgd", lr=0.1),
     ...     steps=9, steps_per_epoch=3, evaluate_every=3, seed=0,

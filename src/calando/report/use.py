@@ -16,7 +16,8 @@ from typing import Any
 
 from calando.analysis.results import StudySummary
 from calando.errors import UsageError
-from calando.records.spec import OwnTrainingSpec, StrategySpec, WorkloadSpec
+from calando.records.strategy_spec import StrategySpec
+from calando.records.task_spec import OwnTrainingSpec, WorkloadSpec
 
 __all__ = ["UseForm", "use_forms"]
 

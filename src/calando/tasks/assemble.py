@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataWarning, UsageError
-from calando.records.spec import WorkloadSpec
+from calando.records.task_spec import WorkloadSpec
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
 from calando.tasks.fetch import open_data

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.records.fields import check
-from calando.records.spec import WorkloadSpec
+from calando.records.task_spec import WorkloadSpec
 from calando.tasks import data as formats
 from calando.tasks import nets
 from calando.tasks.augment import parse_augment

@@ -27,7 +27,7 @@ def figure_of(value: Shown) -> Any:
         UsageError: there is nothing to draw, or a schedule fits no run that is looked at.
     """
     from calando.analysis.results import StudySummary
-    from calando.records.spec import StrategySpec
+    from calando.records.strategy_spec import StrategySpec
     from calando.schedules import Curve, Schedule
 
     if isinstance(value, Schedule):

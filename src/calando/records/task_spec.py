@@ -1,0 +1,162 @@
+"""What is trained: one of our workloads, or a person's own training code.
+
+    WorkloadSpec       model + data + augmentation + loss + batch size, trained in our loop
+    OwnTrainingSpec    a script or function that trains by itself and reports its scores
+    AnyTask            one of them; stored JSON is recognised by its field "code"
+
+Where data lies on this machine is not part of a spec: it does not change the result (the data's fingerprint is kept by
+the store instead).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
+
+from calando.errors import UsageError
+from calando.records.fields import Plain, Spec, Worded
+from calando.records.measure import SHARE, Measure
+
+__all__ = ["AnyTask", "OwnTrainingSpec", "WorkloadSpec"]
+
+
+class WorkloadSpec(Spec):
+    """Model + data + augmentation + loss + batch size.
+
+    Args:
+        data: a registered name ("digits"), "folder:PATH", "parquet:PATH", "npz:PATH" or "module:callable".
+        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME", "module:callable", or "own", what a
+            "module:callable" workload brings.
+        batch_size: samples per update (all micro-batches together).
+        accumulate: micro-batches per update; the batch is cut into this many equal parts.
+        augment: "none", or parts joined by "+": "crop(4)+flip+cutout(8)".
+        label_smoothing: of the cross-entropy, in [0, 1).
+        clip_norm: largest global gradient norm, or None.
+        validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
+        train_limit: use only this many training samples (after the validation part is cut), or None.
+        name: what a person calls it, `calando.workload(name=…)`; "": as `data`. No part of any digest.
+    """
+
+    data: Plain
+    model: Plain = "cnn"
+    batch_size: PositiveInt = 128
+    accumulate: PositiveInt = 1
+    augment: Plain = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: (
+        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy="; leave it out to clip nothing")] | None
+    ) = None
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    train_limit: PositiveInt | None = None
+    name: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No name is not written, as in studies that were made before there were any."""
+        written: dict[str, Any] = write(self)
+        if not self.name:
+            written.pop("name", None)
+        return written
+
+    @property
+    def title(self) -> str:
+        """What tables, figures and pages call it."""
+        return self.name or self.data
+
+    @property
+    def heading(self) -> str:
+        """With its network: "resnet8 on cifar10"."""
+        return f"{self.model} on {self.title}"
+
+    @property
+    def network(self) -> str:
+        """Its network behind its title: " with resnet8"."""
+        return f" with {self.model}"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What else decides a run, in words."""
+        augmented = () if self.augment == "none" else (f"augmented by {self.augment}",)
+        return (f"batch {self.batch_size}", *augmented)
+
+    @property
+    def measure(self) -> Measure:
+        """A score is the share of samples classified rightly."""
+        return SHARE
+
+    def nameless(self) -> WorkloadSpec:
+        """The same without a name."""
+        return self.model_copy(update={"name": ""}) if self.name else self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise UsageError(
+                f"accumulate must divide the batch size, got {self.accumulate} for a batch size of {self.batch_size}"
+            )
+        return self
+
+
+class OwnTrainingSpec(Spec):
+    """A person's own training code, which says by itself what it trains and how it is judged.
+
+    Args:
+        code: the command that runs the script, or "function:NAME".
+        goal, unit: of the scores that it reports, see `Measure`.
+        own_optimizer: it keeps its own optimizer, and takes of a strategy the rate alone.
+        name: what a person calls it; "": as `code`. No part of any digest.
+    """
+
+    code: Plain
+    goal: Literal["max", "min"] = "max"
+    unit: Plain = ""
+    own_optimizer: bool = False
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What tables, figures and pages call it."""
+        return self.name or self.code
+
+    @property
+    def heading(self) -> str:
+        """The same: which network it is, the code alone knows."""
+        return self.title
+
+    @property
+    def network(self) -> str:
+        """Which it is the code alone knows."""
+        return ""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What else decides a run, in words."""
+        return ("its own training code",)
+
+    @property
+    def measure(self) -> Measure:
+        """What a score means."""
+        return Measure(goal=self.goal, unit=self.unit)
+
+    def nameless(self) -> OwnTrainingSpec:
+        """The same without a name."""
+        return self.model_copy(update={"name": ""}) if self.name else self
+
+
+def _kind_of_task(task: object) -> str:
+    is_own = "code" in task if isinstance(task, dict) else isinstance(task, OwnTrainingSpec)
+    return "own" if is_own else "workload"
+
+
+AnyTask = Annotated[
+    Annotated[WorkloadSpec, Tag("workload")] | Annotated[OwnTrainingSpec, Tag("own")], Discriminator(_kind_of_task)
+]
