@@ -6,6 +6,7 @@ Figures are made by a room above all that is drawn, which is asked for by name, 
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from calando.errors import NotDrawn, UsageError
 from calando.rows import html_table
 
-__all__ = ["MOST_ROWS", "Shown"]
+__all__ = ["MOST_ROWS", "Drawn", "Shown"]
 
 MOST_ROWS = 12
 """Rows of the table that a notebook shows; `.table()` has all."""
@@ -57,3 +58,15 @@ class Shown:
         left = len(rows) - MOST_ROWS
         more = f"<p>{escape(f'{left} more rows in .table()')}</p>" if left > 0 else ""
         return html_table(rows[:MOST_ROWS]) + more
+
+
+class Drawn(Shown, ABC):
+    """An answer that knows its own figure."""
+
+    @abstractmethod
+    def plot(self) -> Any:
+        """Its figure, an altair chart; `calando.draw` writes it to a file.
+
+        Raises:
+            NotDrawn: Python was started without docstrings, which altair needs.
+        """

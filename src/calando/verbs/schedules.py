@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.rows import WIDTH, Rows
-from calando.verbs.shown import Drawn
+from calando.shown import Drawn
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from calando.shown import Drawn
 from calando.verbs.progress import RunProgress
-from calando.verbs.shown import Drawn
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
