@@ -12,7 +12,7 @@ from calando.analysis.target import steps_to_target
 from calando.records.measure import SHARE
 from calando.records.record import Evaluation
 from calando.records.rows import RunReader, run_row
-from calando.report.numbers import ABSENT
+from calando.report.formatting import ABSENT
 from calando.report.page_contents import run_rows
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from calando.errors import DiskFull
 from calando.report import html, write_page
+from calando.report.formatting import spread
 from calando.report.html import json_for_script
-from calando.report.numbers import spread
 from calando.report.study_figures import study_figures
 
 COMMAND = "calando compare digits --seeds 3 && echo '<b>'"

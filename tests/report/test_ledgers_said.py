@@ -11,7 +11,7 @@ from rich.console import Console
 
 from calando.analysis import summarize
 from calando.report import html, study_tables
-from calando.report.numbers import cost, shared
+from calando.report.formatting import cost, shared
 from calando.report.page_contents import page_contents
 from calando.report.study_figures import study_figures
 

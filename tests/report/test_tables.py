@@ -11,7 +11,7 @@ from rich.console import Console
 
 from calando.report import html, study_tables
 from calando.report.columns import COLUMNS, footnotes
-from calando.report.numbers import spread
+from calando.report.formatting import spread
 from calando.report.page_contents import page_contents
 from calando.report.tables import comparison_lines, headline_panel, study_table, trials_table
 

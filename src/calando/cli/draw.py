@@ -50,7 +50,7 @@ def draw_panels(panels: Mapping[str, Lines], *, height: int = 20, axis: Axis | N
     """Draw y label -> label -> (x, y), one plot below the other; a label looks the same in all of them."""
     import typer
 
-    from calando.report.names import distinct
+    from calando.report.formatting import distinct
     from calando.report.palette import COLOURS
 
     width = min(WIDEST, shutil.get_terminal_size().columns)

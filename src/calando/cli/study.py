@@ -101,7 +101,7 @@ def _print_listed(studies: Sequence[Listed], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_facts(one) for one in studies], indent=2))
         return
-    from calando.report.numbers import age, file_size
+    from calando.report.formatting import age, file_size
 
     columns = shutil.get_terminal_size().columns
     for one in studies:

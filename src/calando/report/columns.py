@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from calando.analysis.conclusion import EQUAL, listed
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
 from calando.records.measure import SHARE, Measure
-from calando.report.numbers import ABSENT, count, first_word, rate, spread, target_steps
+from calando.report.formatting import ABSENT, count, first_word, rate, spread, target_steps
 
 __all__ = [
     "COLUMNS",

@@ -10,7 +10,7 @@ from calando.analysis.results import StudySummary
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Lane
 from calando.report.columns import Footnote, StrategyRow, advice_sentence, footnotes, strategy_rows
-from calando.report.numbers import ABSENT, cost, count, rate, target_words
+from calando.report.formatting import ABSENT, cost, count, rate, target_words
 from calando.report.palette import LineStyle, line_styles
 from calando.report.use import UseForm, use_forms
 

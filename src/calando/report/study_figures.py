@@ -17,7 +17,7 @@ from calando.errors import UsageError
 from calando.records.record import RunRecord
 from calando.report import figures
 from calando.report.figures.theme import AnyChart, finished
-from calando.report.numbers import cost, shared, target_words
+from calando.report.formatting import cost, shared, target_words
 from calando.report.palette import LineStyle, line_styles
 from calando.report.series import ends, final_records, loss_band, score_band
 

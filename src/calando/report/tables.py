@@ -17,8 +17,7 @@ from rich.text import Text
 from calando.analysis.results import RateTrial, StudySummary
 from calando.records.measure import Measure
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
-from calando.report.names import distinct
-from calando.report.numbers import rate, shared, target_words
+from calando.report.formatting import distinct, rate, shared, target_words
 from calando.report.use import UseForm, use_forms
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]

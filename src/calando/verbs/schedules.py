@@ -109,7 +109,7 @@ class Plotted(Drawn):
     def plot(self) -> Any:
         """A panel for each hyper-parameter, a line for each schedule."""
         from calando.report import schedule_figure
-        from calando.report.names import distinct
+        from calando.report.formatting import distinct
 
         shown = distinct((label for curves in self.curves.values() for label in curves), LEGEND_WIDTH)
         panels = {key: {shown[label]: one for label, one in curves.items()} for key, curves in self.curves.items()}

@@ -18,7 +18,7 @@ from calando.analysis.suggest import Suggestion
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import ScoreAxis, log_x
 from calando.report.figures.theme import AnyChart, Row, csv_data, dash, faded, fill, finished, picked, stroke, weight
-from calando.report.numbers import rate as rate_text
+from calando.report.formatting import rate as rate_text
 from calando.report.palette import COLOURS, NEUTRAL, WORSE, LineStyle
 
 __all__ = ["range_figure", "sensitivity_figure"]

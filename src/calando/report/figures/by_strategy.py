@@ -16,7 +16,7 @@ from calando.analysis.results import Comparison, StrategyResult
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import rows_axis
 from calando.report.figures.theme import AnyChart, Row, csv_data
-from calando.report.numbers import count, duration
+from calando.report.formatting import count, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
 __all__ = ["cost_figure", "forest_figure", "target_figure"]

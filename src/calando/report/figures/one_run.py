@@ -8,7 +8,7 @@ import numpy as np
 from calando.records.record import RunRecord
 from calando.report.figures.scales import ScoreAxis, log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
-from calando.report.numbers import rate
+from calando.report.formatting import rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
 

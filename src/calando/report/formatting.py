@@ -1,14 +1,15 @@
-"""How numbers are written, the same in tables, figures and the page.
+"""How names and numbers are written, the same in tables, figures and the page.
 
-A mean never comes without its spread and n: "98.61 ± 0.21 (3)". How scores and their differences are written is their
-measure's affair (`calando.records.measure`).
+A name is cut in its middle, since strategies often differ in their last letters alone. A mean never comes without its
+spread and n: "98.61 ± 0.21 (3)". How scores and their differences are written is their measure's affair
+(`calando.records.measure`).
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from calando.analysis.conclusion import share_highest
 from calando.analysis.results import Spread, StudySummary
@@ -19,6 +20,7 @@ __all__ = [
     "age",
     "cost",
     "count",
+    "distinct",
     "duration",
     "file_size",
     "first_word",
@@ -30,6 +32,30 @@ __all__ = [
 ]
 
 ABSENT = "–"
+
+
+def distinct(names: Iterable[str], width: int) -> dict[str, str]:
+    """Name -> the same in at most `width` letters, cut in its middle; names that differ still differ.
+
+    >>> distinct(["linear(0, 1, over='5%') >> cosine(1, 0)", "cosine"], 20)
+    {"linear(0, 1, over='5%') >> cosine(1, 0)": 'linear(0,…sine(1, 0)', 'cosine': 'cosine'}
+    """
+    shown: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        short, number = _cut(name, width), 1
+        while short in taken:
+            number += 1
+            mark = f" ({number})"
+            short = _cut(name, width - len(mark)) + mark
+        taken.add(short)
+        shown[name] = short
+    return shown
+
+
+def _cut(name: str, width: int) -> str:
+    tail = width // 2
+    return name if len(name) <= width else f"{name[: width - 1 - tail]}…{name[-tail:]}"
 
 
 def spread(values: Spread | None, measure: Measure = SHARE) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from calando.analysis.results import Spread
 from calando.records.measure import SHARE
-from calando.report.numbers import ABSENT, duration, rate, spread
+from calando.report.formatting import ABSENT, duration, rate, spread
 
 scores = st.floats(0, 1)
 
