@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import torch
 from torch.optim import Optimizer
 
 from calando.errors import UsageError, quote
+from calando.loops.framework_hooks import FrameworkHooks, callback_of
 from calando.loops.run_handle import Run
 from calando.range_test.loss import Forward
 
@@ -55,27 +55,16 @@ def callback(
     package = next((name for name in PACKAGES if name in sys.modules), None)
     if package is None:
         raise UsageError("import lightning, or pytorch_lightning, before its callback is made")
-    return _kind_of(sys.modules[package].Callback)(run, score=score, loss=loss, every=every, forward=forward)
+    made = callback_of(_Hooks, sys.modules[package].Callback)
+    return made(run, score=score, loss=loss, every=every, forward=forward)
 
 
-@cache
-def _kind_of(base: type) -> Any:
-    return type("CalandoCallback", (_Hooks, base), {})
-
-
-class _Hooks:
+class _Hooks(FrameworkHooks):
     """What Lightning calls; mixed with the callback class of the Lightning that is imported."""
 
-    def __init__(self, run: Run, *, score: str, loss: str | None, every: str | float, forward: Forward | None) -> None:
-        super().__init__()
-        self.run = run
-        self.ckpt_path: str | None = None
-        self._score, self._loss, self._forward = score, loss, forward
-        self._trainer: Any = None
-        self._judging = ExitStack()
-        self._resuming = False
-        # Lightning's strategies save together, whatever the rank.
-        run.keep(save=self._save, load=self._load, every=every, every_rank=True)
+    ckpt_path: str | None = None
+    _trainer: Any = None
+    _resuming = False
 
     def configure_optimizers(self, module: Any, optimizer: Optimizer | None = None) -> dict[str, Any]:
         """What the module's `configure_optimizers` returns: it follows the whole strategy, or its rate alone.
@@ -121,8 +110,7 @@ class _Hooks:
         if not _is_judged(trainer):
             return
         self._judging.close()
-        loss = None if self._loss is None else self._metric(trainer, self._loss)
-        self.run.report(self._metric(trainer, self._score), loss=loss)
+        self._report(trainer.callback_metrics)
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         """Draw as after the checkpoint that the run goes on from."""
@@ -160,14 +148,11 @@ class _Hooks:
             with torch.inference_mode(False), torch.no_grad():
                 judged.__exit__(None, None, None)
 
-    def _metric(self, trainer: Any, name: str) -> Any:
-        metrics = trainer.callback_metrics
-        if name not in metrics:
-            raise UsageError(
-                f"validation logs no {quote(name)}, which is to be judged; it logs {', '.join(metrics) or 'nothing'}: "
-                f"self.log({quote(name)}, …) in validation_step"
-            )
-        return metrics[name]
+    def _absent(self, name: str, metrics: Mapping[str, Any]) -> UsageError:
+        return UsageError(
+            f"validation logs no {quote(name)}, which is to be judged; it logs {', '.join(metrics) or 'nothing'}: "
+            f"self.log({quote(name)}, …) in validation_step"
+        )
 
     def _save(self, folder: Path) -> None:
         self._trainer.save_checkpoint(folder / FILE, weights_only=False)

@@ -19,12 +19,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import ExitStack
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
+from calando.loops.framework_hooks import FrameworkHooks, callback_of
 from calando.loops.ranks import gathered, rank
 from calando.loops.run_handle import Run
 from calando.range_test.loss import Forward
@@ -53,26 +53,17 @@ def callback(
     package = sys.modules.get("transformers")
     if package is None:
         raise UsageError("import transformers before its callback is made")
-    return _kind_of(package.TrainerCallback)(run, score=score, loss=loss, every=every, forward=forward)
+    made = callback_of(_Hooks, package.TrainerCallback)
+    return made(run, score=score, loss=loss, every=every, forward=forward)
 
 
-@cache
-def _kind_of(base: type) -> Any:
-    return type("CalandoCallback", (_Hooks, base), {})
-
-
-class _Hooks:
+class _Hooks(FrameworkHooks):
     """What the Trainer calls; mixed with Transformers' callback class."""
 
-    def __init__(self, run: Run, *, score: str, loss: str | None, every: str | float, forward: Forward | None) -> None:
-        super().__init__()
-        self.run = run
-        self.checkpoint: str | None = None
-        self._score, self._loss, self._forward = score, loss, forward
-        self._written = Path()
-        self._is_training = False
-        self._judging = ExitStack()
-        run.keep(save=self._save, load=self._load, every=every, every_rank=True, between_steps=True)
+    _between_steps = True
+    checkpoint: str | None = None
+    _written = Path()
+    _is_training = False
 
     def on_init_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Check the seed, and let the Trainer write into the run's folder."""
@@ -116,9 +107,7 @@ class _Hooks:
         """Report the score; an evaluation that the person makes after training is theirs."""
         self._judging.close()
         if self._is_training:
-            metrics = others["metrics"]
-            loss = None if self._loss is None else _metric(metrics, self._loss)
-            self.run.report(_metric(metrics, self._score), loss=loss)
+            self._report(others["metrics"])
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Keep the checkpoint that the Trainer has written, and stop here if the study asks for it."""
@@ -152,6 +141,12 @@ class _Hooks:
     def _load(self, folder: Path) -> None:
         self.checkpoint = str(folder)
 
+    def _absent(self, name: str, metrics: Mapping[str, Any]) -> UsageError:
+        return UsageError(
+            f"evaluation gives no {quote(name)}, which is to be judged; it gives {', '.join(metrics)}: see "
+            "Trainer(compute_metrics=…)"
+        )
+
 
 def _link(source: str, target: str) -> None:
     """A second name for a file that is not written to again; a copy where there are no such names."""
@@ -159,12 +154,3 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _metric(metrics: dict[str, Any], name: str) -> Any:
-    if name not in metrics:
-        raise UsageError(
-            f"evaluation gives no {quote(name)}, which is to be judged; it gives {', '.join(metrics)}: see "
-            "Trainer(compute_metrics=…)"
-        )
-    return metrics[name]
