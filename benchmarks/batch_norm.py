@@ -6,7 +6,7 @@
 CIFAR-10 (JPEG), ResNet-8, 600 updates of 128 images out of all that are not held out, a warmup of 5 % for everyone.
 Each method is tried with seed 0 at rates up to one that is too high, then gets all 3 seeds at its best; validation
 score. A schedule-free training is evaluated several times from the same weights: with the statistics that training
-left, which are of other weights ("off"), and with those worked out anew on BATCHES batches of training images. The
+left, which are of other weights ("off"), and with those worked out again on BATCHES batches of training images. The
 other way, "kept at x": the statistics are gathered while training, by a second forward pass of every batch through the
 weights that are evaluated, and by that alone, as running means (momentum 0.1); a third more work an update.
 

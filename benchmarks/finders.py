@@ -8,7 +8,7 @@
     python benchmarks/finders.py check  [--data ../shared/data] [--only NAME]   that the curves are what `find_lr`
                                             measures, and the peers' rules what the installed peers do
 
-`truth` and `curves` take about an hour of one core each and go on where they were stopped; both are stored beside this
+`truth` and `curves` take about an hour of one core each and go on where they were stopped; both are stored next to this
 file. `score` prints, for our recommendation, our named rules and the rules of fastai, torch-lr-finder, Lightning and
 Ignite: regret (validation score lost by training at the suggestion), share in or within a factor 1.5 of the good band
 (rates within 1 point of the best), scatter over seeds, abstentions, steps. A third of the workloads is held out.

@@ -8,7 +8,7 @@ Each of torch's methods as the registry builds it, 50 groups of a filter bank ea
 both see the same machine; processor time is compared, so that other work on the machine counts for neither. A ratio is
 ours by theirs in the same pair of blocks: the median over the rounds, with its quartiles.
 
-Goal: at most 1.02. `run` measures all anew; of several measurements of a method the one with the closest quartiles is
+Goal: at most 1.02. `run` measures all again; of several measurements of a method the one with the closest quartiles is
 kept, in methods.json.
 """
 

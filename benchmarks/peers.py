@@ -3,12 +3,12 @@
     python benchmarks/peers.py study [--rounds 3]
     python benchmarks/peers.py overhead [--runs 100] [--rounds 3] [--tools bare,ours,optuna]
 
-It needs two packages beside the pin: pip install -c constraints.txt "ray[tune]==2.60.0" "optuna==5.0.0".
+It needs two packages next to the pin: pip install -c constraints.txt "ray[tune]==2.60.0" "optuna==5.0.0".
 
 The training function is the same, `calando.training.loop.execute` on the same 30 or so specs, fixed beforehand, and
 every tool must give the same scores and losses to the bit. Each measurement is a fresh Python process, timed whole
 from outside: what a user waits for, imports and the start of workers included. The order of the tools is rotated
-from round to round; printed are medians, ranges, and ratios of medians. Beside them the processor's seconds of that
+from round to round; printed are medians, ranges, and ratios of medians. Next to them the processor's seconds of that
 process and those it waited for (Ray leaves some of its own unwaited), which other work on the machine disturbs less.
 See peer_tools.py for how each is driven.
 
@@ -17,7 +17,7 @@ See peer_tools.py for how each is driven.
                 them in one process, a run. Published for 100 trivial trials: Ray Tune 22.7 s, a loop 0.1 s
                 (github.com/ray-project/ray/issues/11004)
 
-What is beside the training: ours keeps every loss and rate, writes a checkpoint of each run and forks, reads the test
+What comes with the training: ours keeps every loss and rate, writes a checkpoint of each run and forks, reads the test
 part for each run, and works out the statistics; killed, it goes on. Ray Tune writes each trial's result as JSON, CSV
 and TensorBoard events; Optuna appends each trial to its journal. Neither keeps weights, reads a test part or
 compares. Goal: ahead of both in both.

@@ -1,4 +1,4 @@
-"""A published table beside ours: Li, Zhuang & Orabona (2021), "A second look at exponential and cosine step sizes".
+"""A published table next to ours: Li, Zhuang & Orabona (2021), "A second look at exponential and cosine step sizes".
 
     python benchmarks/published.py run --data ../shared/data [--only NAME] [--seeds 2] [--precision bf16]
     python benchmarks/published.py show
@@ -136,7 +136,7 @@ def read() -> list[dict[str, Any]]:
 
 
 def definition(method: Method, precision: str) -> str:
-    """What a stored score belongs to: where this changes it is measured anew."""
+    """What a stored score belongs to: where this changes it is measured again."""
     return f"{SETTING} {precision} {method.strategy}"
 
 
@@ -186,7 +186,7 @@ def one_run(workload: calando.Workload, method: Method, *, seed: int, precision:
 
 
 def show(precision: str) -> None:
-    """Theirs beside ours; both as mean test accuracy in percent."""
+    """Theirs next to ours; both as mean test accuracy in percent."""
     rows = read()
     print(
         f"{'':22} {'theirs (n=5)':>14} {'ours':>7} {'spread':>7} {'n':>2} {'ours - theirs':>14}"

@@ -7,7 +7,7 @@ Digits and 10,000 images of Fashion-MNIST and of CIFAR-10, each with a network w
 one of six convolutions without any normalisation (`finders.nets:deep`); SGD with momentum 0.9, cosine decay, 300
 updates, validation score. CIFAR-10 is held out: the rules were made on the other two, and never looked at it.
 The best rate is found on GRID: every rate with seed 0, the two best of them with all 3 seeds. Then FACTORS times that
-rate, 3 seeds each: as it is, with `| rollback()`, and with `| edge(until='100%')` beside it, which sees a rate that is
+rate, 3 seeds each: as it is, with `| rollback()`, and with `| edge(until='100%')` as well, which sees a rate that is
 too high without anything going wrong.
 
 Goals: with rollback no run ends diverged or died, and the mean score at 3 times the best rate is within 1 point of the
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "show"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="tasks whose name holds this")
-    parser.add_argument("--again", action="store_true", help="measure the runs with rollback anew")
+    parser.add_argument("--again", action="store_true", help="measure the runs with rollback again")
     options = parser.parse_args()
     if options.what == "run":
         torch.set_num_threads(1)

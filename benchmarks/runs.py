@@ -95,7 +95,7 @@ class Kept:
         return row
 
     def forget(self, which: Callable[[Row], bool]) -> None:
-        """Drop rows, to have them measured anew."""
+        """Drop rows, to have them measured again."""
         self._write([row for row in self.rows() if not which(row)])
 
     def _write(self, rows: list[Row]) -> None:

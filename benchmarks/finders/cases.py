@@ -65,7 +65,7 @@ class Case:
 
     @property
     def definition(self) -> str:
-        """What the stored scores belong to: where this changes they are measured anew."""
+        """What the stored scores belong to: where this changes they are measured again."""
         return f"{self.data} {self.model} {self.batch} {self.limit} {self.validation} {self.steps} {self.strategy(1.0)}"
 
 

@@ -1,11 +1,11 @@
 """Cases for which no rate is good: a finder should say that it does not know.
 
 frozen-bias   labels shuffled, only the last bias is trained
-frozen-head   labels shuffled anew in every batch, only the last layer is trained
+frozen-head   labels shuffled again in every batch, only the last layer is trained
 constant      the loss does not depend on the parameters; it differs from batch to batch
 flat          the loss is log(classes), whatever happens
 noise-S       no network: 2.3 + S * white noise;  noise-S-ar: the same, smoothed (each value 0.9 times the one before)
-redrawn-NET   labels shuffled anew in every batch, all of the network is trained: the loss may fall to log(classes)
+redrawn-NET   labels shuffled again in every batch, all of the network is trained: the loss may fall to log(classes)
               and no further. Beyond what was asked for, and reported apart.
 """
 

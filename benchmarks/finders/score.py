@@ -45,7 +45,7 @@ CHANCE_LOSS = float(np.log(10))
 
 @dataclass(frozen=True)
 class Answer:
-    """What a finder said of one seed of one case; rate None: nothing at all. An abstention may still name a rate."""
+    """What a finder gave for one seed of one case; rate None: nothing at all. An abstention may still name a rate."""
 
     case: str
     rate: float | None

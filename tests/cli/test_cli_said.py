@@ -1,4 +1,4 @@
-"""What was chosen or named is said where a person looks: on the terminal, on the page, in JSON."""
+"""What was chosen or named is shown where a person looks: on the terminal, on the page, in JSON."""
 
 import html
 import os

@@ -230,8 +230,8 @@ def test_a_score_at_chance_is_called_so_and_the_reading_of_the_data_is_told_once
     run = ("train", "npz:rare.npz", "sgd(lr=1e-9)", "--model", "cnn", "--steps", "12", "--device", "cpu")
     ended = calando(*run, "--threads", "1")
     lane = "cpu, fp32, 1 thread a run; chosen: precision (auto)"
-    told = "rare.npz: 1,052 images of 6x6 pixels in 4 channels, read as [N, H, W, C]"
-    assert sorted(ended.err.splitlines()) == [told, f"sgd on npz:rare.npz: {lane}"]
+    read_as = "rare.npz: 1,052 images of 6x6 pixels in 4 channels, read as [N, H, W, C]"
+    assert sorted(ended.err.splitlines()) == [read_as, f"sgd on npz:rare.npz: {lane}"]
     assert re.search(
         r"^died after 12 of 12 steps in \d+ s: validation [\d.]+% \(chance\), test", ended.out, re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""Progress from plain Python: what is said, where, and when nothing is."""
+"""Progress from plain Python: what is printed, where, and when nothing is."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What cannot be followed, observed, loaded or copied is said in a line."""
+"""What cannot be followed, observed, loaded or copied is reported in one line."""
 
 import copy
 import gc
@@ -167,7 +167,7 @@ def test_a_plateau_that_is_shown_nothing_says_so_once(observed):
             training.optimizer.step()
             if observed and step == 2:
                 training.observe(validation_loss=1.0)
-    told = [str(one.message) for one in caught if "can do nothing" in str(one.message)]
+    warned = [str(one.message) for one in caught if "can do nothing" in str(one.message)]
     expected = "answers to validation loss and was given none in 5 updates: call observe(validation_loss=…) after each"
-    assert len(told) == (not observed)
-    assert all(expected in one for one in told)
+    assert len(warned) == (not observed)
+    assert all(expected in one for one in warned)

@@ -1,4 +1,4 @@
-"""What is not fully tuned, and what is level, is said in every place that is read: terminal, page, figures."""
+"""What is not fully tuned, and what is level, is stated in every place that is read: terminal, page, figures."""
 
 import html as html_text
 import io

@@ -1,4 +1,4 @@
-"""What nobody asked for is said: device, precision, threads and workers; threads that somebody set are kept."""
+"""What nobody asked for is reported: device, precision, threads and workers; threads that somebody set are kept."""
 
 import subprocess
 import sys

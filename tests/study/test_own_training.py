@@ -242,18 +242,18 @@ def slowly(run) -> None:
 @pytest.mark.slow
 def test_a_killed_run_goes_on_in_another_process_to_the_same_numbers(tmp_path):
     """Each run kills itself once, after its first checkpoint."""
-    told = []
+    heard = []
     killed = calando.compare(
         slowly,
         "fixed",
         folder=tmp_path / "killed",
         workers=2,
-        listen=lambda status: told.append(tuple(status.notes)),
+        listen=lambda status: heard.append(tuple(status.notes)),
         **QUESTION,
     )
     whole = calando.compare(regression, "fixed", folder=tmp_path / "whole", executor="inline", **QUESTION)
     assert scores(killed) == scores(whole)
-    assert sum("worker was lost" in note for note in told[-1]) == 2
+    assert sum("worker was lost" in note for note in heard[-1]) == 2
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def _row(
         test=ABSENT if test is None else number(record.chance if diverged else test.score),
         seconds=f"{record.seconds:.1f}",
         host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
-        # What all runs have in common is said below the table.
+        # What all runs have in common is stated below the table.
         events=tuple(
             (count(event.step), str(event).partition(": ")[2]) for event in record.events if event.kind != "no test"
         ),

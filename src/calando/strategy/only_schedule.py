@@ -1,4 +1,4 @@
-"""What a whole strategy's text is told where only a schedule fits: its schedule, ready to paste.
+"""Where only a schedule fits, a whole strategy's text is refused with its schedule, ready to paste.
 
 parse("adamw(lr=0.1) | cosine(1, 0)")     refused: its schedule is "cosine(1, 0)"
 LRScheduler(optimizer, "ema-cosine", …)   refused: its schedule is "cosine(1, 0)"

@@ -62,7 +62,7 @@ def conduct(
             workload cannot be forked exactly; "verified": whole runs are compared first; "none": each run is trained
             alone.
         command: the command line, kept with a new study for its report.
-        machine: what is said of it, see `Status.machine`.
+        machine: its description, see `Status.machine`.
         listen: called after every change with the status.
 
     Raises:

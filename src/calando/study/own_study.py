@@ -185,7 +185,7 @@ def build_own_study(
 
 
 def _longest(budget: Budget) -> tuple[float | None, int | None]:
-    """The longest length that was asked for, as the look is told it."""
+    """The longest length that was asked for, as the look needs it."""
     if budget.epochs is not None and budget.steps is not None:
         raise UsageError("give --epochs or --steps, not both")
 

@@ -21,7 +21,7 @@ METHOD_FACTS = (
     "name", "summary", "family", "usual_rate", "rate_span", "decay", "schedules", "eval_mode", "passes", "memory",
     "package", "installed", "source",
 )  # fmt: skip
-"""What is said of a method in its own words."""
+"""Facts that are listed as the method states them."""
 
 
 def list_strategies(name: str | None = None) -> Listing:

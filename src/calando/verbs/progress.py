@@ -73,7 +73,7 @@ class ETA:
 
 
 class Screen:
-    """Where progress is shown. What is said stays; what is shown is replaced by what is shown next."""
+    """Where progress is shown: printed lines stay, a picture is replaced by the next."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -112,7 +112,7 @@ class Screen:
                 self.say(line())
 
     def stop(self) -> None:
-        """Leave what was said."""
+        """Leave the printed lines."""
         if self._live is not None:
             self._live.stop()
         if self._output is not None:

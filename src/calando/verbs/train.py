@@ -206,9 +206,9 @@ def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Li
     centre = centre_of(run.strategy, found, run.horizon)
     if centre.lr is None:
         guess = found.decayed or found.constant
-        told = f" (it would say {guess[0]:.3g})" if guess is not None else ""
+        hint = f" (it would say {guess[0]:.3g})" if guess is not None else ""
         raise UsageError(
-            f"the range test found no rate to rely on: {'; '.join(centre.doubts)}{told}; "
+            f"the range test found no rate to rely on: {'; '.join(centre.doubts)}{hint}; "
             "look at it with `calando find`, then give lr= a number"
         )
     return run.model_copy(update={"strategy": run.strategy.at_rate(centre.lr)}), centre
