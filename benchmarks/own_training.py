@@ -204,16 +204,19 @@ def measure_runs(pairs: int) -> None:
     """Wall-clock of the same 30 runs, in one sitting."""
     kinds = {"calando": by_calando, "optuna": by_optuna, "ray": by_ray}
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    for _ in range(pairs):
-        for name, make in kinds.items():
+    for pair in range(pairs):
+        for name, make in reversed(kinds.items()) if pair % 2 else kinds.items():
             found = make()
             if found is not None:
                 seconds[name].append(found)
                 print(f"runs, {name}: {found:.1f} s", flush=True)
-    ours = statistics.median(seconds["calando"])
     for name in ("optuna", "ray"):
         if seconds[name]:
-            print(f"runs, calando over {name}: {ours / statistics.median(seconds[name]):.2f} (n = {pairs})")
+            ratios = [ours / theirs for ours, theirs in zip(seconds["calando"], seconds[name], strict=True)]
+            print(
+                f"runs, calando over {name}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, "
+                f"n = {len(ratios)} pairs)"
+            )
         else:
             print(f"runs, {name}: not installed")
 

@@ -313,3 +313,17 @@ def test_gpus_are_handed_out_one_a_worker(monkeypatch, visible, workers, device,
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert own_study.gpus_for(Machine(device=device, workers=workers)) == expected
+
+
+@pytest.mark.parametrize(("code", "ends_well"), [(0, True), (None, True), (3, False), ("no data", False)])
+def test_a_function_that_exits_ends_as_a_script_does(tmp_path, code, ends_well):
+    def train(run):
+        regression(run)
+        sys.exit(code)
+
+    if ends_well:
+        answer = calando.compare(train, "fixed", folder=tmp_path, executor="inline", **QUESTION)
+        assert answer.complete
+        return
+    with pytest.raises(UsageError, match="SystemExit"):
+        calando.compare(train, "fixed", folder=tmp_path, executor="inline", **QUESTION)

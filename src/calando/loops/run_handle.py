@@ -338,8 +338,8 @@ class Run:
             UsageError: an object without state, `save` without `load`; a checkpoint that does not fit the objects.
             CorruptFile: the checkpoint is damaged.
         """
-        self._keeping.by_steps = between_steps
         mine = self._keeping.begin(objects, save=save, load=load, every=seconds(every), every_rank=every_rank)
+        self._keeping.by_steps = between_steps
         if mine is not None:
             self._work.by_hand = mine["step"]
             self._trace.take(mine)

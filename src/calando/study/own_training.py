@@ -243,11 +243,8 @@ def _carry_out(
     try:
         torch.set_num_threads(threads)
         with _printing_to(log), holding_generators(), active(strategy, asked, hear) as handle:
-            try:
-                training.function(handle)
-                handle.close()
-            except RunOver:
-                pass
+            with contextlib.suppress(RunOver):
+                _call(training.function, handle)
             stopped = handle.stopped
     except UsageError as error:
         return Ended("failed", plain(str(error)))
@@ -263,6 +260,16 @@ def _carry_out(
     finally:
         torch.set_num_threads(before)
     return Ended("stopped" if stopped else "finished")
+
+
+def _call(function: Callable[[Run], object], handle: Run) -> None:
+    """The whole function; one that exits with 0 has ended well, as a script has."""
+    try:
+        function(handle)
+    except SystemExit as left:
+        if isinstance(left, RunOver) or left.code not in (None, 0):
+            raise
+    handle.close()
 
 
 @contextlib.contextmanager

@@ -251,7 +251,8 @@ class Scheduler:
                     raise StudyStopped("stopped from the page; the same command goes on from there")
         finally:
             if self.leases:
-                self.note_once("leaving", "saving the runs under way; Ctrl-C again ends at once")
+                again = "; Ctrl-C again ends at once" if isinstance(sys.exception(), KeyboardInterrupt) else ""
+                self.note_once("leaving", f"saving the runs under way{again}")
                 self.show()
             for outcome in executor.stop():
                 if isinstance(outcome, Left | Finished):
