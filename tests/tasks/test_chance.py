@@ -11,8 +11,8 @@ from torch import nn
 
 from calando.range_test.constant_outputs import SharesSeen
 from calando.range_test.loss import BatchLoss
+from calando.tasks.chance import chance_of
 from calando.tasks.custom import workload
-from calando.tasks.labels import chance_of
 
 counts = st.lists(st.integers(1, 400), min_size=2, max_size=8)
 smoothings = st.sampled_from([0.0, 0.1, 0.5])

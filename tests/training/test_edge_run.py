@@ -1,6 +1,7 @@
 """The automatic warmup in a run: what is measured, that it only caps, and that it resumes to the bit."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_slope_and_curvature_are_those_of_the_loss_along_the_step():
         state.network.double()
         images, labels = workload.batch(0, seed=spec.seed)
         batch = Batch(state, workload, ForeignDraws(), 0)
-        batch._images = images.double()
+        batch.samples = replace(batch.samples, inputs=images.double())
         before = [p.detach().clone() for p in state.network.parameters()]
         parameters = list(state.network.parameters())
         loss = torch.nn.functional.cross_entropy(state.network(images.double()), labels)

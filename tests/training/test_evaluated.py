@@ -101,7 +101,7 @@ def test_recalibrated_statistics_are_the_mean_over_the_batches():
             layer.running_mean.fill_(99)
         recalibrate(state, workload, batches=5)
         convolution = state.network.layers[0]
-        outputs = [convolution(workload.batch(index, seed=spec.seed)[0]) for index in range(5)]
+        outputs = [convolution(workload.batch(index, seed=spec.seed).inputs) for index in range(5)]
         means = torch.stack([y.mean(dim=(0, 2, 3)) for y in outputs]).mean(0)
         variances = torch.stack([y.var(dim=(0, 2, 3)) for y in outputs]).mean(0)
         torch.testing.assert_close(layer.running_mean, means, rtol=1e-4, atol=1e-5)

@@ -17,10 +17,10 @@ import calando
 from calando.errors import UnknownName, UsageError
 from calando.methods import METHODS
 from calando.range_test import SweepOptions, find_for_run
-from calando.range_test.loss import moved
 from calando.records import WorkloadSpec
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
+from calando.tasks.tree import moved
 from calando.training.loop import execute
 
 X = torch.randn(256, 6, generator=torch.Generator().manual_seed(0))

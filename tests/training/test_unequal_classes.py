@@ -11,7 +11,7 @@ from calando.errors import UsageError
 from calando.records.store import Store
 from calando.report import training_figure
 from calando.report.page_contents import run_rows
-from calando.tasks.labels import chance_of
+from calando.tasks.chance import chance_of
 from calando.training.lane import holding_lane, seed_step
 from calando.training.loop import execute
 from calando.training.state import start

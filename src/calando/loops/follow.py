@@ -34,13 +34,14 @@ from calando.loops.reported_rate import ReportedRate
 from calando.loops.session_hooks import SessionHooks
 from calando.methods import find_method
 from calando.methods.method import check_methods_installed
-from calando.range_test.loss import Forward, moved
+from calando.range_test.loss import Forward
 from calando.records import StrategySpec
 from calando.schedules import Horizon
 from calando.schedules.checks import quote
 from calando.sizes import check_rate
 from calando.strategy import BoundStrategy, at_rate, bind, read_strategy
-from calando.tasks.labels import Chance, chance_of
+from calando.tasks.chance import Chance, chance_of
+from calando.tasks.tree import moved
 from calando.training.evaluate import BATCHES
 from calando.training.network_statistics import gathering_statistics
 from calando.training.restore import undisturbed_loader

@@ -22,9 +22,10 @@ from torch.optim import Optimizer
 
 from calando.errors import CalandoError, UsageError, reason_of
 from calando.methods import Closure
-from calando.range_test.loss import BatchLoss, moved
+from calando.range_test.loss import BatchLoss
 from calando.schedules import Horizon, Schedule
 from calando.strategy.strategy_checks import check_clipping
+from calando.tasks.tree import moved
 from calando.training.network_statistics import all_finite
 from calando.training.restore import Snapshot
 from calando.training.session import Session

@@ -29,8 +29,9 @@ from calando.range_test.ready import check_lent, device_of, endless, prepare, tr
 from calando.range_test.sweep import Measurement, SweepOptions
 from calando.records import RunSpec
 from calando.schedules import Horizon, constant
+from calando.tasks.objective import Samples
 from calando.tasks.workload import Workload
-from calando.training.lane import holding_lane, run_network, seed_step
+from calando.training.lane import holding_lane, in_precision, placed, seed_step
 from calando.training.restore import Undo, restoring
 from calando.training.state import start
 
@@ -153,8 +154,9 @@ def find_for_run(
     workload = workload.fresh()
     lane, parts = spec.lane, spec.in_our_loop.accumulate
 
-    def forward(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        return workload.loss(run_network(network, batch[0], lane).float(), batch[1])
+    def forward(network: nn.Module, batch: Samples) -> torch.Tensor:
+        here = batch.mapped(lambda tensor: placed(tensor, lane))
+        return workload.judged(network, here, precision=lambda: in_precision(lane))[0]
 
     with holding_lane(lane):
         state = start(spec, workload)
@@ -227,12 +229,11 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
     return {"all": None} if groups == "all" else {name: name for name in chosen}
 
 
-def _batches(spec: RunSpec, workload: Workload) -> Generator[tuple[Any, Any], None, None]:
+def _batches(spec: RunSpec, workload: Workload) -> Generator[Samples, None, None]:
     """Micro-batches of updates 0, 1, …; each update's generators are seeded as in the run."""
     micro = spec.in_our_loop.batch_size // spec.in_our_loop.accumulate
     step = 0
     while True:
         seed_step(spec.seed, step)
-        images, labels = workload.batch(step, seed=spec.seed)
-        yield from zip(images.split(micro), labels.split(micro), strict=True)
+        yield from workload.batch(step, seed=spec.seed).split(micro)
         step += 1

@@ -10,7 +10,7 @@ A loss is a tensor of one number; a dict, or an object, with "loss"; or a tuple 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from calando.errors import UsageError, reason_of
 from calando.range_test.constant_outputs import ConstantOutputs, SharesSeen
 
-__all__ = ["BatchLoss", "Forward", "moved"]
+__all__ = ["BatchLoss", "Forward"]
 
 Forward = Callable[[nn.Module, Any], Any]
 
@@ -113,23 +113,6 @@ class BatchLoss:
         if (chance := self._shares.chance) is not None:
             self.chance = chance
         return loss
-
-
-def moved(batch: Any, device: torch.device) -> Any:
-    """A batch with every tensor in it on `device`: tensors, whatever has `to`, dicts, lists, tuples, dataclasses.
-
-    >>> moved({"x": [torch.zeros(1)], "name": "first"}, torch.device("cpu"))
-    {'x': [tensor([0.])], 'name': 'first'}
-    """
-    if isinstance(batch, Mapping) and not hasattr(batch, "to"):
-        return {key: moved(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(moved(value, device) for value in batch))
-    if isinstance(batch, list | tuple):
-        return type(batch)(moved(value, device) for value in batch)
-    if is_dataclass(batch) and not isinstance(batch, type) and not hasattr(batch, "to"):
-        return replace(batch, **{f.name: moved(getattr(batch, f.name), device) for f in fields(batch) if f.init})
-    return batch.to(device) if hasattr(batch, "to") else batch
 
 
 def _kind(value: Any) -> str:

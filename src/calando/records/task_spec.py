@@ -43,6 +43,8 @@ class WorkloadSpec(Spec):
         clip_norm: largest global gradient norm, or None.
         validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
         train_limit: use only this many training samples (after the validation part is cut), or None.
+        metric: what a score is; "": the share of samples classified rightly.
+        measure: goal and unit of the score.
         name: what a person calls it, `calando.workload(name=…)`; "": as `data`. No part of any digest.
     """
 
@@ -57,15 +59,16 @@ class WorkloadSpec(Spec):
     ) = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     train_limit: PositiveInt | None = None
+    metric: Plain = ""
+    measure: Measure = SHARE
     name: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """No name is not written, as in studies that were made before there were any."""
+    def _without_what_is_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No name and the usual score are not written, as in studies that were made before there were others."""
         written: dict[str, Any] = write(self)
-        if not self.name:
-            written.pop("name", None)
-        return written
+        usual = {"name": "", "metric": "", "measure": SHARE}
+        return {key: value for key, value in written.items() if key not in usual or getattr(self, key) != usual[key]}
 
     @property
     def title(self) -> str:
@@ -86,12 +89,8 @@ class WorkloadSpec(Spec):
     def facts(self) -> tuple[str, ...]:
         """What else decides a run, in words."""
         augmented = () if self.augment == "none" else (f"augmented by {self.augment}",)
-        return (f"batch {self.batch_size}", *augmented)
-
-    @property
-    def measure(self) -> Measure:
-        """A score is the share of samples classified rightly."""
-        return SHARE
+        judged = () if not self.metric else (f"judged by {self.metric}",)
+        return (f"batch {self.batch_size}", *augmented, *judged)
 
     def nameless(self) -> WorkloadSpec:
         """The same without a name."""

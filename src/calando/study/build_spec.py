@@ -66,6 +66,7 @@ def read_workload(task: WorkloadSpec | Workload, *, data_dir: Path | None) -> tu
         augment=str(task.augment),
         label_smoothing=smoothing,
         name="" if task.name == UNNAMED else task.name,
+        **task.scored,
     )
     return spec, task, True
 
@@ -143,8 +144,6 @@ def build_study(
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
     check(StudySpec, seeds=seeds, beyond=beyond)
-    if target is not None and not 0 < target <= 1:
-        raise UsageError(f"target must be a validation score in (0, 1], got {target:g}")
     check_grid(rates, span)
     grids = {}
     for strategy in read:
@@ -154,6 +153,8 @@ def build_study(
     if find and all(find_method(strategy.method).rate_free for strategy in read if strategy.lr is None):
         raise UsageError(f"there is no rate to find: {_why_none(read)}")
     spec, loaded, given = read_workload(task, data_dir=data_dir)
+    if target is not None and spec.measure.share and not 0 < target <= 1:
+        raise UsageError(f"target must be a validation score in (0, 1], got {target:g}")
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     lengths = budget.settle(spec, per_epoch=per_epoch)
     specs, steps = at_lengths(read, lengths), lengths[-1].steps
@@ -275,5 +276,5 @@ def _lane(machine: Machine, task: Workload) -> Lane:
         device=machine.device,
         precision=machine.precision,
         threads=machine.threads,
-        image_size=max(task.train.shape[1:]),
+        image_size=0 if task.shape is None else max(task.shape[1:]),
     )

@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from calando.errors import DataWarning, UsageError
+from calando.errors import DataWarning, UsageError, reason_of
 from calando.records.task_spec import WorkloadSpec
+from calando.tasks import tree
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
-from calando.tasks.network_factory import network_factory
-from calando.tasks.randomness import Purpose, holding_seeded, steps_per_epoch
+from calando.tasks.metrics import ACCURACY, Metric
+from calando.tasks.nested_source import NestedDataset, NestedSource
+from calando.tasks.network_factory import check_network_fits, network_factory
+from calando.tasks.objective import CrossEntropy, Loss
+from calando.tasks.randomness import Purpose, holding_generators, holding_seeded, steps_per_epoch
 from calando.tasks.source import (
     Moments,
     Source,
@@ -35,9 +41,12 @@ from calando.tasks.source import (
     check_twin,
 )
 from calando.tasks.user_code import call_user, import_callable
-from calando.tasks.workload import CrossEntropy, Loss, Workload
+from calando.tasks.workload import Workload
 
-__all__ = ["assemble", "call_task", "limited", "load", "normalisation", "smoothing_of"]
+__all__ = ["assemble", "call_task", "fitting_network", "limited", "load", "normalisation", "smoothing_of"]
+
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
@@ -87,13 +96,17 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
 def _own(spec: WorkloadSpec) -> Workload:
     """The user's workload, with what the spec changes of it."""
     made = call_task(spec.data)
-    channels, height, width = made.shape
     augment = parse_augment(spec.augment)
-    augment.check_fits(height, width)
+    if made.shape is not None:
+        augment.check_fits(*made.shape[1:])
+    elif augment.parts:
+        raise UsageError(
+            f"augmentation {augment} is for images, and the samples of {spec.data!r} are none; leave it out"
+        )
     train = limited(made.train, spec.train_limit)
     steps_per_epoch(len(train), spec.batch_size)
     changed = replace(made, name=spec.title, train=train, augment=augment, batch_size=spec.batch_size)
-    if len(train) < len(made.train):
+    if len(train) < len(made.train) and made.mean:
         moments = normalisation(train)
         changed = replace(changed, mean=moments.mean, std=moments.std)
     if spec.label_smoothing != smoothing_of(made):
@@ -103,7 +116,13 @@ def _own(spec: WorkloadSpec) -> Workload:
             )
         changed = replace(changed, loss=CrossEntropy(spec.label_smoothing))
     if spec.model != OWN_NETWORK:
-        factory = network_factory(spec.model, in_channels=channels, classes=made.classes, image_size=(height, width))
+        own = made.build
+        factory = network_factory(
+            spec.model, in_channels=own.in_channels, classes=own.classes, image_size=own.image_size, inputs=own.inputs
+        )
+        if isinstance(made.train, NestedSource | NestedDataset):
+            return fitting_network(replace(changed, build=factory))
+        check_network_fits(factory)
         changed = replace(changed, build=factory)
     return changed
 
@@ -147,6 +166,7 @@ def assemble(
     train_limit: int | None,
     classes: int | None,
     class_names: tuple[str, ...] | None,
+    metric: Metric = ACCURACY,
     clean: Source | None = None,
     notes: tuple[str, ...] = (),
     doubts: tuple[str, ...] = (),
@@ -180,9 +200,12 @@ def assemble(
     moments = normalisation(train)
     for part in (validation, test):
         check_normalised(part, by=moments, of=train.origin)
+    assert train.shape is not None
     channels, height, width = train.shape
     augmentation = parse_augment(augment)
     augmentation.check_fits(height, width)
+    factory = network_factory(model, in_channels=channels, classes=count, image_size=(height, width))
+    check_network_fits(factory)
     return Workload(
         name=name,
         train=train,
@@ -192,16 +215,55 @@ def assemble(
         class_names=class_names or tuple(map(str, range(count))),
         mean=moments.mean,
         std=moments.std,
-        build=network_factory(model, in_channels=channels, classes=count, image_size=(height, width)),
+        build=factory,
         augment=augmentation,
         batch_size=batch_size,
         loss=loss,
+        metric=metric,
+        outputs=(count,),
         notes=notes,
         doubts=doubts,
     )
 
 
-def limited(train: Source, train_limit: int | None) -> Source:
+def fitting_network(task: Workload) -> Workload:
+    """The task with the shape of its network's outputs: built once and shown two samples, whose loss has a gradient.
+
+    On copies, so that what was given stays as it was.
+
+    Raises:
+        UsageError: a network that does not take the samples or has no weights; a loss or metric that does not fit.
+    """
+    with holding_generators():
+        own = task.fresh()
+        network = own.build()
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise UsageError(f"network {task.build.name!r} has no weights to train")
+        samples = own.read(own.train, torch.tensor([0, min(1, len(own.train) - 1)]))
+        try:
+            with torch.enable_grad():
+                loss, outputs = own.judged(network.eval(), samples, precision=nullcontext)
+            if not loss.requires_grad:
+                raise UsageError("the loss has no gradient: it was detached, or depends on no weight")
+            tally = own.metric.begin()
+            detached = tree.mapped(outputs, torch.Tensor.detach)
+            if own.classes and (not isinstance(outputs, torch.Tensor) or outputs.shape[1:] != (own.classes,)):
+                raise UsageError(f"it must give [N, {own.classes}] scores, and gives {_shape(outputs)} for N = 2")
+            tally.add(detached, samples, float(loss.detach()))
+            tally.score()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the user's code may raise anything
+            raise UsageError(f"network {task.build.name!r} with its loss and metric: {reason_of(error)}") from error
+    found = tuple(outputs.shape[1:]) if isinstance(outputs, torch.Tensor) and outputs.ndim > 1 else None
+    return replace(task, outputs=found)
+
+
+def _shape(outputs: object) -> str:
+    return str(tuple(outputs.shape)) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+
+
+def limited(train: AnySource, train_limit: int | None) -> AnySource:
     """A stratified, fixed part of at most `train_limit` samples; all where None."""
     if train_limit is None or train_limit >= len(train):
         return train

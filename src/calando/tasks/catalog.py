@@ -202,6 +202,7 @@ def resolve(
         _check_object(data, given)
         return data
     entry, smoothing, name = data_entry(data), 0.0, ""
+    scored: dict[str, Any] = {}
     if is_callable_text(data):
         if validation_fraction is not None:
             raise UsageError(
@@ -212,6 +213,7 @@ def resolve(
         own = call_task(data)
         name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), smoothing_of(own)
+        scored = own.scored
     check(WorkloadSpec, **{option: value for option, value in given.items() if option not in ("model", "augment")})
     if model is not None and model != entry.model:  # what a workload brings, "own", is no network's name
         find_network(model)
@@ -222,7 +224,7 @@ def resolve(
         "validation_fraction": entry.validation_fraction,
     }
     augmentation = str(parse_augment(given.pop("augment", entry.augment)))
-    return WorkloadSpec(data=data, name=name, augment=augmentation, **{**defaults, **given})
+    return WorkloadSpec(data=data, name=name, augment=augmentation, **{**defaults, **given}, **scored)
 
 
 def _check_object(workload: object, given: dict[str, object]) -> None:

@@ -8,9 +8,9 @@ def workload():
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,32 +19,46 @@ from calando.errors import DataError, DataWarning, UsageError, is_plain, quote
 from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
+from calando.tasks.assemble_nested import Nested, assemble_nested
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
+from calando.tasks.metrics import ACCURACY, METRICS, Metric, found_metric
+from calando.tasks.nested_source import Collate, NestedDataset, NestedSource, parted
+from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, found_loss
+from calando.tasks.randomness import holding_seeded
+from calando.tasks.run_copies import copied_alone
 from calando.tasks.source import Source, TensorSource
 from calando.tasks.torch_dataset import DatasetSource, MapDataset
-from calando.tasks.workload import CrossEntropy, Loss, Workload
+from calando.tasks.workload import Workload
 
-__all__ = ["Samples", "workload"]
+__all__ = ["Given", "workload"]
 
-Samples = tuple[torch.Tensor | np.ndarray, torch.Tensor | np.ndarray] | MapDataset
-"""(images, labels) as tensors or arrays, or a map-style torch.utils.data.Dataset."""
+Given = tuple[Any, ...] | Mapping[str, Any] | MapDataset
+"""(inputs, targets) as tensors or arrays, several inputs, a dict of named ones, or a map-style Dataset of such."""
+
+_OF_CLASSES = ("accuracy", "balanced accuracy", "f1")
 
 
 def workload(
     *,
-    train: Samples,
+    train: Given,
     model: str | Callable[..., object],
-    test: Samples | None = None,
-    validation: Samples | None = None,
-    clean: Samples | None = None,
+    test: Given | None = None,
+    validation: Given | None = None,
+    clean: Given | None = None,
+    loss: str | Loss | None = None,
+    forward: Forward | None = None,
+    metric: str | object | None = None,
+    goal: Literal["max", "min"] | None = None,
+    unit: str | None = None,
+    collate: Collate | None = None,
+    images: bool | None = None,
     channels: Channels | None = None,
     validation_fraction: float = 0.1,
     train_limit: int | None = None,
     batch_size: int = 64,
     augment: str = "none",
     label_smoothing: float = 0.0,
-    loss: Loss | None = None,
     classes: int | None = None,
     class_names: tuple[str, ...] | None = None,
     name: str = UNNAMED,
@@ -56,23 +70,40 @@ def workload(
     >>> len(mine.train), len(mine.validation), len(mine.test), mine.steps_per_epoch
     (28, 4, 8, 3)
 
+    Images with a class each need no more than data and a network; so do numbers, whose loss is then the squared error:
+
+    >>> numbers = workload(train=(x.flatten(1), x.sum((1, 2, 3))), model=lambda: torch.nn.Linear(64, 1), batch_size=8)
+    >>> numbers.metric.name, numbers.metric.measure.goal
+    ('rmse', 'min')
+
     Args:
-        train: (images, labels), images uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], labels whole
-            numbers 0 … classes-1; or a map-style Dataset of (image, label) or {"image": …, "label": …}, an image a PIL
-            image, or a tensor or array [H, W], [C, H, W] or [H, W, C].
-        model: a network's name, or a class or function that builds a network (given classes=, in_channels= and
-            image_size=, those of them that it names). Built again for each run, so an instance will not do.
+        train: (inputs, targets), (input, input, …, targets) or a dict of the network's arguments, of tensors or arrays
+            [N, …], nested as you like; or a map-style Dataset that yields one sample of such a make, or
+            {"image": …, "label": …}. Images are uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], or PIL
+            images in a Dataset; labels are whole numbers 0 … classes-1.
+        model: a network's name, or a class or function that builds a network (given classes=, in_channels=,
+            image_size= and inputs=, those of them that it names). Built again for each run, so an instance will not do.
         test: as `train`; None cuts one fifth from it.
         validation: as `train`; None cuts `validation_fraction` from it, class by class.
         clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
+        loss: "cross_entropy", "bce", "mse", "mae", "huber", or a function (outputs, targets) -> scalar, the mean over
+            the batch. None: by the targets' type, see `calando.tasks.assemble_nested`; or the network's own.
+        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets); the batch has
+            the make of the data.
+        metric: "accuracy", "balanced accuracy", "f1", "mean iou", "rmse", "r2", "perplexity", "loss", a function of
+            (outputs, targets) of a whole part that gives a number, or a torchmetrics metric. None: as the loss has it.
+        goal: "max" or "min": whether a higher or lower score of your own metric is better; None: "max", or as
+            torchmetrics says.
+        unit: of the score, for tables and figures.
+        collate: a list of samples of a Dataset -> the batch; None: as torch does it.
+        images: whether the inputs are images, which are normalised and may be augmented; None: their shape decides.
         channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
             either may be (see `calando.tasks.data.arrays`). What was read is in the answer's `notes`.
         validation_fraction: in (0, 1).
         train_limit: train on this many samples only.
         batch_size: samples per update.
-        augment: e.g. "crop(4)+flip"; see `augment`.
+        augment: of images, e.g. "crop(4)+flip"; see `augment`.
         label_smoothing: of the cross-entropy, in [0, 1).
-        loss: (outputs, targets) -> scalar, instead of the cross-entropy.
         classes: number of classes; None takes it from the training labels.
         class_names: for display.
         name: what tables, figures and pages call it.
@@ -92,19 +123,44 @@ def workload(
         validation_fraction=validation_fraction,
         train_limit=train_limit,
     )
-    _check_given(train=train, augment=augment, loss=loss, classes=classes, class_names=class_names)
+    found = found_loss(loss)
+    _check_given(train=train, augment=augment, loss=found, forward=forward, classes=classes, class_names=class_names)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise UsageError(f"a workload's name must be one line that can be seen, got {name!r}")
-    if loss is not None and label_smoothing:
+    judged_by = None if metric is None else found_metric(metric, goal=goal, unit=unit)
+    if metric is None and (goal is not None or unit is not None):
+        raise UsageError("goal= and unit= are of a metric; give metric= as well")
+    if found == NamedLoss("cross_entropy"):
+        found = CrossEntropy(label_smoothing)
+    elif found is not None and label_smoothing:
         raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
     check_channels(channels)
     if clean is not None and validation is not None and test is not None:
         raise UsageError("clean= is what parts are cut from, and both are given: leave it out, or one of them")
+    if forward is not None or collate is not None or not _of_image_classes(train, found, judged_by, images=images):
+        return _nested(
+            {"train": train, "validation": validation, "test": test, "clean": clean},
+            collate=collate,
+            images=images,
+            channels=channels,
+            model=model,
+            name=name,
+            batch_size=batch_size,
+            augment=augment,
+            loss=found,
+            label_smoothing=label_smoothing,
+            forward=forward,
+            metric=judged_by,
+            validation_fraction=validation_fraction,
+            train_limit=train_limit,
+            classes=classes,
+            class_names=class_names,
+        )
     parts = {"train": train, "validation": validation, "test": test, "clean": clean}
     given = {
         name: _source(samples, origin=name, channels=channels) for name, samples in parts.items() if samples is not None
     }
-    sources = {name: source for name, (source, _) in given.items()}
+    sources: dict[str, Source] = {name: source for name, (source, _) in given.items()}
     doubts = _doubts(sources)
     for doubt in doubts:
         warnings.warn(doubt, DataWarning, stacklevel=2)
@@ -117,7 +173,8 @@ def workload(
         name=name,
         batch_size=batch_size,
         augment=augment,
-        loss=CrossEntropy(label_smoothing) if loss is None else loss,
+        loss=CrossEntropy(label_smoothing) if found is None else found,
+        metric=judged_by or ACCURACY,
         validation_fraction=validation_fraction,
         train_limit=train_limit,
         classes=classes,
@@ -127,10 +184,96 @@ def workload(
     )
 
 
-def _check_given(*, train: object, augment: object, loss: object, classes: object, class_names: Any) -> None:
+def _of_image_classes(train: Any, loss: Loss | None, metric: Metric | None, *, images: bool | None) -> bool:
+    """Whether the samples are images of one class each, or nothing that could be another task."""
+    if images is False or isinstance(loss, NamedLoss):
+        return False
+    if metric is not None and metric in METRICS.values() and metric.name not in _OF_CLASSES:
+        return False
+    if isinstance(train, tuple | list) and len(train) == 2 and isinstance(train[0], torch.Tensor | np.ndarray):
+        inputs, targets = train
+        shape = tuple(getattr(targets, "shape", ())) or np.shape(targets)
+        if isinstance(loss, CrossEntropy | None):
+            return len(inputs.shape) in (3, 4) and (len(shape) == 1 or shape[1:] == (1,)) and not _are_tokens(inputs)
+        return len(inputs.shape) in (3, 4) and len(shape) == 1 and _are_whole(targets)
+    if isinstance(train, tuple | list | Mapping) or not hasattr(train, "__getitem__") or not hasattr(train, "__len__"):
+        return not isinstance(train, tuple | Mapping)
+    return _yields_image_classes(train)
+
+
+def _are_tokens(inputs: Any) -> bool:
+    return str(inputs.dtype).removeprefix("torch.") in ("int64", "int32", "bool")
+
+
+def _are_whole(targets: Any) -> bool:
+    array = np.asarray(targets.detach().cpu() if isinstance(targets, torch.Tensor) else targets)
+    return array.dtype.kind in "iu" or (array.dtype.kind == "f" and bool((array == np.round(array)).all()))
+
+
+def _yields_image_classes(dataset: Any) -> bool:
+    """Of a Dataset's first sample, read from a copy; True where it cannot be read: the reader of images says why."""
+    try:
+        with holding_seeded(0):
+            sample = copied_alone(dataset)[0]  # type: ignore[index]
+    except Exception:  # the user's code may raise anything
+        return True
+    if isinstance(sample, Mapping):
+        if not {"image", "label"} <= set(sample):
+            return False
+        sample = (sample["image"], sample["label"])
+    if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
+        return not isinstance(sample, tuple | list)
+    picture, label = sample
+    if isinstance(picture, Mapping | tuple | list):
+        return False
+    if not hasattr(picture, "getbands") and (len(np.shape(picture)) not in (2, 3) or _are_tokens(np.asarray(picture))):
+        return False
+    return np.size(label) == 1 and np.asarray(label).dtype.kind in "biufUSO"
+
+
+def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channels: Any, **options: Any) -> Workload:
+    given = {part: samples for part, samples in parts.items() if samples is not None}
+    read: dict[str, Nested] = {}
+    for part, samples in given.items():
+        if isinstance(samples, tuple | Mapping) or (isinstance(samples, list) and _are_arrays(samples)):
+            if collate is not None:
+                raise UsageError(f"collate= puts samples of a Dataset together, and {part} is arrays; leave it out")
+            read[part] = NestedSource(parted(samples), origin=part, channels=channels, images=images)
+        else:
+            read[part] = NestedDataset(samples, origin=part, collate=collate, images=images)
+    notes = tuple(source.note for source in read.values() if source.note)
+    doubts = tuple(
+        f"{part}: two reads of sample {source.unrepeatable} differ though the generators were seeded alike"
+        for part, source in read.items()
+        if part != "train" and isinstance(source, NestedDataset) and source.unrepeatable is not None
+    )
+    for doubt in doubts:
+        warnings.warn(doubt, DataWarning, stacklevel=3)
+    return assemble_nested(
+        read["train"],
+        validation=read.get("validation"),
+        test=read.get("test"),
+        clean=read.get("clean"),
+        notes=notes,
+        doubts=doubts,
+        **options,
+    )
+
+
+def _are_arrays(samples: list[Any]) -> bool:
+    return len(samples) in (2, 3) and all(isinstance(one, torch.Tensor | np.ndarray) for one in samples)
+
+
+def _check_given(
+    *, train: object, augment: object, loss: object, forward: object, classes: object, class_names: Any
+) -> None:
     """Refuse the first that is not of its kind."""
     if train is None:
-        raise UsageError("train must be (images, labels) or a Dataset, got None")
+        raise UsageError("train must be (inputs, targets) or a Dataset, got None")
+    if forward is not None and not callable(forward):
+        raise UsageError(
+            f"forward must be a function (network, batch) -> loss or (loss, outputs), got {quote(forward)}"
+        )
     if not isinstance(augment, str):
         raise UsageError(f'augment must be a text like "crop(4)+flip" or "none", got {quote(augment)}')
     if loss is not None and not callable(loss):
@@ -148,7 +291,7 @@ def _check_given(*, train: object, augment: object, loss: object, classes: objec
         )
 
 
-def _source(samples: Samples, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
+def _source(samples: Any, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
     """The samples, and how their axes were understood."""
     if isinstance(samples, tuple | list) and len(samples) == 2 and isinstance(samples[0], torch.Tensor | np.ndarray):
         images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import Parameter, signature
 from typing import cast
 
 import torch
@@ -11,11 +12,19 @@ from torch import nn
 
 from calando.errors import UsageError, reason_of
 from calando.tasks.catalog import find_network
+from calando.tasks.nets import Build
 from calando.tasks.randomness import holding_generators
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.user_code import call_user, import_callable
 
 __all__ = ["NetworkFactory", "check_network_fits", "network_factory"]
+
+_WANTED = {
+    "in_channels": "images",
+    "image_size": "images",
+    "classes": "classes, or targets of one width",
+    "inputs": "inputs of one shape",
+}
 
 
 @dataclass(frozen=True)
@@ -29,17 +38,19 @@ class NetworkFactory:
 
     Args:
         name: as `catalog.NETWORKS` lists them; any, where `own` is given.
-        in_channels: of the images.
-        classes: number of outputs.
+        in_channels: of the images; None where samples are no images.
+        classes: number of outputs: of classes, or of numbers that a target has; None where neither is known.
         image_size: (height, width).
-        own: a class or function, which gets those of classes=, in_channels=, image_size= that it names.
+        own: a class or function, which gets those of classes=, in_channels=, image_size=, inputs= that it names.
+        inputs: shape of one sample's input, where that is one tensor.
     """
 
     name: str
-    in_channels: int
-    classes: int
-    image_size: tuple[int, int]
+    in_channels: int | None
+    classes: int | None
+    image_size: tuple[int, int] | None
     own: Callable[..., object] | None = None
+    inputs: tuple[int, ...] | None = None
 
     def __call__(self) -> nn.Module:
         """A new network with random weights.
@@ -48,16 +59,38 @@ class NetworkFactory:
             UnknownName: no network of that name.
             UsageError: its package is missing, it does not take such images, or the user's own code failed.
         """
-        offered = {"classes": self.classes, "in_channels": self.in_channels, "image_size": self.image_size}
+        facts = {
+            "classes": self.classes,
+            "in_channels": self.in_channels,
+            "image_size": self.image_size,
+            "inputs": self.inputs,
+        }
+        offered: dict[str, object] = {name: value for name, value in facts.items() if value is not None}
         own = self.own
         if own is None:
             if (build := find_network(self.name)) is not None:
-                return build(in_channels=self.in_channels, classes=self.classes, image_size=self.image_size)
+                return build(**self._named_by(build, offered))
             own = import_callable(self.name)
         net = call_user(own, name=f"network {self.name!r}", offered=offered)
         if not isinstance(net, nn.Module):
             raise UsageError(f"network {self.name!r} must return a torch.nn.Module, got {type(net).__name__}")
         return net
+
+    def _named_by(self, build: Build, offered: dict[str, object]) -> dict[str, object]:
+        """What a network of ours wants to know of the samples; UsageError where these do not have it."""
+        wanted = [
+            name
+            for name, one in signature(build).parameters.items()
+            if name in _WANTED and one.kind is Parameter.KEYWORD_ONLY
+        ]
+        missing = [name for name in wanted if name not in offered and name != "image_size"]
+        if missing or ("image_size" in wanted and "in_channels" in wanted and "image_size" not in offered):
+            what = _WANTED[missing[0] if missing else "image_size"]
+            raise UsageError(
+                f"network {self.name!r} needs {what}, which these samples do not have; give model= a network that "
+                "fits them, or a class or function that builds one"
+            )
+        return {name: offered[name] for name in wanted if name in offered}
 
     def fresh(self) -> NetworkFactory:
         """One with a copy of `own`, where that can be copied."""
@@ -65,13 +98,18 @@ class NetworkFactory:
 
 
 def network_factory(
-    model: str | Callable[..., object], *, in_channels: int, classes: int, image_size: tuple[int, int]
+    model: str | Callable[..., object],
+    *,
+    in_channels: int | None = None,
+    classes: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    inputs: tuple[int, ...] | None = None,
 ) -> NetworkFactory:
-    """The factory of a network's name, or of a class or function that builds one; built once to see that it fits.
+    """The factory of a network's name, or of a class or function that builds one.
 
     Raises:
         UnknownName: no network of that name.
-        UsageError: an instance instead of a class, or a network that does not fit the data.
+        UsageError: an instance instead of a class.
     """
     if isinstance(model, torch.nn.Module) or not (isinstance(model, str) or callable(model)):
         kind = type(model).__name__
@@ -83,9 +121,7 @@ def network_factory(
         )
     own = None if isinstance(model, str) else model
     name = model if isinstance(model, str) else getattr(model, "__qualname__", type(model).__name__)
-    factory = NetworkFactory(name, in_channels, classes, image_size, own)
-    check_network_fits(factory)
-    return factory
+    return NetworkFactory(name, in_channels, classes, image_size, own, inputs)
 
 
 def check_network_fits(factory: NetworkFactory) -> None:
@@ -94,6 +130,8 @@ def check_network_fits(factory: NetworkFactory) -> None:
     Raises:
         UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
     """
+    assert factory.image_size is not None
+    assert factory.in_channels is not None
     (height, width), in_channels, classes = factory.image_size, factory.in_channels, factory.classes
     seen = f"images of {in_channels}x{height}x{width}"
     with holding_generators(), torch.no_grad():

@@ -16,13 +16,14 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from calando.errors import DataError
 from calando.sizes import LEAST, MOST
+from calando.tasks.objective import Samples
 
 __all__ = ["Moments", "Source", "TensorSource", "check_moments", "check_normalised", "check_samples", "check_twin"]
 
@@ -41,16 +42,18 @@ class Source(ABC):
     """Samples that can be read in any order.
 
     Attributes:
-        labels: int64[N].
-        shape: (C, H, W) of every sample.
-        dtype: uint8 or float32.
+        labels: int64[N], the class of each sample; 0 where there are no classes.
+        shape: (C, H, W) of every sample; None where samples are no images.
+        dtype: uint8 or float32, of images.
         origin: what to call it in an error: a file's name, or "test".
+        in_memory: no code of the user's runs when it is read.
     """
 
     labels: torch.Tensor
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] | None = None
     dtype: torch.dtype
     origin: str
+    in_memory: bool
     _rows: torch.Tensor  # which samples of what it was made of
 
     def __len__(self) -> int:
@@ -63,12 +66,20 @@ class Source(ABC):
         return part
 
     @abstractmethod
-    def fetch(self, rows: torch.Tensor) -> torch.Tensor:
-        """A new tensor [len(rows), C, H, W] of the samples at these positions (int64); uint8 or float32."""
+    def fetch(self, rows: torch.Tensor) -> Any:
+        """The inputs at these positions (int64), new: of images a tensor [len(rows), C, H, W], uint8 or float32."""
+
+    def targets(self, rows: torch.Tensor) -> Any:
+        """What is wanted of the network there: int64[len(rows)] of classes."""
+        return self.labels[rows]
+
+    def read(self, rows: torch.Tensor) -> Samples:
+        """Both."""
+        return Samples(self.fetch(rows), self.targets(rows))
 
     @abstractmethod
     def moments(self) -> Moments:
-        """Mean and standard deviation per channel, over all samples."""
+        """Mean and standard deviation per channel, over all samples; of images only."""
 
     @abstractmethod
     def first_not_finite(self) -> int | None:
@@ -92,6 +103,9 @@ class TensorSource(Source):
         labels: int64[N].
         origin: what to call it in an error.
     """
+
+    in_memory = True
+    shape: tuple[int, int, int]
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor, *, origin: str) -> None:
         assert images.ndim == 4

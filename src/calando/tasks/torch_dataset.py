@@ -84,6 +84,9 @@ class DatasetSource(Source):
         DataError: no length, no samples, or a sample that cannot be used; names its position.
     """
 
+    in_memory = False
+    shape: tuple[int, int, int]
+
     def __init__(self, dataset: MapDataset, *, origin: str, channels: Channels | None = None) -> None:
         self.given, self._dataset = _copied(dataset), _copied(dataset)
         self.origin = origin

@@ -1,7 +1,9 @@
-"""What is trained: model + data + augmentation + loss + batch size.
+"""What is trained: data + network + loss + metric + batch size, of any kind.
 
-    batch(step, seed) = normalise(augment(images of batch_indices(seed, step)))
-    normalise(raw)    = (raw / 255 - mean) / std  for uint8,   (raw - mean) / std  for floats;  per channel
+    batch(step, seed) = prepare(augment(samples of batch_indices(seed, step)))
+    prepare(raw)      = (raw / 255 - mean) / std  for uint8,   (raw - mean) / std  for floats;  per channel of images,
+                        raw itself of samples that are none
+    judged(batch)     = its loss, and the outputs that the metric judges (`calando.tasks.objective`)
 
 Both are pure functions: which samples, in which order and how augmented depends on (seed, step) alone.
 """
@@ -9,17 +11,24 @@ Both are pure functions: which samples, in which order and how augmented depends
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from calando.errors import UsageError
 from calando.tasks.augment import Augment
-from calando.tasks.labels import Chance, chance_of
+from calando.tasks.chance import Answer, Chance, chance_of, constant_answer
+from calando.tasks.metrics import ACCURACY, Metric, Tally
+from calando.tasks.nested_source import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
+from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged
 from calando.tasks.randomness import batch_indices, steps_per_epoch
 from calando.tasks.run_copies import Pristine
 from calando.tasks.source import Source
@@ -28,30 +37,18 @@ from calando.tasks.user_code import look_behind
 
 __all__ = ["CrossEntropy", "Loss", "Workload"]
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(outputs [N, classes], targets int64[N]) -> scalar: the mean over the batch."""
+Precision = Callable[[], AbstractContextManager[Any]]
+"""The context in which a network computes."""
 
-
-_NETWORK, _LOSS = "the workload's model", "the workload's loss"
+_NETWORK, _LOSS, _FORWARD = "the workload's model", "the workload's loss", "the workload's forward"
+_METRIC, _COLLATE = "the workload's metric", "the workload's collate"
 _PARTS = {
     "train": "the workload's training data",
     "validation": "the workload's validation data",
     "test": "the workload's test data",
 }
-
-
-@dataclass(frozen=True)
-class CrossEntropy:
-    """Mean cross-entropy with label smoothing s, in [0, 1): targets are (1 - s) one-hot + s / classes.
-
-    >>> round(CrossEntropy()(torch.zeros(2, 10), torch.tensor([3, 4])).item(), 4)
-    2.3026
-    """
-
-    label_smoothing: float = 0.0
-
-    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+_CHUNK = 500  # images evaluated at once
+_LOOKED_AT = 4096  # training samples from which the constant answer is found
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +58,17 @@ class Workload:
     Args:
         name: what it is called in tables.
         train, validation, test: the three parts; labels are 0 … classes-1.
-        classes: number of classes.
+        classes: number of classes; 0 where a sample is of no class.
         class_names: for display; one a class.
-        mean, std: per channel of the training part, in the unit of x / 255 for uint8; std 1 where constant.
+        mean, std: per channel of the training part, in the unit of x / 255 for uint8; std 1 where constant; () where
+            samples are no images.
         build: makes a new network; the caller seeds torch's generator.
         augment: applied to training batches.
         batch_size: samples per update.
-        loss: (outputs, targets) -> scalar.
+        loss: (outputs, targets) -> scalar; None: the network or `forward` works it out.
+        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets).
+        metric: what a score is.
+        outputs: shape of one sample's outputs; None: not one tensor of one shape.
         notes: how the data were understood, in sentences; shown once when they are trained on.
         doubts: what may be wrong with them, shown likewise; `calando.workload` has warned of it.
     """
@@ -83,14 +84,22 @@ class Workload:
     build: NetworkFactory
     augment: Augment
     batch_size: int
-    loss: Loss
+    loss: Loss | None
+    forward: Forward | None = None
+    metric: Metric = ACCURACY
+    outputs: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
+    def shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of an image; None where samples are no images."""
         return self.train.shape
+
+    @property
+    def scored(self) -> dict[str, Any]:
+        """What a score is, as fields of a WorkloadSpec; none for the share of right answers."""
+        return {} if self.metric == ACCURACY else {"metric": self.metric.name, "measure": self.metric.measure}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,15 +107,39 @@ class Workload:
         return steps_per_epoch(len(self.train), self.batch_size)
 
     @cached_property
-    def chance(self) -> Chance:
-        """What a network scores that knows the class shares alone; its losses are the cross-entropy's."""
-        smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
-        return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
+    def chance(self) -> Chance | Answer:
+        """What a network reaches that knows the targets' distribution alone."""
+        if self.classes and self.metric == ACCURACY:
+            smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
+            return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
+        own = self.fresh()  # it may run the user's loss and forward, which stay as they were given
+        size = self._evaluated_at_once
+        places = torch.linspace(0, len(own.train) - 1, min(len(own.train), _LOOKED_AT)).round().long()
+        answer = constant_answer(
+            [own.read(own.train, rows) for rows in places.split(size)],
+            [own.read(own.validation, rows) for rows in torch.arange(len(own.validation)).split(size)],
+            loss=NamedLoss("cross_entropy") if isinstance(own.loss, CrossEntropy) else own.loss,
+            forward=own.forward,
+            metric=own.metric,
+            outputs=own.outputs,
+        )
+        if not math.isfinite(answer.score):
+            answer = replace(answer, score=self.metric.measure.worst)
+        return answer
 
     @property
     def chance_loss(self) -> float | None:
-        """The training loss of such a network; None where the loss is not the cross-entropy."""
-        return self.chance.loss if isinstance(self.loss, CrossEntropy) else None
+        """The training loss of such a network; None where that is unknown."""
+        if self.classes and not isinstance(self.loss, CrossEntropy):
+            return None  # cross-entropy is what the labels' chance is of
+        return self.chance.loss
+
+    def chance_on(self, samples: Samples) -> float | None:
+        """Its loss on these samples; None likewise."""
+        if self.chance_loss is None:
+            return None
+        chance = self.chance
+        return chance.of_batch(samples.targets) if isinstance(chance, Chance) else chance.of_batch(samples)
 
     def fresh(self) -> Workload:
         """The workload with network factory, loss and Datasets of its own, as they were given: each run gets one.
@@ -118,37 +151,50 @@ class Workload:
             return self
         copies = self._pristine.copies()
         parts: dict[str, Any] = {
-            name: source.reading_from(copies[_PARTS[name]]) for name, source in self._datasets.items()
+            name: source.reading_from(copies[_PARTS[name]], collate=copies.get(_COLLATE))
+            if isinstance(source, NestedDataset)
+            else source.reading_from(copies[_PARTS[name]])
+            for name, source in self._datasets.items()
         }
         if _NETWORK in copies:
             parts["build"] = replace(self.build, own=copies[_NETWORK])
-        return replace(self, loss=copies.get(_LOSS, self.loss), **parts)
+        if _METRIC in copies:
+            parts["metric"] = self.metric.with_own(copies[_METRIC])
+        loss, forward = copies.get(_LOSS, self.loss), copies.get(_FORWARD, self.forward)
+        return replace(self, loss=loss, forward=forward, **parts)
 
     @property
-    def _datasets(self) -> dict[str, DatasetSource]:
+    def _datasets(self) -> dict[str, DatasetSource | NestedDataset]:
         """The parts that are read from a Dataset, by name."""
         parts = {name: getattr(self, name) for name in _PARTS}
-        return {name: part for name, part in parts.items() if isinstance(part, DatasetSource)}
+        return {name: part for name, part in parts.items() if isinstance(part, DatasetSource | NestedDataset)}
+
+    @cached_property
+    def theirs(self) -> dict[str, object]:
+        """What is not calando's own, by name: code and data of the user's."""
+        found: dict[str, object] = {_PARTS[name]: source.given for name, source in self._datasets.items()}
+        named = {_NETWORK: self.build.own, _FORWARD: self.forward, _METRIC: self.metric.own}
+        if not isinstance(self.loss, CrossEntropy | NamedLoss):
+            named[_LOSS] = self.loss
+        if isinstance(self.train, NestedDataset):
+            named[_COLLATE] = self.train.collate
+        return found | {name: part for name, part in named.items() if part is not None}
 
     @cached_property
     def _pristine(self) -> Pristine | None:
-        """What is not calando's own; None: everything is."""
-        theirs: dict[str, object] = {_PARTS[name]: source.given for name, source in self._datasets.items()}
-        samples = frozenset(theirs)
-        if self.build.own is not None:
-            theirs[_NETWORK] = self.build.own
-        if not isinstance(self.loss, CrossEntropy):
-            theirs[_LOSS] = self.loss
-        return Pristine(theirs, samples=samples) if theirs else None
+        """None: everything is."""
+        samples = frozenset(_PARTS[name] for name in self._datasets)
+        return Pristine(self.theirs, samples=samples) if self.theirs else None
 
     def __getstate__(self) -> dict[str, object]:
         """Without the copies: who is sent the workload makes its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "_pristine"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_pristine", "theirs", "chance")}
 
     def left_behind(self) -> Mapping[str, bytes]:
         """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.user_code`)."""
         given = [source.given for source in self._datasets.values()]
-        return look_behind(self.build.own, self.loss, *given)
+        others = [self.theirs[name] for name in (_FORWARD, _METRIC, _COLLATE) if name in self.theirs]
+        return look_behind(self.build.own, self.loss, *given, *others)
 
     @property
     def is_ours(self) -> bool:
@@ -184,31 +230,92 @@ class Workload:
         parts = (self.train, self.validation, self.test)
         return hashlib.sha256(b"".join(part.fingerprint() for part in parts)).hexdigest()[:16]
 
-    def batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What update `step` trains on: float32 [batch_size, C, H, W] and int64 [batch_size]."""
-        raw, targets = self.raw_batch(step, seed=seed)
-        return self.normalise(raw), targets
+    def batch(self, step: int, *, seed: int) -> Samples:
+        """What update `step` trains on: of images float32 [batch_size, C, H, W] and int64 [batch_size]."""
+        raw = self.raw_batch(step, seed=seed)
+        return replace(raw, inputs=self.prepare(raw.inputs))
 
-    def raw_batch(self, step: int, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same before normalisation: where that is done on a GPU, uint8 is a quarter of the bytes."""
-        rows = self._rows(step, seed)
-        raw = self.train.fetch(rows)
+    def raw_batch(self, step: int, *, seed: int) -> Samples:
+        """The same before `prepare`: where that is done on a GPU, uint8 is a quarter of the bytes."""
+        raw = self.train.read(self._rows(step, seed))
+        if not self.augment.parts:
+            return raw
         # In NumPy, on the CPU: the same bits on every device.
-        if self.augment.parts:
-            raw = torch.from_numpy(self.augment(raw.numpy(), seed=seed, step=step))
-        return raw, self.train.labels[rows]
+        return replace(raw, inputs=torch.from_numpy(self.augment(raw.inputs.numpy(), seed=seed, step=step)))
 
-    def batch_labels(self, step: int, *, seed: int) -> torch.Tensor:
-        """The targets of update `step`, int64 [batch_size]; reads no image."""
-        return self.train.labels[self._rows(step, seed)]
+    def batch_targets(self, step: int, *, seed: int) -> Samples:
+        """The targets of update `step`; reads no input where those are known by themselves."""
+        rows = self._rows(step, seed)
+        if isinstance(self.train, NestedDataset) or self.forward is not None:
+            return self.read(self.train, rows)
+        return Samples(None, self.train.targets(rows))
+
+    def read(self, part: Source, rows: torch.Tensor) -> Samples:
+        """Samples of a part as the network gets them, without augmentation."""
+        raw = part.read(rows)
+        return replace(raw, inputs=self.prepare(raw.inputs))
 
     def _rows(self, step: int, seed: int) -> torch.Tensor:
         return batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
 
+    def prepare(self, raw: Any) -> Any:
+        """Of images float32 [N, C, H, W] of mean 0 and deviation 1 over the training part, on the device of `raw`."""
+        return self.normalise(raw) if self.mean else raw
+
     def normalise(self, raw: torch.Tensor) -> torch.Tensor:
-        """float32 [N, C, H, W] of mean 0 and standard deviation 1 over the training part; on the device of `raw`."""
+        """The same, of images."""
         scale, shift = _affine(self.mean, self.std, 255 if raw.dtype == torch.uint8 else 1, raw.device)
         return raw.to(torch.float32, copy=True).mul_(scale).add_(shift)
+
+    def judged(self, network: nn.Module, samples: Samples, *, precision: Precision) -> tuple[torch.Tensor, Any]:
+        """The mean training loss of samples as the network gets them, of shape (), and the outputs."""
+        return judged(network, samples, loss=self.loss, forward=self.forward, precision=precision)
+
+    def evaluate(
+        self, network: nn.Module, part: Source, *, precision: Precision, placed: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[float, float]:
+        """(loss, score) of a network in evaluation mode on a part, gradients off.
+
+        The loss is the mean training loss; of classes the cross-entropy without label smoothing, whatever was trained
+        with. Where it is not finite, the score is that of chance.
+
+        Args:
+            precision: in which the network computes.
+            placed: brings a tensor onto its device, in its layout.
+        """
+        tally, total = self.metric.begin(), 0.0
+        with torch.inference_mode():
+            for rows in torch.arange(len(part)).split(self._evaluated_at_once):
+                samples = self.read(part, rows).mapped(placed)
+                if self.classes:
+                    loss, outputs = self._class_loss(network, samples, precision)
+                else:
+                    mean, outputs = self.judged(network, samples, precision=precision)
+                    loss = float(mean) * samples.count
+                total += loss
+                tally.add(outputs, samples, loss / samples.count)
+            loss = total / len(part)
+            return loss, self._score(tally) if math.isfinite(loss) else self.chance.score
+
+    def _score(self, tally: Tally) -> float:
+        score = tally.score()
+        return score if math.isfinite(score) else self.chance.score
+
+    def _class_loss(self, network: nn.Module, samples: Samples, precision: Precision) -> tuple[float, torch.Tensor]:
+        """The summed cross-entropy, and the scores of the classes."""
+        with precision():
+            outputs = called(network, samples)
+        if tuple(outputs.shape) != (samples.count, self.classes):
+            raise UsageError(
+                f"the network must give [N, {self.classes}] scores when it is evaluated, got "
+                f"{tuple(outputs.shape)} for N = {samples.count}"
+            )
+        outputs = outputs.float()
+        return float(F.cross_entropy(outputs, samples.targets, reduction="sum")), outputs
+
+    @property
+    def _evaluated_at_once(self) -> int:
+        return _CHUNK if self.classes and self.mean else max(self.batch_size, 1)
 
 
 @lru_cache(maxsize=16)

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError
-from calando.tasks.source import TensorSource
 from calando.tasks.workload import Workload
-from calando.training.lane import run_network, seed_step
+from calando.training.lane import in_precision, placed, seed_step
 from calando.training.state import TrainState
 
 __all__ = ["Batch", "ForeignDraws"]
@@ -29,28 +28,28 @@ Time = Literal["between", "batch", "backward"]
 class Batch:
     """The batch of a run at its present step, number `index` in the seed's order, which seeds the forward pass too.
 
-    `draws` notices those of other threads. `labels` are the targets, int64[batch_size], on the CPU.
+    `draws` notices those of other threads. `samples` is on the CPU.
     """
 
     def __init__(self, state: TrainState, workload: Workload, draws: ForeignDraws, index: int) -> None:
         self._state, self._workload, self._draws, self._index = state, workload, draws, index
         draws.end("between")
         seed_step(state.spec.seed, index)
-        in_memory = isinstance(workload.train, TensorSource)
-        if in_memory:
+        if workload.train.in_memory:
             draws.begin()
-        self._images, self.labels = workload.batch(index, seed=state.spec.seed)
-        if in_memory:
+        self.samples = workload.batch(index, seed=state.spec.seed)
+        if workload.train.in_memory:
             draws.end("batch")
 
     def gradient(self) -> float:
         """Add the gradient to the parameters' `grad`; the training loss, a mean over the micro-batches."""
         spec = self._state.spec
-        micro = spec.in_our_loop.batch_size // spec.in_our_loop.accumulate
+        lane, parts = spec.lane, spec.in_our_loop.accumulate
         total = 0.0
-        for x, y in zip(self._images.split(micro), self.labels.split(micro), strict=True):
-            outputs = run_network(self._state.network, x, spec.lane)
-            loss = self._workload.loss(outputs.float(), y.to(outputs.device)) / spec.in_our_loop.accumulate
+        for part in self.samples.split(spec.in_our_loop.batch_size // parts):
+            here = part.mapped(lambda tensor: placed(tensor, lane))
+            found, _ = self._workload.judged(self._state.network, here, precision=lambda: in_precision(lane))
+            loss = found / parts
             self._draws.begin()
             loss.backward()
             self._draws.end("backward")

@@ -1,7 +1,9 @@
-"""Evaluation: mean cross-entropy and share of right answers on a part of the data, gradients off.
+"""Evaluation: mean loss and score on a part of the data, gradients off.
 
-loss  = 1/n * sum of -log p(label)      without label smoothing
-score = 1/n * sum of [argmax == label]  in [0, 1]; chance where the loss is not finite
+Of classes,
+    loss  = 1/n * sum of -log p(label)      without label smoothing
+    score = the metric's, by default 1/n * sum of [argmax == label]; chance where the loss is not finite
+of any other task the mean training loss, and the metric's score.
 
 The argmax of nan is the first class, whose share would look like a score. An output that is not finite makes the loss
 not finite, except -inf at other classes than the label: a mask of classes, which hides nothing.
@@ -17,44 +19,29 @@ from __future__ import annotations
 
 import math
 
-import torch
-import torch.nn.functional as F
 from torch import nn
 
-from calando.errors import UsageError
 from calando.records import Evaluation, Lane
 from calando.tasks.source import Source
 from calando.tasks.workload import Workload
-from calando.training.lane import run_network, seed_step
+from calando.training.lane import in_precision, placed, seed_step
 from calando.training.network_statistics import gathering_statistics, network_broken, statistics_of
 from calando.training.state import TrainState
 
 __all__ = ["BATCHES", "evaluate", "evaluate_run", "recalibrate"]
 
 BATCHES = 20
-CHUNK = 500
 
 
 def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane) -> tuple[float, float]:
     """(loss, score) of the network on a part; the network's train/eval mode comes back as it was."""
     training = network.training
     network.eval()
-    total_loss, right = 0.0, 0
-    with torch.inference_mode():
-        for start in range(0, len(part), CHUNK):
-            indices = torch.arange(start, min(start + CHUNK, len(part)))
-            labels = part.labels[indices].to(lane.device)
-            outputs = run_network(network, workload.normalise(part.fetch(indices)), lane)
-            if tuple(outputs.shape) != (len(labels), workload.classes):
-                raise UsageError(
-                    f"the network must give [N, {workload.classes}] scores when it is evaluated, got "
-                    f"{tuple(outputs.shape)} for N = {len(labels)}"
-                )
-            total_loss += float(F.cross_entropy(outputs.float(), labels, reduction="sum"))
-            right += int((outputs.argmax(1) == labels).sum())
+    found = workload.evaluate(
+        network, part, precision=lambda: in_precision(lane), placed=lambda tensor: placed(tensor, lane)
+    )
     network.train(training)
-    loss = total_loss / len(part)
-    return loss, right / len(part) if math.isfinite(loss) else workload.chance.score
+    return found
 
 
 def evaluate_run(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
@@ -87,9 +74,9 @@ def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
     with gathering_statistics(state.network, layers):
         for index in range(batches):
             seed_step(spec.seed, index)
-            images, _ = workload.batch(index, seed=spec.seed)
-            for part in images.split(micro):
-                run_network(state.network, part, spec.lane)
+            for part in workload.batch(index, seed=spec.seed).split(micro):
+                here = part.mapped(lambda tensor: placed(tensor, spec.lane))
+                workload.judged(state.network, here, precision=lambda: in_precision(spec.lane))
 
 
 def _broken(network: nn.Module, loss: float, *, others: bool) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import final
@@ -31,6 +32,7 @@ from torch.nn.parameter import is_lazy
 
 from calando.errors import CorruptFile, UsageError, unless_it_fails
 from calando.records import Lane
+from calando.tasks.tree import leaves
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, seed_step
 
@@ -124,7 +126,7 @@ def identify(workload: Workload) -> Identity:
         network = own.build()
         layout = [_spelled(name, value) for name, value in _tensors(network)]
         weights = [number for _, value in _tensors(network) for number in _sketch(value)]
-        loss = unless_it_fails(lambda: _of_loss(own.loss, own.classes)) or []
+        loss = unless_it_fails(lambda: _of_loss(own.loss, own.classes)) or [] if own.classes else []
         another = workload.fresh()
         passes = unless_it_fails(lambda: _of_passes(network, another)) or {"output": [], "gradient": []}
     count = sum(value.numel() for value in network.parameters() if not is_lazy(value))
@@ -186,21 +188,27 @@ def _certain(changes: list[str], now: Identity, workload: Workload) -> list[str]
 
 
 def _of_passes(network: nn.Module, workload: Workload) -> dict[str, list[float]]:
-    """Output and gradient; the loss is another copy's, so that it is as it was given."""
+    """Output and gradient, and the loss where it is not of classes; the loss is another copy's, as it was given."""
     rows = torch.from_numpy(np.linspace(0, len(workload.train) - 1, PROBED).round().astype(np.int64))
     seed_step(0, 0)
-    images, labels = workload.normalise(workload.train.fetch(rows)), workload.train.labels[rows]
+    samples = workload.read(workload.train, rows)
     network.train()
     seed_step(0, 1)
-    trained = network(images)
-    output = _sketch(trained)
-    workload.loss(trained.float(), labels).backward()
+    loss, trained = workload.judged(network, samples, precision=nullcontext)
+    output = _sketches(trained)
+    loss.backward()
     gradient = [number for value in network.parameters() if value.grad is not None for number in _sketch(value.grad)]
     network.eval()
     with torch.no_grad():
         # After a pass in training mode, which statistics of batch norm have taken in at their momentum.
-        output += _sketch(network(images))
-    return {"output": output, "gradient": gradient}
+        if workload.classes:
+            return {"output": output + _sketch(network(samples.inputs)), "gradient": gradient}
+        _, evaluated = workload.judged(network, samples, precision=nullcontext)
+    return {"output": output + _sketches(evaluated), "gradient": gradient, "loss": _sketch(loss)}
+
+
+def _sketches(outputs: object) -> list[float]:
+    return [number for _, value in leaves(outputs) for number in _sketch(value)]
 
 
 def _of_loss(loss: object, classes: int) -> list[float]:

@@ -4,7 +4,7 @@ The rule behind "auto" is fixed, so that equal machines choose equally (measured
     CUDA                                                      bf16 autocast
     CPU with bf16 dot products, images of 28 pixels or more   bf16 autocast
     any other                                                 fp32
-and channels_last everywhere: never slower here, and pooling and fp32 convolutions gain much.
+and channels_last for images: never slower here, and pooling and fp32 convolutions gain much.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import random
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from calando.errors import UsageError
 from calando.records import Lane
 from calando.tasks.randomness import holding_generators
 
-__all__ = ["choose_lane", "describe_host", "holding_lane", "run_network", "seed_step"]
+__all__ = ["choose_lane", "describe_host", "holding_lane", "in_precision", "placed", "seed_step"]
 
 LARGE_IMAGE = 28
 
 
 def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int = 1, image_size: int) -> Lane:
-    """The lane for images of that many pixels a side; UsageError for what this machine does not have."""
+    """The lane for images of that many pixels a side, 0 where samples are none; UsageError for what is not here."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
@@ -48,7 +48,12 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
     if precision == "auto":
         helps = device.startswith("cuda") or (image_size >= LARGE_IMAGE and "avx512_bf16" in _cpu_flags())
         precision = "bf16" if helps else "fp32"
-    return Lane(device=device, precision="bf16" if precision == "bf16" else "fp32", threads=threads, channels_last=True)
+    return Lane(
+        device=device,
+        precision="bf16" if precision == "bf16" else "fp32",
+        threads=threads,
+        channels_last=image_size > 0,
+    )
 
 
 @contextmanager
@@ -77,13 +82,17 @@ def holding_lane(lane: Lane) -> Iterator[None]:
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
 
 
-def run_network(network: nn.Module, images: torch.Tensor, lane: Lane) -> torch.Tensor:
-    """A forward pass of images on any device, in a lane's layout and precision, on its device."""
-    layout = torch.channels_last if lane.channels_last else torch.contiguous_format
-    device = torch.device(lane.device)
-    with torch.autocast(device.type, torch.bfloat16) if lane.precision == "bf16" else nullcontext():
-        outputs: torch.Tensor = network(images.to(device).contiguous(memory_format=layout))
-    return outputs
+def in_precision(lane: Lane) -> AbstractContextManager[Any]:
+    """The context in which a network computes on a lane."""
+    return torch.autocast(torch.device(lane.device).type, torch.bfloat16) if lane.precision == "bf16" else nullcontext()
+
+
+def placed(tensor: torch.Tensor, lane: Lane) -> torch.Tensor:
+    """A tensor on a lane's device; images [N, C, H, W] in its layout."""
+    tensor = tensor.to(lane.device)
+    if lane.channels_last and tensor.ndim == 4 and tensor.is_floating_point():
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -22,6 +22,7 @@ import torch
 from calando.controllers import Observation
 from calando.controllers.losses import AT_CHANCE
 from calando.records import Event, RunOutcome, RunRecord, RunSpec
+from calando.tasks.metrics import ACCURACY
 from calando.tasks.workload import Workload
 from calando.training.batch import Batch, ForeignDraws
 from calando.training.checkpoint import Place, drop_checkpoint, load_checkpoint, save_checkpoint
@@ -67,7 +68,7 @@ def advance(state: TrainState, workload: Workload, *, until: int, watch: Watch |
             validation_loss=found.loss if found else None,
             validation_score=found.score if found else None,
             chance=workload.chance_loss,
-            batch_chance=None if workload.chance_loss is None else workload.chance.of_batch(batch.labels),
+            batch_chance=workload.chance_on(batch.samples),
             dead=session.zero_gradient_share,
             slope=session.slope,
             curvature=session.curvature,
@@ -178,8 +179,9 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         found["chance"] = _score_at_chance(state, workload)
         if _at_chance(state, workload):
             outcome = "died"
+            known = "the entropy of the labels" if workload.classes else "that of the best constant answer"
             found["died"] = (
-                f"the training loss ends at chance level, {workload.chance.loss:.3g}, the entropy of the labels: "
+                f"the training loss ends at chance level, {workload.chance.loss:.3g}, {known}: "
                 "the network died or never learned"
             )
     if state.evaluations and state.session.others_evaluated and statistics_of(state.network):
@@ -207,8 +209,17 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
 
 
 def _score_at_chance(state: TrainState, workload: Workload) -> str:
-    """A sentence on a last score that naming one class always would reach, or ""."""
-    score, labels = state.evaluations[-1].score, workload.validation.labels
+    """A sentence on a last score that one answer for all samples would reach, or ""."""
+    score, measure = state.evaluations[-1].score, workload.metric.measure
+    if not workload.classes or workload.metric != ACCURACY:
+        reached = workload.chance.score
+        if not math.isfinite(reached) or measure.merit(score - reached) > 1e-9 * abs(reached):
+            return ""
+        return (
+            f"chance: the validation score, {measure.amount(score)}, is no better than that of the best answer that is "
+            f"the same for every sample, {measure.amount(reached)}"
+        )
+    labels = workload.validation.labels
     share = float(torch.bincount(labels).max()) / len(labels)
     if score > share + 1e-9:
         return ""
@@ -227,6 +238,6 @@ def _at_chance(state: TrainState, workload: Workload) -> bool:
         return False
     steps = range(max(0, state.step - max(10, state.step // 20)), state.step)
     seed, losses = state.spec.seed, state.losses[steps.start : steps.stop].astype(np.float64)
-    labels = (workload.batch_labels(state.batch_index(step), seed=seed) for step in steps)
-    chance = np.array([workload.chance.of_batch(batch) for batch in labels])
+    batches = (workload.batch_targets(state.batch_index(step), seed=seed) for step in steps)
+    chance = np.array([workload.chance_on(batch) for batch in batches], np.float64)
     return bool(np.minimum(losses, 2 * chance).sum() >= AT_CHANCE * chance.sum())

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Build", "NetworkEntry", "blocks_of"]
 
 Build = Callable[..., "nn.Module"]
-"""(*, in_channels, classes, image_size: (height, width)) -> a new network; the caller seeds torch's generator.
+"""What it names of the following, by keyword -> a new network; the caller seeds torch's generator.
 
-`classes` is the number of outputs. A network for images of any size takes no notice of `image_size`.
+    in_channels, image_size: (height, width)     of images
+    classes                                      number of outputs: of classes, or of numbers that a target has
+    inputs                                       shape of one sample's input
+
+A network that names what the samples do not have is refused.
 """
 
 

@@ -20,7 +20,7 @@ __all__ = ["ENTRIES"]
 _RGB = 3
 
 
-def _timm(name: str, *, in_channels: int, classes: int, image_size: object = None) -> nn.Module:
+def _timm(name: str, *, in_channels: int, classes: int) -> nn.Module:
     timm = _imported("timm")
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models(), "timm.list_models() lists all")
@@ -28,7 +28,7 @@ def _timm(name: str, *, in_channels: int, classes: int, image_size: object = Non
     return net
 
 
-def _torchvision(name: str, *, in_channels: int, classes: int, image_size: object = None) -> nn.Module:
+def _torchvision(name: str, *, in_channels: int, classes: int) -> nn.Module:
     models = _imported("torchvision").models
     if name not in models.list_models():
         raise _unknown("torchvision", name, models.list_models(), "torchvision.models.list_models() lists all")

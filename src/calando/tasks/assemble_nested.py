@@ -1,0 +1,256 @@
+"""Samples of any make, as they were read -> a checked Workload: what is not said of loss and metric, found and noted.
+
+targets                                          loss                metric
+one whole number a sample, 0 … classes-1         cross_entropy       accuracy
+whole numbers [N, …]                             cross_entropy       accuracy
+true and false [N, …]                            bce                 f1
+other numbers                                    mse                 rmse
+none, or among the network's inputs              the network's own   loss
+any, with `forward` or a loss of one's own       theirs              loss
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from calando.errors import DataError, UsageError
+from calando.tasks import tree
+from calando.tasks.assemble import fitting_network, limited, normalisation
+from calando.tasks.augment import parse_augment
+from calando.tasks.labels import TEST_FRACTION, check_enough, count_classes, hold_out
+from calando.tasks.metrics import METRICS, Metric, by_own_loss
+from calando.tasks.nested_source import NestedDataset, NestedSource
+from calando.tasks.network_factory import network_factory
+from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples
+from calando.tasks.randomness import Purpose, steps_per_epoch
+from calando.tasks.source import Source, check_normalised
+from calando.tasks.workload import Workload
+
+__all__ = ["Nested", "assemble_nested"]
+
+Nested = NestedSource | NestedDataset
+
+_TOKENS = ("accuracy", "balanced accuracy", "f1", "mean iou")
+
+
+def assemble_nested(
+    train: Nested,
+    *,
+    validation: Nested | None,
+    test: Nested | None,
+    clean: Nested | None = None,
+    model: str | Callable[..., object],
+    name: str,
+    batch_size: int,
+    augment: str = "none",
+    loss: Loss | None = None,
+    label_smoothing: float = 0.0,
+    forward: Forward | None = None,
+    metric: Metric | None = None,
+    validation_fraction: float = 0.1,
+    train_limit: int | None = None,
+    classes: int | None = None,
+    class_names: tuple[str, ...] | None = None,
+    notes: tuple[str, ...] = (),
+    doubts: tuple[str, ...] = (),
+) -> Workload:
+    """Cut, check and put together; the arguments are those of `custom.workload`.
+
+    Raises:
+        DataError: data that cannot be trained on.
+        UsageError: a network, loss, metric or augmentation that does not fit the data.
+    """
+    first = train.read(torch.tensor([0, min(1, len(train) - 1)]))
+    asked = loss
+    wanted = train.class_numbers if forward is None and isinstance(loss, CrossEntropy | None) else None
+    count = 0
+    if wanted is not None and first.paired:
+        parts = {id(part): part for part in (train, validation, test, clean) if part is not None}
+        for part in parts.values():
+            if part.class_numbers is None:
+                raise DataError(f"{part.origin}: its labels are no whole numbers, those of {train.origin} are")
+            part.labels = part.class_numbers
+        count = count_classes(train, names=class_names, classes=classes)
+        if class_names is not None and len(class_names) != count:
+            raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+        loss = CrossEntropy(label_smoothing)
+        missing = tuple(what for what, part in (("test part", test), ("validation part", validation)) if part is None)
+        check_enough(train.labels.numpy(), cut=missing, names=class_names)
+    elif classes is not None or class_names is not None or label_smoothing:
+        what = "classes" if classes is not None else "class_names" if class_names is not None else "label_smoothing"
+        raise UsageError(
+            f"{what} is for samples of one class each, and the targets of {train.origin} are none; leave it out"
+        )
+    elif loss is None and forward is None:
+        loss = _usual_loss(first, origin=train.origin)
+    metric = metric or _usual_metric(loss, forward=forward)
+    if loss is None:
+        metric = by_own_loss(metric)
+    if loss is None and forward is None and metric.name in _TOKENS and getattr(first.targets, "ndim", 1) > 1:
+        raise UsageError(
+            f"metric {metric.name!r} would compare each output with the label at its own place, and whether the "
+            "network shifts them is unknown; give metric= as a function of (outputs, batch)"
+        )
+    train, validation, test = _in_parts(train, validation, test, clean, validation_fraction)
+    train = limited(train, train_limit)
+    _check_alike(train, (validation, test), classes=count)
+    steps_per_epoch(len(train), batch_size)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    if train.shape is not None:
+        moments = normalisation(train)
+        mean, std = moments.mean, moments.std
+        for part in (validation, test):
+            check_normalised(part, by=moments, of=train.origin)
+    inputs = tuple(first.inputs.shape[1:]) if isinstance(first.inputs, torch.Tensor) else None
+    made = Workload(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=count,
+        class_names=(class_names or tuple(map(str, range(count)))) if count else (),
+        mean=mean,
+        std=std,
+        build=network_factory(
+            model,
+            in_channels=None if train.shape is None else train.shape[0],
+            image_size=None if train.shape is None else train.shape[1:],
+            classes=count or _width(first, loss, train),
+            inputs=inputs,
+        ),
+        augment=_fitting_augment(augment, train, first),
+        batch_size=batch_size,
+        loss=loss,
+        forward=forward,
+        metric=metric,
+        notes=(*notes, *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count)),
+        doubts=doubts,
+    )
+    return fitting_network(made)
+
+
+def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
+    targets = first.targets
+    if not first.paired or targets is None:
+        return None
+    if not isinstance(targets, torch.Tensor):
+        raise UsageError(f"{origin}: targets are several; give loss= as a function of (outputs, targets), or forward=")
+    if targets.dtype == torch.bool:
+        return NamedLoss("bce")
+    return NamedLoss("mse" if targets.is_floating_point() else "cross_entropy")
+
+
+def _usual_metric(loss: Loss | None, *, forward: Forward | None) -> Metric:
+    if forward is None and isinstance(loss, CrossEntropy):
+        return METRICS["accuracy"]
+    usual = {"cross_entropy": "accuracy", "bce": "f1", "mse": "rmse", "mae": "rmse", "huber": "rmse"}
+    named = usual[loss.name] if forward is None and isinstance(loss, NamedLoss) else "loss"
+    return METRICS[named]
+
+
+def _said(
+    *, made_of: tuple[Loss | None, Loss | None], forward: Forward | None, metric: Metric, classes: int
+) -> list[str]:
+    """What was chosen, in a sentence."""
+    asked, loss = made_of
+    better = "higher" if metric.measure.goal == "max" else "lower"
+    score = f"score: {metric.name}, {better} is better"
+    if forward is not None:
+        return [f"loss: what forward returns; {score}"]
+    if classes:
+        return [f"loss: cross-entropy over {classes} classes; {score}"]
+    if isinstance(loss, NamedLoss):
+        why = "" if asked is not None else ", by the targets' type"
+        return [f"loss: {loss.name}{why}; {score}"]
+    return [f"loss: {'the network works it out' if loss is None else 'your function'}; {score}"]
+
+
+def _in_parts(
+    train: Nested, validation: Nested | None, test: Nested | None, clean: Nested | None, fraction: float
+) -> tuple[Nested, Nested, Nested]:
+    twin = train if clean is None else clean
+    if len(twin) != len(train):
+        raise DataError(
+            f"clean: {len(twin)} samples, but train has {len(train)}; it must hold the same in the same order"
+        )
+    if test is None:
+        kept, held = _cut(train, TEST_FRACTION, Purpose.TEST_SPLIT, "test part")
+        train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
+    if validation is None:
+        kept, held = _cut(train, fraction, Purpose.VALIDATION_SPLIT, "validation part")
+        train, validation = train.take(kept), twin.take(held)
+    return train, validation, test
+
+
+def _cut(source: Source, fraction: float, purpose: Purpose, what: str) -> tuple[torch.Tensor, torch.Tensor]:
+    if len(source) < 2:
+        raise DataError(f"{source.origin}: one sample cannot be cut; a {what} is cut off, which needs at least 2")
+    kept, held = hold_out(source.labels.numpy(), fraction=fraction, purpose=purpose, what=what)
+    return torch.from_numpy(kept), torch.from_numpy(held)
+
+
+def _check_alike(train: Nested, others: tuple[Nested, ...], *, classes: int) -> None:
+    """Refuse parts of another make, labels outside the classes, and values that are not finite (DataError)."""
+
+    def make(part: Nested) -> list[tuple[str, torch.dtype, tuple[int, ...] | None]]:
+        whole = part.read(torch.tensor([0])).batch
+        own_collate = isinstance(part, NestedDataset) and part.collate is not None
+        return [
+            (where, one.dtype, None if own_collate else tuple(one.shape[1:]))
+            for where, one in tree.leaves(whole, "batch")
+        ]
+
+    expected = make(train)
+    for part in (train, *others):
+        if (came := make(part)) != expected:
+            theirs, ours = next(((a, b) for a, b in zip(expected, came, strict=False) if a != b), (None, None))
+            raise DataError(
+                f"{part.origin}: samples are of another make than those of {train.origin}: {_described(ours)}, and "
+                f"there {_described(theirs)}; make them alike"
+            )
+        if (bad := part.first_not_finite()) is not None:
+            raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+        outside = ((part.labels < 0) | (part.labels >= max(classes, 1))).nonzero().flatten()
+        if len(outside):
+            place = int(outside[0])
+            raise DataError(
+                f"{part.origin}: sample {place} has label {int(part.labels[place])}, but the training part's classes "
+                f"are 0 … {classes - 1}; correct or remove it"
+            )
+
+
+def _described(make: tuple[str, torch.dtype, tuple[int, ...] | None] | None) -> str:
+    if make is None:
+        return "other values"
+    where, kind, shape = make
+    axes = "" if shape is None else " [" + ", ".join(["N", *map(str, shape)]) + "]"
+    return f"{where} is {kind}{axes}"
+
+
+def _width(first: Samples, loss: Loss | None, train: Nested) -> int | None:
+    """How many numbers a network gives for one target, where that follows from the targets."""
+    targets = first.targets
+    if not isinstance(targets, torch.Tensor) or not isinstance(loss, NamedLoss):
+        return None
+    if loss.name == "cross_entropy":
+        return train.largest_target() + 1
+    return 1 if targets.ndim == 1 else int(targets.shape[-1])
+
+
+def _fitting_augment(text: str, train: Nested, first: Samples) -> Any:
+    augment = parse_augment(text)
+    if not augment.parts:
+        return augment
+    if train.shape is None:
+        raise UsageError(f"augmentation {text} is for images, and the samples of {train.origin} are none; leave it out")
+    if isinstance(first.targets, torch.Tensor) and first.targets.ndim > 2:
+        raise UsageError(
+            f"augmentation {text} moves pixels, and targets {tuple(first.targets.shape)} would stay where they are; "
+            "augment in a Dataset of your own, which changes both"
+        )
+    augment.check_fits(*train.shape[1:])
+    return augment

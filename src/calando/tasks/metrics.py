@@ -1,0 +1,349 @@
+"""How the outputs of a network are judged on a part of the data: the score.
+
+By name, over all samples of a part, C_ij the number of targets of class i answered with class j (argmax of the scores):
+
+    accuracy             sum_i C_ii / sum C
+    balanced accuracy    mean over classes i that occur of  C_ii / sum_j C_ij
+    f1                   mean over classes that occur of  2 C_ii / (sum_j C_ij + sum_j C_ji); where a sample has several
+                         labels of 0 and 1, over labels, with the answer 1 where z > 0
+    mean iou             mean over classes that occur of  C_ii / (sum_j C_ij + sum_j C_ji - C_ii)
+    rmse                 sqrt(mean (z - y)^2)                                              lower is better
+    r2                   1 - sum (z - y)^2 / sum (y - mean y)^2, mean over the target's columns
+    perplexity           exp(mean of - log softmax(z)_y) over all targets                  lower is better
+    loss                 the mean training loss of the part                                lower is better
+
+Counts and sums are kept in float64 or int64, so the score does not depend on how a part is cut into batches.
+
+Your own: a function of (outputs, targets) of the whole part that gives a number, or a torchmetrics metric.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, final
+
+import torch
+
+from calando.errors import DataError, UnknownName, UsageError, quote, reason_of
+from calando.records.measure import SHARE, Measure
+from calando.tasks import tree
+from calando.tasks.objective import IGNORED, Samples, classes_last, logits_of
+
+__all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric"]
+
+
+class Tally(ABC):
+    """What a metric has seen of a part."""
+
+    @abstractmethod
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        """Take a batch in: its outputs, float32 on any device, its samples, and its mean loss."""
+
+    @abstractmethod
+    def score(self) -> float:
+        """Of all that was taken in."""
+
+
+@final
+@dataclass(frozen=True)
+class Metric:
+    """A way to judge, and what its score means.
+
+    Args:
+        name: as tables call it.
+        measure: goal and unit of the score.
+        begin: a new tally.
+        own: the function or torchmetrics metric of the user, if it is one.
+    """
+
+    name: str
+    measure: Measure
+    begin: partial[Any] = field(compare=False)
+    own: object = field(default=None, compare=False)
+
+    def with_own(self, own: object) -> Metric:
+        """The same on a copy of the user's function or metric."""
+        return Metric(self.name, self.measure, partial(self.begin.func, own, *self.begin.args[1:]), own)
+
+
+def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = None, unit: str | None = None) -> Metric:
+    """The metric of a name, a function, or a torchmetrics metric.
+
+    >>> found_metric("rmse").measure.goal
+    'min'
+
+    Args:
+        goal: whether a higher or lower score is better; None: as the metric has it, "max" where that is unknown.
+        unit: of the score; None: as the metric has it.
+
+    Raises:
+        UnknownName: no metric of that name.
+        UsageError: a goal or unit that a named metric has not, or something that judges nothing.
+    """
+    if goal not in (None, "max", "min"):
+        raise UsageError(f'goal must be "max" or "min", got {quote(goal)}')
+    if isinstance(metric, str):
+        name = metric.strip().lower().replace("_", " ").replace("-", " ")
+        found = METRICS.get({"iou": "mean iou", "miou": "mean iou", "r²": "r2", "f1 score": "f1"}.get(name, name))
+        if found is None:
+            hint = "or give a function (outputs, targets) -> number, or a torchmetrics metric"
+            raise UnknownName("metric", metric, METRICS, hint=hint)
+        if goal not in (None, found.measure.goal):
+            better = "higher" if found.measure.goal == "max" else "lower"
+            raise UsageError(f"{found.name}: {better} is better; leave goal= out")
+        return found if unit is None else Metric(found.name, _in_unit(found.measure, unit), found.begin)
+    if _is_torchmetric(metric):
+        rises = getattr(metric, "higher_is_better", None)
+        known: Literal["max", "min"] | None = None if rises is None else "max" if rises else "min"
+        measure = Measure(goal or known or "max", unit or "")
+        return Metric(type(metric).__name__, measure, partial(_OfTorchmetrics, metric), metric)
+    if callable(metric) and not isinstance(metric, type):
+        called = str(getattr(metric, "__name__", type(metric).__name__))
+        name = "own" if called == "<lambda>" else called
+        return Metric(name, Measure(goal or "max", unit or ""), partial(_OfFunction, metric, name), metric)
+    raise UsageError(
+        f"metric must be a name ({', '.join(METRICS)}), a function of (outputs, targets) that gives a number, or a "
+        f"torchmetrics metric, got {quote(metric)}"
+    )
+
+
+def by_own_loss(metric: Metric) -> Metric:
+    """The metric where the network works its loss out by itself."""
+    if metric.name != "perplexity":
+        return metric
+    return Metric(metric.name, metric.measure, partial(_Perplexity, of_loss=True))
+
+
+def _in_unit(measure: Measure, unit: str) -> Measure:
+    if measure.share and unit != "%":
+        raise UsageError(f"a share of samples is written in %, got unit={unit!r}; leave it out")
+    return measure if measure.share else Measure(measure.goal, unit)
+
+
+def _is_torchmetric(metric: object) -> bool:
+    return all(callable(getattr(metric, name, None)) for name in ("update", "compute", "reset"))
+
+
+@final
+class _Right(Tally):
+    """Right answers; no table of all classes, of which there may be thousands."""
+
+    def __init__(self) -> None:
+        self._right, self._count = 0, 0
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        scores = logits_of(outputs)
+        flat, wanted = classes_last(scores, wanted_of(samples, metric="accuracy").to(scores.device))
+        kept = wanted != IGNORED
+        self._right += int(((flat.argmax(-1) == wanted) & kept).sum())
+        self._count += int(kept.sum())
+
+    def score(self) -> float:
+        return self._right / max(self._count, 1)
+
+
+@final
+class _Counts(Tally):
+    """The confusion counts of class numbers; of several labels a sample, one 2 x 2 table a label."""
+
+    def __init__(self, score: Callable[[torch.Tensor], float], *, name: str, several: bool = False) -> None:
+        self._score, self._name, self._several = score, name, several
+        self._counts: torch.Tensor | None = None
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        scores, targets = logits_of(outputs), wanted_of(samples, metric=self._name).to(logits_of(outputs).device)
+        if self._several and scores.shape == targets.shape and scores.ndim == 2:
+            answers, named = scores > 0, targets > 0.5
+            tables = [  # [label, target, answer]
+                torch.stack([((named == i) & (answers == j)).sum(0) for j in (False, True)], -1) for i in (False, True)
+            ]
+            counts = torch.stack(tables, 1).cpu()
+        else:
+            flat, wanted = classes_last(scores, targets)
+            kept = wanted != IGNORED
+            wanted, answers, classes = wanted[kept], flat.argmax(-1)[kept], flat.shape[-1]
+            if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < classes:
+                raise UsageError(f"{self._name}: a target is none of the {classes} classes that the network scores")
+            counts = torch.bincount(wanted * classes + answers, minlength=classes**2).view(1, classes, classes).cpu()
+        self._counts = counts if self._counts is None else self._counts + counts
+
+    def score(self) -> float:
+        assert self._counts is not None
+        if self._several and len(self._counts) > 1:
+            hit, missed, false = self._counts[:, 1, 1], self._counts[:, 1, 0], self._counts[:, 0, 1]
+            occurs = hit + missed > 0
+            return _mean((2 * hit / (2 * hit + missed + false).clamp(min=1))[occurs])
+        return self._score(self._counts[0])
+
+
+def _balanced(counts: torch.Tensor) -> float:
+    sizes = counts.sum(1)
+    return _mean((counts.diagonal() / sizes.clamp(min=1))[sizes > 0])
+
+
+def _f1(counts: torch.Tensor) -> float:
+    sizes, answered = counts.sum(1), counts.sum(0)
+    return _mean((2 * counts.diagonal() / (sizes + answered).clamp(min=1))[sizes > 0])
+
+
+def _iou(counts: torch.Tensor) -> float:
+    sizes, hit = counts.sum(1), counts.diagonal()
+    return _mean((hit / (sizes + counts.sum(0) - hit).clamp(min=1))[sizes > 0])
+
+
+def _mean(values: torch.Tensor) -> float:
+    return float(values.double().mean()) if len(values) else math.nan
+
+
+@final
+class _Squares(Tally):
+    """Sums over all targets, a column each: their number, y, y^2 and (z - y)^2, about the first batch's mean."""
+
+    def __init__(self, *, name: str) -> None:
+        self._name, self._count, self._shift = name, 0, torch.zeros(())
+        self._sums: torch.Tensor | None = None
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        answers = logits_of(outputs).detach().cpu().double()
+        wanted = wanted_of(samples, metric=self._name).detach().cpu().double()
+        if answers.ndim == wanted.ndim + 1 and answers.shape[-1] == 1:
+            answers = answers.squeeze(-1)
+        if answers.shape != wanted.shape:
+            shapes = f"{tuple(answers.shape)} and {tuple(wanted.shape)}"
+            raise UsageError(f"{self._name} needs outputs and targets of one shape, got {shapes}")
+        answers, wanted = answers.reshape(len(answers), -1), wanted.reshape(len(wanted), -1)
+        if self._sums is None:
+            self._shift = wanted.mean(0)
+        centred = wanted - self._shift
+        sums = torch.stack([centred.sum(0), centred.square().sum(0), (answers - wanted).square().sum(0)])
+        self._sums, self._count = sums if self._sums is None else self._sums + sums, self._count + len(wanted)
+
+    def score(self) -> float:
+        assert self._sums is not None
+        total, squares, errors = self._sums
+        if self._name == "rmse":
+            return math.sqrt(float(errors.mean()) / self._count)
+        spread = squares - total.square() / self._count
+        return float((1 - errors / spread).mean()) if bool((spread > 0).all()) else math.nan
+
+
+@final
+class _Perplexity(Tally):
+    """Of the scores of each target; `of_loss`: of the network's own mean loss, which knows how they are shifted."""
+
+    def __init__(self, *, of_loss: bool = False) -> None:
+        self._total, self._count, self._of_loss = 0.0, 0, of_loss
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        if self._of_loss:
+            self._total, self._count = self._total + loss * samples.count, self._count + samples.count
+            return
+        scores = logits_of(outputs)
+        flat, wanted = classes_last(scores, wanted_of(samples, metric="perplexity").to(scores.device))
+        losses = torch.nn.functional.cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="none")
+        self._total += float(losses.double().sum())
+        self._count += int((wanted != IGNORED).sum())
+
+    def score(self) -> float:
+        mean = self._total / max(self._count, 1)
+        return math.exp(mean) if mean < 700 else math.inf
+
+
+@final
+class _MeanLoss(Tally):
+    def __init__(self) -> None:
+        self._total, self._count = 0.0, 0
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        self._total, self._count = self._total + loss * samples.count, self._count + samples.count
+
+    def score(self) -> float:
+        return self._total / max(self._count, 1)
+
+
+@final
+class _OfFunction(Tally):
+    """A function of the whole part's outputs and targets."""
+
+    def __init__(self, function: Callable[[Any, Any], Any], name: str) -> None:
+        self._function, self._name = function, name
+        self._outputs: list[Any] = []
+        self._targets: list[Any] = []
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        self._outputs.append(_kept(outputs))
+        self._targets.append(_kept(samples.targets if samples.targets is not None else samples.inputs))
+
+    def score(self) -> float:
+        try:
+            outputs, targets = tree.put_together(self._outputs), tree.put_together(self._targets)
+        except DataError as error:
+            raise UsageError(
+                f"metric {self._name!r} gets all outputs as one, but {error}; give a torchmetrics metric, "
+                "which takes batches one by one"
+            ) from error
+        return _number(self._function(outputs, targets), name=self._name)
+
+
+@final
+class _OfTorchmetrics(Tally):
+    """A copy of the user's, which takes batches one by one."""
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = copy.deepcopy(metric)
+        self._metric.reset()
+
+    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
+        self._metric.update(_kept(logits_of(outputs)), _kept(samples.targets))
+
+    def score(self) -> float:
+        return _number(self._metric.compute(), name=type(self._metric).__name__)
+
+
+def wanted_of(samples: Samples, *, metric: str) -> torch.Tensor:
+    """The one tensor of targets that a named metric compares with; UsageError where there is none."""
+    if not isinstance(samples.targets, torch.Tensor):
+        raise UsageError(
+            f"metric {metric!r} needs targets in one tensor, and these data have none; give metric= as a function of "
+            "(outputs, targets)"
+        )
+    return samples.targets
+
+
+def _kept(value: Any) -> Any:
+    return tree.mapped(value, lambda tensor: tensor.detach().cpu())
+
+
+def _number(found: Any, *, name: str) -> float:
+    try:
+        number = float(found)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"metric {name!r} must give a number, got {quote(found)} ({reason_of(error)})") from error
+    return number
+
+
+def _counted(name: str, score: Callable[[torch.Tensor], float], *, several: bool = False) -> Metric:
+    return Metric(name, SHARE, partial(_Counts, score, name=name, several=several))
+
+
+ACCURACY = Metric("accuracy", SHARE, partial(_Right))
+"""The share of right answers."""
+
+_NAMED: Sequence[Metric] = (
+    ACCURACY,
+    _counted("balanced accuracy", _balanced),
+    _counted("f1", _f1, several=True),
+    _counted("mean iou", _iou),
+    Metric("rmse", Measure("min", "RMSE"), partial(_Squares, name="rmse")),
+    Metric("r2", Measure("max", "R²"), partial(_Squares, name="r2")),
+    Metric("perplexity", Measure("min", "perplexity"), partial(_Perplexity)),
+    Metric("loss", Measure("min", "loss"), partial(_MeanLoss)),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _NAMED}
+"""Name -> metric."""
