@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from calando.errors import DataWarning, UsageError, reason_of
+from calando.errors import DataWarning, UsageError, reason_of, unless_it_fails
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import tree
 from calando.tasks.augment import parse_augment
@@ -29,7 +29,7 @@ from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_c
 from calando.tasks.metrics import ACCURACY, Metric
 from calando.tasks.nested_source import NestedDataset, NestedSource
 from calando.tasks.network_factory import check_network_fits, network_factory
-from calando.tasks.objective import CrossEntropy, Loss
+from calando.tasks.objective import CrossEntropy, Loss, logits_of
 from calando.tasks.randomness import Purpose, holding_generators, holding_seeded, steps_per_epoch
 from calando.tasks.source import (
     Moments,
@@ -255,8 +255,8 @@ def fitting_network(task: Workload) -> Workload:
             raise
         except BaseException as error:  # the user's code may raise anything
             raise UsageError(f"network {task.build.name!r} with its loss and metric: {reason_of(error)}") from error
-    found = tuple(outputs.shape[1:]) if isinstance(outputs, torch.Tensor) and outputs.ndim > 1 else None
-    return replace(task, outputs=found)
+    scores = unless_it_fails(lambda: logits_of(outputs))
+    return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
 
 
 def _shape(outputs: object) -> str:

@@ -84,6 +84,8 @@ def assemble_nested(
         raise UsageError(
             f"{what} is for samples of one class each, and the targets of {train.origin} are none; leave it out"
         )
+    elif isinstance(loss, CrossEntropy):
+        loss = NamedLoss("cross_entropy")
     elif loss is None and forward is None:
         loss = _usual_loss(first, origin=train.origin)
     metric = metric or _usual_metric(loss, forward=forward)

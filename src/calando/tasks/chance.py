@@ -128,9 +128,7 @@ def constant_answer(
     unknown = Answer(math.nan, None, lambda _: None)
     try:
         if forward is None and (loss is None or loss == NamedLoss("cross_entropy")):
-            return (
-                _of_shares(train, validation, metric=metric, outputs=outputs if loss is not None else None) or unknown
-            )
+            return _of_shares(train, validation, metric=metric, outputs=outputs) or unknown
         if outputs is None:
             return unknown
         answer = _known(train, loss) if isinstance(loss, NamedLoss) and forward is None else None
@@ -177,7 +175,7 @@ def _of_shares(
         score = math.exp(min(loss, 700.0))
     elif metric.name == "loss":
         score = loss
-    elif outputs is not None:
+    elif outputs is not None and numbers is not None:
         answer = _spread(-costs.float(), outputs, train[0].targets)
         score = math.nan if answer is None else _score(validation, answer, cost, metric)
     return Answer(score, loss if loss > 0 else None, cost)

@@ -104,7 +104,7 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
         return Metric(type(metric).__name__, measure, partial(_OfTorchmetrics, metric), metric)
     if callable(metric) and not isinstance(metric, type):
         called = str(getattr(metric, "__name__", type(metric).__name__))
-        name = "own" if called == "<lambda>" else called
+        name = (unit or "own") if called == "<lambda>" else called
         return Metric(name, Measure(goal or "max", unit or ""), partial(_OfFunction, metric, name), metric)
     raise UsageError(
         f"metric must be a name ({', '.join(METRICS)}), a function of (outputs, targets) that gives a number, or a "
@@ -174,11 +174,12 @@ class _Counts(Tally):
 
     def score(self) -> float:
         assert self._counts is not None
-        if self._several and len(self._counts) > 1:
-            hit, missed, false = self._counts[:, 1, 1], self._counts[:, 1, 0], self._counts[:, 0, 1]
+        counts = self._counts.double()
+        if self._several and len(counts) > 1:
+            hit, missed, false = counts[:, 1, 1], counts[:, 1, 0], counts[:, 0, 1]
             occurs = hit + missed > 0
             return _mean((2 * hit / (2 * hit + missed + false).clamp(min=1))[occurs])
-        return self._score(self._counts[0])
+        return self._score(counts[0])
 
 
 def _balanced(counts: torch.Tensor) -> float:

@@ -1,6 +1,6 @@
-"""Public conformance kits: a schedule, controller, method or executor of one's own is held against what all must do.
+"""Public conformance kits: a schedule, controller, method, task or executor of one's own against what all must do.
 
-    from calando.testing import check_controller, check_executor, check_method, check_schedule
+    from calando.testing import check_controller, check_executor, check_method, check_schedule, check_task
 
     def test_my_schedule():
         check_schedule("my_schedule(end=0.1)")
@@ -14,14 +14,17 @@ from calando.testing.executor_trial import ExecutorTrial
 from calando.testing.executors import EXECUTOR_CHECKS, check_executor
 from calando.testing.methods import METHOD_CHECKS, MethodCase, check_method
 from calando.testing.schedules import check_schedule
+from calando.testing.tasks import TASK_CHECKS, check_task
 
 __all__ = [
     "EXECUTOR_CHECKS",
     "METHOD_CHECKS",
+    "TASK_CHECKS",
     "ExecutorTrial",
     "MethodCase",
     "check_controller",
     "check_executor",
     "check_method",
     "check_schedule",
+    "check_task",
 ]

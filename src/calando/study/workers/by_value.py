@@ -76,6 +76,8 @@ def check_sendable(
             "the workload's training data": task.train,
             "the workload's validation data": task.validation,
             "the workload's test data": task.test,
+            "the workload's forward": task.forward,
+            "the workload's metric": task.metric,
         }
     for name, part in parts.items():
         try:

@@ -1,0 +1,272 @@
+"""Tasks of any kind in our own loop: each passes the public kit, and loss, metric and chance are other libraries'."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import torchmetrics
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn
+from tests.tasks.any_tasks import TASKS, generator, language, regression, segmentation, several_labels, unequal
+from torch import nn
+
+import calando
+from calando.errors import DataError, UnknownName, UsageError
+from calando.study.build_spec import build_run
+from calando.study.limits import Budget, Machine
+from calando.tasks.metrics import METRICS, found_metric
+from calando.tasks.objective import Samples, found_loss
+from calando.testing import TASK_CHECKS
+from calando.training.loop import execute
+
+
+@pytest.mark.parametrize("check", TASK_CHECKS)
+@pytest.mark.parametrize("make", TASKS, ids=lambda make: make.__name__)
+def test_every_task_passes_the_kit(make, check):
+    TASK_CHECKS[check](make(), "sgd(lr=0.01, momentum=0.9)")
+
+
+def run_of(task, strategy="sgd(lr=0.01)", steps=12):
+    run, _ = build_run(task, strategy, budget=Budget(steps=steps), machine=Machine(device="cpu"))
+    return execute(run, task)
+
+
+# Metrics
+
+
+def judged(name, outputs, targets, *, batch):
+    tally = METRICS[name].begin()
+    for at in range(0, len(outputs), batch):
+        tally.add(outputs[at : at + batch], Samples(None, targets[at : at + batch]), 0.0)
+    return tally.score()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 40))
+def test_counted_metrics_are_scikit_learns(seed, classes, batch):
+    rng = np.random.default_rng(seed)
+    outputs, targets = torch.from_numpy(rng.normal(size=(40, classes))), torch.from_numpy(rng.integers(0, classes, 40))
+    answers, wanted = outputs.argmax(1).numpy(), targets.numpy()
+    occurring = sorted(set(wanted.tolist()))
+    expected = {
+        "accuracy": sklearn.accuracy_score(wanted, answers),
+        "balanced accuracy": sklearn.recall_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
+        "f1": sklearn.f1_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
+        "mean iou": sklearn.jaccard_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
+    }
+    for name, value in expected.items():
+        assert judged(name, outputs, targets, batch=batch) == pytest.approx(value, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_metrics_of_numbers_are_scikit_learns(seed, batch):
+    rng = np.random.default_rng(seed)
+    outputs, targets = (torch.from_numpy(rng.normal(1e3, 1, size=(40, 2))) for _ in range(2))
+    wanted, answers = targets.numpy(), outputs.numpy()
+    assert judged("rmse", outputs, targets, batch=batch) == pytest.approx(
+        math.sqrt(sklearn.mean_squared_error(wanted, answers)), rel=1e-12
+    )
+    assert judged("r2", outputs, targets, batch=batch) == pytest.approx(sklearn.r2_score(wanted, answers), rel=1e-9)
+
+
+def test_f1_of_several_labels_is_scikit_learns():
+    outputs = torch.randn(50, 3, generator=generator())
+    targets = torch.rand(50, 3, generator=generator(1)) > 0.5
+    expected = sklearn.f1_score(targets.numpy(), (outputs > 0).numpy(), average="macro")
+    assert judged("f1", outputs, targets, batch=7) == pytest.approx(expected, abs=1e-12)
+
+
+def test_perplexity_is_torchmetrics_and_leaves_out_what_is_ignored():
+    outputs, targets = torch.randn(12, 5, 7, generator=generator()), torch.arange(60).reshape(12, 5) % 7
+    targets[3, 2:] = -100
+    theirs = torchmetrics.text.Perplexity(ignore_index=-100)
+    assert judged("perplexity", outputs, targets, batch=5) == pytest.approx(float(theirs(outputs, targets)), rel=1e-5)
+
+
+def test_a_torchmetrics_metric_and_a_function_judge_the_whole_part():
+    x, y = torch.randn(100, 4, generator=generator()), torch.arange(100) % 3
+    theirs = torchmetrics.classification.MulticlassMatthewsCorrCoef(num_classes=3)
+
+    def mcc(outputs, targets):
+        return sklearn.matthews_corrcoef(targets.numpy(), outputs.argmax(1).numpy())
+
+    scores = [
+        run_of(calando.workload(train=(x, y), model=lambda: nn.Linear(4, 3), metric=metric, batch_size=8)).evaluations
+        for metric in (theirs, mcc)
+    ]
+    assert [e.score for e in scores[0]] == pytest.approx([e.score for e in scores[1]], abs=1e-6)
+    assert theirs.update_count == 0, "the person's own metric stays as it was given"
+
+
+# Losses
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 5), (6, 5, 4)])
+def test_cross_entropy_finds_the_axis_of_the_classes(shape):
+    outputs = torch.randn(shape, generator=generator())
+    targets = torch.randint(0, 4, (6,) if len(shape) == 2 else (6, 5), generator=generator(1))
+    second = outputs if shape[1] == 4 else outputs.movedim(2, 1)
+    assert torch.equal(
+        found_loss("cross_entropy")(outputs, targets).round(decimals=6),
+        F.cross_entropy(second, targets).round(decimals=6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "targets", "says"),
+    [
+        ("mse", (4, 2), (4,), "one shape"),
+        ("bce", (4, 3), (4,), "one shape"),
+        ("cross_entropy", (4, 3), (4, 2), "do not fit"),
+        ("cross_entropy", (4, 3, 3), (4, 3), "second or the last"),
+    ],
+)
+def test_shapes_that_torch_would_spread_or_guess_are_refused(name, outputs, targets, says):
+    kind = torch.long if name == "cross_entropy" else torch.float32
+    with pytest.raises(UsageError, match=says):
+        found_loss(name)(torch.zeros(outputs), torch.zeros(targets, dtype=kind))
+
+
+def test_names_that_are_none_are_refused_with_what_there_is():
+    with pytest.raises(UnknownName, match="mse"):
+        found_loss("mean squared")
+    with pytest.raises(UnknownName, match="rmse"):
+        found_metric("rms")
+    with pytest.raises(UsageError, match="lower is better"):
+        found_metric("rmse", goal="max")
+
+
+# Chance
+
+
+def test_chance_of_numbers_is_that_of_their_mean():
+    task = regression()
+    wanted = task.train.targets(torch.arange(len(task.train))).double()
+    assert task.chance_loss == pytest.approx(float(wanted.var(correction=0)), rel=1e-5)
+    held = task.validation.targets(torch.arange(len(task.validation))).double()
+    assert task.chance.score == pytest.approx(math.sqrt(float((held - wanted.mean()).square().mean())), rel=1e-5)
+
+
+def test_chance_of_classes_in_every_place_is_the_entropy_of_their_shares():
+    for task in (segmentation(), language()):
+        wanted = task.train.targets(torch.arange(len(task.train))).flatten()
+        shares = torch.bincount(wanted).double() / len(wanted)
+        assert task.chance_loss == pytest.approx(-float(torch.xlogy(shares, shares).sum()), rel=1e-4)
+
+
+def test_chance_of_several_labels_is_that_of_each():
+    task = several_labels()
+    p = task.train.targets(torch.arange(len(task.train))).double().mean(0)
+    entropy = -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).mean()
+    assert task.chance_loss == pytest.approx(float(entropy), rel=1e-5)
+
+
+@pytest.mark.parametrize("own", ["loss", "forward"])
+def test_chance_of_a_loss_of_ones_own_is_searched_for(own):
+    """Against the closed form: the median's mean distance."""
+    x, y = torch.randn(200, 3, generator=generator()), torch.randn(200, generator=generator(1)).exp()
+
+    def distance(outputs, targets):
+        return (outputs.squeeze(-1) - targets).abs().mean()
+
+    def forward(network, batch):
+        outputs = network(batch[0])
+        return distance(outputs, batch[1]), outputs
+
+    given = {"loss": distance} if own == "loss" else {"forward": forward}
+    task = calando.workload(train=(x, y), model=lambda: nn.Linear(3, 1), batch_size=8, **given)
+    wanted = task.train.targets(torch.arange(len(task.train)))
+    assert task.chance_loss == pytest.approx(float((wanted - wanted.median()).abs().mean()), rel=1e-3)
+
+
+def test_chance_that_cannot_be_found_is_unknown():
+    x = torch.randn(60, 3, generator=generator())
+    task = calando.workload(
+        train=(x, x), model=lambda: nn.Linear(3, 3), forward=lambda net, batch: net.weight.square().sum(), batch_size=8
+    )
+    assert task.chance_loss is None
+    assert run_of(task).outcome == "finished"
+
+
+class Deaf(nn.Module):
+    """Ignores its inputs, but for a trace that keeps its gradient finite."""
+
+    def __init__(self, *outputs):
+        super().__init__()
+        self.answer = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return self.answer + 0 * x.float().sum()
+
+
+@pytest.mark.parametrize("make", [regression, several_labels, segmentation, unequal], ids=lambda make: make.__name__)
+def test_a_network_that_ignores_its_inputs_has_died(make):
+    task = make()
+    shape = task.outputs
+
+    class Net(Deaf):
+        def forward(self, x):
+            return super().forward(x).expand(len(x), *shape)
+
+    answer = (shape[0], *[1] * (len(shape) - 1))
+    deaf = replace(task, build=replace(task.build, own=lambda: Net(*answer)))
+    rate = {"regression": 0.3, "several_labels": 3, "segmentation": 30, "unequal": 1}[make.__name__]
+    record = run_of(deaf, f"sgd(lr={rate})", steps=120)
+    assert record.outcome == "died", (record.losses[-20:], task.chance_loss)
+    assert any("constant answer" in event.text or "entropy" in event.text for event in record.events)
+
+
+# What is refused, and what is said
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"train": (torch.rand(9, 3), torch.rand(8))}, "arrays of 8 and 9 samples"),
+        ({"train": (torch.full((9, 3), math.nan), torch.rand(9))}, "NaN"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "augment": "flip"}, "is for images"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "classes": 3}, "leave it out"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "test": (torch.rand(40, 4), torch.rand(40))}, "another make"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "goal": "min"}, "give metric="),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
+        ({"train": {"x": torch.rand(40, 3)}}, "forward="),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_a_line(given, says):
+    with pytest.raises((UsageError, DataError), match=says) as caught:
+        calando.workload(model=lambda: nn.Linear(3, 1), batch_size=4, **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_chosen_is_noted():
+    assert regression().notes == ("loss: mse, by the targets' type; score: rmse, lower is better",)
+    assert any("normalised" in note or "read as" in note for note in segmentation().notes)
+
+
+def test_images_of_classes_are_judged_by_another_metric_with_the_same_bits_of_training():
+    x, y = torch.randint(0, 256, (80, 1, 8, 8), dtype=torch.uint8, generator=generator()), torch.arange(80) % 2
+    plain, balanced = (
+        run_of(calando.workload(train=(x, y), model="cnn", batch_size=8, **given), steps=8)
+        for given in ({}, {"metric": "balanced accuracy"})
+    )
+    assert plain.losses.tobytes() == balanced.losses.tobytes()
+    assert [e.loss for e in plain.evaluations] == [e.loss for e in balanced.evaluations]
+
+
+def test_a_verdict_is_in_its_own_unit(tmp_path):
+    answer = calando.compare(
+        regression(),
+        "slow = sgd(lr=0.001)",
+        "quick = sgd(lr=0.05)",
+        seeds=3,
+        epochs=4,
+        folder=tmp_path,
+        executor="inline",
+    )
+    text = str(answer)
+    assert "RMSE" in text
+    assert not {"%", "points"} & set(text.split())
+    assert text.startswith("quick is best")
