@@ -50,7 +50,7 @@ def test_every_strategy_makes_the_updates_of_calandos_own_loop(name):
         assert training.done
         assert bits(mine) == bits(state.network)
         assert [g["lr"] for g in training.optimizer.param_groups] == [g["lr"] for g in state.optimizer.param_groups]
-        drawn = [workload.batch(index, seed=spec.seed)[0] for index in range(20)]
+        drawn = [workload.batch(index, seed=spec.seed).inputs for index in range(20)]
         with training.evaluated(drawn):
             found = evaluate(mine, workload, workload.validation, lane=spec.lane)
         last = state.evaluations[-1]

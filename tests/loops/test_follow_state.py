@@ -39,7 +39,7 @@ def test_who_saves_the_optimizer_has_saved_the_strategy(method):
             training.optimizer.load_state_dict(saved["optimizer"])
             assert training.step == cut
             train(training, workload, seed=0, batches=range(cut, 12))
-        drawn = [workload.batch(index, seed=0)[0] for index in range(4)]
+        drawn = [workload.batch(index, seed=0).inputs for index in range(4)]
         with training.evaluated(drawn):
             ends.append([*bits(training.network), repr(training.events).encode()])
     assert ends[0] == ends[1]

@@ -32,7 +32,7 @@ from calando.analysis.results import (
 )
 from calando.analysis.target import idle_controllers, steps_to_target, target_of
 from calando.analysis.verdicts import against_best, withhold_verdicts
-from calando.records.measure import Measure
+from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StudySpec
 from calando.records.strategy_spec import StrategySpec
@@ -248,11 +248,13 @@ def _note(
     raw = [record.evaluations[-1].raw_score for record in finals if record.evaluations]
     known = [score for score in raw if score is not None]
     if known:
-        trained = f"{100 * float(np.mean(known)):.2f}%"
+        mean, measure = float(np.mean(known)), study.workload.measure
+        trained = f"{100 * mean:.2f}%" if measure.share else measure.amount(mean)
         notes.append(f"scores are of an average of the weights; the trained weights score {trained} on validation")
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
         of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
-        notes.append(f"{of} no better than always naming one class")
+        classes = study.workload.measure == SHARE
+        notes.append(f"{of} no better than {'always naming one class' if classes else 'one answer for all samples'}")
     if idle := idle_controllers(strategy, finals):
         notes.append(idle)
     if any(record.second_passes for record in finals):

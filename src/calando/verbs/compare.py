@@ -172,7 +172,7 @@ def compare(
         )
     if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
         raise UsageError(
-            f"{given[0]} is for your own training code; a workload is judged by its share of right answers"
+            f"{given[0]} is for your own training code; a workload's is that of its metric: give it to calando.workload"
         )
     assert isinstance(workload, str) or not callable(workload)
     task = resolve(

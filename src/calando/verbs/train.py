@@ -24,6 +24,7 @@ from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
+    from calando.records.measure import Measure
     from calando.study.jobs import Outcome
     from calando.study.listening import Listening, RunStatus
     from calando.tasks.workload import Workload
@@ -52,12 +53,13 @@ class Trained(Drawn):
 
     def __str__(self) -> str:
         """How it ended, and with which scores: what a notebook shows."""
-        record = self.record
+        record, measure = self.record, self.record.spec.workload.measure
+        validation, test = (_written(score, measure) for score in (record.score, self.test.score))
         # A share of 95 % looks like success where 95 % of the samples are of one class.
         chance = " (chance)" if record.at_chance else ""
         return (
             f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
-            f"validation {record.score:.2%}{chance}, test {self.test.score:.2%} ({self.test.n} samples, 1 seed)"
+            f"validation {validation}{chance}, test {test} ({self.test.n} samples, 1 seed)"
         )
 
     __repr__ = __str__
@@ -83,6 +85,8 @@ class Trained(Drawn):
             "at_chance": record.at_chance,
             "range_test": None if self.centre is None else self.centre.model_dump(mode="json"),
             "steps_done": record.steps_done,
+            "metric": record.spec.in_our_loop.metric or "accuracy",
+            "goal": record.spec.workload.measure.goal,
             "validation_score": record.score,
             "test_score": self.test.score,
             "test_n": self.test.n,
@@ -90,6 +94,10 @@ class Trained(Drawn):
             "events": [str(event) for event in record.events],
             "weights": str(self.weights),
         }
+
+
+def _written(score: float, measure: Measure) -> str:
+    return f"{score:.2%}" if measure.share else measure.amount(score)
 
 
 def train(
