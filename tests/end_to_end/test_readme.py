@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/guides/from-torch.md",
     "docs/guides/own-workload.md",
     "docs/guides/which-method.md",
+    "docs/guides/your-own-task.md",
     "docs/guides/your-training-code.md",
 )
 PAGES = (
