@@ -1,4 +1,4 @@
-"""The twelve workloads that finders are judged on; a third of them is held out while the rule is chosen.
+"""The twelve workloads that finders are judged on, a third of them held out while the rule is chosen; and OWN_TASKS.
 
 Three data sets, networks with and without normalisation, SGD with momentum, Adam and AdamW, batches of 32 to 512.
 Every case names its strategy without a rate: `strategy(rate)` settles it, `linear(1, 0)` decays it. Five of them are
@@ -18,7 +18,7 @@ from calando.study.limits import Budget, Machine
 from calando.tasks.catalog import resolve
 from calando.tasks.workload import Workload
 
-__all__ = ["CASES", "CONSTANT_CASES", "Case", "prepare", "settled"]
+__all__ = ["CASES", "CONSTANT_CASES", "OWN_TASKS", "Case", "chance_of", "prepare", "settled"]
 
 SGD = "sgd(lr={lr!r}, momentum=0.9, weight_decay=0.0005)"
 ADAM = "adam(lr={lr!r})"
@@ -105,6 +105,27 @@ CASES = (
     _case("cifar10", DEEP, 128, "sgd", SGD, 140),
 )
 
+OWN_TASKS = tuple(
+    Case(
+        name=f"{task}-own-{batch}-{label}",
+        data=f"finders.own_tasks:{task}",
+        model="own",
+        batch=batch,
+        method=method,
+        centre=-4 if method == SGD else -8,
+        steps=steps,
+        seeds=4,
+        validation=0.0,
+        held_out=True,
+    )
+    for task, batch, label, method, steps in (
+        ("table", 32, "sgd", SGD, 200),
+        ("pixels", 64, "adam", ADAM, 150),
+        ("labels", 64, "adamw", ADAMW, 150),
+    )
+)
+"""Tasks of our loop that are no image classification; their scores are shares of what can be had."""
+
 CONSTANT_CASES = tuple(
     replace(case, name=case.name + AT_A_CONSTANT_RATE, schedule="constant(1)", seeds=2)
     for case in CASES
@@ -113,10 +134,20 @@ CONSTANT_CASES = tuple(
 
 
 @cache
+def chance_of(case: Case) -> float | None:
+    """The loss of a network that knows the targets' distribution alone, as `find_lr` would know it."""
+    return prepare(case, Path())[1].chance_loss
+
+
+@cache
 def prepare(case: Case, data_dir: Path) -> tuple[RunSpec, Workload]:
     """The spec of a run (seed 0, rate 1) and the workload, loaded."""
     spec = resolve(
-        case.data, model=case.model, batch_size=case.batch, train_limit=case.limit, validation_fraction=case.validation
+        case.data,
+        model=case.model,
+        batch_size=case.batch,
+        train_limit=case.limit,
+        validation_fraction=case.validation or None,
     )
     run, workload = build_run(
         spec, case.strategy(1.0), budget=Budget(steps=case.steps), machine=Machine(device="cpu"), data_dir=data_dir

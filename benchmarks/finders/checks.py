@@ -10,18 +10,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from calando.records.files import write_atomically
-from calando.training.lane import holding_lane, seed_step
+from calando.training.lane import holding_lane, in_precision, placed, seed_step
 from calando.training.state import start
 
 from . import curves, elsewhere
-from .cases import CASES, Case, prepare
+from .cases import CASES, OWN_TASKS, Case, prepare
 from .elsewhere import ELSEWHERE, Elsewhere
 from .score import judged_case
 
@@ -41,7 +40,7 @@ def build(data_dir: Path, *, only: str = "", seeds: int = 4) -> None:
     torch.set_num_threads(1)
     whole, measured = read(), curves.read()
     for seed in range(seeds):
-        for case in (*ELSEWHERE, *CASES):
+        for case in (*ELSEWHERE, *OWN_TASKS, *CASES):
             if only not in case.name or len(measured.get(case.name, ())) <= seed:
                 continue
             found, _ = judged_case(case, measured[case.name][seed])
@@ -70,15 +69,11 @@ def _train(case: Case | Elsewhere, data_dir: Path, *, seed: int, rate: float, de
         )
     spec, workload = prepare(case, data_dir)
     spec = spec.model_copy(update={"seed": curves.FIRST_SEED + seed})
-    layout = torch.channels_last if spec.lane.channels_last else torch.contiguous_format
-    cast = torch.autocast("cpu", torch.bfloat16) if spec.lane.precision == "bf16" else nullcontext()
 
     def loss(index: int) -> torch.Tensor:
         seed_step(spec.seed, first + index)
-        images, labels = workload.batch(first + index, seed=spec.seed)
-        with cast:
-            outputs = state.network(images.contiguous(memory_format=layout))
-        return workload.loss(outputs.float(), labels)
+        here = workload.batch(first + index, seed=spec.seed).mapped(lambda tensor: placed(tensor, spec.lane))
+        return workload.judged(state.network, here, precision=lambda: in_precision(spec.lane))[0]
 
     with holding_lane(spec.lane):
         state = start(spec, workload)

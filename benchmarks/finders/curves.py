@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -21,11 +20,11 @@ import torch
 from calando.records import RunSpec
 from calando.records.files import write_atomically
 from calando.tasks.workload import Workload
-from calando.training.lane import holding_lane, seed_step
+from calando.training.lane import holding_lane, in_precision, placed, seed_step
 from calando.training.state import start
 
 from . import elsewhere
-from .cases import CASES, Case, prepare
+from .cases import CASES, OWN_TASKS, Case, prepare
 from .elsewhere import ELSEWHERE, Elsewhere
 from .hopeless import HOPELESS, Hopeless
 
@@ -54,8 +53,6 @@ def _load() -> dict[str, np.ndarray]:
 def sweep(spec: RunSpec, workload: Workload, *, repeat: int) -> np.ndarray:
     """One sweep: float32[STEPS]. Repeat r trains on batches r * STEPS, …, from the same initial weights."""
     losses = np.full(STEPS, np.nan, np.float32)
-    layout = torch.channels_last if spec.lane.channels_last else torch.contiguous_format
-    cast = torch.autocast("cpu", torch.bfloat16) if spec.lane.precision == "bf16" else nullcontext()
     with holding_lane(spec.lane):
         state = start(spec, workload)
         for index, rate in enumerate(RATES):
@@ -63,10 +60,8 @@ def sweep(spec: RunSpec, workload: Workload, *, repeat: int) -> np.ndarray:
             seed_step(spec.seed, step)
             for group in state.optimizer.param_groups:
                 group["lr"] = float(rate)
-            images, labels = workload.batch(step, seed=spec.seed)
-            with cast:
-                outputs = state.network(images.contiguous(memory_format=layout))
-            loss = workload.loss(outputs.float(), labels)
+            here = workload.batch(step, seed=spec.seed).mapped(lambda tensor: placed(tensor, spec.lane))
+            loss, _ = workload.judged(state.network, here, precision=lambda: in_precision(spec.lane))
             loss.backward()
             if not math.isfinite(loss.item()):
                 break
@@ -103,7 +98,7 @@ def build(data_dir: Path, *, only: str = "", seeds: int = 10) -> None:
     found = _load()
     definitions = json.loads(str(found.pop("definitions", "{}")))
     for seed in range(seeds):
-        for case in (*HOPELESS, *CASES, *ELSEWHERE):
+        for case in (*HOPELESS, *CASES, *OWN_TASKS, *ELSEWHERE):
             if only not in case.name:
                 continue
             definition = f"{getattr(case, 'definition', case.name)} {RATES[0]:g} {RATES[-1]:g} {STEPS}"

@@ -22,7 +22,7 @@ from calando.methods import find_method
 from calando.range_test.stops import stop_reason
 
 from . import curves, truth
-from .cases import Case
+from .cases import OWN_TASKS, Case, chance_of
 from .elsewhere import Elsewhere
 from .peers import PEERS, Peer
 
@@ -35,6 +35,7 @@ __all__ = [
     "Summary",
     "answers_of",
     "judged_case",
+    "known_chance",
     "landscape",
     "summary",
 ]
@@ -116,7 +117,14 @@ def judged(method: str, losses: bytes, chance: float | None = CHANCE_LOSS) -> tu
 
 def judged_case(case: Case | Elsewhere, rows: np.ndarray) -> tuple[Suggestion, int]:
     """`judged` of one seed's sweeps of a case, with the chance loss that `find_lr` would know of."""
-    return judged(case.method, rows.tobytes(), case.chance if isinstance(case, Elsewhere) else CHANCE_LOSS)
+    return judged(case.method, rows.tobytes(), known_chance(case))
+
+
+def known_chance(case: Case | Elsewhere) -> float | None:
+    """The loss at chance that the finder knows of."""
+    if isinstance(case, Elsewhere):
+        return case.chance
+    return chance_of(case) if case in OWN_TASKS else CHANCE_LOSS
 
 
 def _peer(rule: Peer, *, pooled: bool) -> Finder:

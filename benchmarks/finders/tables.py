@@ -10,11 +10,11 @@ from calando.analysis.suggest import RangeCurves
 from calando.range_test.found import HeldRate, judge_held
 
 from . import checks, curves, truth
-from .cases import CASES, CONSTANT_CASES, Case
+from .cases import CASES, CONSTANT_CASES, OWN_TASKS, Case
 from .elsewhere import ELSEWHERE, Elsewhere
 from .hopeless import HOPELESS, NOISE, noise_curves
 from .peers import PEERS
-from .score import FINDERS, OURS, Landscape, Summary, answers_of, judged, judged_case, landscape, summary
+from .score import FINDERS, OURS, Landscape, Summary, answers_of, judged, judged_case, known_chance, landscape, summary
 
 __all__ = ["show"]
 
@@ -80,7 +80,7 @@ def _lived(console: Console, cases: list[Case], stored: dict[str, dict], measure
         "n", "curves", "lives", "kept, least", "regret: curves", "lives",
     )  # fmt: skip
     tried = checks.read()
-    for case in (*cases, *(case for case in ELSEWHERE if case.name in stored and case.name in measured)):
+    for case in (*cases, *(case for case in (*OWN_TASKS, *ELSEWHERE) if case.name in stored and case.name in measured)):
         land, entries = landscape(stored[case.name]), tried.get(case.name, [])
         curves_say: list[float] = []
         lives: list[float] = []
@@ -104,7 +104,7 @@ def _lived(console: Console, cases: list[Case], stored: dict[str, dict], measure
 
 
 def _held(case: Case | Elsewhere, entry: dict, rows: np.ndarray) -> HeldRate:
-    chance = case.chance if isinstance(case, Elsewhere) else float(np.log(10))
+    chance = known_chance(case)
     constant = case.constant if isinstance(case, Elsewhere) else None
     losses = np.array(entry["constant"], float)
     if len(losses) < checks.STEPS:

@@ -20,7 +20,7 @@ from calando.records.files import write_atomically
 from calando.training.loop import execute
 
 from . import elsewhere
-from .cases import CASES, CONSTANT_CASES, Case, settled
+from .cases import CASES, CONSTANT_CASES, OWN_TASKS, Case, settled
 from .elsewhere import ELSEWHERE, Elsewhere
 
 __all__ = ["TRUTH", "build", "read", "table"]
@@ -47,7 +47,7 @@ def build(data_dir: Path, *, only: str = "") -> None:
     torch.set_num_threads(1)
     whole = read()
     for plan in (_walk, _top):
-        for case in (*CASES, *CONSTANT_CASES, *ELSEWHERE):
+        for case in (*CASES, *CONSTANT_CASES, *OWN_TASKS, *ELSEWHERE):
             if only in case.name:
                 _measure(case, data_dir, whole, plan)
 
@@ -79,7 +79,9 @@ def _score(case: Case | Elsewhere, data_dir: Path, *, rate: float, seed: int) ->
         return elsewhere.score(case, data_dir, rate=rate, seed=seed), case.trivial
     run, workload = settled(case, data_dir, rate=rate, seed=seed)
     record = execute(run, workload)
-    return record.chance if record.outcome == "diverged" else record.evaluations[-1].score, record.chance
+    score = record.chance if record.outcome == "diverged" else record.evaluations[-1].score
+    # Below nothing nothing is lost: R² has no lower end.
+    return max(score, 0.0), max(record.chance, 0.0)
 
 
 def _walk(case: Case | Elsewhere, scores: dict[str, list[float]]) -> Iterator[tuple[int, int]]:
