@@ -19,6 +19,8 @@ from calando.tasks.data.parts import is_hidden, part_of
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
 Write = Callable[..., Path]
 
+SIZE = "; images of 8x8 pixels in 1 channel"
+
 
 def grown(root: Path, *files: str) -> Path:
     """A tree of empty files; names that end in / are empty folders."""
@@ -63,7 +65,7 @@ def test_known_names_are_parts(tmp_path: Path, samples: Samples, write_folder: W
     data = read_folder(tmp_path)
     assert data.class_names == ("cat", "dog")
     assert (len(data.train.labels), len(data.test.labels)) == (12, 8)
-    assert data.notes[0] == f"{tmp_path}: 2 classes (cat, dog); {train} 12 (6 of each), {test} 8 (4 of each)"
+    assert data.notes[0] == f"{tmp_path}: 2 classes (cat, dog); {train} 12 (6 of each), {test} 8 (4 of each){SIZE}"
 
 
 def test_hidden_files_and_folders_are_neither_classes_nor_pictures(
@@ -81,7 +83,8 @@ def test_hidden_files_and_folders_are_neither_classes_nor_pictures(
     assert len(data.train.labels) + len(data.test.labels) == 20
     message = "\n".join(data.notes)
     assert (
-        "2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole; passed over:" in message
+        "2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole" + SIZE + "; passed over:"
+        in message
     )
     assert ".ipynb_checkpoints" in message
     assert "(hidden: 14)" in message
@@ -197,7 +200,8 @@ def test_the_line_is_kept_with_the_workload(tmp_path: Path, samples: Samples, wr
     images, labels = samples(20)
     write_folder(tmp_path, images, labels)
     (note,) = load(resolve(f"folder:{tmp_path}", batch_size=4)).notes
-    assert note == f"{tmp_path}: 2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole"
+    counted = "2 classes (cat, dog); train 16 (8 of each), test 4 (2 of each), a fifth of the whole"
+    assert note == f"{tmp_path}: {counted}{SIZE}"
 
 
 NAMES = ("train", "Test", "val", "seg_train", "seg_test", "cat", "dog", ".git", "__MACOSX", ".ipynb_checkpoints")

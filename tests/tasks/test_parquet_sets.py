@@ -176,8 +176,9 @@ def test_one_configuration_can_be_named(tmp_path: Path, samples: Samples, write_
         read_parquet(tmp_path)
     data = read_parquet(tmp_path / "a")
     assert (len(data.train.labels), len(data.test.labels)) == (20, 20)
+    size = "images of 8x8 pixels in 1 channel"
     assert data.notes == (
-        f"{tmp_path}/a: 2 classes (0, 1); train 20 (10 of each), test 20 (10 of each)",
+        f"{tmp_path}/a: 2 classes (0, 1); train 20 (10 of each), test 20 (10 of each); {size}",
         "20 of 20 test samples are in the training part too, pixel by pixel",
     )
 
@@ -209,7 +210,7 @@ def test_a_label_beyond_all_bounds_is_reported_and_counts_nothing(
     assert (
         read_parquet(tmp_path)
         .notes[0]
-        .startswith(f"{tmp_path}: 3 classes (0, 1, {2**61}); train 15 (0 7, 1 7, {2**61} 1)")
+        .startswith(f"{tmp_path}: 3 classes (0, 1, {2**61}); train 15 (0 7 = 47 %, 1 7 = 47 %, {2**61} 1 = 6.7 %)")
     )
     write_parquet(tmp_path / "train.parquet", images, [*labels[:18].tolist(), -3, -3])
     assert "3 classes (-3, 0, 1)" in read_parquet(tmp_path).notes[0]

@@ -1,6 +1,7 @@
 """What can be trained on and with: names, their defaults, and the spec that they make; needs no torch.
 
-    data       digits | fashion-mnist | cifar10 | folder:PATH | npz:PATH | parquet:PATH | MODULE:CALLABLE
+    data       digits | fashion-mnist | cifar10 | FORM:PATH,OPTION=VALUE | MODULE:CALLABLE
+    forms      folder | npz | parquet | csv | text: `calando workloads` lists their options
     networks   cnn | resnet{6n+2} | plain{6n+2} | wrn-{6n+4}-{width} | timm:NAME | torchvision:NAME | MODULE:CALLABLE
 
     resolve("digits")     the spec of a task, with the defaults of its data filled in
@@ -16,6 +17,7 @@ import pkgutil
 import re
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ from calando.tasks import data as formats
 from calando.tasks import nets
 from calando.tasks.augment import parse_augment
 from calando.tasks.data import DataEntry
+from calando.tasks.data.options import Value, split_options
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -41,11 +44,13 @@ __all__ = [
     "OWN_NETWORK",
     "READERS",
     "UNNAMED",
+    "VARIANTS",
     "data_entry",
     "find_network",
     "is_callable_text",
     "is_standard",
     "no_reader",
+    "path_of",
     "resolve",
 ]
 
@@ -70,8 +75,11 @@ _NETWORKS: list[NetworkEntry] = _entries(nets)
 DATA = {entry.name: entry for entry in _FORMATS if entry.read is None}
 """The data sets, by name."""
 
-READERS = {entry.form: entry for entry in _FORMATS if entry.read is not None}
+READERS = {entry.form: entry for entry in _FORMATS if entry.read is not None and not entry.chosen_by}
 """The formats, by what stands before the colon."""
+
+VARIANTS = [entry for entry in _FORMATS if entry.chosen_by]
+"""Other readings of the same formats, each chosen by an option: parquet:FILE,target=COLUMN is a table."""
 
 CALLABLE = DataEntry(
     name="MODULE:CALLABLE", description="your own: a function that returns calando.workload(…)", model=OWN_NETWORK
@@ -105,21 +113,54 @@ def data_entry(data: str) -> DataEntry:
     if is_callable_text(data):
         return CALLABLE
     if colon and form in READERS:
-        if not rest:
-            raise UsageError(f"{data!r} names no path; write {READERS[form].name}, e.g. {form}:data/flowers")
-        return READERS[form]
+        return _reading_of(data)[0]
     hint = no_reader(form) if colon and rest else _as_path(data)
     if hint and (near := difflib.get_close_matches(form, READERS, n=1)):
         hint += f"; did you mean {near[0]}:{rest}?"
     raise UnknownName("workload", data, [*DATA, *(entry.name for entry in READERS.values()), CALLABLE.name], hint=hint)
 
 
+def path_of(data: str) -> tuple[Path, dict[str, Value]]:
+    """The path of a text FORM:PATH, and the options behind it.
+
+    >>> path_of("csv:~x/houses.csv,target=price,missing=drop")[1]
+    {'target': 'price', 'missing': 'drop'}
+    """
+    _, path, options = _reading_of(data)
+    with suppress(RuntimeError):  # no such user's home: the path is reported as it is written
+        return Path(path).expanduser(), options
+    return Path(path), options
+
+
+def _reading_of(data: str) -> tuple[DataEntry, str, dict[str, Value]]:
+    """Entry, path and options of a text FORM:PATH,NAME=VALUE."""
+    form, _, rest = data.partition(":")
+    entries = [READERS[form], *(entry for entry in VARIANTS if entry.form == form)]
+    known = {option.name: option for entry in entries for option in entry.options}
+    path, options = split_options(form, rest, tuple(known.values()))
+    if not path:
+        raise UsageError(f"{data!r} names no path; write {READERS[form].name}, e.g. {form}:data/flowers")
+    chosen = [entry for entry in entries if entry.chosen_by in options]
+    if len(chosen) > 1:
+        both = " and ".join(f"{entry.chosen_by}=" for entry in chosen)
+        raise UsageError(f"{form}:{path}: {both} mean different kinds of data; keep one of them")
+    entry = chosen[0] if chosen else READERS[form]
+    takes = {option.name for option in entry.options}
+    if alien := next((name for name in options if name not in takes), None):
+        of = next(other for other in entries if alien in {option.name for option in other.options})
+        with_it = f"{entry.chosen_by}=" if chosen else f"no {of.chosen_by}="
+        raise UsageError(f"{form}:{path}: {alien}= does not go with {with_it}; it is an option of {of.name}")
+    return entry, path, options
+
+
 def _as_path(data: str) -> str:
     """A hint where the text is the path of something that a reader reads; else ""."""
     try:
-        form = "folder" if Path(data).is_dir() else Path(data).suffix[1:] if Path(data).is_file() else ""
+        ending = Path(data).suffix[1:].lower() if Path(data).is_file() else ""
+        form = "folder" if Path(data).is_dir() else ending
     except (OSError, ValueError):  # no name that a file can have
         return ""
+    form = next((entry.form for entry in READERS.values() if ending in entry.endings), form)
     return f"did you mean {form}:{data}?" if form in READERS else ""
 
 

@@ -22,10 +22,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calando.errors import DataError, UnknownName, UsageError
-from calando.tasks.catalog import DATA, data_entry
+from calando.tasks.catalog import DATA, data_entry, path_of
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
 from calando.tasks.data.images import cache_folder
+from calando.tasks.data.samples import SampleData
 
 __all__ = ["SOURCES", "find_data", "get_data", "open_data"]
 
@@ -35,8 +36,8 @@ SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downl
 _DEBIAN = Path("/usr/share/datasets")
 
 
-def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData:
-    """Read "digits", "fashion-mnist", "cifar10", "folder:PATH", "npz:PATH" or "parquet:PATH".
+def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData | SampleData:
+    """Read a data set by name, or a text FORM:PATH,OPTION=VALUE, as `calando workloads` lists them.
 
     >>> len(open_data("digits").class_names)
     10
@@ -47,7 +48,8 @@ def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData:
     """
     entry = data_entry(data)
     if entry.read is not None:
-        return entry.read(Path(data.partition(":")[2]).expanduser())
+        path, options = path_of(data)
+        return entry.read(path, **options)
     if entry.embedded is not None:
         return entry.embedded()
     folder, layout = find_data(data, data_dir=data_dir)

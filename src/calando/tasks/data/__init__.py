@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calando.tasks.data.options import Option
+
 if TYPE_CHECKING:
     from calando.tasks.data.arrays import ArrayData
+    from calando.tasks.data.samples import SampleData
 
 __all__ = ["DataEntry", "Download", "Layout"]
 
@@ -51,7 +54,11 @@ class DataEntry:
         augment: augmentation text.
         epochs: passes over the training part of one run of a comparison.
         validation_fraction: share of the training set that is held out.
-        read: reads the PATH of a format.
+        read: reads the PATH of a format; gets the options that are given, by name.
+        options: that may stand behind the PATH.
+        chosen_by: the option whose being there means this entry and not another of the same form; "": it is the form's
+            own.
+        endings: of files that this form reads, without a dot.
         embedded: reads a data set that comes with calando.
         layouts: of a data set on disk, tried in order.
         downloads: the files that `calando data get` fetches.
@@ -64,7 +71,10 @@ class DataEntry:
     augment: str = "none"
     epochs: int = 10
     validation_fraction: float = 0.1
-    read: Callable[[Path], ArrayData] | None = None
+    read: Callable[..., ArrayData | SampleData] | None = None
+    options: tuple[Option, ...] = ()
+    chosen_by: str = ""
+    endings: tuple[str, ...] = ()
     embedded: Callable[[], ArrayData] | None = None
     layouts: tuple[Layout, ...] = ()
     downloads: tuple[Download, ...] = ()
@@ -73,7 +83,8 @@ class DataEntry:
     def defaults(self) -> dict[str, object]:
         """What lists show of it, as JSON holds it."""
         shown = ("name", "description", "model", "batch_size", "augment", "epochs", "validation_fraction")
-        return {name: getattr(self, name) for name in shown}
+        options = {option.name: f"{option.meaning}{option.allowed}" for option in self.options}
+        return {**{name: getattr(self, name) for name in shown}, **({"options": options} if options else {})}
 
     @property
     def form(self) -> str:

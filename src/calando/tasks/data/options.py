@@ -16,9 +16,10 @@ from pathlib import Path
 
 from calando.errors import UsageError, quote
 
-__all__ = ["Option", "names_of", "split_options"]
+__all__ = ["Option", "Value", "names_of", "split_options"]
 
 Value = str | int
+"""What an option has: a text, or a whole number."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Option:
     meaning: str
     choices: tuple[str, ...] = ()
     least: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        """What may stand behind "=", for a list: ": mean, drop", or "" for any text."""
+        if self.choices:
+            return f": {', '.join(self.choices)}"
+        return "" if self.least is None else f": a whole number from {self.least}"
 
     def read(self, text: str, *, of: str) -> Value:
         """The value; UsageError where it is none of the choices, or no such number."""

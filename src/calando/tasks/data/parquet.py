@@ -30,7 +30,7 @@ from calando.tasks.data.images import cached, decode_all
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import data_in_parts, part_of
 
-__all__ = ["ENTRIES", "has_parquet", "read_parquet"]
+__all__ = ["ENTRIES", "has_parquet", "read_parquet", "reading", "unpacked"]
 
 _IMAGE_NAMES = ("image", "img")
 _ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
@@ -163,11 +163,11 @@ def _read_labels(file: Path) -> _Labels:
     """The labels of a file, each there."""
     import pyarrow.parquet
 
-    with _reading(file):
+    with reading(file):
         schema = pyarrow.parquet.read_schema(file)
         _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
         name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
-        column = _unpacked(file, name).to_pylist()
+        column = unpacked(file, name).to_pylist()
     if None in column:
         raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
     return _Labels(file, column, _class_names(schema.metadata or {}, name))
@@ -182,15 +182,15 @@ def _read_images(parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], 
     for part, expected, origin in zip(parts, labels, origins, strict=True):
         before = sum(map(len, chunks))
         for file in part:
-            with _reading(file):
+            with reading(file):
                 name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
-                chunks += _encoded(_unpacked(file, name), file=file).chunks
+                chunks += _encoded(unpacked(file, name), file=file).chunks
         if (count := sum(map(len, chunks)) - before) != len(expected):
             raise DataError(f"{origin}: holds {count} images but {len(expected)} labels; fetch it again")
     return pyarrow.chunked_array(chunks, pyarrow.large_binary())
 
 
-def _unpacked(file: Path, name: str) -> Any:
+def unpacked(file: Path, name: str) -> Any:
     """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may repeat a long value very often."""
     import pyarrow
     import pyarrow.parquet
@@ -225,7 +225,8 @@ def _refuse_more(file: Path, name: str, size: int, most: int) -> None:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def reading(file: Path) -> Iterator[None]:
+    """Turn what pyarrow raises into a DataError of one line that names the file."""
     import pyarrow
 
     try:

@@ -1,4 +1,4 @@
-"""Which parquet files below a folder are which part of one data set.
+"""Which files below a folder are which part of one data set: parquet files, or another ending.
 
     data/train-00000-of-00002.parquet, data/test-00000-of-00001.parquet     the part is in the file's name …
     default/train/0000.parquet, default/test/0000.parquet                   … or in that of a folder above it
@@ -46,9 +46,9 @@ class _Place:
     stem: str
 
 
-def find_files(root: Path) -> Files:
+def find_files(root: Path, *, ending: str = "parquet") -> Files:
     """The files below a folder; DataError where they are not those of one data set, each there once."""
-    found = [file for file in sorted(root.rglob("*.parquet")) if file.is_file()]
+    found = [file for file in sorted(root.rglob(f"*.{ending}")) if file.is_file()]
     shown = [file for file in found if not any(is_hidden(name) for name in file.relative_to(root).parts)]
     places = [_place(file, root) for file in shown]
     train, test, val = ([place for place in places if place.part == part] for part in PARTS)
@@ -56,7 +56,7 @@ def find_files(root: Path) -> Files:
         held = some([str(file.relative_to(root)) for file in shown])
         held = held or ("none that is not hidden" if found else "none")
         raise DataError(
-            f"{root}: has no parquet file named train*.parquet; name a file, or a folder with such files; "
+            f"{root}: has no {ending} file named train*.{ending}; name a file, or a folder with such files; "
             f"it holds {held}"
         )
     looked_at = test or val
@@ -73,7 +73,7 @@ def find_files(root: Path) -> Files:
     if other := [place.file.name for place in places if place.part is None]:
         passed_over.append(f"{some(other)} (no part in the name)")
     if hidden := len(found) - len(shown):
-        passed_over.append(f"{hidden} hidden parquet {'file' if hidden == 1 else 'files'}")
+        passed_over.append(f"{hidden} hidden {ending} {'file' if hidden == 1 else 'files'}")
     return Files(tuple(one.file for one in train), tuple(one.file for one in looked_at), tuple(passed_over))
 
 
@@ -150,8 +150,9 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
         stems = [file.stem for file in files if file.parent == numbered_in and _NUMBER.fullmatch(file.stem)]
         gap = sorted(set(range(max(map(int, stems), default=-1) + 1)) - set(map(int, stems)))
         if gap:
-            named = [f"{i:0{len(stems[0])}}.parquet" for i in gap]
-            raise DataError(f"{numbered_in}: files are missing before {max(stems)}.parquet: {some(named)}; fetch them")
+            ending = files[0].suffix
+            named = [f"{i:0{len(stems[0])}}{ending}" for i in gap]
+            raise DataError(f"{numbered_in}: files are missing before {max(stems)}{ending}: {some(named)}; fetch them")
     for (folder, before, after), shards in sets.items():
         totals, indices = {int(shard["total"]) for shard in shards}, {int(shard["index"]) for shard in shards}
         shard, total = shards[-1], max(totals)
@@ -162,5 +163,5 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
             )
         first = 1 if total in indices and 0 not in indices else 0
         if missing := sorted(set(range(first, first + total)) - indices):
-            lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}.parquet" for i in missing]
+            lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}{files[0].suffix}" for i in missing]
             raise DataError(f"{folder}: {len(lost)} of {total} shards are missing: {some(lost)}; fetch them")

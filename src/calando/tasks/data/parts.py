@@ -18,9 +18,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from calando.tasks.data.arrays import ArrayData, Part, with_test
+from calando.tasks.data.arrays import ArrayData, Part, described, with_test
 
-__all__ = ["PARTS", "data_in_parts", "is_hidden", "part_of", "printable", "some"]
+__all__ = ["PARTS", "classes_in", "data_in_parts", "is_hidden", "part_of", "printable", "repeats", "some"]
 
 PARTS = {"train": "training", "test": "test", "val": "validation"}
 """Short name of a part -> its name in a sentence."""
@@ -112,12 +112,24 @@ def data_in_parts(
         called = {int(number): str(number) for number in np.unique(np.concatenate(labels))}
     else:
         called = dict(enumerate(class_names))
-    counted = ", ".join(f"{name} {len(those)} ({_counts(those, called)})" for name, those in parts.items())
     rule = ", a fifth of the whole" if data.cut else ""
     left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
+    _, channels, height, width = data.train.images.shape
+    size = described((channels, height, width), "first")
+    summary = printable(f"{path}: {classes_in(parts, called)}{rule}; images of {size}{left}")
+    both = [(part.images, part.labels) for part in (data.train, data.test)]
+    return replace(data, notes=(summary, *notes, *repeats(both[0], both[1], how="pixel by pixel")))
+
+
+def classes_in(parts: Mapping[str, np.ndarray], called: Mapping[int, str]) -> str:
+    """The classes, and how many samples of each the parts have: counts, and shares where they are not even.
+
+    >>> classes_in({"train": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}, {0: "cat", 1: "dog"})
+    '2 classes (cat, dog); train 4 (cat 3 = 75 %, dog 1 = 25 %), test 2 (1 of each)'
+    """
+    counted = ", ".join(f"{name} {len(those)} ({_counts(those, called)})" for name, those in parts.items())
     shown = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
-    summary = printable(f"{path}: {len(called)} classes ({shown}); {counted}{rule}{left}")
-    return replace(data, notes=(summary, *notes, *_repeats(data.train, data.test)))
+    return f"{len(called)} classes ({shown}); {counted}"
 
 
 def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
@@ -126,28 +138,40 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
     counts = [found.get(number, 0) for number in called]
     if min(counts) == max(counts):
         return f"{counts[0]} of each"
+    shares = [f"{100 * n / len(labels):.2g} %" for n in counts]
     if len(called) <= _MOST_CLASSES:
-        return ", ".join(f"{name} {n}" for name, n in zip(called.values(), counts, strict=True))
-    return f"{min(counts)} to {max(counts)} of a class"
+        return ", ".join(
+            f"{name} {n} = {share}" for name, n, share in zip(called.values(), counts, shares, strict=True)
+        )
+    least, most = int(np.argmin(counts)), int(np.argmax(counts))
+    return f"{counts[least]} to {counts[most]} of a class, {shares[least]} to {shares[most]}"
 
 
-def _repeats(train: Part, test: Part) -> list[str]:
-    """A sentence where samples of the test part are in the training part too, pixel by pixel; none where none are."""
-    if train.images.shape[1:] != test.images.shape[1:] or train.images.dtype != test.images.dtype:
+def repeats(
+    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], *, how: str, classes: bool = True
+) -> list[str]:
+    """A sentence where samples of the test part are in the training part too; none where none are.
+
+    Args:
+        train, test: inputs [N, …] and targets of each part.
+        how: in what they are the same: "pixel by pixel".
+        classes: whether the targets are class numbers.
+    """
+    if train[0].shape[1:] != test[0].shape[1:] or train[0].dtype != test[0].dtype:
         return []
-    known: dict[bytes, set[int]] = {}
-    for image, label in zip(train.images, train.labels.tolist(), strict=False):
-        known.setdefault(_digest(image), set()).add(label)
+    known: dict[bytes, set[object]] = {}
+    for sample, target in zip(train[0], train[1].tolist(), strict=False):
+        known.setdefault(_digest(sample), set()).add(target if classes else None)
     found = [
-        (known.get(_digest(image), ()), label) for image, label in zip(test.images, test.labels.tolist(), strict=False)
+        (known.get(_digest(sample), ()), target) for sample, target in zip(test[0], test[1].tolist(), strict=False)
     ]
-    repeated = sum(bool(labels) for labels, _ in found)
-    other = sum(bool(labels) and label not in labels for labels, label in found)
+    repeated = sum(bool(targets) for targets, _ in found)
+    other = sum(bool(targets) and target not in targets for targets, target in found) if classes else 0
     of_another = f", {other} of them as another class" if other else ""
     verb = "is" if repeated == 1 else "are"
-    what = f"{repeated} of {len(found)} test samples {verb} in the training part too, pixel by pixel{of_another}"
+    what = f"{repeated} of {len(found)} test samples {verb} in the training part too, {how}{of_another}"
     return [what] if repeated else []
 
 
-def _digest(image: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+def _digest(sample: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=16).digest()

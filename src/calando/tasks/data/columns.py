@@ -1,0 +1,226 @@
+"""What a column of a table holds, by its cells in the training part: numbers, dates, categories, or nothing to learn.
+
+    numbers      every cell is one: 12, -3.5, 1e6
+    dates        every cell is 2024-03-01 or 2024-03-01 12:30:00: read as days
+    categories   words, at most 50 different ones, and on average two rows or more of each
+    left out     empty; the same everywhere; a counter of the rows, or whole numbers that name them (id); texts that
+                 differ nearly everywhere; dates in another order, which may be read two ways
+
+Cells that would be guessed at are refused: numbers among which some are words, and numbers with a comma, which may
+separate thousands or decimals. Whole numbers with a leading zero (00501) are codes: words. A person's `categories=`,
+`numbers=` and `without=` go before all of this.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from calando.errors import DataError, quote
+from calando.tasks.data.csv_file import NUMERAL, Table
+
+__all__ = ["MISSING", "Column", "is_whole", "look_at"]
+
+Kind = Literal["numbers", "dates", "words", "left out"]
+
+MISSING = "(missing)"
+"""The category of an empty cell, where such are kept."""
+
+_MARKERS = frozenset({"na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-"})
+_WITH_COMMA = re.compile(r"[+-]?\d[\d.]*,[\d,.]*\d", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_OTHER_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([T ].*)?", re.ASCII)
+_CODE = re.compile(r"0\d+", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_NAMES_A_ROW = re.compile(r"(^|[_\s.-])(id|uuid|guid|index|idx|rowid)$|[a-z](Id|ID)$|^column 1$", re.IGNORECASE)
+_MOST_CATEGORIES, _ROWS_OF_ONE, _EXACT = 50, 2, 2**53
+_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is read.
+
+    Args:
+        name: of the column.
+        kind: see above.
+        why: it is left out; else "".
+        notes: what was reinterpreted, in sentences.
+        comma: what a comma within a number is: a decimal's, a thousand's, or neither.
+        missing: words that are read as empty cells.
+    """
+
+    name: str
+    kind: Kind
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    comma: Literal["decimal", "thousands", ""] = ""
+    missing: frozenset[str] = field(default=frozenset())
+
+    def is_missing(self, cell: str) -> bool:
+        return not cell or cell in self.missing
+
+    def numbers(self, table: Table) -> np.ndarray:
+        """float64[N], NaN where a cell is empty; DataError names the first cell that is no number, or not finite."""
+        assert self.kind in ("numbers", "dates")
+        cells = table.columns[self.name]
+        read = {cell: math.nan if self.is_missing(cell) else self._number(cell) for cell in dict.fromkeys(cells)}
+        if bad := next((cell for cell, value in read.items() if value is None or math.isinf(value)), None):
+            what = "a date as 2024-03-01" if self.kind == "dates" else "a number"
+            raise DataError(
+                f"{table.place(cells.index(bad), self.name)}: {quote(bad)} is not {what}, as the training part's are; "
+                "correct it"
+            )
+        return np.array([read[cell] for cell in cells], dtype=np.float64)
+
+    def words(self, table: Table) -> list[str]:
+        """The cells, MISSING where one is empty."""
+        return [MISSING if self.is_missing(cell) else cell for cell in table.columns[self.name]]
+
+    def _number(self, cell: str) -> float | None:
+        return _day(cell) if self.kind == "dates" else _number(cell, self.comma)
+
+
+def look_at(
+    table: Table,
+    name: str,
+    *,
+    forced: Literal["categories", "numbers", ""] = "",
+    decimal: str | None = None,
+    is_target: bool = False,
+) -> Column:
+    """How a column of the training part is read.
+
+    Args:
+        forced: what a person said that it is.
+        decimal: "comma" or "point": what separates decimals; None: a number with a comma is refused.
+        is_target: it is not left out for its values.
+
+    Raises:
+        DataError: a cell that may be read two ways.
+    """
+    cells = table.columns[name]
+    counts = Counter(cells)
+    counts.pop("", None)
+    comma: Literal["decimal", "thousands", ""] = "decimal" if decimal == "comma" else "thousands" if decimal else ""
+    if not counts:
+        return Column(name, "left out", "empty")
+    if forced == "categories":
+        return Column(name, "words")
+    numerals = {cell for cell in counts if _number(cell, comma) is not None}
+    marked = {cell for cell in counts if cell.lower() in _MARKERS}
+    rest = [cell for cell in counts if cell not in numerals and cell not in marked]
+    first = f"{table.place(cells.index(rest[0]), name)}: {quote(rest[0])}" if rest else ""
+    if rest and not comma and all(_WITH_COMMA.fullmatch(cell) for cell in rest):
+        raise DataError(
+            f"{first} may have a comma for decimals or for thousands; write decimal=comma (1,5 is one and a half) or "
+            f"decimal=point behind the path, or categories={name}"
+        )
+    if forced == "numbers" and rest:
+        raise DataError(f"{first} is not a number; correct it")
+    if numerals and not rest:
+        return _numbers(table, name, counts, numerals, marked, comma, forced=forced == "numbers", is_target=is_target)
+    filled = sum(counts.values())
+    if numerals and 2 * sum(counts[cell] for cell in numerals) >= filled - sum(counts[cell] for cell in marked):
+        raise DataError(
+            f"{first} among numbers; correct it, or read all as words with "
+            f"categories={name}" + ("" if is_target else f", or leave the column out with without={name}")
+        )
+    if rest and all(_day(cell) is not None for cell in rest) and not numerals:
+        return Column(name, "dates", notes=_marks(name, counts, marked), missing=frozenset(marked))
+    if rest and all(_OTHER_DATE.fullmatch(cell) for cell in rest) and not is_target:
+        return Column(name, "left out", f"dates such as {quote(next(iter(rest)))}; as 2024-03-01 they would be read")
+    return _words(name, counts, len(cells), marked, is_target=is_target)
+
+
+def _numbers(
+    table: Table,
+    name: str,
+    counts: Mapping[str, int],
+    numerals: set[str],
+    marked: set[str],
+    comma: Literal["decimal", "thousands", ""],
+    *,
+    forced: bool,
+    is_target: bool,
+) -> Column:
+    cells, notes = table.columns[name], list(_marks(name, counts, marked))
+    if comma and (seen := [cell for cell in cells if cell in numerals and not NUMERAL.fullmatch(cell)]):
+        notes.append(f"column {name}: {seen[0]} is read as {_number(seen[0], comma):.15g}")
+    if not forced and any(_CODE.fullmatch(cell) for cell in numerals):
+        example = next(cell for cell in cells if _CODE.fullmatch(cell))
+        found = _words(name, counts, len(cells), marked, is_target=is_target)
+        said = f"column {name}: codes such as {example}, read as words and not as numbers (else numbers={name})"
+        return Column(name, found.kind, found.why, notes=(*found.notes, said) if found.kind == "words" else ())
+    values = [_number(cell, comma) or 0.0 for cell in cells if cell in numerals]
+    whole = all(_WHOLE.fullmatch(cell) for cell in numerals)
+    if not forced and not is_target:
+        if whole and max(map(abs, values)) > _EXACT:
+            return Column(
+                name, "left out", f"whole numbers of over 15 digits, as identifiers have (else numbers={name})"
+            )
+        if whole and len(set(values)) == len(values) > 2:
+            if all(after == before + 1 for before, after in itertools.pairwise(values)):
+                return Column(name, "left out", f"counts the rows (else numbers={name})")
+            if _NAMES_A_ROW.search(name):
+                return Column(
+                    name, "left out", f"another whole number in every row, an identifier (else numbers={name})"
+                )
+        if len(set(values)) == 1 and len(values) == len(cells):
+            return Column(name, "left out", f"{quote(cells[0])} everywhere")
+    return Column(name, "numbers", notes=tuple(notes), comma=comma, missing=frozenset(marked))
+
+
+def _words(name: str, counts: Mapping[str, int], rows: int, marked: set[str], *, is_target: bool) -> Column:
+    filled = sum(counts.values())
+    if not is_target:
+        if len(counts) == 1 and filled == rows:
+            return Column(name, "left out", f"{quote(next(iter(counts)))} everywhere")
+        many = filled < _ROWS_OF_ONE * len(counts) and len(counts) > 2
+        if many or len(counts) > _MOST_CATEGORIES:
+            return Column(name, "left out", f"{len(counts)} different texts in {filled} rows (else categories={name})")
+    notes = tuple(f"column {name}: {quote(mark)} is read as a category, not as missing" for mark in sorted(marked))
+    return Column(name, "words", notes=notes)
+
+
+def _marks(name: str, counts: Mapping[str, int], marked: set[str]) -> tuple[str, ...]:
+    return tuple(f"column {name}: {quote(mark)} ({counts[mark]} cells) is read as missing" for mark in sorted(marked))
+
+
+def is_whole(values: np.ndarray) -> bool:
+    """Whether every number is whole; NaN is passed over."""
+    filled = values[~np.isnan(values)]
+    return bool((filled == np.floor(filled)).all())
+
+
+def _number(cell: str, comma: str) -> float | None:
+    if comma == "decimal":
+        if not _DECIMAL.fullmatch(cell) and ("," in cell or not NUMERAL.fullmatch(cell)):
+            return None
+        return float(cell.replace(".", "").replace(",", ".")) if _DECIMAL.fullmatch(cell) else float(cell)
+    if comma == "thousands" and _THOUSANDS.fullmatch(cell):
+        return float(cell.replace(",", ""))
+    return float(cell) if NUMERAL.fullmatch(cell) else None
+
+
+def _day(cell: str) -> float | None:
+    """Days since 1970-01-01; a time without a zone is taken as UTC, as all of its column are."""
+    if not _ISO.fullmatch(cell):
+        return None
+    try:
+        moment = datetime.fromisoformat(cell)
+    except ValueError:
+        return None
+    since = moment.replace(tzinfo=None) - datetime(1970, 1, 1)
+    offset = moment.utcoffset()
+    return (since.total_seconds() - (offset.total_seconds() if offset else 0)) / _DAY

@@ -1,0 +1,182 @@
+"""A file of separated values -> the cells of its columns, as text.
+
+    a header line, then a row a line; separated by comma, semicolon, tab or bar: the one that gives the first lines the
+    same number of cells, at least two. Where several do, it must be named
+
+Cells are as written, without the blanks around them. Nothing is skipped but empty lines, which are counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from calando.errors import DataError, quote
+from calando.tasks.data.arrays import content_of
+from calando.tasks.data.parts import printable, some
+
+__all__ = ["DELIMITERS", "ENCODINGS", "MOST_CELLS", "NUMERAL", "Table", "read_csv"]
+
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252")
+MOST_CELLS = 20_000_000
+NUMERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+_MOST_BYTES, _LOOKED_AT = 2**29, 20
+_ADVICE = "; give a smaller file, or a torch Dataset, which is read sample by sample"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Cells as they are written.
+
+    Args:
+        columns: name -> the cells, one a row; "" where there is nothing.
+        lines: where each row stands: the number of its line, or of the row.
+        counted: what `lines` counts: "line" or "row".
+        origin: the file's name.
+        notes: how it was read, in sentences.
+    """
+
+    columns: dict[str, list[str]]
+    lines: Sequence[int]
+    counted: str
+    origin: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def place(self, row: int, column: str) -> str:
+        """Where a cell stands, for an error: "houses.csv, line 18, column 'age'"."""
+        return f"{self.origin}, {self.counted} {self.lines[row]}, column {quote(column)}"
+
+
+def read_csv(path: Path, *, delimiter: str | None = None, encoding: str | None = None, header: bool = True) -> Table:
+    """The whole file.
+
+    Args:
+        delimiter: by its name; None: found.
+        encoding: None: UTF-8, with or without a mark at its beginning.
+        header: whether the first line names the columns; else they are called c1, c2, …
+
+    Raises:
+        DataError: missing, not text, rows of different lengths, no header, two columns of one name, or too large.
+    """
+    text = _text(path, encoding)
+    sign, said = (DELIMITERS[delimiter], delimiter) if delimiter else _found(path, text)
+    rows = _rows(path, text, sign)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path}: holds nothing; write a line of column names and a row a line")
+    names = _names(path, first[1], sign) if header else tuple(f"c{i + 1}" for i in range(len(first[1])))
+    cells: list[list[str]] = [[] for _ in names]
+    lines: list[int] = []
+    blanks = empty = 0
+    for line, row in rows if header else _again(first, rows):
+        if not row:
+            empty += 1
+            continue
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}: line {line} has {len(row)} cells, the header {len(names)}; correct it, or put cells that "
+                f'hold a {said} in quotes ("…")'
+            )
+        if header and tuple(row) == names and len(names) > 1:
+            raise DataError(f"{path}: line {line} repeats the header; remove it")
+        for column, cell in zip(cells, row, strict=True):
+            kept = cell.strip()
+            blanks += kept != cell
+            column.append(kept)
+        lines.append(line)
+        if len(lines) * len(names) > MOST_CELLS:
+            raise DataError(f"{path}: has more than {MOST_CELLS:,} cells{_ADVICE}")
+    if not lines:
+        raise DataError(f"{path}: holds a header and no rows")
+    notes = [] if said == "comma" else [f"{path}: cells are separated by {said}"]
+    if blanks:
+        notes.append(f"{path}: blanks around {blanks} cells are not read")
+    if empty:
+        notes.append(f"{path}: {empty} empty lines are passed over")
+    return Table(dict(zip(names, cells, strict=True)), lines, "line", str(path), tuple(notes))
+
+
+def _again(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    yield first
+    yield from rest
+
+
+def _text(path: Path, encoding: str | None) -> str:
+    content = content_of(path, most=_MOST_BYTES, advice=_ADVICE)
+    if content[:2] == b"\x1f\x8b" or content[:4] == b"PK\x03\x04":
+        raise DataError(f"{path}: is compressed; unpack it first")
+    if encoding is None and content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path}: is UTF-16 by its first bytes; write encoding=utf-16 behind its name")
+    try:
+        text = content.decode("utf-8-sig" if encoding in (None, "utf-8") else str(encoding))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}: line {line} is not {encoding or 'UTF-8'} ({content[error.start : error.start + 1].hex()} in "
+            "hexadecimal); name the encoding behind the path, such as encoding=latin-1 or encoding=cp1252"
+        ) from error
+    if "\x00" in text:
+        raise DataError(f"{path}: holds bytes of value 0, so it is no text; name a file of separated values")
+    return text
+
+
+def _found(path: Path, text: str) -> tuple[str, str]:
+    """The delimiter, and its name."""
+    widths = {}
+    for name, sign in DELIMITERS.items():
+        rows = [row for _, row in islice(_rows(path, text, sign, strict=False), _LOOKED_AT) if row]
+        counts = {len(row) for row in rows}
+        widths[name] = (len(rows[0]) if rows else 0, len(counts) == 1)
+    even = [name for name, (width, alike) in widths.items() if width > 1 and alike]
+    if len(even) > 1:
+        raise DataError(
+            f"{path}: cells may be separated by {' or '.join(even)}; say which behind its name: delimiter={even[0]}"
+        )
+    if even:
+        return DELIMITERS[even[0]], even[0]
+    widest = max(widths, key=lambda name: widths[name][0])
+    if widths[widest][0] < 2:
+        start = text.lstrip()[:40].splitlines()
+        raise DataError(
+            f"{path}: has one column, separated by {', '.join(DELIMITERS)} (it begins with "
+            f"{quote(start[0] if start else '')}); a table needs a column to predict and one to predict it from"
+        )
+    return DELIMITERS[widest], widest  # the line that does not fit is refused by its number
+
+
+def _rows(path: Path, text: str, sign: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The line that each row begins on, and its cells."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, skipinitialspace=sign != "\t", strict=strict)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if not strict:
+                return
+            raise DataError(f"{path}: line {line} cannot be read ({error}); correct its quotes") from error
+        yield line, row
+
+
+def _names(path: Path, row: Sequence[str], sign: str) -> tuple[str, ...]:
+    names = tuple(cell.strip() or f"column {i + 1}" for i, cell in enumerate(row))
+    if all(NUMERAL.fullmatch(name) for name in names):
+        raise DataError(
+            f"{path}: its first line is numbers ({printable(sign.join(row[:5]))} …), not names of columns; add a line "
+            "of names, or write header=no behind the path, which calls them c1, c2, …"
+        )
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise DataError(f"{path}: two columns are called {some([quote(name) for name in twice])}; name them apart")
+    return names

@@ -1,0 +1,260 @@
+"""A table -> features and a target: rows to learn from, float32[N, F], and what is predicted of each.
+
+    numbers, dates     (x - mean) / std, by the training part's moments
+    categories         one-hot: 1 in the column of its category, 0 in the others; the categories of the training part
+    target             words, or few whole numbers: classes; else a number, standardised (RMSE is in its own unit)
+
+What a target is stands in `table_target`; how features are made, in `table_features`. What has no test part gives one
+fifth of its rows: drawn at random, class by class, or the last ones (`split=last`). Moments, categories and fillings
+are those of the rows that are not in the test part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+import numpy as np
+
+from calando.errors import DataError, quote
+from calando.sizes import MOST
+from calando.tasks.data.columns import Column, look_at
+from calando.tasks.data.csv_file import Table
+from calando.tasks.data.options import Option, Value, names_of
+from calando.tasks.data.parts import classes_in, printable, repeats, some
+from calando.tasks.data.samples import SampleData, SamplePart
+from calando.tasks.data.table_features import features_of
+from calando.tasks.data.table_target import Target, targets_of
+from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
+from calando.tasks.randomness import Purpose
+
+__all__ = ["TABLE_OPTIONS", "table_data"]
+
+TABLE_OPTIONS = (
+    Option("target", "the column that is predicted"),
+    Option("task", "what the target is", choices=("classes", "regression")),
+    Option(
+        "missing", "empty cells: refused, filled, or their rows left out", choices=("refuse", "mean", "median", "drop")
+    ),
+    Option("without", "columns to leave out, joined by +"),
+    Option("categories", "columns that are read as words, joined by +"),
+    Option("numbers", "columns that are read as numbers, joined by +"),
+    Option("decimal", "what separates decimals", choices=("point", "comma")),
+    Option("split", "which rows are the test part, where there is none", choices=("random", "last")),
+)
+
+_LIKELY = ("target", "label", "class", "y", "outcome", "price")
+
+
+def table_data(text: str, train: Table, test: Table | None, options: Mapping[str, Value]) -> SampleData:
+    """Features and targets of a training part and a test part, which is cut off where there is none.
+
+    Args:
+        text: the form and path, such as "csv:houses.csv", for what an error tells to write.
+        options: see `TABLE_OPTIONS`.
+
+    Raises:
+        DataError: no such column, a cell that cannot be read, one that is empty, a target that does not vary.
+    """
+    target = _target_name(text, train, options)
+    chosen = _chosen(train, target, options)
+    if test is not None and target not in test.columns:
+        raise DataError(
+            f"{test.origin}: has no column {quote(target)}, so nothing can be judged on it; name {train.origin} alone: "
+            "a fifth of it is the test part then"
+        )
+    columns = [_look(train, name, chosen, options) for name in train.columns if name not in ("", target)]
+    used = [column for column in columns if column.kind != "left out" and column.name not in chosen["without"]]
+    gone = [f"{column.name} ({column.why})" for column in columns if column.kind == "left out"]
+    gone += [f"{name} (as asked)" for name in chosen["without"]]
+    goal = _look_at_target(train, target, chosen, options)
+    if not used:
+        raise DataError(f"{train.origin}: no column is left to learn from; left out are {'; '.join(gone) or 'none'}")
+    notes = [note for column in [goal, *used] for note in column.notes]
+    if test is not None:
+        if lost := [column.name for column in used if column.name not in test.columns]:
+            raise DataError(f"{test.origin}: has no column {quote(lost[0])}, which the training part has")
+        if more := [name for name in test.columns if name not in train.columns]:
+            notes.append(f"{test.origin}: columns that the training part has not are passed over: {some(more)}")
+    train = _complete(train, [goal, *used], goal, options, notes)
+    test = None if test is None else _complete(test, [goal, *used], goal, options, notes)
+    found = targets_of(train, test, goal, options)
+    cut, last = test is None, options.get("split") == "last"
+    if test is None:
+        labels = found.train
+        kept, held = _cut(train, labels, found.class_names, last=last)
+        train, test = _rows(train, kept), _rows(train, held)
+        found = replace(found, train=labels[kept], test=labels[held])
+    assert found.test is not None
+    notes += [found.note]
+    inputs = features_of(train, test, used, options, notes)
+    if gone:
+        notes.append(f"columns left out: {'; '.join(gone)}")
+    summary, targets, moments = _finished(text, (train, test), found, cut=cut, last=last)
+    parts = [SamplePart(x, y, origin.origin) for x, y, origin in zip(inputs, targets, (train, test), strict=True)]
+    origin_notes = (*train.notes, *(() if cut else test.notes))
+    classes = found.class_names is not None
+    repeated = repeats((inputs[0], targets[0]), (inputs[1], targets[1]), how="in every column", classes=classes)
+    return SampleData(
+        train=parts[0],
+        test=parts[1],
+        loss="cross_entropy" if classes else "mse",
+        metric="accuracy" if classes else "rmse",
+        class_names=found.class_names,
+        cut=cut,
+        by_position=last,
+        shift=(moments[0],) if moments else (),
+        scale=(moments[1],) if moments else (),
+        notes=tuple(printable(note) for note in (summary, *notes, *origin_notes, *repeated)),
+    )
+
+
+# Which columns
+
+
+def _target_name(text: str, table: Table, options: Mapping[str, Value]) -> str:
+    names = list(table.columns)
+    if len(names) < 2:
+        raise DataError(f"{table.origin}: has one column; a table needs one to predict and one to predict it from")
+    if "target" not in options:
+        likely = next((name for word in _LIKELY for name in names if name.lower() == word), names[-1])
+        raise DataError(
+            f"{table.origin}: which column is predicted? its columns are {some([quote(n) for n in names], most=12)}; "
+            f"write e.g. {text},target={likely}"
+        )
+    name = str(options["target"])
+    if name not in names:
+        raise DataError(_no_column(table, "target", name))
+    return name
+
+
+def _no_column(table: Table, option: str, name: str) -> str:
+    names = list(table.columns)
+    near = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1)
+    guess = f"; did you mean {option}={near[0]}?" if near else ";"
+    return (
+        f"{table.origin}: has no column {quote(name)}{guess} its columns are {some([quote(n) for n in names], most=12)}"
+    )
+
+
+def _chosen(table: Table, target: str, options: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
+    """Columns that a person named: option -> names."""
+    names = list(table.columns)
+    chosen = {option: names_of(options.get(option), names) for option in ("without", "categories", "numbers")}
+    seen: dict[str, str] = {}
+    for option, listed in chosen.items():
+        for name in listed:
+            if name not in table.columns:
+                raise DataError(_no_column(table, option, name))
+            if name == target and option == "without":
+                raise DataError(f"{table.origin}: {quote(name)} is the target, so it cannot be left out by without=")
+            if name in seen:
+                raise DataError(f"{table.origin}: {option}={name} and {seen[name]}={name} contradict; keep one")
+            seen[name] = option
+    return chosen
+
+
+def _look(table: Table, name: str, chosen: Mapping[str, Sequence[str]], options: Mapping[str, Value]) -> Column:
+    if name in chosen["without"]:
+        return Column(name, "words")
+    decimal = options.get("decimal")
+    how = next((option for option in ("categories", "numbers") if name in chosen[option]), "")
+    return look_at(table, name, forced=how, decimal=None if decimal is None else str(decimal))  # type: ignore[arg-type]
+
+
+def _look_at_target(
+    table: Table, name: str, chosen: Mapping[str, Sequence[str]], options: Mapping[str, Value]
+) -> Column:
+    how = next((option for option in ("categories", "numbers") if name in chosen[option]), "")
+    decimal = options.get("decimal")
+    found = look_at(table, name, forced=how, decimal=None if decimal is None else str(decimal), is_target=True)  # type: ignore[arg-type]
+    if found.kind in ("left out", "dates"):
+        what = "empty" if found.kind == "left out" else "dates"
+        raise DataError(f"{table.origin}: the target {quote(name)} is {what}; name a column of numbers or words")
+    return found
+
+
+# Empty cells
+
+
+def _complete(
+    table: Table, columns: Sequence[Column], goal: Column, options: Mapping[str, Value], notes: list[str]
+) -> Table:
+    """Without the rows that have an empty cell, where that was asked for; refused where nothing was."""
+    how = options.get("missing", "refuse")
+    empty = {
+        column.name: np.array([column.is_missing(cell) for cell in table.columns[column.name]], dtype=bool)
+        for column in columns
+    }
+    any_empty = np.logical_or.reduce(list(empty.values()))
+    if how == "drop" and any_empty.any():
+        if any_empty.all():
+            raise DataError(f"{table.origin}: every row has an empty cell, so missing=drop leaves none")
+        notes.append(f"{table.origin}: {int(any_empty.sum())} of {len(table)} rows have an empty cell and are left out")
+        return _rows(table, np.flatnonzero(~any_empty))
+    if empty[goal.name].any():
+        row = int(empty[goal.name].argmax())
+        raise DataError(
+            f"{table.place(row, goal.name)}: the target is empty ({int(empty[goal.name].sum())} of {len(table)} rows); "
+            "correct it, or leave such rows out with missing=drop"
+        )
+    holes = {name: int(those.sum()) for name, those in empty.items() if those.any()}
+    if holes and how == "refuse":
+        name = min(holes, key=lambda one: int(empty[one].argmax()))
+        counted = some([f"{name} {count}" for name, count in holes.items()])
+        raise DataError(
+            f"{table.place(int(empty[name].argmax()), name)}: is empty (of {len(table)} rows: {counted}); fill such "
+            f"cells with missing=mean or missing=median, leave the rows out with missing=drop, or the columns with "
+            f"without={'+'.join(holes)}"
+        )
+    return table
+
+
+def _rows(table: Table, rows: np.ndarray) -> Table:
+    picked = rows.tolist()
+    columns = {name: [cells[row] for row in picked] for name, cells in table.columns.items()}
+    return replace(table, columns=columns, lines=[table.lines[row] for row in picked])
+
+
+# The parts
+
+
+def _cut(
+    table: Table, labels: np.ndarray, names: tuple[str, ...] | None, *, last: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that are trained on, and the test part's."""
+    if len(labels) < 5:
+        raise DataError(f"{table.origin}: has {len(labels)} rows; give at least 5, of which one is the test part")
+    if last:
+        count = max(round(TEST_FRACTION * len(labels)), 1)
+        return np.arange(len(labels) - count), np.arange(len(labels) - count, len(labels))
+    strata = labels if names is not None else np.zeros(len(labels), np.int64)
+    if names is not None:
+        check_enough(labels, cut=WHOLE_CUT, names=names)
+    return hold_out(strata, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+
+
+# What was read
+
+
+def _finished(
+    text: str, tables: tuple[Table, Table], found: Target, *, cut: bool, last: bool
+) -> tuple[str, tuple[np.ndarray, np.ndarray], tuple[float, float] | None]:
+    """The summary; the targets as they are trained on; mean and standard deviation of numbers."""
+    assert found.test is not None
+    path = text.partition(":")[2]
+    how = (", the last fifth of the rows" if last else ", a fifth of the whole") if cut else ""
+    if found.class_names is not None:
+        parts = {"train": found.train, "test": found.test}
+        summary = f"{path}: {classes_in(parts, dict(enumerate(found.class_names)))}{how}"
+        return summary, (found.train, found.test), None
+    mean, std = float(found.train.mean()), float(found.train.std())
+    if not 0 < std <= MOST or abs(mean) > MOST:
+        raise DataError(
+            f"{tables[0].origin}: the target has mean {mean:.3g} and standard deviation {std:.3g} in the training "
+            "part, which cannot be standardised; correct it"
+        )
+    both = [((part - mean) / std).astype(np.float32)[:, None] for part in (found.train, found.test)]
+    counted = f"train {len(found.train):,}, test {len(found.test):,} rows{how}"
+    return f"{path}: {counted}", (both[0], both[1]), (mean, std)

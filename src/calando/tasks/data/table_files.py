@@ -1,0 +1,155 @@
+"""Files of tables: csv:FILE, a folder with train.csv and test.csv, and parquet files with a column to predict.
+
+    csv:houses.csv,target=price                 one file: a fifth of its rows is the test part
+    csv:titanic,target=Survived,missing=mean    a folder with train.csv and test.csv
+    parquet:houses.parquet,target=price         the same of parquet, whose cells have types
+
+Which file is which part is found as for parquet data sets (`parquet_files`). What a table's cells are read as is in
+`columns` and `table`; a parquet cell goes through its text, which keeps every digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from calando.errors import DataError, UsageError, quote
+from calando.tasks.data import DataEntry
+from calando.tasks.data.csv_file import DELIMITERS, ENCODINGS, MOST_CELLS, Table, read_csv
+from calando.tasks.data.options import Option, Value
+from calando.tasks.data.parquet_files import find_files, refuse_lone_shard
+from calando.tasks.data.parts import some
+from calando.tasks.data.samples import SampleData
+from calando.tasks.data.table import TABLE_OPTIONS, table_data
+
+__all__ = ["ENTRIES", "read_csv_data", "read_parquet_table"]
+
+_CSV_OPTIONS = (
+    Option("delimiter", "what separates cells", choices=tuple(DELIMITERS)),
+    Option("encoding", "of the file", choices=ENCODINGS),
+    Option("header", "whether the first line names the columns", choices=("yes", "no")),
+)
+
+
+def read_csv_data(path: Path, **options: Value) -> SampleData:
+    """A csv file, or a folder with one for training and one for testing; the options are those of its entry.
+
+    Raises:
+        DataError: missing, damaged, cells that are empty or may be read two ways, a target that is not there.
+    """
+    of_file = {option.name for option in _CSV_OPTIONS}
+    given = {name: str(value) for name, value in options.items() if name in of_file}
+    read = partial(
+        read_csv,
+        delimiter=given.get("delimiter"),
+        encoding=given.get("encoding"),
+        header=given.get("header") != "no",
+    )
+    return _read("csv", path, read, {name: value for name, value in options.items() if name not in of_file})
+
+
+def read_parquet_table(path: Path, **options: Value) -> SampleData:
+    """A parquet file of plain columns, or a folder of such files.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+        DataError: as of `read_csv_data`.
+    """
+    return _read("parquet", path, _parquet, options)
+
+
+def _read(form: str, path: Path, read: Callable[[Path], Table], options: dict[str, Value]) -> SampleData:
+    notes: list[str] = []
+    if path.is_file():
+        refuse_lone_shard(path)
+        parts: list[tuple[Path, ...]] = [(path,)]
+    elif path.is_dir():
+        files = find_files(path, ending=form)
+        parts = [part for part in (files.train, files.test) if part]
+        notes += [f"{path}: passed over: {'; '.join(files.passed_over)}"] if files.passed_over else []
+    else:
+        behind = (
+            "; write options as NAME=VALUE"
+            if "," in path.name and path.with_name(path.name.split(",")[0]).exists()
+            else ""
+        )
+        raise DataError(f"{path}: there is no such file or folder{behind}")
+    tables = [_joined([read(file) for file in part]) for part in parts]
+    made = table_data(f"{form}:{path}", tables[0], tables[1] if len(tables) > 1 else None, options)
+    return replace(made, notes=(*made.notes, *notes))
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    """Files of one part, one after the other."""
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for other in tables[1:]:
+        if differ := sorted(set(first.columns) ^ set(other.columns)):
+            raise DataError(
+                f"{other.origin}: its columns differ from those of {first.origin}: {some([quote(n) for n in differ])}"
+            )
+    columns = {name: [cell for table in tables for cell in table.columns[name]] for name in first.columns}
+    notes = tuple(note for table in tables for note in table.notes)
+    return Table(columns, range(sum(map(len, tables))), "row", str(Path(first.origin).parent), notes)
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{path}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
+    from calando.tasks.data.parquet import reading, unpacked
+
+    with reading(path):
+        facts = pyarrow.parquet.read_metadata(path)
+        schema = facts.schema.to_arrow_schema()
+        nested = [one.name for one in schema if pyarrow.types.is_nested(one.type) or _is_bytes(one.type)]
+        kept = [name for name in schema.names if name not in nested]
+        if not kept:
+            raise DataError(f"{path}: has no column of plain values; it has {some(schema.names)}")
+        if len(set(kept)) < len(kept):
+            raise DataError(f"{path}: two columns share a name; name them apart")
+        if len(kept) * facts.num_rows > MOST_CELLS:
+            raise DataError(f"{path}: has more than {MOST_CELLS:,} cells; give a smaller file, or a torch Dataset")
+        if not facts.num_rows:
+            raise DataError(f"{path}: holds no rows")
+        columns = {name: [_cell(value) for value in unpacked(path, name).to_pylist()] for name in kept}
+    notes = (f"{path}: columns of lists, structs or bytes are passed over: {some(nested)}",) if nested else ()
+    return Table(columns, range(facts.num_rows), "row", str(path), notes)
+
+
+def _is_bytes(kind: object) -> bool:
+    import pyarrow.types
+
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+
+def _cell(value: object) -> str:
+    """As text: None and NaN as nothing, a number with all its digits."""
+    if value is None or value != value:
+        return ""
+    return str(value).strip()  # a date as 2024-03-01, a moment as 2024-03-01 12:30:00
+
+
+ENTRIES = (
+    DataEntry(
+        name="csv:FILE",
+        description="a table: csv:houses.csv,target=price; or a folder with train.csv and test.csv",
+        model="mlp-128-128",
+        read=read_csv_data,
+        options=(*TABLE_OPTIONS, *_CSV_OPTIONS),
+        endings=("csv", "tsv"),
+    ),
+    DataEntry(
+        name="parquet:FILE,target=COLUMN",
+        description="a table in parquet: parquet:houses.parquet,target=price",
+        model="mlp-128-128",
+        read=read_parquet_table,
+        options=TABLE_OPTIONS,
+        chosen_by="target",
+    ),
+)

@@ -1,0 +1,90 @@
+"""What a table predicts: classes, or a number.
+
+    words                   classes, in the order of the alphabet
+    few whole numbers       classes, in their order: at most 20 different ones, and on average ten rows of each
+    other numbers           a number: standardised for training, judged in its own unit
+
+`task=classes` and `task=regression` decide otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calando.errors import DataError, quote
+from calando.tasks.data.columns import Column, is_whole
+from calando.tasks.data.csv_file import Table
+from calando.tasks.data.options import Value
+from calando.tasks.data.parts import some
+
+__all__ = ["Target", "targets_of"]
+
+_FEW, _ROWS_OF_ONE, _MOST_CLASSES = 20, 10, 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is predicted: classes by number, or numbers; and how it was understood."""
+
+    train: np.ndarray
+    test: np.ndarray | None
+    class_names: tuple[str, ...] | None
+    note: str
+
+
+def targets_of(train: Table, test: Table | None, goal: Column, options: Mapping[str, Value]) -> Target:
+    task, name = options.get("task"), goal.name
+    if goal.kind == "words":
+        if task == "regression":
+            raise DataError(
+                f"{train.place(0, name)}: {quote(train.columns[name][0])} is no number, so task=regression cannot be; "
+                "leave it out"
+            )
+        return _classes(train, test, goal, [goal.words(part) for part in (train, test) if part], note="words")
+    numbers = [goal.numbers(part) for part in (train, test) if part is not None]
+    values = np.unique(numbers[0])
+    few = is_whole(values) and len(values) <= _FEW and len(numbers[0]) >= _ROWS_OF_ONE * len(values)
+    if task == "classes" or (task is None and few):
+        note = "as asked" if task else f"{len(values)} different whole numbers; task=regression reads them as numbers"
+        return _classes(train, test, goal, [[f"{value:.15g}" for value in part] for part in numbers], note=note)
+    if len(values) < 2:
+        raise DataError(
+            f"{train.origin}: the target {quote(name)} is {values[0]:g} in every row; there is nothing to learn"
+        )
+    low, high = values[0], values[-1]
+    note = (
+        f"target {name}: a number, {low:g} to {high:g}, mean {numbers[0].mean():.4g}, standard deviation "
+        f"{numbers[0].std():.4g}; standardised for training, judged in its own unit (RMSE)"
+    )
+    if is_whole(values) and task is None:
+        note += f"; {len(values)} different whole numbers: task=classes reads them as classes"
+    return Target(numbers[0], numbers[1] if len(numbers) > 1 else None, None, note)
+
+
+def _classes(train: Table, test: Table | None, goal: Column, parts: Sequence[Sequence[str]], *, note: str) -> Target:
+    counts = Counter(parts[0])
+    by_value = goal.kind == "numbers"
+    names = tuple(sorted(counts, key=(lambda text: (float(text), text)) if by_value else (lambda text: (0.0, text))))
+    if len(names) < 2:
+        raise DataError(
+            f"{train.origin}: the target {quote(goal.name)} is {quote(names[0])} in every row; nothing to learn"
+        )
+    if len(names) > _MOST_CLASSES or 2 * len(names) > len(parts[0]):
+        raise DataError(
+            f"{train.origin}: the target {quote(goal.name)} has {len(names)} different values in {len(parts[0])} rows, "
+            f"e.g. {quote(names[0])}, too many for classes; name another column"
+            + (", or read it as numbers with task=regression" if by_value else "")
+        )
+    number = {name: label for label, name in enumerate(names)}
+    if test is not None and (unknown := [word for word in parts[1] if word not in number]):
+        row = list(parts[1]).index(unknown[0])
+        raise DataError(
+            f"{test.place(row, goal.name)}: class {quote(unknown[0])} is not among the training part's: {some(names)}"
+        )
+    labels = [np.array([number[word] for word in part], dtype=np.int64) for part in parts]
+    said = f"target {goal.name}: {len(names)} classes ({note})"
+    return Target(labels[0], labels[1] if len(labels) > 1 else None, names, said)
