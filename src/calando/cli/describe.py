@@ -75,7 +75,12 @@ def workloads(call: Callable[..., dict[str, Any]], as_json: bool = False) -> Non
         (
             one["name"],
             one["description"],
-            "{model}, batch {batch_size}, augment {augment}, {epochs} epochs".format_map(one),
+            "\n".join(
+                [
+                    "{model}, batch {batch_size}, augment {augment}, {epochs} epochs".format_map(one),
+                    *(f",{name}=  {meaning}" for name, meaning in one.get("options", {}).items()),
+                ]
+            ),
         )
         for one in found["data"]
     ]

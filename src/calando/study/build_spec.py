@@ -57,7 +57,9 @@ class BuiltStudy:
 def read_workload(task: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
     """A workload as spec and as loaded data; True where it is the user's own object."""
     if isinstance(task, WorkloadSpec):
-        return task, load(task, data_dir=data_dir), False
+        loaded = load(task, data_dir=data_dir)
+        # What a score is, is known of a table only once its target is read.
+        return task.model_copy(update=loaded.scored), loaded, False
     smoothing = task.loss.label_smoothing if isinstance(task.loss, CrossEntropy) else 0.0
     spec = WorkloadSpec(
         data=f"{GIVEN}{task.name}",

@@ -24,6 +24,7 @@ from calando.records.task_spec import WorkloadSpec
 from calando.tasks import tree
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
+from calando.tasks.data.samples import SampleData
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.metrics import ACCURACY, Metric
@@ -70,6 +71,10 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         return _own(spec)
     find_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
+    if isinstance(data, SampleData):
+        from calando.tasks.assemble_samples import assemble_samples  # which is built on this file
+
+        return assemble_samples(data, spec)
     if data.cut:  # the reader cut the test part off already, so the whole is put together to count
         check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
     train, test = (

@@ -54,10 +54,14 @@ def assemble_nested(
     train_limit: int | None = None,
     classes: int | None = None,
     class_names: tuple[str, ...] | None = None,
+    outputs: int | None = None,
     notes: tuple[str, ...] = (),
     doubts: tuple[str, ...] = (),
 ) -> Workload:
     """Cut, check and put together; the arguments are those of `custom.workload`.
+
+    Args:
+        outputs: how many numbers a network gives for one target; None: as the targets show.
 
     Raises:
         DataError: data that cannot be trained on.
@@ -121,7 +125,7 @@ def assemble_nested(
             model,
             in_channels=None if train.shape is None else train.shape[0],
             image_size=None if train.shape is None else train.shape[1:],
-            classes=count or _width(first, loss, train),
+            classes=count or outputs or _width(first, loss, train),
             inputs=inputs,
         ),
         augment=_fitting_augment(augment, train, first),

@@ -34,7 +34,7 @@ from calando.records.measure import SHARE, Measure
 from calando.tasks import tree
 from calando.tasks.objective import IGNORED, Samples, classes_last, logits_of
 
-__all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric"]
+__all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric", "rmse_in_unit"]
 
 
 class Tally(ABC):
@@ -110,6 +110,11 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
         f"metric must be a name ({', '.join(METRICS)}), a function of (outputs, targets) that gives a number, or a "
         f"torchmetrics metric, got {quote(metric)}"
     )
+
+
+def rmse_in_unit(scale: tuple[float, ...]) -> Metric:
+    """RMSE of targets that are (value - shift) / scale, in the values' own unit; one scale a column."""
+    return Metric("rmse", METRICS["rmse"].measure, partial(_Squares, name="rmse", scale=scale))
 
 
 def by_own_loss(metric: Metric) -> Metric:
@@ -205,8 +210,9 @@ def _mean(values: torch.Tensor) -> float:
 class _Squares(Tally):
     """Sums over all targets, a column each: their number, y, y^2 and (z - y)^2, about the first batch's mean."""
 
-    def __init__(self, *, name: str) -> None:
+    def __init__(self, *, name: str, scale: tuple[float, ...] = (1.0,)) -> None:
         self._name, self._count, self._shift = name, 0, torch.zeros(())
+        self._scale = torch.tensor(scale, dtype=torch.float64)
         self._sums: torch.Tensor | None = None
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
@@ -228,7 +234,7 @@ class _Squares(Tally):
         assert self._sums is not None
         total, squares, errors = self._sums
         if self._name == "rmse":
-            return math.sqrt(float(errors.mean()) / self._count)
+            return math.sqrt(float((errors * self._scale.square()).mean()) / self._count)
         spread = squares - total.square() / self._count
         return float((1 - errors / spread).mean()) if bool((spread > 0).all()) else math.nan
 

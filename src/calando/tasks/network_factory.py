@@ -78,17 +78,15 @@ class NetworkFactory:
 
     def _named_by(self, build: Build, offered: dict[str, object]) -> dict[str, object]:
         """What a network of ours wants to know of the samples; UsageError where these do not have it."""
-        wanted = [
-            name
+        wanted = {
+            name: one.default is Parameter.empty
             for name, one in signature(build).parameters.items()
             if name in _WANTED and one.kind is Parameter.KEYWORD_ONLY
-        ]
-        missing = [name for name in wanted if name not in offered and name != "image_size"]
-        if missing or ("image_size" in wanted and "in_channels" in wanted and "image_size" not in offered):
-            what = _WANTED[missing[0] if missing else "image_size"]
+        }
+        if missing := [name for name, needed in wanted.items() if needed and name not in offered]:
             raise UsageError(
-                f"network {self.name!r} needs {what}, which these samples do not have; give model= a network that "
-                "fits them, or a class or function that builds one"
+                f"network {self.name!r} needs {_WANTED[missing[0]]}, which these samples do not have; give model= a "
+                "network that fits them, or a class or function that builds one"
             )
         return {name: offered[name] for name in wanted if name in offered}
 

@@ -75,9 +75,9 @@ def list_workloads() -> Listing:
     >>> [entry["name"] for entry in list_workloads()["data"]][:3]
     ['digits', 'fashion-mnist', 'cifar10']
     """
-    from calando.tasks.catalog import CALLABLE, DATA, NETWORKS, READERS
+    from calando.tasks.catalog import CALLABLE, DATA, NETWORKS, READERS, VARIANTS
 
-    entries = (*DATA.values(), *READERS.values(), CALLABLE)
+    entries = (*DATA.values(), *READERS.values(), *VARIANTS, CALLABLE)
     return Listing(data=[entry.defaults for entry in entries], networks={**NETWORKS})
 
 

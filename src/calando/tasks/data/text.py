@@ -70,7 +70,7 @@ def read_text(path: Path, **options: Value) -> SampleData:
         test=parts[1],
         loss="cross_entropy",
         metric="perplexity",
-        outputs=len(called) if level == "characters" else 256,
+        outputs=_scores(len(called) if level == "characters" else 256, length),
         cut=not path.is_dir(),
         by_position=True,
         notes=tuple(printable(note) for note in (summary, vocabulary, *notes)),
@@ -113,8 +113,8 @@ def _numbered(texts: Sequence[np.ndarray], origins: Sequence[str], level: str) -
         if (strange := np.flatnonzero(known[places] != tokens)).size:
             character = chr(int(tokens[strange[0]]))
             raise DataError(
-                f"{origin}: character {quote(character)} (number {int(strange[0])} there; {strange.size} in all) is not "
-                "in the training part, so it cannot be predicted; take level=bytes, or take it out"
+                f"{origin}: character {quote(character)} (number {int(strange[0])} there; {strange.size} in all) is not"
+                " in the training part, so it cannot be predicted; take level=bytes, or take it out"
             )
         made.append(places.astype(np.int64))
     return known, made
@@ -129,6 +129,11 @@ def _windows(tokens: np.ndarray, length: int, origin: str) -> tuple[np.ndarray, 
         )
     table = tokens[: count * (length + 1)].reshape(count, length + 1)
     return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, 1:])
+
+
+def _scores(vocabulary: int, length: int) -> int:
+    """One more where scores [N, L, V] would look like [N, V, L]; the last is never right, and soon never chosen."""
+    return vocabulary + (vocabulary == length)
 
 
 def _vocabulary(called: np.ndarray, level: str) -> str:
