@@ -172,7 +172,7 @@ def test_archives_are_read_by_the_same_rule(tmp_path: Path, names: tuple[str, ..
     assert np.array_equal(one.train.images, other.train.images)
     assert np.array_equal(one.test.images, other.test.images)
     assert one.train.images.shape[1:] == (channels, 16, 16)
-    assert other.notes[0].endswith("read as [N, H, W, C]")
+    assert other.notes[1].endswith("read as [N, H, W, C]")
 
 
 def test_an_archive_may_say_where_its_channels_are(tmp_path: Path) -> None:

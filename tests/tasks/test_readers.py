@@ -105,6 +105,57 @@ def test_npz_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.nda
         read_npz(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_npz_as_medmnist_has_it(tmp_path: Path, samples: Samples, words: bool) -> None:
+    images, labels = samples(20, channels=3, size=28)
+    written = np.array(["zebra", "ant"])[labels] if words else labels
+    parts = {f"{part}_images": images.transpose(0, 2, 3, 1) for part in ("train", "val", "test")}
+    parts |= {f"{part}_labels": written[:, None] for part in ("train", "val", "test")}
+    np.savez(tmp_path / "x.npz", **parts, info=np.array("hello"))
+    data = read_npz(tmp_path / "x.npz")
+    assert_same(data.train.images, data.train.labels, images, 1 - labels if words else labels)
+    assert data.class_names == (("ant", "zebra") if words else None)
+    called = "ant, zebra" if words else "0, 1"
+    assert data.notes[0] == (
+        f"{tmp_path}/x.npz: 2 classes ({called}); train 20 (10 of each), test 20 (10 of each); images of 28x28 pixels "
+        "in 3 channels; passed over: val_images, val_labels (there is a test part; validation is cut from the training "
+        "part); info (no part of a data set by the name)"
+    )
+    del parts["test_images"], parts["test_labels"]
+    np.savez(tmp_path / "y.npz", **parts)
+    assert "val 20 (10 of each)" in read_npz(tmp_path / "y.npz").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y_test": np.array(["a", "c"] * 10)}, "x_test.: label 'c' is not among the training part's: a, b"),
+        ({"y_test": np.arange(20) % 2}, "words in one part and numbers in the other"),
+        ({"y_train": np.array([["a", "b"]] * 20)}, "one word a sample, got an array of shape .20, 2."),
+        ({"images": np.zeros((4, 8, 8), np.uint8), "labels": np.arange(4) % 2}, "holds images, labels and x_train"),
+    ],
+)
+def test_npz_words_that_do_not_fit(
+    tmp_path: Path, samples: Samples, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    images, labels = samples(20)
+    words = np.array(["a", "b"])[labels]
+    parts = {"x_train": images, "y_train": words, "x_test": images, "y_test": words} | arrays
+    np.savez(tmp_path / "x.npz", **parts)
+    with pytest.raises(DataError, match=message):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_every_data_set_reports_parts_classes_and_sizes(tmp_path: Path, samples: Samples, write_idx: Write) -> None:
+    images, labels = samples(12)
+    assert read_digits().notes[0].startswith("digits: 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); train 1438 (")
+    note = read_idx_folder(write_idx(tmp_path, images, labels)).notes[0]
+    assert note.startswith(f"{tmp_path}: 10 classes (T-shirt/top, Trouser,")
+    assert note.endswith("images of 8x8 pixels in 1 channel")
+    np.savez(tmp_path / "x.npz", images=images.astype(np.float64) + 0.1, labels=labels)
+    assert "float64 is rounded to float32" in read_npz(tmp_path / "x.npz").notes[1]
+
+
 def test_npy_is_not_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
     with pytest.raises(DataError, match="single array"):
@@ -137,6 +188,30 @@ def test_parquet_single_file(
     images, labels = samples(40)
     path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), image_name=image_name, label_name=label_name)
     assert_whole(read_parquet(path), images, labels)
+
+
+def test_parquet_columns_by_name(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), image_name="scan", label_name="grade")
+    with pytest.raises(DataError, match=r"no image column .* write image=NAME behind the path, or target=NAME"):
+        read_parquet(path)
+    with pytest.raises(DataError, match=r"no label column .* write label=NAME"):
+        read_parquet(path, image="scan")
+    assert_whole(read_parquet(path, image="scan", label="grade"), images, labels)
+
+
+def test_which_of_several_columns_is_read_is_reported(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), label_name="fine_label")
+    table = pyarrow.parquet.read_table(path).append_column("target", [pyarrow.array((1 - labels).tolist())])
+    pyarrow.parquet.write_table(table, path)
+    data = read_parquet(path)
+    assert_whole(data, images, labels)
+    assert any("labels are read from column fine_label, not target (else label=NAME)" in note for note in data.notes)
+    assert_whole(read_parquet(path, label="target"), images, 1 - labels)
 
 
 def test_parquet_splits_are_distinguished_by_folder_too(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:

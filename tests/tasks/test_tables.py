@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from calando.errors import DataError
 from calando.tasks.data.csv_file import DELIMITERS, read_csv
 from calando.tasks.data.samples import SampleData
-from calando.tasks.data.table_files import read_csv_data
+from calando.tasks.data.table_files import read_csv_data, read_parquet_table
 
 Read = Callable[..., SampleData]
 
@@ -382,3 +382,33 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
         read_csv_data(tmp_path / "no.csv", target="x")
     with pytest.raises(DataError, match="no such file"):
         read_csv_data(tmp_path / "no.csv,mean", target="x")
+
+
+def test_parquet_gives_what_csv_does(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    (tmp_path / "t.csv").write_text(HOUSES)
+    table = pyarrow.csv.read_csv(tmp_path / "t.csv")
+    pyarrow.parquet.write_table(table.append_column("more", [[[1]] * 40]), tmp_path / "t.parquet")
+    first, second = (
+        read_csv_data(tmp_path / "t.csv", target="price"),
+        read_parquet_table(tmp_path / "t.parquet", target="price"),
+    )
+    for one, other in ((first.train, second.train), (first.test, second.test)):
+        assert np.array_equal(one.inputs, other.inputs)
+        assert np.array_equal(one.targets, other.targets)
+    assert noted(second, "columns of lists, structs or bytes are passed over: more")
+    with pytest.raises(DataError, match="which column is predicted"):
+        read_parquet_table(tmp_path / "t.parquet")
+
+
+def test_parquet_rows_are_named(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    values = [None if i == 7 else float(i % 5) for i in range(40)]
+    pyarrow.parquet.write_table(pyarrow.table({"a": values, "y": [i / 7 for i in range(40)]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t.parquet, row 7, column 'a': is empty"):
+        read_parquet_table(tmp_path / "t.parquet", target="y")

@@ -31,6 +31,7 @@ from calando.records.files import open_plain
 from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
 from calando.tasks.data.parquet import has_parquet, read_parquet
+from calando.tasks.data.parts import summed_up
 
 __all__ = ["CIFAR10_CLASSES", "DIGITS_FILE", "ENTRIES", "read_digits", "read_idx", "read_idx_folder"]
 
@@ -65,13 +66,13 @@ def read_digits() -> ArrayData:
         table: np.ndarray = np.load(file, allow_pickle=False)  # uint8[1797, 65]: 64 pixels and the label
     images = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
     whole = Part(images, table[:, -1].astype(np.int64), "digits")
-    return with_test(whole, class_names=tuple("0123456789"))
+    return summed_up("digits", with_test(whole, class_names=tuple("0123456789")), look_for_repeats=False)
 
 
 def read_idx_folder(folder: Path) -> ArrayData:
     """The train and test files of one folder; DataError where one is missing, damaged, or does not fit its partner."""
     train, test = (_part(_file(folder, images), _file(folder, labels)) for images, labels in _FILES)
-    return ArrayData(train, test, _FASHION_CLASSES)
+    return summed_up(folder, ArrayData(train, test, _FASHION_CLASSES), look_for_repeats=False)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -136,7 +137,8 @@ def _read_cifar10(folder: Path, *, ending: str) -> ArrayData:
     part = _binary_part if ending else _pickled_part
     train = [part(folder / f"{name}{ending}") for name in _TRAIN]
     joined = Part(np.concatenate([p.images for p in train]), np.concatenate([p.labels for p in train]), str(folder))
-    return ArrayData(joined, part(folder / f"test_batch{ending}"), CIFAR10_CLASSES)
+    data = ArrayData(joined, part(folder / f"test_batch{ending}"), CIFAR10_CLASSES)
+    return summed_up(folder, data, look_for_repeats=False)
 
 
 read_binary = partial(_read_cifar10, ending=".bin")

@@ -27,8 +27,9 @@ from calando.errors import DataError, UsageError
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, as_labels
 from calando.tasks.data.images import cached, decode_all
+from calando.tasks.data.options import Option
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
-from calando.tasks.data.parts import data_in_parts, part_of
+from calando.tasks.data.parts import data_in_parts, part_of, some
 
 __all__ = ["ENTRIES", "has_parquet", "read_parquet", "reading", "unpacked"]
 
@@ -43,8 +44,11 @@ def has_parquet(folder: Path) -> bool:
     return any(part_of(path.stem)[0] == "train" for path in folder.glob("*.parquet"))
 
 
-def read_parquet(path: Path) -> ArrayData:
+def read_parquet(path: Path, *, image: str | None = None, label: str | None = None) -> ArrayData:
     """A file or a folder of files.
+
+    Args:
+        image, label: the columns that hold them; None: by the names above.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -64,11 +68,14 @@ def read_parquet(path: Path) -> ArrayData:
         raise DataError(f"{path}: there is no such file or folder")
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
-    labels, names, notes = _numbered(parts, origins)
+    image_names = _IMAGE_NAMES if image is None else (image,)
+    label_names = _LABEL_NAMES if label is None else (label,)
+    labels, names, notes = _numbered(parts, origins, image_names=image_names, label_names=label_names)
+    notes += _chosen_columns(parts[0][0], image_names, label_names)
     cut = len(labels[0])
 
     def decode() -> np.ndarray:
-        images = _read_images(parts, labels, origins)
+        images = _read_images(parts, labels, origins, names=image_names)
         return decode_all(
             len(images),
             lambda i: images[i].as_py(),
@@ -77,16 +84,30 @@ def read_parquet(path: Path) -> ArrayData:
             notes=notes,
         )
 
-    images = cached([file for part in parts for file in part], decode, form=f"{cut}", notes=notes)
+    images = cached([file for part in parts for file in part], decode, form=f"{cut}{image or ''}", notes=notes)
     passed_over = files.passed_over
     return data_in_parts(path, images, labels, origins=origins, class_names=names, passed_over=passed_over, notes=notes)
 
 
+def _chosen_columns(file: Path, image_names: Sequence[str], label_names: Sequence[str]) -> list[str]:
+    """A sentence where several columns have a name that could be meant; none where one does."""
+    import pyarrow.parquet
+
+    with reading(file):
+        present = pyarrow.parquet.read_schema(file).names
+    notes = []
+    for what, known in (("image", image_names), ("label", label_names)):
+        found = [name for name in known if name in present]
+        if len(found) > 1:
+            notes.append(f"{what}s are read from column {found[0]}, not {some(found[1:])} (else {what}=NAME)")
+    return notes
+
+
 def _numbered(
-    parts: Sequence[Sequence[Path]], origins: Sequence[str]
+    parts: Sequence[Sequence[Path]], origins: Sequence[str], *, image_names: Sequence[str], label_names: Sequence[str]
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None, list[str]]:
     """Labels int64[N] of each part, the training part first; the class names; what was renumbered, in sentences."""
-    read = [[_read_labels(file) for file in part] for part in parts]
+    read = [[_read_labels(file, image_names, label_names) for file in part] for part in parts]
     for files, origin in zip(read, origins, strict=True):
         if not any(len(labels.written) for labels in files):
             raise DataError(f"{origin}: holds no samples; fetch it again or name another file")
@@ -159,21 +180,23 @@ class _Labels:
         return bool(self.written) and isinstance(self.written[0], str)
 
 
-def _read_labels(file: Path) -> _Labels:
+def _read_labels(file: Path, image_names: Sequence[str], label_names: Sequence[str]) -> _Labels:
     """The labels of a file, each there."""
     import pyarrow.parquet
 
     with reading(file):
         schema = pyarrow.parquet.read_schema(file)
-        _column(schema.names, _IMAGE_NAMES, kind="image", file=file)
-        name = _column(schema.names, _LABEL_NAMES, kind="label", file=file)
+        _column(schema.names, image_names, kind="image", file=file)
+        name = _column(schema.names, label_names, kind="label", file=file)
         column = unpacked(file, name).to_pylist()
     if None in column:
         raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
     return _Labels(file, column, _class_names(schema.metadata or {}, name))
 
 
-def _read_images(parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str]) -> Any:
+def _read_images(
+    parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str], *, names: Sequence[str]
+) -> Any:
     """The encoded images of all parts, one after the other: a pyarrow ChunkedArray of large_binary."""
     import pyarrow
     import pyarrow.parquet
@@ -183,7 +206,7 @@ def _read_images(parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], 
         before = sum(map(len, chunks))
         for file in part:
             with reading(file):
-                name = _column(pyarrow.parquet.read_schema(file).names, _IMAGE_NAMES, kind="image", file=file)
+                name = _column(pyarrow.parquet.read_schema(file).names, names, kind="image", file=file)
                 chunks += _encoded(unpacked(file, name), file=file).chunks
         if (count := sum(map(len, chunks)) - before) != len(expected):
             raise DataError(f"{origin}: holds {count} images but {len(expected)} labels; fetch it again")
@@ -244,7 +267,10 @@ def _column(present: Sequence[str], known: Sequence[str], *, kind: str, file: Pa
     for name in known:
         if name in present:
             return name
-    raise DataError(f"{file}: has no {kind} column ({' or '.join(known)}); its columns are {', '.join(present)}")
+    raise DataError(
+        f"{file}: has no {kind} column ({' or '.join(known)}); its columns are {', '.join(present)}; write {kind}=NAME "
+        "behind the path, or target=NAME if this is a table"
+    )
 
 
 def _encoded(column: Any, *, file: Path) -> Any:
@@ -276,4 +302,14 @@ def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | 
         return None
 
 
-ENTRIES = (DataEntry(name="parquet:PATH", description="an image data set of the Hugging Face hub", read=read_parquet),)
+ENTRIES = (
+    DataEntry(
+        name="parquet:PATH",
+        description="an image data set of the Hugging Face hub",
+        read=read_parquet,
+        options=(
+            Option("image", f"the column of pictures; {' or '.join(_IMAGE_NAMES)}"),
+            Option("label", f"the column of classes; {', '.join(_LABEL_NAMES)}"),
+        ),
+    ),
+)

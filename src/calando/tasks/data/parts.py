@@ -20,7 +20,7 @@ import numpy as np
 
 from calando.tasks.data.arrays import ArrayData, Part, described, with_test
 
-__all__ = ["PARTS", "classes_in", "data_in_parts", "is_hidden", "part_of", "printable", "repeats", "some"]
+__all__ = ["PARTS", "classes_in", "data_in_parts", "is_hidden", "part_of", "printable", "repeats", "some", "summed_up"]
 
 PARTS = {"train": "training", "test": "test", "val": "validation"}
 """Short name of a part -> its name in a sentence."""
@@ -107,18 +107,38 @@ def data_in_parts(
     else:
         train, test = np.split(images, [len(labels[0])])
         data = ArrayData(Part(train, labels[0], origins[0]), Part(test, labels[1], origins[1]), class_names)
+    return summed_up(path, data, names=names, passed_over=passed_over, notes=notes)
+
+
+def summed_up(
+    path: object,
+    data: ArrayData,
+    *,
+    names: Sequence[str] = ("train", "test"),
+    passed_over: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    look_for_repeats: bool = True,
+) -> ArrayData:
+    """The data with a note of parts, classes, counts and sizes, and one where samples are in both parts.
+
+    Args:
+        path: what the note begins with.
+        names, passed_over, notes: as of `data_in_parts`.
+        look_for_repeats: False for a data set that is known.
+    """
     parts = {names[0]: data.train.labels, names[1]: data.test.labels}
-    if class_names is None:  # a damaged file may hold any number: none is counted up to
-        called = {int(number): str(number) for number in np.unique(np.concatenate(labels))}
+    if data.class_names is None:  # a damaged file may hold any number: none is counted up to
+        called = {int(number): str(number) for number in np.unique(np.concatenate(list(parts.values())))}
     else:
-        called = dict(enumerate(class_names))
+        called = dict(enumerate(data.class_names))
     rule = ", a fifth of the whole" if data.cut else ""
     left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
     _, channels, height, width = data.train.images.shape
     size = described((channels, height, width), "first")
     summary = printable(f"{path}: {classes_in(parts, called)}{rule}; images of {size}{left}")
     both = [(part.images, part.labels) for part in (data.train, data.test)]
-    return replace(data, notes=(summary, *notes, *repeats(both[0], both[1], how="pixel by pixel")))
+    repeated = repeats(both[0], both[1], how="pixel by pixel") if look_for_repeats else []
+    return replace(data, notes=(summary, *notes, *repeated))
 
 
 def classes_in(parts: Mapping[str, np.ndarray], called: Mapping[int, str]) -> str:
@@ -136,6 +156,8 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
     numbers, sizes = np.unique(labels, return_counts=True)
     found = dict(zip(numbers.tolist(), sizes.tolist(), strict=True))
     counts = [found.get(number, 0) for number in called]
+    if not counts or not len(labels):
+        return "none"
     if min(counts) == max(counts):
         return f"{counts[0]} of each"
     shares = [f"{100 * n / len(labels):.2g} %" for n in counts]
