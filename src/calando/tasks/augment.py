@@ -5,6 +5,7 @@
     crop(p, reflect)    the same, padding by mirroring
     flip                mirror left-right, with probability 1/2
     cutout(k)           set a k x k square to 0, its centre anywhere in the image (cut off at the edges)
+    mixup(alpha), and shift(ms), noise(low, high), spec(frames, mels) of speech: see `augment_speech.py`
 
 Pixels are touched before normalisation, so 0 is black for uint8. Sources: crop and flip as in K. He et al., "Deep
 residual learning", 2015, sec. 4.2; cutout: T. DeVries, G. Taylor, arXiv:1708.04552 (there 0 is the mean colour).
@@ -13,12 +14,18 @@ residual learning", 2015, sec. 4.2; cutout: T. DeVries, G. Taylor, arXiv:1708.04
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from calando.errors import UnknownName, UsageError
+from calando.tasks.augment_speech import ActsOn, Mixup, Noise, Shift, Spec
 from calando.tasks.randomness import Purpose, stream
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Augment", "Crop", "Cutout", "Flip", "parse_augment"]
 
@@ -29,6 +36,7 @@ class Crop:
 
     pixels: int
     reflect: bool = False
+    acts_on: ClassVar[ActsOn] = "images"
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:
         n, channels, height, width = batch.shape
@@ -51,6 +59,8 @@ class Crop:
 class Flip:
     """Mirror left-right with probability 1/2."""
 
+    acts_on: ClassVar[ActsOn] = "images"
+
     def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:
         chosen = np.flatnonzero(rng.random(len(batch)) < 0.5)
         out = batch.copy()
@@ -66,6 +76,7 @@ class Cutout:
     """Set a `pixels` x `pixels` square to 0."""
 
     pixels: int
+    acts_on: ClassVar[ActsOn] = "images"
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator, /) -> np.ndarray:
         n, _, height, width = batch.shape
@@ -80,9 +91,12 @@ class Cutout:
         return f"cutout({self.pixels})"
 
 
+AnyPart = Crop | Flip | Cutout | Shift | Noise | Spec | Mixup
+
+
 @dataclass(frozen=True)
 class Augment:
-    """Parts applied one after the other; none of them changes a label.
+    """Parts applied one after the other; none of them but mixup changes a target.
 
     >>> augment = parse_augment("crop(1)+flip")
     >>> batch = np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8)
@@ -93,10 +107,10 @@ class Augment:
         parts: what is applied, in order; empty for none.
     """
 
-    parts: tuple[Crop | Flip | Cutout, ...] = ()
+    parts: tuple[AnyPart, ...] = ()
 
     def __call__(self, batch: np.ndarray, *, seed: int, step: int) -> np.ndarray:
-        """The augmented batch: depends on nothing but the arguments.
+        """The augmented batch of images: depends on nothing but the arguments.
 
         Args:
             batch: [N, C, H, W], uint8 or float32; not changed.
@@ -105,8 +119,77 @@ class Augment:
         """
         rng = stream(Purpose.AUGMENT, seed=seed, count=step)
         for part in self.parts:
-            batch = part(batch, rng)
+            if isinstance(part, Crop | Flip | Cutout):
+                batch = part(batch, rng)
         return batch
+
+    def on_recordings(
+        self, waves: np.ndarray, *, rate: int, background: Sequence[np.ndarray], seed: int, step: int
+    ) -> np.ndarray:
+        """The augmented recordings, float32 [N, T] of as many; not changed.
+
+        Args:
+            rate: Hz.
+            background: of the data, for noise; see `augment_speech.py`.
+        """
+        rng = stream(Purpose.AUGMENT, seed=seed, count=step)
+        for part in self.parts:
+            if isinstance(part, Shift):
+                waves = part(waves, rng, rate=rate)
+            elif isinstance(part, Noise):
+                waves = part(waves, rng, background=background)
+        return waves
+
+    def on_pictures(self, pictures: torch.Tensor, *, seed: int, step: int) -> torch.Tensor:
+        """Normalised log-mel pictures [N, 1, mels, frames] with strips hidden."""
+        import torch
+
+        rng = stream(Purpose.MASK, seed=seed, count=step)
+        for part in self.parts:
+            if isinstance(part, Spec):
+                kept = part.kept((pictures.shape[0], pictures.shape[2], pictures.shape[3]), rng)
+                pictures = pictures * torch.from_numpy(kept[:, None]).to(pictures.device)
+        return pictures
+
+    def mixed(
+        self, inputs: torch.Tensor, labels: torch.Tensor, *, classes: int, seed: int, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs [N, …] and targets: shares float32 [N, classes] where there is a mixup, else labels int64[N]."""
+        import torch
+
+        rng = stream(Purpose.MIX, seed=seed, count=step)
+        targets = labels
+        for part in self.parts:
+            if isinstance(part, Mixup):
+                share, partners = part.drawn(len(inputs), rng)
+                others = torch.from_numpy(partners)
+                shares = torch.nn.functional.one_hot(labels, classes).to(torch.float32)
+                targets = share * shares + (1 - share) * shares[others.to(labels.device)]
+                inputs = share * inputs + (1 - share) * inputs[others.to(inputs.device)]
+        return inputs, targets
+
+    @property
+    def mixes(self) -> bool:
+        """Whether targets are shares of classes, and no labels."""
+        return any(isinstance(part, Mixup) for part in self.parts)
+
+    def check_acts(self, speech: bool) -> None:
+        """Every part acts on what the samples are: pictures, or speech.
+
+        Raises:
+            UsageError: crop, flip or cutout of speech; shift, noise or spec of pictures.
+        """
+        for part in self.parts:
+            if part.acts_on == "images" and speech:
+                raise UsageError(
+                    f"augmentation {part} is of pictures, these are recordings; take shift(100), noise(5, 20), "
+                    "spec(20, 8), mixup(0.2) or none"
+                )
+            if part.acts_on in ("recordings", "log-mel pictures") and not speech:
+                raise UsageError(
+                    f"augmentation {part} is of speech, these are no recordings; take crop(4), flip, cutout(8), "
+                    "mixup(0.2) or none"
+                )
 
     def check_fits(self, height: int, width: int) -> None:
         """Every part leaves something of an image of this size.
@@ -120,7 +203,12 @@ class Augment:
             UsageError: a crop or cutout as large as the image.
         """
         for part in self.parts:
-            if not isinstance(part, Flip) and part.pixels >= min(height, width):
+            if isinstance(part, Spec) and (part.frames >= width or part.mels >= height):
+                raise UsageError(
+                    f"augmentation {part} needs log-mel pictures of more than {part.frames} frames and {part.mels} "
+                    f"mels, got {width} frames and {height} mels"
+                )
+            if isinstance(part, Crop | Cutout) and part.pixels >= min(height, width):
                 raise UsageError(
                     f"augmentation {part} needs images larger than {part.pixels} pixels, got {width}x{height}; "
                     f"choose at most {min(height, width) - 1}"
@@ -131,7 +219,10 @@ class Augment:
 
 
 _PART = re.compile(r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*")
-_CHOICES = ("none", "crop(4)", "crop(4, reflect)", "flip", "cutout(8)")
+_CHOICES = (
+    *("none", "crop(4)", "crop(4, reflect)", "flip", "cutout(8)", "mixup(0.2)"),
+    *("shift(100)", "noise(5, 20)", "spec(20, 8)"),
+)
 _LARGEST = 1024
 
 
@@ -147,26 +238,93 @@ def parse_augment(text: str) -> Augment:
     """
     if text.strip() == "none":
         return Augment()
-    return Augment(tuple(_part(part) for part in text.split("+")))
+    parts = tuple(_part(part) for part in text.split("+"))
+    if sum(isinstance(part, Mixup) for part in parts) > 1:
+        raise UsageError(f"augmentation {text.strip()!r}: a batch is mixed once; leave all mixups but one out")
+    return Augment(parts)
 
 
-def _part(text: str) -> Crop | Flip | Cutout:
+def _part(text: str) -> AnyPart:
     found = _PART.fullmatch(text)
-    if found is None or found[1] not in ("crop", "flip", "cutout"):
+    if found is None or found[1] not in _READ:
         raise UnknownName("augmentation", text.strip(), _CHOICES, hint="join parts by +, e.g. crop(4)+flip")
-    name, arguments = found[1], [argument.strip() for argument in found[2].split(",")] if found[2] is not None else []
-    if name == "flip":
-        if [argument for argument in arguments if argument]:
-            raise UsageError(f"augmentation {text.strip()!r}: flip takes no arguments")
-        return Flip()
-    reflect = name == "crop" and arguments[1:] == ["reflect"]
-    if not arguments or not re.fullmatch(r"\d{1,4}", arguments[0]) or not (len(arguments) == 1 or reflect):
-        form = "crop(PIXELS) or crop(PIXELS, reflect)" if name == "crop" else "cutout(PIXELS)"
-        raise UsageError(f"augmentation {text.strip()!r}: write {form} with a whole number of pixels, e.g. {name}(4)")
-    pixels = int(arguments[0])
-    if not 1 <= pixels <= _LARGEST:
-        raise UsageError(f"augmentation {text.strip()!r}: pixels must be 1 … {_LARGEST}, got {pixels}")
-    return Crop(pixels, reflect) if name == "crop" else Cutout(pixels)
+    arguments = [argument.strip() for argument in found[2].split(",")] if found[2] is not None else []
+    return _READ[found[1]](text.strip(), arguments)
+
+
+def _flip(text: str, arguments: list[str]) -> Flip:
+    if any(arguments):
+        raise UsageError(f"augmentation {text!r}: flip takes no arguments")
+    return Flip()
+
+
+def _crop(text: str, arguments: list[str]) -> Crop:
+    reflect = arguments[1:] == ["reflect"]
+    if len(arguments) == 1 or reflect:
+        return Crop(_pixels(text, arguments[0], name="crop", form="crop(PIXELS) or crop(PIXELS, reflect)"), reflect)
+    return Crop(_pixels(text, "", name="crop", form="crop(PIXELS) or crop(PIXELS, reflect)"))
+
+
+def _cutout(text: str, arguments: list[str]) -> Cutout:
+    return Cutout(_pixels(text, arguments[0] if len(arguments) == 1 else "", name="cutout", form="cutout(PIXELS)"))
+
+
+def _pixels(text: str, argument: str, *, name: str, form: str) -> int:
+    if not re.fullmatch(r"\d{1,4}", argument):
+        raise UsageError(f"augmentation {text!r}: write {form} with a whole number of pixels, e.g. {name}(4)")
+    if not 1 <= int(argument) <= _LARGEST:
+        raise UsageError(f"augmentation {text!r}: pixels must be 1 … {_LARGEST}, got {int(argument)}")
+    return int(argument)
+
+
+def _shift(text: str, arguments: list[str]) -> Shift:
+    (ms,) = _numbers(text, arguments, "shift(MILLISECONDS), e.g. shift(100)", whole=True, low=1, high=10_000, count=1)
+    return Shift(int(ms))
+
+
+def _noise(text: str, arguments: list[str]) -> Noise:
+    form = "noise(LOW, HIGH) in dB below the recording, e.g. noise(5, 20)"
+    low, high = _numbers(text, arguments, form, whole=False, low=-40, high=120, count=2)
+    if low > high:
+        raise UsageError(f"augmentation {text!r}: write {form}; the first is above the second")
+    return Noise(low, high)
+
+
+def _spec(text: str, arguments: list[str]) -> Spec:
+    form = "spec(FRAMES, MELS), the widest strips that are hidden, e.g. spec(20, 8)"
+    frames, mels = _numbers(text, arguments, form, whole=True, low=0, high=_LARGEST, count=2)
+    if not frames and not mels:
+        raise UsageError(f"augmentation {text!r}: hides nothing; leave it out, or write {form}")
+    return Spec(int(frames), int(mels))
+
+
+def _mixup(text: str, arguments: list[str]) -> Mixup:
+    (alpha,) = _numbers(text, arguments, "mixup(ALPHA), e.g. mixup(0.2)", whole=False, low=1e-3, high=1e3, count=1)
+    return Mixup(alpha)
+
+
+def _numbers(
+    text: str, arguments: list[str], form: str, *, whole: bool, low: float, high: float, count: int
+) -> list[float]:
+    pattern = r"\d{1,6}" if whole else r"-?\d{1,6}(\.\d{1,6})?"
+    if len(arguments) != count or not all(re.fullmatch(pattern, argument) for argument in arguments):
+        raise UsageError(f"augmentation {text!r}: write {form}{', in whole numbers' if whole else ''}")
+    numbers = [float(argument) for argument in arguments]
+    for number in numbers:
+        if not low <= number <= high:
+            raise UsageError(f"augmentation {text!r}: write {form}; numbers are {low:g} … {high:g}, got {number:g}")
+    return numbers
+
+
+_READ: dict[str, Callable[[str, list[str]], AnyPart]] = {
+    "crop": _crop,
+    "flip": _flip,
+    "cutout": _cutout,
+    "shift": _shift,
+    "noise": _noise,
+    "spec": _spec,
+    "mixup": _mixup,
+}
 
 
 def _mirrored(size: int, pad: int) -> np.ndarray:

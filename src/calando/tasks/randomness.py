@@ -50,6 +50,8 @@ class Purpose(IntEnum):
     TEST_SPLIT = 3
     VALIDATION_SPLIT = 4
     TRAIN_LIMIT = 5
+    MASK = 6
+    MIX = 7
 
 
 def stream(purpose: Purpose, *, seed: int, count: int) -> np.random.Generator:

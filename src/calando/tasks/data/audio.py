@@ -1,0 +1,241 @@
+"""Recordings of any rate and length -> one array a part, and what a network sees of them.
+
+    mono      several channels are mixed (`wav.py`)
+    rate      the most common one of the training part, or `rate=`; others are resampled (scipy's `resample_poly`)
+    length    `milliseconds=`; else the length that holds 99 % of the training part whole, rounded up to 100 ms: shorter
+              recordings are followed by zeros, longer ones lose their end
+
+Recordings are int16 where 16 bits keep every level of all, else float32. The front end is `front_end.py`'s for that
+rate and length. What was done to how many recordings is in the notes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calando.errors import DataError
+from calando.tasks.data.arrays import Part
+from calando.tasks.data.parts import data_in_parts
+from calando.tasks.data.wav import Clip, read_clip
+from calando.tasks.front_end import MELS, LogMel, front_end_for
+
+__all__ = ["AudioData", "AudioForm", "Listed", "audio_data", "with_note"]
+
+_LIMIT_BYTES = 8 * 2**30
+_HELD, _STEP_MS = 0.99, 100
+_RATES = (1000, 384_000)  # Hz
+
+
+@dataclass(frozen=True)
+class AudioForm:
+    """What a person asks of the recordings; what is None is chosen by the data.
+
+    Args:
+        rate: Hz, to which all are resampled.
+        milliseconds: to which all are cut or filled.
+        mels: rows of the log-mel picture.
+    """
+
+    rate: int | None = None
+    milliseconds: int | None = None
+    mels: int = MELS
+
+
+@dataclass(frozen=True, eq=False)
+class AudioData:
+    """A speech data set as read; the parts' `images` are recordings, int16 or float32 [N, T].
+
+    Args:
+        train, test: parts.
+        validation: None: it is cut from `train`.
+        front_end: what a recording is turned into.
+        background: recordings of noise alone, float32, each of at least T samples.
+        class_names: for display.
+        notes: sentences for the person: how the reader understood what it found.
+        cut: the test part was cut off from one whole.
+    """
+
+    train: Part
+    test: Part
+    validation: Part | None
+    front_end: LogMel
+    background: tuple[np.ndarray, ...]
+    class_names: tuple[str, ...] | None
+    notes: tuple[str, ...]
+    cut: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The recordings of one part before they are decoded.
+
+    Args:
+        name: what it is called in the notes: "train".
+        origin: what it is called in an error.
+        files: (what to call it, its bytes) of each, read one by one.
+        labels: int64[N].
+    """
+
+    name: str
+    origin: str
+    files: Iterable[tuple[str, bytes]]
+    labels: np.ndarray
+
+
+def audio_data(
+    path: object,
+    parts: Sequence[Listed],
+    *,
+    form: AudioForm,
+    class_names: tuple[str, ...] | None,
+    validation: Listed | None = None,
+    background: Iterable[tuple[str, bytes]] = (),
+    passed_over: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> AudioData:
+    """Decode the parts and make them alike.
+
+    Args:
+        path: what was read, for the notes.
+        parts: the training part and the test part, or one whole, of which a fifth becomes the test part.
+        background: recordings of noise alone.
+        passed_over: what was found and not read, each with the reason.
+        notes: what else the reader did.
+
+    Raises:
+        UsageError: a rate or length that cannot be; a recording that needs soundfile, which is not installed.
+        DataError: a recording that cannot be decoded, too many for memory, or parts that do not fit.
+    """
+    listed = [*parts, *([validation] if validation else [])]
+    clips = [[read_clip(content, origin=name) for name, content in part.files] for part in listed]
+    for part, those in zip(listed, clips, strict=True):
+        if not those:
+            raise DataError(f"{part.origin}: holds no recordings; give at least one of each class")
+    noise = [read_clip(content, origin=name) for name, content in background]
+    rate, said = _common_rate(clips, form)
+    waves = [[_resampled(clip, rate) for clip in those] for those in clips]
+    length, cut = _common_length(waves, rate, form)
+    fine = all(clip.is_fine and clip.rate == rate for those in clips for clip in those)
+    arrays = [_array(those, length, fine=fine, origin=part.origin) for those, part in zip(waves, listed, strict=True)]
+    said += cut
+    front = front_end_for(rate=rate, length=length, mels=form.mels)
+    data = data_in_parts(
+        path,
+        np.concatenate(arrays[: len(parts)]),
+        [part.labels for part in parts],
+        origins=[part.origin for part in parts],
+        names=[part.name for part in parts] if len(parts) == 2 else ("train", "test"),
+        class_names=class_names,
+        passed_over=passed_over,
+        notes=(*notes, f"recordings: {'; '.join(said)}", f"a network sees {front}, {_seen(front)}"),
+        alike="sample by sample",
+    )
+    made = AudioData(
+        train=data.train,
+        test=data.test,
+        validation=Part(arrays[-1], validation.labels, validation.origin) if validation else None,
+        front_end=front,
+        background=_background(noise, rate, length),
+        class_names=class_names,
+        notes=data.notes,
+        cut=data.cut,
+    )
+    if validation:
+        made = with_note(made, f"validation: {len(validation.labels)} recordings of a list of their own")
+    if noise:
+        kept = f"{len(made.background)} recordings, {sum(map(len, made.background)) / rate:.0f} s in all"
+        made = with_note(made, f"background noise, for noise(low, high): {kept}")
+    return made
+
+
+def with_note(data: AudioData, note: str) -> AudioData:
+    """The same, with one more sentence."""
+    return replace(data, notes=(*data.notes, note))
+
+
+def _seen(front: LogMel) -> str:
+    mels, frames = front.shape
+    ms = 1000 / front.rate
+    return f"{mels} mels x {frames} frames: {front.window * ms:g} ms windows every {front.hop * ms:g} ms"
+
+
+def _common_rate(clips: Sequence[Sequence[Clip]], form: AudioForm) -> tuple[int, list[str]]:
+    """Hz; and of how many recordings what was changed."""
+    every = [clip for those in clips for clip in those]
+    rates = Counter(clip.rate for clip in every)
+    trained = Counter(clip.rate for clip in clips[0])
+    rate = form.rate or min(trained, key=lambda one: (-trained[one], one))
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise DataError(f"rate must be {_RATES[0]} … {_RATES[1]} Hz, got {rate}; set it with rate=, as in rate=16000")
+    said = [f"{len(every):,} at {rate} Hz, {_bits(every)}"]
+    said += [
+        f"{count} resampled from {other} Hz (scipy.signal.resample_poly)"
+        for other, count in sorted(rates.items())
+        if other != rate
+    ]
+    if mixed := sum(clip.channels > 1 for clip in every):
+        said.append(f"{mixed} of several channels, mixed to one")
+    if wide := sum(clip.bits == 32 for clip in every):
+        said.append(f"{wide} of 32 bits, of which float32 keeps 24")
+    return rate, said
+
+
+def _bits(clips: Sequence[Clip]) -> str:
+    counted = Counter(f"{clip.bits} bits" if clip.bits else "no whole numbers" for clip in clips)
+    if len(counted) == 1:
+        return next(iter(counted))
+    return ", ".join(f"{count} of {what}" for what, count in sorted(counted.items()))
+
+
+def _resampled(clip: Clip, rate: int) -> np.ndarray:
+    if clip.rate == rate:
+        return clip.samples
+    from scipy.signal import resample_poly  # here: it takes a tenth of a second, and few need it
+
+    common = math.gcd(rate, clip.rate)
+    made: np.ndarray = resample_poly(clip.samples.astype(np.float64), rate // common, clip.rate // common)
+    return made.astype(np.float32)
+
+
+def _common_length(waves: Sequence[Sequence[np.ndarray]], rate: int, form: AudioForm) -> tuple[int, list[str]]:
+    """Samples; and of how many recordings what was changed."""
+    lengths = np.array([len(wave) for those in waves for wave in those])
+    if form.milliseconds is not None:
+        length, why = round(form.milliseconds * rate / 1000), "as asked"
+    else:
+        trained = np.sort([len(wave) for wave in waves[0]])
+        held = int(trained[math.ceil(_HELD * len(trained)) - 1])
+        length = math.ceil(held * 1000 / rate / _STEP_MS) * _STEP_MS * rate // 1000
+        why = "which holds 99 % of the training part whole"
+    shortest, longest = lengths.min() / rate, lengths.max() / rate
+    said = [f"{shortest:.3g} to {longest:.3g} s long, made {length / rate:g} s, {why}"]
+    if short := int((lengths < length).sum()):
+        said.append(f"{short} shorter ones followed by zeros")
+    if long := int((lengths > length).sum()):
+        lost = float(np.maximum(lengths - length, 0).sum() / rate)
+        said.append(f"{long} longer ones cut at their end, {lost:.3g} s in all; milliseconds= sets another length")
+    return length, said
+
+
+def _array(waves: Sequence[np.ndarray], length: int, *, fine: bool, origin: str) -> np.ndarray:
+    kind = np.dtype(np.int16 if fine else np.float32)
+    if len(waves) * length * kind.itemsize > _LIMIT_BYTES:
+        raise DataError(
+            f"{origin}: {len(waves):,} recordings of {length:,} samples take more than {_LIMIT_BYTES >> 30} GiB of memory; "
+            "choose a lower rate= or fewer milliseconds="
+        )
+    made = np.zeros((len(waves), length), kind)
+    for row, wave in zip(made, waves, strict=True):
+        row[: len(wave)] = wave[:length] * np.float32(2**15) if fine else wave[:length]
+    return made
+
+
+def _background(clips: Sequence[Clip], rate: int, length: int) -> tuple[np.ndarray, ...]:
+    """Shorter ones are repeated until they fill a recording."""
+    waves = [_resampled(clip, rate) for clip in clips]
+    return tuple(np.resize(wave, length) if len(wave) < length else wave for wave in waves)
