@@ -5,8 +5,8 @@
                            data's own background recordings, anywhere in them; white where the data have none
     spec(frames, mels)     SpecAugment: 2 strips of up to `frames` frames and 2 of up to `mels` mels, of the normalised
                            log-mel picture, become 0, which is its mean
-    mixup(alpha)           x = l x + (1 - l) x', targets likewise, x' another sample of the batch, l drawn once an update
-                           from Beta(alpha, alpha); of what the network gets, of pictures too
+    mixup(alpha)           x = l x + (1 - l) x', targets likewise, x' another sample of the batch, l drawn once an
+                           update from Beta(alpha, alpha); of what the network gets, of pictures too
 
 They act in this order, however they are written: on recordings, on log-mel pictures, on the batch. A clip at full scale
 may leave -1 … 1 by noise: nothing is clipped.

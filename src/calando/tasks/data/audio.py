@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calando.errors import DataError
-from calando.tasks.data.arrays import Part
-from calando.tasks.data.parts import data_in_parts
+from calando.tasks.data.arrays import Part, with_test
+from calando.tasks.data.parts import classes_in, printable, repeats
 from calando.tasks.data.wav import Clip, read_clip
 from calando.tasks.front_end import MELS, LogMel, front_end_for
 
@@ -124,33 +124,40 @@ def audio_data(
     arrays = [_array(those, length, fine=fine, origin=part.origin) for those, part in zip(waves, listed, strict=True)]
     said += cut
     front = front_end_for(rate=rate, length=length, mels=form.mels)
-    data = data_in_parts(
-        path,
-        np.concatenate(arrays[: len(parts)]),
-        [part.labels for part in parts],
-        origins=[part.origin for part in parts],
-        names=[part.name for part in parts] if len(parts) == 2 else ("train", "test"),
-        class_names=class_names,
-        passed_over=passed_over,
-        notes=(*notes, f"recordings: {'; '.join(said)}", f"a network sees {front}, {_seen(front)}"),
-        alike="sample by sample",
-    )
-    made = AudioData(
-        train=data.train,
-        test=data.test,
-        validation=Part(arrays[-1], validation.labels, validation.origin) if validation else None,
-        front_end=front,
-        background=_background(noise, rate, length),
-        class_names=class_names,
-        notes=data.notes,
-        cut=data.cut,
-    )
-    if validation:
-        made = with_note(made, f"validation: {len(validation.labels)} recordings of a list of their own")
+    read = [Part(array, part.labels, part.origin) for array, part in zip(arrays, listed, strict=True)]
+    if len(parts) == 1:
+        whole = with_test(read[0], class_names=class_names)
+        train, test = whole.train, whole.test
+    else:
+        train, test = read[:2]
+    held = read[-1] if validation else None
+    shown = {"train": train.labels, **({"validation": held.labels} if held else {}), "test": test.labels}
+    if class_names is None:  # a damaged file may hold any number: none is counted up to
+        called = {int(number): str(number) for number in np.unique(np.concatenate(list(shown.values())))}
+    else:
+        called = dict(enumerate(class_names))
+    rule = ", a fifth of the whole" if len(parts) == 1 else ""
+    left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
+    background_waves = _background(noise, rate, length)
     if noise:
-        kept = f"{len(made.background)} recordings, {sum(map(len, made.background)) / rate:.0f} s in all"
-        made = with_note(made, f"background noise, for noise(low, high): {kept}")
-    return made
+        seconds = sum(map(len, background_waves)) / rate
+        said.append(f"background noise for noise(low, high): {len(noise)} recordings, {seconds:.0f} s in all")
+    return AudioData(
+        train=train,
+        test=test,
+        validation=held,
+        front_end=front,
+        background=background_waves,
+        class_names=class_names,
+        notes=(
+            printable(f"{path}: {classes_in(shown, called)}{rule}{left}"),
+            *notes,
+            f"recordings: {'; '.join(said)}",
+            f"a network sees {front}, {_seen(front)}",
+            *repeats((train.images, train.labels), (test.images, test.labels), how="sample by sample"),
+        ),
+        cut=len(parts) == 1,
+    )
 
 
 def with_note(data: AudioData, note: str) -> AudioData:
@@ -226,8 +233,8 @@ def _array(waves: Sequence[np.ndarray], length: int, *, fine: bool, origin: str)
     kind = np.dtype(np.int16 if fine else np.float32)
     if len(waves) * length * kind.itemsize > _LIMIT_BYTES:
         raise DataError(
-            f"{origin}: {len(waves):,} recordings of {length:,} samples take more than {_LIMIT_BYTES >> 30} GiB of memory; "
-            "choose a lower rate= or fewer milliseconds="
+            f"{origin}: {len(waves):,} recordings of {length:,} samples take more than {_LIMIT_BYTES >> 30} GiB of "
+            "memory; choose a lower rate= or fewer milliseconds="
         )
     made = np.zeros((len(waves), length), kind)
     for row, wave in zip(made, waves, strict=True):

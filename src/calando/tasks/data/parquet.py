@@ -31,12 +31,38 @@ from calando.tasks.data.options import Option
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import data_in_parts, part_of, some
 
-__all__ = ["ENTRIES", "has_parquet", "read_parquet", "reading", "unpacked"]
+__all__ = [
+    "ENTRIES",
+    "Kind",
+    "has_parquet",
+    "labelled",
+    "read_encoded",
+    "read_parquet",
+    "read_words",
+    "reading",
+    "unpacked",
+]
 
 _IMAGE_NAMES = ("image", "img")
 _ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
 _MOST_ROWS, _ROWS_AT_ONCE = 50_000_000, 256
 _LABEL_NAMES = ("label", "labels", "fine_label", "target")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the samples are.
+
+    Args:
+        what: in a sentence: "image".
+        columns, labels: names of the columns of samples and of labels; the first that is there is read.
+        advice: what to do where no column is there.
+    """
+
+    what: str
+    columns: tuple[str, ...]
+    labels: tuple[str, ...] = _LABEL_NAMES
+    advice: str = "write image=NAME behind the path, or target=NAME if this is a table"
 
 
 def has_parquet(folder: Path) -> bool:
@@ -70,12 +96,13 @@ def read_parquet(path: Path, *, image: str | None = None, label: str | None = No
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
     image_names = _IMAGE_NAMES if image is None else (image,)
     label_names = _LABEL_NAMES if label is None else (label,)
-    labels, names, notes = _numbered(parts, origins, image_names=image_names, label_names=label_names)
+    kind = Kind("image", image_names, label_names)
+    labels, names, notes = labelled(parts, origins, kind=kind)
     notes += _chosen_columns(parts[0][0], image_names, label_names)
     cut = len(labels[0])
 
     def decode() -> np.ndarray:
-        images = _read_images(parts, labels, origins, names=image_names)
+        images = read_encoded(parts, labels, origins, kind=kind)
         return decode_all(
             len(images),
             lambda i: images[i].as_py(),
@@ -103,11 +130,11 @@ def _chosen_columns(file: Path, image_names: Sequence[str], label_names: Sequenc
     return notes
 
 
-def _numbered(
-    parts: Sequence[Sequence[Path]], origins: Sequence[str], *, image_names: Sequence[str], label_names: Sequence[str]
+def labelled(
+    parts: Sequence[Sequence[Path]], origins: Sequence[str], *, kind: Kind
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None, list[str]]:
     """Labels int64[N] of each part, the training part first; the class names; what was renumbered, in sentences."""
-    read = [[_read_labels(file, image_names, label_names) for file in part] for part in parts]
+    read = [[_read_labels(file, kind) for file in part] for part in parts]
     for files, origin in zip(read, origins, strict=True):
         if not any(len(labels.written) for labels in files):
             raise DataError(f"{origin}: holds no samples; fetch it again or name another file")
@@ -180,24 +207,34 @@ class _Labels:
         return bool(self.written) and isinstance(self.written[0], str)
 
 
-def _read_labels(file: Path, image_names: Sequence[str], label_names: Sequence[str]) -> _Labels:
+def _read_labels(file: Path, kind: Kind) -> _Labels:
     """The labels of a file, each there."""
     import pyarrow.parquet
 
     with reading(file):
         schema = pyarrow.parquet.read_schema(file)
-        _column(schema.names, image_names, kind="image", file=file)
-        name = _column(schema.names, label_names, kind="label", file=file)
+        _column(schema.names, kind.columns, what=kind.what, file=file, advice=kind.advice)
+        label = kind.advice.replace(f"{kind.columns[0]}=NAME", "label=NAME")
+        name = _column(schema.names, kind.labels, what="label", file=file, advice=label)
         column = unpacked(file, name).to_pylist()
     if None in column:
         raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
     return _Labels(file, column, _class_names(schema.metadata or {}, name))
 
 
-def _read_images(
-    parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str], *, names: Sequence[str]
+def read_words(file: Path, name: str) -> list[Any]:
+    """A column as Python has it; DataError where it is not there."""
+    import pyarrow.parquet
+
+    with reading(file):
+        present = pyarrow.parquet.read_schema(file).names
+        return list(unpacked(file, _column(present, (name,), what=name, file=file, advice="name another file")).to_pylist())
+
+
+def read_encoded(
+    parts: Sequence[Sequence[Path]], labels: Sequence[np.ndarray], origins: Sequence[str], *, kind: Kind
 ) -> Any:
-    """The encoded images of all parts, one after the other: a pyarrow ChunkedArray of large_binary."""
+    """The encoded samples of all parts, one after the other: a pyarrow ChunkedArray of large_binary."""
     import pyarrow
     import pyarrow.parquet
 
@@ -206,10 +243,10 @@ def _read_images(
         before = sum(map(len, chunks))
         for file in part:
             with reading(file):
-                name = _column(pyarrow.parquet.read_schema(file).names, names, kind="image", file=file)
-                chunks += _encoded(unpacked(file, name), file=file).chunks
+                name = _column(pyarrow.parquet.read_schema(file).names, kind.columns, what=kind.what, file=file)
+                chunks += _encoded(unpacked(file, name), kind.what, file=file).chunks
         if (count := sum(map(len, chunks)) - before) != len(expected):
-            raise DataError(f"{origin}: holds {count} images but {len(expected)} labels; fetch it again")
+            raise DataError(f"{origin}: holds {count} {kind.what}s but {len(expected)} labels; fetch it again")
     return pyarrow.chunked_array(chunks, pyarrow.large_binary())
 
 
@@ -263,29 +300,28 @@ def reading(file: Path) -> Iterator[None]:
         raise DataError(f"{file}: not a parquet file that can be read ({reason}); fetch it again") from error
 
 
-def _column(present: Sequence[str], known: Sequence[str], *, kind: str, file: Path) -> str:
+def _column(present: Sequence[str], known: Sequence[str], *, what: str, file: Path, advice: str = "") -> str:
     for name in known:
         if name in present:
             return name
     raise DataError(
-        f"{file}: has no {kind} column ({' or '.join(known)}); its columns are {', '.join(present)}; write {kind}=NAME "
-        "behind the path, or target=NAME if this is a table"
+        f"{file}: has no {what} column ({' or '.join(known)}); its columns are {', '.join(present)}; {advice}"
     )
 
 
-def _encoded(column: Any, *, file: Path) -> Any:
+def _encoded(column: Any, what: str, *, file: Path) -> Any:
     import pyarrow
     import pyarrow.compute
 
-    remedy = "save it with the images embedded"
+    remedy = f"save it with the {what}s embedded"
     if pyarrow.types.is_struct(column.type):
         if column.type.get_field_index("bytes") < 0:
-            raise DataError(f"{file}: its images are not stored inside it (no field 'bytes'); {remedy}")
+            raise DataError(f"{file}: its {what}s are not stored inside it (no field 'bytes'); {remedy}")
         column = pyarrow.compute.struct_field(column, "bytes")
     if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
-        raise DataError(f"{file}: the image column must hold encoded images as bytes, got {column.type}; {remedy}")
+        raise DataError(f"{file}: the {what} column must hold encoded {what}s as bytes, got {column.type}; {remedy}")
     if column.null_count:
-        raise DataError(f"{file}: {column.null_count} of {len(column)} images have no bytes; {remedy}")
+        raise DataError(f"{file}: {column.null_count} of {len(column)} {what}s have no bytes; {remedy}")
     return column.cast(pyarrow.large_binary())
 
 
