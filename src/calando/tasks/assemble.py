@@ -22,8 +22,10 @@ import torch
 from calando.errors import DataWarning, UsageError, reason_of, unless_it_fails
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import tree
-from calando.tasks.augment import parse_augment
+from calando.tasks.augment import Augment, parse_augment
+from calando.tasks.augment_speech import Noise
 from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
+from calando.tasks.data.audio import AudioData
 from calando.tasks.data.samples import SampleData
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
@@ -32,6 +34,7 @@ from calando.tasks.nested_source import NestedDataset, NestedSource
 from calando.tasks.network_factory import check_network_fits, network_factory
 from calando.tasks.objective import CrossEntropy, Loss, logits_of
 from calando.tasks.randomness import Purpose, holding_generators, holding_seeded, steps_per_epoch
+from calando.tasks.recordings import RecordingSource
 from calando.tasks.source import (
     Moments,
     Source,
@@ -71,6 +74,8 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         return _own(spec)
     find_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
+    if isinstance(data, AudioData):
+        return _speech(data, spec)
     if isinstance(data, SampleData):
         from calando.tasks.assemble_samples import assemble_samples  # which is built on this file
 
@@ -98,11 +103,46 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
     )
 
 
+def _speech(data: AudioData, spec: WorkloadSpec) -> Workload:
+    train, validation, test = (
+        None
+        if part is None
+        else RecordingSource(
+            torch.from_numpy(part.images), torch.from_numpy(part.labels), front_end=data.front_end, origin=part.origin
+        )
+        for part in (data.train, data.validation, data.test)
+    )
+    assert train is not None
+    if data.cut:
+        labels = np.concatenate([data.train.labels, data.test.labels])
+        check_enough(labels, cut=WHOLE_CUT if validation is None else WHOLE_CUT[:1], names=data.class_names)
+    augment, notes = parse_augment(spec.augment), data.notes
+    if any(isinstance(part, Noise) for part in augment.parts) and not data.background:
+        notes = (*notes, "the data bring no background noise: what is added is white")
+    return assemble(
+        train,
+        validation=validation,
+        test=test,
+        model=spec.model,
+        name=spec.data,
+        batch_size=spec.batch_size,
+        augment=spec.augment,
+        loss=CrossEntropy(spec.label_smoothing),
+        validation_fraction=spec.validation_fraction,
+        train_limit=spec.train_limit,
+        classes=None,
+        class_names=data.class_names,
+        background=data.background,
+        notes=notes,
+    )
+
+
 def _own(spec: WorkloadSpec) -> Workload:
     """The user's workload, with what the spec changes of it."""
     made = call_task(spec.data)
     augment = parse_augment(spec.augment)
     if made.shape is not None:
+        _check_augment(augment, made)
         augment.check_fits(*made.shape[1:])
     elif augment.parts:
         raise UsageError(
@@ -173,6 +213,7 @@ def assemble(
     class_names: tuple[str, ...] | None,
     metric: Metric = ACCURACY,
     clean: Source | None = None,
+    background: tuple[np.ndarray, ...] = (),
     notes: tuple[str, ...] = (),
     doubts: tuple[str, ...] = (),
 ) -> Workload:
@@ -211,7 +252,7 @@ def assemble(
     augmentation.check_fits(height, width)
     factory = network_factory(model, in_channels=channels, classes=count, image_size=(height, width))
     check_network_fits(factory)
-    return Workload(
+    made = Workload(
         name=name,
         train=train,
         validation=validation,
@@ -226,9 +267,23 @@ def assemble(
         loss=loss,
         metric=metric,
         outputs=(count,),
+        front_end=train.front_end if isinstance(train, RecordingSource) else None,
+        background=background,
         notes=notes,
         doubts=doubts,
     )
+    _check_augment(augmentation, made)
+    return made
+
+
+def _check_augment(augment: Augment, made: Workload) -> None:
+    """It acts on what the samples are; mixed targets are the cross-entropy's alone."""
+    augment.check_acts(speech=made.front_end is not None)
+    if augment.mixes and not isinstance(made.loss, CrossEntropy):
+        raise UsageError(
+            f"augmentation {augment}: mixup gives shares of classes as targets, which the cross-entropy takes; leave "
+            "mixup or the loss of your own out"
+        )
 
 
 def fitting_network(task: Workload) -> Workload:

@@ -151,22 +151,27 @@ class Augment:
                 pictures = pictures * torch.from_numpy(kept[:, None]).to(pictures.device)
         return pictures
 
-    def mixed(
-        self, inputs: torch.Tensor, labels: torch.Tensor, *, classes: int, seed: int, step: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs [N, …] and targets: shares float32 [N, classes] where there is a mixup, else labels int64[N]."""
+    def mixed(self, inputs: torch.Tensor, *, seed: int, step: int) -> torch.Tensor:
+        """Inputs [N, …], each mixed with another; the same where there is no mixup."""
         import torch
 
-        rng = stream(Purpose.MIX, seed=seed, count=step)
+        for share, partners in self._mixing(len(inputs), seed=seed, step=step):
+            inputs = share * inputs + (1 - share) * inputs[torch.from_numpy(partners).to(inputs.device)]
+        return inputs
+
+    def mixed_targets(self, labels: torch.Tensor, *, classes: int, seed: int, step: int) -> torch.Tensor:
+        """float32 [N, classes]: the shares of the classes in each mixed sample; the labels where there is no mixup."""
+        import torch
+
         targets = labels
-        for part in self.parts:
-            if isinstance(part, Mixup):
-                share, partners = part.drawn(len(inputs), rng)
-                others = torch.from_numpy(partners)
-                shares = torch.nn.functional.one_hot(labels, classes).to(torch.float32)
-                targets = share * shares + (1 - share) * shares[others.to(labels.device)]
-                inputs = share * inputs + (1 - share) * inputs[others.to(inputs.device)]
-        return inputs, targets
+        for share, partners in self._mixing(len(labels), seed=seed, step=step):
+            pure = torch.nn.functional.one_hot(labels, classes).to(torch.float32)
+            targets = share * pure + (1 - share) * pure[torch.from_numpy(partners).to(labels.device)]
+        return targets
+
+    def _mixing(self, n: int, *, seed: int, step: int) -> list[tuple[float, np.ndarray]]:
+        rng = stream(Purpose.MIX, seed=seed, count=step)
+        return [part.drawn(n, rng) for part in self.parts if isinstance(part, Mixup)]
 
     @property
     def mixes(self) -> bool:

@@ -67,24 +67,29 @@ class Noise:
         if background:
             which, where = rng.integers(0, len(background), n), rng.random(n)
             noise = np.stack(
-                [
-                    (one := background[place])[(start := int(share * (len(one) - length + 1))) : start + length]
-                    for place, share in zip(which, where, strict=True)
-                ]
+                [_piece(background[place], float(share), length) for place, share in zip(which, where, strict=True)]
             )
         else:
             noise = rng.standard_normal((n, length), dtype=np.float32)
         wanted = _power(waves) * 10 ** (-decibels / 10)
         there = _power(noise)
         scale = np.sqrt(np.divide(wanted, there, out=np.zeros_like(there), where=there > 0))
-        return waves + noise * scale[:, None].astype(np.float32)
+        made: np.ndarray = waves + noise * scale[:, None].astype(np.float32)
+        return made
 
     def __str__(self) -> str:
         return f"noise({self.low:g}, {self.high:g})"
 
 
 def _power(waves: np.ndarray) -> np.ndarray:
-    return np.square(waves, dtype=np.float64).mean(1)
+    power: np.ndarray = np.square(waves, dtype=np.float64).mean(1)
+    return power
+
+
+def _piece(wave: np.ndarray, share: float, length: int) -> np.ndarray:
+    """`length` samples of a wave, from a start that is `share` of all possible ones; share in [0, 1)."""
+    start = int(share * (len(wave) - length + 1))
+    return wave[start : start + length]
 
 
 @dataclass(frozen=True)

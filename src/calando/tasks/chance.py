@@ -63,7 +63,9 @@ class Chance:
         return len(self.costs)
 
     def of_batch(self, targets: torch.Tensor) -> float:
-        """Its loss on a batch with these targets, int64[B]."""
+        """Its loss on a batch with these targets, int64[B], or shares of classes, float [B, K]."""
+        if targets.is_floating_point():
+            return float((targets.cpu().double() @ self.costs).mean())
         return float(self.costs[targets].mean())
 
 

@@ -26,6 +26,7 @@ from calando.tasks.metrics import ACCURACY, METRICS, Metric, found_metric
 from calando.tasks.nested_source import Collate, NestedDataset, NestedSource, parted
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, found_loss
 from calando.tasks.randomness import holding_seeded
+from calando.tasks.recordings import recordings_of
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.source import Source, TensorSource
 from calando.tasks.torch_dataset import DatasetSource, MapDataset
@@ -54,6 +55,7 @@ def workload(
     collate: Collate | None = None,
     images: bool | None = None,
     channels: Channels | None = None,
+    rate: int | None = None,
     validation_fraction: float = 0.1,
     train_limit: int | None = None,
     batch_size: int = 64,
@@ -99,10 +101,12 @@ def workload(
         images: whether the inputs are images, which are normalised and may be augmented; None: their shape decides.
         channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
             either may be (see `calando.tasks.data.arrays`). What was read is in the answer's `notes`.
+        rate: Hz, of recordings: inputs are [N, T], int16 (full scale 2^15) or floating point (full scale 1), and the
+            network sees their log-mel pictures (`calando.tasks.front_end`), of one channel.
         validation_fraction: in (0, 1).
         train_limit: train on this many samples only.
         batch_size: samples per update.
-        augment: of images, e.g. "crop(4)+flip"; see `augment`.
+        augment: of images, e.g. "crop(4)+flip", or of recordings, e.g. "shift(100)+noise(5, 20)"; see `augment`.
         label_smoothing: of the cross-entropy, in [0, 1).
         classes: number of classes; None takes it from the training labels.
         class_names: for display.
@@ -137,7 +141,13 @@ def workload(
     check_channels(channels)
     if clean is not None and validation is not None and test is not None:
         raise UsageError("clean= is what parts are cut from, and both are given: leave it out, or one of them")
-    if forward is not None or collate is not None or not _of_image_classes(train, found, judged_by, images=images):
+    if rate is not None and (forward, collate, images, channels, clean) != (None, None, None, None, None):
+        raise UsageError(
+            "rate= says that the inputs are recordings; leave forward, collate, images, channels, clean out"
+        )
+    if rate is None and (
+        forward is not None or collate is not None or not _of_image_classes(train, found, judged_by, images=images)
+    ):
         return _nested(
             {"train": train, "validation": validation, "test": test, "clean": clean},
             collate=collate,
@@ -158,7 +168,11 @@ def workload(
         )
     parts = {"train": train, "validation": validation, "test": test, "clean": clean}
     given = {
-        name: _source(samples, origin=name, channels=channels) for name, samples in parts.items() if samples is not None
+        name: _source(samples, origin=name, channels=channels)
+        if rate is None
+        else recordings_of(samples, rate=rate, origin=name)
+        for name, samples in parts.items()
+        if samples is not None
     }
     sources: dict[str, Source] = {name: source for name, (source, _) in given.items()}
     doubts = _doubts(sources)

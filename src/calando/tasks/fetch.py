@@ -25,6 +25,7 @@ from calando.errors import DataError, UnknownName, UsageError
 from calando.tasks.catalog import DATA, data_entry, path_of
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
+from calando.tasks.data.audio import AudioData
 from calando.tasks.data.images import cache_folder
 from calando.tasks.data.samples import SampleData
 
@@ -36,7 +37,7 @@ SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downl
 _DEBIAN = Path("/usr/share/datasets")
 
 
-def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData | SampleData:
+def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData | SampleData | AudioData:
     """Read a data set by name, or a text FORM:PATH,OPTION=VALUE, as `calando workloads` lists them.
 
     >>> len(open_data("digits").class_names)
@@ -75,9 +76,10 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
             folder = place / layout.below
             if layout.here(folder):
                 return folder, layout
+    fetch = f"fetch it with `calando data get {name}`" if DATA[name].downloads else DATA[name].fetched_from
     raise DataError(
         f"{name} was not found; looked in {', '.join(map(str, places))}; "
-        f"fetch it with `calando data get {name}`, or name the folder that holds it with --data"
+        f"{fetch}, or name the folder that holds it with --data"
     )
 
 

@@ -1,8 +1,9 @@
 """What is trained: data + network + loss + metric + batch size, of any kind.
 
-    batch(step, seed) = prepare(augment(samples of batch_indices(seed, step)))
+    batch(step, seed) = prepare(augment(samples of batch_indices(seed, step)))      of log-mel pictures some strips
+                        hidden; then mixed, where there is a mixup (`calando.tasks.augment_speech`)
     prepare(raw)      = (raw / 255 - mean) / std  for uint8,   (raw - mean) / std  for floats;  per channel of images,
-                        raw itself of samples that are none
+                        raw itself of samples that are none; of recordings that of their log-mel pictures
     judged(batch)     = its loss, and the outputs that the metric judges (`calando.tasks.objective`)
 
 Both are pure functions: which samples, in which order and how augmented depends on (seed, step) alone.
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,6 +27,7 @@ from torch import nn
 from calando.errors import UsageError
 from calando.tasks.augment import Augment
 from calando.tasks.chance import Answer, Chance, chance_of, constant_answer
+from calando.tasks.front_end import LogMel
 from calando.tasks.metrics import ACCURACY, Metric, Tally
 from calando.tasks.nested_source import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
@@ -69,6 +72,8 @@ class Workload:
         forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets).
         metric: what a score is.
         outputs: shape of one sample's outputs; None: not one tensor of one shape.
+        front_end: makes the pictures that the network sees of recordings; None: samples are no recordings.
+        background: recordings of noise alone, for augmentation by noise.
         notes: how the data were understood, in sentences; shown once when they are trained on.
         doubts: what may be wrong with them, shown likewise; `calando.workload` has warned of it.
     """
@@ -88,6 +93,8 @@ class Workload:
     forward: Forward | None = None
     metric: Metric = ACCURACY
     outputs: tuple[int, ...] | None = None
+    front_end: LogMel | None = None
+    background: tuple[np.ndarray, ...] = ()
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -233,7 +240,13 @@ class Workload:
     def batch(self, step: int, *, seed: int) -> Samples:
         """What update `step` trains on: of images float32 [batch_size, C, H, W] and int64 [batch_size]."""
         raw = self.raw_batch(step, seed=seed)
-        return replace(raw, inputs=self.prepare(raw.inputs))
+        inputs = self.prepare(raw.inputs)
+        if self.front_end is not None:
+            inputs = self.augment.on_pictures(inputs, seed=seed, step=step)
+        if not self.augment.mixes:
+            return replace(raw, inputs=inputs)
+        targets = self.augment.mixed_targets(raw.targets, classes=self.classes, seed=seed, step=step)
+        return replace(raw, inputs=self.augment.mixed(inputs, seed=seed, step=step), targets=targets)
 
     def raw_batch(self, step: int, *, seed: int) -> Samples:
         """The same before `prepare`: where that is done on a GPU, uint8 is a quarter of the bytes."""
@@ -241,6 +254,13 @@ class Workload:
         if not self.augment.parts:
             return raw
         # In NumPy, on the CPU: the same bits on every device.
+        if self.front_end is not None:
+            waves = raw.inputs.numpy()
+            waves = waves.astype(np.float32) / np.float32(2**15) if waves.dtype == np.int16 else waves
+            heard = self.augment.on_recordings(
+                waves, rate=self.front_end.rate, background=self.background, seed=seed, step=step
+            )
+            return replace(raw, inputs=torch.from_numpy(heard))
         return replace(raw, inputs=torch.from_numpy(self.augment(raw.inputs.numpy(), seed=seed, step=step)))
 
     def batch_targets(self, step: int, *, seed: int) -> Samples:
@@ -248,7 +268,10 @@ class Workload:
         rows = self._rows(step, seed)
         if isinstance(self.train, NestedDataset) or self.forward is not None:
             return self.read(self.train, rows)
-        return Samples(None, self.train.targets(rows))
+        targets = self.train.targets(rows)
+        if self.augment.mixes:
+            targets = self.augment.mixed_targets(targets, classes=self.classes, seed=seed, step=step)
+        return Samples(None, targets)
 
     def read(self, part: Source, rows: torch.Tensor) -> Samples:
         """Samples of a part as the network gets them, without augmentation."""
@@ -260,6 +283,8 @@ class Workload:
 
     def prepare(self, raw: Any) -> Any:
         """Of images float32 [N, C, H, W] of mean 0 and deviation 1 over the training part, on the device of `raw`."""
+        if self.front_end is not None:
+            raw = self.front_end(raw)
         return self.normalise(raw) if self.mean else raw
 
     def normalise(self, raw: torch.Tensor) -> torch.Tensor:

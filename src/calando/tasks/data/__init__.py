@@ -14,6 +14,7 @@ from calando.tasks.data.options import Option
 
 if TYPE_CHECKING:
     from calando.tasks.data.arrays import ArrayData
+    from calando.tasks.data.audio import AudioData
     from calando.tasks.data.samples import SampleData
 
 __all__ = ["DataEntry", "Download", "Layout"]
@@ -25,7 +26,7 @@ class Layout:
 
     below: str
     here: Callable[[Path], bool]
-    read: Callable[[Path], ArrayData]
+    read: Callable[[Path], ArrayData | AudioData]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class DataEntry:
         endings: of files that this form reads, without a dot.
         embedded: reads a data set that comes with calando.
         layouts: of a data set on disk, tried in order.
+        fetched_from: what to do to have it, where `calando data get` fetches nothing.
         downloads: the files that `calando data get` fetches.
     """
 
@@ -71,12 +73,13 @@ class DataEntry:
     augment: str = "none"
     epochs: int = 10
     validation_fraction: float = 0.1
-    read: Callable[..., ArrayData | SampleData] | None = None
+    read: Callable[..., ArrayData | SampleData | AudioData] | None = None
     options: tuple[Option, ...] = ()
     chosen_by: str = ""
     endings: tuple[str, ...] = ()
     embedded: Callable[[], ArrayData] | None = None
     layouts: tuple[Layout, ...] = ()
+    fetched_from: str = ""
     downloads: tuple[Download, ...] = ()
 
     @property

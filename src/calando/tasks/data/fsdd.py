@@ -87,6 +87,7 @@ def _entry(name: str, description: str, speaker: str | None) -> DataEntry:
         model="res8",
         augment="shift(100)",
         epochs=10,
+        fetched_from="put train.parquet and test.parquet of the hub's Free Spoken Digit Dataset into a folder fsdd",
         layouts=tuple(Layout(below, has_parquet, partial(read_fsdd, test_speaker=speaker)) for below in (".", "fsdd")),
     )
 
