@@ -44,7 +44,9 @@ class Shift:
         padded = np.zeros((n, length + 2 * most), dtype=waves.dtype)
         padded[:, most : most + length] = waves
         starts = rng.integers(0, 2 * most + 1, n)
-        return np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)[np.arange(n), starts]
+        windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)
+        moved: np.ndarray = windows[np.arange(n), starts]
+        return moved
 
     def __str__(self) -> str:
         return f"shift({self.ms})"
@@ -65,9 +67,10 @@ class Noise:
         n, length = waves.shape
         decibels = rng.uniform(self.low, self.high, n)
         if background:
-            which, where = rng.integers(0, len(background), n), rng.random(n)
+            which = rng.integers(0, len(background), size=(n,)).tolist()
+            where = rng.random(size=(n,)).tolist()
             noise = np.stack(
-                [_piece(background[place], float(share), length) for place, share in zip(which, where, strict=True)]
+                [_piece(background[place], share, length) for place, share in zip(which, where, strict=True)]
             )
         else:
             noise = rng.standard_normal((n, length), dtype=np.float32)
