@@ -4,12 +4,12 @@
     python benchmarks/speech.py show
 
 folds       each of the six speakers of the Free Spoken Digit Dataset is left out once and tested on (500 recordings);
-            five strategies, each at the rate of its highest validation score with seed 0 where jackson is left out, then
-            3 seeds a fold; res8-narrow and its plain twin, EPOCHS epochs of 35 updates
+            five strategies, each at the rate of its highest validation score with seed 0 where jackson is left out,
+            then 3 seeds a fold; res8-narrow and its plain twin, EPOCHS epochs of 35 updates
 depth       res8-narrow and res26-narrow against their plain twins across rates, SGD with momentum at a constant rate,
             jackson left out, validation score after DEEP_STEPS updates, 2 seeds
 gradients   of each convolution before the first update: norm over the norm of the weights, mean over 4 batches, for
-            depths 8, 15 and 26
+            depths 8, 15 and 26, as they are and with their batch norms taken out
 
 A mean of a strategy is over the 18 runs of six folds and 3 seeds; a difference is fold by fold and seed by seed. Fp32,
 one thread. `run` goes on where it was stopped; rows are in speech.json.
@@ -46,7 +46,7 @@ EPOCHS, PER_EPOCH = 2, 35
 SGD = "sgd(lr={}, momentum=0.9, nesterov=true, weight_decay=0.0005)"
 STRATEGIES = {
     "fixed": (SGD, (0.03, 0.1, 0.3)),
-    "step": (f"{SGD} | steps(0.1, at=['33.3333%', '66.6667%'])", (0.03, 0.1, 0.3)),
+    "step": (f"{SGD} | step(every='34%', factor=0.1)", (0.03, 0.1, 0.3)),
     "exponential": (f"{SGD} | exponential(1, 0.01)", (0.03, 0.1, 0.3)),
     "cosine": (f"{SGD} | cosine(1, 0)", (0.03, 0.1, 0.3)),
     "adam": ("adam(lr={})", (0.003, 0.01, 0.03)),
@@ -79,8 +79,8 @@ def train(speaker: str, model: str, strategy: str, *, steps: int, seed: int, dat
     return {"outcome": "finished", "validation": percent(state.evaluations[-1].score), "test": percent(test)}
 
 
-def fold(model: str, name: str, speaker: str, rate: float, seed: int) -> dict[str, Any]:
-    return {"part": "folds", "model": model, "strategy": name, "speaker": speaker, "rate": rate, "seed": seed}
+def fold(model: str, name: str, speaker: str, rate: float, seed: int, *, part: str = "folds") -> dict[str, Any]:
+    return {"part": part, "model": model, "strategy": name, "speaker": speaker, "rate": rate, "seed": seed}
 
 
 def best_rate(model: str, name: str) -> float | None:
@@ -89,17 +89,19 @@ def best_rate(model: str, name: str) -> float | None:
     return max(found, key=lambda rate: found[rate][0]["validation"]) if all(found.values()) else None
 
 
-def layers(model: str, data_dir: Path) -> list[float]:
+def layers(model: str, data_dir: Path, *, norms: bool) -> list[float]:
     """Norm of each convolution's gradient over that of its weights, from the first to the last."""
     spec, workload = loaded(CHOSEN_ON, model, data_dir)
     with holding_lane(spec.lane):
         seed_step(0, -1)
         network = workload.build()
+        if not norms:
+            network.norms = nn.ModuleList(nn.Identity() for _ in network.norms)
         convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
         for step in range(BATCHES):
             loss, _ = workload.judged(network, workload.batch(step, seed=0), precision=nullcontext)
             (loss / BATCHES).backward()
-    return [float(f"{float(one.weight.grad.norm() / one.weight.norm()):.3g}") for one in convolutions]
+    return [float(f"{(one.weight.grad.norm() / one.weight.norm()).item():.3g}") for one in convolutions]
 
 
 def run(data_dir: Path) -> None:
@@ -112,8 +114,11 @@ def run(data_dir: Path) -> None:
 
     for shape in MEASURED:
         for model in (shape, f"plain-{shape}"):
-            key = {"part": "gradients", "model": model}
-            KEPT.measured(key, lambda model=model: {"layers": layers(model, data_dir)})
+            for norms in (True, False):
+                KEPT.measured(
+                    fold(model, "norms" if norms else "no norms", CHOSEN_ON, 0.0, 0, part="gradients"),
+                    lambda model=model, norms=norms: {"layers": layers(model, data_dir, norms=norms)},
+                )
     for model in NETWORKS:
         for name, (_, rates) in STRATEGIES.items():
             for rate in rates:
@@ -134,7 +139,7 @@ def deep(data_dir: Path) -> None:
         for rate in DEEP_RATES:
             for model in DEEP:
                 KEPT.measured(
-                    {"part": "depth", "model": model, "rate": rate, "seed": seed},
+                    fold(model, "fixed", CHOSEN_ON, rate, seed, part="depth"),
                     lambda model=model, rate=rate, seed=seed: train(
                         CHOSEN_ON, model, SGD.format(rate), steps=DEEP_STEPS, seed=seed, data_dir=data_dir
                     ),
@@ -171,21 +176,22 @@ def show() -> None:
                 for speaker in SPEAKERS
             }  # fmt: skip
             print(f"{model:18} " + ", ".join(f"{speaker} {score:.1f}" for speaker, score in by.items()))
-    if rows := KEPT.find(part="depth"):
+    if KEPT.find(part="depth"):
         print(f"\nvalidation score after {DEEP_STEPS} updates, by rate; every seed")
         for model in DEEP:
-            shown = [
-                f"{rate:g}: " + " ".join(f"{row['validation']:.1f}" for row in rows if (row["model"], row["rate"]) == (model, rate))
-                for rate in DEEP_RATES
-            ]  # fmt: skip
+            shown = [f"{rate:g}: " + " ".join(map(str, deep_scores(model, rate))) for rate in DEEP_RATES]
             print(f"{model:20} " + "   ".join(shown))
     print("\ngradient norm over weight norm before the first update, first to last convolution")
     for row in KEPT.find(part="gradients"):
         found = row["layers"]
         print(
-            f"{row['model']:20} last over first {found[-1] / found[0]:8.3g}   "
+            f"{row['model']:20} {row['strategy']:9} last over first {found[-1] / found[0]:8.3g}   "
             + " ".join(f"{one:.2g}" for one in found)
         )
+
+
+def deep_scores(model: str, rate: float) -> list[float]:
+    return [row["validation"] for row in KEPT.find(part="depth", model=model, rate=rate)]
 
 
 def scores(model: str, name: str, seed: int) -> list[dict[str, Any]]:
