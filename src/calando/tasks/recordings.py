@@ -66,15 +66,15 @@ class RecordingSource(Source):
     def moments(self) -> Moments:
         """Of the pictures; in float64."""
         total = squares = count = 0.0
+        # It keeps the difference of squares from cancelling, and silence at a deviation of exactly 0.
+        shift = self.front_end(next(self._chunks())[1][:1]).double().flatten()[0]
         for _, chunk in self._chunks():
-            values = self.front_end(chunk).double()
-            total, squares, count = (
-                total + float(values.sum()),
-                squares + float(values.square().sum()),
-                count + values.numel(),
-            )
+            values = self.front_end(chunk).double() - shift
+            total += float(values.sum())
+            squares += float(values.square().sum())
+            count += values.numel()
         mean = total / count
-        return Moments((mean,), (float(np.sqrt(max(squares / count - mean**2, 0))),))
+        return Moments((mean + float(shift),), (float(np.sqrt(max(squares / count - mean**2, 0))),))
 
     def fingerprint(self) -> bytes:
         """SHA-256 of front end, labels and recordings."""
