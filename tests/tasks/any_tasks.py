@@ -132,4 +132,14 @@ def unequal():
     )
 
 
-TASKS = (regression, segmentation, several_labels, language, of_other_lengths, two_inputs, unequal)
+def speech():
+    """Tones of three pitches, in noise; recordings, augmented in every way there is."""
+    pitch = torch.arange(96) % 3
+    time = torch.arange(800) / 8000
+    tones = torch.sin(2 * torch.pi * (300 + 500 * pitch[:, None]) * time + torch.arange(96)[:, None])
+    waves = 0.1 * tones + 0.02 * torch.randn(96, 800, generator=generator())
+    augment = "shift(10)+noise(5, 20)+spec(3, 8)+mixup(0.2)"
+    return calando.workload(train=(waves, pitch), rate=8000, model="res8-narrow", augment=augment, batch_size=8)
+
+
+TASKS = (regression, segmentation, several_labels, language, of_other_lengths, two_inputs, unequal, speech)
