@@ -45,11 +45,11 @@ SEEDS = range(3)
 BATCH, EPOCHS, PER_EPOCH = 16, 2, 140
 SGD = "sgd(lr={}, momentum=0.9, nesterov=true, weight_decay=0.0005)"
 STRATEGIES = {
-    "fixed": (SGD, (0.01, 0.03, 0.1)),
-    "step": (f"{SGD} | step(every='34%', factor=0.1)", (0.01, 0.03, 0.1)),
-    "exponential": (f"{SGD} | exponential(1, 0.01)", (0.01, 0.03, 0.1)),
-    "cosine": (f"{SGD} | cosine(1, 0)", (0.01, 0.03, 0.1)),
-    "adam": ("adam(lr={})", (0.001, 0.003, 0.01)),
+    "fixed": (SGD, (0.003, 0.01, 0.03, 0.1, 0.3)),
+    "step": (f"{SGD} | step(every='34%', factor=0.1)", (0.003, 0.01, 0.03, 0.1, 0.3)),
+    "exponential": (f"{SGD} | exponential(1, 0.01)", (0.003, 0.01, 0.03, 0.1, 0.3)),
+    "cosine": (f"{SGD} | cosine(1, 0)", (0.003, 0.01, 0.03, 0.1, 0.3)),
+    "adam": ("adam(lr={})", (0.0003, 0.001, 0.003, 0.01)),
 }
 NETWORKS = ("res8-narrow", "plain-res8-narrow")
 CHOSEN_ON = "jackson"

@@ -40,7 +40,7 @@ def test_importing_a_workload_costs_no_more_than_torch() -> None:
 
 
 def test_every_default_is_valid() -> None:
-    texts = [*DATA, "folder:x", "parquet:x", "npz:x", "csv:x", "text:x"]
+    texts = [*DATA, "audio:x", "folder:x", "parquet:x", "npz:x", "csv:x", "text:x"]
     for text in texts:
         spec = resolve(text)
         assert spec == WorkloadSpec.model_validate_json(spec.model_dump_json())

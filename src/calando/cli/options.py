@@ -115,7 +115,9 @@ OPTIONS: Mapping[str, Given] = {
         complete=completion.models,
     ),
     "batch_size": _option(int | None, "samples per update"),
-    "augment": _option(str | None, "none, or parts joined by +: crop(4)+flip+cutout(8)"),
+    "augment": _option(
+        str | None, "none, or parts joined by +: crop(4)+flip+cutout(8); of speech shift(100)+noise(5, 20)"
+    ),
     "label_smoothing": _option(float | None, "of the cross-entropy, in [0, 1)"),
     "clip_norm": _option(float | None, "largest gradient norm"),
     "accumulate": _option(int, "micro-batches per update"),

@@ -118,9 +118,9 @@ def audio_data(
             raise DataError(f"{part.origin}: holds no recordings; give at least one of each class")
     noise = [read_clip(content, origin=name) for name, content in background]
     rate, said = _common_rate(clips, form)
+    fine = all(clip.is_fine and clip.rate == rate for those in clips for clip in those)
     waves = [[_resampled(clip, rate) for clip in those] for those in clips]
     length, cut = _common_length(waves, rate, form)
-    fine = all(clip.is_fine and clip.rate == rate for those in clips for clip in those)
     arrays = [_array(those, length, fine=fine, origin=part.origin) for those, part in zip(waves, listed, strict=True)]
     said += cut
     front = front_end_for(rate=rate, length=length, mels=form.mels)

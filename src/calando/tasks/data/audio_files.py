@@ -4,7 +4,8 @@
     PATH/testing_list.txt, PATH/validation_list.txt  of Speech Commands: lines CLASS/clip.wav; the rest is trained on
     PATH/train/CLASS/clip.wav, PATH/test/CLASS/…     parts, by the names of `parts`; "val" as well or instead
     PATH/_background_noise_/*.wav                    no class: the noise that noise(low, high) adds
-    PATH.parquet, PATH/…/train*.parquet              columns `audio` (struct of bytes and path) and `label`
+    PATH.parquet, PATH/…/train*.parquet              columns `audio` (struct of bytes and path) and `label`; with
+                                                     test_speaker=NAME also `speaker`, see `leave_out`
 
 A test part is needed for a validation part to be one: where there is "val" and no "test", it is the test part. Classes
 are numbered in the order of their folders' names. Nothing is looked for deeper than a class folder.
@@ -13,6 +14,7 @@ are numbered in the order of their folders' names. Nothing is looked for deeper 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,15 @@ import numpy as np
 from calando.errors import DataError, UsageError
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import content_of
-from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data
+from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data, with_note
 from calando.tasks.data.options import Option
-from calando.tasks.data.parquet import Kind, labelled, read_encoded
+from calando.tasks.data.parquet import Kind, labelled, read_encoded, read_words
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, printable, some
 from calando.tasks.data.wav import EXTENSIONS
 from calando.tasks.front_end import MELS
 
-__all__ = ["ENTRIES", "read_audio", "recordings_in"]
+__all__ = ["ENTRIES", "leave_out", "read_audio", "recordings_in"]
 
 _AUDIO = Kind("recording", ("audio",))
 _NOISE = "_background_noise_"
@@ -39,11 +41,19 @@ _Clips = list[tuple[Path, str]]
 """Files, each with its class."""
 
 
-def read_audio(path: Path, *, rate: int | None = None, milliseconds: int | None = None, mels: int = MELS) -> AudioData:
+def read_audio(
+    path: Path,
+    *,
+    rate: int | None = None,
+    milliseconds: int | None = None,
+    mels: int = MELS,
+    test_speaker: str | None = None,
+) -> AudioData:
     """Read recordings from a folder or parquet files.
 
     Args:
         rate, milliseconds, mels: as `AudioForm` takes them.
+        test_speaker: whose recordings are the test part, of parquet files with a column "speaker".
 
     Raises:
         UsageError: pyarrow or soundfile is needed and not installed; a rate, length or mels that cannot be.
@@ -53,18 +63,54 @@ def read_audio(path: Path, *, rate: int | None = None, milliseconds: int | None 
     if path.is_file() and path.suffix.lower() != ".parquet":
         raise DataError(f"{path}: is one file; name the folder whose folders are the classes, or a parquet file")
     if path.is_file() or (path.is_dir() and any(path.rglob("*.parquet"))):
-        return _read_parquet(path, form)
+        return _read_parquet(path, form, test_speaker)
+    if test_speaker is not None:
+        raise UsageError(f"{path}: test_speaker= needs parquet files with a column 'speaker'; leave it out for folders")
     return _read_folder(path, form)
 
 
-def _read_parquet(path: Path, form: AudioForm) -> AudioData:
+def _read_parquet(path: Path, form: AudioForm, test_speaker: str | None) -> AudioData:
     if path.is_file():
         refuse_lone_shard(path)
         files = Files((path,), (), ())
     else:
         files = find_files(path)
     listed, names, notes = recordings_in(files)
-    return audio_data(path, listed, form=form, class_names=names, passed_over=files.passed_over, notes=notes)
+    passed_over = files.passed_over
+    if test_speaker is None:
+        return audio_data(path, listed, form=form, class_names=names, passed_over=passed_over, notes=notes)
+    parts, about = leave_out(files, listed, test_speaker, path=path)
+    data = audio_data(path, parts, form=form, class_names=names, passed_over=passed_over, notes=notes)
+    return with_note(data, about)
+
+
+def leave_out(files: Files, listed: Sequence[Listed], speaker: str, *, path: Path) -> tuple[list[Listed], str]:
+    """All recordings of one speaker as the test part, those of all others as the training part; and a note of it.
+
+    Whatever parts the files make: nobody who is tested on is trained on.
+
+    Raises:
+        DataError: no column "speaker", no such speaker, or no other.
+    """
+    named = [read_words(file, "speaker") for part in (files.train, files.test) for file in part]
+    speakers = np.array([str(one) for column in named for one in column])
+    known = sorted(set(speakers.tolist()))
+    if speaker not in known or len(known) < 2:
+        raise DataError(f"{path}: test_speaker= must be one of several speakers, got {speaker!r}; it has {some(known)}")
+    labels = np.concatenate([part.labels for part in listed])
+    contents = list(chain.from_iterable(part.files for part in listed))
+    parts = [
+        Listed(name, f"{path}, {what}", [contents[row] for row in rows], labels[rows])
+        for name, what, rows in (
+            ("train", f"all but {speaker}", np.flatnonzero(speakers != speaker)),
+            ("test", speaker, np.flatnonzero(speakers == speaker)),
+        )
+    ]
+    count = f"the other {len(known) - 1} speakers" if len(known) > 2 else "the other speaker"
+    return parts, (
+        f"the test part is all of {speaker}, the training part {count}; validation is cut from the training part, so "
+        "its speakers are known: expect a higher score there"
+    )
 
 
 def recordings_in(files: Files) -> tuple[list[Listed], tuple[str, ...] | None, list[str]]:
@@ -214,6 +260,7 @@ _OPTIONS = (
     Option("rate", "Hz, to which recordings are resampled; by default the most common one", least=1000),
     Option("milliseconds", "to which recordings are cut or filled; by default what holds 99 % of them whole", least=1),
     Option("mels", f"rows of the log-mel picture; by default {MELS}", least=1),
+    Option("test_speaker", "whose recordings are the test part; of parquet files with a column speaker"),
 )
 
 ENTRIES = (

@@ -16,17 +16,14 @@ Source: Z. Jackson et al., "Free Spoken Digit Dataset", github.com/Jakobovski/fr
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from pathlib import Path
-
-import numpy as np
 
 from calando.errors import DataError
 from calando.tasks.data import DataEntry, Layout
-from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data, with_note
-from calando.tasks.data.audio_files import recordings_in
-from calando.tasks.data.parquet import has_parquet, read_words
-from calando.tasks.data.parquet_files import Files, find_files
+from calando.tasks.data.audio import AudioData, AudioForm, audio_data, with_note
+from calando.tasks.data.audio_files import leave_out, recordings_in
+from calando.tasks.data.parquet import has_parquet
+from calando.tasks.data.parquet_files import find_files
 
 __all__ = ["ENTRIES", "SPEAKERS", "read_fsdd"]
 
@@ -54,30 +51,9 @@ def read_fsdd(folder: Path, *, test_speaker: str | None = None) -> AudioData:
     if test_speaker is None:
         data = audio_data(folder, listed, form=_FORM, class_names=_DIGITS, passed_over=files.passed_over, notes=notes)
         return with_note(data, "the official test part is of speakers who are in training too; fsdd-test-NAME is not")
-    parts = _left_out(folder, files, listed, test_speaker)
+    parts, about = leave_out(files, listed, test_speaker, path=folder)
     data = audio_data(folder, parts, form=_FORM, class_names=_DIGITS, passed_over=files.passed_over, notes=notes)
-    return with_note(
-        data,
-        f"the test part is all of {test_speaker}, the training part the other {len(SPEAKERS) - 1} speakers; validation "
-        "is cut from the training part, so its speakers are known and its score is the higher one",
-    )
-
-
-def _left_out(folder: Path, files: Files, listed: list[Listed], speaker: str) -> list[Listed]:
-    speakers = np.array(
-        [one for part in (files.train, files.test) for file in part for one in read_words(file, "speaker")]
-    )
-    if unknown := set(speakers.tolist()) ^ set(SPEAKERS):
-        raise DataError(f"{folder}: its speakers must be {', '.join(SPEAKERS)}; {min(map(str, unknown))} differs")
-    labels = np.concatenate([part.labels for part in listed])
-    contents = list(chain.from_iterable(part.files for part in listed))
-    return [
-        Listed(name, f"{folder}, {what}", [contents[row] for row in rows], labels[rows])
-        for name, what, rows in (
-            ("train", f"all but {speaker}", np.flatnonzero(speakers != speaker)),
-            ("test", speaker, np.flatnonzero(speakers == speaker)),
-        )
-    ]
+    return with_note(data, about)
 
 
 def _entry(name: str, description: str, speaker: str | None) -> DataEntry:

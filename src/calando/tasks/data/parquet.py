@@ -56,13 +56,19 @@ class Kind:
     Args:
         what: in a sentence: "image".
         columns, labels: names of the columns of samples and of labels; the first that is there is read.
-        advice: what to do where no column is there.
+        option: that names another column.
+        otherwise: what else to do where none is there.
     """
 
     what: str
     columns: tuple[str, ...]
     labels: tuple[str, ...] = _LABEL_NAMES
-    advice: str = "write image=NAME behind the path, or target=NAME if this is a table"
+    option: str = "image"
+    otherwise: str = ", or target=NAME if this is a table"
+
+    def advice(self, option: str) -> str:
+        """What to do where no column is there."""
+        return f"write {option}=NAME behind the path{self.otherwise}"
 
 
 def has_parquet(folder: Path) -> bool:
@@ -213,9 +219,8 @@ def _read_labels(file: Path, kind: Kind) -> _Labels:
 
     with reading(file):
         schema = pyarrow.parquet.read_schema(file)
-        _column(schema.names, kind.columns, what=kind.what, file=file, advice=kind.advice)
-        label = kind.advice.replace(f"{kind.columns[0]}=NAME", "label=NAME")
-        name = _column(schema.names, kind.labels, what="label", file=file, advice=label)
+        _column(schema.names, kind.columns, what=kind.what, file=file, advice=kind.advice(kind.option))
+        name = _column(schema.names, kind.labels, what="label", file=file, advice=kind.advice("label"))
         column = unpacked(file, name).to_pylist()
     if None in column:
         raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
