@@ -119,7 +119,7 @@ def audio_data(
     noise = [read_clip(content, origin=name) for name, content in background]
     rate, said = _common_rate(clips, form)
     fine = all(clip.is_fine and clip.rate == rate for those in clips for clip in those)
-    waves = [[_resampled(clip, rate) for clip in those] for those in clips]
+    waves = [[clip.levels if fine else _resampled(clip, rate) for clip in those] for those in clips]
     length, cut = _common_length(waves, rate, form)
     arrays = [_array(those, length, fine=fine, origin=part.origin) for those, part in zip(waves, listed, strict=True)]
     said += cut
@@ -238,7 +238,7 @@ def _array(waves: Sequence[np.ndarray], length: int, *, fine: bool, origin: str)
         )
     made = np.zeros((len(waves), length), kind)
     for row, wave in zip(made, waves, strict=True):
-        row[: len(wave)] = wave[:length] * np.float32(2**15) if fine else wave[:length]
+        row[: len(wave)] = wave[:length]
     return made
 
 

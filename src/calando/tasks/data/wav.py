@@ -31,13 +31,13 @@ class Clip:
     """One recording.
 
     Args:
-        samples: float32[frames], mixed to one channel.
+        levels: [frames], mixed to one channel: int16, whose full scale is 2^15, where that keeps every level; float32.
         rate: Hz.
         channels: how many were mixed.
         bits: of a sample as it was written; 0: not whole numbers.
     """
 
-    samples: np.ndarray
+    levels: np.ndarray
     rate: int
     channels: int
     bits: int
@@ -45,7 +45,12 @@ class Clip:
     @property
     def is_fine(self) -> bool:
         """Whether whole numbers of 16 bits keep every level."""
-        return self.channels == 1 and 0 < self.bits <= 16
+        return self.levels.dtype == np.int16
+
+    @property
+    def samples(self) -> np.ndarray:
+        """float32[frames]."""
+        return self.levels.astype(np.float32) / np.float32(2**15) if self.is_fine else self.levels
 
 
 def read_clip(content: bytes, *, origin: str) -> Clip:
@@ -71,9 +76,9 @@ def read_clip(content: bytes, *, origin: str) -> Clip:
             clip = _pcm(file, origin=origin)
     except (wave.Error, EOFError, RuntimeError) as error:
         clip = _by_soundfile(content, origin=origin, why=str(error) or "it ends within its header")
-    if not len(clip.samples):
+    if not len(clip.levels):
         raise DataError(f"{origin}: holds no samples; remove it")
-    if not np.isfinite(clip.samples).all():
+    if not clip.is_fine and not np.isfinite(clip.levels).all():
         raise DataError(f"{origin}: holds a NaN or infinite value; correct or remove it")
     return clip
 
@@ -90,6 +95,9 @@ def _pcm(file: wave.Wave_read, *, origin: str) -> Clip:
     if len(content) != frames * channels * width:
         whole = len(content) // (channels * width)
         raise DataError(f"{origin}: is cut off: {whole:,} of {frames:,} frames are there; fetch or write it again")
+    if channels == 1 and width <= 2:
+        fine = np.frombuffer(content, "<i2") if width == 2 else (np.frombuffer(content, np.uint8) - np.int16(128)) * 256
+        return Clip(fine.astype(np.int16), rate, channels, 8 * width)
     return Clip(_mixed(_levels(content, width), channels), rate, channels, 8 * width)
 
 
@@ -124,8 +132,9 @@ def _by_soundfile(content: bytes, *, origin: str, why: str) -> Clip:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             if file.frames > _MOST_FRAMES:
                 raise DataError(f"{origin}: says it has {file.frames:,} frames, more than the {_MOST_FRAMES:,} read")
-            samples = file.read(dtype="float32", always_2d=True)
+            fine = file.subtype in _FINE and file.channels == 1
+            levels = file.read(dtype="int16" if fine else "float32", always_2d=True).reshape(-1)
             bits = 16 if file.subtype in _FINE else 0
-            return Clip(_mixed(samples.reshape(-1), file.channels), file.samplerate, file.channels, bits)
+            return Clip(_mixed(levels, file.channels), file.samplerate, file.channels, bits)
     except (RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{origin}: cannot be decoded ({reason_of(error)}); fetch it again") from error
