@@ -4,10 +4,12 @@ A block of code whose last line before it names a file (`my_project/tasks.py`) i
 stands, and so is every `calando …` and `python FILE` line. Only lengths are changed, as `SHORTER` and `SHORT` say.
 """
 
+import io
 import re
 import shlex
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 
 import calando
 from calando.cli.main import main
+from calando.tasks.data.fsdd import SPEAKERS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
@@ -24,6 +27,7 @@ DOCUMENTS = (
     "docs/guides/finding-a-rate.md",
     "docs/guides/from-torch.md",
     "docs/guides/own-workload.md",
+    "docs/guides/speech.md",
     "docs/guides/which-method.md",
     "docs/guides/your-own-task.md",
     "docs/guides/your-training-code.md",
@@ -75,6 +79,9 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", list(sys.path))
     images = np.random.default_rng(0).integers(0, 256, (120, 16, 16), dtype=np.uint8)
     np.savez("shapes.npz", images=images, labels=np.arange(120) % 3)
+    if document == "docs/guides/speech.md":
+        monkeypatch.setenv("CALANDO_DATA", str(tmp_path))
+        write_recordings(tmp_path)
     ran = 0
     try:
         for language, file, text in blocks(document):
@@ -97,6 +104,32 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
         for name in [name for name in sys.modules if name.partition(".")[0] == "my_project"]:
             del sys.modules[name]
     assert ran
+
+
+def write_recordings(folder: Path) -> None:
+    """Tones in two classes below words/, and three takes of each digit by each speaker as fsdd/ has them."""
+    import pyarrow
+    import pyarrow.parquet as storage
+
+    def tone(place: int) -> bytes:
+        file, levels = io.BytesIO(), 9000 * np.sin(np.arange(2400) * (0.1 + place / 200))
+        with wave.open(file, "wb") as out:
+            out.setparams((1, 2, 8000, 0, "NONE", ""))
+            out.writeframes(levels.astype("<i2").tobytes())
+        return file.getvalue()
+
+    for name in ("no", "yes"):
+        (folder / "words" / name).mkdir(parents=True)
+        for place in range(20):
+            (folder / "words" / name / f"{place}.wav").write_bytes(tone(place + 40 * (name == "yes")))
+    (folder / "fsdd").mkdir()
+    spoken = [(digit, speaker) for digit in range(10) for speaker in SPEAKERS]
+    for part, takes in (("test", 1), ("train", 2)):
+        rows = [
+            {"audio": {"bytes": tone(10 * digit + takes), "path": None}, "label": digit, "speaker": speaker}
+            for digit, speaker in spoken * takes
+        ]
+        storage.write_table(pyarrow.Table.from_pylist(rows), folder / "fsdd" / f"{part}.parquet")
 
 
 def shorter(command: list[str]) -> list[str]:
