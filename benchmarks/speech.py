@@ -33,7 +33,7 @@ from calando.strategy import read_strategy
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.catalog import resolve
-from calando.tasks.data.fsdd import SPEAKERS
+from calando.tasks.data.spoken_digits import SPEAKERS
 from calando.tasks.workload import Workload
 from calando.training.evaluate import evaluate
 from calando.training.lane import holding_lane, seed_step

@@ -17,7 +17,7 @@ import pytest
 
 import calando
 from calando.cli.main import main
-from calando.tasks.data.fsdd import SPEAKERS
+from calando.tasks.data.spoken_digits import SPEAKERS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
