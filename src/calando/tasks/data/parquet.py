@@ -233,7 +233,9 @@ def read_words(file: Path, name: str) -> list[Any]:
 
     with reading(file):
         present = pyarrow.parquet.read_schema(file).names
-        return list(unpacked(file, _column(present, (name,), what=name, file=file, advice="name another file")).to_pylist())
+        return list(
+            unpacked(file, _column(present, (name,), what=name, file=file, advice="name another file")).to_pylist()
+        )
 
 
 def read_encoded(
