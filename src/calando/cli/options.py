@@ -119,6 +119,9 @@ OPTIONS: Mapping[str, Given] = {
         str | None, "none, or parts joined by +: crop(4)+flip+cutout(8); of speech shift(100)+noise(5, 20)"
     ),
     "label_smoothing": _option(float | None, "of the cross-entropy, in [0, 1)"),
+    "metric": _option(
+        str | None, "what a score is: accuracy, balanced accuracy, f1, mean iou, rmse, r2, perplexity or loss"
+    ),
     "clip_norm": _option(float | None, "largest gradient norm"),
     "accumulate": _option(int, "micro-batches per update"),
     "train_limit": _option(int | None, "use only this many training samples"),

@@ -22,7 +22,7 @@ from calando.records.task_spec import OwnTrainingSpec, WorkloadSpec
 __all__ = ["UseForm", "use_forms"]
 
 OBJECT = "python:"
-_FORMS = ("csv:", "folder:", "npz:", "parquet:", "text:")
+_FORMS = ("audio:", "csv:", "folder:", "npz:", "parquet:", "text:")
 WIDTH = 74
 """Letters of a line, where that is up to us: a terminal of 80 then cuts none, and what is pasted is whole."""
 
@@ -68,10 +68,11 @@ def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, step
     if task.data.startswith(OBJECT):
         return UseForm("from Python", _call_lines("calando.train(workload, ", strategy.text, f"steps={steps}"))
     words = ["calando", "train", task.data, strategy.text, "--steps", str(steps)]
-    if ":" not in task.data or task.data.startswith(_FORMS):
+    if named := ":" not in task.data or task.data.startswith(_FORMS):
         words += ["--model", task.model, "--batch-size", str(task.batch_size), "--augment", task.augment]
     for flag, value, usual in (
         ("--label-smoothing", task.label_smoothing, 0.0),
+        ("--metric", task.metric if named else "", ""),
         ("--clip-norm", task.clip_norm, None),
         ("--accumulate", task.accumulate, 1),
         ("--train-limit", task.train_limit, None),

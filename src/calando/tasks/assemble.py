@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from calando.errors import DataWarning, UsageError, reason_of, unless_it_fails
+from calando.errors import CalandoError, DataWarning, UsageError, reason_of, unless_it_fails
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
@@ -29,7 +29,7 @@ from calando.tasks.data.audio import AudioData
 from calando.tasks.data.samples import SampleData
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
-from calando.tasks.metrics import ACCURACY, Metric
+from calando.tasks.metrics import ACCURACY, Metric, found_metric
 from calando.tasks.nested_source import NestedDataset, NestedSource
 from calando.tasks.network_factory import check_network_fits, network_factory
 from calando.tasks.objective import CrossEntropy, Loss, logits_of
@@ -70,8 +70,14 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         DataError: data not found, damaged, or not to be trained on.
         UsageError: anything else that does not fit.
     """
-    if is_callable_text(spec.data):
-        return _own(spec)
+    made = _own(spec) if is_callable_text(spec.data) else _named(spec, data_dir)
+    if spec.metric in ("", made.metric.name):
+        return made
+    return fitting_network(replace(made, metric=found_metric(spec.metric)))
+
+
+def _named(spec: WorkloadSpec, data_dir: Path | None) -> Workload:
+    """The workload of data that are known by name or read from files."""
     find_network(spec.model)
     data = open_data(spec.data, data_dir=data_dir)
     if isinstance(data, AudioData):
@@ -314,7 +320,8 @@ def fitting_network(task: Workload) -> Workload:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's code may raise anything
-            raise UsageError(f"network {task.build.name!r} with its loss and metric: {reason_of(error)}") from error
+            why = str(error) if isinstance(error, CalandoError) else reason_of(error)
+            raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
     scores = unless_it_fails(lambda: logits_of(outputs))
     return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
 

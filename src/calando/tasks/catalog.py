@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.records.fields import check
+from calando.records.measure import SHARE
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import data as formats
 from calando.tasks import nets
@@ -211,6 +212,7 @@ def resolve(
     clip_norm: float | None = None,
     validation_fraction: float | None = None,
     train_limit: int | None = None,
+    metric: str | None = None,
 ) -> WorkloadSpec | Workload:
     """The spec of a workload by name, where what is None is the data set's default, or that of your own workload.
 
@@ -223,9 +225,10 @@ def resolve(
         data: a data text, see above; or `calando.workload(…)`.
         model: a network's name, see above.
         batch_size, accumulate, augment, label_smoothing, clip_norm, validation_fraction, train_limit: see WorkloadSpec.
+        metric: what a score is, by name; see `calando.tasks.metrics`.
 
     Raises:
-        UnknownName: no data, network or augmentation of that name.
+        UnknownName: no data, network, augmentation or metric of that name.
         UsageError: an option out of its range, or given with an object.
     """
     options: dict[str, Any] = {
@@ -237,6 +240,7 @@ def resolve(
         "accumulate": accumulate,
         "validation_fraction": validation_fraction,
         "train_limit": train_limit,
+        "metric": metric,
     }
     given = {name: value for name, value in options.items() if value is not None}
     if not isinstance(data, str):
@@ -255,6 +259,11 @@ def resolve(
         name = "" if own.name == UNNAMED else own.name
         entry, smoothing = replace(entry, batch_size=own.batch_size, augment=str(own.augment)), smoothing_of(own)
         scored = own.scored
+    if metric is not None:
+        from calando.tasks.metrics import found_metric
+
+        found = found_metric(metric)
+        given["metric"], scored = "" if found.measure == SHARE and found.name == "accuracy" else found.name, {}
     check(WorkloadSpec, **{option: value for option, value in given.items() if option not in ("model", "augment")})
     if model is not None and model != entry.model:  # what a workload brings, "own", is no network's name
         find_network(model)

@@ -37,6 +37,7 @@ def compare(
     batch_size: int | None = None,
     augment: str | None = None,
     label_smoothing: float | None = None,
+    metric: str | None = None,
     clip_norm: float | None = None,
     accumulate: int = 1,
     train_limit: int | None = None,
@@ -72,8 +73,8 @@ def compare(
             schedule alone is trained with the SGD of the presets.
         family: "fixed", "decayed", "adaptive", "rate-free" or "all": the presets of that family, with "fixed" and
             "cosine".
-        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
-            `calando.records.WorkloadSpec`; your own object has them already.
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named workload,
+            see `calando.records.WorkloadSpec`; your own object has them already.
         epochs, steps: length of the runs, in passes over the data or in updates; at most one of the two. Several, as
             in `epochs=(4, 8, 20)`: each strategy without a horizon of its own is run at each.
         seeds: paired runs of each strategy at its rate.
@@ -137,6 +138,7 @@ def compare(
             "batch_size": batch_size,
             "augment": augment,
             "label_smoothing": label_smoothing,
+            "metric": metric,
             "clip_norm": clip_norm,
             "accumulate": None if accumulate == 1 else accumulate,
             "train_limit": train_limit,
@@ -181,6 +183,7 @@ def compare(
         batch_size=batch_size,
         augment=augment,
         label_smoothing=label_smoothing,
+        metric=metric,
         clip_norm=clip_norm,
         accumulate=accumulate,
         train_limit=train_limit,

@@ -31,6 +31,7 @@ def find(
     batch_size: int | None = None,
     augment: str | None = None,
     label_smoothing: float | None = None,
+    metric: str | None = None,
     clip_norm: float | None = None,
     accumulate: int = 1,
     train_limit: int | None = None,
@@ -46,7 +47,8 @@ def find(
     and the strategy's own rate do not matter.
 
     Args:
-        workload, model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: see `calando.train`.
+        workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: see
+            `calando.train`.
         seed, data_dir, threads, device, precision: likewise.
         strategy: whose method is tested: a name, a TOML path, a text or a value, as of `calando.train`.
         repeats: sweeps from the same weights over different batches.
@@ -78,6 +80,7 @@ def find(
         batch_size=batch_size,
         augment=augment,
         label_smoothing=label_smoothing,
+        metric=metric,
         clip_norm=clip_norm,
         accumulate=accumulate,
         train_limit=train_limit,

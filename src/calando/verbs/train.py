@@ -113,6 +113,7 @@ def train(
     batch_size: int | None = None,
     augment: str | None = None,
     label_smoothing: float | None = None,
+    metric: str | None = None,
     clip_norm: float | None = None,
     accumulate: int = 1,
     train_limit: int | None = None,
@@ -128,8 +129,8 @@ def train(
         workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
         strategy: a preset's or a schedule's name, a TOML path, a text or a value.
         folder: the run's; None: calando-runs/STRATEGY-DIGEST in the current one.
-        model, batch_size, augment, label_smoothing, clip_norm, accumulate, train_limit: of a named workload, see
-            `calando.records.WorkloadSpec`; your own object has them already.
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named workload,
+            see `calando.records.WorkloadSpec`; your own object has them already.
         epochs, steps: length of the run, in passes over the data or in updates; at most one of the two. None: the
             strategy's own horizon, or the workload's usual number of epochs.
         seed: of initial weights, data order and augmentation.
@@ -165,6 +166,7 @@ def train(
         batch_size=batch_size,
         augment=augment,
         label_smoothing=label_smoothing,
+        metric=metric,
         clip_norm=clip_norm,
         accumulate=accumulate,
         train_limit=train_limit,
