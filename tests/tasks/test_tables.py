@@ -106,8 +106,10 @@ def test_which_targets_are_classes(read: Read, column: Callable[[int], str], tas
 def test_what_a_rule_decided_is_reported_with_the_other_way(read: Read) -> None:
     few = read(lines("x,y", lambda i: f"{i * 7 % 13},{i % 3}"), target="y")
     assert noted(few, "target y: 3 classes (3 different whole numbers; task=regression reads them as numbers)")
-    many = read(lines("x,y", lambda i: f"{i * 7 % 13},{i % 30}"), target="y")
+    many = read(lines("x,y", lambda i: f"{i * 7 % 13},{i % 30}", 120), target="y")
     assert noted(many, "30 different whole numbers: task=classes reads them as classes")
+    once = read(lines("x,y", lambda i: f"{i * 7 % 13},{i}"), target="y")
+    assert not noted(once, "task=classes")
 
 
 @pytest.mark.parametrize(

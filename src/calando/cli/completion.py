@@ -26,7 +26,7 @@ def models(incomplete: str) -> list[str]:
     """Networks by name: of "resnet8 … resnet110" both, of "timm:NAME" its beginning."""
     from calando.tasks.catalog import NETWORKS
 
-    return _fitting(re.findall(r"[\w-]*\d|\bcnn\b|(?:timm|torchvision):", " ".join(NETWORKS)), incomplete)
+    return _fitting(re.findall(r"[\w-]*\d|\bcnn\b|(?:timm|torchvision|transformers):", " ".join(NETWORKS)), incomplete)
 
 
 def strategies(incomplete: str) -> list[str]:

@@ -95,7 +95,8 @@ OPTIONS: Mapping[str, Given] = {
     "workload": _argument(
         str,
         "WORKLOAD",
-        "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH or module:callable",
+        "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH, csv:FILE,target=COLUMN, text:FILE or "
+        "module:callable",
         completion.workloads,
     ),
     "strategy": _argument(str, "STRATEGY", "a preset's name, a .toml file or pipe text", completion.strategies),
@@ -111,7 +112,8 @@ OPTIONS: Mapping[str, Given] = {
     # the task
     "model": _option(
         str | None,
-        "network: cnn, resnet8, plain20, wrn-16-4, timm:NAME, torchvision:NAME or module:callable",
+        "network: cnn, resnet8, plain20, wrn-16-4, mlp-128-128, gru-128, timm:NAME, torchvision:NAME, transformers:NAME "
+        "or module:callable",
         complete=completion.models,
     ),
     "batch_size": _option(int | None, "samples per update"),

@@ -33,7 +33,8 @@ class WorkloadSpec(Spec):
     """Model + data + augmentation + loss + batch size.
 
     Args:
-        data: a registered name ("digits"), "folder:PATH", "parquet:PATH", "npz:PATH" or "module:callable".
+        data: a registered name ("digits"), "folder:PATH", "csv:FILE,target=COLUMN" and the like, or
+            "module:callable".
         model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME", "module:callable", or "own", what a
             "module:callable" workload brings.
         batch_size: samples per update (all micro-batches together).

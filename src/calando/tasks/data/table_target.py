@@ -24,6 +24,7 @@ from calando.tasks.data.parts import some
 __all__ = ["Target", "targets_of"]
 
 _FEW, _ROWS_OF_ONE, _MOST_CLASSES = 20, 10, 1000
+_LEAST_ROWS = 3  # of a class: one to train on, and one for each part that is cut off
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ def targets_of(train: Table, test: Table | None, goal: Column, options: Mapping[
         f"target {name}: a number, {low:g} to {high:g}, mean {numbers[0].mean():.4g}, standard deviation "
         f"{numbers[0].std():.4g}; standardised for training, judged in its own unit (RMSE)"
     )
-    if is_whole(values) and task is None:
+    rows = np.unique(numbers[0], return_counts=True)[1]
+    if is_whole(values) and task is None and len(values) <= _MOST_CLASSES and rows.min() >= _LEAST_ROWS:
         note += f"; {len(values)} different whole numbers: task=classes reads them as classes"
     return Target(numbers[0], numbers[1] if len(numbers) > 1 else None, None, note)
 
