@@ -7,16 +7,18 @@ import pytest
 from calando.errors import UsageError
 from calando.tasks.catalog import data_entry, is_standard, resolve
 
-READERS = "readers are folder:PATH, npz:PATH, parquet:PATH; or name your function as MODULE:CALLABLE"
+READERS = (
+    "readers are folder:PATH, npz:PATH, parquet:PATH, csv:FILE, text:FILE; or name your function as MODULE:CALLABLE"
+)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "csv:FILE",
-        "csv:data.csv",
-        "csv:data/train.csv",
-        "csv:reader",
+        "xml:FILE",
+        "xml:data.csv",
+        "xml:data/train.csv",
+        "xml:reader",
         "json:x",
         "zipfile:photos.zip",
         "sqlite3:x.db",

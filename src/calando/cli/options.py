@@ -112,8 +112,8 @@ OPTIONS: Mapping[str, Given] = {
     # the task
     "model": _option(
         str | None,
-        "network: cnn, resnet8, plain20, wrn-16-4, mlp-128-128, gru-128, timm:NAME, torchvision:NAME, transformers:NAME "
-        "or module:callable",
+        "network: cnn, resnet8, plain20, wrn-16-4, mlp-128-128, gru-128, timm:NAME, torchvision:NAME, "
+        "transformers:NAME or module:callable",
         complete=completion.models,
     ),
     "batch_size": _option(int | None, "samples per update"),
