@@ -23,7 +23,7 @@ from calando.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.driver import Driver
 from calando.methods.known_groups import group_name
 from calando.range_test.borrowed_update import BorrowedUpdate
-from calando.range_test.found import LOWER, Found, FoundRate, judge_held
+from calando.range_test.found import Found, FoundRate, judge_held
 from calando.range_test.loss import BatchLoss, Forward
 from calando.range_test.ready import check_lent, device_of, endless, prepare, try_step
 from calando.range_test.sweep import Measurement, SweepOptions
@@ -183,7 +183,7 @@ def _find_ranges(
 ) -> Found:
     tested = _tested(update.optimizer, options.groups)
     held_for = options.steps if options.hold is None else options.hold
-    made, expected = 0, len(tested) * (options.repeats * options.steps + 2 * held_for)
+    made, expected = 0, len(tested) * (options.repeats * options.steps + held_for)
 
     def tick() -> None:
         nonlocal made
@@ -203,10 +203,6 @@ def _find_ranges(
             losses = measurement.hold(rate, steps=held_for)
             lived = judge_held(curves, losses, rate=rate, trivial=update.loss.trivial)
             start_again()
-            if not lived.failure:
-                losses = measurement.hold(rate / LOWER, steps=held_for)
-                lived = lived.against_lower(judge_held(curves, losses, rate=rate / LOWER, trivial=update.loss.trivial))
-                start_again()
             # A network that has had less time than half a sweep may only need more of it.
             if lived.failure and (lived.outcome != "no better" or held_for >= options.steps / 2):
                 suggestion = suggestion.doubted("does not live", lived.failure)

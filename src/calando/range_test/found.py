@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, final
 
 import numpy as np
@@ -18,10 +18,8 @@ from calando.shown import Shown
 
 __all__ = ["Found", "FoundRate", "HeldRate", "judge_held"]
 
-HeldOutcome = Literal["lives", "no better", "diverged", "not finite", "too high"]
+HeldOutcome = Literal["lives", "no better", "diverged", "not finite"]
 LEARNED = 0.75  # share of the sweep's fall that a network which lives keeps; on 12 tasks it went 1 to 2 times as far
-LOWER = 4.0  # the second training is at the rate over this
-MORE = 1.1  # what that gains over what the rate itself gains, above which the rate is too high; on 12 tasks at most 1.03
 LOST = 0.5  # one that diverged is above the start by this share of the fall
 
 
@@ -32,33 +30,20 @@ class HeldRate:
 
     Args:
         losses: float64[updates], before each; the last is nan where something was not finite.
-        outcome: "lives", "no better" (it died, or needs more updates), "diverged", "not finite" or "too high".
+        outcome: "lives", "no better" (it died, or needs more updates), "diverged" or "not finite".
         kept: what it gained over what the sweep had gained; nan where something was not finite.
-        lower: the same of as long a training at a quarter of the rate; nan: there was none.
     """
 
     rate: float
     losses: np.ndarray
     outcome: HeldOutcome
     kept: float
-    lower: float = math.nan
-
-    def against_lower(self, lower: HeldRate) -> HeldRate:
-        """This rate next to a training at a quarter of it: where that gains clearly more, this one is too high."""
-        too_high = self.outcome == "lives" and lower.kept > MORE * self.kept
-        return replace(self, outcome="too high" if too_high else self.outcome, lower=lower.kept)
 
     @property
     def failure(self) -> str:
         """Why the rate is not reliable; "" where the network lives."""
         if self.outcome == "lives":
             return ""
-        if self.outcome == "too high":
-            return (
-                f"after {len(self.losses)} updates at a quarter of {self.rate:.3g} the network has gained "
-                f"{self.lower / self.kept:.2g} times as much as at {self.rate:.3g} itself: the rate is too high for more "
-                "than a short sweep; take a lower rate"
-            )
         what = {
             "no better": f"the network keeps {max(0.0, self.kept):.0%} of what the sweep had gained"
             if math.isfinite(self.kept)
