@@ -34,6 +34,7 @@ _ROLE = {word: part for part, words in _WORDS.items() for word in words}
 _JOINED = re.compile(rf"({'|'.join(sorted(_ROLE, key=len, reverse=True))})(set|data|split|images)")
 _LITTER = {"$recycle.bin", "@eadir", "__macosx", "__pycache__", "desktop.ini", "lost+found", "thumbs.db"}
 _MOST_CLASSES = 12
+_NEARLY = 1.1  # of the largest class to the smallest: as good as even
 
 
 def is_hidden(name: str) -> bool:
@@ -161,11 +162,11 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
     if min(counts) == max(counts):
         return f"{counts[0]} of each"
     shares = [f"{100 * n / len(labels):.2g} %" for n in counts]
-    if len(called) <= _MOST_CLASSES:
+    least, most = int(np.argmin(counts)), int(np.argmax(counts))
+    if len(called) <= _MOST_CLASSES and counts[most] > _NEARLY * counts[least]:
         return ", ".join(
             f"{name} {n} = {share}" for name, n, share in zip(called.values(), counts, shares, strict=True)
         )
-    least, most = int(np.argmin(counts)), int(np.argmax(counts))
     return f"{counts[least]} to {counts[most]} of a class, {shares[least]} to {shares[most]}"
 
 
