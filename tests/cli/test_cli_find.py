@@ -22,7 +22,9 @@ def plain(text):
 def test_it_draws_says_a_rate_and_explains(calando):
     ended = calando("find", *QUICK, "-o", "range.png", "--hold", 5)
     assert ended.status == 0, ended.err
-    assert re.fullmatch(r"range test of sgd on digits: cpu, .*; chosen: .*precision \(auto\).*\n", ended.err)
+    read, chosen = ended.err.splitlines()
+    assert read.startswith("digits: 10 classes (0, 1, 2")
+    assert re.fullmatch(r"range test of sgd on digits: cpu, .*; chosen: .*precision \(auto\).*", chosen)
     assert ended.left == {"range.png"}
     out = plain(ended.out)
     told = re.search(r"for a decayed schedule, peak rate +(\S+) +\[(\S+), (\S+)\]", out)
