@@ -8,7 +8,8 @@ from calando.errors import UsageError
 from calando.tasks.catalog import data_entry, is_standard, resolve
 
 READERS = (
-    "readers are folder:PATH, npz:PATH, parquet:PATH, csv:FILE, text:FILE; or name your function as MODULE:CALLABLE"
+    "readers are audio:PATH, folder:PATH, npz:PATH, parquet:PATH, csv:FILE, text:FILE; or name your function as "
+    "MODULE:CALLABLE"
 )
 
 
