@@ -231,7 +231,9 @@ def test_a_score_at_chance_is_called_so_and_the_reading_of_the_data_is_told_once
     ended = calando(*run, "--threads", "1")
     lane = "cpu, fp32, 1 thread a run; chosen: precision (auto)"
     read_as = "rare.npz: 1,052 images of 6x6 pixels in 4 channels, read as [N, H, W, C]"
-    assert sorted(ended.err.splitlines()) == [read_as, f"sgd on npz:rare.npz: {lane}"]
+    shares = "train 842 (0 800 = 95 %, 1 42 = 5 %), test 210 (0 200 = 95 %, 1 10 = 4.8 %), a fifth of the whole"
+    classes = f"rare.npz: 2 classes (0, 1); {shares}; images of 6x6 pixels in 4 channels"
+    assert sorted(ended.err.splitlines()) == [read_as, classes, f"sgd on npz:rare.npz: {lane}"]
     assert re.search(
         r"^died after 12 of 12 steps in \d+ s: validation [\d.]+% \(chance\), test", ended.out, re.MULTILINE
     )

@@ -63,7 +63,7 @@ def test_a_workload_counts_what_it_trains_on() -> None:
     share = float((made.train.labels == 0).double().mean())
     assert made.chance.score == share
     assert made.chance_loss == pytest.approx(-share * math.log(share) - (1 - share) * math.log(1 - share), rel=1e-12)
-    assert torch.equal(made.batch_labels(3, seed=1), made.batch(3, seed=1)[1])
+    assert torch.equal(made.batch_targets(3, seed=1).targets, made.batch(3, seed=1)[1])
     assert workload(train=(images, labels), model=net, batch_size=8, loss=loss).chance_loss is None
 
 

@@ -57,7 +57,8 @@ def left(folder: Path) -> list[str]:
 
 
 def test_every_data_set_but_the_embedded_can_be_fetched() -> None:
-    assert set(SOURCES) == set(DATA) - {"digits"}
+    recordings = {name for name in DATA if name.startswith("fsdd")}  # published as a repository, not as one file
+    assert set(SOURCES) == set(DATA) - {"digits"} - recordings
     for downloads in SOURCES.values():
         for download in downloads:
             assert len(bytes.fromhex(download.sha256)) == 32

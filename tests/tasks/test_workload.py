@@ -339,7 +339,7 @@ WRONG_KINDS = [
     {"class_names": iter("ab")},
     {"name": 3},
     {"augment": None},
-    {"loss": "cross-entropy"},
+    {"loss": "cross-entropi"},
     {"loss": torch.nn.CrossEntropyLoss},
     {"train": None},
 ]

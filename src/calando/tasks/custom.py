@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from calando.errors import DataError, DataWarning, UsageError, is_plain, quote
+from calando.errors import DataError, DataWarning, UsageError, is_plain, quote, unless_it_fails
 from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
@@ -206,17 +206,14 @@ def _of_image_classes(train: Any, loss: Loss | None, metric: Metric | None, *, i
         return False
     if isinstance(train, tuple | list) and len(train) == 2 and isinstance(train[0], torch.Tensor | np.ndarray):
         inputs, targets = train
-        shape = tuple(getattr(targets, "shape", ())) or np.shape(targets)
+        # A list that makes no array is refused where images are read.
+        shape = tuple(getattr(targets, "shape", ())) or unless_it_fails(lambda: np.shape(targets)) or (len(inputs),)
         if isinstance(loss, CrossEntropy | None):
-            return len(inputs.shape) in (3, 4) and (len(shape) == 1 or shape[1:] == (1,)) and not _are_tokens(inputs)
+            return len(inputs.shape) in (3, 4) and (len(shape) == 1 or shape[1:] == (1,))
         return len(inputs.shape) in (3, 4) and len(shape) == 1 and _are_whole(targets)
     if isinstance(train, tuple | list | Mapping) or not hasattr(train, "__getitem__") or not hasattr(train, "__len__"):
         return not isinstance(train, tuple | Mapping)
     return _yields_image_classes(train)
-
-
-def _are_tokens(inputs: Any) -> bool:
-    return str(inputs.dtype).removeprefix("torch.") in ("int64", "int32", "bool")
 
 
 def _are_whole(targets: Any) -> bool:
@@ -240,9 +237,9 @@ def _yields_image_classes(dataset: Any) -> bool:
     picture, label = sample
     if isinstance(picture, Mapping | tuple | list):
         return False
-    if not hasattr(picture, "getbands") and (len(np.shape(picture)) not in (2, 3) or _are_tokens(np.asarray(picture))):
+    if not hasattr(picture, "getbands") and len(np.shape(picture)) not in (2, 3):
         return False
-    return np.size(label) == 1 and np.asarray(label).dtype.kind in "biufUSO"
+    return int(np.asarray(label).size) == 1
 
 
 def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channels: Any, **options: Any) -> Workload:

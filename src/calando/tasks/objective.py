@@ -70,6 +70,10 @@ class Samples:
         yield self.inputs
         yield self.targets
 
+    def __getitem__(self, place: int) -> Any:
+        """0: the inputs, 1: the targets."""
+        return (self.inputs, self.targets)[place]
+
     @property
     def batch(self) -> Any:
         """As the data came: what `forward` gets."""
