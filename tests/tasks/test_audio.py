@@ -257,8 +257,13 @@ def test_parquet_files_of_the_hub(tmp_path: Path) -> None:
     import pyarrow.parquet as storage
 
     storage.write_table(pyarrow.table({"image": [b"x"], "label": [0]}), tmp_path / "x.parquet")
-    with pytest.raises(DataError, match="has no recording column"):
+    with pytest.raises(DataError, match=r"has no recording column \(audio\).*; write audio=NAME behind the path$"):
         read_audio(tmp_path / "x.parquet")
+    storage.write_table(pyarrow.table({"clip": clips, "word": ["a", "b"] * 10}), tmp_path / "y.parquet")
+    other = open_data(f"audio:{tmp_path / 'y.parquet'},audio=clip,label=word,mels=8")
+    assert (other.class_names, len(other.train.labels)) == (("a", "b"), 16)
+    with pytest.raises(DataError, match="audio:PATH reads recordings$"):
+        open_data(f"parquet:{tmp_path / 'one' / 'train.parquet'}")
 
 
 @pytest.fixture
@@ -293,7 +298,7 @@ def test_any_parquet_files_with_speakers_may_leave_one_out(digits: Path) -> None
     data = open_data(f"audio:{digits / 'fsdd'},test_speaker=theo,milliseconds=50")
     assert isinstance(data, AudioData)
     assert (len(data.train.labels), len(data.test.labels)) == (100, 20)
-    with pytest.raises(UsageError, match="test_speaker= needs parquet files"):
+    with pytest.raises(UsageError, match="test_speaker= is of columns of parquet files, and this is a folder"):
         read_audio(write(digits / "folder", *ten_of("a", "b")), test_speaker="theo")
 
 

@@ -14,6 +14,7 @@ are numbered in the order of their folders' names. Nothing is looked for deeper 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from calando.tasks.front_end import MELS
 
 __all__ = ["ENTRIES", "leave_out", "read_audio", "recordings_in"]
 
-_AUDIO = Kind("recording", ("audio",))
+_AUDIO = Kind("recording", ("audio",), option="audio", otherwise="")
 _NOISE = "_background_noise_"
 _LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
 _MOST_BYTES = 2**30
@@ -48,12 +49,15 @@ def read_audio(
     milliseconds: int | None = None,
     mels: int = MELS,
     test_speaker: str | None = None,
+    audio: str | None = None,
+    label: str | None = None,
 ) -> AudioData:
     """Read recordings from a folder or parquet files.
 
     Args:
         rate, milliseconds, mels: as `AudioForm` takes them.
         test_speaker: whose recordings are the test part, of parquet files with a column "speaker".
+        audio, label: columns of parquet files; None: those named so, or as the hub names labels.
 
     Raises:
         UsageError: pyarrow or soundfile is needed and not installed; a rate, length or mels that cannot be.
@@ -63,19 +67,21 @@ def read_audio(
     if path.is_file() and path.suffix.lower() != ".parquet":
         raise DataError(f"{path}: is one file; name the folder whose folders are the classes, or a parquet file")
     if path.is_file() or (path.is_dir() and any(path.rglob("*.parquet"))):
-        return _read_parquet(path, form, test_speaker)
-    if test_speaker is not None:
-        raise UsageError(f"{path}: test_speaker= needs parquet files with a column 'speaker'; leave it out for folders")
+        kind = replace(_AUDIO, columns=(audio,)) if audio else _AUDIO
+        return _read_parquet(path, form, test_speaker, replace(kind, labels=(label,)) if label else kind)
+    for name, given in (("test_speaker", test_speaker), ("audio", audio), ("label", label)):
+        if given is not None:
+            raise UsageError(f"{path}: {name}= is of columns of parquet files, and this is a folder; leave it out")
     return _read_folder(path, form)
 
 
-def _read_parquet(path: Path, form: AudioForm, test_speaker: str | None) -> AudioData:
+def _read_parquet(path: Path, form: AudioForm, test_speaker: str | None, kind: Kind) -> AudioData:
     if path.is_file():
         refuse_lone_shard(path)
         files = Files((path,), (), ())
     else:
         files = find_files(path)
-    listed, names, notes = recordings_in(files)
+    listed, names, notes = recordings_in(files, kind)
     passed_over = files.passed_over
     if test_speaker is None:
         return audio_data(path, listed, form=form, class_names=names, passed_over=passed_over, notes=notes)
@@ -113,7 +119,7 @@ def leave_out(files: Files, listed: Sequence[Listed], speaker: str, *, path: Pat
     )
 
 
-def recordings_in(files: Files) -> tuple[list[Listed], tuple[str, ...] | None, list[str]]:
+def recordings_in(files: Files, kind: Kind = _AUDIO) -> tuple[list[Listed], tuple[str, ...] | None, list[str]]:
     """The recordings of parquet files, part by part; the class names; what was renumbered, in sentences."""
     try:
         import pyarrow  # noqa: F401  # to say in one line that it is missing
@@ -121,8 +127,8 @@ def recordings_in(files: Files) -> tuple[list[Listed], tuple[str, ...] | None, l
         raise UsageError(f"{files.train[0]}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
-    labels, names, notes = labelled(parts, origins, kind=_AUDIO)
-    encoded = read_encoded(parts, labels, origins, kind=_AUDIO)
+    labels, names, notes = labelled(parts, origins, kind=kind)
+    encoded = read_encoded(parts, labels, origins, kind=kind)
     starts = [0, len(labels[0])]
     listed = [
         Listed(name, origin, _rows(encoded, start, len(numbers), origin), numbers)
@@ -261,6 +267,8 @@ _OPTIONS = (
     Option("milliseconds", "to which recordings are cut or filled; by default what holds 99 % of them whole", least=1),
     Option("mels", f"rows of the log-mel picture; by default {MELS}", least=1),
     Option("test_speaker", "whose recordings are the test part; of parquet files with a column speaker"),
+    Option("audio", "the column of a parquet file that holds recordings; audio"),
+    Option("label", "the column of a parquet file that holds the classes; label"),
 )
 
 ENTRIES = (

@@ -313,6 +313,7 @@ def _column(present: Sequence[str], known: Sequence[str], *, what: str, file: Pa
             return name
     raise DataError(
         f"{file}: has no {what} column ({' or '.join(known)}); its columns are {', '.join(present)}; {advice}"
+        + ("; audio:PATH reads recordings" if what == "image" and "audio" in present else "")
     )
 
 
