@@ -126,7 +126,7 @@ def test_spec_fields_are_honoured() -> None:
     )
     assert (len(made.train), made.batch_size, str(made.augment)) == (100, 32, "crop(1)")
     assert made.loss == CrossEntropy(0.1)
-    assert made.build()(made.batch(0, seed=0)[0]).shape == (32, 10)
+    assert made.build()(made.batch(0, seed=0).inputs).shape == (32, 10)
 
 
 def test_files(tmp_path: Path, samples: Samples, write_folder: Write, write_parquet: Write, write_idx: Write) -> None:
@@ -139,7 +139,7 @@ def test_files(tmp_path: Path, samples: Samples, write_folder: Write, write_parq
         made = load(resolve(data, batch_size=16))
         assert (len(made.train), len(made.validation), len(made.test)) == (44, 4, 12)
         assert made.class_names == (("0", "1") if data.startswith("npz") else ("cat", "dog"))
-        assert made.batch(5, seed=0)[0].shape == (16, 1, 8, 8)
+        assert made.batch(5, seed=0).inputs.shape == (16, 1, 8, 8)
     made = load(resolve("fashion-mnist", batch_size=16), data_dir=tmp_path)
     assert made.class_names[1] == "Trouser"
 
