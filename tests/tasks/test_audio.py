@@ -67,6 +67,19 @@ def test_every_level_of_pcm_is_what_it_stands_for(bits: int, channels: int, seed
     assert clip.is_fine == (channels == 1 and bits <= 16)
 
 
+@pytest.mark.parametrize("bits", [16, 24])
+def test_the_extensible_form_of_pcm_is_read_and_any_chunks_before_it(bits: int) -> None:
+    values = tone(1)
+    plain = wav(values, bits=bits)
+    tail = struct.pack("<HHIHH", 22, bits, 4, 1, 0) + b"\x00\x00\x10\x00\x80\x00\x00\xaa\x008\x9bq"
+    head = struct.pack("<HHIIHH", 0xFFFE, 1, RATE, RATE * bits // 8, bits // 8, bits) + tail
+    chunks = b"LIST" + struct.pack("<I", 3) + b"abc\0" + b"fmt " + struct.pack("<I", 40) + head + plain[36:]
+    content = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+    clip = read_clip(content, origin="x")
+    assert np.array_equal(clip.samples, read_clip(plain, origin="x").samples)
+    assert clip.bits == bits
+
+
 def of_floats(values: np.ndarray) -> bytes:
     body = values.astype("<f4").tobytes()
     head = struct.pack("<HHIIHH", 3, 1, RATE, 4 * RATE, 4, 32)

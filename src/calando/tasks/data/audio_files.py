@@ -144,11 +144,11 @@ def _rows(encoded: Any, start: int, count: int, origin: str) -> Iterator[tuple[s
 def _read_folder(path: Path, form: AudioForm) -> AudioData:
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder")
-    folders = [one for one in sorted(path.iterdir()) if one.is_dir() and not is_hidden(one.name)]
+    folders = [one for one in _inside(path) if one.is_dir()]
     passed_over: list[str] = []
     parts, noise = _parts(path, folders, passed_over)
     if not parts["train"]:
-        held = some([one.name for one in sorted(path.iterdir())]) or "nothing"
+        held = some([one.name for one in _inside(path)]) or "nothing"
         raise DataError(
             f"{path}: holds no recordings ({', '.join(EXTENSIONS)}) in folders named after their class; it holds {held}"
         )
@@ -198,15 +198,15 @@ def _is_part(folder: Path, part: str) -> bool:
     """Called as one, and holding folders, not recordings."""
     if part_of(folder.name)[0] != part:
         return False
-    inside = list(folder.iterdir())
+    inside = _inside(folder)
     return any(one.is_dir() for one in inside) and not any(one.suffix.lower() in EXTENSIONS for one in inside)
 
 
 def _clips(folder: Path, passed_over: list[str]) -> _Clips:
     """The recordings in the class folders of a folder."""
     found: _Clips = []
-    for one in sorted(folder.iterdir()):
-        if is_hidden(one.name) or one.name == _NOISE:
+    for one in _inside(folder):
+        if one.name == _NOISE:
             continue
         if one.is_dir():
             clips = [(file, one.name) for file in _recordings(one, passed_over)]
@@ -218,8 +218,16 @@ def _clips(folder: Path, passed_over: list[str]) -> _Clips:
     return found
 
 
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden, by name."""
+    try:
+        return [one for one in sorted(folder.iterdir()) if not is_hidden(one.name)]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); give yourself the right to") from error
+
+
 def _recordings(folder: Path, passed_over: list[str]) -> list[Path]:
-    files = [one for one in sorted(folder.iterdir()) if not is_hidden(one.name)]
+    files = _inside(folder)
     found = [one for one in files if one.suffix.lower() in EXTENSIONS and not one.is_dir()]
     if others := [one.name for one in files if one not in set(found) and one.suffix.lower() != ".md"]:
         passed_over.append(f"{folder.name}/: {some(others)} (no recording by the ending)")

@@ -23,6 +23,7 @@ __all__ = ["EXTENSIONS", "Clip", "read_clip"]
 EXTENSIONS = (".flac", ".ogg", ".wav")
 
 _FINE = ("PCM_S8", "PCM_U8", "PCM_16")
+_PCM, _EXTENSIBLE = b"\x01\x00", b"\xfe\xff"
 _MOST_FRAMES = 2**28  # 1 GiB of float32: of one recording, more is no clip
 
 
@@ -72,7 +73,7 @@ def read_clip(content: bytes, *, origin: str) -> Clip:
         DataError: damaged, cut off or empty.
     """
     try:
-        with wave.open(io.BytesIO(content)) as file:
+        with wave.open(io.BytesIO(_tagged(content))) as file:
             clip = _pcm(file, origin=origin)
     except (wave.Error, EOFError, RuntimeError) as error:
         clip = _by_soundfile(content, origin=origin, why=str(error) or "it ends within its header")
@@ -81,6 +82,19 @@ def read_clip(content: bytes, *, origin: str) -> Clip:
     if not clip.is_fine and not np.isfinite(clip.levels).all():
         raise DataError(f"{origin}: holds a NaN or infinite value; correct or remove it")
     return clip
+
+
+def _tagged(content: bytes) -> bytes:
+    """The file, called PCM where its form is "extensible" and PCM within: Python before 3.12 does not look there."""
+    at = 12
+    while content[:4] == b"RIFF" and at + 48 <= len(content):
+        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        if name == b"fmt ":
+            tag, within = content[at + 8 : at + 10], content[at + 32 : at + 34]
+            pcm = size >= 40 and tag == _EXTENSIBLE and within == _PCM
+            return content[: at + 8] + _PCM + content[at + 10 :] if pcm else content
+        at += 8 + size + size % 2
+    return content
 
 
 def _pcm(file: wave.Wave_read, *, origin: str) -> Clip:
