@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import calando
 from calando.errors import UsageError
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
+from calando.tasks.load_task import load
 from calando.tasks.network_factory import NetworkFactory
 
 BATCH, RATES, SEEDS = 128, (0.03, 0.1), (0, 1)

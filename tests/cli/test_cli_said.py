@@ -14,8 +14,8 @@ import pytest
 import calando as package
 from calando.errors import UsageError
 from calando.records import Lane, Store, WorkloadSpec
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
+from calando.tasks.load_task import load
 from calando.training import lane as lanes
 
 TASK = """

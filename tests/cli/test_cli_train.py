@@ -62,8 +62,8 @@ def test_train_writes_weights_and_figure_and_the_same_command_is_done(calando, t
 def test_weights_load_into_the_network(calando, tmp_path):
     import torch
 
-    from calando.tasks.assemble import load
     from calando.tasks.catalog import resolve
+    from calando.tasks.load_task import load
 
     calando(*QUICK, "--out", "run")
     network = load(resolve("digits")).build()

@@ -4,7 +4,7 @@ import grimp
 
 OPERATORS = "calando.schedules."
 LATE = {
-    ("calando.tasks.catalog", "calando.tasks.assemble"),  # MODULE:CALLABLE stands for what only its own code says
+    ("calando.tasks.catalog", "calando.tasks.load_task"),  # MODULE:CALLABLE stands for what only its own code says
     ("calando.tasks.catalog", "calando.tasks.workload"),  # a person's object is known by a class that needs torch
     ("calando.report.pictures", "calando.report.html"),  # a figure with the suffix .html is a page
 }

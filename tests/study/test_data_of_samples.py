@@ -12,8 +12,8 @@ from calando.errors import UsageError
 from calando.records import WorkloadSpec
 from calando.records.store import Store
 from calando.study.build_spec import read_workload
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
+from calando.tasks.load_task import load
 from calando.testing.tasks import check_task
 
 ROWS = 200

@@ -17,13 +17,13 @@ from scipy.signal import resample_poly
 
 import calando
 from calando.errors import CalandoError, DataError, UsageError
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
 from calando.tasks.data.audio import AudioData
 from calando.tasks.data.audio_files import read_audio
 from calando.tasks.data.spoken_digits import SPEAKERS, read_fsdd
 from calando.tasks.data.wav import read_clip
 from calando.tasks.fetch import open_data
+from calando.tasks.load_task import load
 
 RATE = 1000
 

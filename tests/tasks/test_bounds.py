@@ -12,8 +12,8 @@ import calando
 from calando.errors import CalandoError, UsageError
 from calando.range_test.constant_outputs import SharesSeen
 from calando.records import WorkloadSpec
-from calando.tasks.assemble import load
 from calando.tasks.data.npz import read_npz
+from calando.tasks.load_task import load
 from calando.tasks.torch_dataset import DatasetSource
 
 N = 40

@@ -39,7 +39,7 @@ from calando.tasks.catalog import NETWORKS, READERS, find_network, resolve
 assert "one-layer" in NETWORKS and "npy" in READERS and find_network("one-layer") is not None
 spec = resolve(f"npy:{here}/x.npy")
 assert "torch" not in sys.modules
-from calando.tasks.assemble import load
+from calando.tasks.load_task import load
 made = load(spec)
 print(spec.model, made.batch_size, tuple(made.build()(made.batch(0, seed=0)[0]).shape))
 """

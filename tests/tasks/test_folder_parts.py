@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calando.errors import DataError
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
 from calando.tasks.data.folder import find_pictures, read_folder
 from calando.tasks.data.parts import is_hidden, part_of
+from calando.tasks.load_task import load
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
 Write = Callable[..., Path]

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calando.errors import DataError
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
 from calando.tasks.data.parquet import read_parquet
 from calando.tasks.data.parquet_files import find_files
+from calando.tasks.load_task import load
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]
 Write = Callable[..., Path]

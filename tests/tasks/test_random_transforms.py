@@ -10,9 +10,9 @@ from torch import nn
 
 from calando.errors import DataError, DataWarning, UsageError
 from calando.records import Lane
-from calando.tasks.assemble import load
 from calando.tasks.catalog import resolve
 from calando.tasks.custom import workload
+from calando.tasks.load_task import load
 from calando.training.evaluate import evaluate
 
 IMAGES = torch.randint(0, 256, (60, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)

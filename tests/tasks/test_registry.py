@@ -11,9 +11,9 @@ import torch
 
 from calando.errors import DataError, UnknownName, UsageError
 from calando.records import WorkloadSpec
-from calando.tasks.assemble import load
 from calando.tasks.augment import parse_augment
 from calando.tasks.catalog import DATA, READERS, data_entry, find_network, resolve
+from calando.tasks.load_task import load
 from calando.tasks.workload import CrossEntropy
 
 Samples = Callable[..., tuple[np.ndarray, np.ndarray]]

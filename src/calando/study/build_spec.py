@@ -26,8 +26,8 @@ from calando.sizes import check_products
 from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
 from calando.study.limits import GIVEN, Budget, Machine, at_lengths, cadence
-from calando.tasks.assemble import load
 from calando.tasks.catalog import UNNAMED
+from calando.tasks.load_task import load
 from calando.tasks.randomness import steps_per_epoch
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane

@@ -1,4 +1,4 @@
-"""A spec, or parts as they came -> a checked Workload.
+"""Images with a class each, in parts as they came -> a checked Workload.
 
     training set --(no test part given)--> one fifth is the test part
                  --(no validation part given)--> validation_fraction is the validation part
@@ -9,198 +9,37 @@ mean and std are those of what is trained on
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from calando.errors import CalandoError, DataWarning, UsageError, reason_of, unless_it_fails
-from calando.records.task_spec import WorkloadSpec
+from calando.errors import CalandoError, UsageError, reason_of, unless_it_fails
 from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
-from calando.tasks.augment_speech import Noise
-from calando.tasks.catalog import OWN_NETWORK, find_network, is_callable_text, is_standard, no_reader
-from calando.tasks.data.audio import AudioData
-from calando.tasks.data.samples import SampleData
-from calando.tasks.fetch import open_data
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
-from calando.tasks.metrics import ACCURACY, Metric, found_metric
-from calando.tasks.nested_source import NestedDataset, NestedSource
+from calando.tasks.metrics import ACCURACY, Metric
 from calando.tasks.network_factory import check_network_fits, network_factory
 from calando.tasks.objective import CrossEntropy, Loss, logits_of
-from calando.tasks.randomness import Purpose, holding_generators, holding_seeded, steps_per_epoch
+from calando.tasks.randomness import Purpose, holding_generators, steps_per_epoch
 from calando.tasks.recordings import RecordingSource
 from calando.tasks.source import (
     Moments,
     Source,
-    TensorSource,
     check_moments,
     check_normalised,
     check_samples,
     check_twin,
 )
-from calando.tasks.user_code import call_user, import_callable
 from calando.tasks.workload import Workload
 
-__all__ = ["assemble", "call_task", "fitting_network", "limited", "load", "normalisation", "smoothing_of"]
+__all__ = ["assemble", "check_augment", "fitting_network", "limited", "normalisation"]
 
 
 AnySource = TypeVar("AnySource", bound=Source)
-
-
-def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
-    """The workload of a spec: data read and checked, network built once to see that it fits.
-
-    >>> from calando.tasks.catalog import resolve
-    >>> digits = load(resolve("digits"))
-    >>> digits.classes, digits.shape
-    (10, (1, 8, 8))
-
-    Args:
-        spec: from `catalog.resolve`.
-        data_dir: where named data are looked for first (--data).
-
-    Raises:
-        UnknownName: no data set or network of that name.
-        DataError: data not found, damaged, or not to be trained on.
-        UsageError: anything else that does not fit.
-    """
-    made = _own(spec) if is_callable_text(spec.data) else _named(spec, data_dir)
-    if spec.metric in ("", made.metric.name):
-        return made
-    return fitting_network(replace(made, metric=found_metric(spec.metric)))
-
-
-def _named(spec: WorkloadSpec, data_dir: Path | None) -> Workload:
-    """The workload of data that are known by name or read from files."""
-    find_network(spec.model)
-    data = open_data(spec.data, data_dir=data_dir)
-    if isinstance(data, AudioData):
-        return _speech(data, spec)
-    if isinstance(data, SampleData):
-        from calando.tasks.assemble_samples import assemble_samples  # which is built on this file
-
-        return assemble_samples(data, spec)
-    if data.cut:  # the reader cut the test part off already, so the whole is put together to count
-        check_enough(np.concatenate([data.train.labels, data.test.labels]), cut=WHOLE_CUT, names=data.class_names)
-    train, test = (
-        TensorSource(torch.from_numpy(part.images), torch.from_numpy(part.labels), origin=part.origin)
-        for part in (data.train, data.test)
-    )
-    return assemble(
-        train,
-        validation=None,
-        test=test,
-        model=spec.model,
-        name=spec.data,
-        batch_size=spec.batch_size,
-        augment=spec.augment,
-        loss=CrossEntropy(spec.label_smoothing),
-        validation_fraction=spec.validation_fraction,
-        train_limit=spec.train_limit,
-        classes=None,
-        class_names=data.class_names,
-        notes=data.notes,
-    )
-
-
-def _speech(data: AudioData, spec: WorkloadSpec) -> Workload:
-    train, validation, test = (
-        None
-        if part is None
-        else RecordingSource(
-            torch.from_numpy(part.images), torch.from_numpy(part.labels), front_end=data.front_end, origin=part.origin
-        )
-        for part in (data.train, data.validation, data.test)
-    )
-    assert train is not None
-    if data.cut:
-        labels = np.concatenate([data.train.labels, data.test.labels])
-        check_enough(labels, cut=WHOLE_CUT if validation is None else WHOLE_CUT[:1], names=data.class_names)
-    augment, notes = parse_augment(spec.augment), data.notes
-    if any(isinstance(part, Noise) for part in augment.parts) and not data.background:
-        notes = (*notes, "the data bring no background noise: what is added is white")
-    return assemble(
-        train,
-        validation=validation,
-        test=test,
-        model=spec.model,
-        name=spec.data,
-        batch_size=spec.batch_size,
-        augment=spec.augment,
-        loss=CrossEntropy(spec.label_smoothing),
-        validation_fraction=spec.validation_fraction,
-        train_limit=spec.train_limit,
-        classes=None,
-        class_names=data.class_names,
-        background=data.background,
-        notes=notes,
-    )
-
-
-def _own(spec: WorkloadSpec) -> Workload:
-    """The user's workload, with what the spec changes of it."""
-    made = call_task(spec.data)
-    augment = parse_augment(spec.augment)
-    if made.shape is not None:
-        _check_augment(augment, made)
-        augment.check_fits(*made.shape[1:])
-    elif augment.parts:
-        raise UsageError(
-            f"augmentation {augment} is for images, and the samples of {spec.data!r} are none; leave it out"
-        )
-    train = limited(made.train, spec.train_limit)
-    steps_per_epoch(len(train), spec.batch_size)
-    changed = replace(made, name=spec.title, train=train, augment=augment, batch_size=spec.batch_size)
-    if len(train) < len(made.train) and made.mean:
-        moments = normalisation(train)
-        changed = replace(changed, mean=moments.mean, std=moments.std)
-    if spec.label_smoothing != smoothing_of(made):
-        if not isinstance(made.loss, CrossEntropy):
-            raise UsageError(
-                f"{spec.data!r} has a loss of its own; label smoothing belongs to the cross-entropy: leave it out"
-            )
-        changed = replace(changed, loss=CrossEntropy(spec.label_smoothing))
-    if spec.model != OWN_NETWORK:
-        own = made.build
-        factory = network_factory(
-            spec.model, in_channels=own.in_channels, classes=own.classes, image_size=own.image_size, inputs=own.inputs
-        )
-        if isinstance(made.train, NestedSource | NestedDataset):
-            return fitting_network(replace(changed, build=factory))
-        check_network_fits(factory)
-        changed = replace(changed, build=factory)
-    return changed
-
-
-def call_task(data: str) -> Workload:
-    """What a person's function of the name MODULE:CALLABLE returns; UsageError where that is no workload."""
-    # Data that are drawn or split at random are the same in every process.
-    with holding_seeded(0), warnings.catch_warnings():
-        # It is in the workload's doubts, which are shown once and not by every worker.
-        warnings.simplefilter("ignore", DataWarning)
-        module = data.partition(":")[0]
-        try:
-            made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
-        except UsageError as error:
-            if is_standard(module):
-                raise UsageError(f"{no_reader(module)}; as that, {error}") from error
-            if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
-                raise UsageError(f"{error}; {no_reader(module)}") from error
-            raise
-    if not isinstance(made, Workload):
-        raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
-    return made
-
-
-def smoothing_of(workload: Workload) -> float:
-    """The label smoothing of its cross-entropy; 0 for a loss of one's own."""
-    return workload.loss.label_smoothing if isinstance(workload.loss, CrossEntropy) else 0.0
 
 
 def assemble(
@@ -278,11 +117,11 @@ def assemble(
         notes=notes,
         doubts=doubts,
     )
-    _check_augment(augmentation, made)
+    check_augment(augmentation, made)
     return made
 
 
-def _check_augment(augment: Augment, made: Workload) -> None:
+def check_augment(augment: Augment, made: Workload) -> None:
     """It acts on what the samples are; mixed targets are the cross-entropy's alone."""
     augment.check_acts(speech=made.front_end is not None)
     if augment.mixes and not isinstance(made.loss, CrossEntropy):

@@ -253,7 +253,7 @@ def resolve(
             raise UsageError(
                 f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there"
             )
-        from calando.tasks.assemble import call_task, smoothing_of
+        from calando.tasks.load_task import call_task, smoothing_of
 
         own = call_task(data)
         name = "" if own.name == UNNAMED else own.name

@@ -56,7 +56,7 @@ _LOOKED_AT = 4096  # training samples from which the constant answer is found
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """Made by `assemble.load` or `calando.workload`, which check what is put together.
+    """Made by `load_task.load` or `calando.workload`, which check what is put together.
 
     Args:
         name: what it is called in tables.

@@ -94,7 +94,7 @@ class Setup:
 
     def _loaded(self) -> Workload:
         from calando.records import WorkloadSpec
-        from calando.tasks.assemble import load
+        from calando.tasks.load_task import load
 
         assert isinstance(self.task, WorkloadSpec), "a person's own code is given as it is"
         task = load(self.task, data_dir=self.data_dir)
