@@ -62,7 +62,7 @@ def test_a_name_changes_no_run_and_may_change(calando, task):
     text = task(name=', name="before"')
     first = calando("compare", text, "fixed", *SHORT, "--json").json
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calando.tasks.assemble.call_task", _renamed("after"))
+        patch.setattr("calando.tasks.load_task.call_task", _renamed("after"))
         again = calando("compare", text, "fixed", *SHORT, "--json").json
     assert again["spec"]["workload"]["name"] == "after"
     assert again["results"] == first["results"]
@@ -74,9 +74,9 @@ def test_a_name_changes_no_run_and_may_change(calando, task):
 def _renamed(name):
     from dataclasses import replace
 
-    from calando.tasks import assemble
+    from calando.tasks import load_task
 
-    before = assemble.call_task
+    before = load_task.call_task
     return lambda data: replace(before(data), name=name)
 
 

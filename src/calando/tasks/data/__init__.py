@@ -87,7 +87,7 @@ class DataEntry:
         """What lists show of it, as JSON holds it."""
         shown = ("name", "description", "model", "batch_size", "augment", "epochs", "validation_fraction")
         options = {option.name: f"{option.meaning}{option.allowed}" for option in self.options}
-        return {**{name: getattr(self, name) for name in shown}, **({"options": options} if options else {})}
+        return {**{name: getattr(self, name) for name in shown}, "options": options}
 
     @property
     def form(self) -> str:
