@@ -1,6 +1,7 @@
 """Tasks of any kind in our own loop: each passes the public kit, and loss, metric and chance are other libraries'."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -233,12 +234,37 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
         ({"train": (torch.rand(40, 3), torch.rand(40)), "goal": "min"}, "give metric="),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
         ({"train": {"x": torch.rand(40, 3)}}, "forward="),
+        ({"train": (torch.rand(40, 3), torch.arange(40))}, 'give loss="mse"'),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "metric": "accuracy"}, "take rmse or r2"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "metric": lambda *_: math.nan}, "gives nan"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_a_line(given, says):
     with pytest.raises((UsageError, DataError), match=says) as caught:
         calando.workload(model=lambda: nn.Linear(3, 1), batch_size=4, **given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("targets", [torch.rand(60) > 0.5, (torch.rand(60) > 0.5).float()])
+def test_one_label_a_sample_is_judged_as_scikit_learn_does(targets):
+    x = torch.randn(60, 4, generator=generator())
+    for name, theirs in (("accuracy", sklearn.accuracy_score), ("f1", sklearn.f1_score)):
+        task = calando.workload(
+            train=(x, targets), model=lambda: nn.Linear(4, 1), loss="bce", metric=name, batch_size=8
+        )
+        torch.manual_seed(0)
+        network = nn.Linear(4, 1)
+        given = task.test.read(torch.arange(len(task.test)))
+        _, score = task.evaluate(network, task.test, precision=nullcontext, placed=lambda tensor: tensor)
+        answers = (network(given.inputs) > 0).squeeze(1)
+        assert score == pytest.approx(theirs(given.targets.numpy() > 0.5, answers.numpy()), abs=1e-12)
+
+
+def test_lists_of_numbers_are_arrays():
+    rows, wanted = torch.rand(40, 3), torch.rand(40)
+    lists = calando.workload(train=(rows.tolist(), wanted.tolist()), model=lambda: nn.Linear(3, 1), batch_size=8)
+    arrays = calando.workload(train=(rows, wanted), model=lambda: nn.Linear(3, 1), batch_size=8)
+    assert lists.fingerprint == arrays.fingerprint
 
 
 def test_what_was_chosen_is_noted():

@@ -9,6 +9,7 @@ mean and std are those of what is trained on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from calando.errors import CalandoError, UsageError, reason_of, unless_it_fails
 from calando.tasks import tree
@@ -155,7 +157,11 @@ def fitting_network(task: Workload) -> Workload:
             if own.classes and (not isinstance(outputs, torch.Tensor) or outputs.shape[1:] != (own.classes,)):
                 raise UsageError(f"it must give [N, {own.classes}] scores, and gives {_shape(outputs)} for N = 2")
             tally.add(detached, samples, float(loss.detach()))
-            tally.score()
+            if math.isnan(tally.score()) and math.isnan(_untrained_score(own, network)):
+                raise UsageError(
+                    f"metric {own.metric.name!r} gives nan for the untrained network on the {len(own.validation)} "
+                    "samples of the validation part: give it one that is a number there, or a larger part"
+                )
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's code may raise anything
@@ -163,6 +169,18 @@ def fitting_network(task: Workload) -> Workload:
             raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
     scores = unless_it_fails(lambda: logits_of(outputs))
     return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
+
+
+def _untrained_score(task: Workload, network: nn.Module) -> float:
+    """The metric's on the validation part, nan where it has none."""
+    tally = task.metric.begin()
+    with torch.no_grad():
+        for rows in torch.arange(len(task.validation)).split(task.batch_size):
+            samples = task.read(task.validation, rows)
+            loss, outputs = task.judged(network, samples, precision=nullcontext)
+            tally.add(outputs, samples, float(loss))
+    score: float = tally.score()
+    return score
 
 
 def _shape(outputs: object) -> str:

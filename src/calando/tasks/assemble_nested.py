@@ -11,7 +11,8 @@ any, with `forward` or a loss of one's own       theirs              loss
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,12 +78,14 @@ def assemble_nested(
             if part.class_numbers is None:
                 raise DataError(f"{part.origin}: its labels are no whole numbers, those of {train.origin} are")
             part.labels = part.class_numbers
-        count = count_classes(train, names=class_names, classes=classes)
+        with _numbers_meant(asked is None and class_names is None and classes is None):
+            count = count_classes(train, names=class_names, classes=classes)
         if class_names is not None and len(class_names) != count:
             raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
         loss = CrossEntropy(label_smoothing)
         missing = tuple(what for what, part in (("test part", test), ("validation part", validation)) if part is None)
-        check_enough(train.labels.numpy(), cut=missing, names=class_names)
+        with _numbers_meant(asked is None and class_names is None and classes is None):
+            check_enough(train.labels.numpy(), cut=missing, names=class_names)
     elif classes is not None or class_names is not None or label_smoothing:
         what = "classes" if classes is not None else "class_names" if class_names is not None else "label_smoothing"
         raise UsageError(
@@ -137,6 +140,17 @@ def assemble_nested(
         doubts=doubts,
     )
     return fitting_network(made)
+
+
+@contextmanager
+def _numbers_meant(unsaid: bool) -> Iterator[None]:
+    """Whole numbers are taken for classes; where they make none, they may have been meant as numbers."""
+    try:
+        yield
+    except DataError as error:
+        if not unsaid:
+            raise
+        raise DataError(f'{error}; or, if the targets are numbers and no classes, give loss="mse"') from error
 
 
 def _usual_loss(first: Samples, *, origin: str) -> Loss | None:

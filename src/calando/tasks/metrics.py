@@ -2,7 +2,7 @@
 
 By name, over all samples of a part, C_ij the number of targets of class i answered with class j (argmax of the scores):
 
-    accuracy             sum_i C_ii / sum C
+    accuracy             sum_i C_ii / sum C; of labels of 0 and 1 the share that is right, with the answer 1 where z > 0
     balanced accuracy    mean over classes i that occur of  C_ii / sum_j C_ij
     f1                   mean over classes that occur of  2 C_ii / (sum_j C_ij + sum_j C_ji); where a sample has several
                          labels of 0 and 1, over labels, with the answer 1 where z > 0
@@ -143,7 +143,12 @@ class _Right(Tally):
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         scores = logits_of(outputs)
-        flat, wanted = classes_last(scores, wanted_of(samples, metric="accuracy").to(scores.device))
+        wanted = wanted_of(samples, metric="accuracy").to(scores.device)
+        if (labels := labels_of(scores, wanted, metric="accuracy")) is not None:
+            self._right += int((labels[0] == labels[1]).sum())
+            self._count += labels[0].numel()
+            return
+        flat, wanted = classes_last(scores, wanted)
         kept = wanted != IGNORED
         self._right += int(((flat.argmax(-1) == wanted) & kept).sum())
         self._count += int(kept.sum())
@@ -159,15 +164,18 @@ class _Counts(Tally):
     def __init__(self, score: Callable[[torch.Tensor], float], *, name: str, several: bool = False) -> None:
         self._score, self._name, self._several = score, name, several
         self._counts: torch.Tensor | None = None
+        self._of_labels = False
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         scores, targets = logits_of(outputs), wanted_of(samples, metric=self._name).to(logits_of(outputs).device)
-        if self._several and scores.shape == targets.shape and scores.ndim == 2:
-            answers, named = scores > 0, targets > 0.5
+        if (labels := labels_of(scores, targets, metric=self._name)) is not None:
+            answers, named = (part.reshape(len(part), -1) for part in labels)
+            if not self._several:
+                answers, named = answers.reshape(-1, 1), named.reshape(-1, 1)
             tables = [  # [label, target, answer]
                 torch.stack([((named == i) & (answers == j)).sum(0) for j in (False, True)], -1) for i in (False, True)
             ]
-            counts = torch.stack(tables, 1).cpu()
+            counts, self._of_labels = torch.stack(tables, 1).cpu(), True
         else:
             flat, wanted = classes_last(scores, targets)
             kept = wanted != IGNORED
@@ -180,7 +188,7 @@ class _Counts(Tally):
     def score(self) -> float:
         assert self._counts is not None
         counts = self._counts.double()
-        if self._several and len(counts) > 1:
+        if self._several and (len(counts) > 1 or self._of_labels):
             hit, missed, false = counts[:, 1, 1], counts[:, 1, 0], counts[:, 0, 1]
             occurs = hit + missed > 0
             return _mean((2 * hit / (2 * hit + missed + false).clamp(min=1))[occurs])
@@ -310,6 +318,24 @@ class _OfTorchmetrics(Tally):
 
     def score(self) -> float:
         return _number(self._metric.compute(), name=type(self._metric).__name__)
+
+
+def labels_of(scores: torch.Tensor, targets: torch.Tensor, *, metric: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """(answers, targets) as true and false, where each output has a target of 0 or 1 of its own; None: classes.
+
+    Raises:
+        UsageError: targets that are numbers.
+    """
+    if scores.ndim == targets.ndim + 1 and scores.shape[-1] == 1:
+        scores = scores.squeeze(-1)
+    if scores.shape != targets.shape:
+        return None
+    if not bool(((targets == 0) | (targets == 1)).all()):
+        raise UsageError(
+            f"metric {metric!r} needs classes, or labels of 0 and 1, and the targets are numbers such as "
+            f"{float(targets.reshape(-1)[0]):g}: take rmse or r2"
+        )
+    return scores > 0, targets > 0.5
 
 
 def wanted_of(samples: Samples, *, metric: str) -> torch.Tensor:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from calando.errors import DataError, UsageError, reason_of
+from calando.errors import DataError, UsageError, reason_of, unless_it_fails
 from calando.tasks import tree
 from calando.tasks.data.arrays import Channels, as_images, reading
 from calando.tasks.objective import Samples
@@ -81,7 +81,7 @@ class NestedSource(Source):
     torch.Size([1, 3])
 
     Args:
-        samples: all of them.
+        samples: all of them; lists of numbers are arrays.
         origin: what to call it in an error.
         labels: int64[N]: classes by which parts are cut; None: there are none.
         channels, images: as `as_pictures` takes them.
@@ -102,6 +102,7 @@ class NestedSource(Source):
         images: bool | None = False,
     ) -> None:
         self.origin, self.note = origin, ""
+        samples = replace(samples, inputs=_listed(samples.inputs), targets=_listed(samples.targets))
         pictures = as_pictures(samples.inputs, origin=origin, channels=channels, images=images)
         if pictures is not None:
             self.note = reading(np.shape(samples.inputs), pictures.shape, origin=origin, channels=channels)
@@ -315,6 +316,14 @@ class NestedDataset(Source):
         if self.unrepeatable is None:
             digest.update(self._hashes[self._rows.numpy()].tobytes())
         return digest.digest()
+
+
+def _listed(value: Any) -> Any:
+    """Lists of numbers, nested or not, as an array; anything else as it is."""
+    if not isinstance(value, list) or any(isinstance(one, torch.Tensor | np.ndarray | Mapping) for one in value):
+        return value
+    array = unless_it_fails(lambda: np.asarray(value))
+    return array if array is not None and array.dtype.kind in "biuf" and array.ndim else value
 
 
 def _is_whole(wanted: Any) -> bool:
