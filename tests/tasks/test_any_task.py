@@ -55,8 +55,8 @@ def test_counted_metrics_are_scikit_learns(seed, classes, batch):
     expected = {
         "accuracy": sklearn.accuracy_score(wanted, answers),
         "balanced accuracy": sklearn.recall_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
-        "f1": sklearn.f1_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
-        "mean iou": sklearn.jaccard_score(wanted, answers, average="macro", labels=occurring, zero_division=0),
+        "f1": sklearn.f1_score(wanted, answers, average="macro", zero_division=0),
+        "mean iou": sklearn.jaccard_score(wanted, answers, average="macro", zero_division=0),
     }
     for name, value in expected.items():
         assert judged(name, outputs, targets, batch=batch) == pytest.approx(value, abs=1e-12)
@@ -258,6 +258,32 @@ def test_one_label_a_sample_is_judged_as_scikit_learn_does(targets):
         _, score = task.evaluate(network, task.test, precision=nullcontext, placed=lambda tensor: tensor)
         answers = (network(given.inputs) > 0).squeeze(1)
         assert score == pytest.approx(theirs(given.targets.numpy() > 0.5, answers.numpy()), abs=1e-12)
+
+
+def test_targets_that_are_left_out_do_not_count_however_a_part_is_cut():
+    """Against one pass over the whole part."""
+    tokens = torch.randint(0, 5, (80, 6), generator=generator())
+    wanted = torch.where(torch.rand(80, 6, generator=generator(1)) < 0.2, tokens, -100)
+    torch.manual_seed(0)
+    network = nn.Embedding(5, 5)
+    scores = []
+    for size in (1, 7, 16):
+        task = calando.workload(
+            train=(tokens, wanted), model=lambda: nn.Embedding(5, 5), metric="loss", batch_size=size
+        )
+        scores.append(task.evaluate(network, task.test, precision=nullcontext, placed=lambda tensor: tensor))
+    given = task.test.read(torch.arange(len(task.test)))
+    whole = F.cross_entropy(network(given.inputs).flatten(0, 1), given.targets.flatten()).item()
+    assert scores == [(pytest.approx(whole, rel=1e-6), pytest.approx(whole, rel=1e-6))] * 3
+    with pytest.raises(DataError, match="every target is -100"):
+        calando.workload(train=(tokens, torch.full((80, 6), -100)), model=lambda: nn.Embedding(5, 5), batch_size=4)
+
+
+def test_what_judges_is_an_instance_with_the_goal_that_it_has():
+    with pytest.raises(UsageError, match="metric must be"):
+        found_metric(torchmetrics.MeanSquaredError)
+    with pytest.raises(UsageError, match="lower is better"):
+        found_metric(torchmetrics.MeanSquaredError(), goal="max")
 
 
 def test_lists_of_numbers_are_arrays():

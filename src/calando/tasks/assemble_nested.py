@@ -232,6 +232,8 @@ def _check_alike(train: Nested, others: tuple[Nested, ...], *, classes: int) -> 
                 f"{part.origin}: samples are of another make than those of {train.origin}: {_described(ours)}, and "
                 f"there {_described(theirs)}; make them alike"
             )
+        if isinstance(part, NestedSource) and part.read(torch.arange(len(part))).weight == 0:
+            raise DataError(f"{part.origin}: every target is -100, which is left out; give some that are classes")
         if (bad := part.first_not_finite()) is not None:
             raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
         outside = ((part.labels < 0) | (part.labels >= max(classes, 1))).nonzero().flatten()

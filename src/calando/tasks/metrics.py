@@ -3,10 +3,10 @@
 By name, over all samples of a part, C_ij the number of targets of class i answered with class j (argmax of the scores):
 
     accuracy             sum_i C_ii / sum C; of labels of 0 and 1 the share that is right, with the answer 1 where z > 0
-    balanced accuracy    mean over classes i that occur of  C_ii / sum_j C_ij
-    f1                   mean over classes that occur of  2 C_ii / (sum_j C_ij + sum_j C_ji); where a sample has several
-                         labels of 0 and 1, over labels, with the answer 1 where z > 0
-    mean iou             mean over classes that occur of  C_ii / (sum_j C_ij + sum_j C_ji - C_ii)
+    balanced accuracy    mean over classes i among the targets of  C_ii / sum_j C_ij
+    f1                   mean over classes that are wanted or answered of  2 C_ii / (sum_j C_ij + sum_j C_ji);
+                         of labels of 0 and 1 mean over labels, of the answer 1 alone
+    mean iou             mean over classes that are wanted or answered of  C_ii / (sum_j C_ij + sum_j C_ji - C_ii)
     rmse                 sqrt(mean (z - y)^2)                                              lower is better
     r2                   1 - sum (z - y)^2 / sum (y - mean y)^2, mean over the target's columns
     perplexity           exp(mean of - log softmax(z)_y) over all targets                  lower is better
@@ -22,7 +22,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, final
@@ -97,9 +97,12 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
             better = "higher" if found.measure.goal == "max" else "lower"
             raise UsageError(f"{found.name}: {better} is better; leave goal= out")
         return found if unit is None else Metric(found.name, _in_unit(found.measure, unit), found.begin)
-    if _is_torchmetric(metric):
+    if _is_torchmetric(metric) and not isinstance(metric, type):
         rises = getattr(metric, "higher_is_better", None)
         known: Literal["max", "min"] | None = None if rises is None else "max" if rises else "min"
+        if goal is not None and known is not None and goal != known:
+            better = "higher" if rises else "lower"
+            raise UsageError(f"{type(metric).__name__}: {better} is better; leave goal= out")
         measure = Measure(goal or known or "max", unit or "")
         return Metric(type(metric).__name__, measure, partial(_OfTorchmetrics, metric), metric)
     if callable(metric) and not isinstance(metric, type):
@@ -157,57 +160,55 @@ class _Right(Tally):
         return self._right / max(self._count, 1)
 
 
+Score = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], float]
+"""(right answers, targets, answers) of each class, float64[K] -> the score."""
+
+
 @final
 class _Counts(Tally):
-    """The confusion counts of class numbers; of several labels a sample, one 2 x 2 table a label."""
+    """How often each class is answered rightly, wanted, and answered; labels of 0 and 1 are two classes, or F1's K."""
 
-    def __init__(self, score: Callable[[torch.Tensor], float], *, name: str, several: bool = False) -> None:
+    def __init__(self, score: Score, *, name: str, several: bool = False) -> None:
         self._score, self._name, self._several = score, name, several
         self._counts: torch.Tensor | None = None
-        self._of_labels = False
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         scores, targets = logits_of(outputs), wanted_of(samples, metric=self._name).to(logits_of(outputs).device)
         if (labels := labels_of(scores, targets, metric=self._name)) is not None:
             answers, named = (part.reshape(len(part), -1) for part in labels)
-            if not self._several:
-                answers, named = answers.reshape(-1, 1), named.reshape(-1, 1)
-            tables = [  # [label, target, answer]
-                torch.stack([((named == i) & (answers == j)).sum(0) for j in (False, True)], -1) for i in (False, True)
-            ]
-            counts, self._of_labels = torch.stack(tables, 1).cpu(), True
+            if self._several:
+                counts = torch.stack([(answers & named).sum(0), named.sum(0), answers.sum(0)]).cpu()
+            else:
+                counts = self._of_classes(answers.reshape(-1).long(), named.reshape(-1).long(), 2)
         else:
             flat, wanted = classes_last(scores, targets)
-            kept = wanted != IGNORED
-            wanted, answers, classes = wanted[kept], flat.argmax(-1)[kept], flat.shape[-1]
+            kept, classes = wanted != IGNORED, flat.shape[-1]
+            wanted, found = wanted[kept], flat.argmax(-1)[kept]
             if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < classes:
                 raise UsageError(f"{self._name}: a target is none of the {classes} classes that the network scores")
-            counts = torch.bincount(wanted * classes + answers, minlength=classes**2).view(1, classes, classes).cpu()
+            counts = self._of_classes(found, wanted, classes)
         self._counts = counts if self._counts is None else self._counts + counts
+
+    @staticmethod
+    def _of_classes(answers: torch.Tensor, wanted: torch.Tensor, classes: int) -> torch.Tensor:
+        parts = (wanted[answers == wanted], wanted, answers)
+        return torch.stack([torch.bincount(part, minlength=classes) for part in parts]).cpu()
 
     def score(self) -> float:
         assert self._counts is not None
-        counts = self._counts.double()
-        if self._several and (len(counts) > 1 or self._of_labels):
-            hit, missed, false = counts[:, 1, 1], counts[:, 1, 0], counts[:, 0, 1]
-            occurs = hit + missed > 0
-            return _mean((2 * hit / (2 * hit + missed + false).clamp(min=1))[occurs])
-        return self._score(counts[0])
+        return self._score(*self._counts.double())
 
 
-def _balanced(counts: torch.Tensor) -> float:
-    sizes = counts.sum(1)
-    return _mean((counts.diagonal() / sizes.clamp(min=1))[sizes > 0])
+def _balanced(hit: torch.Tensor, sizes: torch.Tensor, answered: torch.Tensor) -> float:
+    return _mean((hit / sizes.clamp(min=1))[sizes > 0])
 
 
-def _f1(counts: torch.Tensor) -> float:
-    sizes, answered = counts.sum(1), counts.sum(0)
-    return _mean((2 * counts.diagonal() / (sizes + answered).clamp(min=1))[sizes > 0])
+def _f1(hit: torch.Tensor, sizes: torch.Tensor, answered: torch.Tensor) -> float:
+    return _mean((2 * hit / (sizes + answered).clamp(min=1))[sizes + answered > 0])
 
 
-def _iou(counts: torch.Tensor) -> float:
-    sizes, hit = counts.sum(1), counts.diagonal()
-    return _mean((hit / (sizes + counts.sum(0) - hit).clamp(min=1))[sizes > 0])
+def _iou(hit: torch.Tensor, sizes: torch.Tensor, answered: torch.Tensor) -> float:
+    return _mean((hit / (sizes + answered - hit).clamp(min=1))[sizes + answered > 0])
 
 
 def _mean(values: torch.Tensor) -> float:
@@ -244,7 +245,9 @@ class _Squares(Tally):
         if self._name == "rmse":
             return math.sqrt(float((errors * self._scale.square()).mean()) / self._count)
         spread = squares - total.square() / self._count
-        return float((1 - errors / spread).mean()) if bool((spread > 0).all()) else math.nan
+        # What rounding leaves of a column that is constant is no spread.
+        least = 1e-12 * self._count * (self._shift.square() + squares / self._count)
+        return float((1 - errors / spread).mean()) if bool((spread > least).all()) else math.nan
 
 
 @final
@@ -256,7 +259,7 @@ class _Perplexity(Tally):
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         if self._of_loss:
-            self._total, self._count = self._total + loss * samples.count, self._count + samples.count
+            self._total, self._count = self._total + loss * samples.weight, self._count + samples.weight
             return
         scores = logits_of(outputs)
         flat, wanted = classes_last(scores, wanted_of(samples, metric="perplexity").to(scores.device))
@@ -275,7 +278,7 @@ class _MeanLoss(Tally):
         self._total, self._count = 0.0, 0
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
-        self._total, self._count = self._total + loss * samples.count, self._count + samples.count
+        self._total, self._count = self._total + loss * samples.weight, self._count + samples.weight
 
     def score(self) -> float:
         return self._total / max(self._count, 1)
@@ -314,7 +317,13 @@ class _OfTorchmetrics(Tally):
         self._metric.reset()
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
-        self._metric.update(_kept(logits_of(outputs)), _kept(samples.targets))
+        wanted = samples.targets if isinstance(samples.inputs, Mapping) else wanted_of(samples, metric="torchmetrics")
+        if wanted is None:
+            raise UsageError(
+                "a torchmetrics metric compares with targets, and these data have none; give metric= as a function of "
+                "(outputs, batch)"
+            )
+        self._metric.update(_kept(logits_of(outputs)), _kept(wanted))
 
     def score(self) -> float:
         return _number(self._metric.compute(), name=type(self._metric).__name__)
@@ -355,12 +364,12 @@ def _kept(value: Any) -> Any:
 def _number(found: Any, *, name: str) -> float:
     try:
         number = float(found)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UsageError(f"metric {name!r} must give a number, got {quote(found)} ({reason_of(error)})") from error
     return number
 
 
-def _counted(name: str, score: Callable[[torch.Tensor], float], *, several: bool = False) -> Metric:
+def _counted(name: str, score: Score, *, several: bool = False) -> Metric:
     return Metric(name, SHARE, partial(_Counts, score, name=name, several=several))
 
 

@@ -84,6 +84,14 @@ class Samples:
         """N."""
         return max(tree.sizes((self.inputs, self.targets)), default=0)
 
+    @property
+    def weight(self) -> int:
+        """By what a mean loss counts: how many targets are not left out, where a sample has several classes; else N."""
+        wanted = self.targets
+        if isinstance(wanted, torch.Tensor) and wanted.ndim > 1 and not wanted.is_floating_point():
+            return int((wanted != IGNORED).sum())
+        return self.count
+
     def split(self, count: int) -> list[Samples]:
         """Pieces of `count` samples."""
         if self.count <= count:

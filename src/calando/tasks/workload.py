@@ -308,7 +308,7 @@ class Workload:
             precision: in which the network computes.
             placed: brings a tensor onto its device, in its layout.
         """
-        tally, total = self.metric.begin(), 0.0
+        tally, total, weights = self.metric.begin(), 0.0, 0
         with torch.inference_mode():
             for rows in torch.arange(len(part)).split(self._evaluated_at_once):
                 samples = self.read(part, rows).mapped(placed)
@@ -316,10 +316,11 @@ class Workload:
                     loss, outputs = self._class_loss(network, samples, precision)
                 else:
                     mean, outputs = self.judged(network, samples, precision=precision)
-                    loss = float(mean) * samples.count
-                total += loss
-                tally.add(outputs, samples, loss / samples.count)
-            loss = total / len(part)
+                    # The mean over no target at all is nan, and says nothing.
+                    loss = float(mean) * samples.weight if samples.weight else 0.0
+                total, weights = total + loss, weights + samples.weight
+                tally.add(outputs, samples, loss / max(samples.weight, 1))
+            loss = total / max(weights, 1)
             return loss, self._score(tally) if math.isfinite(loss) else self.chance.score
 
     def _score(self, tally: Tally) -> float:
