@@ -9,9 +9,9 @@ at fault               the rate, or the batch: a batch that was not finite comes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -25,7 +25,7 @@ from calando.methods import Closure
 from calando.range_test.loss import BatchLoss
 from calando.schedules import Horizon, Schedule
 from calando.strategy.strategy_checks import check_clipping
-from calando.tasks.tree import moved
+from calando.tasks.tree import leaves, moved
 from calando.training.network_statistics import all_finite
 from calando.training.restore import Snapshot
 from calando.training.session import Session
@@ -199,18 +199,9 @@ def not_finite_in(batch: Any, name: str = "batch") -> Iterator[str]:
     >>> list(not_finite_in((torch.zeros(2), {"y": torch.tensor([1.0, math.nan])})))
     ["batch[1]['y']"]
     """
-    if isinstance(batch, torch.Tensor):
-        if (batch.is_floating_point() or batch.is_complex()) and not bool(torch.isfinite(batch).all()):
-            yield name
-    elif isinstance(batch, Mapping):
-        for key, value in batch.items():
-            yield from not_finite_in(value, f"{name}[{key!r}]")
-    elif isinstance(batch, list | tuple):
-        for index, value in enumerate(batch):
-            yield from not_finite_in(value, f"{name}[{index}]")
-    elif is_dataclass(batch) and not isinstance(batch, type):
-        for one in fields(batch):
-            yield from not_finite_in(getattr(batch, one.name), f"{name}.{one.name}")
+    for place, tensor in leaves(batch, name):
+        if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
+            yield place
 
 
 def _dense(gradient: torch.Tensor) -> torch.Tensor:
