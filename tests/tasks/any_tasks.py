@@ -1,4 +1,4 @@
-"""Small tasks of every kind that is no image classification, each a function that makes it anew."""
+"""Small tasks of every kind that is no image classification, each a function that makes a new one."""
 
 import torch
 import torch.nn.functional as F

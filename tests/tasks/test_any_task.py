@@ -220,7 +220,7 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
     assert any("constant answer" in event.text or "entropy" in event.text for event in record.events)
 
 
-# What is refused, and what is said
+# What is refused, and what is reported
 
 
 @pytest.mark.parametrize(
