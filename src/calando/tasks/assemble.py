@@ -25,7 +25,7 @@ from calando.tasks.augment import Augment, parse_augment
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.metrics import ACCURACY, Metric
 from calando.tasks.network_factory import check_network_fits, network_factory
-from calando.tasks.objective import CrossEntropy, Loss, logits_of
+from calando.tasks.objective import CrossEntropy, Loss, Samples, called, logits_of
 from calando.tasks.randomness import Purpose, holding_generators, steps_per_epoch
 from calando.tasks.recordings import RecordingSource
 from calando.tasks.source import (
@@ -148,14 +148,14 @@ def fitting_network(task: Workload) -> Workload:
             raise UsageError(f"network {task.build.name!r} has no weights to train")
         samples = own.read(own.train, torch.tensor([0, min(1, len(own.train) - 1)]))
         try:
+            if own.classes:
+                _check_scores(own, network.eval(), samples)
             with torch.enable_grad():
                 loss, outputs = own.judged(network.eval(), samples, precision=nullcontext)
             if not loss.requires_grad:
                 raise UsageError("the loss has no gradient: it was detached, or depends on no weight")
             tally = own.metric.begin()
             detached = tree.mapped(outputs, torch.Tensor.detach)
-            if own.classes and (not isinstance(outputs, torch.Tensor) or outputs.shape[1:] != (own.classes,)):
-                raise UsageError(f"it must give [N, {own.classes}] scores, and gives {_shape(outputs)} for N = 2")
             tally.add(detached, samples, float(loss.detach()))
             if math.isnan(tally.score()) and math.isnan(_untrained_score(own, network)):
                 raise UsageError(
@@ -183,8 +183,13 @@ def _untrained_score(task: Workload, network: nn.Module) -> float:
     return score
 
 
-def _shape(outputs: object) -> str:
-    return str(tuple(outputs.shape)) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+def _check_scores(task: Workload, network: nn.Module, samples: Samples) -> None:
+    """Before the loss is computed, which says less of what is wrong."""
+    with torch.no_grad():
+        outputs = called(network, samples)
+    scores = logits_of(outputs)
+    if tuple(scores.shape) != (samples.count, task.classes):
+        raise UsageError(f"it must give [N, {task.classes}] scores, and gives {tuple(scores.shape)} for N = 2")
 
 
 def limited(train: AnySource, train_limit: int | None) -> AnySource:

@@ -10,9 +10,10 @@ from typing import cast
 import torch
 from torch import nn
 
-from calando.errors import UsageError, reason_of
+from calando.errors import UsageError, reason_of, unless_it_fails
 from calando.tasks.catalog import find_network
 from calando.tasks.nets import Build
+from calando.tasks.objective import logits_of
 from calando.tasks.randomness import holding_generators
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.user_code import call_user, import_callable
@@ -143,6 +144,7 @@ def check_network_fits(factory: NetworkFactory) -> None:
             raise
         except BaseException as error:  # the network may be the user's own, which may raise anything
             raise UsageError(f"network {factory.name!r} does not take {seen}: {reason_of(error)}") from error
-    if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
-        got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    scores = unless_it_fails(lambda: logits_of(output))
+    if scores is None or tuple(scores.shape) != (2, classes):
+        got = type(output).__name__ if scores is None else tuple(scores.shape)
         raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")

@@ -115,8 +115,8 @@ class CrossEntropy:
 
     label_smoothing: float = 0.0
 
-    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+    def __call__(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits_of(outputs), targets, label_smoothing=self.label_smoothing)
 
 
 @final

@@ -31,7 +31,7 @@ from calando.tasks.front_end import LogMel
 from calando.tasks.metrics import ACCURACY, Metric, Tally
 from calando.tasks.nested_source import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
-from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged
+from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged, logits_of
 from calando.tasks.randomness import batch_indices, steps_per_epoch
 from calando.tasks.run_copies import Pristine
 from calando.tasks.source import Source
@@ -330,7 +330,7 @@ class Workload:
     def _class_loss(self, network: nn.Module, samples: Samples, precision: Precision) -> tuple[float, torch.Tensor]:
         """The summed cross-entropy, and the scores of the classes."""
         with precision():
-            outputs = called(network, samples)
+            outputs = logits_of(called(network, samples))
         if tuple(outputs.shape) != (samples.count, self.classes):
             raise UsageError(
                 f"the network must give [N, {self.classes}] scores when it is evaluated, got "
