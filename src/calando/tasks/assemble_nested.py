@@ -136,7 +136,11 @@ def assemble_nested(
         loss=loss,
         forward=forward,
         metric=metric,
-        notes=(*notes, *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count)),
+        notes=(
+            *notes,
+            *_collated(train, batch_size),
+            *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count),
+        ),
         doubts=doubts,
     )
     return fitting_network(made)
@@ -158,7 +162,10 @@ def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
     if not first.paired or targets is None:
         return None
     if not isinstance(targets, torch.Tensor):
-        raise UsageError(f"{origin}: targets are several; give loss= as a function of (outputs, targets), or forward=")
+        what = "texts" if isinstance(targets, list | tuple) and isinstance(targets[0], str) else "several"
+        raise UsageError(
+            f"{origin}: targets are {what}; give loss= as a function of (outputs, targets), or forward=, or numbers"
+        )
     if targets.dtype == torch.bool:
         return NamedLoss("bce")
     return NamedLoss("mse" if targets.is_floating_point() else "cross_entropy")
@@ -187,6 +194,14 @@ def _said(
         why = "" if asked is not None else ", by the targets' type"
         return [f"loss: {loss.name}{why}; {score}"]
     return [f"loss: {'the network works it out' if loss is None else 'your function'}; {score}"]
+
+
+def _collated(train: Nested, batch_size: int) -> list[str]:
+    """A sentence where a person's `collate` makes more or fewer samples of a batch."""
+    if not isinstance(train, NestedDataset) or train.collate is None:
+        return []
+    made = train.read(torch.arange(batch_size)).count
+    return [] if made == batch_size else [f"{train.origin}: collate makes {made} samples of the first {batch_size}"]
 
 
 def _in_parts(

@@ -213,21 +213,24 @@ def _known(train: list[Samples], loss: NamedLoss) -> torch.Tensor | None:
 
 @final
 class _Constant(nn.Module):
-    """A network that gives the same answer for every sample."""
+    """A network that gives the same answer for each of so many samples, or of fewer where it is shown a part."""
 
-    def __init__(self, answer: torch.Tensor) -> None:
+    def __init__(self, answer: torch.Tensor, count: int) -> None:
         super().__init__()
-        self.answer = answer
+        self.answer, self.count = answer, count
 
     def forward(self, *inputs: Any, **named: Any) -> torch.Tensor:
         given = [value for value in (*inputs, *named.values()) if isinstance(value, torch.Tensor)]
-        return self.answer.expand(len(given[0]), *self.answer.shape)
+        count = self.count if self.count in given[0].shape else len(given[0])
+        return self.answer.expand(count, *self.answer.shape)
 
 
 def _loss_of(loss: Loss | None, forward: Forward | None) -> Callable[[torch.Tensor, Samples], torch.Tensor]:
     def of_batch(answer: torch.Tensor, samples: Samples) -> torch.Tensor:
         if forward is not None:
-            found, _ = judged(_Constant(answer), samples, loss=None, forward=forward, precision=nullcontext)
+            found, _ = judged(
+                _Constant(answer, samples.count), samples, loss=None, forward=forward, precision=nullcontext
+            )
             return found
         assert loss is not None
         # A copy, since a loss may change its inputs; one column less where the targets are numbers.

@@ -253,11 +253,7 @@ def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channel
         else:
             read[part] = NestedDataset(samples, origin=part, collate=collate, images=images)
     notes = tuple(source.note for source in read.values() if source.note)
-    doubts = tuple(
-        f"{part}: two reads of sample {source.unrepeatable} differ though the generators were seeded alike"
-        for part, source in read.items()
-        if part != "train" and isinstance(source, NestedDataset) and source.unrepeatable is not None
-    )
+    doubts = tuple(_varying(read, "samples"))
     for doubt in doubts:
         warnings.warn(doubt, DataWarning, stacklevel=3)
     return assemble_nested(
@@ -330,10 +326,23 @@ def _as_array(values: object, origin: str) -> np.ndarray:
 
 
 def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
+    """Warnings of parts that vary, and of pictures that are to be rotated."""
+    return (
+        *_varying(sources, "pixels"),
+        *(
+            f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without"
+            "; rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
+            for name, source in sources.items()
+            if isinstance(source, DatasetSource) and source.turned
+        ),
+    )
+
+
+def _varying(sources: Mapping[str, Source], what: str) -> list[str]:
     """Warnings of parts that are evaluated on samples that vary from read to read."""
-    read = {name: source for name, source in sources.items() if isinstance(source, DatasetSource)}
+    read = {name: source for name, source in sources.items() if isinstance(source, DatasetSource | NestedDataset)}
     found = [
-        f"{name}: two reads of sample {place} differ, so its scores are of pixels changed at random; give it without "
+        f"{name}: two reads of sample {place} differ, so its scores are of {what} changed at random; give it without "
         "random transforms"
         for name in ("validation", "test", "clean")
         if name in read and (place := read[name].first_that_varies()) is not None
@@ -345,10 +354,4 @@ def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
             f"train: two reads of sample {place} differ: {cut} cut from it get its random transforms too; "
             "give clean=, the same samples in the same order without them, or validation= and test="
         )
-    found += [
-        f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without; "
-        "rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
-        for name, source in read.items()
-        if source.turned
-    ]
-    return tuple(found)
+    return found

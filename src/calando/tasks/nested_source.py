@@ -28,6 +28,7 @@ from calando.tasks.data.arrays import Channels, as_images, reading
 from calando.tasks.objective import Samples
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
+from calando.tasks.sample_makes import difference, hash_of, make_of, number_of
 from calando.tasks.source import Moments, Source, TensorSource
 
 __all__ = ["Collate", "NestedDataset", "NestedSource", "as_pictures", "parted"]
@@ -36,7 +37,7 @@ Collate = Callable[[list[Any]], Any]
 """A list of samples -> the batch."""
 
 _WANTED = ("labels", "label", "targets", "target")
-_READ_TWICE = 64
+_READ_TWICE, _LOOKED_AT = 64, 32
 _CHUNK = 512
 
 
@@ -166,7 +167,7 @@ class NestedSource(Source):
         """SHA-256 of all samples."""
         digest = hashlib.sha256(f"{len(self)}".encode())
         for start in range(0, len(self), _CHUNK):
-            digest.update(_hash(self.read(torch.arange(start, min(start + _CHUNK, len(self)))).batch))
+            digest.update(hash_of(self.read(torch.arange(start, min(start + _CHUNK, len(self)))).batch))
         return digest.digest()
 
 
@@ -225,9 +226,18 @@ class NestedDataset(Source):
         sums: list[np.ndarray] = []
         numbers: list[int] = []
         self._largest = 0
+        made: dict[str, str] | None = None
         for place in range(len(self._dataset)):
             sample = tree.as_tensors(self._sample(place))
-            self._hashes[place] = np.frombuffer(_hash(sample), np.uint8)
+            if self.collate is None:
+                came = make_of(sample)
+                made = came if made is None else made
+                if other := difference(made, came):
+                    raise DataError(
+                        f"{self.origin}, sample {place}: is of another make than sample 0: {other}; make them alike, "
+                        "or give collate=, called with the list of samples, which returns the batch"
+                    )
+            self._hashes[place] = np.frombuffer(hash_of(sample), np.uint8)
             if any(one.is_floating_point() and not bool(torch.isfinite(one).all()) for _, one in tree.leaves(sample)):
                 self._bad.add(place)
             wanted = parted(sample).targets
@@ -253,7 +263,7 @@ class NestedDataset(Source):
             with holding_seeded(0):
                 self._sample(0)  # the first read began with it
                 for place in range(min(len(self), _READ_TWICE)):
-                    if _hash(tree.as_tensors(self._sample(place))) != self._hashes[place].tobytes():
+                    if hash_of(tree.as_tensors(self._sample(place))) != self._hashes[place].tobytes():
                         return place
         finally:
             self._dataset = mine
@@ -262,9 +272,21 @@ class NestedDataset(Source):
     def _sample(self, place: int) -> Any:
         try:
             sample = self._dataset[place]
-        except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
+        except Exception as error:  # the user's code may raise anything
             raise DataError(f"{self.origin}, sample {place}: cannot be read: {reason_of(error)}") from error
         return _picture_first(sample) if self._images else sample
+
+    def first_that_varies(self) -> int | None:
+        """The first sample, among some, of which two reads differ that begin with other generators."""
+        places = np.linspace(0, len(self) - 1, min(len(self), _LOOKED_AT)).round().astype(np.int64).tolist()
+        for turn, place in enumerate(places):
+            hashes = set()
+            for seed in (2 * turn + 1, 2 * turn + 2):
+                with holding_seeded(seed):
+                    hashes.add(hash_of(self.read(torch.tensor([place])).batch))
+            if len(hashes) > 1:
+                return int(self._rows[place])
+        return None
 
     def read(self, rows: torch.Tensor) -> Samples:
         samples = [self._sample(place) for place in self._rows[rows].tolist()]
@@ -275,7 +297,8 @@ class NestedDataset(Source):
                 f"{self.origin}: samples cannot be put together ({reason_of(error)}); give collate=, called with the "
                 "list of samples, which returns the batch"
             ) from error
-        return parted(tree.as_tensors(batch))
+        made = parted(tree.as_tensors(batch))
+        return replace(made, number=number_of(made, len(rows)))
 
     @property
     def class_numbers(self) -> torch.Tensor | None:
@@ -341,21 +364,12 @@ def _class_numbers(targets: Any) -> torch.Tensor | None:
     return None if targets.is_floating_point() or targets.dtype == torch.bool else targets.long()
 
 
-def _hash(sample: Any) -> bytes:
-    """Of the tensors in it, their places, types and shapes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for place, tensor in tree.leaves(sample):
-        digest.update(f"{place} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.digest()
-
-
 def _are_pictures(first: Any, images: bool | None, collate: Collate | None) -> bool:
     if images is False or collate is not None:
         return False
     inputs = parted(first).inputs
     pil = hasattr(inputs, "getbands")
-    shape = np.shape(inputs)
+    shape = unless_it_fails(lambda: np.shape(inputs)) or ()
     levels = str(getattr(inputs, "dtype", "")).endswith("uint8")
     if images and not (pil or len(shape) in (2, 3)):
         raise UsageError(f"images=True, but inputs of a sample have {len(shape)} axes; pictures have two or three")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
@@ -60,11 +60,13 @@ class Samples:
     Attributes:
         inputs, targets: tensors [N, …], nested as the data are.
         paired: the data come as (inputs, targets); else `inputs` is the whole batch.
+        number: N; None: the length of the tensors' first axis. A `collate` may put samples anywhere.
     """
 
     inputs: Any
     targets: Any
     paired: bool = True
+    number: int | None = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Any]:
         yield self.inputs
@@ -82,7 +84,7 @@ class Samples:
     @property
     def count(self) -> int:
         """N."""
-        return max(tree.sizes((self.inputs, self.targets)), default=0)
+        return max(tree.sizes((self.inputs, self.targets)), default=0) if self.number is None else self.number
 
     @property
     def weight(self) -> int:
@@ -93,15 +95,23 @@ class Samples:
         return self.count
 
     def split(self, count: int) -> list[Samples]:
-        """Pieces of `count` samples."""
+        """Pieces of `count` samples; UsageError where samples are not the first axis of all that `collate` made."""
         if self.count <= count:
             return [self]
+        found = [(where, len(one)) for where, one in tree.leaves(self.batch, "batch") if one.ndim]
+        why = "" if found else "it holds no tensors"
+        why = next((f"{where} has {size} in its first axis" for where, size in found if size != self.count), why)
+        if why:
+            raise UsageError(
+                f"accumulate= cuts a batch of {self.count} samples, and what collate returned cannot be cut: {why}; "
+                "choose a smaller batch_size"
+            )
         pieces = tree.split((self.inputs, self.targets), count)
         return [Samples(inputs, targets, self.paired) for inputs, targets in pieces]
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Samples:
         """With every tensor changed."""
-        return Samples(tree.mapped(self.inputs, function), tree.mapped(self.targets, function), self.paired)
+        return replace(self, inputs=tree.mapped(self.inputs, function), targets=tree.mapped(self.targets, function))
 
 
 @final

@@ -12,6 +12,7 @@ worker       what a worker process is sent has the same samples and trains to th
 from __future__ import annotations
 
 import math
+import pickle
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ from calando.tasks.workload import Workload
 from calando.testing.require import require
 from calando.training.checkpoint import Place
 from calando.training.evaluate import evaluate
-from calando.training.lane import holding_lane
+from calando.training.lane import holding_lane, seed_step
 from calando.training.loop import Interrupted, execute
 from calando.training.state import start
 
@@ -62,9 +63,9 @@ def _batches(task: Workload, strategy: str) -> None:
     own, again = task.fresh(), task.fresh()
     steps = range(task.steps_per_epoch + 1)
     with holding_lane(_run(task, strategy).lane):
-        forwards = {step: _bits(own.batch(step, seed=3).batch) for step in steps}
-        backwards = {step: _bits(again.batch(step, seed=3).batch) for step in reversed(steps)}
-        other = _bits(task.fresh().batch(0, seed=4).batch)
+        forwards = {step: _batch(own, step, seed=3) for step in steps}
+        backwards = {step: _batch(again, step, seed=3) for step in reversed(steps)}
+        other = _batch(task.fresh(), 0, seed=4)
     require(forwards == backwards, "a batch depends on which batches were read before it")
     require(len(task.train) == task.batch_size or other != forwards[0], "two seeds have the same first batch")
 
@@ -142,8 +143,15 @@ def _run(task: Workload, strategy: str) -> RunSpec:
     return run.model_copy(update={"evaluate_every": 4})
 
 
+def _batch(task: Workload, step: int, *, seed: int) -> list[tuple[str, bytes]]:
+    """As a run reads it: the generators are seeded by (seed, step), so a Dataset may draw from them."""
+    seed_step(seed, step)
+    return _bits(task.batch(step, seed=seed).batch)
+
+
 def _bits(batch: object) -> list[tuple[str, bytes]]:
-    return [(place, tensor.contiguous().numpy().tobytes()) for place, tensor in leaves(batch)]
+    found = [(place, tensor.contiguous().numpy().tobytes()) for place, tensor in leaves(batch)]
+    return found or [("an object without tensors that are found", pickle.dumps(batch))]
 
 
 def _same(one: RunRecord, other: RunRecord, what: str) -> None:
