@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from calando.errors import DataError, UsageError
+from calando.errors import DataError, UsageError, unless_it_fails
 from calando.tasks import tree
 from calando.tasks.assemble import fitting_network, limited, normalisation
 from calando.tasks.augment import parse_augment
@@ -25,7 +25,7 @@ from calando.tasks.labels import TEST_FRACTION, check_enough, count_classes, hol
 from calando.tasks.metrics import METRICS, Metric, by_own_loss
 from calando.tasks.nested_source import NestedDataset, NestedSource
 from calando.tasks.network_factory import network_factory
-from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples
+from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, classes_last
 from calando.tasks.randomness import Purpose, steps_per_epoch
 from calando.tasks.source import Source, check_normalised
 from calando.tasks.workload import Workload
@@ -106,6 +106,10 @@ def assemble_nested(
     train, validation, test = _in_parts(train, validation, test, clean, validation_fraction)
     train = limited(train, train_limit)
     _check_alike(train, (validation, test), classes=count)
+    several = forward is None and loss == NamedLoss("cross_entropy")
+    largest = _class_numbers_of((train, validation, test)) if several else -1
+    if several and outputs is None:
+        notes = (*notes, *_gaps(train))
     steps_per_epoch(len(train), batch_size)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -143,7 +147,49 @@ def assemble_nested(
         ),
         doubts=doubts,
     )
-    return fitting_network(made)
+    return _enough_scores(fitting_network(made), largest=largest)
+
+
+def _class_numbers_of(parts: tuple[Nested, ...]) -> int:
+    """The largest class number of all pixels or tokens; DataError where one is negative."""
+    largest = -1
+    for part in parts:
+        found = part.whole_targets()
+        if found.least is not None and found.least < 0:
+            raise DataError(
+                f"{part.origin}: a target is {found.least}; classes are numbered from 0, and what is left out is -100"
+            )
+        largest = max(largest, -1 if found.most is None else found.most)
+    return largest
+
+
+def _gaps(train: Nested) -> list[str]:
+    """A sentence where class numbers are left free, as by a mask's 255 for "no class"."""
+    found = train.whole_targets()
+    if not found.gaps or found.most is None:
+        return []
+    free = ", ".join(map(str, found.gaps[:5])) + (f" … ({len(found.gaps)})" if len(found.gaps) > 5 else "")
+    what = f"{train.origin}: class numbers go up to {found.most}, and {free} occur nowhere"
+    return [f"{what}; if {found.most} marks what is left out, write -100 in its place"]
+
+
+def _enough_scores(task: Workload, *, largest: int) -> Workload:
+    """The task, whose network has a score for each class number (UsageError)."""
+    outputs = task.outputs
+    if outputs is None or largest < 0:
+        return task
+
+    def scores() -> int:
+        seen = task.train.read(torch.tensor([0, min(1, len(task.train) - 1)]))
+        return classes_last(torch.zeros(seen.count, *outputs), seen.targets)[0].shape[-1]
+
+    # Of a Dataset that is padded at random it is unknown.
+    if (count := unless_it_fails(scores)) is not None and count <= largest:
+        raise UsageError(
+            f"network {task.build.name!r} gives {count} scores, and the largest class number among the "
+            f"targets is {largest}; give it more outputs, or write -100 where a target is left out"
+        )
+    return task
 
 
 @contextmanager
@@ -274,7 +320,7 @@ def _width(first: Samples, loss: Loss | None, train: Nested) -> int | None:
     if not isinstance(targets, torch.Tensor) or not isinstance(loss, NamedLoss):
         return None
     if loss.name == "cross_entropy":
-        return train.largest_target() + 1
+        return (train.whole_targets().most or 0) + 1
     return 1 if targets.ndim == 1 else int(targets.shape[-1])
 
 

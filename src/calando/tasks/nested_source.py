@@ -30,6 +30,7 @@ from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.sample_makes import difference, hash_of, make_of, number_of
 from calando.tasks.source import Moments, Source, TensorSource
+from calando.tasks.whole_targets import WholeTargets
 
 __all__ = ["Collate", "NestedDataset", "NestedSource", "as_pictures", "parted"]
 
@@ -148,9 +149,12 @@ class NestedSource(Source):
         """int64[N]: the targets, where each is one whole number."""
         return _class_numbers(self.targets(torch.arange(len(self))))
 
-    def largest_target(self) -> int:
-        """The largest of all whole numbers among the targets."""
-        return int(self.targets(torch.arange(len(self))).max())
+    def whole_targets(self) -> WholeTargets:
+        """The class numbers among the targets."""
+        found = WholeTargets()
+        for rows in torch.arange(len(self)).split(_CHUNK):
+            found.add(self.targets(rows))
+        return found
 
     def moments(self) -> Moments:
         assert self._pictures is not None
@@ -225,7 +229,7 @@ class NestedDataset(Source):
         self._bad: set[int] = set()
         sums: list[np.ndarray] = []
         numbers: list[int] = []
-        self._largest = 0
+        self._whole = WholeTargets()
         made: dict[str, str] | None = None
         for place in range(len(self._dataset)):
             sample = tree.as_tensors(self._sample(place))
@@ -243,8 +247,7 @@ class NestedDataset(Source):
             wanted = parted(sample).targets
             if _is_whole(wanted):
                 numbers.append(int(wanted))
-            if isinstance(wanted, torch.Tensor) and wanted.numel() and not wanted.is_floating_point():
-                self._largest = max(self._largest, int(wanted.max()))
+            self._whole.add(wanted)
             if self._images:
                 picture = parted(sample).inputs
                 pixels = picture.flatten(1).double() / (255 if picture.dtype == torch.uint8 else 1)
@@ -305,9 +308,9 @@ class NestedDataset(Source):
         """int64[N]: the targets, where each is one whole number."""
         return None if self._numbers is None else torch.from_numpy(self._numbers[self._rows.numpy()])
 
-    def largest_target(self) -> int:
-        """The largest of all whole numbers among the targets."""
-        return self._largest
+    def whole_targets(self) -> WholeTargets:
+        """The class numbers among the targets, of all samples of the Dataset."""
+        return self._whole
 
     def fetch(self, rows: torch.Tensor) -> Any:
         return self.read(rows).inputs

@@ -39,10 +39,14 @@ _WITH_COMMA = re.compile(r"[+-]?\d[\d.]*,[\d,.]*\d", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", re.ASCII)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_ZONE = re.compile(r":\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)$")
 _OTHER_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([T ].*)?", re.ASCII)
 _CODE = re.compile(r"0\d+", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_NAMES_A_ROW = re.compile(r"(^|[_\s.-])(id|uuid|guid|index|idx|rowid)$|[a-z](Id|ID)$|^column 1$", re.IGNORECASE)
+_NAMES_A_ROW = re.compile(
+    r"(^|[_\s.-])(id|uuid|guid|index|idx|rowid)$|[a-z](Id|ID)$|^column 1$|^unnamed: \d+$|^__index_level_\d+__$",
+    re.IGNORECASE,
+)
 _MOST_CATEGORIES, _ROWS_OF_ONE, _EXACT = 50, 2, 2**53
 _DAY = 86_400
 
@@ -119,6 +123,8 @@ def look_at(
         return Column(name, "words")
     numerals = {cell for cell in counts if _number(cell, comma) is not None}
     marked = {cell for cell in counts if cell.lower() in _MARKERS}
+    if table.typed.get(name) == "categories" and forced != "numbers":
+        return _words(name, counts, len(cells), marked, is_target=is_target)
     rest = [cell for cell in counts if cell not in numerals and cell not in marked]
     first = f"{table.place(cells.index(rest[0]), name)}: {quote(rest[0])}" if rest else ""
     if rest and not comma and all(_WITH_COMMA.fullmatch(cell) for cell in rest):
@@ -137,9 +143,13 @@ def look_at(
             f"categories={name}" + ("" if is_target else f", or leave the column out with without={name}")
         )
     if rest and all(_day(cell) is not None for cell in rest) and not numerals:
-        return Column(name, "dates", notes=_marks(name, counts, marked), missing=frozenset(marked))
+        notes = _marks(name, counts, marked)
+        if (zoned := sum(counts[cell] for cell in rest if _ZONE.search(cell))) and zoned < sum(map(counts.get, rest)):  # type: ignore[arg-type]
+            notes += (f"column {name}: {zoned} moments have a zone, the others none and are read as UTC",)
+        return Column(name, "dates", notes=notes, missing=frozenset(marked))
     if rest and all(_OTHER_DATE.fullmatch(cell) for cell in rest) and not is_target:
-        return Column(name, "left out", f"dates such as {quote(next(iter(rest)))}; as 2024-03-01 they would be read")
+        shown = next(cell for cell in rest if _day(cell) is None)
+        return Column(name, "left out", f"dates such as {quote(shown)}; as 2024-03-01, and there, they would be read")
     return _words(name, counts, len(cells), marked, is_target=is_target)
 
 
@@ -164,6 +174,13 @@ def _numbers(
         return Column(name, found.kind, found.why, notes=(*found.notes, said) if found.kind == "words" else ())
     values = [_number(cell, comma) or 0.0 for cell in cells if cell in numerals]
     whole = all(_WHOLE.fullmatch(cell) for cell in numerals)
+    if is_target and whole and max(map(abs, values)) > _EXACT:
+        raise DataError(
+            f"{table.origin}: the target {quote(name)} has whole numbers of over 15 digits, of which several would be "
+            f"one in double precision; read them as words with categories={name}, or write them with a decimal point"
+        )
+    if table.typed.get(name) == "texts" and not forced:
+        notes.append(f"column {name}: its texts are numbers and read as such (else categories={name})")
     if not forced and not is_target:
         if whole and max(map(abs, values)) > _EXACT:
             return Column(

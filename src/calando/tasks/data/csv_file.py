@@ -11,16 +11,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from calando.errors import DataError, quote
 from calando.tasks.data.arrays import content_of
 from calando.tasks.data.parts import printable, some
 
-__all__ = ["DELIMITERS", "ENCODINGS", "MOST_CELLS", "NUMERAL", "Table", "read_csv"]
+__all__ = ["DELIMITERS", "ENCODINGS", "MOST_CELLS", "NUMERAL", "Table", "read_csv", "refuse_other_encoding"]
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252")
@@ -41,6 +42,7 @@ class Table:
         counted: what `lines` counts: "line" or "row".
         origin: the file's name.
         notes: how it was read, in sentences.
+        typed: columns whose type in the file says that they are categories or texts; of csv none has one.
     """
 
     columns: dict[str, list[str]]
@@ -48,6 +50,7 @@ class Table:
     counted: str
     origin: str
     notes: tuple[str, ...] = ()
+    typed: Mapping[str, Literal["categories", "texts"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -115,8 +118,7 @@ def _text(path: Path, encoding: str | None) -> str:
     content = content_of(path, most=_MOST_BYTES, advice=_ADVICE)
     if content[:2] == b"\x1f\x8b" or content[:4] == b"PK\x03\x04":
         raise DataError(f"{path}: is compressed; unpack it first")
-    if encoding is None and content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path}: is UTF-16 by its first bytes; write encoding=utf-16 behind its name")
+    refuse_other_encoding(path, content, encoding)
     try:
         text = content.decode("utf-8-sig" if encoding in (None, "utf-8") else str(encoding))
     except UnicodeDecodeError as error:
@@ -128,6 +130,15 @@ def _text(path: Path, encoding: str | None) -> str:
     if "\x00" in text:
         raise DataError(f"{path}: holds bytes of value 0, so it is no text; name a file of separated values")
     return text
+
+
+def refuse_other_encoding(path: Path, content: bytes, encoding: str | None) -> None:
+    """A file that begins with the mark of another encoding than that which is named (DataError)."""
+    marked = (
+        "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8" if content[:3] == b"\xef\xbb\xbf" else None
+    )
+    if marked not in (None, encoding or "utf-8"):
+        raise DataError(f"{path}: is {marked.upper()} by its first bytes; write encoding={marked} behind its name")
 
 
 def _found(path: Path, text: str) -> tuple[str, str]:

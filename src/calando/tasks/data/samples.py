@@ -10,7 +10,7 @@ Targets that are numbers are standardised by the training part's moments, so tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,8 @@ class SampleData:
             training part, and not at random: what is next to each other is alike.
         shift, scale: of the targets, see above; one a column, or none where they are classes.
         notes: sentences for the person: how the reader understood what it found.
+        fitted: the same with moments, categories and fillings of these rows of the training part alone, ascending
+            int64: those that are trained on, when the validation part is cut off; None: nothing is fitted.
     """
 
     train: SamplePart
@@ -75,3 +77,4 @@ class SampleData:
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    fitted: Callable[[np.ndarray], SampleData] | None = None

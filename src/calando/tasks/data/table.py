@@ -6,7 +6,7 @@
 
 What a target is stands in `table_target`; how features are made, in `table_features`. What has no test part gives one
 fifth of its rows: drawn at random, class by class, or the last ones (`split=last`). Moments, categories and fillings
-are those of the rows that are not in the test part.
+are those of the rows that are trained on: `SampleData.fitted`, once the validation part is cut off.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from calando.tasks.data.csv_file import Table
 from calando.tasks.data.options import Option, Value, names_of
 from calando.tasks.data.parts import classes_in, printable, repeats, some
 from calando.tasks.data.samples import SampleData, SamplePart
-from calando.tasks.data.table_features import features_of
+from calando.tasks.data.table_features import cells_of, features_of
 from calando.tasks.data.table_target import Target, targets_of
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.tasks.randomness import Purpose
@@ -88,26 +89,34 @@ def table_data(text: str, train: Table, test: Table | None, options: Mapping[str
         found = replace(found, train=labels[kept], test=labels[held])
     assert found.test is not None
     notes += [found.note]
-    inputs = features_of(train, test, used, options, notes)
-    if gone:
-        notes.append(f"columns left out: {'; '.join(gone)}")
-    summary, targets, moments = _finished(text, (train, test), found, cut=cut, last=last)
-    parts = [SamplePart(x, y, origin.origin) for x, y, origin in zip(inputs, targets, (train, test), strict=True)]
-    origin_notes = (*train.notes, *(() if cut else test.notes))
-    classes = found.class_names is not None
-    repeated = repeats((inputs[0], targets[0]), (inputs[1], targets[1]), how="in every column", classes=classes)
-    return SampleData(
-        train=parts[0],
-        test=parts[1],
-        loss="cross_entropy" if classes else "mse",
-        metric="accuracy" if classes else "rmse",
-        class_names=found.class_names,
-        cut=cut,
-        by_position=last,
-        shift=(moments[0],) if moments else (),
-        scale=(moments[1],) if moments else (),
-        notes=tuple(printable(note) for note in (summary, *notes, *origin_notes, *repeated)),
-    )
+    tables, classes = (train, test), found.class_names is not None
+    cells = cells_of(train, test, used)
+    last_notes = [f"columns left out: {'; '.join(gone)}"] if gone else []
+    last_notes += [*train.notes, *(() if cut else test.notes)]
+
+    def fitted(rows: np.ndarray, repeated: Sequence[str] | None = None) -> SampleData:
+        made: list[str] = []
+        inputs = features_of(tables, cells, rows, options, made)
+        summary, targets, moments = _finished(text, tables, found, rows, cut=cut, last=last)
+        if repeated is None:
+            both = [(x, y) for x, y in zip(inputs, targets, strict=True)]
+            repeated = repeats(*both, how="in every column", classes=classes)
+        parts = [SamplePart(x, y, part.origin) for x, y, part in zip(inputs, targets, tables, strict=True)]
+        return SampleData(
+            train=parts[0],
+            test=parts[1],
+            loss="cross_entropy" if classes else "mse",
+            metric="accuracy" if classes else "rmse",
+            class_names=found.class_names,
+            cut=cut,
+            by_position=last,
+            shift=(moments[0],) if moments else (),
+            scale=(moments[1],) if moments else (),
+            notes=tuple(printable(note) for note in (summary, *notes, *made, *last_notes, *repeated)),
+            fitted=partial(fitted, repeated=repeated),
+        )
+
+    return fitted(np.arange(len(train)))
 
 
 # Which columns
@@ -239,7 +248,7 @@ def _cut(
 
 
 def _finished(
-    text: str, tables: tuple[Table, Table], found: Target, *, cut: bool, last: bool
+    text: str, tables: tuple[Table, Table], found: Target, rows: np.ndarray, *, cut: bool, last: bool
 ) -> tuple[str, tuple[np.ndarray, np.ndarray], tuple[float, float] | None]:
     """The summary; the targets as they are trained on; mean and standard deviation of numbers."""
     assert found.test is not None
@@ -249,7 +258,7 @@ def _finished(
         parts = {"train": found.train, "test": found.test}
         summary = f"{path}: {classes_in(parts, dict(enumerate(found.class_names)))}{how}"
         return summary, (found.train, found.test), None
-    mean, std = float(found.train.mean()), float(found.train.std())
+    mean, std = float(found.train[rows].mean()), float(found.train[rows].std())
     if not 0 < std <= MOST or abs(mean) > MOST:
         raise DataError(
             f"{tables[0].origin}: the target has mean {mean:.3g} and standard deviation {std:.3g} in the training "

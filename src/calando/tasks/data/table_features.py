@@ -1,6 +1,7 @@
 """The columns of a table -> features, float32[N, F].
 
-    numbers, dates     (x - mean) / std, by the training part's moments; one that is constant there is left out
+    numbers, dates     (x - mean) / std, by the moments of the rows that are trained on; one that is constant there is
+                       left out
     categories         one-hot: 1 in the column of its category, 0 in the others; a category that the training part has
                        not sets none
     empty cells        the training part's mean or median; of words, a category of their own
@@ -21,25 +22,47 @@ from calando.tasks.data.csv_file import Table
 from calando.tasks.data.options import Value
 from calando.tasks.data.parts import some
 
-__all__ = ["features_of"]
+__all__ = ["cells_of", "features_of"]
+
+
+Cells = tuple[Column, tuple[np.ndarray, np.ndarray] | tuple[list[str], list[str]]]
+"""A column, and what stands in it in both parts: numbers, float64[N], NaN where a cell is empty; or words."""
+
+
+def cells_of(train: Table, test: Table, columns: Sequence[Column]) -> list[Cells]:
+    """The columns' cells, read once."""
+    return [
+        (one, (one.words(train), one.words(test)) if one.kind == "words" else (one.numbers(train), one.numbers(test)))
+        for one in columns
+    ]
 
 
 def features_of(
-    train: Table, test: Table, columns: Sequence[Column], options: Mapping[str, Value], notes: list[str]
+    tables: tuple[Table, Table],
+    cells: Sequence[Cells],
+    rows: np.ndarray,
+    options: Mapping[str, Value],
+    notes: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32[N, F] of both parts; what was done is appended to the notes."""
+    """float32[N, F] of both parts; what was done is appended to the notes.
+
+    Args:
+        rows: of the training part that are trained on: they give moments, categories and fillings.
+    """
+    train = tables[0]
     made: list[tuple[np.ndarray, np.ndarray]] = []
     scaled: list[str] = []
     hot: list[str] = []
     constant: list[str] = []
     dates: list[str] = []
-    for column in columns:
+    for column, parts in cells:
         if column.kind == "words":
-            hot.append(_one_hot(train, test, column, made, notes))
+            hot.append(_one_hot(tables, column, parts, rows, made, notes))  # type: ignore[arg-type]
             continue
-        both = _filled(train, test, column, options, notes)
+        both = _filled(train, column, parts, rows, options, notes)  # type: ignore[arg-type]
+        fitted = both[0][rows]
         with np.errstate(over="ignore", invalid="ignore"):
-            mean, std = float(both[0].mean()), float(both[0].std())
+            mean, std = float(fitted.mean()), float(fitted.std())
         if not max(abs(mean), std) <= MOST:
             raise DataError(
                 f"{train.origin}: column {quote(column.name)} has mean {mean:.3g} and standard deviation {std:.3g}, "
@@ -49,13 +72,13 @@ def features_of(
             constant.append(column.name)
             continue
         (dates if column.kind == "dates" else scaled).append(column.name)
-        first, second = ((values - mean) / std for values in both)
-        if (far := np.flatnonzero(~(np.abs(second) <= MOST))).size:
-            raise DataError(
-                f"{test.place(int(far[0]), column.name)}: {both[1][far[0]]:g} is beyond all that the training part has "
-                f"(mean {mean:.3g}, standard deviation {std:.3g}); correct it"
-            )
-        made.append((first[:, None], second[:, None]))
+        made.append(tuple(((values - mean) / std)[:, None] for values in both))  # type: ignore[arg-type]
+        for table, values, came in zip(tables, made[-1], both, strict=True):
+            if (far := np.flatnonzero(~(np.abs(values[:, 0]) <= MOST))).size:
+                raise DataError(
+                    f"{table.place(int(far[0]), column.name)}: {came[far[0]]:g} is beyond all that is trained on "
+                    f"(mean {mean:.3g}, standard deviation {std:.3g}); correct it"
+                )
     if constant:
         notes.append(f"columns left out, which are the same everywhere in the training part: {some(constant)}")
     if not made:
@@ -74,43 +97,53 @@ def features_of(
 
 
 def _filled(
-    train: Table, test: Table, column: Column, options: Mapping[str, Value], notes: list[str]
+    train: Table,
+    column: Column,
+    parts: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    options: Mapping[str, Value],
+    notes: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
-    first, second = column.numbers(train), column.numbers(test)
-    holes = [int(np.isnan(part).sum()) for part in (first, second)]
-    if sum(holes):
+    first, second = parts
+    holes = sum(int(np.isnan(part).sum()) for part in parts)
+    if holes:
         how = str(options.get("missing"))
         assert how in ("mean", "median")
-        if holes[0] == len(first):
-            raise DataError(f"{train.origin}: column {quote(column.name)} is empty in every row of the training part")
-        value = float(np.nanmean(first) if how == "mean" else np.nanmedian(first))
-        first, second = (np.where(np.isnan(part), value, part) for part in (first, second))
+        if np.isnan(first[rows]).all():
+            raise DataError(f"{train.origin}: column {quote(column.name)} is empty in every row that is trained on")
+        value = float(np.nanmean(first[rows]) if how == "mean" else np.nanmedian(first[rows]))
+        first, second = (np.where(np.isnan(part), value, part) for part in parts)
         shown = "2024-03-01 as days" if column.kind == "dates" else f"{value:.4g}"
         what = f"the training part's {how}" + ("" if column.kind == "dates" else f", {shown}")
-        notes.append(f"column {column.name}: {sum(holes)} empty cells are filled with {what}")
+        notes.append(f"column {column.name}: {holes} empty cells are filled with {what}")
     return first, second
 
 
 def _one_hot(
-    train: Table, test: Table, column: Column, made: list[tuple[np.ndarray, np.ndarray]], notes: list[str]
+    tables: tuple[Table, Table],
+    column: Column,
+    parts: tuple[list[str], list[str]],
+    rows: np.ndarray,
+    made: list[tuple[np.ndarray, np.ndarray]],
+    notes: list[str],
 ) -> str:
-    words = [column.words(part) for part in (train, test)]
-    names = sorted(set(words[0]))
+    names = sorted({parts[0][row] for row in rows.tolist()})
     number = {name: place for place, name in enumerate(names)}
-    if holes := sum(part.count(MISSING) for part in words):
+    if holes := sum(part.count(MISSING) for part in parts):
         notes.append(f"column {column.name}: {holes} empty cells are a category of their own")
-    if unknown := [word for word in words[1] if word not in number]:
-        notes.append(
-            f"{test.origin}: column {column.name} has categories that the training part has not, in {len(unknown)} "
-            f"rows ({some(sorted({quote(word) for word in unknown}))}): there none is set"
-        )
+    for what, table, words in zip((", not trained on", ""), tables, parts, strict=True):
+        if unknown := [word for word in words if word not in number]:
+            notes.append(
+                f"{table.origin}{what}: column {column.name} has categories that the training part has not, in "
+                f"{len(unknown)} rows ({some(sorted({quote(word) for word in unknown}))}): there none is set"
+            )
     both = []
-    for part in words:
+    for part in parts:
         hot = np.zeros((len(part), len(names)), dtype=np.float32)
         known = [(row, number[word]) for row, word in enumerate(part) if word in number]
         if known:
-            rows, places = zip(*known, strict=True)
-            hot[list(rows), list(places)] = 1
+            places, columns = zip(*known, strict=True)
+            hot[list(places), list(columns)] = 1
         both.append(hot)
     made.append((both[0], both[1]))
     return f"{column.name} ({len(names)})"

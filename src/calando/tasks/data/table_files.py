@@ -10,10 +10,12 @@ Which file is which part is found as for parquet data sets (`parquet_files`). Wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from calando.errors import DataError, UsageError, quote
 from calando.tasks.data import DataEntry
@@ -93,7 +95,8 @@ def _joined(tables: Sequence[Table]) -> Table:
             )
     columns = {name: [cell for table in tables for cell in table.columns[name]] for name in first.columns}
     notes = tuple(note for table in tables for note in table.notes)
-    return Table(columns, range(sum(map(len, tables))), "row", str(Path(first.origin).parent), notes)
+    typed = {name: kind for table in tables for name, kind in table.typed.items()}
+    return Table(columns, range(sum(map(len, tables))), "row", str(Path(first.origin).parent), notes, typed)
 
 
 def _parquet(path: Path) -> Table:
@@ -109,6 +112,8 @@ def _parquet(path: Path) -> Table:
         schema = facts.schema.to_arrow_schema()
         nested = [one.name for one in schema if pyarrow.types.is_nested(one.type) or _is_bytes(one.type)]
         kept = [name for name in schema.names if name not in nested]
+        if "" in schema.names:
+            raise DataError(f"{path}: column {schema.names.index('') + 1} has no name; give it one")
         if not kept:
             raise DataError(f"{path}: has no column of plain values; it has {some(schema.names)}")
         if len(set(kept)) < len(kept):
@@ -117,15 +122,58 @@ def _parquet(path: Path) -> Table:
             raise DataError(f"{path}: has more than {MOST_CELLS:,} cells; give a smaller file, or a torch Dataset")
         if not facts.num_rows:
             raise DataError(f"{path}: holds no rows")
-        columns = {name: [_cell(value) for value in unpacked(path, name).to_pylist()] for name in kept}
-    notes = (f"{path}: columns of lists, structs or bytes are passed over: {some(nested)}",) if nested else ()
-    return Table(columns, range(facts.num_rows), "row", str(path), notes)
+        categorical = _categorical(schema.metadata or {})
+        columns: dict[str, list[str]] = {}
+        typed: dict[str, Literal["categories", "texts"]] = {}
+        notes: list[str] = []
+        for name in kept:
+            column = unpacked(path, name)
+            kind = pyarrow.types
+            if kind.is_dictionary(column.type) or name in categorical:
+                typed[name] = "categories"
+            elif kind.is_string(column.type) or kind.is_large_string(column.type) or kind.is_string_view(column.type):
+                typed[name] = "texts"
+            elif kind.is_duration(column.type):
+                notes.append(f"{path}: column {name} is times that pass, read as seconds")
+            columns[name] = _cells(column, f"{path}: column {name}")
+    notes += [f"{path}: columns of lists, structs or bytes are passed over: {some(nested)}"] if nested else []
+    return Table(columns, range(facts.num_rows), "row", str(path), tuple(notes), typed)
 
 
-def _is_bytes(kind: object) -> bool:
-    import pyarrow.types
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow.types as types
 
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    found = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    return any(is_one(kind) for is_one in found)
+
+
+def _categorical(metadata: Mapping[bytes, bytes]) -> set[str]:
+    """Columns that pandas wrote as categories: parquet itself keeps that of texts alone."""
+    try:
+        return {
+            one["name"] for one in json.loads(metadata[b"pandas"])["columns"] if one["pandas_type"] == "categorical"
+        }
+    except (KeyError, TypeError, ValueError):
+        return set()
+
+
+def _cells(column: Any, origin: str) -> list[str]:
+    """Each as text; below a microsecond, which Python's moments do not have, times are cut off."""
+    import pyarrow
+
+    kind = column.type
+    if getattr(kind, "unit", None) == "ns" and not pyarrow.types.is_duration(kind):
+        coarse = pyarrow.timestamp("us", kind.tz) if pyarrow.types.is_timestamp(kind) else pyarrow.time64("us")
+        column = column.cast(coarse, safe=False)
+    elif pyarrow.types.is_duration(kind):
+        unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+        return [_cell(None if one is None else one / unit) for one in column.cast(pyarrow.int64()).to_pylist()]
+    try:
+        return [_cell(value) for value in column.to_pylist()]
+    except OverflowError as error:
+        raise DataError(
+            f"{origin} has a date outside the years 1 to 9999; correct it, or leave the column out of the file"
+        ) from error
 
 
 def _cell(value: object) -> str:

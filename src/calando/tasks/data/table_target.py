@@ -51,7 +51,7 @@ def targets_of(train: Table, test: Table | None, goal: Column, options: Mapping[
     few = is_whole(values) and len(values) <= _FEW and len(numbers[0]) >= _ROWS_OF_ONE * len(values)
     if task == "classes" or (task is None and few):
         note = "as asked" if task else f"{len(values)} different whole numbers; task=regression reads them as numbers"
-        return _classes(train, test, goal, [[f"{value:.15g}" for value in part] for part in numbers], note=note)
+        return _classes(train, test, goal, [[f"{value + 0.0:.15g}" for value in part] for part in numbers], note=note)
     if len(values) < 2:
         raise DataError(
             f"{train.origin}: the target {quote(name)} is {values[0]:g} in every row; there is nothing to learn"

@@ -19,7 +19,7 @@ import numpy as np
 from calando.errors import DataError, quote
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import content_of
-from calando.tasks.data.csv_file import ENCODINGS
+from calando.tasks.data.csv_file import ENCODINGS, refuse_other_encoding
 from calando.tasks.data.options import Option, Value
 from calando.tasks.data.parquet_files import find_files
 from calando.tasks.data.parts import printable
@@ -85,6 +85,7 @@ def _tokens(files: Sequence[Path], level: str, encoding: str) -> np.ndarray:
         if level == "bytes":
             pieces.append(np.frombuffer(content, dtype=np.uint8))
             continue
+        refuse_other_encoding(file, content, encoding)
         try:
             text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
         except UnicodeDecodeError as error:
