@@ -27,7 +27,7 @@ from calando.tasks.data.arrays import content_of
 from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data, with_note
 from calando.tasks.data.options import Option
 from calando.tasks.data.parquet import Kind, labelled, read_encoded, read_words
-from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
+from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard, val_as_test
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, printable, some
 from calando.tasks.data.wav import EXTENSIONS
 from calando.tasks.front_end import MELS
@@ -128,6 +128,7 @@ def recordings_in(files: Files, kind: Kind = _AUDIO) -> tuple[list[Listed], tupl
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
     labels, names, notes = labelled(parts, origins, kind=kind)
+    notes += files.notes
     encoded = read_encoded(parts, labels, origins, kind=kind)
     starts = [0, len(labels[0])]
     listed = [
@@ -153,8 +154,10 @@ def _read_folder(path: Path, form: AudioForm) -> AudioData:
             f"{path}: holds no recordings ({', '.join(EXTENSIONS)}) in folders named after their class; it holds {held}"
         )
     classes = tuple(sorted({name for _, name in parts["train"]}))
-    if not parts["test"]:
+    notes = []
+    if parts["val"] and not parts["test"]:
         parts["test"], parts["val"] = parts["val"], []
+        notes.append(val_as_test(_LISTS["val"] if (path / _LISTS["val"]).is_file() else "the validation folder"))
     for part, clips in parts.items():
         if unknown := sorted({name for _, name in clips} - set(classes)):
             raise DataError(
@@ -170,6 +173,7 @@ def _read_folder(path: Path, form: AudioForm) -> AudioData:
         form=form,
         class_names=classes,
         passed_over=passed_over,
+        notes=notes,
     )
 
 
@@ -243,7 +247,7 @@ def _by_lists(path: Path, clips: _Clips, passed_over: list[str]) -> dict[str, _C
         file = path / list_name
         if not file.is_file():
             continue
-        text = content_of(file, most=_MOST_BYTES).decode("utf-8", errors="replace")
+        text = content_of(file, most=_MOST_BYTES).decode("utf-8-sig", errors="replace")
         lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
         there = [line for line in lines if line in by_name]
         if lines and not there:

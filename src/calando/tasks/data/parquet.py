@@ -104,7 +104,7 @@ def read_parquet(path: Path, *, image: str | None = None, label: str | None = No
     label_names = _LABEL_NAMES if label is None else (label,)
     kind = Kind("image", image_names, label_names)
     labels, names, notes = labelled(parts, origins, kind=kind)
-    notes += _chosen_columns(parts[0][0], image_names, label_names)
+    notes += [*files.notes, *_chosen_columns(parts[0][0], image_names, label_names)]
     cut = len(labels[0])
 
     def decode() -> np.ndarray:

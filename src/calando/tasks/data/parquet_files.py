@@ -20,7 +20,7 @@ from pathlib import Path
 from calando.errors import DataError
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, some
 
-__all__ = ["Files", "find_files", "refuse_lone_shard"]
+__all__ = ["Files", "find_files", "refuse_lone_shard", "val_as_test"]
 
 _SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
 _NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
@@ -29,11 +29,18 @@ _PIECE = {"batch", "chunk", "data", "file", "of", "part", "piece", "shard"}
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one data set, and what was found and is not read, each with the reason. `test` may be empty."""
+    """The files of one data set.
+
+    Args:
+        train, test: of each part; `test` may be empty.
+        passed_over: what was found and is not read, each with the reason.
+        notes: what a part was taken for, in sentences.
+    """
 
     train: tuple[Path, ...]
     test: tuple[Path, ...]
     passed_over: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,17 @@ def find_files(root: Path, *, ending: str = "parquet") -> Files:
         passed_over.append(f"{some(other)} (no part in the name)")
     if hidden := len(found) - len(shown):
         passed_over.append(f"{hidden} hidden {ending} {'file' if hidden == 1 else 'files'}")
-    return Files(tuple(one.file for one in train), tuple(one.file for one in looked_at), tuple(passed_over))
+    notes = () if test or not val else (val_as_test(some([place.file.name for place in val])),)
+    return Files(tuple(one.file for one in train), tuple(one.file for one in looked_at), tuple(passed_over), notes)
+
+
+def val_as_test(name: str) -> str:
+    """The sentence on a validation part that is the test part, where there is no other.
+
+    >>> val_as_test("val.csv")
+    'val.csv is the test part, since there is no other; the validation part is cut from the training part'
+    """
+    return f"{name} is the test part, since there is no other; the validation part is cut from the training part"
 
 
 def refuse_lone_shard(file: Path) -> None:

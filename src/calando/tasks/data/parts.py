@@ -161,7 +161,9 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
         return "none"
     if min(counts) == max(counts):
         return f"{counts[0]} of each"
-    shares = [f"{100 * n / len(labels):.2g} %" for n in counts]
+    shares = [
+        f"{share:.2g} %" if share < 99.5 else f"{share:.0f} %" for share in (100 * n / len(labels) for n in counts)
+    ]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
     if len(called) <= _MOST_CLASSES and counts[most] > _NEARLY * counts[least]:
         return ", ".join(

@@ -71,6 +71,7 @@ def _read(form: str, path: Path, read: Callable[[Path], Table], options: dict[st
         files = find_files(path, ending=form)
         parts = [part for part in (files.train, files.test) if part]
         notes += [f"{path}: passed over: {'; '.join(files.passed_over)}"] if files.passed_over else []
+        notes += files.notes
     else:
         behind = (
             "; write options as NAME=VALUE"

@@ -47,6 +47,7 @@ def read_text(path: Path, **options: Value) -> SampleData:
         if not files.test:
             raise DataError(f"{path}: has train*.txt but no test*.txt; name the one file, whose last fifth is cut off")
         notes += [f"{path}: passed over: {'; '.join(files.passed_over)}"] if files.passed_over else []
+        notes += files.notes
         texts = [_tokens(part, level, encoding) for part in (files.train, files.test)]
         origins = [str(part[0] if len(part) == 1 else path) for part in (files.train, files.test)]
     elif path.is_file():
