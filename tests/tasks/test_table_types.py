@@ -135,3 +135,12 @@ def test_a_mark_of_another_encoding_is_refused(tmp_path):
 def _written(path, content):
     path.write_bytes(content)
     return path
+
+
+def test_a_column_that_is_damaged_and_ends_early_is_refused(parquet, monkeypatch):
+    from calando.tasks.data import parquet as reader
+
+    whole = reader.unpacked
+    monkeypatch.setattr(reader, "unpacked", lambda file, name: whole(file, name)[: ROWS - 3 * (name == "other")])
+    with pytest.raises(DataError, match="column other has 57 of 60 rows: the file is damaged"):
+        parquet(a=OTHER)

@@ -137,6 +137,11 @@ def _parquet(path: Path) -> Table:
             elif kind.is_duration(column.type):
                 notes.append(f"{path}: column {name} is times that pass, read as seconds")
             columns[name] = _cells(column, f"{path}: column {name}")
+            if len(columns[name]) != facts.num_rows:  # pyarrow reads a damaged column as far as it goes
+                raise DataError(
+                    f"{path}: column {name} has {len(columns[name])} of {facts.num_rows} rows: the file is damaged; "
+                    "write or fetch it again"
+                )
     notes += [f"{path}: columns of lists, structs or bytes are passed over: {some(nested)}"] if nested else []
     return Table(columns, range(facts.num_rows), "row", str(path), tuple(notes), typed)
 
