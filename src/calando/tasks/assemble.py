@@ -157,7 +157,9 @@ def fitting_network(task: Workload) -> Workload:
             tally = own.metric.begin()
             detached = tree.mapped(outputs, torch.Tensor.detach)
             tally.add(detached, samples, float(loss.detach()))
-            if math.isnan(tally.score()) and math.isnan(_untrained_score(own, network)):
+            # R² of one target, or of equal ones, is nan whatever a network answers.
+            doubtful = own.metric.name == "r2" or math.isnan(tally.score())
+            if doubtful and math.isnan(_untrained_score(own, network)):
                 raise UsageError(
                     f"metric {own.metric.name!r} gives nan for the untrained network on the {len(own.validation)} "
                     "samples of the validation part: give it one that is a number there, or a larger part"

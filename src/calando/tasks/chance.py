@@ -28,12 +28,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
 from torch import nn
 
+from calando.errors import reason_of
 from calando.tasks.metrics import Metric
 from calando.tasks.objective import IGNORED, Forward, Loss, NamedLoss, Samples, classes_last, judged
 
@@ -105,11 +106,13 @@ class Answer:
         score: what the metric gives it on the validation part; nan: unknown.
         loss: its mean loss on the training part; None: unknown.
         of_batch: its loss on a batch; None where that is unknown.
+        why: the loss is unknown, in words, where something is known of that.
     """
 
     score: float
     loss: float | None
     of_batch: Callable[[Samples], float | None]
+    why: str = ""
 
 
 def constant_answer(
@@ -128,19 +131,32 @@ def constant_answer(
         outputs: shape of one sample's outputs; None: not one tensor of one shape.
     """
     unknown = Answer(math.nan, None, lambda _: None)
+    if not (forward is None and (loss is None or loss == NamedLoss("cross_entropy"))) and outputs is None:
+        return replace(unknown, why="a network's outputs are not one tensor of one shape")
     try:
-        if forward is None and (loss is None or loss == NamedLoss("cross_entropy")):
-            return _of_shares(train, validation, metric=metric, outputs=outputs) or unknown
-        if outputs is None:
-            return unknown
-        answer = _known(train, loss) if isinstance(loss, NamedLoss) and forward is None else None
-        of_batch = _loss_of(loss, forward)
-        if answer is None:
-            answer = _searched(train, of_batch, outputs)
-    except Exception:  # code of the user's, which may take no other network than its own
-        return unknown
+        return _found(train, validation, loss=loss, forward=forward, metric=metric, outputs=outputs) or unknown
+    except Exception as error:  # code of the user's, which may take no other network than its own
+        return replace(unknown, why=reason_of(error))
+
+
+def _found(
+    train: list[Samples],
+    validation: list[Samples],
+    *,
+    loss: Loss | None,
+    forward: Forward | None,
+    metric: Metric,
+    outputs: tuple[int, ...] | None,
+) -> Answer | None:
+    if forward is None and (loss is None or loss == NamedLoss("cross_entropy")):
+        return _of_shares(train, validation, metric=metric, outputs=outputs)
+    assert outputs is not None
+    of_batch = _loss_of(loss, forward)
+    answer = _known(train, loss) if isinstance(loss, NamedLoss) and forward is None else None
     if answer is None:
-        return unknown
+        answer = _searched(train, of_batch, outputs)
+    if answer is None:
+        return None
     found = answer.detach()
 
     def cost(samples: Samples) -> float | None:

@@ -212,7 +212,12 @@ class Workload:
     def cautions(self) -> tuple[str, ...]:
         """What cannot be copied for each run, and what data cannot be known by; in sentences, shown once."""
         shared = () if self._pristine is None else self._pristine.shared.items()
+        why = f" ({self.chance.why})" if isinstance(self.chance, Answer) and self.chance.why else ""
+        unknown = (
+            f"what a network loses that ignores its inputs is unknown{why}: a run that never learned is not noticed"
+        )
         return (
+            *((unknown,) if self.chance_loss is None else ()),
             *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
                 f"{_PARTS[name]}: two reads of sample {source.unrepeatable} differ though the generators were "
@@ -297,16 +302,23 @@ class Workload:
         return judged(network, samples, loss=self.loss, forward=self.forward, precision=precision)
 
     def evaluate(
-        self, network: nn.Module, part: Source, *, precision: Precision, placed: Callable[[torch.Tensor], torch.Tensor]
+        self,
+        network: nn.Module,
+        part: Source,
+        *,
+        precision: Precision,
+        placed: Callable[[torch.Tensor], torch.Tensor],
+        undefined: Callable[[str], None] | None = None,
     ) -> tuple[float, float]:
         """(loss, score) of a network in evaluation mode on a part, gradients off.
 
         The loss is the mean training loss; of classes the cross-entropy without label smoothing, whatever was trained
-        with. Where it is not finite, the score is that of chance.
+        with. Where it or the score is not finite, the score is that of chance.
 
         Args:
             precision: in which the network computes.
             placed: brings a tensor onto its device, in its layout.
+            undefined: called with a sentence where the loss is finite and the score is not.
         """
         tally, total, weights = self.metric.begin(), 0.0, 0
         with torch.inference_mode():
@@ -321,11 +333,16 @@ class Workload:
                 total, weights = total + loss, weights + samples.weight
                 tally.add(outputs, samples, loss / max(samples.weight, 1))
             loss = total / max(weights, 1)
-            return loss, self._score(tally) if math.isfinite(loss) else self.chance.score
+            return loss, self._score(tally, undefined) if math.isfinite(loss) else self.chance.score
 
-    def _score(self, tally: Tally) -> float:
+    def _score(self, tally: Tally, undefined: Callable[[str], None] | None) -> float:
         score = tally.score()
-        return score if math.isfinite(score) else self.chance.score
+        if math.isfinite(score):
+            return score
+        chance = self.chance.score
+        if undefined is not None:
+            undefined(f"metric {self.metric.name} is {score}; counted as the score of chance, {chance:.4g}")
+        return chance
 
     def _class_loss(self, network: nn.Module, samples: Samples, precision: Precision) -> tuple[float, torch.Tensor]:
         """The summed cross-entropy, and the scores of the classes."""

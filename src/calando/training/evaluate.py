@@ -18,10 +18,11 @@ Source: Defazio et al. 2024, *The Road Less Scheduled*, section 4 and their repo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import nn
 
-from calando.records import Evaluation, Lane
+from calando.records import Evaluation, Event, Lane
 from calando.tasks.source import Source
 from calando.tasks.workload import Workload
 from calando.training.lane import in_precision, placed, seed_step
@@ -33,12 +34,26 @@ __all__ = ["BATCHES", "evaluate", "evaluate_run", "recalibrate"]
 BATCHES = 20
 
 
-def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane) -> tuple[float, float]:
-    """(loss, score) of the network on a part; the network's train/eval mode comes back as it was."""
+def evaluate(
+    network: nn.Module,
+    workload: Workload,
+    part: Source,
+    *,
+    lane: Lane,
+    undefined: Callable[[str], None] | None = None,
+) -> tuple[float, float]:
+    """(loss, score) of the network on a part; the network's train/eval mode comes back as it was.
+
+    `undefined` is called with a sentence where the metric is not finite, though the loss is.
+    """
     training = network.training
     network.eval()
     found = workload.evaluate(
-        network, part, precision=lambda: in_precision(lane), placed=lambda tensor: placed(tensor, lane)
+        network,
+        part,
+        precision=lambda: in_precision(lane),
+        placed=lambda tensor: placed(tensor, lane),
+        undefined=undefined,
     )
     network.train(training)
     return found
@@ -47,8 +62,13 @@ def evaluate(network: nn.Module, workload: Workload, part: Source, *, lane: Lane
 def evaluate_run(state: TrainState, workload: Workload) -> tuple[Evaluation, str]:
     """Evaluate a run on the validation part, with an average the trained weights too; and what is not finite, or ""."""
     session, lane, part = state.session, state.spec.lane, workload.validation
+
+    def undefined(text: str) -> None:
+        if all(event.kind != "score" for event in state.events):  # once a run
+            state.events.append(Event(state.step - 1, "score", text))
+
     with session.evaluated(lambda: recalibrate(state, workload, batches=BATCHES)) as others:
-        loss, score = evaluate(state.network, workload, part, lane=lane)
+        loss, score = evaluate(state.network, workload, part, lane=lane, undefined=undefined)
         broken = _broken(state.network, loss, others=others)
         if others and state.step == state.spec.steps:
             state.evaluated = {name: value.clone() for name, value in state.network.state_dict().items()}
