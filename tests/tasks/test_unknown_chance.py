@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import calando
-from calando.errors import UsageError
+from calando.errors import DataError, UsageError
 
 X = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
 Y = X.sum(1)
@@ -77,3 +77,29 @@ def test_a_metric_that_gives_nan_is_an_event_of_the_run(tmp_path):
 def test_r2_of_one_sample_is_refused_before_training():
     with pytest.raises(UsageError, match="metric 'r2' gives nan.* on the 1 samples of the validation part"):
         calando.workload(train=(X, Y), validation=(X[:1], Y[:1]), model=line, metric="r2", batch_size=8)
+
+
+@pytest.mark.parametrize("targets", [torch.full((120,), 3.0), torch.zeros(120, 3, dtype=torch.bool)])
+def test_targets_that_are_all_the_same_are_refused(targets):
+    with pytest.raises(DataError, match="train: every sample has the same targets, so there is nothing to learn"):
+        calando.workload(train=(X, targets), model=lambda: nn.Linear(5, targets.shape[-1]), batch_size=8)
+
+
+class Noisy(torch.utils.data.Dataset):
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, place):
+        return X[place], Y[place] + torch.randn(())
+
+
+@pytest.mark.filterwarnings("ignore::calando.errors.DataWarning")
+def test_chance_is_the_same_whenever_it_is_asked_for_and_draws_nothing():
+    found = set()
+    for seed in range(3):
+        made = calando.workload(train=Noisy(), model=line, batch_size=8)
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        found.add((made.chance.score, made.chance_loss))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert len(found) == 1

@@ -106,6 +106,8 @@ def assemble_nested(
     train, validation, test = _in_parts(train, validation, test, clean, validation_fraction)
     train = limited(train, train_limit)
     _check_alike(train, (validation, test), classes=count)
+    if forward is None and isinstance(loss, NamedLoss) and isinstance(train, NestedSource):
+        _refuse_constant(train)
     several = forward is None and loss == NamedLoss("cross_entropy")
     largest = _class_numbers_of((train, validation, test)) if several else -1
     if several and outputs is None:
@@ -148,6 +150,12 @@ def assemble_nested(
         doubts=doubts,
     )
     return _enough_scores(fitting_network(made), largest=largest)
+
+
+def _refuse_constant(train: NestedSource) -> None:
+    wanted = train.targets(torch.arange(len(train)))
+    if isinstance(wanted, torch.Tensor) and len(wanted) > 1 and bool((wanted == wanted[:1]).all()):
+        raise DataError(f"{train.origin}: every sample has the same targets, so there is nothing to learn")
 
 
 def _class_numbers_of(parts: tuple[Nested, ...]) -> int:

@@ -32,7 +32,7 @@ from calando.tasks.metrics import ACCURACY, Metric, Tally
 from calando.tasks.nested_source import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged, logits_of
-from calando.tasks.randomness import batch_indices, steps_per_epoch
+from calando.tasks.randomness import batch_indices, holding_seeded, steps_per_epoch
 from calando.tasks.run_copies import Pristine
 from calando.tasks.source import Source
 from calando.tasks.torch_dataset import DatasetSource
@@ -122,14 +122,17 @@ class Workload:
         own = self.fresh()  # it may run the user's loss and forward, which stay as they were given
         size = self._evaluated_at_once
         places = torch.linspace(0, len(own.train) - 1, min(len(own.train), _LOOKED_AT)).round().long()
-        answer = constant_answer(
-            [own.read(own.train, rows) for rows in places.split(size)],
-            [own.read(own.validation, rows) for rows in torch.arange(len(own.validation)).split(size)],
-            loss=NamedLoss("cross_entropy") if isinstance(own.loss, CrossEntropy) else own.loss,
-            forward=own.forward,
-            metric=own.metric,
-            outputs=own.outputs,
-        )
+        with holding_seeded(
+            0
+        ):  # a Dataset, loss or forward may draw: chance is the same at whatever step it is asked for
+            answer = constant_answer(
+                [own.read(own.train, rows) for rows in places.split(size)],
+                [own.read(own.validation, rows) for rows in torch.arange(len(own.validation)).split(size)],
+                loss=NamedLoss("cross_entropy") if isinstance(own.loss, CrossEntropy) else own.loss,
+                forward=own.forward,
+                metric=own.metric,
+                outputs=own.outputs,
+            )
         if not math.isfinite(answer.score):
             answer = replace(answer, score=self.metric.measure.worst)
         return answer
