@@ -251,9 +251,12 @@ def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channel
                 raise UsageError(f"collate= puts samples of a Dataset together, and {part} is arrays; leave it out")
             read[part] = NestedSource(parted(samples), origin=part, channels=channels, images=images)
         else:
-            read[part] = NestedDataset(samples, origin=part, collate=collate, images=images)
+            read[part] = NestedDataset(samples, origin=part, collate=collate, channels=channels, images=images)
     notes = tuple(source.note for source in read.values() if source.note)
-    doubts = tuple(_varying(read, "samples"))
+    doubts = (
+        *_varying(read, "samples"),
+        *(doubt for source in read.values() if isinstance(source, NestedSource) for doubt in source.doubts),
+    )
     for doubt in doubts:
         warnings.warn(doubt, DataWarning, stacklevel=3)
     return assemble_nested(

@@ -7,8 +7,8 @@
 A Dataset yields one sample of such a make. Samples are put together as torch does it (`default_collate`), or by a
 `collate` of one's own, called with the list of samples, which returns the batch. Arrays of float64 are read as float32.
 
-Where the inputs are pictures (see `as_pictures`), they have the axes [C, H, W], and are normalised as those of an image
-data set are.
+Where the inputs are pictures (see `given_arrays.as_pictures`), they have the axes [C, H, W], and are normalised as
+those of an image data set are.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ import torch
 
 from calando.errors import DataError, UsageError, reason_of, unless_it_fails
 from calando.tasks import tree
-from calando.tasks.data.arrays import Channels, as_images, reading
+from calando.tasks.data.arrays import Channels, described, reading
+from calando.tasks.given_arrays import as_pictures, listed, refuse_masked, refuse_uncut, rounded
 from calando.tasks.objective import Samples
+from calando.tasks.one_image import came, channels_of, image_of
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.sample_makes import difference, hash_of, make_of, number_of
 from calando.tasks.source import Moments, Source, TensorSource
 from calando.tasks.whole_targets import WholeTargets
 
-__all__ = ["Collate", "NestedDataset", "NestedSource", "as_pictures", "parted"]
+__all__ = ["Collate", "NestedDataset", "NestedSource", "parted"]
 
 Collate = Callable[[list[Any]], Any]
 """A list of samples -> the batch."""
@@ -56,23 +58,6 @@ def parted(sample: Any) -> Samples:
     if isinstance(sample, Mapping):
         return Samples(sample, next((sample[name] for name in _WANTED if name in sample), None), paired=False)
     return Samples(sample, None, paired=False)
-
-
-def as_pictures(inputs: Any, *, origin: str, channels: Channels | None, images: bool | None) -> np.ndarray | None:
-    """The inputs as pictures [N, C, H, W], uint8 or float32; None: they are none.
-
-    Where `images` is None, one array with four axes, or with three of uint8, is pictures.
-    """
-    if not isinstance(inputs, torch.Tensor | np.ndarray):
-        if images:
-            raise UsageError(f"{origin}: images=True, but the inputs are several; pictures are one array")
-        return None
-    array = np.asarray(inputs.detach().cpu()) if isinstance(inputs, torch.Tensor) else inputs
-    likely = array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8)
-    if not (likely if images is None else images) or array.dtype.kind not in "uf":
-        return None
-    tensor = isinstance(inputs, torch.Tensor)
-    return as_images(array, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
 
 
 class NestedSource(Source):
@@ -104,7 +89,9 @@ class NestedSource(Source):
         images: bool | None = False,
     ) -> None:
         self.origin, self.note = origin, ""
-        samples = replace(samples, inputs=_listed(samples.inputs), targets=_listed(samples.targets))
+        samples = replace(samples, inputs=listed(samples.inputs), targets=listed(samples.targets))
+        refuse_masked(samples.batch, origin=origin)
+        self.doubts = tuple(rounded(samples.batch, origin=origin))
         pictures = as_pictures(samples.inputs, origin=origin, channels=channels, images=images)
         if pictures is not None:
             self.note = reading(np.shape(samples.inputs), pictures.shape, origin=origin, channels=channels)
@@ -120,6 +107,7 @@ class NestedSource(Source):
         if len(found) != 1 or found[0] == 0:
             why = f"arrays of {' and '.join(map(str, found))} samples" if len(found) > 1 else "no samples"
             raise DataError(f"{origin}: holds {why}; give arrays [N, …] of one N, at least 1")
+        refuse_uncut(self._samples.batch, found[0], origin=origin)
         self._rows = torch.arange(found[0])
         self.labels = torch.zeros(found[0], dtype=torch.int64) if labels is None else labels
         self._pictures = None
@@ -183,6 +171,7 @@ class NestedDataset(Source):
         origin: what to call it in an error.
         collate: a list of samples -> the batch; None: as torch does it.
         labels: int64[N]: classes by which parts are cut; None: there are none.
+        channels: where they are in pictures that are tensors or arrays; None: the first one's shape decides.
         images: whether inputs are pictures; None: PIL images and uint8 of three axes are.
 
     Attributes:
@@ -202,6 +191,7 @@ class NestedDataset(Source):
         origin: str,
         collate: Collate | None = None,
         labels: torch.Tensor | None = None,
+        channels: Channels | None = None,
         images: bool | None = None,
     ) -> None:
         if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
@@ -219,7 +209,10 @@ class NestedDataset(Source):
         self._images = False
         with holding_seeded(0):
             first = self._sample(0)
-            self._images = _are_pictures(first, images, collate)
+            self._images, pictures = _are_pictures(first, images, collate), parted(first).inputs
+            if self._images:
+                self._channels = channels or channels_of(pictures, name=f"{origin}, sample 0")
+                self._came = came(pictures, self._channels)
             self._scan()
         self.unrepeatable = self._first_unrepeatable(copied_alone(dataset))
 
@@ -234,9 +227,9 @@ class NestedDataset(Source):
         for place in range(len(self._dataset)):
             sample = tree.as_tensors(self._sample(place))
             if self.collate is None:
-                came = make_of(sample)
-                made = came if made is None else made
-                if other := difference(made, came):
+                this = make_of(sample)
+                made = this if made is None else made
+                if other := difference(made, this):
                     raise DataError(
                         f"{self.origin}, sample {place}: is of another make than sample 0: {other}; make them alike, "
                         "or give collate=, called with the list of samples, which returns the batch"
@@ -258,7 +251,8 @@ class NestedDataset(Source):
             self.shape, self.dtype = tuple(first.shape), first.dtype
             self._sums = np.stack(sums)
             c, h, w = self.shape
-            self.note = f"{self.origin}: {len(self):,} images of {c} x {h} x {w}, which are normalised"
+            size = described((c, h, w), "first")
+            self.note = f"{self.origin}: {len(self):,} images of {size}, read as {self._came} and normalised"
 
     def _first_unrepeatable(self, dataset: Any) -> int | None:
         mine, self._dataset = self._dataset, dataset
@@ -277,7 +271,13 @@ class NestedDataset(Source):
             sample = self._dataset[place]
         except Exception as error:  # the user's code may raise anything
             raise DataError(f"{self.origin}, sample {place}: cannot be read: {reason_of(error)}") from error
-        return _picture_first(sample) if self._images else sample
+        return self._picture_first(sample, place) if self._images else sample
+
+    def _picture_first(self, sample: Any, place: int) -> Any:
+        """The sample with its picture as a tensor [C, H, W]."""
+        samples = parted(sample)
+        pixels = image_of(samples.inputs, name=f"{self.origin}, sample {place}", channels=self._channels)
+        return (pixels, samples.targets) if samples.paired else pixels
 
     def first_that_varies(self) -> int | None:
         """The first sample, among some, of which two reads differ that begin with other generators."""
@@ -344,14 +344,6 @@ class NestedDataset(Source):
         return digest.digest()
 
 
-def _listed(value: Any) -> Any:
-    """Lists of numbers, nested or not, as an array; anything else as it is."""
-    if not isinstance(value, list) or any(isinstance(one, torch.Tensor | np.ndarray | Mapping) for one in value):
-        return value
-    array = unless_it_fails(lambda: np.asarray(value))
-    return array if array is not None and array.dtype.kind in "biuf" and array.ndim else value
-
-
 def _is_whole(wanted: Any) -> bool:
     """Whether a sample's target is one whole number."""
     if isinstance(wanted, torch.Tensor):
@@ -379,18 +371,6 @@ def _are_pictures(first: Any, images: bool | None, collate: Collate | None) -> b
     return (
         pil or (len(shape) in (2, 3) and (bool(images) or levels)) if not isinstance(inputs, tuple | Mapping) else False
     )
-
-
-def _picture_first(sample: Any) -> Any:
-    """The sample with its picture as a tensor [C, H, W]."""
-    samples = parted(sample)
-    picture = samples.inputs
-    pixels = tree.as_tensors(np.array(picture) if hasattr(picture, "getbands") else picture)
-    if pixels.ndim == 2:
-        pixels = pixels[None]
-    elif hasattr(picture, "getbands"):
-        pixels = pixels.permute(2, 0, 1).contiguous()
-    return (pixels, samples.targets) if samples.paired else pixels
 
 
 def _collated(samples: list[Any]) -> Any:

@@ -17,20 +17,20 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 
 from calando.errors import DataError
-from calando.tasks.data.arrays import Channels, described, find_channels
+from calando.tasks.data.arrays import Channels, described
+from calando.tasks.one_image import came, channels_of, image_of, is_to_be_turned
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.source import Moments, Source
 
 __all__ = ["DatasetSource", "MapDataset"]
 
-_TO_FLOATS = "convert it in the data set's transform to float32, which keeps every level (uint8 would wrap above 255)"
 _LOOKED_AT = 32  # samples that are read twice more: a transform of one read in ten is missed once in 800 times
 _LOOKED_AT_TWICE = 64  # the first samples: a second read of all of them may take minutes
 
@@ -178,20 +178,20 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
         raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
     name = f"{origin}, sample 0"
     content, _ = _content(dataset, 0, name=name)
-    channels = channels or _channels_of(content, name=name)
-    first = _image(content, name=name, channels=channels)
+    channels = channels or channels_of(content, name=name)
+    first = image_of(content, name=name, channels=channels)
     shape, dtype = (first.shape[0], first.shape[1], first.shape[2]), first.dtype
     labels = torch.empty(len(dataset), dtype=torch.int64)
     sums, squares = np.empty((2, len(dataset), shape[0]))
     turned, hashes = 0, np.empty((len(dataset), 16), np.uint8)
     for place in range(len(dataset)):
         image, labels[place], content = _sample(dataset, place, origin=origin, channels=channels)
-        turned += _is_to_be_turned(content)
+        turned += is_to_be_turned(content)
         _same(image, shape, dtype, origin=f"{origin}, sample {place}")
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
         hashes[place] = _hash(image)
-    return _Scan(shape, dtype, channels, _came(content, channels), labels, sums, squares, turned, hashes)
+    return _Scan(shape, dtype, channels, came(content, channels), labels, sums, squares, turned, hashes)
 
 
 def _hash(image: torch.Tensor) -> np.ndarray:
@@ -213,7 +213,7 @@ def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels)
     """Pixels, label, and the image as it came."""
     name = f"{origin}, sample {place}"
     image, label = _content(dataset, place, name=name)
-    return _image(image, name=name, channels=channels), _label(label, name=name), image
+    return image_of(image, name=name, channels=channels), _label(label, name=name), image
 
 
 def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, object]:
@@ -226,63 +226,6 @@ def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, obj
     if isinstance(sample, Sequence) and len(sample) == 2:
         return sample[0], sample[1]
     raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
-
-
-def _is_pil(image: object) -> bool:
-    return hasattr(image, "getbands")
-
-
-def _is_to_be_turned(image: object) -> bool:
-    if not _is_pil(image):
-        return False
-    from calando.tasks.data.picture import orientation_of
-
-    return orientation_of(image) > 1  # type: ignore[arg-type]  # what has bands is PIL's
-
-
-def _channels_of(image: Any, *, name: str) -> Channels:
-    """Where the channels are in images like this one; "first" where that decides nothing."""
-    shape, tensor = np.shape(image), isinstance(image, torch.Tensor)
-    if _is_pil(image) or len(shape) != 3 or 0 in shape:
-        return "first"
-    return find_channels((shape[0], shape[1], shape[2]), origin=name, tensor=tensor, how=" in calando.workload(…)")
-
-
-def _came(image: Any, channels: Channels) -> str:
-    if _is_pil(image):
-        return "PIL images"
-    kind = "tensors" if isinstance(image, torch.Tensor) else "arrays"
-    flat = len(np.shape(image)) == 2
-    return f"{kind} {'[H, W]' if flat else '[C, H, W]' if channels == 'first' else '[H, W, C]'}"
-
-
-def _image(image: object, *, name: str, channels: Channels) -> torch.Tensor:
-    if isinstance(image, torch.Tensor):
-        tensor = image.detach().cpu()
-    else:
-        if getattr(image, "mode", None) in ("P", "PA"):
-            raise DataError(
-                f"{name}: the image has a palette (PIL's mode P), so its pixels are no brightness; "
-                "convert it in the data set's transform: image.convert('RGB')"
-            )
-        array = np.asarray(image)
-        if array.dtype == object or array.dtype.kind not in "uf":
-            came = type(image).__name__ + (f" of {array.dtype}; {_TO_FLOATS}" if array.dtype.kind in "bi" else "")
-            raise DataError(f"{name}: the image must be a PIL image, tensor or array, uint8 or float, got {came}")
-        tensor = torch.from_numpy(np.array(array))
-    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
-        raise DataError(
-            f"{name}: the image must have the axes [C, H, W], [H, W, C] or [H, W], got {tuple(tensor.shape)}"
-        )
-    if tensor.ndim == 2:
-        tensor = tensor[None]
-    elif _is_pil(image) or channels == "last":
-        tensor = tensor.permute(2, 0, 1).contiguous()
-    if tensor.dtype == torch.uint8:
-        return tensor
-    if tensor.is_floating_point():
-        return tensor.to(torch.float32)
-    raise DataError(f"{name}: the image must be uint8 or floating point, got {tensor.dtype}; {_TO_FLOATS}")
 
 
 def _label(label: object, *, name: str) -> int:

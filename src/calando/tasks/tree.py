@@ -135,7 +135,7 @@ def as_tensors(tree: Any) -> Any:
         tree = torch.from_numpy(np.array(array if widened is None else array.astype(widened)))
     if not isinstance(tree, torch.Tensor):
         return tree
-    tensor = tree.detach().cpu()
+    tensor = tree.detach().cpu().to_dense()
     return tensor.float() if tensor.dtype == torch.float64 else tensor
 
 
