@@ -105,3 +105,25 @@ def test_a_palette_is_no_brightness():
 
     with pytest.raises(DataError, match="palette"):
         task(Pictures(in_colours), model=lambda: nn.Conv2d(1, 2, 1))
+
+
+def test_recordings_far_above_full_scale_are_reported():
+    waves, labels = torch.randn(60, 800, generator=torch.Generator().manual_seed(0)) / 5, torch.arange(60) % 2
+    quiet, loud = (task((waves * factor, labels), "res8-narrow", rate=8000) for factor in (1, 2**15))
+    assert "full scale" not in quiet.notes[0]
+    assert "they go up to" in loud.notes[0]
+    assert "and full scale is 1" in loud.notes[0]
+
+
+def test_numbers_of_pictures_are_told_from_classes():
+    with pytest.raises(DataError, match='got float32 as classes; for targets that are numbers give loss="mse"'):
+        task((torch.rand(60, 1, 4, 4), torch.rand(60)), nn.Flatten)
+
+
+def test_whatever_a_dataset_of_pictures_raises_its_sample_is_named():
+    class Broken(Pictures):
+        def __getitem__(self, place):
+            return super().__getitem__(place)[0], 1 / (place != 5) - 1
+
+    with pytest.raises(DataError, match="train, sample 5: cannot be read: ZeroDivisionError"):
+        task(Broken(lambda x: x), lambda: nn.Conv2d(3, 2, 1))

@@ -307,7 +307,11 @@ def _source(samples: Any, *, origin: str, channels: Channels | None) -> tuple[So
         images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")
         tensor = isinstance(samples[0], torch.Tensor)
         pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
-        numbers = as_labels(labels, origin=origin)
+        try:
+            numbers = as_labels(labels, origin=origin)
+        except DataError as error:
+            hint = ' as classes; for targets that are numbers give loss="mse"' if labels.dtype.kind == "f" else ""
+            raise DataError(f"{error}{hint}") from error
         # A copy: what the caller does to the array later must not change a run.
         source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
         return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)

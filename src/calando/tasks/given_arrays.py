@@ -57,7 +57,7 @@ def refuse_masked(samples: Any, *, origin: str) -> None:
     for array in _arrays(samples):
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise DataError(
-                f"{origin}: {int(np.ma.count_masked(array))} values of an array are masked; fill them, as by "
+                f"{origin}: {int(np.ma.getmaskarray(array).sum())} values of an array are masked; fill them, as by "
                 "x.filled(x.mean()), or leave their samples out"
             )
 

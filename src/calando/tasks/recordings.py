@@ -19,6 +19,7 @@ from calando.tasks.source import Moments, Source
 
 __all__ = ["RecordingSource", "recordings_of"]
 
+_LOUD = 2.0  # of full scale: what is mixed or resampled may be a little above it
 _CHUNK = 256  # recordings whose pictures are made together: some 10 MB
 
 
@@ -119,7 +120,9 @@ def recordings_of(samples: object, *, rate: int, origin: str) -> tuple[Recording
     front = front_end_for(rate=rate, length=held.shape[1])
     numbers = torch.from_numpy(as_labels(labels, origin=origin))
     source = RecordingSource(torch.from_numpy(held), numbers, front_end=front, origin=origin)
+    loud = float(np.abs(held).max()) if held.dtype == np.float32 else 0.0
+    said = f"; they go up to {loud:.3g}, and full scale is 1" if loud > _LOUD else ""
     return (
         source,
-        f"{origin}: {len(held):,} recordings of {held.shape[1] / rate:g} s at {rate} Hz; a network sees {front}",
+        f"{origin}: {len(held):,} recordings of {held.shape[1] / rate:g} s at {rate} Hz{said}; a network sees {front}",
     )

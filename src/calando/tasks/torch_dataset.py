@@ -22,7 +22,7 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from calando.errors import DataError
+from calando.errors import DataError, reason_of
 from calando.tasks.data.arrays import Channels, described
 from calando.tasks.one_image import came, channels_of, image_of, is_to_be_turned
 from calando.tasks.randomness import holding_seeded
@@ -221,6 +221,8 @@ def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, obj
         sample = dataset[place]
     except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
         raise DataError(f"{name}: cannot be read: {error}") from error
+    except Exception as error:  # the user's code may raise anything
+        raise DataError(f"{name}: cannot be read: {reason_of(error)}") from error
     if isinstance(sample, Mapping) and "image" in sample and "label" in sample:
         return sample["image"], sample["label"]
     if isinstance(sample, Sequence) and len(sample) == 2:
