@@ -144,3 +144,15 @@ def test_a_column_that_is_damaged_and_ends_early_is_refused(parquet, monkeypatch
     monkeypatch.setattr(reader, "unpacked", lambda file, name: whole(file, name)[: ROWS - 3 * (name == "other")])
     with pytest.raises(DataError, match="column other has 57 of 60 rows: the file is damaged"):
         parquet(a=OTHER)
+
+
+def test_a_point_is_a_decimals_or_a_thousands_in_a_whole_column(table):
+    """With decimal=comma, 1.500 was read as 1500 and 1.50 as 1.5 once, in one column."""
+    points = table("a", lambda i: ["1.500", "1.50", "2.125"][i % 3], decimal="comma")
+    assert noted(points, "column a: its points are those of decimals, as in 1.50")
+    plain = table("a", lambda i: ["1.500", "1.50", "2.125"][i % 3])
+    assert points.train.inputs.tobytes() == plain.train.inputs.tobytes()
+    thousands = table("a", lambda i: f"{i + 1}.500", decimal="comma")
+    assert noted(thousands, "column a: 1.500 is read as 1500")
+    with pytest.raises(DataError, match="'1.50' has a point, and '1,25' there a comma for decimals"):
+        table("a", lambda i: ['"1,25"', "1.50"][i % 2], decimal="comma")

@@ -18,7 +18,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -132,6 +132,14 @@ def look_at(
             f"{first} may have a comma for decimals or for thousands; write decimal=comma (1,5 is one and a half) or "
             f"decimal=point behind the path, or categories={name}"
         )
+    if comma == "decimal" and (pointed := [cell for cell in rest if NUMERAL.fullmatch(cell)]):
+        found = f"{table.place(cells.index(pointed[0]), name)}: {quote(pointed[0])} has a point"
+        if mixed := next((cell for cell in counts if "," in cell and cell in numerals), ""):
+            raise DataError(f"{found}, and {quote(mixed)} there a comma for decimals; write them alike")
+        made = look_at(table, name, forced=forced, decimal="point", is_target=is_target)
+        return replace(
+            made, notes=(*made.notes, f"column {name}: its points are those of decimals, as in {pointed[0]}")
+        )
     if forced == "numbers" and rest:
         raise DataError(f"{first} is not a number; correct it")
     if numerals and not rest:
@@ -222,9 +230,10 @@ def is_whole(values: np.ndarray) -> bool:
 
 def _number(cell: str, comma: str) -> float | None:
     if comma == "decimal":
-        if not _DECIMAL.fullmatch(cell) and ("," in cell or not NUMERAL.fullmatch(cell)):
-            return None
-        return float(cell.replace(".", "").replace(",", ".")) if _DECIMAL.fullmatch(cell) else float(cell)
+        if _DECIMAL.fullmatch(cell):
+            return float(cell.replace(".", "").replace(",", "."))
+        # A point is that of thousands: next to 1.500, which is a thousand and a half, 1.50 is no number.
+        return float(cell) if NUMERAL.fullmatch(cell) and "." not in cell else None
     if comma == "thousands" and _THOUSANDS.fullmatch(cell):
         return float(cell.replace(",", ""))
     return float(cell) if NUMERAL.fullmatch(cell) else None

@@ -129,7 +129,7 @@ def _one_hot(
 ) -> str:
     names = sorted({parts[0][row] for row in rows.tolist()})
     number = {name: place for place, name in enumerate(names)}
-    if holes := sum(part.count(MISSING) for part in parts):
+    if MISSING in number and (holes := sum(part.count(MISSING) for part in parts)):
         notes.append(f"column {column.name}: {holes} empty cells are a category of their own")
     for what, table, words in zip((", not trained on", ""), tables, parts, strict=True):
         if unknown := [word for word in words if word not in number]:
