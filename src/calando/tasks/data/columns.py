@@ -173,7 +173,7 @@ def _numbers(
     is_target: bool,
 ) -> Column:
     cells, notes = table.columns[name], list(_marks(name, counts, marked))
-    if comma and (seen := [cell for cell in cells if cell in numerals and not NUMERAL.fullmatch(cell)]):
+    if comma and (seen := [cell for cell in cells if cell in numerals and _reads_otherwise(cell, comma)]):
         notes.append(f"column {name}: {seen[0]} is read as {_number(seen[0], comma):.15g}")
     if not forced and any(_CODE.fullmatch(cell) for cell in numerals):
         example = next(cell for cell in cells if _CODE.fullmatch(cell))
@@ -237,6 +237,11 @@ def _number(cell: str, comma: str) -> float | None:
     if comma == "thousands" and _THOUSANDS.fullmatch(cell):
         return float(cell.replace(",", ""))
     return float(cell) if NUMERAL.fullmatch(cell) else None
+
+
+def _reads_otherwise(cell: str, comma: str) -> bool:
+    """Whether it is another number than without what was said of its comma, or none."""
+    return not NUMERAL.fullmatch(cell) or _number(cell, comma) != float(cell)
 
 
 def _day(cell: str) -> float | None:
