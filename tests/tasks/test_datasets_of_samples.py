@@ -136,3 +136,18 @@ def test_samples_that_collate_leaves_out_are_counted():
         train=Given(lambda i: (X[i], Y[i])), collate=lambda batch: time_second(batch[:3]), model=line, batch_size=8
     )
     assert "train: collate makes 3 samples of the first 8" in task.notes
+
+
+@pytest.mark.parametrize(
+    ("train", "clean"),
+    [
+        ((X, Y), (X, Y.roll(1))),
+        ((X, (Y > 0).long()), (X, (Y < 0).long())),
+        (Given(lambda i: (X[i], i % 2)), Given(lambda i: (X[i], (i + 1) % 2))),
+    ],
+)
+def test_a_twin_of_other_targets_is_refused(train, clean):
+    with pytest.raises(DataError, match="clean: sample 0 has target .*, and in train .*the same in the same order"):
+        calando.workload(train=train, clean=clean, model=lambda: nn.Linear(5, 2), batch_size=8, images=False)
+    width = 1 if isinstance(train, tuple) and train[1] is Y else 2
+    calando.workload(train=train, clean=train, model=lambda: nn.Linear(5, width), batch_size=8)

@@ -266,6 +266,8 @@ def _in_parts(
         raise DataError(
             f"clean: {len(twin)} samples, but train has {len(train)}; it must hold the same in the same order"
         )
+    if clean is not None:
+        _check_twin(train, clean)
     if test is None:
         kept, held = _cut(train, TEST_FRACTION, Purpose.TEST_SPLIT, "test part")
         train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
@@ -273,6 +275,22 @@ def _in_parts(
         kept, held = _cut(train, fraction, Purpose.VALIDATION_SPLIT, "validation part")
         train, validation = train.take(kept), twin.take(held)
     return train, validation, test
+
+
+def _check_twin(train: Nested, clean: Nested) -> None:
+    """Refuse a twin whose targets are of other samples; what has several values may be changed with the inputs."""
+    both = [part.class_numbers for part in (train, clean)]
+    if isinstance(train, NestedSource) and isinstance(clean, NestedSource):
+        both = [part.targets(torch.arange(len(part))) for part in (train, clean)]
+    one, other = both
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor) or one.ndim != 1 or other.ndim != 1:
+        return
+    if len(unequal := (one != other).nonzero().flatten()):
+        place = int(unequal[0])
+        raise DataError(
+            f"clean: sample {place} has target {other[place]:g}, and in train {one[place]:g}; it must hold the same in "
+            "the same order"
+        )
 
 
 def _cut(source: Source, fraction: float, purpose: Purpose, what: str) -> tuple[torch.Tensor, torch.Tensor]:
