@@ -226,7 +226,18 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"train": (torch.rand(9, 3), torch.rand(8))}, "arrays of 8 and 9 samples"),
+        ({"train": (torch.rand(9, 3), torch.rand(8))}, r"arrays of 8 and 9 samples \(inputs 9, targets 8\)"),
+        ({"train": (torch.rand(40, 3), ["a", "b"] * 20)}, "targets are texts; number the classes"),
+        ({"train": (torch.rand(40, 4), torch.rand(40))}, r"the samples are inputs float32 \[N, 4\], targets float32"),
+        ({"train": (torch.arange(80).view(40, 2), torch.rand(40)), "model": "mlp-8"}, "networks of tokens are gru-128"),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(40) % 2), "loss": "mse", "model": lambda: nn.Linear(3, 2)},
+            "take cross_entropy",
+        ),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(40) % 2), "metric": "rmse", "model": lambda: nn.Linear(3, 2)},
+            "take accuracy, balanced",
+        ),
         ({"train": (torch.full((9, 3), math.nan), torch.rand(9))}, "NaN"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "augment": "flip"}, "is for images"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "classes": 3}, "leave it out"),
@@ -241,7 +252,7 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
 )
 def test_what_cannot_be_trained_is_refused_in_a_line(given, says):
     with pytest.raises((UsageError, DataError), match=says) as caught:
-        calando.workload(model=lambda: nn.Linear(3, 1), batch_size=4, **given)
+        calando.workload(**{"model": lambda: nn.Linear(3, 1), "batch_size": 4, **given})
     assert "\n" not in str(caught.value)
 
 
@@ -296,6 +307,20 @@ def test_lists_of_numbers_are_arrays():
 def test_what_was_chosen_is_noted():
     assert regression().notes == ("loss: mse, by the targets' type; score: rmse, lower is better",)
     assert any("normalised" in note or "read as" in note for note in segmentation().notes)
+
+
+def test_floats_that_may_be_labels_are_noted():
+    """torch's loss of labels takes floats, and floats are a regression."""
+    x, labels = torch.randn(60, 4, generator=generator()), (torch.arange(180) % 2).view(60, 3).float()
+    common = {"model": lambda: nn.Linear(4, 3), "batch_size": 8}
+    (_, doubt) = calando.workload(train=(x, labels), **common).notes
+    assert 'give loss="bce"' in doubt
+    for plain in (
+        {"train": (x, labels), "loss": "bce"},
+        {"train": (x, labels + 0.5)},
+        {"train": (x, labels), "loss": "mse"},
+    ):
+        assert len(calando.workload(**common, **plain).notes) == 1
 
 
 def test_images_of_classes_are_judged_by_another_metric_with_the_same_bits_of_training():

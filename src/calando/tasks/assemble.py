@@ -24,8 +24,8 @@ from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.metrics import ACCURACY, Metric
-from calando.tasks.network_factory import check_network_fits, network_factory
-from calando.tasks.objective import CrossEntropy, Loss, logits_of
+from calando.tasks.network_factory import NetworkFactory, check_network_fits, network_factory
+from calando.tasks.objective import CrossEntropy, Loss, Samples, logits_of
 from calando.tasks.randomness import Purpose, holding_generators, steps_per_epoch
 from calando.tasks.recordings import RecordingSource
 from calando.tasks.source import (
@@ -165,7 +165,9 @@ def fitting_network(task: Workload) -> Workload:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's code may raise anything
-            why = str(error) if isinstance(error, CalandoError) else reason_of(error)
+            why = (
+                str(error) if isinstance(error, CalandoError) else f"{reason_of(error)}; {_given(samples, task.build)}"
+            )
             raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
     scores = unless_it_fails(lambda: logits_of(outputs))
     return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
@@ -181,6 +183,23 @@ def _untrained_score(task: Workload, network: nn.Module) -> float:
             tally.add(outputs, samples, float(loss))
     score: float = tally.score()
     return score
+
+
+def _given(samples: Samples, build: NetworkFactory) -> str:
+    """What the network was given, and which of ours take such samples."""
+    parts = {"inputs": samples.inputs, "targets": samples.targets} if samples.paired else {"batch": samples.inputs}
+    each = [
+        f"{where} {str(one.dtype).removeprefix('torch.')} [{', '.join(['N', *map(str, one.shape[1:])])}]"
+        for name, part in parts.items()
+        for where, one in tree.leaves(part, name)
+    ]
+    hint = ""
+    if build.own is None and isinstance(samples.inputs, torch.Tensor) and samples.inputs.ndim == 2:
+        rows = samples.inputs.is_floating_point()
+        hint = (
+            f"; networks of {'rows are mlp-128-128 and linear' if rows else 'tokens are gru-128 and transformers:gpt2'}"
+        )
+    return f"the samples are {', '.join(each)}{hint}"
 
 
 def _shape(outputs: object) -> str:

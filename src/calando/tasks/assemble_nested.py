@@ -34,6 +34,7 @@ __all__ = ["Nested", "assemble_nested"]
 
 Nested = NestedSource | NestedDataset
 
+_LOOKED_AT = 256
 _TOKENS = ("accuracy", "balanced accuracy", "f1", "mean iou")
 
 
@@ -136,7 +137,11 @@ def assemble_nested(
         loss=loss,
         forward=forward,
         metric=metric,
-        notes=(*notes, *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count)),
+        notes=(
+            *notes,
+            *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count),
+            *_maybe_labels(train, asked=asked, loss=loss),
+        ),
         doubts=doubts,
     )
     return fitting_network(made)
@@ -158,10 +163,19 @@ def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
     if not first.paired or targets is None:
         return None
     if not isinstance(targets, torch.Tensor):
+        if _holds_text(targets):
+            raise DataError(
+                f"{origin}: targets are texts; number the classes 0, 1, 2 … and give their names as class_names="
+            )
         raise UsageError(f"{origin}: targets are several; give loss= as a function of (outputs, targets), or forward=")
     if targets.dtype == torch.bool:
         return NamedLoss("bce")
     return NamedLoss("mse" if targets.is_floating_point() else "cross_entropy")
+
+
+def _holds_text(targets: object) -> bool:
+    parts = targets if isinstance(targets, list | tuple) else [targets]
+    return any(isinstance(one, str) for one in parts)
 
 
 def _usual_metric(loss: Loss | None, *, forward: Forward | None) -> Metric:
@@ -187,6 +201,16 @@ def _said(
         why = "" if asked is not None else ", by the targets' type"
         return [f"loss: {loss.name}{why}; {score}"]
     return [f"loss: {'the network works it out' if loss is None else 'your function'}; {score}"]
+
+
+def _maybe_labels(train: Nested, *, asked: Loss | None, loss: Loss | None) -> list[str]:
+    """torch's own loss of labels takes them as floats, which are numbers by their type."""
+    if asked is not None or loss != NamedLoss("mse"):
+        return []
+    targets = train.read(torch.arange(min(len(train), _LOOKED_AT))).targets
+    if not bool(((targets == 0) | (targets == 1)).all()):
+        return []
+    return ['all targets looked at are 0 or 1: if they are labels and no numbers, give loss="bce"']
 
 
 def _in_parts(

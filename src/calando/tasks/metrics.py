@@ -32,7 +32,7 @@ import torch
 from calando.errors import DataError, UnknownName, UsageError, quote, reason_of
 from calando.records.measure import SHARE, Measure
 from calando.tasks import tree
-from calando.tasks.objective import IGNORED, Samples, classes_last, logits_of
+from calando.tasks.objective import FIT, IGNORED, Samples, classes_last, logits_of
 
 __all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric", "rmse_in_unit"]
 
@@ -215,6 +215,9 @@ def _mean(values: torch.Tensor) -> float:
     return float(values.double().mean()) if len(values) else math.nan
 
 
+_OF_CLASSES = ("accuracy", "balanced accuracy", "f1")
+
+
 @final
 class _Squares(Tally):
     """Sums over all targets, a column each: their number, y, y^2 and (z - y)^2, about the first batch's mean."""
@@ -226,12 +229,21 @@ class _Squares(Tally):
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         answers = logits_of(outputs).detach().cpu().double()
-        wanted = wanted_of(samples, metric=self._name).detach().cpu().double()
+        given = wanted_of(samples, metric=self._name).detach().cpu()
+        wanted = given.double()
         if answers.ndim == wanted.ndim + 1 and answers.shape[-1] == 1:
             answers = answers.squeeze(-1)
         if answers.shape != wanted.shape:
             shapes = f"{tuple(answers.shape)} and {tuple(wanted.shape)}"
-            raise UsageError(f"{self._name} needs outputs and targets of one shape, got {shapes}")
+            classes = not given.is_floating_point() and given.dtype != torch.bool and answers.ndim == given.ndim + 1
+            raise UsageError(
+                f"{self._name} needs outputs and targets of one shape, got {shapes}: "
+                + (
+                    f"the targets are class numbers, for which take {', '.join(_OF_CLASSES)} or loss"
+                    if classes
+                    else FIT
+                )
+            )
         answers, wanted = answers.reshape(len(answers), -1), wanted.reshape(len(wanted), -1)
         if self._sums is None:
             self._shift = wanted.mean(0)

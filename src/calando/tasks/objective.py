@@ -28,6 +28,7 @@ from calando.errors import UnknownName, UsageError, reason_of
 from calando.tasks import tree
 
 __all__ = [
+    "FIT",
     "LOSSES",
     "CrossEntropy",
     "Forward",
@@ -281,13 +282,18 @@ def classes_last(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
     return scores.reshape(-1, scores.shape[-1]), targets.reshape(-1).long()
 
 
+FIT = "let the network give one number for each target"
+
+
 def _alike(name: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Both of one shape: torch would spread [N, 1] and [N] to [N, N] in silence."""
     if outputs.ndim == targets.ndim + 1 and tuple(outputs.shape) == (*targets.shape, 1):
         outputs = outputs.squeeze(-1)
     if outputs.shape != targets.shape:
+        classes = not targets.is_floating_point() and targets.dtype != torch.bool and outputs.ndim == targets.ndim + 1
         raise UsageError(
-            f"{name} needs outputs and targets of one shape, got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+            f"{name} needs outputs and targets of one shape, got {tuple(outputs.shape)} and {tuple(targets.shape)}: "
+            + ("the targets are class numbers, for which take cross_entropy" if classes else FIT)
         )
     return outputs, targets.to(outputs.dtype)
 
