@@ -37,6 +37,16 @@ def test_no_line_is_wider_than_the_terminal_and_the_answer_is_whole(study, width
             assert against[result.name].verdict in row
 
 
+@pytest.mark.parametrize("outcome", ["finished", "died", "diverged"])
+def test_what_became_of_a_trial_is_explained_where_it_stands(study, outcome):
+    first, *others = study.summary.results
+    trials = (replace(first.trials[0], outcome=outcome), *first.trials[1:])
+    text = printed(study_tables(replace(study.summary, results=(replace(first, trials=trials), *others))), width=80)
+    for word in ("died", "diverged"):
+        assert (f"\n{word}: " in text) is (f": {word}" in text)
+    assert outcome == "finished" or f"\n{outcome}: " in text
+
+
 @pytest.mark.parametrize("width", [10, 40])
 def test_a_terminal_far_too_narrow_is_no_error(study, width):
     assert printed(study_tables(study.summary), width=width)

@@ -347,3 +347,23 @@ def test_a_verdict_is_in_its_own_unit(tmp_path):
     assert "RMSE" in text
     assert not {"%", "points"} & set(text.split())
     assert text.startswith("quick is best")
+
+
+def test_a_chance_level_that_is_unknown_is_noted_with_the_answer(tmp_path):
+    """A forward that looks into the network has no answer that is the same for all samples."""
+
+    def forward(network, batch):
+        return (F.linear(batch[0], network.weight, network.bias).squeeze(1) - batch[1]).square().mean()
+
+    x = torch.randn(60, 3, generator=generator())
+    for judged, known in (({"forward": forward}, False), ({"loss": "mse"}, True)):
+        task = calando.workload(train=(x, x.sum(1)), model=lambda: nn.Linear(3, 1), batch_size=8, **judged)
+        answer = calando.compare(task, "sgd", lr=0.1, steps=8, seeds=1, folder=tmp_path / str(known), executor="inline")
+        assert known is not any("chance level unknown" in text for text in answer.cautions)
+        assert math.isfinite(answer.results[0].test.mean)
+
+
+def test_how_large_the_parts_are_is_said():
+    assert regression().cautions[0].startswith("parts: ")
+    task = calando.workload(train=(torch.rand(100, 3), torch.rand(100)), model=lambda: nn.Linear(3, 1), batch_size=8)
+    assert task.cautions == ("parts: 72 samples are trained on, 8 are validated on, 20 are tested on",)

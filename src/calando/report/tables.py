@@ -43,6 +43,7 @@ class StudyTables:
         if any(result.trials for result in self.summary.results):
             yield Text()
             yield trials_table(self.summary, width=width)
+            yield from (Text(line, style="dim") for line in _outcomes_meant(self.summary))
         if advice := self.summary.advice:
             yield Text()
             yield from map(Text, advice_lines(advice, self.summary.spec.workload.measure))
@@ -140,6 +141,16 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
 def _trial(trial: RateTrial, measure: Measure, *, chosen: bool) -> str:
     result = measure.number(trial.score) if trial.outcome == "finished" else trial.outcome
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
+
+
+def _outcomes_meant(summary: StudySummary) -> list[str]:
+    """What the words in the trials' cells mean, those that are there."""
+    seen = {trial.outcome for result in summary.results for trial in result.trials}
+    meant = {
+        "died": "its training loss ended no lower than that of one answer for all samples",
+        "diverged": "a loss or weight was not finite, or the strategy gave up",
+    }
+    return [f"{outcome}: {meaning}" for outcome, meaning in meant.items() if outcome in seen]
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
