@@ -1,6 +1,7 @@
 """Tasks of any kind in our own loop: each passes the public kit, and loss, metric and chance are other libraries'."""
 
 import math
+import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -244,6 +245,7 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
         ({"train": (torch.rand(40, 3), torch.rand(40)), "test": (torch.rand(40, 4), torch.rand(40))}, "another make"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "goal": "min"}, "give metric="),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": nn.MSELoss()}, r"outputs \(2, 1\) over targets \(2,\)"),
         ({"train": {"x": torch.rand(40, 3)}}, "forward="),
         ({"train": (torch.rand(40, 3), torch.arange(40))}, 'give loss="mse"'),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "metric": "accuracy"}, "take rmse or r2"),
@@ -367,3 +369,24 @@ def test_how_large_the_parts_are_is_said():
     assert regression().cautions[0].startswith("parts: ")
     task = calando.workload(train=(torch.rand(100, 3), torch.rand(100)), model=lambda: nn.Linear(3, 1), batch_size=8)
     assert task.cautions == ("parts: 72 samples are trained on, 8 are validated on, 20 are tested on",)
+
+
+def test_a_forward_that_spreads_its_outputs_over_the_targets_is_doubted():
+    """It trains every output to the mean of the batch; torch warns of it once, where nobody may look."""
+    rows, wanted = torch.rand(60, 3), torch.rand(60)
+    common = {"train": (rows, wanted), "model": lambda: nn.Linear(3, 1), "batch_size": 8}
+    with pytest.warns(UserWarning, match="Using a target size"):
+        (doubt,) = calando.workload(forward=lambda net, batch: F.mse_loss(net(batch[0]), batch[1]), **common).doubts
+    assert "Using a target size (torch.Size([2]))" in doubt
+    squeezed = calando.workload(forward=lambda net, batch: F.mse_loss(net(batch[0]).squeeze(1), batch[1]), **common)
+    assert squeezed.doubts == ()
+
+
+def test_other_warnings_of_a_network_are_passed_on():
+    class Net(nn.Linear):
+        def forward(self, x):
+            warnings.warn("mine", stacklevel=1)
+            return super().forward(x)
+
+    with pytest.warns(UserWarning, match="mine"):
+        calando.workload(train=(torch.rand(60, 3), torch.rand(60)), model=lambda: Net(3, 1), batch_size=8)

@@ -10,6 +10,7 @@ mean and std are those of what is trained on
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calando.errors import CalandoError, UsageError, reason_of, unless_it_fails
+from calando.errors import CalandoError, UsageError, plain, reason_of, unless_it_fails
 from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
@@ -148,8 +149,17 @@ def fitting_network(task: Workload) -> Workload:
             raise UsageError(f"network {task.build.name!r} has no weights to train")
         samples = own.read(own.train, torch.tensor([0, min(1, len(own.train) - 1)]))
         try:
-            with torch.enable_grad():
+            with torch.enable_grad(), warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
                 loss, outputs = own.judged(network.eval(), samples, precision=nullcontext)
+            spread = [str(one.message) for one in warned if _SPREADS in str(one.message)]
+            if spread and task.forward is None:
+                raise UsageError(
+                    f"the loss spreads outputs {_shape(outputs)} over targets {_shape(samples.targets)}, each to every "
+                    'other: let the network or the loss give both one shape; loss="mse" does so by itself'
+                )
+            for one in warned:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
             if not loss.requires_grad:
                 raise UsageError("the loss has no gradient: it was detached, or depends on no weight")
             tally = own.metric.begin()
@@ -170,7 +180,15 @@ def fitting_network(task: Workload) -> Workload:
             )
             raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
     scores = unless_it_fails(lambda: logits_of(outputs))
-    return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
+    return replace(
+        task,
+        outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]),
+        doubts=(*task.doubts, *(f"forward: {plain(why)}" for why in dict.fromkeys(spread))),
+    )
+
+
+_SPREADS = "Using a target size"
+"""How torch's warning begins where a loss broadcasts [N, 1] and [N] to [N, N]: each output is trained to the mean."""
 
 
 def _untrained_score(task: Workload, network: nn.Module) -> float:
