@@ -164,3 +164,10 @@ def test_long_names_are_cut_in_the_middle_and_still_differ(made, width):
     assert len({row[:20] for row in rows}) == 2
     assert all("…" in row[:20] for row in rows)
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_share_that_is_no_accuracy_says_which_it_is(study):
+    assert "scores are" not in printed(study_table(study.summary, width=80), width=80)
+    workload = study.summary.spec.workload.model_copy(update={"metric": "f1"})
+    summary = replace(study.summary, spec=study.summary.spec.model_copy(update={"workload": workload}))
+    assert "scores are f1, mean ± sd (n)" in printed(study_table(summary, width=80), width=80)

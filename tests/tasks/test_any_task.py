@@ -17,7 +17,7 @@ from tests.tasks.any_tasks import TASKS, generator, language, regression, segmen
 from torch import nn
 
 import calando
-from calando.errors import DataError, UnknownName, UsageError
+from calando.errors import DataError, DataWarning, UnknownName, UsageError
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.metrics import METRICS, found_metric
@@ -246,6 +246,14 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
         ({"train": (torch.rand(40, 3), torch.rand(40)), "goal": "min"}, "give metric="),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": nn.MSELoss()}, r"outputs \(2, 1\) over targets \(2,\)"),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(80).view(40, 2) % 2), "model": lambda: nn.Linear(3, 2)},
+            'take loss="bce"',
+        ),
+        (
+            {"train": (torch.rand(40, 3), torch.rand(40)), "forward": lambda net, x, y: 0},
+            "called with the network and the batch",
+        ),
         ({"train": {"x": torch.rand(40, 3)}}, "forward="),
         ({"train": (torch.rand(40, 3), torch.arange(40))}, 'give loss="mse"'),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "metric": "accuracy"}, "take rmse or r2"),
@@ -390,3 +398,21 @@ def test_other_warnings_of_a_network_are_passed_on():
 
     with pytest.warns(UserWarning, match="mine"):
         calando.workload(train=(torch.rand(60, 3), torch.rand(60)), model=lambda: Net(3, 1), batch_size=8)
+
+
+def test_numbers_far_from_zero_are_noted():
+    x, common = torch.randn(60, 4, generator=generator()), {"model": lambda: nn.Linear(4, 1), "batch_size": 8}
+    euros = 10_000 + 3 * x.sum(1)
+    (_, note) = calando.workload(train=(x, euros), **common).notes
+    assert note.startswith("targets have mean 10000")
+    assert len(calando.workload(train=(x, (euros - euros.mean()) / euros.std()), **common).notes) == 1
+
+
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.Sigmoid(), nn.LogSoftmax(1), nn.Identity()])
+def test_probabilities_where_scores_are_due_are_doubted(last):
+    model = lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 3), last)  # noqa: E731
+    for shape in ((60, 4), (60, 1, 2, 2)):  # the same of images
+        x, y = torch.rand(shape, generator=generator()), torch.arange(60) % 3
+        with pytest.warns(DataWarning, match="leave") if isinstance(last, nn.Softmax) else nullcontext():
+            doubts = calando.workload(train=(x, y), model=model, batch_size=8).doubts
+        assert any("leave its softmax out" in doubt for doubt in doubts) is isinstance(last, nn.Softmax)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from calando.analysis.results import RateTrial, StudySummary
 from calando.records.measure import Measure
+from calando.records.task_spec import WorkloadSpec
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
 from calando.report.formatting import distinct, rate, shared, target_words
 from calando.report.use import UseForm, use_forms
@@ -172,6 +173,8 @@ def _lines_below(summary: StudySummary, left_out: Sequence[tuple[str, str]]) -> 
     """The footnotes, and what the columns mean."""
     lines = [str(one) for one in footnotes(summary)]
     meaning, measure = "mean ± sd (n)", summary.spec.workload.measure
+    if measure.share and isinstance(summary.spec.workload, WorkloadSpec) and summary.spec.workload.metric:
+        meaning = f"scores are {summary.spec.workload.metric}, {meaning}"
     if summary.comparisons:
         n = summary.comparisons[0].n
         counted = f" in{measure.step}" if measure.step else ""

@@ -35,6 +35,7 @@ __all__ = ["Nested", "assemble_nested"]
 Nested = NestedSource | NestedDataset
 
 _LOOKED_AT = 256
+_FAR = 100.0
 _TOKENS = ("accuracy", "balanced accuracy", "f1", "mean iou")
 
 
@@ -141,6 +142,7 @@ def assemble_nested(
             *notes,
             *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count),
             *_maybe_labels(train, asked=asked, loss=loss),
+            *_far_from_zero(train, loss=loss),
         ),
         doubts=doubts,
     )
@@ -211,6 +213,22 @@ def _maybe_labels(train: Nested, *, asked: Loss | None, loss: Loss | None) -> li
     if not bool(((targets == 0) | (targets == 1)).all()):
         return []
     return ['all targets looked at are 0 or 1: if they are labels and no numbers, give loss="bce"']
+
+
+def _far_from_zero(train: Nested, *, loss: Loss | None) -> list[str]:
+    """Outputs of a new network are about 0 and 1 apart: numbers far from there take most of a run to be reached."""
+    if not isinstance(loss, NamedLoss) or loss.name not in ("mse", "mae", "huber"):
+        return []
+    targets = train.read(torch.arange(min(len(train), _LOOKED_AT))).targets
+    if not isinstance(targets, torch.Tensor):
+        return []  # the loss refuses them by itself
+    mean, spread = float(targets.double().mean()), float(targets.double().std(correction=0))
+    if abs(mean) + spread <= _FAR:
+        return []
+    found = f"targets have mean {mean:.6g} and standard deviation {spread:.3g}"
+    return [
+        f"{found}, and a new network answers about 0: train on (y - mean) / deviation, or a run ends on its way there"
+    ]
 
 
 def _in_parts(

@@ -122,8 +122,11 @@ def network_factory(
     return NetworkFactory(name, in_channels, classes, image_size, own, inputs)
 
 
-def check_network_fits(factory: NetworkFactory) -> None:
+def check_network_fits(factory: NetworkFactory) -> torch.Tensor:
     """Build the network once and show it two images; the factory is copied, the generators are put back.
+
+    Returns:
+        What it gives, [2, classes].
 
     Raises:
         UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
@@ -146,3 +149,4 @@ def check_network_fits(factory: NetworkFactory) -> None:
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")
+    return output

@@ -277,6 +277,7 @@ def classes_last(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
         raise UsageError(
             f"outputs {tuple(outputs.shape)} do not fit class numbers {shape}: a score for each class is needed in the "
             "second or the last axis"
+            + ('; labels of 0 and 1, several a sample, take loss="bce"' if tuple(outputs.shape) == shape else "")
         )
     scores = outputs if last or outputs.ndim == 2 else outputs.movedim(1, -1)
     return scores.reshape(-1, scores.shape[-1]), targets.reshape(-1).long()
