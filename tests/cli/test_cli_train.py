@@ -279,3 +279,11 @@ def test_a_plateau_that_did_nothing_is_named(calando):
     quick = ("--batch-size", "32", "--device", "cpu", "--threads", "1", "--steps", "4")
     assert "plateau never changed the rate" in calando("train", "digits", "sgd(lr=0.1) | plateau()", *quick).out
     assert "plateau" not in calando("train", "digits", "sgd(lr=0.1)", *quick).out
+
+
+def test_a_rate_that_nobody_gave_is_said_with_how_to_find_one(calando):
+    run = ("train", "digits", "cosine", "--steps", "2", "--device", "cpu")
+    assert "rate 0.1: the usual one of sgd, since none is given; lr=" in calando(*run).err
+    for given in (("--lr", "0.05"), ()):
+        strategy = run if given else ("train", "digits", "sgd(lr=0.05)", *run[3:])
+        assert "the usual one" not in calando(*strategy, *given).err

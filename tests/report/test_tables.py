@@ -37,6 +37,16 @@ def test_no_line_is_wider_than_the_terminal_and_the_answer_is_whole(study, width
             assert against[result.name].verdict in row
 
 
+@pytest.mark.parametrize("outcome", ["finished", "died", "diverged"])
+def test_what_became_of_a_trial_is_explained_where_it_stands(study, outcome):
+    first, *others = study.summary.results
+    trials = (replace(first.trials[0], outcome=outcome), *first.trials[1:])
+    text = printed(study_tables(replace(study.summary, results=(replace(first, trials=trials), *others))), width=80)
+    for word in ("died", "diverged"):
+        assert (f"\n{word}: " in text) is (f": {word}" in text)
+    assert outcome == "finished" or f"\n{outcome}: " in text
+
+
 @pytest.mark.parametrize("width", [10, 40])
 def test_a_terminal_far_too_narrow_is_no_error(study, width):
     assert printed(study_tables(study.summary), width=width)
@@ -154,3 +164,10 @@ def test_long_names_are_cut_in_the_middle_and_still_differ(made, width):
     assert len({row[:20] for row in rows}) == 2
     assert all("…" in row[:20] for row in rows)
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_share_that_is_no_accuracy_says_which_it_is(study):
+    assert "scores are" not in printed(study_table(study.summary, width=80), width=80)
+    workload = study.summary.spec.workload.model_copy(update={"metric": "f1"})
+    summary = replace(study.summary, spec=study.summary.spec.model_copy(update={"workload": workload}))
+    assert "scores are f1, mean ± sd (n)" in printed(study_table(summary, width=80), width=80)

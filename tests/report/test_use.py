@@ -50,6 +50,29 @@ def test_the_command_and_the_call_say_the_strategy_and_its_length(made, text):
     assert names["training"].strategy.text == summary.advice.text
 
 
+def test_no_line_of_a_command_is_cut_on_a_terminal_of_80(made):
+    """What is cut outside quotes is two commands once it is pasted."""
+    text = "sgd(lr=0.1, momentum=0.9, nesterov=true, weight_decay=0.001) | linear(0, 1, over='5%') >> cosine(1, 0)"
+    task = made.spec.workload.model_copy(
+        update={
+            "data": "csv:houses.csv,target=price in €",
+            "augment": "crop(4)+flip",
+            "metric": "rmse",
+            "clip_norm": 1.0,
+        }
+    )
+    (command, *_) = use_forms(advising(made, text, workload=task), command="calando compare digits --data '../my data'")
+    console = Console(width=80, record=True, file=None, quiet=False)
+    with console.capture() as shown:
+        console.print(study_tables(advising(made, text, workload=task)))
+    for line in command.lines[:-1]:
+        assert len(line) <= 76
+        assert line in shown.get()
+    words = shlex.split(command.text.replace("\\\n", " "))
+    assert parse_strategy(words[3]).text == parse_strategy(text).text
+    assert words[-4:] == ["--clip-norm", "1.0", "--data", "../my data"]
+
+
 def test_the_command_trains(made, tmp_path, monkeypatch, capsys):
     from calando.cli.app import app
 

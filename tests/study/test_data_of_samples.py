@@ -133,3 +133,15 @@ def test_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "target" in listed["csv:FILE"]["options"]
     assert "level" in listed["text:FILE"]["options"]
     assert listed["parquet:FILE,target=COLUMN"]["model"].startswith("mlp")
+
+
+def test_a_metric_that_is_named_is_the_one_that_judges(here: Path) -> None:
+    """Accuracy as well, though it is the usual one elsewhere and has no name in a spec there."""
+    spec, task, _ = read_workload(resolve(TEXT, metric="accuracy"), data_dir=None)
+    assert (spec.metric, spec.measure.share, task.metric.name) == ("accuracy", True, "accuracy")
+    assert load(spec).metric.name == "accuracy"  # as a worker reads it
+    with pytest.raises(UsageError, match="metric 'accuracy' needs classes.* take rmse or r2"):
+        read_workload(resolve(HOUSES, metric="accuracy"), data_dir=None)
+    for data in ("csv:kinds.csv,target=kind", "digits"):
+        named, plain = (read_workload(resolve(data, metric=metric), data_dir=None)[0] for metric in ("accuracy", None))
+        assert named == plain, data

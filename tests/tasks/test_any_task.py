@@ -1,6 +1,7 @@
 """Tasks of any kind in our own loop: each passes the public kit, and loss, metric and chance are other libraries'."""
 
 import math
+import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from tests.tasks.any_tasks import TASKS, generator, language, regression, segmen
 from torch import nn
 
 import calando
-from calando.errors import DataError, UnknownName, UsageError
+from calando.errors import DataError, DataWarning, UnknownName, UsageError
 from calando.study.build_spec import build_run
 from calando.study.limits import Budget, Machine
 from calando.tasks.metrics import METRICS, found_metric
@@ -226,13 +227,33 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"train": (torch.rand(9, 3), torch.rand(8))}, "arrays of 8 and 9 samples"),
+        ({"train": (torch.rand(9, 3), torch.rand(8))}, r"arrays of 8 and 9 samples \(inputs 9, targets 8\)"),
+        ({"train": (torch.rand(40, 3), ["a", "b"] * 20)}, "targets are texts; number the classes"),
+        ({"train": (torch.rand(40, 4), torch.rand(40))}, r"the samples are inputs float32 \[N, 4\], targets float32"),
+        ({"train": (torch.arange(80).view(40, 2), torch.rand(40)), "model": "mlp-8"}, "networks of tokens are gru-128"),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(40) % 2), "loss": "mse", "model": lambda: nn.Linear(3, 2)},
+            "take cross_entropy",
+        ),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(40) % 2), "metric": "rmse", "model": lambda: nn.Linear(3, 2)},
+            "take accuracy, balanced",
+        ),
         ({"train": (torch.full((9, 3), math.nan), torch.rand(9))}, "NaN"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "augment": "flip"}, "is for images"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "classes": 3}, "leave it out"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "test": (torch.rand(40, 4), torch.rand(40))}, "another make"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "goal": "min"}, "give metric="),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
+        ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": nn.MSELoss()}, r"outputs \(2, 1\) over targets \(2,\)"),
+        (
+            {"train": (torch.rand(40, 3), torch.arange(80).view(40, 2) % 2), "model": lambda: nn.Linear(3, 2)},
+            'take loss="bce"',
+        ),
+        (
+            {"train": (torch.rand(40, 3), torch.rand(40)), "forward": lambda net, x, y: 0},
+            "called with the network and the batch",
+        ),
         ({"train": {"x": torch.rand(40, 3)}}, "forward="),
         ({"train": (torch.rand(40, 3), torch.arange(40))}, 'give loss="mse"'),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "metric": "accuracy"}, "take rmse or r2"),
@@ -241,7 +262,7 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
 )
 def test_what_cannot_be_trained_is_refused_in_a_line(given, says):
     with pytest.raises((UsageError, DataError), match=says) as caught:
-        calando.workload(model=lambda: nn.Linear(3, 1), batch_size=4, **given)
+        calando.workload(**{"model": lambda: nn.Linear(3, 1), "batch_size": 4, **given})
     assert "\n" not in str(caught.value)
 
 
@@ -298,6 +319,20 @@ def test_what_was_chosen_is_noted():
     assert any("normalised" in note or "read as" in note for note in segmentation().notes)
 
 
+def test_floats_that_may_be_labels_are_noted():
+    """torch's loss of labels takes floats, and floats are a regression."""
+    x, labels = torch.randn(60, 4, generator=generator()), (torch.arange(180) % 2).view(60, 3).float()
+    common = {"model": lambda: nn.Linear(4, 3), "batch_size": 8}
+    (_, doubt) = calando.workload(train=(x, labels), **common).notes
+    assert 'give loss="bce"' in doubt
+    for plain in (
+        {"train": (x, labels), "loss": "bce"},
+        {"train": (x, labels + 0.5)},
+        {"train": (x, labels), "loss": "mse"},
+    ):
+        assert len(calando.workload(**common, **plain).notes) == 1
+
+
 def test_images_of_classes_are_judged_by_another_metric_with_the_same_bits_of_training():
     x, y = torch.randint(0, 256, (80, 1, 8, 8), dtype=torch.uint8, generator=generator()), torch.arange(80) % 2
     plain, balanced = (
@@ -322,3 +357,62 @@ def test_a_verdict_is_in_its_own_unit(tmp_path):
     assert "RMSE" in text
     assert not {"%", "points"} & set(text.split())
     assert text.startswith("quick is best")
+
+
+def test_a_chance_level_that_is_unknown_is_noted_with_the_answer(tmp_path):
+    """A forward that looks into the network has no answer that is the same for all samples."""
+
+    def forward(network, batch):
+        return (F.linear(batch[0], network.weight, network.bias).squeeze(1) - batch[1]).square().mean()
+
+    x = torch.randn(60, 3, generator=generator())
+    for judged, known in (({"forward": forward}, False), ({"loss": "mse"}, True)):
+        task = calando.workload(train=(x, x.sum(1)), model=lambda: nn.Linear(3, 1), batch_size=8, **judged)
+        answer = calando.compare(task, "sgd", lr=0.1, steps=8, seeds=1, folder=tmp_path / str(known), executor="inline")
+        assert known is not any("chance level unknown" in text for text in answer.cautions)
+        assert math.isfinite(answer.results[0].test.mean)
+
+
+def test_how_large_the_parts_are_is_said():
+    assert regression().cautions[0].startswith("parts: ")
+    task = calando.workload(train=(torch.rand(100, 3), torch.rand(100)), model=lambda: nn.Linear(3, 1), batch_size=8)
+    assert task.cautions == ("parts: 72 samples are trained on, 8 are validated on, 20 are tested on",)
+
+
+def test_a_forward_that_spreads_its_outputs_over_the_targets_is_doubted():
+    """It trains every output to the mean of the batch; torch warns of it once, where nobody may look."""
+    rows, wanted = torch.rand(60, 3), torch.rand(60)
+    common = {"train": (rows, wanted), "model": lambda: nn.Linear(3, 1), "batch_size": 8}
+    with pytest.warns(UserWarning, match="Using a target size"):
+        (doubt,) = calando.workload(forward=lambda net, batch: F.mse_loss(net(batch[0]), batch[1]), **common).doubts
+    assert "Using a target size (torch.Size([2]))" in doubt
+    squeezed = calando.workload(forward=lambda net, batch: F.mse_loss(net(batch[0]).squeeze(1), batch[1]), **common)
+    assert squeezed.doubts == ()
+
+
+def test_other_warnings_of_a_network_are_passed_on():
+    class Net(nn.Linear):
+        def forward(self, x):
+            warnings.warn("mine", stacklevel=1)
+            return super().forward(x)
+
+    with pytest.warns(UserWarning, match="mine"):
+        calando.workload(train=(torch.rand(60, 3), torch.rand(60)), model=lambda: Net(3, 1), batch_size=8)
+
+
+def test_numbers_far_from_zero_are_noted():
+    x, common = torch.randn(60, 4, generator=generator()), {"model": lambda: nn.Linear(4, 1), "batch_size": 8}
+    euros = 10_000 + 3 * x.sum(1)
+    (_, note) = calando.workload(train=(x, euros), **common).notes
+    assert note.startswith("targets have mean 10000")
+    assert len(calando.workload(train=(x, (euros - euros.mean()) / euros.std()), **common).notes) == 1
+
+
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.Sigmoid(), nn.LogSoftmax(1), nn.Identity()])
+def test_probabilities_where_scores_are_due_are_doubted(last):
+    model = lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 3), last)  # noqa: E731
+    for shape in ((60, 4), (60, 1, 2, 2)):  # the same of images
+        x, y = torch.rand(shape, generator=generator()), torch.arange(60) % 3
+        with pytest.warns(DataWarning, match="leave") if isinstance(last, nn.Softmax) else nullcontext():
+            doubts = calando.workload(train=(x, y), model=model, batch_size=8).doubts
+        assert any("leave its softmax out" in doubt for doubt in doubts) is isinstance(last, nn.Softmax)

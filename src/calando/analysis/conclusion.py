@@ -62,7 +62,9 @@ def headline(
     if not complete or first.test is None:
         return _progress(first, best=best, done=done, expected=expected, measure=measure)
     if failed:
-        return "No verdict: every final run diverged or ended at chance level. Try other rates, or a warmup."
+        return (
+            "No verdict: every final run diverged or ended at chance level. Try longer runs, other rates, or a warmup."
+        )
     n = first.test.n
     score = f"{judged} {_with_spread(first, measure)}"
     equal = share_highest(ranked)

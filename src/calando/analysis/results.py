@@ -258,7 +258,7 @@ class StudySummary(Shown):
         updates, seconds: what all of it costs where each run is trained alone: what strategies are charged. Each run
             and each range test once, whoever shares it.
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
-        cautions: what holds for all scores and makes them a little too good, in sentences.
+        cautions: what holds for all scores, and makes them a little too good or failures harder to see; in sentences.
         judged: what `test` holds: scores of a test part, or, of code that reports none, validation scores.
         folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """

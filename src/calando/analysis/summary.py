@@ -36,6 +36,7 @@ from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StudySpec
 from calando.records.strategy_spec import StrategySpec
+from calando.records.task_spec import OwnTrainingSpec
 
 __all__ = ["summarize"]
 
@@ -47,7 +48,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         runs: records by `RunSpec.digest()`; those of other studies are passed over.
         tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
     """
-    measure = study.workload.measure
+    measure, given = study.workload.measure, runs
     if not measure.share:
         runs = _counting_failures(runs, measure)
     plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
@@ -118,7 +119,10 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
-        cautions=_cautions(study) if judged == "validation" else (),
+        cautions=(
+            *(_cautions(study) if judged == "validation" else ()),
+            *_unknown_chance(study, [given[key] for key in planned if key in given]),
+        ),
         judged=judged,
         advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
@@ -151,6 +155,14 @@ def _cautions(study: StudySpec) -> tuple[str, ...]:
     """What holds for all scores and makes them a little too good."""
     chose = "; those of seed 0 chose the rates" if study.rate_grids else ""
     return (f"The code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
+
+
+def _unknown_chance(study: StudySpec, runs: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Of code of one's own no chance level is expected; of a task in our loop it is worked out where that can be."""
+    if isinstance(study.workload, OwnTrainingSpec) or all(math.isfinite(record.chance) for record in runs):
+        return ()
+    why = "no score of one answer for all samples could be worked out"
+    return (f"chance level unknown: {why}, so a run that has learned nothing may count as finished",)
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:

@@ -65,7 +65,7 @@ def compare(
 
     Fairly: equal rate trials, paired seeds, calibrated intervals, every cost charged.
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
-    Pasts that runs share are trained once, to the same bits as if each run were trained alone.
+    Updates that several runs have in common are trained once, to the same bits as if each run were trained alone.
     Given the same --study, more strategies, lengths or seeds are added to what is there.
 
     \b

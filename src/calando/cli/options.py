@@ -95,8 +95,9 @@ OPTIONS: Mapping[str, Given] = {
     "workload": _argument(
         str,
         "WORKLOAD",
-        "digits, fashion-mnist, cifar10, folder:PATH, parquet:PATH, npz:PATH, csv:FILE,target=COLUMN, text:FILE or "
-        "module:callable",
+        "digits, fashion-mnist, cifar10 or fsdd; files: folder:PATH, parquet:PATH, npz:PATH, csv:FILE,target=COLUMN, "
+        "parquet:FILE,target=COLUMN, text:FILE, audio:PATH; your own: module:callable, for compare a script as well; "
+        "`calando workloads` describes each",
         completion.workloads,
     ),
     "strategy": _argument(str, "STRATEGY", "a preset's name, a .toml file or pipe text", completion.strategies),

@@ -73,12 +73,13 @@ class FoundRate:
     def __str__(self) -> str:
         found, curves = self.suggestion, self.curves
         ends = ", ".join(why or "reached the last rate" for why in curves.stopped)
+        count = len(curves.losses)
         lines = [
             f"peak rate, decayed schedule  {_rate_text(found.decayed)}",
             f"constant rate                {_rate_text(found.constant)}",
             "reliable" if found.reliable else f"not reliable: {'; '.join(found.reasons)}",
             found.explanation,
-            f"rates from {curves.rates[0]:.3g} to {curves.rates[-1]:.3g}, {len(curves.losses)} repeats: {ends}",
+            f"rates from {curves.rates[0]:.3g} to {curves.rates[-1]:.3g}, {count} repeat{'s' * (count > 1)}: {ends}",
         ]
         if self.held is not None:
             lines.append(str(self.held))

@@ -92,13 +92,18 @@ def sweep(*folders: Path) -> int:
 
 
 def file_name(text: str) -> str:
-    """The text as part of a folder's name: letters, digits, "-", "_" and "." of its last 40 characters.
+    """The text as part of a folder's name: letters, digits, "-", "_" and ".", the last 60 from where a word begins.
 
     >>> file_name("folder:../my photos/")
     'folder-..-my-photos'
+    >>> file_name("csv:" + "data/" * 12 + "flats.csv")
+    'data-data-data-data-data-data-data-data-data-flats.csv'
     """
     kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
-    return kept[-40:].strip("-.") or "run"
+    end = kept[-60:]
+    if kept[-61:-60] not in ("", "-") and "-" in end.strip("-"):
+        end = end.lstrip("-").partition("-")[2]
+    return end.strip("-.") or "run"
 
 
 _KINDS = {

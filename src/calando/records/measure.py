@@ -92,17 +92,17 @@ class Measure:
         """A score alone, for a table whose heading has the unit.
 
         >>> SHARE.number(0.98611), Measure("min", "RMSE").number(3.2), Measure().number(1234567.0)
-        ('98.61', '3.200', '1.235e+06')
+        ('98.61', '3.200', '1234567')
         """
-        return f"{100 * score:.2f}" if self.share else f"{score:#.4g}".rstrip(".")
+        return f"{100 * score:.2f}" if self.share else _plain(score, "#.4g")
 
     def spread(self, sd: float) -> str:
         """A standard deviation, likewise.
 
-        >>> SHARE.spread(0.0021), Measure().spread(0.01234)
-        ('0.21', '0.012')
+        >>> SHARE.spread(0.0021), Measure().spread(0.01234), Measure().spread(1034.2)
+        ('0.21', '0.012', '1034')
         """
-        return f"{100 * sd:.2f}" if self.share else f"{sd:.2g}"
+        return f"{100 * sd:.2f}" if self.share else _plain(sd, ".2g")
 
     def amount(self, score: float, *, decimals: int = 1) -> str:
         """A score with its unit, for a sentence.
@@ -129,15 +129,17 @@ class Measure:
         >>> SHARE.digits(-0.00001, 2), Measure().digits(-0.01234, 2)
         ('0.00', '-0.0123')
         """
-        return f"{100 * value:z.{decimals}f}" if self.share else f"{value + 0.0:.3g}"
+        return f"{100 * value:z.{decimals}f}" if self.share else _plain(value + 0.0, ".3g")
 
     def difference(self, value: float) -> str:
         """A difference, signed, without unit.
 
         >>> SHARE.difference(-0.0042), SHARE.difference(-0.00001), Measure("min").difference(0.0123)
         ('-0.42', '+0.00', '+0.0123')
+        >>> Measure("min", "RMSE").difference(-7943.2)
+        '-7943'
         """
-        return f"{100 * value:+z.2f}" if self.share else f"{value + 0.0:+.3g}"
+        return f"{100 * value:+z.2f}" if self.share else _plain(value + 0.0, "+.3g")
 
     def interval(self, low: float, high: float) -> str:
         """The interval of a difference; one that excludes zero has as many digits as show that it does.
@@ -154,3 +156,15 @@ class Measure:
 
 
 SHARE = Measure(share=True)
+
+
+def _plain(value: float, form: str) -> str:
+    """In so many digits, or to whole numbers where those are more: who predicts euros reads 16357 and no 1.636e+04."""
+    text = format(value, form)
+    if "e+" in text and abs(value) < _WHOLE:
+        text = format(value, "+.0f" if form.startswith("+") else ".0f")
+    return text.rstrip(".")
+
+
+_WHOLE = 1e7
+"""From here on a whole number is harder to read than one with an exponent."""

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from calando.analysis.results import RateTrial, StudySummary
 from calando.records.measure import Measure
+from calando.records.task_spec import WorkloadSpec
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
 from calando.report.formatting import distinct, rate, shared, target_words
 from calando.report.use import UseForm, use_forms
@@ -43,6 +44,7 @@ class StudyTables:
         if any(result.trials for result in self.summary.results):
             yield Text()
             yield trials_table(self.summary, width=width)
+            yield from (Text(line, style="dim") for line in _outcomes_meant(self.summary))
         if advice := self.summary.advice:
             yield Text()
             yield from map(Text, advice_lines(advice, self.summary.spec.workload.measure))
@@ -142,6 +144,16 @@ def _trial(trial: RateTrial, measure: Measure, *, chosen: bool) -> str:
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
 
 
+def _outcomes_meant(summary: StudySummary) -> list[str]:
+    """What the words in the trials' cells mean, those that are there."""
+    seen = {trial.outcome for result in summary.results for trial in result.trials}
+    meant = {
+        "died": "its training loss ended no lower than that of one answer for all samples",
+        "diverged": "a loss or weight was not finite, or the strategy gave up",
+    }
+    return [f"{outcome}: {meaning}" for outcome, meaning in meant.items() if outcome in seen]
+
+
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
     """Places of the columns to show: the needed ones, then the others by how much they are needed, where they fit.
 
@@ -161,6 +173,8 @@ def _lines_below(summary: StudySummary, left_out: Sequence[tuple[str, str]]) -> 
     """The footnotes, and what the columns mean."""
     lines = [str(one) for one in footnotes(summary)]
     meaning, measure = "mean ± sd (n)", summary.spec.workload.measure
+    if measure.share and isinstance(summary.spec.workload, WorkloadSpec) and summary.spec.workload.metric:
+        meaning = f"scores are {summary.spec.workload.metric}, {meaning}"
     if summary.comparisons:
         n = summary.comparisons[0].n
         counted = f" in{measure.step}" if measure.step else ""

@@ -8,6 +8,7 @@ torch alone    an optimizer and a LambdaLR; or why that is not enough
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -83,11 +84,25 @@ def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, step
 
 
 def _command_lines(words: Sequence[str]) -> tuple[str, ...]:
-    """A command on one line, or on several that a shell takes for one."""
+    """A command on one line, or on several that a shell takes for one and a terminal of 80 does not cut."""
     if len(whole := shlex.join(words)) <= WIDTH:
         return (whole,)
-    head, text, rest = shlex.join(words[:3]), shlex.quote(words[3]), shlex.join(words[4:])
-    return (f"{head} \\", f"  {text} \\", f"  {rest}")
+    # Inside quotes a new line is one more space to the strategy; outside them only a backslash carries it on.
+    text = shlex.quote("\n    ".join(_filled(re.split(r"(?<=[|>]) ", words[3]), WIDTH - 6)))
+    flags = [shlex.join(words[place : place + 2]) for place in range(4, len(words), 2)]
+    lines = [shlex.join(words[:3]), f"  {text}", *(f"  {line}" for line in _filled(flags, WIDTH - 4))]
+    return tuple(" \\\n".join(lines).splitlines())
+
+
+def _filled(pieces: Sequence[str], width: int) -> list[str]:
+    """The pieces, joined by spaces on as few lines as they need."""
+    lines = [pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + 1 + len(piece) <= width:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(piece)
+    return lines
 
 
 def _call_lines(start: str, text: str, *rest: str) -> tuple[str, ...]:

@@ -63,15 +63,22 @@ def _times(value: float, name: str) -> str:
 
 RUN = _Place(share=Fraction(1))
 
-_SHAPES: Mapping[type, Callable[[Any, str, str, str], str | None]] = {
-    Linear: lambda shape, s, e, change: f"{s} + {change} * p",
-    Cosine: lambda shape, s, e, change: (
-        f"{e} - {change} * (1 + math.cos(math.pi * p)) / 2" if shape.power == 1 else None
-    ),
-    Exponential: lambda shape, s, e, change: f"{s} * ({e} / {s}) ** p",
-    Polynomial: lambda shape, s, e, change: f"{e} - {change} * (1 - p) ** {shape.power!r}",
-    OneMinusSqrt: lambda shape, s, e, change: f"{s} + {change} * math.sqrt(p)",
-    OneMinusSquare: lambda shape, s, e, change: f"{s} + {change} * p**2",
+
+def _plus(value: float, change: float, shape: str) -> str:
+    """value + change * shape, without what is zero or one: the same bits."""
+    term = shape if abs(change) == 1 else f"{abs(change)!r} * {shape}"
+    if value == 0:
+        return f"-{term}" if change < 0 else term
+    return f"{value!r} {'-' if change < 0 else '+'} {term}"
+
+
+_SHAPES: Mapping[type, Callable[[Any, float, float], str | None]] = {
+    Linear: lambda shape, s, e: _plus(s, e - s, "p"),
+    Cosine: lambda shape, s, e: _plus(e, s - e, "(1 + math.cos(math.pi * p)) / 2") if shape.power == 1 else None,
+    Exponential: lambda shape, s, e: f"{s!r} * ({e!r} / {s!r}) ** p",
+    Polynomial: lambda shape, s, e: _plus(e, s - e, f"(1 - p) ** {shape.power!r}"),
+    OneMinusSqrt: lambda shape, s, e: _plus(s, e - s, "math.sqrt(p)"),
+    OneMinusSquare: lambda shape, s, e: _plus(s, e - s, "p**2"),
 }
 
 
@@ -91,7 +98,7 @@ def multiplier_lines(schedule: Schedule, horizon: Horizon) -> list[str] | None:
         if t + 1e-06 < 2 * epoch:  # constant(1, over='2 epochs')
             return 1.0
         p = min(max(t - (2 * epoch), 0) / (steps - 2 * epoch), 1)  # linear(1, 0)
-        return 1.0 + -1.0 * p
+        return 1.0 - p
     """
     chain = schedule.sequence
     lengths = [_length(part) for part in chain]
@@ -128,9 +135,7 @@ def _body(part: Schedule, start: _Place, length: _Place) -> list[str] | None:
         return [f"return {part.value!r}"]
     if isinstance(part, Ramp):
         write = _SHAPES.get(type(part.shape))
-        value = (
-            None if write is None else write(part.shape, repr(part.start), repr(part.end), repr(part.end - part.start))
-        )
+        value = None if write is None else write(part.shape, part.start, part.end)
         bracketed = f"({length})" if " " in str(length) else str(length)
         return None if value is None else [f"p = min({since} / {bracketed}, 1)", f"return {value}"]
     if isinstance(part, Step | MultiStep):

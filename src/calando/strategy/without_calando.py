@@ -62,7 +62,7 @@ def torch_lines(strategy: StrategySpec, horizon: Horizon) -> list[str] | None:
     <BLANKLINE>
     def multiplier(t):
         p = min(t / steps, 1)  # linear(1, 0)
-        return 1.0 + -1.0 * p
+        return 1.0 - p
     <BLANKLINE>
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(

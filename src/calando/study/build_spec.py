@@ -27,7 +27,7 @@ from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
 from calando.study.limits import GIVEN, Budget, Machine, at_lengths, cadence
 from calando.tasks.catalog import UNNAMED
-from calando.tasks.load_task import load
+from calando.tasks.load_task import load_settled
 from calando.tasks.randomness import steps_per_epoch
 from calando.tasks.workload import CrossEntropy, Workload
 from calando.training.lane import choose_lane
@@ -57,9 +57,7 @@ class BuiltStudy:
 def read_workload(task: WorkloadSpec | Workload, *, data_dir: Path | None) -> tuple[WorkloadSpec, Workload, bool]:
     """A workload as spec and as loaded data; True where it is the user's own object."""
     if isinstance(task, WorkloadSpec):
-        loaded = load(task, data_dir=data_dir)
-        # What a score is, is known of a table only once its target is read.
-        return task.model_copy(update=loaded.scored), loaded, False
+        return *load_settled(task, data_dir=data_dir), False
     smoothing = task.loss.label_smoothing if isinstance(task.loss, CrossEntropy) else 0.0
     spec = WorkloadSpec(
         data=f"{GIVEN}{task.name}",

@@ -309,7 +309,10 @@ def _failed(lease: Lease, what: str, reason: str, log: Path) -> Failed:
 def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
     began = next((one for one in reports if one["kind"] == "began"), None)
     if began is None:
-        why = "the code ended before it called run.follow or run.scheduler"
+        why = (
+            "the code ended before it called run.follow or run.scheduler; a function in it that returns "
+            "calando.workload(…) is named as MODULE:FUNCTION"
+        )
         return _failed(lease, "its first updates", why, log)
     total, per_epoch = began["total_steps"], began["steps_per_epoch"]
     if per_epoch is None and began["epochs"] and total % began["epochs"] == 0:

@@ -10,6 +10,7 @@ mean and std are those of what is trained on
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,13 +20,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from calando.errors import CalandoError, UsageError, reason_of, unless_it_fails
+from calando.errors import CalandoError, DataWarning, UsageError, plain, reason_of, unless_it_fails
 from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
 from calando.tasks.metrics import ACCURACY, Metric
 from calando.tasks.network_factory import check_network_fits, network_factory
-from calando.tasks.objective import CrossEntropy, Loss, Samples, called, logits_of
+from calando.tasks.objective import CrossEntropy, Loss, NamedLoss, Samples, called, logits_of
 from calando.tasks.randomness import Purpose, holding_generators, steps_per_epoch
 from calando.tasks.recordings import RecordingSource
 from calando.tasks.source import (
@@ -98,7 +99,7 @@ def assemble(
     augmentation = parse_augment(augment)
     augmentation.check_fits(height, width)
     factory = network_factory(model, in_channels=channels, classes=count, image_size=(height, width))
-    check_network_fits(factory)
+    scores = check_network_fits(factory)
     made = Workload(
         name=name,
         train=train,
@@ -120,7 +121,7 @@ def assemble(
         doubts=doubts,
     )
     check_augment(augmentation, made)
-    return made
+    return replace(made, doubts=(*doubts, *_shares(made, scores)))
 
 
 def check_augment(augment: Augment, made: Workload) -> None:
@@ -150,8 +151,17 @@ def fitting_network(task: Workload) -> Workload:
         try:
             if own.classes:
                 _check_scores(own, network.eval(), samples)
-            with torch.enable_grad():
+            with torch.enable_grad(), warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
                 loss, outputs = own.judged(network.eval(), samples, precision=nullcontext)
+            spread = [str(one.message) for one in warned if _SPREADS in str(one.message)]
+            if spread and task.forward is None:
+                raise UsageError(
+                    f"the loss spreads outputs {_shape(outputs)} over targets {_shape(samples.targets)}, each to every "
+                    'other: let the network or the loss give both one shape; loss="mse" does so by itself'
+                )
+            for one in warned:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
             if not loss.requires_grad:
                 raise UsageError("the loss has no gradient: it was detached, or depends on no weight")
             tally = own.metric.begin()
@@ -167,10 +177,35 @@ def fitting_network(task: Workload) -> Workload:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's code may raise anything
-            why = str(error) if isinstance(error, CalandoError) else reason_of(error)
+            why = str(error) if isinstance(error, CalandoError) else f"{reason_of(error)}; {_given(samples, task)}"
             raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
     scores = unless_it_fails(lambda: logits_of(outputs))
-    return replace(task, outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]))
+    return replace(
+        task,
+        outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]),
+        doubts=tuple(
+            dict.fromkeys([*task.doubts, *(f"forward: {plain(why)}" for why in spread), *_shares(task, scores)])
+        ),
+    )
+
+
+_SPREADS = "Using a target size"
+"""How torch's warning begins where a loss broadcasts [N, 1] and [N] to [N, N]: each output is trained to the mean."""
+
+
+def _shares(task: Workload, scores: torch.Tensor | None) -> list[str]:
+    """A doubt where an untrained network gives probabilities to a loss that makes them of scores by itself."""
+    entropy = isinstance(task.loss, CrossEntropy) or task.loss == NamedLoss("cross_entropy")
+    if task.forward is not None or not entropy or scores is None or scores.ndim < 2 or scores.shape[1] < 2:
+        return []
+    sums = [scores.detach().sum(axis) for axis in {1, scores.ndim - 1}]
+    if bool((scores < 0).any()) or not any(torch.allclose(one, torch.ones_like(one), atol=1e-4) for one in sums):
+        return []
+    doubt = (
+        "the network's outputs are probabilities, and the cross-entropy takes scores (logits): leave its softmax out"
+    )
+    warnings.warn(doubt, DataWarning, stacklevel=4)
+    return [doubt]
 
 
 def _untrained_score(task: Workload, network: nn.Module) -> float:
@@ -192,6 +227,27 @@ def _check_scores(task: Workload, network: nn.Module, samples: Samples) -> None:
     scores = logits_of(outputs)
     if tuple(scores.shape) != (samples.count, task.classes):
         raise UsageError(f"it must give [N, {task.classes}] scores, and gives {tuple(scores.shape)} for N = 2")
+
+
+def _given(samples: Samples, task: Workload) -> str:
+    """What the network was given, and which of ours take such samples."""
+    parts = {"inputs": samples.inputs, "targets": samples.targets} if samples.paired else {"batch": samples.inputs}
+    each = [
+        f"{where} {str(one.dtype).removeprefix('torch.')} [{', '.join(['N', *map(str, one.shape[1:])])}]"
+        for name, part in parts.items()
+        for where, one in tree.leaves(part, name)
+    ]
+    hint = "" if task.forward is None else "; forward is called with the network and the batch, nothing else"
+    if task.build.own is None and isinstance(samples.inputs, torch.Tensor) and samples.inputs.ndim == 2:
+        rows = samples.inputs.is_floating_point()
+        hint = (
+            f"; networks of {'rows are mlp-128-128 and linear' if rows else 'tokens are gru-128 and transformers:gpt2'}"
+        )
+    return f"the samples are {', '.join(each)}{hint}"
+
+
+def _shape(outputs: object) -> str:
+    return str(tuple(outputs.shape)) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
 
 
 def limited(train: AnySource, train_limit: int | None) -> AnySource:

@@ -23,7 +23,8 @@ from calando.tasks.assemble import fitting_network, limited, normalisation
 from calando.tasks.augment import parse_augment
 from calando.tasks.labels import TEST_FRACTION, check_enough, count_classes, hold_out
 from calando.tasks.metrics import METRICS, Metric, by_own_loss
-from calando.tasks.nested_source import NestedDataset, NestedSource
+from calando.tasks.nested_notes import chosen_parts, collated, far_from_zero, maybe_labels
+from calando.tasks.nested_source import Nested, NestedDataset, NestedSource
 from calando.tasks.network_factory import network_factory
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, classes_last
 from calando.tasks.randomness import Purpose, steps_per_epoch
@@ -31,8 +32,6 @@ from calando.tasks.source import Source, check_normalised
 from calando.tasks.workload import Workload
 
 __all__ = ["Nested", "assemble_nested"]
-
-Nested = NestedSource | NestedDataset
 
 _TOKENS = ("accuracy", "balanced accuracy", "f1", "mean iou")
 
@@ -144,8 +143,10 @@ def assemble_nested(
         metric=metric,
         notes=(
             *notes,
-            *_collated(train, batch_size),
-            *_said(made_of=(asked, loss), forward=forward, metric=metric, classes=count),
+            *collated(train, batch_size),
+            *chosen_parts(made_of=(asked, loss), forward=forward, metric=metric, classes=count),
+            *maybe_labels(train, asked=asked, loss=loss),
+            *far_from_zero(train, loss=loss),
         ),
         doubts=doubts,
     )
@@ -216,13 +217,21 @@ def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
     if not first.paired or targets is None:
         return None
     if not isinstance(targets, torch.Tensor):
-        what = "texts" if isinstance(targets, list | tuple) and isinstance(targets[0], str) else "several"
+        if _holds_text(targets):
+            raise DataError(
+                f"{origin}: targets are texts; number the classes 0, 1, 2 … and give their names as class_names="
+            )
         raise UsageError(
-            f"{origin}: targets are {what}; give loss= as a function of (outputs, targets), or forward=, or numbers"
+            f"{origin}: targets are several; give loss= as a function of (outputs, targets), or forward=, or numbers"
         )
     if targets.dtype == torch.bool:
         return NamedLoss("bce")
     return NamedLoss("mse" if targets.is_floating_point() else "cross_entropy")
+
+
+def _holds_text(targets: object) -> bool:
+    parts = targets if isinstance(targets, list | tuple) else [targets]
+    return any(isinstance(one, str) for one in parts)
 
 
 def _usual_metric(loss: Loss | None, *, forward: Forward | None) -> Metric:
@@ -231,31 +240,6 @@ def _usual_metric(loss: Loss | None, *, forward: Forward | None) -> Metric:
     usual = {"cross_entropy": "accuracy", "bce": "f1", "mse": "rmse", "mae": "rmse", "huber": "rmse"}
     named = usual[loss.name] if forward is None and isinstance(loss, NamedLoss) else "loss"
     return METRICS[named]
-
-
-def _said(
-    *, made_of: tuple[Loss | None, Loss | None], forward: Forward | None, metric: Metric, classes: int
-) -> list[str]:
-    """What was chosen, in a sentence."""
-    asked, loss = made_of
-    better = "higher" if metric.measure.goal == "max" else "lower"
-    score = f"score: {metric.name}, {better} is better"
-    if forward is not None:
-        return [f"loss: what forward returns; {score}"]
-    if classes:
-        return [f"loss: cross-entropy over {classes} classes; {score}"]
-    if isinstance(loss, NamedLoss):
-        why = "" if asked is not None else ", by the targets' type"
-        return [f"loss: {loss.name}{why}; {score}"]
-    return [f"loss: {'the network works it out' if loss is None else 'your function'}; {score}"]
-
-
-def _collated(train: Nested, batch_size: int) -> list[str]:
-    """A sentence where a person's `collate` makes more or fewer samples of a batch."""
-    if not isinstance(train, NestedDataset) or train.collate is None:
-        return []
-    made = train.read(torch.arange(batch_size)).count
-    return [] if made == batch_size else [f"{train.origin}: collate makes {made} samples of the first {batch_size}"]
 
 
 def _in_parts(

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.records.fields import check
-from calando.records.measure import SHARE
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import data as formats
 from calando.tasks import nets
@@ -262,8 +261,7 @@ def resolve(
     if metric is not None:
         from calando.tasks.metrics import found_metric
 
-        found = found_metric(metric)
-        given["metric"], scored = "" if found.measure == SHARE and found.name == "accuracy" else found.name, {}
+        given["metric"], scored = found_metric(metric).name, {}
     check(WorkloadSpec, **{option: value for option, value in given.items() if option not in ("model", "augment")})
     if model is not None and model != entry.model:  # what a workload brings, "own", is no network's name
         find_network(model)

@@ -19,11 +19,11 @@ from calando.errors import DataError, DataWarning, UsageError, is_plain, quote, 
 from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
-from calando.tasks.assemble_nested import Nested, assemble_nested
+from calando.tasks.assemble_nested import assemble_nested
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
 from calando.tasks.metrics import ACCURACY, METRICS, Metric, found_metric
-from calando.tasks.nested_source import Collate, NestedDataset, NestedSource, parted
+from calando.tasks.nested_source import Collate, Nested, NestedDataset, NestedSource, parted
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, found_loss
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.recordings import recordings_of

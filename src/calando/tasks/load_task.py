@@ -36,7 +36,7 @@ from calando.tasks.source import TensorSource
 from calando.tasks.user_code import call_user, import_callable
 from calando.tasks.workload import Workload
 
-__all__ = ["call_task", "load", "smoothing_of"]
+__all__ = ["call_task", "load", "load_settled", "smoothing_of"]
 
 
 def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
@@ -56,10 +56,19 @@ def load(spec: WorkloadSpec, *, data_dir: Path | None = None) -> Workload:
         DataError: data not found, damaged, or not to be trained on.
         UsageError: anything else that does not fit.
     """
+    return load_settled(spec, data_dir=data_dir)[1]
+
+
+def load_settled(spec: WorkloadSpec, *, data_dir: Path | None = None) -> tuple[WorkloadSpec, Workload]:
+    """The same, and the spec with what a score is; of a table that is known only once its target is read.
+
+    The usual metric has no name where it is accuracy, as in studies that were made before there were others.
+    """
     made = _own(spec) if is_callable_text(spec.data) else _named(spec, data_dir)
     if spec.metric in ("", made.metric.name):
-        return made
-    return fitting_network(replace(made, metric=found_metric(spec.metric)))
+        return spec.model_copy(update={"metric": "", **made.scored}), made
+    judged = fitting_network(replace(made, metric=found_metric(spec.metric)))
+    return spec.model_copy(update={"metric": judged.metric.name, "measure": judged.metric.measure}), judged
 
 
 def _named(spec: WorkloadSpec, data_dir: Path | None) -> Workload:

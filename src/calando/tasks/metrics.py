@@ -2,19 +2,17 @@
 
 By name, over all samples of a part, C_ij the number of targets of class i answered with class j (argmax of the scores):
 
-    accuracy             sum_i C_ii / sum C; of labels of 0 and 1 the share that is right, with the answer 1 where z > 0
+    accuracy             sum_i C_ii / sum C; of labels of 0 and 1 the share that is right; the answer is 1 where z > 0
     balanced accuracy    mean over classes i among the targets of  C_ii / sum_j C_ij
-    f1                   mean over classes that are wanted or answered of  2 C_ii / (sum_j C_ij + sum_j C_ji);
-                         of labels of 0 and 1 mean over labels, of the answer 1 alone
-    mean iou             mean over classes that are wanted or answered of  C_ii / (sum_j C_ij + sum_j C_ji - C_ii)
+    mean iou             mean of  C_ii / (sum_j C_ij + sum_j C_ji - C_ii)  over classes that are wanted or answered
+    f1                   mean of  2 C_ii / (sum_j C_ij + sum_j C_ji)  over them; of labels of 0 and 1, over labels of 1
     rmse                 sqrt(mean (z - y)^2)                                              lower is better
     r2                   1 - sum (z - y)^2 / sum (y - mean y)^2, mean over the target's columns
     perplexity           exp(mean of - log softmax(z)_y) over all targets                  lower is better
     loss                 the mean training loss of the part                                lower is better
 
-Counts and sums are kept in float64 or int64, so the score does not depend on how a part is cut into batches.
-
-Your own: a function of (outputs, targets) of the whole part that gives a number, or a torchmetrics metric.
+Counts and sums are float64 or int64, so the score does not depend on how a part is cut into batches. Your own: a
+function of (outputs, targets) of the whole part that gives a number, or a torchmetrics metric.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ import torch
 from calando.errors import DataError, UnknownName, UsageError, quote, reason_of
 from calando.records.measure import SHARE, Measure
 from calando.tasks import tree
-from calando.tasks.objective import IGNORED, Samples, classes_last, logits_of
+from calando.tasks.objective import FIT, IGNORED, Samples, classes_last, logits_of
 
 __all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric", "rmse_in_unit"]
 
@@ -215,6 +213,9 @@ def _mean(values: torch.Tensor) -> float:
     return float(values.double().mean()) if len(values) else math.nan
 
 
+_OF_CLASSES = ("accuracy", "balanced accuracy", "f1")
+
+
 @final
 class _Squares(Tally):
     """Sums over all targets, a column each: their number, y, y^2 and (z - y)^2, about the first batch's mean."""
@@ -226,12 +227,21 @@ class _Squares(Tally):
 
     def add(self, outputs: Any, samples: Samples, loss: float) -> None:
         answers = logits_of(outputs).detach().cpu().double()
-        wanted = wanted_of(samples, metric=self._name).detach().cpu().double()
+        given = wanted_of(samples, metric=self._name).detach().cpu()
+        wanted = given.double()
         if answers.ndim == wanted.ndim + 1 and answers.shape[-1] == 1:
             answers = answers.squeeze(-1)
         if answers.shape != wanted.shape:
             shapes = f"{tuple(answers.shape)} and {tuple(wanted.shape)}"
-            raise UsageError(f"{self._name} needs outputs and targets of one shape, got {shapes}")
+            classes = not given.is_floating_point() and given.dtype != torch.bool and answers.ndim == given.ndim + 1
+            raise UsageError(
+                f"{self._name} needs outputs and targets of one shape, got {shapes}: "
+                + (
+                    f"the targets are class numbers, for which take {', '.join(_OF_CLASSES)} or loss"
+                    if classes
+                    else FIT
+                )
+            )
         answers, wanted = answers.reshape(len(answers), -1), wanted.reshape(len(wanted), -1)
         if self._sums is None:
             self._shift = wanted.mean(0)

@@ -34,7 +34,7 @@ from calando.tasks.sample_makes import difference, hash_of, make_of, number_of
 from calando.tasks.source import Moments, Source, TensorSource
 from calando.tasks.whole_targets import WholeTargets
 
-__all__ = ["Collate", "NestedDataset", "NestedSource", "parted"]
+__all__ = ["Collate", "Nested", "NestedDataset", "NestedSource", "parted"]
 
 Collate = Callable[[list[Any]], Any]
 """A list of samples -> the batch."""
@@ -105,8 +105,7 @@ class NestedSource(Source):
         if scalars:
             raise DataError(f"{origin}: {scalars[0]} is a single number; every array needs an axis of samples")
         if len(found) != 1 or found[0] == 0:
-            why = f"arrays of {' and '.join(map(str, found))} samples" if len(found) > 1 else "no samples"
-            raise DataError(f"{origin}: holds {why}; give arrays [N, …] of one N, at least 1")
+            raise DataError(f"{origin}: holds {self._counted(found)}; give arrays [N, …] of one N, at least 1")
         refuse_uncut(self._samples.batch, found[0], origin=origin)
         self._rows = torch.arange(found[0])
         self.labels = torch.zeros(found[0], dtype=torch.int64) if labels is None else labels
@@ -114,6 +113,15 @@ class NestedSource(Source):
         if pictures is not None:
             self._pictures = TensorSource(self._samples.inputs, self.labels, origin=origin)
             self.shape, self.dtype = self._pictures.shape, self._pictures.dtype
+
+    def _counted(self, found: list[int]) -> str:
+        """How many samples each array holds, where they differ."""
+        if len(found) < 2:
+            return "no samples"
+        parts = {"inputs": self._samples.inputs, "targets": self._samples.targets} if self._samples.paired else {}
+        named = parts or {"batch": self._samples.inputs}
+        each = [f"{where} {len(one)}" for name, part in named.items() for where, one in tree.leaves(part, name)]
+        return f"arrays of {' and '.join(map(str, found))} samples ({', '.join(each)})"
 
     def take(self, rows: torch.Tensor) -> NestedSource:
         part = super().take(rows)
@@ -378,3 +386,6 @@ def _collated(samples: list[Any]) -> Any:
     from torch.utils.data import default_collate
 
     return tree.as_tensors(default_collate([tree.as_tensors(sample) for sample in samples]))
+
+
+Nested = NestedSource | NestedDataset

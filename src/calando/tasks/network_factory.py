@@ -123,8 +123,11 @@ def network_factory(
     return NetworkFactory(name, in_channels, classes, image_size, own, inputs)
 
 
-def check_network_fits(factory: NetworkFactory) -> None:
+def check_network_fits(factory: NetworkFactory) -> torch.Tensor:
     """Build the network once and show it two images; the factory is copied, the generators are put back.
+
+    Returns:
+        What it gives, [2, classes].
 
     Raises:
         UsageError: it cannot be built, does not take such images, has no weights, or its output is not [N, classes].
@@ -139,7 +142,7 @@ def check_network_fits(factory: NetworkFactory) -> None:
         if not any(parameter.requires_grad for parameter in net.parameters()):
             raise UsageError(f"network {factory.name!r} has no weights to train")
         try:
-            output = net(torch.zeros(2, in_channels, height, width))
+            output: torch.Tensor = net(torch.zeros(2, in_channels, height, width))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the network may be the user's own, which may raise anything
@@ -148,3 +151,4 @@ def check_network_fits(factory: NetworkFactory) -> None:
     if scores is None or tuple(scores.shape) != (2, classes):
         got = type(output).__name__ if scores is None else tuple(scores.shape)
         raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")
+    return output

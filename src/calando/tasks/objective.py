@@ -28,6 +28,7 @@ from calando.errors import UnknownName, UsageError, reason_of
 from calando.tasks import tree
 
 __all__ = [
+    "FIT",
     "LOSSES",
     "CrossEntropy",
     "Forward",
@@ -286,9 +287,13 @@ def classes_last(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
         raise UsageError(
             f"outputs {tuple(outputs.shape)} do not fit class numbers {shape}: a score for each class is needed in the "
             "second or the last axis"
+            + ('; labels of 0 and 1, several a sample, take loss="bce"' if tuple(outputs.shape) == shape else "")
         )
     scores = outputs if last or outputs.ndim == 2 else outputs.movedim(1, -1)
     return scores.reshape(-1, scores.shape[-1]), targets.reshape(-1).long()
+
+
+FIT = "let the network give one number for each target"
 
 
 def _alike(name: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -296,8 +301,10 @@ def _alike(name: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[tor
     if outputs.ndim == targets.ndim + 1 and tuple(outputs.shape) == (*targets.shape, 1):
         outputs = outputs.squeeze(-1)
     if outputs.shape != targets.shape:
+        classes = not targets.is_floating_point() and targets.dtype != torch.bool and outputs.ndim == targets.ndim + 1
         raise UsageError(
-            f"{name} needs outputs and targets of one shape, got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+            f"{name} needs outputs and targets of one shape, got {tuple(outputs.shape)} and {tuple(targets.shape)}: "
+            + ("the targets are class numbers, for which take cross_entropy" if classes else FIT)
         )
     return outputs, targets.to(outputs.dtype)
 

@@ -227,7 +227,10 @@ def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, obj
         return sample["image"], sample["label"]
     if isinstance(sample, Sequence) and len(sample) == 2:
         return sample[0], sample[1]
-    raise DataError(f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}")
+    raise DataError(
+        f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}; samples "
+        "without labels need forward=, a function (network, batch) -> loss"
+    )
 
 
 def _label(label: object, *, name: str) -> int:

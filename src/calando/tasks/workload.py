@@ -213,7 +213,10 @@ class Workload:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What cannot be copied for each run, and what data cannot be known by; in sentences, shown once."""
+        """How large the parts are, what cannot be copied for each run, what data cannot be known by; shown once."""
+        train, validation, test = (len(part) for part in (self.train, self.validation, self.test))
+        # A reader of files says how much there is by itself; what is given as an argument is called by its name.
+        parts = f"parts: {train:,} samples are trained on, {validation:,} are validated on, {test:,} are tested on"
         shared = () if self._pristine is None else self._pristine.shared.items()
         why = f" ({self.chance.why})" if isinstance(self.chance, Answer) and self.chance.why else ""
         unknown = (
@@ -221,6 +224,7 @@ class Workload:
         )
         return (
             *((unknown,) if self.chance_loss is None else ()),
+            *([parts] if self.train.origin == "train" else []),
             *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
                 f"{_PARTS[name]}: two reads of sample {source.unrepeatable} differ though the generators were "

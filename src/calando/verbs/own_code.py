@@ -68,7 +68,8 @@ def _function_named(text: str) -> Callable[[Any], object] | None:
 def _check_takes_run(function: Callable[..., object], name: str) -> None:
     parameters = _required(function)
     if parameters is not None and len(parameters) != 1:
-        takes = f"needs {', '.join(parameters)}" if parameters else "takes nothing"
+        nothing = f"takes nothing; if it returns calando.workload(…), give that: {name}()"
+        takes = f"needs {', '.join(parameters)}" if parameters else nothing
         raise UsageError(f"{name} is called with the run alone, def train(run): …, and it {takes}")
 
 

@@ -173,7 +173,7 @@ def train(
     )
     import_torch()
     from calando.records.store import sole_coordinator
-    from calando.study.build_spec import build_run
+    from calando.study.build_spec import build_run, read_strategies
     from calando.study.checkpoint_cache import run_folder
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
@@ -198,6 +198,9 @@ def train(
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
+        elif read_strategies([strategy], lr=lr)[0].lr is None:
+            usual = f"rate {run.strategy.lr:g}: the usual one of {run.strategy.method}, since none is given"
+            listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
         listening.notes += _refuse_another(folder, run, loaded)
         listening.begin()
         record, test = _run(run, loaded, folder, listening)

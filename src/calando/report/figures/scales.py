@@ -109,6 +109,11 @@ def log_y(field: str, *, low: float, high: float, title: str) -> alt.Y:
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=powers_of_ten(low, high))
 
 
+# What a format names is shortened to what tells marks apart, which makes 20000 of euros 2e+4.
+_PLAIN = (
+    "format(datum.value, datum.value != 0 && (abs(datum.value) < 0.0001 || abs(datum.value) >= 1e7) ? '~e' : '.12~r')"
+)
+
 # Errors worth a tick: 10%, 50%, 80%, 90%, 95%, 98%, 99% …
 _MARKS = (0.9, *(digit * 10.0**-power for power in range(1, 6) for digit in (5, 2, 1)))
 
@@ -176,12 +181,8 @@ class ScoreAxis:
             elif self.top == self.bottom:
                 around = [self.top - 0.05 * (abs(self.top) or 1.0), self.top + 0.05 * (abs(self.top) or 1.0)]
             scale = alt.Scale(zero=False, nice=True, padding=8) if around is None else alt.Scale(domain=around)
-            return alt.Y(
-                f"{field}:Q",
-                title=title,
-                scale=scale,
-                axis=alt.Axis(format="~%" if self.measure.share else "~g", tickCount=6),
-            )
+            axis = alt.Axis(format="~%", tickCount=6) if self.measure.share else alt.Axis(labelExpr=_PLAIN, tickCount=6)
+            return alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis)
         low, high = (1 - self.top) * 0.9, min(1.0, (1 - self.bottom) * 1.1)
         marks = within(_MARKS, low, high)
         if len(marks) > 9:

@@ -58,8 +58,8 @@ def targets_of(train: Table, test: Table | None, goal: Column, options: Mapping[
         )
     low, high = values[0], values[-1]
     note = (
-        f"target {name}: a number, {low:g} to {high:g}, mean {numbers[0].mean():.4g}, standard deviation "
-        f"{numbers[0].std():.4g}; standardised for training, judged in its own unit (RMSE)"
+        f"target {name}: a number, {low:g} to {high:g}, mean {numbers[0].mean():.6g}, standard deviation "
+        f"{numbers[0].std():.6g}; standardised for training, judged in its own unit (RMSE)"
     )
     rows = np.unique(numbers[0], return_counts=True)[1]
     if is_whole(values) and task is None and len(values) <= _MOST_CLASSES and rows.min() >= _LEAST_ROWS:
