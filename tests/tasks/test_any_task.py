@@ -228,7 +228,10 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
     ("given", "says"),
     [
         ({"train": (torch.rand(9, 3), torch.rand(8))}, r"arrays of 8 and 9 samples \(inputs 9, targets 8\)"),
-        ({"train": (torch.rand(40, 3), ["a", "b"] * 20)}, "targets are texts; number the classes"),
+        (
+            {"train": (torch.rand(40, 3), ["a", "b"] * 20)},
+            "of classes give numbers 0, 1, 2 … and the names as class_names=",
+        ),
         ({"train": (torch.rand(40, 4), torch.rand(40))}, r"the samples are inputs float32 \[N, 4\], targets float32"),
         ({"train": (torch.arange(80).view(40, 2), torch.rand(40)), "model": "mlp-8"}, "networks of tokens are gru-128"),
         (

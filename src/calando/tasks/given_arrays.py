@@ -66,9 +66,13 @@ def refuse_uncut(samples: Any, count: int, *, origin: str) -> None:
     """A list of as many texts or objects as there are samples would go whole into each batch (DataError)."""
     for value in _lists(samples):
         if len(value) == count and count > 1:
+            texts = isinstance(value[0], str)
+            what, remedy = f"{type(value[0]).__name__} objects", "number what it holds"
+            if texts:
+                what, remedy = "texts", "of classes give numbers 0, 1, 2 … and the names as class_names="
             raise DataError(
-                f"{origin}: a list of {count} {type(value[0]).__name__} objects is not cut into batches; number what "
-                "it holds, or give a Dataset that yields one sample, and collate="
+                f"{origin}: a list of {count} {what} is not cut into batches; {remedy}, or give a Dataset that yields "
+                "one sample, and collate="
             )
 
 

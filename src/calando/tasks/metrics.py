@@ -104,8 +104,7 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
         measure = Measure(goal or known or "max", unit or "")
         return Metric(type(metric).__name__, measure, partial(_OfTorchmetrics, metric), metric)
     if callable(metric) and not isinstance(metric, type):
-        called = str(getattr(metric, "__name__", type(metric).__name__))
-        name = (unit or "own") if called == "<lambda>" else called
+        name = str(getattr(metric, "__name__", type(metric).__name__)).replace("<lambda>", unit or "own")
         return Metric(name, Measure(goal or "max", unit or ""), partial(_OfFunction, metric, name), metric)
     raise UsageError(
         f"metric must be a name ({', '.join(METRICS)}), a function of (outputs, targets) that gives a number, or a "
