@@ -250,7 +250,7 @@ def test_a_network_that_ignores_its_inputs_has_died(make):
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": "cross_entropy"}, "class numbers"),
         ({"train": (torch.rand(40, 3), torch.rand(40)), "loss": nn.MSELoss()}, r"outputs \(2, 1\) over targets \(2,\)"),
         (
-            {"train": (torch.rand(40, 3), torch.arange(80).view(40, 2) % 2), "model": lambda: nn.Linear(3, 2)},
+            {"train": (torch.rand(40, 3), torch.arange(80).view(40, 2) // 3 % 2), "model": lambda: nn.Linear(3, 2)},
             'take loss="bce"',
         ),
         (

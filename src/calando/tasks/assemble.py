@@ -121,7 +121,7 @@ def assemble(
         doubts=doubts,
     )
     check_augment(augmentation, made)
-    return replace(made, doubts=(*doubts, *_shares(made, scores)))
+    return replace(made, doubts=(*doubts, *_shares(made, None if scores is None else logits_of(scores))))
 
 
 def check_augment(augment: Augment, made: Workload) -> None:
