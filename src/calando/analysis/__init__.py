@@ -10,6 +10,7 @@ from calando.analysis.results import (
     RateBand,
     RateChoice,
     RateTrial,
+    Saved,
     Spread,
     StrategyResult,
     StudySummary,
@@ -17,6 +18,7 @@ from calando.analysis.results import (
 )
 from calando.analysis.summary import summarize
 from calando.analysis.target import has_fixed_rate, steps_to_target, target_of
+from calando.analysis.until_decided import Standing, plan_study, seeds_at_first
 from calando.analysis.verdicts import against_best
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "RateBand",
     "RateChoice",
     "RateTrial",
+    "Saved",
     "Spread",
+    "Standing",
     "StrategyResult",
     "StudySummary",
     "Verdict",
@@ -35,10 +39,12 @@ __all__ = [
     "log_grid",
     "paired_interval",
     "paired_p",
+    "plan_study",
     "planned_runs",
     "rate_band",
     "rates_that_may_come",
     "runs_to_come",
+    "seeds_at_first",
     "settle_rate",
     "steps_to_target",
     "summarize",

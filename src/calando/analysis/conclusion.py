@@ -77,9 +77,9 @@ def headline(
             f"One seed decides nothing: {lead} ({score}), but how much scores differ from seed "
             "to seed is unknown. Run at least two seeds, better three to five."
         )
-    beaten = [c.strategy for c in comparisons if c.verdict == "worse"]
+    beaten, elsewhere = _beaten(first.name, comparisons)
     open_ = [c.strategy for c in comparisons if c.verdict == "cannot distinguish"]
-    untuned = _untuned(ranked)
+    untuned = _untuned(ranked) + "".join(f" {one.strategy} is worse than {one.best}." for one in elsewhere)
     if len(beaten) == len(comparisons) and not first.untuned:
         return f"{first.name} is best: {score}. It beats {listed(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
@@ -102,10 +102,33 @@ def headline(
     return f"{highest}. {first.name if tied else 'It'} beats {listed(beaten)}{unclear}.{untuned}{fastest}"
 
 
+def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], list[Comparison]]:
+    """Which strategies the best beats, and which were beaten by another that it does not beat itself.
+
+    Where seeds are added, a strategy is settled against the best of its look, and another may come out best.
+    """
+    of = {one.strategy: one for one in comparisons if one.verdict == "worse"}
+    beaten, elsewhere = [], []
+    for one in of.values():
+        link = one
+        # The best of a look is itself settled at a later one, if ever: the chain ends.
+        while link.best != best and link.best in of:
+            link = of[link.best]
+        if link.best == best:
+            beaten.append(one.strategy)
+        else:
+            elsewhere.append(one)
+    return beaten, elsewhere
+
+
 def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
-    """Names of the first and of those whose mean test score is the same."""
+    """Names of the first and of those whose mean test score over as many seeds is the same."""
     best = ranked[0].test
-    return [one.name for one in ranked if best and one.test and abs(one.test.mean - best.mean) < EQUAL]
+    return [
+        one.name
+        for one in ranked
+        if best and one.test and one.test.n == best.n and abs(one.test.mean - best.mean) < EQUAL
+    ]
 
 
 def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int, measure: Measure) -> str:
@@ -257,7 +280,7 @@ def advise(
         text=chosen.text,
         level=level,
         why=why,
-        n=comparisons[0].n,
+        n=max(one.n for one in comparisons),
         apart=max(0.0, *(-difference for difference in open_.values())),
         behind=max(0.0, -open_.get(chosen.name, 0.0)),
         near=near_enough,

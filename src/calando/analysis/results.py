@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ __all__ = [
     "RateBand",
     "RateChoice",
     "RateTrial",
+    "Saved",
     "Spread",
     "StrategyResult",
     "StudySummary",
@@ -103,6 +104,10 @@ class PlannedRuns:
     def digests(self) -> tuple[str, ...]:
         """All of them, each once."""
         return tuple(dict.fromkeys(self.trials + self.finals))
+
+    def up_to(self, seeds: int) -> PlannedRuns:
+        """The same with so many of its final runs."""
+        return replace(self, finals=self.finals[:seeds])
 
     @property
     def final_runs(self) -> tuple[RunSpec, ...]:
@@ -192,12 +197,13 @@ class Comparison:
 
     Args:
         strategy, best: names.
-        n: paired seeds.
+        n: paired seeds; where seeds are added, those of the look that settled it, or of the last one.
         difference: mean of (strategy - best), in score.
         low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
             better or worse. Where the strategy is not fully tuned it is of the rate it has, and no verdict.
         level: its confidence, corrected for the number of comparisons; 95% where all intervals hold together.
-        p: adjusted p-value, at most 5% exactly where the verdict is "worse", but for those not fully tuned.
+        p: adjusted p-value, at most 5% (or the level of its look) exactly where the verdict is "worse", but for those
+            not fully tuned.
         verdict: of `strategy` against `best`.
         text: the verdict in a sentence.
     """
@@ -240,6 +246,26 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """What a study that adds seeds spent, against one with all the seeds that there might have been for each strategy.
+
+    Args:
+        looks: seeds at each look taken.
+        most: seeds a strategy, at most.
+        finals, of_finals: final runs made, and of the fixed design.
+        updates, of_updates: updates charged for everything, and what the fixed design would charge: the final runs not
+            made count as the mean of those of their strategy.
+    """
+
+    looks: tuple[int, ...]
+    most: int
+    finals: int
+    of_finals: int
+    updates: int
+    of_updates: int
+
+
+@dataclass(frozen=True)
 class StudySummary(Shown):
     """The answer, as far as the runs done allow.
 
@@ -260,6 +286,7 @@ class StudySummary(Shown):
         updates_spent, seconds_spent: what it took; less, where runs of equal pasts shared them.
         cautions: what holds for all scores, and makes them a little too good or failures harder to see; in sentences.
         judged: what `test` holds: scores of a test part, or, of code that reports none, validation scores.
+        saved: where seeds are added until verdicts are settled, what that saved; None before it is complete.
         folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """
 
@@ -281,6 +308,7 @@ class StudySummary(Shown):
     advice: Advice | None = None
     cautions: tuple[str, ...] = ()
     judged: Literal["test", "validation"] = "test"
+    saved: Saved | None = None
     folder: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The answer to a study, at any stage of its progress: records in, plain values out.
 
-score of a final run      its own; chance where it diverged
-validation                mean over the final runs that did not choose the rate: seeds 1 … n-1 where it was chosen
-                          and one of them is done, else what there is
+scores                    as in `final_scores`
 best                      highest mean test score, once every test score is there; before that, highest validation;
                           of strategies of which a final run finished with finite numbers, where there are any
 updates charged           what each run costs alone; a trial that is also the final run of seed 0 counts as a trial; a
@@ -12,27 +10,37 @@ updates spent             each run's own share, once: what it started from was t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from calando.analysis.choose import planned_runs, rate_band, runs_to_come, untuned_because
+from calando.analysis.choose import rate_band, runs_to_come, untuned_because
 from calando.analysis.conclusion import advise, headline, price_of
+from calando.analysis.final_scores import (
+    coarsest_step,
+    counting_failures,
+    did_diverge,
+    did_work,
+    rank,
+    spread_of,
+    spread_of_tests,
+    unbiased,
+)
 from calando.analysis.results import (
     Comparison,
     PlannedRuns,
     RateChoice,
     RateTrial,
-    Spread,
+    Saved,
     StrategyResult,
     StudySummary,
 )
 from calando.analysis.target import idle_controllers, steps_to_target, target_of
+from calando.analysis.until_decided import Standing, plan_study, seeds_at_first
 from calando.analysis.verdicts import against_best, withhold_verdicts
-from calando.records.measure import SHARE, Measure
+from calando.records.measure import SHARE
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StudySpec
 from calando.records.strategy_spec import StrategySpec
@@ -49,46 +57,59 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         tests: test scores by the digest of the final run they belong to. A final run that diverged needs none.
     """
     measure, given = study.workload.measure, runs
-    if not measure.share:
-        runs = _counting_failures(runs, measure)
-    plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
+    if study.until is None:
+        runs = counting_failures(runs, measure)
+    plans, standing = plan_study(study, runs, tests)
+    if standing is not None:
+        # As at the last look: a run of a seed that is not asked for is passed over.
+        asked = dict.fromkeys(digest for one in plans for digest in one.digests if digest in runs)
+        runs = counting_failures({digest: runs[digest] for digest in asked}, measure)
     target, source = target_of(study, plans, runs)
     results = [
         _result(study, strategy, planned, runs, tests, target)
         for strategy, planned in zip(study.strategies, plans, strict=True)
     ]
     planned = dict.fromkeys(digest for one in plans for digest in one.digests)
-    expected = len(planned) + runs_to_come(plans, seeds=study.seeds)
+    expected = len(planned) + runs_to_come(plans, seeds=seeds_at_first(study))
     done = [runs[digest] for digest in planned if digest in runs]
-    complete = all(result.test is not None for result in results)
+    complete = all(result.test is not None for result in results) and (standing is None or standing.decided)
     usable = {
         one.name: [
-            runs[digest] for digest in one.planned.finals if digest in runs and _worked(runs[digest], tests.get(digest))
+            runs[digest]
+            for digest in one.planned.finals
+            if digest in runs and did_work(runs[digest], tests.get(digest))
         ]
         for one in results
     }
-    ranked = sorted(results, key=lambda result: (not usable[result.name], *_rank(result, measure, by_test=complete)))
+
+    def place(result: StrategyResult) -> tuple[bool, int, float, float]:
+        # One that was settled early has no scores at later seeds: it comes after those that outlasted it.
+        outlasted = -standing.seeds[result.name] if standing is not None and complete else 0
+        return not usable[result.name], outlasted, *rank(result.test, result.validation, measure, by_test=complete)
+
+    ranked = sorted(results, key=place)
     failed = complete and all(record.at_chance for records in usable.values() for record in records)
-    if failed:
-        ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
-    elif complete:
-        ranked = [
-            ranked[0],
-            *(_no_opponent(one, ranked[0], measure, failed=not usable[one.name]) for one in ranked[1:]),
-        ]
     begun = any(result.seeds_done for result in results)
     best = ranked[0].name if begun else None
     comparisons: tuple[Comparison, ...] = ()
     if complete and study.seeds >= 2:
         assert best is not None
-        scores = {result.name: result.test.values for result in ranked if result.test is not None}
-        # Where every final run diverged no test score was read; nothing is then known of the resolution.
-        counted = [tests[digest].n for digest in planned if digest in tests]
-        coarsest = max((1 / n if n else 0.0 for n in counted), default=1.0)
-        untuned = {result.name: result.untuned for result in ranked}
-        comparisons = withhold_verdicts(
-            against_best(best, scores, resolution=coarsest, measure=measure), untuned, measure=measure
-        )
+        if standing is None:
+            scores = {result.name: result.test.values for result in ranked if result.test is not None}
+            comparisons = against_best(best, scores, resolution=coarsest_step(planned, tests), measure=measure)
+        else:
+            assert best == standing.best
+            comparisons = tuple(standing.comparisons[result.name] for result in ranked[1:])
+    if failed:
+        ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
+    elif complete:
+        ahead = {one.strategy for one in comparisons if measure.merit(one.difference) > 1e-12}
+        assert not any(usable[name] for name in ahead), f"{best} is not the best"
+        # Where no final run worked and chance is higher than the best that did, a verdict would be of chance.
+        ranked = [
+            _without_verdict(one, "every final run diverged or died") if one.name in ahead else one for one in ranked
+        ]
+    comparisons = withhold_verdicts(comparisons, {one.name: one.untuned for one in ranked}, measure=measure)
     prices = {name: price_of(records) for name, records in usable.items()}
     ranges = _range_tests(study)
     untested = any(event.kind == "no test" for record in done for event in record.events)
@@ -124,31 +145,34 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             *_unknown_chance(study, [given[key] for key in planned if key in given]),
         ),
         judged=judged,
+        saved=_saved(study, standing, ranked) if complete and standing is not None else None,
         advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
-
-
-def _counting_failures(runs: Mapping[str, RunRecord], measure: Measure) -> Mapping[str, RunRecord]:
-    """The records, those without a chance level given one: a failed run counts as the worst score that any reported."""
-    seen = [look.score for record in runs.values() for look in record.evaluations]
-    floor = min(seen, key=measure.merit, default=0.0)
-    return {key: one if math.isfinite(one.chance) else replace(one, chance=floor) for key, one in runs.items()}
-
-
-def _no_opponent(result: StrategyResult, best: StrategyResult, measure: Measure, *, failed: bool) -> StrategyResult:
-    """Where no final run worked and chance is higher than the best that did: no verdict, which would be of chance."""
-    assert result.test is not None
-    assert best.test is not None
-    if measure.merit(result.test.mean - best.test.mean) <= 1e-12:
-        return result
-    assert failed, f"{best.name} is not the best"
-    return _without_verdict(result, "every final run diverged or died")
 
 
 def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
     """Where its rate is not fully tuned either, that is the lesser reason."""
     others = [note for note in (result.note, f"no verdict: {why}") if note]
     return replace(result, untuned=why, note="; ".join(others))
+
+
+def _saved(study: StudySpec, standing: Standing, results: Sequence[StrategyResult]) -> Saved:
+    """What the final runs that were not made would have cost, each as the mean of those of its strategy."""
+    spent = sum(one.steps_trials + one.steps_final for one in results)
+    not_made = 0.0
+    for one in results:
+        # Of a rate that was chosen, the final run at seed 0 is charged as a trial.
+        charged = max(1, one.seeds_done - one.chosen)
+        mean = one.steps_final / charged if one.steps_final else study.steps_of(study.strategy(one.name))
+        not_made += (study.seeds - one.seeds_done) * mean
+    return Saved(
+        looks=tuple(look.n for look in standing.looks),
+        most=study.seeds,
+        finals=sum(one.seeds_done for one in results),
+        of_finals=study.seeds * len(results),
+        updates=spent,
+        of_updates=spent + round(not_made),
+    )
 
 
 def _cautions(study: StudySpec) -> tuple[str, ...]:
@@ -187,7 +211,7 @@ def _result(
 
     chosen = strategy.lr is None
     centre = study.centres.get(strategy.name)
-    unbiased = [record.score for record in finals.values() if record.spec.seed > 0 or not chosen]
+    own = unbiased(finals.values(), chosen=chosen)
     return StrategyResult(
         name=strategy.name,
         text=(strategy if choice.lr is None else strategy.at_rate(choice.lr)).text,
@@ -195,13 +219,14 @@ def _result(
         chosen=chosen,
         trials=trials,
         note=_note(study, strategy, choice, centre, list(finals.values())),
-        validation=_spread(unbiased or [record.score for record in finals.values()]),
-        validation_chose=bool(finals) and not unbiased,
-        test=_test(finals, tests) if len(finals) == study.seeds else None,
+        validation=spread_of(own or [record.score for record in finals.values()]),
+        validation_chose=bool(finals) and not own,
+        test=spread_of_tests(finals, tests) if planned.finals and len(finals) == len(planned.finals) else None,
         steps_to_target=() if target is None else tuple(steps_to_target(record, target) for record in finals.values()),
-        diverged=sum(_diverged(record, tests.get(digest)) for digest, record in charged.items()),
+        diverged=sum(did_diverge(record, tests.get(digest)) for digest, record in charged.items()),
         died=sum(
-            record.outcome == "died" and not _diverged(record, tests.get(digest)) for digest, record in charged.items()
+            record.outcome == "died" and not did_diverge(record, tests.get(digest))
+            for digest, record in charged.items()
         ),
         steps_trials=sum(record.updates for digest, record in charged.items() if digest in planned.trials)
         + (0 if centre is None else centre.updates),
@@ -212,41 +237,6 @@ def _result(
         band=rate_band(trials, measure=study.workload.measure),
         untuned=untuned_because(study, choice),
     )
-
-
-def _diverged(record: RunRecord, look: TestScore | None) -> bool:
-    """Whether a run did, or its test look, where there is one, found what is not finite."""
-    return record.outcome == "diverged" or (look is not None and not math.isfinite(look.loss))
-
-
-def _worked(record: RunRecord, look: TestScore | None) -> bool:
-    return record.outcome == "finished" and not _diverged(record, look)
-
-
-def _test(finals: Mapping[str, RunRecord], tests: Mapping[str, TestScore]) -> Spread | None:
-    scores = []
-    for digest, record in finals.items():
-        look = tests.get(digest)
-        if record.outcome == "diverged":
-            scores.append(record.chance)
-        elif look is None:
-            return None
-        else:
-            scores.append(record.chance if _diverged(record, look) else look.score)
-    return _spread(scores)
-
-
-def _spread(values: Sequence[float]) -> Spread | None:
-    if not values:
-        return None
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return Spread(values=tuple(values), mean=float(np.mean(values)), sd=sd)
-
-
-def _rank(result: StrategyResult, measure: Measure, *, by_test: bool) -> tuple[float, float]:
-    """Sort key, best first: test mean (ties: validation), or validation alone; those without a score last."""
-    validation = -measure.merit(result.validation.mean) if result.validation is not None else math.inf
-    return (-measure.merit(result.test.mean) if by_test and result.test is not None else 0.0), validation
 
 
 def _note(

@@ -17,6 +17,8 @@ fitted to simulation (docs/guides/statistics.md) and tends to 1, all pairs, as n
 The spread borrowed from the other strategies (`borrowed`), by one critical value for all comparisons. It
 counts from four strategies and three seeds on; below, the pair's own spread has all of the 5%.
 
+A study that is looked at several times (`looks`) gives each look less than 5%; what stands here for 5% is then that.
+
 By its own spread the interval of rank j is at level 1 - share of 5% / charged(its g, n); from the first comparison that
 is not rejected on, all share its level. By the borrowed spread all intervals hold together at 95%. Either way an
 interval excludes zero exactly where the verdict is "worse".
@@ -89,14 +91,14 @@ class Decided(NamedTuple):
     """Comparisons of many studies with the best of each; arrays [..., k - 1], the best left out."""
 
     p: Floats
-    """Adjusted p-value: "worse" where at most 5%."""
+    """Adjusted p-value: "worse" where at most `alpha`."""
     level: Floats
     """Confidence of the interval."""
     low: Floats
     high: Floats
 
 
-def decide(scores: Floats, best: ArrayLike, *, resolution: float, most: float = 1.0) -> Decided:
+def decide(scores: Floats, best: ArrayLike, *, resolution: float, most: float = 1.0, alpha: float = ALPHA) -> Decided:
     """Compare every strategy with the best one, in one study or many.
 
     Args:
@@ -104,14 +106,16 @@ def decide(scores: Floats, best: ArrayLike, *, resolution: float, most: float = 
         best: [...], index of the strategy with the best mean.
         resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
         most: the largest difference that there can be.
+        alpha: how often any verdict may be false, at most 5%. The p-values do not depend on it, the intervals do.
     """
+    assert 0 < alpha <= ALPHA
     k, n = scores.shape[-2:]
     picked = np.asarray(best)[..., None]
     others = np.arange(k - 1) + (np.arange(k - 1) >= picked)
     chosen = np.take_along_axis(scores, picked[..., None], axis=-2)
     differences = np.take_along_axis(scores, others[..., None], axis=-2) - chosen
     share = own_share(k, n)
-    adjusted, level = step_down(paired_p(differences, resolution=resolution), seeds=n, alpha=share * ALPHA)
+    adjusted, level = step_down(paired_p(differences, resolution=resolution), seeds=n, alpha=share * alpha)
     low, high = paired_interval(differences, resolution=resolution, level=level, most=most)
     if share == 1:
         return Decided(adjusted, level, low, high)
@@ -125,16 +129,22 @@ def decide(scores: Floats, best: ArrayLike, *, resolution: float, most: float = 
     # On the scale of t with n - 1 degrees of freedom, whose tails a pair has whose spread is unlike the others'.
     ratio = np.divide(np.abs(mean), half, out=np.where(mean == 0, 0.0, np.inf), where=half > 0)
     borrowed = 2 * stdtr(n - 1, stdtrit(n - 1, ALPHA / 2) * ratio)
+    half = half * (stdtrit(n - 1, alpha / 2) / stdtrit(n - 1, ALPHA / 2))
     return Decided(
         np.minimum(np.minimum(adjusted / share, 1), borrowed),
-        np.full_like(level, 1 - ALPHA),
+        np.full_like(level, 1 - alpha),
         np.maximum(low, np.clip(mean - half, -most, most)),
         np.minimum(high, np.clip(mean + half, -most, most)),
     )
 
 
 def against_best(
-    best: str, scores: Mapping[str, Sequence[float]], *, resolution: float, measure: Measure = SHARE
+    best: str,
+    scores: Mapping[str, Sequence[float]],
+    *,
+    resolution: float,
+    measure: Measure = SHARE,
+    alpha: float = ALPHA,
 ) -> tuple[Comparison, ...]:
     """Compare every strategy with the best one, seed by seed.
 
@@ -143,6 +153,7 @@ def against_best(
         scores: name -> test scores in seed order, all of one length n; the best among them.
         resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
         measure: of the scores.
+        alpha: how often any verdict may be false, at most 5%; less at each of several looks.
 
     Returns:
         One comparison a strategy but the best, in the order of `scores`. With one seed there is no interval (nan), and
@@ -162,12 +173,12 @@ def against_best(
     differences = np.delete(table - table[at], at, axis=0).mean(axis=1)
     if n == 1:
         return tuple(_one_seed(name, best, float(d)) for name, d in zip(others, differences, strict=True))
-    decided = decide(table, at, resolution=resolution, most=measure.most)
+    decided = decide(table, at, resolution=resolution, most=measure.most, alpha=alpha)
     decimals = 1 if resolution > 1e-3 else 2
     found = []
     for i, name in enumerate(others):
         difference, low, high = float(differences[i]), float(decided.low[i]), float(decided.high[i])
-        worse, level = bool(decided.p[i] <= ALPHA), float(decided.level[i])
+        worse, level = bool(decided.p[i] <= alpha), float(decided.level[i])
         sentence = _worse if worse else _undecided
         found.append(
             Comparison(

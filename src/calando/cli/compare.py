@@ -72,6 +72,7 @@ def compare(
     calando compare digits
     calando compare digits fixed cosine adamw --lr find --rates 3 --span 10
     calando compare digits --family rate-free
+    calando compare digits fixed cosine adamw --until decided --most-seeds 12
     calando compare digits fixed cosine --epochs 4,8,20 --study lengths
     calando compare cifar10 fixed step cosine adamw --model resnet8 --epochs 5 --data ../data
     calando compare train.py fixed cosine --seeds 3 -- --data photos

@@ -20,7 +20,7 @@ from typer.models import OptionInfo
 from calando.cli import completion
 from calando.errors import UsageError
 
-__all__ = ["OPTIONS", "Given", "numbers_of", "rate_of", "verb"]
+__all__ = ["OPTIONS", "Given", "numbers_of", "rate_of", "seeds_of", "verb"]
 
 Number = TypeVar("Number", int, float)
 
@@ -57,6 +57,23 @@ def rate_of(text: str | None) -> float | Literal["find"] | None:
         return float(text)
     except ValueError:
         raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
+
+
+def seeds_of(text: str) -> int | Literal["auto"]:
+    """What `--seeds` was given.
+
+    Raises:
+        UsageError: neither a whole number nor "auto".
+
+    >>> seeds_of("3"), seeds_of("auto")
+    (3, 'auto')
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--seeds must be a whole number or auto, got {text!r}") from None
 
 
 def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> tuple[Number, ...] | None:
@@ -148,7 +165,20 @@ OPTIONS: Mapping[str, Given] = {
         metavar="FAMILY",
         complete=completion.families,
     ),
-    "seeds": _option(int, "paired runs of each strategy at its rate"),
+    "seeds": Given(
+        str,
+        typer.Option(
+            metavar="N|auto", help="paired runs of each strategy at its rate; auto: as many as decide (--until decided)"
+        ),
+        seeds_of,
+    ),
+    "until": _option(
+        str | None,
+        "add seeds, only where the verdict is open, until it is settled; the whole keeps to 5% false verdicts",
+        metavar="decided",
+        complete=completion.words("decided"),
+    ),
+    "most_seeds": _option(int | None, "of each strategy, with --until decided; else 20"),
     "rates": _option(int, "rate trials of each strategy"),
     "span": _option(float | None, "highest over lowest rate of the trial grid"),
     "beyond": _option(

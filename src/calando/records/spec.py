@@ -11,9 +11,9 @@ digits of the SHA-256 of the canonical JSON.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from calando.errors import UsageError
 from calando.records.fields import Name, Plain, Spec, Worded
@@ -146,6 +146,7 @@ class StudySpec(Spec):
         find: range tests come first, and each grid is moved so that its middle is what they find.
         centres: strategy name -> what they found; empty before, or where none was asked for.
         seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
+        until: "decided": `seeds` is how many there are at most; they are added while verdicts are open. None: all.
         steps: its length: that of the runs of every strategy without a horizon of its own, and the longest there is.
         target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
     """
@@ -157,11 +158,26 @@ class StudySpec(Spec):
     find: bool = False
     centres: dict[Name, Centre] = Field(default_factory=dict)
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
+    until: Literal["decided"] | None = None
     steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
     lane: Lane = Lane()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A fixed number of seeds is written, and digested, as it was before there were others."""
+        written: dict[str, Any] = write(self)
+        if self.until is None:
+            written.pop("until", None)
+        return written
+
+    @model_validator(mode="after")
+    def _a_look_needs_two_seeds(self) -> Self:
+        if self.until is not None and self.seeds < 2:
+            raise UsageError(f"most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {self.seeds}")
+        return self
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
@@ -192,6 +208,13 @@ class StudySpec(Spec):
         """Blind to the workload's name, and to how far grids may go on unless it was asked, as in older studies."""
         nameless = self.model_copy(update={"workload": self.workload.nameless()})
         return nameless.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
+
+    @property
+    def seeds_text(self) -> str:
+        """How many seeds, in words."""
+        if self.until is not None:
+            return f"up to {self.seeds} paired seeds, until {self.until}"
+        return f"{self.seeds} paired seed{'s' * (self.seeds > 1)}"
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from calando.analysis.conclusion import EQUAL, listed
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
 from calando.records.measure import SHARE, Measure
-from calando.report.formatting import ABSENT, count, first_word, rate, spread, target_steps
+from calando.report.formatting import ABSENT, count, first_word, rate, saved, spread, target_steps
 
 __all__ = [
     "COLUMNS",
@@ -181,7 +181,24 @@ def footnotes(summary: StudySummary) -> tuple[Footnote, ...]:
     found += [Footnote("", text) for text in summary.cautions]
     if any(result.untuned for result in summary.results):
         found.append(Footnote("", UNTUNED))
+    if line := saved(summary):
+        found.append(Footnote("", line))
+    if line := _settled_early(summary):
+        found.append(Footnote("", line))
     return tuple(found)
+
+
+def _settled_early(summary: StudySummary) -> str:
+    """Which strategies have fewer seeds than those that outlasted them, and against which they were settled."""
+    most = max((one.n for one in summary.comparisons), default=0)
+    early = [
+        f"{one.strategy} ({one.n} seeds, against {one.best})"
+        if one.best != summary.best
+        else f"{one.strategy} ({one.n})"
+        for one in summary.comparisons
+        if one.n < most
+    ]
+    return f"settled early, with so many seeds: {listed(early, 'strategies')}" if early else ""
 
 
 def _notes(summary: StudySummary) -> tuple[str, ...]:

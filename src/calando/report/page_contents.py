@@ -115,6 +115,7 @@ class PageContents:
         unit: what follows the headings of scores.
         step: what their differences are counted in.
         judged: what they are of, "test" or "validation".
+        read: when test scores are read.
     """
 
     title: str
@@ -140,6 +141,7 @@ class PageContents:
     unit: str
     step: str
     judged: str
+    read: str
 
 
 def page_contents(
@@ -173,6 +175,7 @@ def page_contents(
         judged=summary.judged,
         step=spec.workload.measure.step.strip() or "difference",
         cost=cost(summary),
+        read="at the end" if spec.until is None else _read(summary),
     )
 
 
@@ -196,11 +199,18 @@ def _question(summary: StudySummary) -> str:
         load.heading,
         *load.facts,
         f"{steps} steps ({epochs} epoch{'s' * (epochs != '1')})",
-        "1 seed" if spec.seeds == 1 else f"{spec.seeds} paired seeds",
+        "1 seed" if spec.seeds == 1 else spec.seeds_text,
     ]
     if spec.lane.precision == "bf16":
         parts.append(spec.lane.precision)
     return " · ".join(parts)
+
+
+def _read(summary: StudySummary) -> str:
+    """When test scores are read."""
+    if summary.spec.until is None:
+        return "when every run is done"
+    return "a run, at the first look that needs it; more seeds follow where verdicts are open"
 
 
 def _missing(summary: StudySummary) -> tuple[str, ...]:
@@ -211,9 +221,11 @@ def _missing(summary: StudySummary) -> tuple[str, ...]:
     if unsettled:
         missing.append(f"the rate is still being chosen for {', '.join(unsettled)}")
     short = [
-        result.name for result in summary.results if result.lr is not None and result.seeds_done < summary.spec.seeds
+        result.name
+        for result in summary.results
+        if result.lr is not None and result.seeds_done < len(result.planned.finals)
     ]
     if short:
         missing.append(f"seeds are still to run for {', '.join(short)}")
-    missing.append("test scores are read once, when every run is done")
+    missing.append(f"test scores are read once, {_read(summary)}")
     return tuple(missing)

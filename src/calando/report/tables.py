@@ -18,7 +18,7 @@ from calando.analysis.results import RateTrial, StudySummary
 from calando.records.measure import Measure
 from calando.records.task_spec import WorkloadSpec
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
-from calando.report.formatting import distinct, rate, shared, target_words
+from calando.report.formatting import distinct, rate, seeds_compared, shared, target_words
 from calando.report.use import UseForm, use_forms
 
 __all__ = ["StudyTables", "comparison_lines", "headline_panel", "study_table", "study_tables", "trials_table"]
@@ -176,16 +176,15 @@ def _lines_below(summary: StudySummary, left_out: Sequence[tuple[str, str]]) -> 
     if measure.share and isinstance(summary.spec.workload, WorkloadSpec) and summary.spec.workload.metric:
         meaning = f"scores are {summary.spec.workload.metric}, {meaning}"
     if summary.comparisons:
-        n = summary.comparisons[0].n
         counted = f" in{measure.step}" if measure.step else ""
-        meaning += f"; differences{counted}, paired over {n} seeds"
+        meaning += f"; differences{counted}, paired over {seeds_compared(summary)} seeds"
         if len(summary.comparisons) > 1:
             meaning += f", intervals corrected for picking the best of {len(summary.results)}"
     lines.append(meaning)
     if summary.target is not None and not any(key == "steps_to_target" for key, _ in left_out):
         lines.append(f"to target: median steps to {target_words(summary)} on validation ({summary.target_source})")
-    if saved := shared(summary):
-        lines.append(f"{saved}; steps are what each strategy costs alone")
+    if once := shared(summary):
+        lines.append(f"{once}; steps are what each strategy costs alone")
     if left_out:
         names = sorted(heading for _, heading in left_out)
         lines.append(f"left out, as the terminal is narrow: {', '.join(names)}")

@@ -25,7 +25,7 @@ from calando.schedules.span import Horizon
 from calando.sizes import check_products
 from calando.strategy import at_rate, bind, read_strategy
 from calando.strategy.strategy_checks import check_clipping
-from calando.study.limits import GIVEN, Budget, Machine, at_lengths, cadence
+from calando.study.limits import GIVEN, Budget, Machine, at_lengths, cadence, settle_seeds
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.load_task import load_settled
 from calando.tasks.randomness import steps_per_epoch
@@ -119,7 +119,9 @@ def build_study(
     *,
     budget: Budget,
     machine: Machine,
-    seeds: int = 5,
+    seeds: int | Literal["auto"] = 5,
+    until: Literal["decided"] | None = None,
+    most_seeds: int | None = None,
     rates: int = 5,
     span: float | None = None,
     beyond: int = BEYOND,
@@ -131,6 +133,7 @@ def build_study(
 
     Args:
         budget: how long runs are; of several lengths, each strategy without a horizon of its own is run at each.
+        seeds, until, most_seeds: as `settle_seeds`.
         rates: trials a strategy; its grid is centred on the method's usual rate.
         span: ratio of a grid's highest to its lowest rate; None: the method's own.
         beyond: how many rates a grid may go on by, past the end where its best trial lies.
@@ -143,7 +146,8 @@ def build_study(
     """
     find = lr == "find"
     read = read_strategies(strategies, lr=None if find else lr)
-    check(StudySpec, seeds=seeds, beyond=beyond)
+    count, until = settle_seeds(seeds, until=until, most_seeds=most_seeds)
+    check(StudySpec, beyond=beyond)
     check_grid(rates, span)
     grids = {}
     for strategy in read:
@@ -167,7 +171,8 @@ def build_study(
         rate_grids={strategy.name: grids[strategy.method] for strategy in specs if strategy.lr is None},
         beyond=beyond,
         find=find,
-        seeds=seeds,
+        seeds=count,
+        until=until,
         steps=steps,
         steps_per_epoch=per_epoch,
         evaluate_every=cadence(min(own), per_epoch=per_epoch),

@@ -102,7 +102,7 @@ def conduct(
                 entries=own_entries(texts, REGISTRIES),
             )
             # More workers than runs would only load data.
-            workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done))
+            workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done + scheduler.plan.may_come))
             scheduler.run(entry.make(setup, workers=workers, on_progress=scheduler.on_progress, address=address))
         elif notes:
             scheduler.show()

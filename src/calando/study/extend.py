@@ -1,7 +1,8 @@
 """A larger question put to a study: what is there stays and counts, only what is new is made.
 
-    the same      workload, lane, updates in an epoch, target, whether range tests move the grids, how far these go on
-    may grow      strategies, lengths, seeds
+    the same      workload, lane, updates in an epoch, target, whether seeds are added until verdicts are settled,
+                  whether range tests move the grids, how far these go on
+    may grow      strategies, lengths, seeds (how many at most, where that changes no look that there was)
     stays         how often runs are evaluated, where range tests have put the grids of the strategies there are, and
                   the rule by which the grids of a study of schema 4 and before go on
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from calando.analysis.looks import LADDER, USUAL_MOST, may_go_on_from
 from calando.errors import UsageError
 from calando.records import StrategySpec, StudySpec
 from calando.records.spec import BEYOND
@@ -53,6 +55,12 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
             f"study folder {str(folder)!r} was made with other settings ({'; '.join(differing)}); {_GROW}: "
             "name another --study, or run the command that made it"
         )
+    if new.seeds > asked.seeds and asked.until is not None and not may_go_on_from(asked.seeds):
+        allowed = ", ".join(str(n) for n in LADDER if USUAL_MOST <= n <= 100)
+        raise UsageError(
+            f"study folder {str(folder)!r} has looked at up to {asked.seeds} seeds, at levels that hold only where "
+            f"there are no more; name another --study for {new.seeds} ({allowed} can be raised later)"
+        )
     if new.seeds < asked.seeds:
         raise UsageError(
             f"study folder {str(folder)!r} has {asked.seeds} seeds, got {new.seeds}; "
@@ -90,6 +98,12 @@ def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
         theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
         ours.pop("name", None)  # of the workload; the new one is kept, as those of strategies are
         yield from (f"{key} {ours[key]} instead of {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key))
+    if asked.until != new.until:
+        yield (
+            "seeds until decided instead of a fixed number"
+            if new.until
+            else "a fixed number of seeds instead of until decided"
+        )
     for key in ("steps_per_epoch", "target"):
         theirs, ours = getattr(asked, key), getattr(new, key)
         if theirs != ours:

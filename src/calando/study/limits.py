@@ -14,15 +14,17 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from calando.errors import UsageError
+from calando.analysis.looks import USUAL_MOST
+from calando.errors import UsageError, quote
 from calando.host import count_processors
 from calando.records import Lane, StrategySpec, StudySpec, WorkloadSpec
-from calando.records.spec import MOST_STEPS
+from calando.records.fields import check
+from calando.records.spec import MOST_SEEDS, MOST_STEPS
 from calando.schedules import Span
 from calando.tasks.catalog import data_entry
 
@@ -36,6 +38,7 @@ __all__ = [
     "cadence",
     "expected_updates",
     "read_size",
+    "settle_seeds",
     "threads_of",
 ]
 
@@ -45,6 +48,8 @@ Number = TypeVar("Number", int, float)
 GIVEN, GIVEN_EPOCHS = "python:", 10
 
 MOST_EVALUATIONS = 20
+
+USUAL_SEEDS = 5
 
 KEEP = "5GB"
 """What checkpoints may take, unless another budget is given."""
@@ -230,10 +235,51 @@ def cadence(steps: int, *, per_epoch: int) -> int:
     return min(steps, max(per_epoch, -(-steps // MOST_EVALUATIONS)))
 
 
-def expected_updates(study: StudySpec) -> int:
-    """The updates of all runs of a study if no grid is extended, each as if trained alone."""
+def settle_seeds(
+    seeds: int | Literal["auto"], *, until: Literal["decided"] | None, most_seeds: int | None
+) -> tuple[int, Literal["decided"] | None]:
+    """How many seeds there are, or may be at most; and whether they are added until the verdicts are settled.
+
+    Args:
+        seeds: a fixed number; "auto" is the same as `until="decided"`.
+        until: "decided", or None.
+        most_seeds: how many a strategy may be given then; None: 20.
+
+    Raises:
+        UsageError: out of range, or one that contradicts another.
+
+    >>> settle_seeds(5, until=None, most_seeds=None), settle_seeds("auto", until=None, most_seeds=12)
+    ((5, None), (12, 'decided'))
+    """
+    if until not in (None, "decided"):
+        raise UsageError(f'until must be "decided", or left out for a fixed number of seeds; got {quote(until)}')
+    if isinstance(seeds, str) and seeds != "auto":
+        raise UsageError(f"seeds must be a whole number or auto, got {quote(seeds)}")
+    if until is None and not isinstance(seeds, str):
+        if most_seeds is not None:
+            raise UsageError("most_seeds is for seeds that are added until decided; ask for that (--until decided) too")
+        check(StudySpec, seeds=seeds)
+        return seeds, None
+    if not isinstance(seeds, str) and seeds != USUAL_SEEDS:
+        raise UsageError(
+            f"seeds {quote(seeds)} is a fixed number, and until decided they are added as they are needed: leave one "
+            "of the two out (--most-seeds says how many there may be)"
+        )
+    most = USUAL_MOST if most_seeds is None else most_seeds
+    if not isinstance(most, Integral) or isinstance(most, bool) or not 2 <= most <= MOST_SEEDS:
+        raise UsageError(f"most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {quote(most)}")
+    return int(most), "decided"
+
+
+def expected_updates(study: StudySpec, seeds: Mapping[str, int] | None = None) -> int:
+    """The updates of all runs of a study if no grid is extended, each as if trained alone.
+
+    Args:
+        seeds: strategy -> how many are asked for so far; None: all of the study's.
+    """
+    asked = dict.fromkeys((strategy.name for strategy in study.strategies), study.seeds) if seeds is None else seeds
     return sum(
-        study.steps_of(strategy) * (len(study.rate_grids.get(strategy.name, (strategy.lr,))) + study.seeds - 1)
+        study.steps_of(strategy) * (len(study.rate_grids.get(strategy.name, (strategy.lr,))) + asked[strategy.name] - 1)
         for strategy in study.strategies
     )
 

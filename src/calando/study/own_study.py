@@ -32,7 +32,7 @@ from calando.strategy.own_form import in_own_form
 from calando.study.build_spec import check_curves, check_grid, read_strategies
 from calando.study.executors import ExecutorEntry
 from calando.study.jobs import Failed, Finished, Lease, Lost, OnProgress
-from calando.study.limits import Budget, Machine, RunLength, at_lengths
+from calando.study.limits import Budget, Machine, RunLength, at_lengths, settle_seeds
 from calando.study.own_training import OwnTraining, Seen, first_look
 from calando.study.perform_job import failure
 from calando.study.workers.by_value import check_sendable
@@ -96,7 +96,9 @@ def build_own_study(
     machine: Machine,
     goal: str | None,
     unit: str | None,
-    seeds: int = 5,
+    seeds: int | Literal["auto"] = 5,
+    until: Literal["decided"] | None = None,
+    most_seeds: int | None = None,
     rates: int = 5,
     span: float | None = None,
     beyond: int = BEYOND,
@@ -121,7 +123,8 @@ def build_own_study(
             "--lr"
         )
     read = read_strategies(strategies, lr=lr)
-    check(StudySpec, seeds=seeds, beyond=beyond)
+    count, until = settle_seeds(seeds, until=until, most_seeds=most_seeds)
+    check(StudySpec, beyond=beyond)
     check_grid(rates, span)
     check(Lane, threads=machine.threads)
     if entry.pickles and training.function is not None:
@@ -164,7 +167,8 @@ def build_own_study(
         strategies=specs,
         rate_grids={one.name: _grid(one, first, rates=rates, span=span) for one in specs if one.lr is None},
         beyond=beyond,
-        seeds=seeds,
+        seeds=count,
+        until=until,
         steps=steps,
         steps_per_epoch=per_epoch,
         evaluate_every=min(per_epoch, steps),

@@ -4,6 +4,7 @@
     1. rate trials     every strategy whose rate is chosen: its grid at seed 0, then point after point past an end
     2. final runs      seeds 0 … at the settled rate; seed 0 of a chosen rate is its trial, already made
     3. test looks      once nothing is left to train: each final run's last weights, once
+    4. more seeds      where they are added until verdicts are settled: of the strategies in question, then 3 again
 
 Built again from the store it is the same, so a killed study goes on where it stood. A result costs the plan the same
 however many runs there are.
@@ -14,7 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calando.analysis import PlannedRuns, planned_runs, rates_that_may_come, runs_to_come
+from calando.analysis import (
+    PlannedRuns,
+    plan_study,
+    planned_runs,
+    rates_that_may_come,
+    runs_to_come,
+    seeds_at_first,
+)
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
 from calando.study.grid_from_range_test import range_runs
 from calando.study.jobs import Find, TestLook
@@ -42,7 +50,9 @@ class Plan:
     Attributes:
         wanted: runs that can be made now, by digest.
         done, expected: runs made, and how many there will be unless a grid is extended: as the page counts them.
-        rates: strategy -> the rates that its runs may still come to have; one where it is settled.
+        rates: strategy -> the rates that its runs may still come to have; one where it is settled, none where no
+            further seed of it will be asked for.
+        seeds: strategy -> how many final runs are asked for so far.
     """
 
     def __init__(
@@ -58,17 +68,24 @@ class Plan:
         self.wanted: dict[str, Wanted] = {}
         self.rates: dict[str, tuple[float, ...]] = {}
         self._undecided: dict[str, set[str]] = {}
-        self._planned: dict[str, PlannedRuns] = {one.name: planned_runs(study, one, runs) for one in study.strategies}
+        self._take_stock()
         if not self.finds:
             for strategy in study.strategies:
                 self._follow(strategy)
         self._count()
 
+    def _take_stock(self) -> None:
+        plans, standing = plan_study(self.study, self._runs, self._tests)
+        names = [strategy.name for strategy in self.study.strategies]
+        self._planned: dict[str, PlannedRuns] = dict(zip(names, plans, strict=True))
+        self.seeds: dict[str, int] = dict.fromkeys(names, self.study.seeds) if standing is None else {**standing.seeds}
+        self._over: set[str] = set() if standing is None else set(names if standing.decided else standing.settled)
+
     def _count(self) -> None:
         planned = self._planned.values()
         self._known = {digest for one in planned for digest in one.digests}
         self.done = sum(digest in self._runs for digest in self._known)
-        self.expected = len(self._known) + runs_to_come(planned, seeds=self.study.seeds)
+        self.expected = len(self._known) + runs_to_come(planned, seeds=seeds_at_first(self.study))
 
     @property
     def finds(self) -> list[Find]:
@@ -85,12 +102,33 @@ class Plan:
             if not trials:
                 del self._undecided[name]
                 strategy = self.study.strategy(name)
-                self._planned[name] = planned_runs(self.study, strategy, self._runs)
+                self._planned[name] = planned_runs(self.study, strategy, self._runs).up_to(self.seeds[name])
                 self._follow(strategy)
                 followed = True
         if followed:
             self._count()
+            self._go_on()
         return [wanted for key, wanted in self.wanted.items() if key not in before]
+
+    def read(self) -> list[Wanted]:
+        """Take in that a test score came; the runs that can be made since."""
+        before = set(self.wanted)
+        self._go_on()
+        return [wanted for key, wanted in self.wanted.items() if key not in before]
+
+    def _go_on(self) -> None:
+        """Where seeds are added: ask for those of the next look, once this one has all it needs."""
+        if self.study.until is None or not self.trained or self.looks():
+            return
+        self._take_stock()
+        for strategy in self.study.strategies:
+            self._follow(strategy)
+        self._count()
+
+    @property
+    def may_come(self) -> int:
+        """How many final runs may still be asked for, beyond those that are."""
+        return sum(self.study.seeds - n for name, n in self.seeds.items() if name not in self._over)
 
     def made(self, digest: str) -> bool:
         """Whether there is a record of that run."""
@@ -120,7 +158,8 @@ class Plan:
         """See how far the choice of a strategy's rate has come, and want what follows from that."""
         planned = self._planned[strategy.name]
         choice = planned.choice
-        self.rates[strategy.name] = rates_that_may_come(self.study, strategy, choice)
+        over = strategy.name in self._over
+        self.rates[strategy.name] = () if over else rates_that_may_come(self.study, strategy, choice)
         if choice.lr is None:
             self._undecided[strategy.name] = {run.digest() for run in choice.pending}
             self.wanted |= {run.digest(): Wanted(run, trial=True) for run in choice.pending}

@@ -56,12 +56,14 @@ class Status:
 
     Args:
         study, folder: which study, and where it is.
-        done, expected: finished runs, and how many there will be (a grid may still be extended by one).
+        done, expected: finished runs, and how many there will be (a grid may still be extended by one; where seeds are
+            added until verdicts are settled, those asked for so far).
         queued: runs that could start but wait for a worker.
         running: by worker slot, the last report of each.
         finds: range tests still to make, before training.
         looks: test looks still to make, once training is over.
         steps_left: updates still to make, running ones' shares included.
+        steps: updates of all runs asked for so far, each as if trained alone.
         notes: sentences for the user: how the data were read, a worker lost, a grid extended.
         machine: device, precision, threads and workers, with what decided those that nobody asked for; "": unknown.
     """
@@ -75,6 +77,7 @@ class Status:
     finds: int = 0
     looks: int = 0
     steps_left: int = 0
+    steps: int = 0
     notes: list[str] = field(default_factory=list)
     machine: str = ""
 
@@ -213,7 +216,8 @@ class Scheduler:
 
     def count_steps(self) -> None:
         made = sum(one.step for one in self.status.running.values() if not isinstance(one.job, Find))
-        self.status.steps_left = max(0, expected_updates(self.study) - self.charged - made)
+        self.status.steps = expected_updates(self.study, self.plan.seeds)
+        self.status.steps_left = max(0, self.status.steps - self.charged - made)
 
     def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number not in self.leases:
@@ -294,6 +298,8 @@ class Scheduler:
             case Finished(result=TestScore() as test):
                 self.store.put_test(digest, test)
                 self.tests[digest] = test
+                if wanted := self.plan.read():
+                    self.queue.put(wanted)
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):

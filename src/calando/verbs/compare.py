@@ -28,7 +28,9 @@ def compare(
     model: str | None = None,
     epochs: float | Sequence[float] | None = None,
     steps: int | Sequence[int] | None = None,
-    seeds: int = 5,
+    seeds: int | Literal["auto"] = 5,
+    until: Literal["decided"] | None = None,
+    most_seeds: int | None = None,
     rates: int = 5,
     span: float | None = None,
     beyond: int = 4,
@@ -77,7 +79,11 @@ def compare(
             see `calando.records.WorkloadSpec`; your own object has them already.
         epochs, steps: length of the runs, in passes over the data or in updates; at most one of the two. Several, as
             in `epochs=(4, 8, 20)`: each strategy without a horizon of its own is run at each.
-        seeds: paired runs of each strategy at its rate.
+        seeds: paired runs of each strategy at its rate; "auto": the same as `until="decided"`.
+        until: "decided": begin with three seeds, look at the test scores, and add seeds to the strategies still in
+            question until the verdicts are settled or there are `most_seeds`. Over all looks at most 5% of studies of
+            equal strategies come to any verdict; what it saved is in `.saved`. None: `seeds` for every strategy.
+        most_seeds: of a strategy, with `until`; None: 20.
         rates, span: trials of each strategy, and the ratio of the highest to the lowest.
         beyond: how many rates a strategy's grid may go on by, at the same ratio and charged, past the end where its
             best trial lies. No verdict is given on a strategy whose best trial then still lies there.
@@ -156,6 +162,8 @@ def compare(
             epochs=epochs,
             steps=steps,
             seeds=seeds,
+            until=until,
+            most_seeds=most_seeds,
             rates=rates,
             span=span,
             beyond=beyond,
@@ -205,6 +213,8 @@ def compare(
         budget=Budget(epochs=epochs, steps=steps),
         machine=machine,
         seeds=seeds,
+        until=until,
+        most_seeds=most_seeds,
         rates=rates,
         span=span,
         beyond=beyond,

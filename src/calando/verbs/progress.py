@@ -230,7 +230,7 @@ def _heading(status: Status) -> tuple[Text, ...]:
     asked = (
         f"{workload.network}, {', '.join(workload.facts)}, "
         f"{' / '.join(map(str, study.lengths))} steps a run, "
-        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds} paired seed{'s' * (study.seeds > 1)}"
+        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds_text}"
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
@@ -262,9 +262,7 @@ def _picture(status: Status, eta: ETA) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from calando.study.limits import expected_updates
-
-    total = max(1, expected_updates(status.study))
+    total = max(1, status.steps)
     workers = Table.grid(padding=(0, 2))
     for _ in range(5):
         workers.add_column(no_wrap=True)
