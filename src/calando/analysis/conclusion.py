@@ -79,7 +79,7 @@ def headline(
         )
     beaten, elsewhere = _beaten(first.name, comparisons)
     open_ = [c.strategy for c in comparisons if c.verdict == "cannot distinguish"]
-    untuned = _untuned(ranked) + "".join(f" {one.strategy} is worse than {one.best}." for one in elsewhere)
+    untuned = _untuned(ranked) + elsewhere
     if len(beaten) == len(comparisons) and not first.untuned:
         return f"{first.name} is best: {score}. It beats {listed(beaten)}."
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
@@ -102,13 +102,14 @@ def headline(
     return f"{highest}. {first.name if tied else 'It'} beats {listed(beaten)}{unclear}.{untuned}{fastest}"
 
 
-def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], list[Comparison]]:
-    """Which strategies the best beats, and which were beaten by another that it does not beat itself.
+def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], str]:
+    """Which strategies the best beats; and in a sentence, those beaten by another that it does not beat itself.
 
     Where seeds are added, a strategy is settled against the best of its look, and another may come out best.
     """
     of = {one.strategy: one for one in comparisons if one.verdict == "worse"}
-    beaten, elsewhere = [], []
+    beaten: list[str] = []
+    elsewhere: dict[str, list[str]] = {}
     for one in of.values():
         link = one
         # The best of a look is itself settled at a later one, if ever: the chain ends.
@@ -117,8 +118,9 @@ def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], li
         if link.best == best:
             beaten.append(one.strategy)
         else:
-            elsewhere.append(one)
-    return beaten, elsewhere
+            elsewhere.setdefault(one.best, []).append(one.strategy)
+    verbs = {name: f"{listed(those)} {'is' if len(those) == 1 else 'are'}" for name, those in elsewhere.items()}
+    return beaten, "".join(f" {those} worse than {name}." for name, those in verbs.items())
 
 
 def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:

@@ -107,7 +107,7 @@ class Plan:
                 followed = True
         if followed:
             self._count()
-            self._go_on()
+        self._go_on()
         return [wanted for key, wanted in self.wanted.items() if key not in before]
 
     def read(self) -> list[Wanted]:

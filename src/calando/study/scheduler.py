@@ -300,6 +300,8 @@ class Scheduler:
                 self.tests[digest] = test
                 if wanted := self.plan.read():
                     self.queue.put(wanted)
+                elif not self.leases and not self.look_queue:
+                    self.look_queue = self.plan.looks()
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):

@@ -1,0 +1,209 @@
+"""A study that adds seeds where they decide: whole ones, killed and gone on with, and what its plan asks for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.study.study_kit import decided
+
+import calando
+from calando.errors import UsageError
+from calando.records import Store
+from calando.study.build_spec import build_study
+from calando.study.conduct import conduct
+from calando.study.extend import extended
+from calando.study.limits import Budget, Machine, settle_seeds
+from calando.study.plan import Plan
+from calando.tasks.catalog import resolve
+
+# The first two share a past and are level; the third learns next to nothing.
+STRATEGIES = ("fixed", "step", "weak = sgd(lr=0.002)")
+STEPS, MOST = 16, 5
+
+
+def ask(*strategies: str, **changes):
+    options = {"lr": 0.1, "until": "decided", "most_seeds": MOST, **changes}
+    return build_study(
+        resolve("digits", batch_size=32),
+        strategies or STRATEGIES,
+        budget=Budget(steps=STEPS),
+        machine=Machine(device="cpu"),
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "study"
+    asked = ask()
+    return folder, conduct(folder, asked.study, asked.task, executor="inline")
+
+
+class StopAtEveryRecord:
+    """Ctrl-C whenever another run or another test score has been put away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.there = self.made()
+
+    def made(self) -> int:
+        if not (self.folder / "study.sqlite").exists():
+            return 0
+        with Store.open(self.folder, read_only=True) as store:
+            return len(store.runs()) + len(store.tests())
+
+    def __call__(self, status) -> None:
+        if self.made() > self.there:
+            raise KeyboardInterrupt
+
+
+def test_seeds_go_where_the_verdict_is_open(undisturbed):
+    folder, summary = undisturbed
+    assert summary.complete
+    given_ = {result.name: result.seeds_done for result in summary.results}
+    assert given_ == {"fixed": 5, "step": 5, "weak": 3}
+    assert {one.strategy: one.n for one in summary.comparisons}["weak"] == 3
+    assert (summary.saved.looks, summary.saved.finals, summary.saved.of_finals) == ((3, 5), 13, 15)
+    assert (summary.saved.updates, summary.saved.of_updates) == (13 * STEPS, 15 * STEPS)
+    assert len(decided(folder)["runs"]) == len(decided(folder)["tests"]) == 13
+
+
+def test_stopped_after_every_single_record_it_ends_the_same(undisturbed, tmp_path):
+    folder, asked, stops = tmp_path / "study", ask(), 0
+    while True:
+        try:
+            summary = conduct(folder, asked.study, asked.task, executor="inline", listen=StopAtEveryRecord(folder))
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops >= 10
+    assert decided(folder) == decided(undisturbed[0])
+    assert summary.headline == undisturbed[1].headline
+    assert summary.comparisons == undisturbed[1].comparisons
+    assert summary.saved == undisturbed[1].saved
+
+
+def test_killed_in_its_later_seeds_the_same_call_goes_on_to_the_same_answer(undisturbed, tmp_path):
+    """A real process, SIGKILL once the first look is over and runs of the second are made."""
+    folder = tmp_path / "study"
+    code = (
+        f"import calando; calando.compare('digits', *{STRATEGIES!r}, batch_size=32, lr=0.1, seeds='auto', "
+        f"most_seeds={MOST}, steps={STEPS}, executor='inline', device='cpu', threads=1, folder={str(folder)!r}, "
+        "page=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < until:
+            if (folder / "study.sqlite").exists():
+                with Store.open(folder, read_only=True) as store:
+                    if len(store.tests()) >= 9 and len(store.runs()) > 9:
+                        break
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    answer = calando.compare(
+        "digits",
+        *STRATEGIES,
+        batch_size=32,
+        lr=0.1,
+        until="decided",
+        most_seeds=MOST,
+        steps=STEPS,
+        executor="inline",
+        device="cpu",
+        threads=1,
+        folder=folder,
+        page=False,
+        listen=lambda status: None,
+    )
+    assert answer.comparisons == undisturbed[1].comparisons
+    assert decided(folder)["runs"] == decided(undisturbed[0])["runs"]
+    assert decided(folder)["tests"] == decided(undisturbed[0])["tests"]
+
+
+def test_worker_processes_come_to_the_same_answer(undisturbed, tmp_path):
+    asked = ask()
+    again = conduct(tmp_path / "study", asked.study, asked.task, executor="process", workers=2)
+    assert decided(tmp_path / "study") == decided(undisturbed[0])
+    assert again.comparisons == undisturbed[1].comparisons
+
+
+@given(order=st.randoms(use_true_random=False))
+def test_a_plan_told_of_results_one_by_one_is_the_plan_made_from_the_store(undisturbed, order):
+    """Whatever the order in which runs end and test scores come."""
+    with Store.open(undisturbed[0], read_only=True) as store:
+        study, records, scores = store.study, store.runs(traces=False), store.tests()
+    made, read = {}, {}
+    plan = Plan(study, runs=made, tests=read, ranges={})
+    assert plan.expected == 9
+    while plan.wanted or plan.looks():
+        # Test scores are read once nothing is left to train of what is asked for.
+        assert not (plan.wanted and plan.looks())
+        before = set(plan.wanted)
+        if plan.wanted:
+            digest = order.choice(sorted(plan.wanted))
+            made[digest] = records[digest]
+            news = plan.took(digest)
+        else:
+            digest = order.choice([look.spec.digest() for look in plan.looks()])
+            read[digest] = scores[digest]
+            news = plan.read()
+        fresh = Plan(study, runs=made, tests=read, ranges={})
+        assert {one.spec.digest() for one in news} == set(plan.wanted) - before
+        for what in ("wanted", "rates", "seeds", "trained", "done", "expected", "may_come"):
+            assert getattr(plan, what) == getattr(fresh, what), what
+        assert [look.spec for look in plan.looks()] == [look.spec for look in fresh.looks()]
+        assert len(made) + len(plan.wanted) + plan.may_come <= MOST * len(STRATEGIES)
+    assert made == records
+    assert read == scores
+    assert plan.may_come == 0
+
+
+def test_more_strategies_and_more_seeds_later(tmp_path):
+    """A larger question: at most 20 seeds may become more; what the looks found stands."""
+    ours, folder = ask(most_seeds=20).study, Path("x")
+    more = ask(most_seeds=32).study
+    assert extended(more, asked=ours, settled=ours, folder=folder).study == more
+    few, some = ask(most_seeds=8).study, ask(most_seeds=20).study
+    with pytest.raises(
+        UsageError, match="has looked at up to 8 seeds, at levels that hold only where there are no more"
+    ):
+        extended(some, asked=few, settled=few, folder=folder)
+    fixed = ask(until=None, most_seeds=None, seeds=5).study
+    for new, old, words in ((few, fixed, "until decided instead of a fixed"), (fixed, few, "a fixed number of seeds")):
+        with pytest.raises(UsageError, match=words):
+            extended(new, asked=old, settled=old, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("given_", "words"),
+    [
+        ({"seeds": 3, "until": "decided"}, "seeds 3 is a fixed number, and until decided they are added"),
+        ({"seeds": "many"}, "seeds must be a whole number or auto, got 'many'"),
+        ({"until": "sure"}, "until must be \"decided\", or left out .* got 'sure'"),
+        ({"most_seeds": 9}, "most_seeds is for seeds that are added until decided"),
+        ({"seeds": "auto", "most_seeds": 1}, "most_seeds must be from 2 to 1000 .* got 1"),
+        ({"seeds": "auto", "most_seeds": True}, "most_seeds must be from 2 to 1000 .* got True"),
+        ({"seeds": "auto", "most_seeds": 1001}, "most_seeds must be from 2 to 1000"),
+        ({"seeds": 0}, "seeds must be from 1 to 1000, got 0"),
+    ],
+)
+def test_contradictions_are_refused(given_, words):
+    with pytest.raises(UsageError, match=words):
+        settle_seeds(**{"seeds": 5, "until": None, "most_seeds": None, **given_})
+
+
+def test_auto_is_another_word_for_until_decided():
+    assert ask(until=None, seeds="auto").study == ask().study
+    assert ask(most_seeds=None).study.seeds == 20
