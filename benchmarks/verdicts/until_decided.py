@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from benchmarks.verdicts.calibration import compare_many
 from benchmarks.verdicts.noises import NOISES, ROUNDED, SCALE, families, rounded
+from benchmarks.verdicts.tabulate import kinds as tabulated
 from numpy.typing import NDArray
 
 from calando.analysis.looks import Look, looks_of
@@ -113,7 +114,7 @@ def _main() -> None:
     def row(name: str, *cells: str) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
-    counts = {2: 10_000, 3: 10_000, 5: 10_000, 9: 5_000, 24: 2_000}
+    counts = {2: 10_000, 3: 10_000, 4: 10_000, 5: 10_000, 9: 5_000, 24: 2_000}
     head(f"False verdicts (%) over all looks, up to {MOST} seeds", "noise", *(f"{k} strategies" for k in counts))
     table: dict[str, dict[int, float]] = {}
     for k, studies in counts.items():
@@ -121,6 +122,20 @@ def _main() -> None:
             table.setdefault(name, {})[k] = 100 * false_share(played(parts), np.zeros(k))
     for name, shares in table.items():
         row(name, *(f"{shares[k]:.1f}" if k in shares else "" for k in counts))
+
+    head(
+        f"The most false verdicts over all kinds of noise of `tabulate`, up to {MOST} seeds, 4 000 studies each",
+        "strategies",
+        "%",
+        "of",
+    )
+    for k in (4, 5, 9):
+        shares = {}
+        for name, (draw, _) in tabulated(k).items():
+            parts = ((SCALE * draw(rng, (CHUNK, k, MOST)), 0.0) for _ in range(4_000 // CHUNK))
+            shares[name] = 100 * false_share(played(parts), np.zeros(k))
+        worst = max(shares, key=shares.__getitem__)
+        row(str(k), f"{shares[worst]:.1f}", worst)
 
     mosts = (3, 5, 8, 12, 16, 20, 32, 50, 200)
     head("False verdicts (%), normal noise, by the seeds there may be", "strategies", *(f"{most}" for most in mosts))
@@ -154,10 +169,13 @@ def _main() -> None:
         found = played(_normal(rng, [0.0] * k, most=MOST, studies=10_000), looks=plain)
         row(str(k), f"{100 * false_share(found, np.zeros(k)):.1f}")
 
+    equal = [Look(look.n, 0.012) for look in looks_of(MOST)]
     head(
         f"Leads found (%) and seeds a strategy, normal noise, up to {MOST} seeds, 4 000 studies",
         "strategies, true gaps to the best (sd)",
         "until decided",
+        "mean seeds",
+        "the same, every look at 1.2%",
         "mean seeds",
         f"fixed, {MOST} seeds",
         "fixed, as many as the mean",
@@ -167,6 +185,7 @@ def _main() -> None:
     mixed = [(6, [0, 0.5, 1, 2, 4, 8]), (6, [0, 0, 4, 4, 8, 8]), (9, [0, 0, 1, 2, 3, 4, 6, 8, 10])]
     for k, gaps in (*one_ahead, *mixed):
         found = played(_normal(rng, gaps, most=MOST, studies=4_000))
+        level = played(_normal(rng, gaps, most=MOST, studies=4_000), looks=equal)
         mean = float(found.seeds.mean())
         behind = np.array(gaps) > 0
         if not behind.any():
@@ -180,8 +199,12 @@ def _main() -> None:
             for n in (MOST, max(2, round(mean)), 5)
         ]
         label = f"{k}, {gaps[1]:g}" if len(set(gaps[1:])) == 1 else f"{k}: {', '.join(f'{gap:g}' for gap in gaps)}"
-        power = float(found.worse[:, behind].mean())
-        row(label, f"{100 * power:.1f}", f"{mean:.1f}", *(f"{100 * cell:.1f}" for cell in cells))
+        until = (
+            text
+            for one in (found, level)
+            for text in (f"{100 * float(one.worse[:, behind].mean()):.1f}", f"{float(one.seeds.mean()):.1f}")
+        )
+        row(label, *until, *(f"{100 * cell:.1f}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from calando.strategy import PRESETS
 
 VERBS = {
     "compare": ["--family", "--model", "--epochs", "--steps", "--seeds", "--rates", "--span", "--beyond", "--lr",
+                "--until", "--most-seeds",
                 "--target", "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate",
                 "--train-limit", "--data", "--study", "--keep", "--verify-sharing", "--no-sharing", "--executor",
                 "--address", "--workers", "--threads", "--device", "--precision", "--json",

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from tests.study.study_kit import decided
 
 import calando
 from calando.errors import UsageError
 from calando.records import Store
+from calando.report import study_tables
 from calando.study.build_spec import build_study
 from calando.study.conduct import conduct
 from calando.study.extend import extended
@@ -91,6 +95,7 @@ def test_stopped_after_every_single_record_it_ends_the_same(undisturbed, tmp_pat
     assert summary.saved == undisturbed[1].saved
 
 
+@pytest.mark.slow
 def test_killed_in_its_later_seeds_the_same_call_goes_on_to_the_same_answer(undisturbed, tmp_path):
     """A real process, SIGKILL once the first look is over and runs of the second are made."""
     folder = tmp_path / "study"
@@ -132,6 +137,7 @@ def test_killed_in_its_later_seeds_the_same_call_goes_on_to_the_same_answer(undi
     assert decided(folder)["tests"] == decided(undisturbed[0])["tests"]
 
 
+@pytest.mark.slow
 def test_worker_processes_come_to_the_same_answer(undisturbed, tmp_path):
     asked = ask()
     again = conduct(tmp_path / "study", asked.study, asked.task, executor="process", workers=2)
@@ -207,3 +213,28 @@ def test_contradictions_are_refused(given_, words):
 def test_auto_is_another_word_for_until_decided():
     assert ask(until=None, seeds="auto").study == ask().study
     assert ask(most_seeds=None).study.seeds == 20
+
+
+def test_more_strategies_later_are_decided_as_if_asked_at_once(undisturbed, tmp_path):
+    """Looks are taken again among all; runs that there are stay and count."""
+    folder, more = tmp_path / "study", ask(*STRATEGIES, "cosine")
+    shutil.copytree(undisturbed[0], folder)
+    later = conduct(folder, more.study, more.task, executor="inline")
+    at_once = conduct(tmp_path / "other", more.study, more.task, executor="inline")
+    assert later.comparisons == at_once.comparisons
+    assert later.saved == at_once.saved
+    assert decided(undisturbed[0])["runs"].items() <= decided(folder)["runs"].items()
+
+
+def test_terminal_and_page_say_what_was_saved_and_who_was_settled_early(undisturbed, tmp_path):
+    folder, summary = undisturbed
+    console = Console(width=300, record=True, file=StringIO())
+    console.print(study_tables(summary))
+    shutil.copytree(folder, tmp_path / "study")
+    page = calando.write_report(tmp_path / "study").read_text()
+    printed = console.export_text()
+    for shown in (printed, page):
+        assert "looked at 3 and 5 seeds; 13 final runs instead of 15, 208 updates instead of 240 with 5 seeds" in shown
+        assert "settled early, with so many seeds: weak (3)" in shown
+    assert "paired over 3 to 5 seeds" in printed
+    assert "up to 5 paired seeds, until decided" in page

@@ -59,21 +59,21 @@ def rate_of(text: str | None) -> float | Literal["find"] | None:
         raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
 
 
-def seeds_of(text: str) -> int | Literal["auto"]:
-    """What `--seeds` was given.
+def seeds_of(given: str | int) -> int | Literal["auto"]:
+    """What `--seeds` was given, or its default.
 
     Raises:
-        UsageError: neither a whole number nor "auto".
+        BadParameter: neither a whole number nor "auto".
 
     >>> seeds_of("3"), seeds_of("auto")
     (3, 'auto')
     """
-    if text == "auto":
+    if given == "auto":
         return "auto"
     try:
-        return int(text)
+        return int(given)
     except ValueError:
-        raise UsageError(f"--seeds must be a whole number or auto, got {text!r}") from None
+        raise typer.BadParameter(f"{given!r} is neither a whole number nor auto") from None
 
 
 def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> tuple[Number, ...] | None:
@@ -168,9 +168,10 @@ OPTIONS: Mapping[str, Given] = {
     "seeds": Given(
         str,
         typer.Option(
-            metavar="N|auto", help="paired runs of each strategy at its rate; auto: as many as decide (--until decided)"
+            metavar="N|auto",
+            parser=seeds_of,
+            help="paired runs of each strategy at its rate; auto: as many as decide (--until decided)",
         ),
-        seeds_of,
     ),
     "until": _option(
         str | None,
