@@ -253,8 +253,8 @@ class Saved:
         looks: seeds at each look taken.
         most: seeds a strategy, at most.
         finals, of_finals: final runs made, and of the fixed design.
-        updates, of_updates: updates charged for everything, and what the fixed design would charge: the final runs not
-            made count as the mean of those of their strategy.
+        updates, of_updates: updates charged for everything, as in `StudySummary`, and what the fixed design would
+            charge: the final runs not made count as the mean of those of their strategy.
     """
 
     looks: tuple[int, ...]

@@ -112,6 +112,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
     comparisons = withhold_verdicts(comparisons, {one.name: one.untuned for one in ranked}, measure=measure)
     prices = {name: price_of(records) for name, records in usable.items()}
     ranges = _range_tests(study)
+    charged = sum(record.updates for record in done) + sum(centre.updates for centre in ranges)
     untested = any(event.kind == "no test" for record in done for event in record.events)
     judged: Literal["test", "validation"] = "validation" if untested else "test"
     return StudySummary(
@@ -136,7 +137,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         runs_done=len(done),
         runs_known=len(planned),
         runs_expected=expected,
-        updates=sum(record.updates for record in done) + sum(centre.updates for centre in ranges),
+        updates=charged,
         seconds=sum(record.seconds for record in done) + sum(centre.seconds for centre in ranges),
         updates_spent=sum(record.updates_spent for record in done) + sum(centre.updates for centre in ranges),
         seconds_spent=sum(record.seconds_spent for record in done) + sum(centre.seconds for centre in ranges),
@@ -145,7 +146,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             *_unknown_chance(study, [given[key] for key in planned if key in given]),
         ),
         judged=judged,
-        saved=_saved(study, standing, ranked) if complete and standing is not None else None,
+        saved=_saved(study, standing, ranked, spent=charged) if complete and standing is not None else None,
         advice=advise(ranked, comparisons, prices, measure=measure) if complete and not failed else None,
     )
 
@@ -156,9 +157,8 @@ def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
     return replace(result, untuned=why, note="; ".join(others))
 
 
-def _saved(study: StudySpec, standing: Standing, results: Sequence[StrategyResult]) -> Saved:
+def _saved(study: StudySpec, standing: Standing, results: Sequence[StrategyResult], *, spent: int) -> Saved:
     """What the final runs that were not made would have cost, each as the mean of those of its strategy."""
-    spent = sum(one.steps_trials + one.steps_final for one in results)
     not_made = 0.0
     for one in results:
         # Of a rate that was chosen, the final run at seed 0 is charged as a trial.
