@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from benchmarks.verdicts.until_decided import play
+from benchmarks.verdicts.noises import NOISES, SCALE
+from benchmarks.verdicts.until_decided import false_share, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calando.analysis import plan_study, summarize
-from calando.analysis.looks import LADDER, LEVELS, USUAL_MOST, looks_of, may_go_on_from
+from calando.analysis.looks import LADDER, LEVELS, USUAL_MOST, Look, looks_of, may_go_on_from
+from calando.analysis.verdicts import decide
 from calando.errors import UsageError
 from calando.records.record import TestScore
 
@@ -140,6 +144,56 @@ def test_it_is_the_rule_that_was_simulated(fake, gaps, most, salt):
     assert [name in told.settled for name in names] == simulated.worse[0].tolist()
     for name in told.settled:
         assert told.comparisons[name].best == names[simulated.against[0][names.index(name)]]
+
+
+STUDIES = 3000
+AT_MOST = 0.05 + 3.09 * math.sqrt(0.05 * 0.95 / STUDIES)
+
+
+@pytest.mark.parametrize("most", [5, 20, 50])
+@pytest.mark.parametrize("strategies", [2, 3, 4])
+def test_over_all_looks_equal_strategies_get_a_verdict_in_at_most_five_percent(strategies, most):
+    rng = np.random.default_rng([strategies, most])
+    for noise in ("normal", "normal, half of spread 3, the others 1", "skewed (exponential)"):
+        found = play(SCALE * NOISES[noise](rng, (STUDIES, strategies, most)))
+        assert false_share(found, np.zeros(strategies)) <= AT_MOST, noise
+
+
+@pytest.mark.parametrize("gaps", [(0, 0, 3), (0, 0, 0.5, 1, 4), (0, 0, 0, 3, 3, 3), (0, 2, 2)])
+def test_where_some_are_truly_worse_no_other_is_called_so_more_often(gaps):
+    truth = -SCALE * np.array(gaps)
+    noise = SCALE * np.random.default_rng(0).standard_normal((STUDIES, len(gaps), 20))
+    assert false_share(play(truth[:, None] + noise), truth) <= AT_MOST
+
+
+def test_control_every_look_at_five_percent_is_far_too_much():
+    scores = SCALE * np.random.default_rng(0).standard_normal((STUDIES, 3, 20))
+    assert false_share(play(scores, looks=[Look(look.n, 0.05) for look in looks_of(20)]), np.zeros(3)) > 0.12
+
+
+def test_a_plain_lead_is_found_with_few_seeds():
+    scores = SCALE * np.random.default_rng(0).standard_normal((STUDIES, 3, 20))
+    scores[:, 0] += 5 * SCALE
+    found = play(scores)
+    assert found.worse[:, 1:].mean() > 0.999
+    assert found.seeds.mean() < 6
+
+
+@given(
+    strategies=st.integers(2, 7),
+    seeds=st.integers(2, 12),
+    alpha=st.sampled_from([0.05, 0.02, 0.005, 0.001]),
+    salt=st.integers(0, 99),
+)
+def test_an_interval_excludes_zero_exactly_where_its_look_calls_it_worse(strategies, seeds, alpha, salt):
+    rng = np.random.default_rng(salt)
+    scores = 0.01 * rng.standard_normal((40, strategies, seeds)) - 0.02 * np.arange(strategies)[:, None]
+    best = scores.mean(axis=2).argmax(axis=1)
+    told, plain = (decide(scores, best, resolution=1e-4, alpha=one) for one in (alpha, 0.05))
+    assert (((told.low > 0) | (told.high < 0)) == (told.p <= alpha)).all()
+    assert (told.p == plain.p).all()
+    assert (told.low <= plain.low).all()
+    assert (told.high >= plain.high).all()
 
 
 def test_far_apart_three_seeds_do_and_level_strategies_get_them_all(fake):
