@@ -10,6 +10,7 @@ updates spent             each run's own share, once: what it started from was t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
