@@ -104,7 +104,11 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
     if failed:
         ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
     elif complete:
-        ahead = {one.strategy for one in comparisons if measure.merit(one.difference) > 1e-12}
+        assert ranked[0].test is not None
+        behind = {one.strategy: one.difference for one in comparisons}
+        if standing is None:
+            behind = {one.name: one.test.mean - ranked[0].test.mean for one in ranked if one.test is not None}
+        ahead = {name for name, difference in behind.items() if measure.merit(difference) > 1e-12}
         assert not any(usable[name] for name in ahead), f"{best} is not the best"
         # Where no final run worked and chance is higher than the best that did, a verdict would be of chance.
         ranked = [
