@@ -51,6 +51,13 @@ def undisturbed(tmp_path_factory):
     return folder, conduct(folder, asked.study, asked.task, executor="inline")
 
 
+def test_each_look_that_goes_on_is_reported(tmp_path):
+    notes, asked = [], ask()
+    conduct(tmp_path, asked.study, asked.task, executor="inline", listen=lambda status: notes.append([*status.notes]))
+    looks = [note for note in notes[-1] if note.startswith("look at")]
+    assert looks == ["look at 3 seeds: weak settled; fixed and step go on to 5"]
+
+
 class StopAtEveryRecord:
     """Ctrl-C whenever another run or another test score has been put away."""
 

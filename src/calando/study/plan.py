@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 from calando.analysis import (
     PlannedRuns,
+    Standing,
     plan_study,
     planned_runs,
     rates_that_may_come,
     runs_to_come,
     seeds_at_first,
 )
+from calando.analysis.conclusion import listed
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
 from calando.study.grid_from_range_test import range_runs
 from calando.study.jobs import Find, TestLook
@@ -53,6 +55,7 @@ class Plan:
         rates: strategy -> the rates that its runs may still come to have; one where it is settled, none where no
             further seed of it will be asked for.
         seeds: strategy -> how many final runs are asked for so far.
+        look_taken: where seeds are added, what the last look found, in words; "" before the first.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Plan:
         self._planned: dict[str, PlannedRuns] = dict(zip(names, plans, strict=True))
         self.seeds: dict[str, int] = dict.fromkeys(names, self.study.seeds) if standing is None else {**standing.seeds}
         self._over: set[str] = set() if standing is None else set(names if standing.decided else standing.settled)
+        self.look_taken = "" if standing is None or not standing.looks else _said(standing)
 
     def _count(self) -> None:
         planned = self._planned.values()
@@ -167,3 +171,14 @@ class Plan:
         for digest, run in zip(planned.finals, planned.final_runs, strict=True):
             if digest not in self._runs and digest not in self.wanted:
                 self.wanted[digest] = Wanted(run, trial=False)
+
+
+def _said(standing: Standing) -> str:
+    """The last look in words: who was settled there, and who goes on to how many seeds."""
+    n = standing.looks[-1].n
+    settled = [name for name, at in standing.settled.items() if at == n]
+    found = f"{listed(settled, 'strategies')} settled" if settled else "nothing settled"
+    if standing.decided:
+        return f"look at {n} seeds: {found}"
+    rest = listed(standing.in_question, "strategies")
+    return f"look at {n} seeds: {found}; {rest} go on to {max(standing.seeds.values())}"

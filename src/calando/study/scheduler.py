@@ -300,6 +300,7 @@ class Scheduler:
                 self.tests[digest] = test
                 if wanted := self.plan.read():
                     self.queue.put(wanted)
+                    self.status.notes.append(self.plan.look_taken)
                 elif not self.leases and not self.look_queue:
                     self.look_queue = self.plan.looks()
             case Failed():
