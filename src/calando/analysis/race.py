@@ -1,0 +1,483 @@
+"""Race, then ride: the rate of one run settled by short arms from one start, whose winner goes on to the end.
+
+An arm is the whole run at one rate, stopped early: same initial weights, same batches. What it loses against another
+is a paired difference at the same updates:
+
+    l_i(t)    mean of arm i's last `window` training losses before update t, over the loss at chance
+    d_ij(t)   l_i(t) - l_j(t)
+    se_ij(t)  standard deviation of the window's differences / sqrt(window)
+
+1. Start: three arms, at the method's usual rate and SPACING times lower and higher, until one has begun to learn,
+   l < BEGUN. Nothing is judged before. The clock of the race is that moment b: arms are judged at update
+   max(JUDGED n, LATER b) of a run of n.
+2. Climb: next to the leader SPACING, later FINE times higher and lower rates are tried; each follows the leader's past
+   until it has lost or is judged. It is dead where it is at chance while the leader learns; it has lost where
+   d > TIE + PATIENCE (1 - t / judged) and d > SURE se.
+3. Ties go to the higher rate, since short views favour low rates: a higher one wins where d <= TIE, a lower one where
+   the leader is worse by more than TIE and SURE se.
+4. Ride: the winner's arm goes on to the end. Where it dies (back at chance, or not finite) it goes on from two
+   checkpoints before the first sign at FACTOR of its rate.
+
+Everything is charged: c = updates + evaluations, each as many updates as it costs. At every moment c and what the
+leader's way to the end will cost are at most `budget` n: an arm that cannot be paid is not begun.
+
+The rules are a generator: it yields legs (this arm up to that update) and is sent their losses, so that they are a pure
+function of what was trained, whoever trained it, and in what order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, final
+
+import numpy as np
+
+__all__ = ["Arm", "Cut", "Ending", "Leg", "Question", "Rules", "Settled", "Traced", "settle"]
+
+
+@final
+@dataclass(frozen=True)
+class Rules:
+    """The numbers of the race, chosen on the development half of the benchmark."""
+
+    spacing: float = 4.0
+    fine: float = 2.0
+    begun: float = 0.9  # of the loss at chance
+    at_chance: float = 0.98
+    judged: float = 0.08  # of the run
+    later: float = 1.4  # times the moment at which learning began
+    rung: float = 0.01  # of the run
+    least_rung: int = 8
+    window: float = 0.025
+    least_window: int = 16
+    tie: float = 0.02  # of the loss at chance
+    patience: float = 0.1
+    sure: float = 2.5
+    reserve: float = 0.05  # of the run, for going back
+    patience_at_chance: float = 0.35  # of the run: until then some arm should have begun to learn
+    leg: float = 0.05  # of the run, between two looks at whether the ride lives
+    factor: float = 0.5
+
+
+Cut = tuple[int, float]
+"""From this update on, the rate is so many times the planned one."""
+
+
+@final
+@dataclass(frozen=True)
+class Leg:
+    """An arm up to an update: base rate, cuts of the rate, length of the run that is planned."""
+
+    rate: float
+    until: int
+    steps: int
+    cuts: tuple[Cut, ...] = ()
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What an arm is known by: float32[t] of all losses of its first t updates; `diverged`: there will be no more."""
+
+    losses: np.ndarray
+    diverged: bool = False
+
+    @property
+    def step(self) -> int:
+        return len(self.losses)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is to be settled.
+
+    Args:
+        steps: updates of one run.
+        rate: where to begin, the method's usual one.
+        budget: how many runs all may cost.
+        chance: training loss of a network that knows nothing of its inputs; None: the first losses stand for it.
+        look_every, look_cost: updates between two evaluations, and what one costs, in updates.
+        least, most: bounds of the rate.
+    """
+
+    steps: int
+    rate: float
+    budget: float = 1.5
+    chance: float | None = None
+    look_every: int = 0
+    look_cost: float = 0.0
+    least: float = 1e-8
+    most: float = 1e3
+
+
+Ending = Literal["races", "dead", "slow", "lost", "won", "unpaid"]
+
+
+@dataclass
+class Arm:
+    """A rate in the race.
+
+    Args:
+        ending: how it ended, at update `step`; `why` in words.
+    """
+
+    rate: float
+    trace: Traced
+    ending: Ending = "races"
+    why: str = ""
+
+    @property
+    def step(self) -> int:
+        return self.trace.step
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """How it ended.
+
+    Args:
+        leg: the arm that was trained to the end; its weights are the answer.
+        arms: in the order in which they began.
+        race, ride, back, looks: what was charged, in updates: for arms that lost; for the run itself; for what a death
+            made void; for evaluations.
+        begun: the update at which learning had begun; None: it never did.
+        judged: the update at which arms were judged.
+        low, high: rates that could not be told from the winner's.
+        edge: the winner is the highest or lowest rate that was tried.
+        died: the run ended at chance, or not finite.
+    """
+
+    leg: Leg
+    arms: tuple[Arm, ...]
+    race: float
+    ride: float
+    back: float
+    looks: float
+    begun: int | None
+    judged: int
+    low: float
+    high: float
+    edge: bool
+    died: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def charged(self) -> float:
+        return self.race + self.ride + self.back + self.looks
+
+
+Race = Generator[Sequence[Leg], Mapping[Leg, Traced], Settled]
+Part = Generator[Sequence[Leg], Mapping[Leg, Traced], bool]
+
+
+def settle(question: Question, rules: Rules = Rules()) -> Race:  # noqa: B008
+    """The whole race and ride: yields legs to be trained, is sent their losses, returns how it ended."""
+    return (yield from _Book(question, rules).all())
+
+
+@dataclass
+class _Book:
+    """The race while it runs."""
+
+    question: Question
+    rules: Rules
+    arms: dict[float, Arm] = field(default_factory=dict)
+    trained: float = 0.0
+    looked: float = 0.0
+    begun: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    # What things cost
+
+    def cost(self, start: int, stop: int) -> tuple[float, float]:
+        """Updates and evaluations between two updates of a run."""
+        every = self.question.look_every
+        looks = stop // every - start // every if every else 0
+        return max(0, stop - start), looks * self.question.look_cost
+
+    @property
+    def charged(self) -> float:
+        return self.trained + self.looked
+
+    def can_pay(self, extra: float, *, leader: int, reserve: float | None = None) -> bool:
+        """Whether so much more is within the budget, with the leader's way to the end kept free."""
+        n = self.question.steps
+        kept = n * (self.rules.reserve if reserve is None else reserve)
+        return self.charged + extra + sum(self.cost(leader, n)) + kept <= self.question.budget * n + 1e-9
+
+    def advance(self, legs: Sequence[Leg], known: Mapping[float, Traced]) -> Generator[
+        Sequence[Leg], Mapping[Leg, Traced], Mapping[Leg, Traced]
+    ]:
+        """Train, and charge what was trained."""
+        answers = yield legs
+        for leg in legs:
+            updates, looks = self.cost(known[leg.rate].step, answers[leg].step)
+            self.trained += updates
+            self.looked += looks
+        return answers
+
+    # How arms stand
+
+    @property
+    def rung(self) -> int:
+        return max(self.rules.least_rung, round(self.rules.rung * self.question.steps))
+
+    @property
+    def window(self) -> int:
+        return max(self.rules.least_window, round(self.rules.window * self.question.steps))
+
+    def chance(self) -> float:
+        if self.question.chance is not None:
+            return self.question.chance
+        first = [arm.trace.losses[:8] for arm in self.arms.values() if arm.step]
+        found = np.concatenate(first) if first else np.ones(1)
+        found = found[np.isfinite(found)]
+        return float(np.median(np.abs(found))) if len(found) else 1.0
+
+    def level(self, arm: Arm, at: int | None = None) -> float:
+        """Mean of the window's losses before an update, over chance; inf where one of them is not finite."""
+        at = arm.step if at is None else min(at, arm.step)
+        losses = arm.trace.losses[max(0, at - self.window) : at]
+        if not len(losses) or not np.isfinite(losses).all() or (arm.trace.diverged and at == arm.step):
+            return math.inf
+        return float(losses.mean(dtype=np.float64)) / abs(self.chance())
+
+    def behind(self, one: Arm, other: Arm, at: int) -> tuple[float, float]:
+        """d and its standard error, of one against the other before an update that both have made."""
+        start = max(0, at - self.window)
+        ours, theirs = (arm.trace.losses[start:at].astype(np.float64) for arm in (one, other))
+        if len(ours) < at - start or not np.isfinite(ours).all():
+            return math.inf, 0.0
+        if len(theirs) < at - start or not np.isfinite(theirs).all():
+            return -math.inf, 0.0
+        gaps = (ours - theirs) / abs(self.chance())
+        return float(gaps.mean()), float(gaps.std(ddof=1) / math.sqrt(len(gaps)))
+
+    def has_begun(self, arm: Arm) -> bool:
+        return self.level(arm) < self.rules.begun
+
+    # The race
+
+    def all(self) -> Race:
+        leader = yield from self.start()
+        judged = self.judged_at()
+        if self.begun is not None:
+            leader = yield from self.climb(leader, judged)
+        leader.ending, leader.why = "won", leader.why or "the highest rate that is as good as any"
+        return (yield from self.ride(leader, judged))
+
+    def judged_at(self) -> int:
+        n = self.question.steps
+        begun = n if self.begun is None else self.begun
+        wanted = max(round(self.rules.judged * n), round(self.rules.later * begun), 2 * self.rung)
+        return min(n, -(-wanted // self.rung) * self.rung)
+
+    def start(self) -> Generator[Sequence[Leg], Mapping[Leg, Traced], Arm]:
+        """Three arms side by side until one has begun to learn; the best of them."""
+        q, rules = self.question, self.rules
+        rates = [q.rate, q.rate * rules.spacing, q.rate / rules.spacing]
+        running = [self.arm(rate) for rate in rates if q.least <= rate <= q.most]
+        if not self.can_pay((len(running) - 1) * 2.0 * self.rung, leader=0):
+            running = running[:1]
+        latest, at = round(rules.patience_at_chance * q.steps), 0
+        while at < latest:
+            at = min(at + self.rung, q.steps)
+            pieces = sum(sum(self.cost(arm.step, at)) for arm in running[1:])
+            if len(running) > 1 and not self.can_pay(pieces, leader=running[0].step):
+                self.notes.append("the budget ended before any arm had begun to learn")
+                break
+            yield from self.go(running, at)
+            for arm in running:
+                if arm.trace.diverged:
+                    arm.ending, arm.why = "dead", f"not finite at update {arm.step}"
+            running = [arm for arm in running if arm.ending == "races"]
+            if not running:
+                lower = min(self.arms) / rules.spacing
+                if lower < q.least or not self.can_pay(sum(self.cost(0, at)), leader=0):
+                    break
+                running = [self.arm(lower)]
+                yield from self.go(running, at)
+                continue
+            running.sort(key=self.level)
+            if at >= self.window and any(self.has_begun(arm) for arm in running):
+                self.begun = at
+                break
+            if len(running) == 1 and at >= latest:
+                break
+        if not running:
+            running = [min(self.arms.values(), key=lambda arm: arm.rate)]
+        return running[0]
+
+    def arm(self, rate: float) -> Arm:
+        self.arms[rate] = Arm(rate, Traced(np.zeros(0, np.float32)))
+        return self.arms[rate]
+
+    def go(self, arms: Sequence[Arm], until: int) -> Generator[Sequence[Leg], Mapping[Leg, Traced], None]:
+        """Bring arms to an update, side by side."""
+        legs = {arm.rate: Leg(arm.rate, until, self.question.steps) for arm in arms if arm.step < until}
+        if legs:
+            known = {arm.rate: arm.trace for arm in arms}
+            answers = yield from self.advance(list(legs.values()), known)
+            for arm in arms:
+                if arm.rate in legs:
+                    arm.trace = answers[legs[arm.rate]]
+
+    def climb(self, leader: Arm, judged: int) -> Generator[Sequence[Leg], Mapping[Leg, Traced], Arm]:
+        """Try rates next to the leader until none is left to try, or to pay."""
+        # Those of the start first: they stand where the leader does.
+        waiting = [arm for arm in self.arms.values() if arm.ending == "races" and arm is not leader]
+        for arm in sorted(waiting, key=lambda arm: -arm.rate):
+            leader = yield from self.contest(leader, arm, judged)
+        while True:
+            rate = self.next_rate(leader)
+            if rate is None:
+                return leader
+            if not self.can_pay(4.0 * self.rung, leader=leader.step):
+                self.notes.append("the budget ended before every neighbouring rate was tried")
+                return leader
+            leader = yield from self.contest(leader, self.arm(rate), judged)
+
+    def next_rate(self, leader: Arm) -> float | None:
+        """The next rate to try: an edge first, then between; higher ones first."""
+        q, rules = self.question, self.rules
+        others = [rate for rate in self.arms if rate != leader.rate]
+        for factor in (rules.spacing, rules.fine):
+            for sign in (1, -1):
+                side = [rate for rate in others if (rate > leader.rate) == (sign > 0)]
+                nearest = min((abs(math.log(rate / leader.rate)) for rate in side), default=math.inf)
+                rate = leader.rate * factor**sign
+                if nearest > math.log(factor) * 1.01 and q.least <= rate <= q.most:
+                    return rate
+        return None
+
+    def contest(self, leader: Arm, other: Arm, judged: int) -> Generator[Sequence[Leg], Mapping[Leg, Traced], Arm]:
+        """Bring both to where they are judged, unless one has lost before; who leads since."""
+        at = other.step
+        while True:
+            at = min(at + self.rung, judged)
+            behind = [arm for arm in (leader, other) if arm.step < at]
+            pieces = sum(sum(self.cost(arm.step, at)) for arm in behind if arm is not leader)
+            if not self.can_pay(pieces, leader=max(leader.step, at)):
+                other.ending, other.why = "unpaid", f"the budget ended at update {other.step}"
+                return leader
+            yield from self.go(behind, at)
+            lost = self.verdict(other, leader, at, judged)
+            won = self.verdict(leader, other, at, judged)
+            if lost and not (won and other.rate > leader.rate):
+                other.ending, other.why = lost
+                return leader
+            if won:
+                leader.ending, leader.why = won
+                return other
+            if at >= judged:
+                return self.decide(leader, other, judged)
+
+    def verdict(self, one: Arm, other: Arm, at: int, judged: int) -> tuple[Ending, str] | None:
+        """How one has lost against the other already; None: it has not."""
+        rules = self.rules
+        if one.trace.diverged:
+            return "dead", f"not finite at update {one.step}"
+        at = min(at, one.step, other.step)
+        if at < self.window or not self.level(other, at) < rules.begun:
+            return None
+        level = self.level(one, at)
+        if level >= rules.at_chance and one.rate > other.rate:
+            return "dead", f"at chance at update {at}, where {other.rate:.3g} learns"
+        gap, error = self.behind(one, other, at)
+        if gap > rules.tie + rules.patience * max(0.0, 1 - at / judged) and gap > rules.sure * error:
+            kind: Ending = "slow" if one.rate < other.rate else "lost"
+            return kind, f"{gap:.1%} of chance behind {other.rate:.3g} at update {at}"
+        return None
+
+    def decide(self, leader: Arm, other: Arm, judged: int) -> Arm:
+        """Neither has lost: ties go to the higher rate."""
+        high, low = sorted((leader, other), key=lambda arm: -arm.rate)
+        gap, error = self.behind(high, low, judged)
+        worse = gap > self.rules.tie and gap > self.rules.sure * error
+        winner, loser = (low, high) if worse else (high, low)
+        loser.ending = "lost" if worse else "slow"
+        loser.why = f"{abs(gap):.1%} of chance {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
+        if not worse:
+            loser.why += "; ties go to the higher rate"
+        return winner
+
+    # The ride
+
+    def ride(self, leader: Arm, judged: int) -> Race:
+        q, rules = self.question, self.rules
+        n = q.steps
+        race, length, back = self.trained - leader.step, max(1, round(rules.leg * n)), 0.0
+        leg = Leg(leader.rate, leader.step, n)
+        arm, stops, learned = leader, [leader.step] if leader.step else [], self.begun is not None
+        while leg.until < leg.steps and not (arm.trace.diverged and leg.until == arm.step):
+            leg = replace(leg, until=min(leg.until + length, leg.steps))
+            answers = yield from self.advance([leg], {leg.rate: arm.trace})
+            arm = replace(arm, trace=answers[leg])
+            stops.append(arm.step)
+            learned = learned or self.has_begun(arm)
+            if not (arm.trace.diverged or (learned and self.level(arm) >= rules.at_chance)):
+                continue
+            origin = self.go_back_to(arm, stops)
+            made = self.shortened(leg, origin)
+            if made is None:
+                break
+            why = "not finite" if arm.trace.diverged else "back at chance"
+            self.notes.append(
+                f"{why} at update {arm.step}: back to update {origin}, at {made.cuts[-1][1]:g} of the rate"
+            )
+            back += arm.step - origin
+            leg, stops = made, [stop for stop in stops if stop <= origin] or [origin]
+            arm = Arm(leg.rate, Traced(arm.trace.losses[:origin]))
+        leader.trace = arm.trace
+        tried = sorted(self.arms)
+        close = self.close_to(leader, judged)
+        died = arm.trace.diverged or self.level(arm) >= rules.at_chance
+        return Settled(
+            leg=leg,
+            arms=tuple(self.arms.values()),
+            race=race,
+            ride=self.trained - race - back,
+            back=back,
+            looks=self.looked,
+            begun=self.begun,
+            judged=judged,
+            low=min(close),
+            high=max(close),
+            edge=len(tried) > 1 and leader.rate in (tried[0], tried[-1]),
+            died=died,
+            notes=tuple(self.notes),
+        )
+
+    def close_to(self, leader: Arm, judged: int) -> list[float]:
+        """Rates whose arms were judged and not told from the leader's."""
+        found = [leader.rate]
+        for arm in self.arms.values():
+            if arm is not leader and arm.step >= judged:
+                gap, error = self.behind(arm, leader, judged)
+                if abs(gap) <= max(self.rules.tie, self.rules.sure * error):
+                    found.append(arm.rate)
+        return found
+
+    def go_back_to(self, arm: Arm, stops: Sequence[int]) -> int:
+        """Two stops before the first sign: the last stop at which the level was near the best so far."""
+        levels = [self.level(arm, stop) for stop in stops]
+        best = min(levels)
+        last = levels.index(best)
+        good = [stop for place, stop in enumerate(stops) if place <= last]
+        return good[-2] if len(good) > 1 else (good[-1] if len(good) == 1 and levels[0] < math.inf else 0)
+
+    def shortened(self, leg: Leg, origin: int) -> Leg | None:
+        """The way on at a lower rate, as long as the budget allows; None: it allows nothing."""
+        q = self.question
+        factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * self.rules.factor
+        steps = leg.steps
+        while steps > origin and self.charged + sum(self.cost(origin, steps)) > q.budget * q.steps:
+            steps -= max(1, self.rung // 2)
+        if steps <= origin + self.rung:
+            return None
+        cuts = (*(cut for cut in leg.cuts if cut[0] < origin), (origin, factor))
+        return Leg(leg.rate, origin, steps, cuts)
