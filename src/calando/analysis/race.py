@@ -79,14 +79,27 @@ class Leg:
 @final
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """What an arm is known by: float32[t] of all losses of its first t updates; `diverged`: there will be no more."""
+    """What an arm is known by.
+
+    Args:
+        losses: float32[t], of all of its first t updates.
+        diverged: there will be no more.
+        charged: updates so far, second passes over a batch counted as one more each; None: t.
+        score: of the last evaluation, higher is better; None: there was none.
+    """
 
     losses: np.ndarray
     diverged: bool = False
+    charged: float | None = None
+    score: float | None = None
 
     @property
     def step(self) -> int:
         return len(self.losses)
+
+    @property
+    def cost(self) -> float:
+        return self.step if self.charged is None else self.charged
 
 
 @final
@@ -100,6 +113,7 @@ class Question:
         budget: how many runs all may cost.
         chance: training loss of a network that knows nothing of its inputs; None: the first losses stand for it.
         look_every, look_cost: updates between two evaluations, and what one costs, in updates.
+        per_update: the most that an update is charged: 2 where it may take a second pass over its batch.
         least, most: bounds of the rate.
     """
 
@@ -109,6 +123,7 @@ class Question:
     chance: float | None = None
     look_every: int = 0
     look_cost: float = 0.0
+    per_update: float = 1.0
     least: float = 1e-8
     most: float = 1e3
 
@@ -193,11 +208,13 @@ class _Book:
 
     # What things cost
 
-    def cost(self, start: int, stop: int) -> tuple[float, float]:
-        """Updates and evaluations between two updates of a run."""
+    def looks(self, start: int, stop: int) -> float:
         every = self.question.look_every
-        looks = stop // every - start // every if every else 0
-        return max(0, stop - start), looks * self.question.look_cost
+        return (stop // every - start // every) * self.question.look_cost if every else 0.0
+
+    def cost(self, start: int, stop: int) -> float:
+        """The most that a run is charged between two updates."""
+        return self.question.per_update * max(0, stop - start) + self.looks(start, stop)
 
     @property
     def charged(self) -> float:
@@ -207,7 +224,7 @@ class _Book:
         """Whether so much more is within the budget, with the leader's way to the end kept free."""
         n = self.question.steps
         kept = n * (self.rules.reserve if reserve is None else reserve)
-        return self.charged + extra + sum(self.cost(leader, n)) + kept <= self.question.budget * n + 1e-9
+        return self.charged + extra + self.cost(leader, n) + kept <= self.question.budget * n + 1e-9
 
     def advance(self, legs: Sequence[Leg], known: Mapping[float, Traced]) -> Generator[
         Sequence[Leg], Mapping[Leg, Traced], Mapping[Leg, Traced]
@@ -215,9 +232,8 @@ class _Book:
         """Train, and charge what was trained."""
         answers = yield legs
         for leg in legs:
-            updates, looks = self.cost(known[leg.rate].step, answers[leg].step)
-            self.trained += updates
-            self.looked += looks
+            self.trained += answers[leg].cost - known[leg.rate].cost
+            self.looked += self.looks(known[leg.rate].step, answers[leg].step)
         return answers
 
     # How arms stand
@@ -286,8 +302,8 @@ class _Book:
         latest, at = round(rules.patience_at_chance * q.steps), 0
         while at < latest:
             at = min(at + self.rung, q.steps)
-            pieces = sum(sum(self.cost(arm.step, at)) for arm in running[1:])
-            if len(running) > 1 and not self.can_pay(pieces, leader=running[0].step):
+            extra = sum(self.cost(arm.step, at) for arm in running[1:])
+            if len(running) > 1 and not self.can_pay(extra, leader=running[0].step):
                 self.notes.append("the budget ended before any arm had begun to learn")
                 break
             yield from self.go(running, at)
@@ -297,7 +313,7 @@ class _Book:
             running = [arm for arm in running if arm.ending == "races"]
             if not running:
                 lower = min(self.arms) / rules.spacing
-                if lower < q.least or not self.can_pay(sum(self.cost(0, at)), leader=0):
+                if lower < q.least or not self.can_pay(self.cost(0, at), leader=0):
                     break
                 running = [self.arm(lower)]
                 yield from self.go(running, at)
@@ -360,8 +376,8 @@ class _Book:
         while True:
             at = min(at + self.rung, judged)
             behind = [arm for arm in (leader, other) if arm.step < at]
-            pieces = sum(sum(self.cost(arm.step, at)) for arm in behind if arm is not leader)
-            if not self.can_pay(pieces, leader=max(leader.step, at)):
+            extra = sum(self.cost(arm.step, at) for arm in behind if arm is not leader)
+            if not self.can_pay(extra, leader=max(leader.step, at)):
                 other.ending, other.why = "unpaid", f"the budget ended at update {other.step}"
                 return leader
             yield from self.go(behind, at)
@@ -410,18 +426,19 @@ class _Book:
     def ride(self, leader: Arm, judged: int) -> Race:
         q, rules = self.question, self.rules
         n = q.steps
-        race, length, back = self.trained - leader.step, max(1, round(rules.leg * n)), 0.0
+        race, length, back = self.trained - leader.trace.cost, max(1, round(rules.leg * n)), 0.0
         leg = Leg(leader.rate, leader.step, n)
-        arm, stops, learned = leader, [leader.step] if leader.step else [], self.begun is not None
+        arm, learned = leader, self.begun is not None
+        stops = {leader.step: leader.trace.cost} if leader.step else {}
         while leg.until < leg.steps and not (arm.trace.diverged and leg.until == arm.step):
             leg = replace(leg, until=min(leg.until + length, leg.steps))
             answers = yield from self.advance([leg], {leg.rate: arm.trace})
             arm = replace(arm, trace=answers[leg])
-            stops.append(arm.step)
+            stops[arm.step] = arm.trace.cost
             learned = learned or self.has_begun(arm)
             if not (arm.trace.diverged or (learned and self.level(arm) >= rules.at_chance)):
                 continue
-            origin = self.go_back_to(arm, stops)
+            origin = self.go_back_to(arm, list(stops))
             made = self.shortened(leg, origin)
             if made is None:
                 break
@@ -429,9 +446,10 @@ class _Book:
             self.notes.append(
                 f"{why} at update {arm.step}: back to update {origin}, at {made.cuts[-1][1]:g} of the rate"
             )
-            back += arm.step - origin
-            leg, stops = made, [stop for stop in stops if stop <= origin] or [origin]
-            arm = Arm(leg.rate, Traced(arm.trace.losses[:origin]))
+            before = stops.get(origin, 0.0)
+            back += arm.trace.cost - before
+            leg, stops = made, {stop: cost for stop, cost in stops.items() if stop <= origin}
+            arm = Arm(leg.rate, Traced(arm.trace.losses[:origin], charged=before))
         leader.trace = arm.trace
         tried = sorted(self.arms)
         close = self.close_to(leader, judged)
@@ -475,7 +493,7 @@ class _Book:
         q = self.question
         factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * self.rules.factor
         steps = leg.steps
-        while steps > origin and self.charged + sum(self.cost(origin, steps)) > q.budget * q.steps:
+        while steps > origin and self.charged + self.cost(origin, steps) > q.budget * q.steps:
             steps -= max(1, self.rung // 2)
         if steps <= origin + self.rung:
             return None

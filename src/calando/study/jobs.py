@@ -1,6 +1,6 @@
 """What passes between the scheduler and its workers: jobs, leases on them, and what comes of a lease.
 
-Job        Find, Train or TestLook; Look, at a person's own training code
+Job        Find, Train, TrainPiece or TestLook; Look, at a person's own training code
 Lease      a job given to one worker, by a number that is never used twice
 on the way JobProgress; Left, a checkpoint from which other runs start
 at its end Finished, Failed, Stopped or Lost: one for each lease
@@ -31,6 +31,7 @@ __all__ = [
     "Stopped",
     "TestLook",
     "Train",
+    "TrainPiece",
 ]
 
 
@@ -58,6 +59,23 @@ class Train:
 
 
 @dataclass(frozen=True)
+class TrainPiece:
+    """Make a run's next stage, up to update `until`, and put it away there.
+
+    Args:
+        start: how far the run is; where it starts from another's checkpoint, that one's update.
+        origin: the other's checkpoint, as long as the run has none of its own; None: from the beginning.
+        leave: leave a checkpoint at `until` for runs that may start there.
+    """
+
+    spec: RunSpec
+    start: int
+    until: int
+    origin: Fork | None = None
+    leave: bool = False
+
+
+@dataclass(frozen=True)
 class TestLook:
     """Read the test part with the final weights of this run; a diverged run has none and scores chance."""
 
@@ -75,7 +93,7 @@ class Look:
     asked: Assignment
 
 
-Job = Find | Train | TestLook | Look
+Job = Find | Train | TrainPiece | TestLook | Look
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job's result: a record for `Train` and for `Find`, a score for `TestLook`, what was seen for `Look`."""
+    """A job's result: a record for `Train` and `Find`, a `Piece`, a score for `TestLook`, what was seen for `Look`."""
 
     lease: Lease
     result: Any

@@ -9,12 +9,15 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from calando.analysis.range_curves import Rule
 from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
+from calando.records.tuning import Piece
 from calando.study.checkpoint_cache import place, run_folder
-from calando.study.jobs import Failed, Find, Finished, Lease, Left, Look, Outcome, Stopped, TestLook, Train
+from calando.study.jobs import Failed, Find, Finished, Lease, Left, Look, Outcome, Stopped, TestLook, Train, TrainPiece
 from calando.study.own_training import OwnTraining, perform_own
 from calando.study.stages import Fork, RunPath
 from calando.tasks.workload import Workload
@@ -61,6 +64,8 @@ def perform(
                 raise AssertionError("our own loop is looked at by range tests")
             case Train():
                 return Finished(lease, _train(job, task, study_folder, report, lambda f: left(Left(lease, f))))
+            case TrainPiece():
+                return Finished(lease, _piece(job, task, study_folder, report))
     except Interrupted:
         return Stopped(lease)
     except DiskFull as error:
@@ -123,6 +128,62 @@ def _train(job: Train, task: Workload, study_folder: Path, report: Report, left:
                 origin = None
             else:
                 raise
+
+
+def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) -> Piece:
+    """A stage of a run. A damaged checkpoint costs the time of the run's past, never its result."""
+    spec, path, due = job.spec, RunPath(job.spec), _throttle()
+    folder, began = run_folder(study_folder, spec.digest()), time.monotonic()
+    origin = place(study_folder, job.origin) if job.origin else None
+    leaves = {job.until: place(study_folder, path.fork(job.until, seed=spec.seed))} if job.leave else {}
+    reached: list[TrainState] = []
+
+    def watch(state: TrainState) -> bool:
+        reached[:] = [state]
+        last = max(state.step - 1, 0)
+        asked = due() and report(state.step, float(state.rates[last]), float(state.losses[last]))
+        return asked or state.step >= job.until
+
+    def piece(made: TrainState | RunRecord, *, stop: int, losses: np.ndarray, charged: int) -> Piece:
+        since = job.start if job.origin is None else 0
+        diverged = isinstance(made, RunRecord) and made.outcome == "diverged"
+        return Piece(
+            spec=spec,
+            start=job.start,
+            stop=stop,
+            until=job.until,
+            since=since,
+            losses=np.array(losses[since : len(losses) if diverged else stop], np.float32),
+            evaluations=tuple(look for look in made.evaluations if job.start < look.step <= stop),
+            events=tuple(event for event in made.events if job.start <= event.step <= stop),
+            charged=charged,
+            diverged=diverged,
+            seconds=time.monotonic() - began,
+        )
+
+    while True:
+        try:
+            record = execute(
+                spec, task, folder=folder, keep=True, origin=origin, leaves=leaves, left=lambda _: None, watch=watch
+            )
+        except Interrupted:
+            state = reached[0]
+            if state.step < job.until:
+                raise
+            # One update further, where a kill came between the checkpoint and the record of it.
+            further = state.step - job.until
+            return piece(state, stop=job.until, losses=state.losses, charged=state.charged - further)
+        except CorruptFile as error:
+            if folder.exists():
+                _remove(folder, error)
+            elif origin is not None:
+                drop_checkpoint(origin.folder)
+                origin = None
+            else:
+                raise
+        else:
+            stop = min(record.steps_done, job.until)
+            return piece(record, stop=stop, losses=record.losses, charged=record.updates)
 
 
 def _remove(folder: Path, error: CorruptFile) -> None:
