@@ -114,6 +114,7 @@ class Question:
         chance: training loss of a network that knows nothing of its inputs; None: the first losses stand for it.
         look_every, look_cost: updates between two evaluations, and what one costs, in updates.
         per_update: the most that an update is charged: 2 where it may take a second pass over its batch.
+        open: the run may be shortened, its rate falling to zero earlier.
         least, most: bounds of the rate.
     """
 
@@ -124,6 +125,7 @@ class Question:
     look_every: int = 0
     look_cost: float = 0.0
     per_update: float = 1.0
+    open: bool = True
     least: float = 1e-8
     most: float = 1e3
 
@@ -189,7 +191,7 @@ Race = Generator[Sequence[Leg], Mapping[Leg, Traced], Settled]
 Part = Generator[Sequence[Leg], Mapping[Leg, Traced], bool]
 
 
-def settle(question: Question, rules: Rules = Rules()) -> Race:  # noqa: B008
+def settle(question: Question, rules: Rules = Rules()) -> Race: 
     """The whole race and ride: yields legs to be trained, is sent their losses, returns how it ended."""
     return (yield from _Book(question, rules).all())
 
@@ -226,9 +228,9 @@ class _Book:
         kept = n * (self.rules.reserve if reserve is None else reserve)
         return self.charged + extra + self.cost(leader, n) + kept <= self.question.budget * n + 1e-9
 
-    def advance(self, legs: Sequence[Leg], known: Mapping[float, Traced]) -> Generator[
-        Sequence[Leg], Mapping[Leg, Traced], Mapping[Leg, Traced]
-    ]:
+    def advance(
+        self, legs: Sequence[Leg], known: Mapping[float, Traced]
+    ) -> Generator[Sequence[Leg], Mapping[Leg, Traced], Mapping[Leg, Traced]]:
         """Train, and charge what was trained."""
         answers = yield legs
         for leg in legs:
@@ -493,9 +495,9 @@ class _Book:
         q = self.question
         factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * self.rules.factor
         steps = leg.steps
-        while steps > origin and self.charged + self.cost(origin, steps) > q.budget * q.steps:
+        while steps > origin and q.open and origin <= q.steps // 2 and self.charged + self.cost(origin, steps) > q.budget * q.steps:
             steps -= max(1, self.rung // 2)
-        if steps <= origin + self.rung:
+        if steps <= origin + self.rung or self.charged + self.cost(origin, steps) > q.budget * q.steps:
             return None
         cuts = (*(cut for cut in leg.cuts if cut[0] < origin), (origin, factor))
         return Leg(leg.rate, origin, steps, cuts)

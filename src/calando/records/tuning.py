@@ -37,22 +37,21 @@ VERSION = "1"
 LEAST_BUDGET, MOST_BUDGET = 1.0, 1000.0
 FILE = "tune.sqlite"
 PIECES = ("digest", "stop", "piece", "losses", "seal")
-HALF = "constant(1, over='50%') >> linear(1, 0)"
-"""The schedule where none is given: the rate is held for half of the run, then falls to zero."""
 
 
 class TuneSpec(Spec):
     """A question: at which rate, and with which weights, should this task be trained?
 
     Args:
-        strategy: method and options; its `lr` is where the race begins, None: at the method's usual rate. Where it has
-            no schedule of the rate, HALF is taken.
+        strategy: method, options and schedules; its `lr` is where the race begins, None: at the method's usual rate.
+        open: the schedule is ours: the rate is held for half of the run, then falls to zero. So it may be shortened.
         steps: updates of one run.
         budget: how many runs all of it may cost.
     """
 
     workload: AnyTask
     strategy: StrategySpec
+    open: bool = False
     steps: Steps
     steps_per_epoch: PositiveInt
     evaluate_every: PositiveInt
@@ -66,16 +65,18 @@ class TuneSpec(Spec):
 
     def run(self, rate: float, *, steps: int, cuts: tuple[tuple[int, float], ...]) -> RunSpec:
         """The run of an arm: at a rate, of a length, with the rate cut to shares of the planned one from updates on."""
-        given = self.strategy.schedules.get("lr", HALF)
-        text = str(parse(given))
+        text = self.strategy.schedules["lr"]
+        if steps < self.steps:
+            assert self.open and cuts
+            text = f"constant(1, over='{max(steps // 2, cuts[-1][0])} steps') >> linear(1, 0)"
         if cuts:
-            stairs, last = [f"constant(1, over='{cuts[0][0]} steps')"], 1.0
-            for place, (step, factor) in enumerate(cuts):
-                if place + 1 < len(cuts):
-                    stairs.append(f"constant({factor!r}, over='{cuts[place + 1][0] - step} steps')")
-                last = factor
-            text = f"({text}) * ({' >> '.join([*stairs, f'constant({last!r})'])})"
-        schedules = {"lr": text, **{key: value for key, value in self.strategy.schedules.items() if key != "lr"}}
+            ends = (*(step for step, _ in cuts[1:]), None)
+            stairs = [f"constant(1, over='{cuts[0][0]} steps')"] if cuts[0][0] else []
+            for (step, factor), end in zip(cuts, ends, strict=True):
+                over = "" if end is None else f", over='{end - step} steps'"
+                stairs.append(f"constant({factor!r}{over})")
+            text = f"({text}) * ({' >> '.join(stairs)})"
+        schedules = {**self.strategy.schedules, "lr": str(parse(text))}
         strategy = self.strategy.model_copy(update={"lr": rate, "schedules": schedules, "horizon": ""})
         return RunSpec(
             workload=self.workload,
@@ -234,4 +235,3 @@ def _piece(digest: str, stop: int, text: str, losses: bytes, seal: int) -> Piece
             "events": tuple(Event(**event) for event in read["events"]),
         }
     )
-

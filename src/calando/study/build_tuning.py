@@ -1,0 +1,90 @@
+"""From what a user says to a complete question for a tuning: names looked up, defaults filled in, everything checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calando.errors import UsageError
+from calando.methods import find_method
+from calando.records import StrategySpec, WorkloadSpec
+from calando.records.fields import check
+from calando.records.tuning import TuneSpec
+from calando.schedules.span import Horizon
+from calando.strategy import bind
+from calando.strategy.presets import SGD
+from calando.study.build_spec import build_run, read_strategies
+from calando.study.limits import MOST_EVALUATIONS, Budget, Machine
+from calando.tasks.workload import Workload
+
+__all__ = ["HALF", "build_tuning", "look_cost"]
+
+HALF = "constant(1, over='50%') >> linear(1, 0)"
+"""The schedule where none is given: the rate is held for half of the run, then falls to zero."""
+WARMUP = "linear(0.01, 1, over='5%')"
+"""For methods whose average of weights replaces a decay."""
+LOOKED_AT = 0.03
+"""Share of a run that its evaluations may cost."""
+FORWARD = 1 / 3
+"""Of an update: a forward pass, where the backward pass takes twice as long."""
+LEAST_STEPS = 100
+"""Updates of a run below which there is nothing to race: an arm is judged after 8 % of them."""
+
+
+def look_cost(task: Workload) -> float:
+    """An evaluation of the validation part, in updates."""
+    return FORWARD * len(task.validation) / task.batch_size
+
+
+def build_tuning(
+    task: WorkloadSpec | Workload,
+    strategy: str | StrategySpec | None,
+    *,
+    length: Budget,
+    budget: float,
+    machine: Machine,
+    seed: int = 0,
+    data_dir: Path | None = None,
+) -> tuple[TuneSpec, Workload]:
+    """The question, and the task, loaded.
+
+    Args:
+        strategy: a method, whose schedule is ours, or a strategy with a schedule of the rate; None: SGD with momentum.
+        length: of one run.
+        budget: in runs.
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    check(TuneSpec, budget=budget, seed=seed)
+    (read,) = read_strategies([SGD if strategy is None else strategy], lr=None)
+    method = find_method(read.method)
+    if method.rate_free:
+        raise UsageError(f"there is no rate to tune: {method.own_rate}; train with `calando train`")
+    is_open = "lr" not in read.schedules and method.schedules == "any" and not read.average
+    if "lr" not in read.schedules:
+        text = HALF if is_open else {"warmup": WARMUP}.get(method.schedules, "constant(1)")
+        read = read.model_copy(update={"schedules": {"lr": text, **read.schedules}})
+    run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
+    bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
+    if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
+        raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
+    if run.steps < LEAST_STEPS:
+        raise UsageError(
+            f"a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {run.steps}; give more "
+            "epochs= or steps=, or compare whole runs with `calando compare`"
+        )
+    # A look at a large validation part costs as much as many updates.
+    looks = min(MOST_EVALUATIONS, int(LOOKED_AT * run.steps / look_cost(loaded)) or 1)
+    spec = TuneSpec(
+        workload=run.workload,
+        strategy=read.without_horizon(),
+        open=is_open,
+        steps=run.steps,
+        steps_per_epoch=run.steps_per_epoch,
+        evaluate_every=max(run.evaluate_every, -(-run.steps // looks)),
+        seed=seed,
+        budget=float(budget),
+        lane=run.lane,
+    )
+    return spec, loaded
+

@@ -1,0 +1,418 @@
+"""A tuning from its question to its answer: open its folder, replay the rules on what is stored, make what is missing.
+
+The rules (`calando.analysis.race`) are replayed from their beginning each time: they ask for legs, which are answered
+from the store where they were trained before, and are trained by the executor's workers where not. Legs that are asked
+for together are trained side by side. So a tuning that was killed goes on, to the same bits and the same answer, and
+neither depends on the number of workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from calando.analysis.race import Leg, Question, Settled, Traced, settle
+from calando.errors import UsageError, WorkerLost
+from calando.methods import find_method
+from calando.records import Evaluation, RunSpec, TestScore
+from calando.records.files import sweep
+from calando.records.store import sole_coordinator
+from calando.records.tuning import Piece, TuneSpec, TuneStore
+from calando.registry import own_entries
+from calando.schedules.function import functions_named
+from calando.study.build_tuning import look_cost
+from calando.study.checkpoint_cache import run_folder
+from calando.study.executors import Executor, find_executor
+from calando.study.jobs import (
+    Failed,
+    Finished,
+    Job,
+    JobProgress,
+    Lease,
+    Lost,
+    Outcome,
+    Stopped,
+    TestLook,
+    TrainPiece,
+)
+from calando.study.perform_job import failure
+from calando.study.stages import RunPath
+from calando.study.workers.by_value import check_sendable
+from calando.study.workers.messages import REGISTRIES, Setup
+from calando.tasks.workload import Workload
+from calando.training.checkpoint import drop_checkpoint, export_weights
+from calando.training.identity import identify, recognised
+
+__all__ = ["TuneResult", "TuneStatus", "conduct_tuning", "question_of", "replayed"]
+
+FORGIVEN_LOSSES = 3
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class TuneStatus:
+    """How a tuning stands: what is shown while it goes on.
+
+    Args:
+        arms: rate -> (updates made, last training loss) of every leg that was trained.
+        running: by worker slot, the last report of each.
+        charged: updates so far.
+    """
+
+    spec: TuneSpec
+    folder: Path
+    arms: dict[float, tuple[int, float]] = field(default_factory=dict)
+    running: dict[int, JobProgress] = field(default_factory=dict)
+    charged: float = 0.0
+    looking: bool = False
+    notes: list[str] = field(default_factory=list)
+    machine: str = ""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TuneResult:
+    """What a tuning came to.
+
+    Args:
+        run: the run whose weights are the answer.
+        settled: the race and the ride.
+        evaluations: of that run.
+        traces: rate -> losses of every arm.
+        seconds: of all that was trained.
+        test: of the weights; None before they were looked at.
+    """
+
+    spec: TuneSpec
+    run: RunSpec
+    settled: Settled
+    evaluations: tuple[Evaluation, ...]
+    traces: Mapping[float, np.ndarray]
+    seconds: float
+    test: TestScore | None
+
+
+def question_of(spec: TuneSpec, task: Workload) -> Question:
+    """What the rules are asked."""
+    method = find_method(spec.strategy.method)
+    return Question(
+        steps=spec.steps,
+        rate=spec.strategy.lr or method.usual_rate,
+        budget=spec.budget,
+        chance=task.chance_loss,
+        look_every=spec.evaluate_every,
+        look_cost=look_cost(task),
+        per_update=2.0 if spec.strategy.controllers else method.passes,
+        open=spec.open,
+    )
+
+
+@final
+class _Stored:
+    """What the store knows, as the rules ask for it."""
+
+    def __init__(self, spec: TuneSpec, pieces: Sequence[Piece]) -> None:
+        self.spec = spec
+        self.specs: dict[tuple[float, int, tuple[tuple[int, float], ...]], RunSpec] = {}
+        self.pieces: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            self.add(piece)
+
+    def add(self, piece: Piece) -> None:
+        """Take in a piece."""
+        known = self.pieces.setdefault(piece.spec.digest(), [])
+        known.append(piece)
+        known.sort(key=lambda one: one.until)
+
+    def run(self, leg: Leg) -> RunSpec:
+        """The run that a leg is of."""
+        key = leg.rate, leg.steps, leg.cuts
+        if key not in self.specs:
+            self.specs[key] = self.spec.run(leg.rate, steps=leg.steps, cuts=leg.cuts)
+        return self.specs[key]
+
+    def evaluations(self, leg: Leg) -> tuple[Evaluation, ...]:
+        """Of a leg's run; of one that started from another's checkpoint, since then."""
+        return tuple(look for piece in self.pieces.get(self.run(leg).digest(), ()) for look in piece.evaluations)
+
+    def traced(self, leg: Leg) -> Traced | None:
+        """What is known of a leg; None: it has not been trained so far."""
+        known = self.pieces.get(self.run(leg).digest(), [])
+        upto = [piece for piece in known if piece.until <= leg.until]
+        if not upto or (upto[-1].until < leg.until and not upto[-1].diverged):
+            return None
+        losses = np.concatenate([piece.losses for piece in upto])
+        measure = self.spec.workload.measure
+        looks = [look.score for piece in upto for look in piece.evaluations]
+        return Traced(
+            losses[: upto[-1].stop + upto[-1].diverged],
+            diverged=upto[-1].diverged,
+            charged=upto[-1].charged,
+            score=measure.merit(looks[-1]) if looks else None,
+        )
+
+    def job(self, leg: Leg) -> TrainPiece:
+        """What trains a leg: on from its run's last piece, or from where its cut says."""
+        run = self.run(leg)
+        known = self.pieces.get(run.digest(), [])
+        if known:
+            return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
+        if leg.cuts and leg.cuts[-1][0]:
+            step = leg.cuts[-1][0]
+            return TrainPiece(
+                run, start=step, until=leg.until, origin=RunPath(run).fork(step, seed=run.seed), leave=True
+            )
+        return TrainPiece(run, start=0, until=leg.until, leave=True)
+
+
+def replayed(spec: TuneSpec, question: Question, pieces: Sequence[Piece]) -> Settled | None:
+    """The answer that stored pieces come to; None: some are missing."""
+    stored, game = _Stored(spec, pieces), settle(question)
+    try:
+        legs = next(game)
+        while True:
+            answers = {leg: stored.traced(leg) for leg in legs}
+            known = {leg: traced for leg, traced in answers.items() if traced is not None}
+            if len(known) < len(answers):
+                return None
+            legs = game.send(known)
+    except StopIteration as end:
+        settled: Settled = end.value
+        return settled
+
+
+def conduct_tuning(
+    folder: Path,
+    spec: TuneSpec,
+    task: Workload,
+    *,
+    data_dir: Path | None = None,
+    given: bool = False,
+    executor: str = "inline",
+    workers: int = 1,
+    address: str | None = None,
+    command: str = "",
+    machine: str = "",
+    listen: Callable[[TuneStatus], None] | None = None,
+) -> TuneResult:
+    """Train whatever the question still needs, look at the test part once, and write the weights.
+
+    Args:
+        folder: the tuning's; `weights.safetensors` is written there.
+        task: loaded, in this process; `given`: it is the user's own object and is sent to workers as it is.
+        executor, workers, address: as for `calando.study.conduct`.
+        listen: called after every change with the status.
+
+    Raises:
+        UsageError: the folder holds another tuning, another process conducts it, or a run cannot be made.
+        StudyStopped: a worker died too often, or the disk is full.
+        KeyboardInterrupt: what was trained is kept.
+    """
+    entry = find_executor(executor)
+    if entry.prepare is not None:
+        entry.prepare()
+    with sole_coordinator(folder):
+        store, identity, notes = _open_or_create(folder, spec, task, command)
+        with store:
+            status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
+            status.machine = machine
+            tuning = _Tuning(store, spec, task, status, listen)
+            sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
+            setup = Setup(
+                task=spec.workload,
+                given=task if given else None,
+                data_dir=data_dir,
+                folder=folder.absolute(),
+                threads=spec.lane.threads,
+                device=spec.lane.device,
+                fingerprint=task.fingerprint,
+                identity=identity,
+                functions=functions_named(spec.strategy.text),
+                entries=own_entries(spec.strategy.text, REGISTRIES),
+            )
+            if entry.pickles:
+                check_sendable(setup.given, setup.functions, setup.entries)
+            make = lambda: entry.make(setup, workers=workers, on_progress=tuning.on_progress, address=address)  # noqa: E731
+            return tuning.run(make)
+
+
+def _open_or_create(
+    folder: Path, spec: TuneSpec, task: Workload, command: str
+) -> tuple[TuneStore, str, tuple[str, ...]]:
+    if (folder / "study.sqlite").exists():
+        raise UsageError(f"{str(folder)!r} holds a comparison; name another folder=")
+    if not TuneStore.there(folder):
+        identity = str(identify(task))
+        made = TuneStore.create(folder, spec, fingerprint=task.fingerprint, identity=identity, command=command)
+        return made, identity, ()
+    store = TuneStore.open(folder)
+    asked = store.spec
+    if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
+        raise UsageError(
+            f"{str(folder)!r} holds a tuning of another question ({asked.strategy.text}, {asked.steps} updates, "
+            f"seed {asked.seed}); name another folder="
+        )
+    if spec.budget < asked.budget:
+        raise UsageError(
+            f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
+            "spent: ask for as much or more, or name another folder="
+        )
+    if store.meta("fingerprint") != task.fingerprint:
+        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
+    before = store.meta("identity")
+    identity, notes = recognised(before, task, what=f"the tuning in {str(folder)!r}", remedy="name another folder=")
+    if identity != before:
+        store.put_meta("identity", identity)
+    if spec.budget != asked.budget:
+        store.put_meta("question", spec.model_dump_json())
+    return store, identity, tuple(notes)
+
+
+class _Tuning:
+    """A tuning while it goes on; the only one who writes to its store."""
+
+    def __init__(
+        self,
+        store: TuneStore,
+        spec: TuneSpec,
+        task: Workload,
+        status: TuneStatus,
+        listen: Callable[[TuneStatus], None] | None,
+    ) -> None:
+        self.store, self.spec, self.task, self.status, self.listen = store, spec, task, status, listen
+        self.stored = _Stored(spec, store.pieces())
+        self.numbers, self.losses = itertools.count(1), Counter[str]()
+        self.leases: dict[int, Lease] = {}
+        self.shown = 0.0
+        self.executor: Executor | None = None
+        if listen is None:
+            for note in status.notes:
+                print(note, file=sys.stderr)
+
+    def run(self, make: Callable[[], Executor]) -> TuneResult:
+        """Replay the rules, train what they ask for, and look at the test part at the end."""
+        self.make = make
+        self.show()
+        try:
+            settled = self.settled()
+            run = self.stored.run(settled.leg)
+            test = self.look(run, diverged=self.stored.pieces[run.digest()][-1].diverged)
+        finally:
+            if self.executor is not None:
+                for outcome in self.executor.stop():
+                    if isinstance(outcome, Finished):
+                        self.take(outcome)
+        self.put_away(run)
+        return TuneResult(
+            spec=self.spec,
+            run=run,
+            settled=settled,
+            evaluations=self.stored.evaluations(settled.leg),
+            traces={arm.rate: arm.trace.losses for arm in settled.arms},
+            seconds=sum(piece.seconds for pieces in self.stored.pieces.values() for piece in pieces),
+            test=test,
+        )
+
+    def settled(self) -> Settled:
+        game = settle(question_of(self.spec, self.task))
+        try:
+            legs = next(game)
+            while True:
+                legs = game.send(self.answers(legs))
+        except StopIteration as end:
+            settled: Settled = end.value
+            return settled
+
+    def answers(self, legs: Sequence[Leg]) -> dict[Leg, Traced]:
+        """Train the legs that have not been trained."""
+        self.work([self.stored.job(leg) for leg in legs if self.stored.traced(leg) is None])
+        answers = {}
+        for leg in legs:
+            traced = self.stored.traced(leg)
+            assert traced is not None
+            answers[leg] = traced
+            last = float(traced.losses[-1]) if traced.step else float("nan")
+            self.status.arms[leg.rate] = traced.step, last
+        self.show()
+        return answers
+
+    def work(self, jobs: list[Job]) -> None:
+        """Keep the executor busy until these jobs are done."""
+        if not jobs:
+            return
+        if self.executor is None:
+            self.executor = self.make()
+        waiting = list(jobs)
+        while waiting or self.leases:
+            while waiting and len(self.leases) < self.executor.slots:
+                lease = Lease(next(self.numbers), waiting.pop(0))
+                self.leases[lease.number] = lease
+                self.executor.submit(lease)
+            for outcome in self.executor.poll(seconds=POLL_SECONDS):
+                waiting += self.take(outcome)
+            self.show()
+
+    def take(self, outcome: Outcome) -> list[Job]:
+        """Record what came of a lease; jobs that are to be tried again."""
+        number, job = outcome.lease.number, outcome.lease.job
+        if self.leases.get(number) is None or not isinstance(outcome, Finished | Failed | Lost | Stopped):
+            return []
+        del self.leases[number]
+        self.status.running = {slot: p for slot, p in self.status.running.items() if p.lease.number != number}
+        match outcome:
+            case Finished(result=Piece() as piece):
+                self.store.put(piece)
+                self.stored.add(piece)
+                self.status.charged += piece.stop - piece.start
+            case Finished(result=TestScore() as score):
+                self.store.put_test(job.spec.digest(), score)
+            case Failed():
+                raise failure(outcome)
+            case Lost(reason=reason):
+                digest = job.spec.digest()
+                self.losses[digest] += 1
+                self.status.notes.append(f"a worker was lost ({reason}); its run goes on in another")
+                if self.losses[digest] > FORGIVEN_LOSSES:
+                    raise WorkerLost(
+                        f"lost a worker {self.losses[digest]} times ({reason}); try fewer --workers or a smaller "
+                        "--batch-size, then run the same command again"
+                    )
+                return [job]
+            case Stopped():
+                return [job]
+        return []
+
+    def look(self, run: RunSpec, *, diverged: bool) -> TestScore:
+        """The test score of the answer: looked at once."""
+        if self.store.meta("tested") != run.digest():
+            self.status.looking = True
+            self.work([TestLook(run, diverged=diverged)])
+        score = self.store.test
+        assert score is not None
+        return score
+
+    def put_away(self, run: RunSpec) -> None:
+        """Write the weights; checkpoints that only a death would have needed go."""
+        folder = self.store.folder
+        export_weights(run_folder(folder, run.digest()), folder / "weights.safetensors")
+        for path in (folder / "forks").glob("*"):
+            drop_checkpoint(path)
+
+    def on_progress(self, progress: JobProgress) -> None:
+        if progress.lease.number in self.leases:
+            self.status.running[progress.slot] = progress
+            if time.monotonic() - self.shown > POLL_SECONDS:
+                self.show()
+
+    def show(self) -> None:
+        self.shown = time.monotonic()
+        if self.listen is not None:
+            self.listen(replace(self.status, notes=list(self.status.notes)))
