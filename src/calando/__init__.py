@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from calando.verbs.schedules import lint, plot
     from calando.verbs.study import serve, show, studies, write_report
     from calando.verbs.train import train
+    from calando.verbs.tune import tune
 
 __all__ = [
     "CalandoError",
@@ -63,6 +64,7 @@ __all__ = [
     "show",
     "studies",
     "train",
+    "tune",
     "workload",
     "write_report",
 ]
@@ -96,6 +98,7 @@ _HOMES = {
     "show": "calando.verbs.study",
     "studies": "calando.verbs.study",
     "train": "calando.verbs.train",
+    "tune": "calando.verbs.tune",
     "workload": "calando.tasks.custom",
     "write_report": "calando.verbs.study",
 }

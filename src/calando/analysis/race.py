@@ -191,7 +191,7 @@ Race = Generator[Sequence[Leg], Mapping[Leg, Traced], Settled]
 Part = Generator[Sequence[Leg], Mapping[Leg, Traced], bool]
 
 
-def settle(question: Question, rules: Rules = Rules()) -> Race: 
+def settle(question: Question, rules: Rules = Rules()) -> Race:
     """The whole race and ride: yields legs to be trained, is sent their losses, returns how it ended."""
     return (yield from _Book(question, rules).all())
 
@@ -495,7 +495,12 @@ class _Book:
         q = self.question
         factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * self.rules.factor
         steps = leg.steps
-        while steps > origin and q.open and origin <= q.steps // 2 and self.charged + self.cost(origin, steps) > q.budget * q.steps:
+        while (
+            steps > origin
+            and q.open
+            and origin <= q.steps // 2
+            and self.charged + self.cost(origin, steps) > q.budget * q.steps
+        ):
             steps -= max(1, self.rung // 2)
         if steps <= origin + self.rung or self.charged + self.cost(origin, steps) > q.budget * q.steps:
             return None

@@ -158,6 +158,7 @@ OPTIONS: Mapping[str, Given] = {
         ),
         rate_of,
     ),
+    "budget": _option(float, "how many runs everything may cost, arms that lose and evaluations included"),
     # the comparison
     "family": _option(
         str | None,

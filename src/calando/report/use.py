@@ -20,7 +20,7 @@ from calando.errors import UsageError
 from calando.records.strategy_spec import StrategySpec
 from calando.records.task_spec import OwnTrainingSpec, WorkloadSpec
 
-__all__ = ["UseForm", "use_forms"]
+__all__ = ["UseForm", "forms_of", "use_forms"]
 
 OBJECT = "python:"
 _FORMS = ("audio:", "csv:", "folder:", "npz:", "parquet:", "text:")
@@ -55,11 +55,19 @@ def use_forms(summary: StudySummary, *, command: str = "") -> tuple[UseForm, ...
     lr = next(one.lr for one in summary.results if one.name == advice.name)
     strategy = asked if lr is None or asked.lr is not None else asked.at_rate(lr)
     steps = spec.steps_of(strategy)
-    plain = strategy.without_horizon()
+    return forms_of(
+        strategy.without_horizon(), spec.workload, steps=steps, per_epoch=spec.steps_per_epoch, command=command
+    )
+
+
+def forms_of(
+    strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, steps: int, per_epoch: int, command: str = ""
+) -> tuple[UseForm, ...]:
+    """The three forms of a strategy whose rate is settled, for runs of so many updates."""
     return (
-        _alone(plain, spec.workload, steps=steps, command=command),
-        _in_own_loop(plain, steps=steps, per_epoch=spec.steps_per_epoch),
-        _torch_alone(plain, steps=steps, per_epoch=spec.steps_per_epoch),
+        _alone(strategy, task, steps=steps, command=command),
+        _in_own_loop(strategy, steps=steps, per_epoch=per_epoch),
+        _torch_alone(strategy, steps=steps, per_epoch=per_epoch),
     )
 
 

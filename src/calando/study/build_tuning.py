@@ -87,4 +87,3 @@ def build_tuning(
         lane=run.lane,
     )
     return spec, loaded
-

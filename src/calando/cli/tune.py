@@ -1,0 +1,120 @@
+"""`calando tune`: how the race stands while it goes on, and its answer."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+import calando
+from calando.cli import completion
+from calando.cli.options import OPTIONS, Given, verb
+from calando.cli.output import answer_console, others_on_stderr
+from calando.errors import NotDrawn
+from calando.verbs.tuning_progress import TuningProgress
+
+if TYPE_CHECKING:
+    from calando.verbs.tune import Tuned
+
+__all__ = ["tune"]
+
+
+@verb(
+    calando.tune,
+    filled=("command", "listen"),
+    strategy=Given(
+        str | None,
+        typer.Argument(
+            metavar="STRATEGY",
+            help='a method, adamw or "sgd(momentum=0.9)": rate and schedule are ours to choose; or a strategy with '
+            "its schedule: the rate alone; else SGD with momentum",
+            autocompletion=completion.strategies,
+        ),
+    ),
+    epochs=Given(float | None, typer.Option(help="length of one run in passes over the data")),
+    steps=Given(int | None, typer.Option(help="length of one run in updates, instead of --epochs")),
+    folder=Given(
+        Path | None,
+        typer.Option(
+            "--study", help="folder; else calando-studies/tune-NAME-DIGEST", autocompletion=completion.studies
+        ),
+    ),
+    executor=Given(str | None, OPTIONS["executor"].declared),
+    workers=Given(int, typer.Option(help="worker processes, on which arms run side by side")),
+)
+def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
+    """Settle the learning rate and train the network at it, at the cost of one and a half runs.
+
+    Arms at a few rates start from the same weights on the same batches; losers are dropped early, and the winner goes
+    on to the end. Stopped by Ctrl-C or anything else, the same command goes on where it stood.
+    With a larger --budget the same folder goes on from its answer.
+
+    \b
+    calando tune digits
+    calando tune cifar10 --model resnet8 --epochs 16
+    calando tune my_project.tasks:workload adamw --budget 3
+    calando tune digits "sgd(momentum=0.9) | cosine(1, 0)" --seed 3 --study tuned --json
+    """
+    command = shlex.join(["calando", *sys.argv[1:]])
+    quiet = TuningProgress(lambda status: None) if as_json else TuningProgress()
+    folder: list[Path] = []
+
+    def listen(status: object) -> None:
+        folder[:] = [status.folder]  # type: ignore[attr-defined]
+        quiet(status)  # type: ignore[arg-type]
+
+    try:
+        with others_on_stderr(), quiet:
+            tuned = call(command=command, listen=listen)
+    except KeyboardInterrupt:
+        if not folder:
+            raise
+        print(f"stopped; nothing is lost: the same command goes on ({folder[0]})", file=sys.stderr)
+        raise typer.Exit(130) from None
+    try:
+        picture: str | None = str(calando.draw(tuned, tuned.folder / "race.png"))
+    except NotDrawn as error:
+        picture = None
+        print(f"calando: {error}", file=sys.stderr)
+    if as_json:
+        typer.echo(json.dumps({**tuned.to_json(), "figure": picture}, indent=2))
+    else:
+        _print(tuned, picture, command)
+    if tuned.result.settled.begun is None or tuned.result.settled.died:
+        raise typer.Exit(1)
+
+
+def _print(tuned: Tuned, picture: str | None, command: str) -> None:
+    from rich.table import Table
+
+    from calando.report.use import forms_of
+
+    console, spec = answer_console(), tuned.result.spec
+    console.print(str(tuned), markup=False, highlight=False, soft_wrap=True)
+    arms = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    arms.add_column("rate", justify="right")
+    arms.add_column("updates", justify="right")
+    arms.add_column("ended")
+    arms.add_column("why")
+    for row in tuned.table():
+        arms.add_row(f"{row['rate']:.3g}", str(row["updates"]), row["ended"], row["why"])
+    console.print()
+    console.print(arms)
+    console.print()
+    spent = ", ".join(f"{name} {cost:.0f}" for name, cost in tuned.ledger.items() if cost)
+    console.print(f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs", highlight=False)
+    for note in tuned.result.settled.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    run = tuned.run
+    for form in forms_of(run.strategy, run.workload, steps=run.steps, per_epoch=spec.steps_per_epoch, command=command):
+        console.print(f"\n[bold]{form.title}[/bold]")
+        console.print("\n".join(f"  {line}" for line in form.lines), markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    console.print(f"weights: {tuned.weights}", markup=False, highlight=False, soft_wrap=True)
+    if picture is not None:
+        console.print(f"figure: {picture}", markup=False, highlight=False, soft_wrap=True)
