@@ -59,6 +59,7 @@ class Rules:
     patience_at_chance: float = 0.35  # of the run: until then some arm should have begun to learn
     leg: float = 0.05  # of the run, between two looks at whether the ride lives
     factor: float = 0.5
+    tries: int = 5
 
 
 Cut = tuple[int, float]
@@ -139,12 +140,14 @@ class Arm:
 
     Args:
         ending: how it ended, at update `step`; `why` in words.
+        stops: where it stood still, with what it had cost: there are its checkpoints.
     """
 
     rate: float
     trace: Traced
     ending: Ending = "races"
     why: str = ""
+    stops: dict[int, float] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -165,7 +168,7 @@ class Settled:
         judged: the update at which arms were judged.
         low, high: rates that could not be told from the winner's.
         edge: the winner is the highest or lowest rate that was tried.
-        died: the run ended at chance, or not finite.
+        died: the run ended at chance, not finite, or before its end.
     """
 
     leg: Leg
@@ -298,9 +301,9 @@ class _Book:
         """Three arms side by side until one has begun to learn; the best of them."""
         q, rules = self.question, self.rules
         rates = [q.rate, q.rate * rules.spacing, q.rate / rules.spacing]
-        running = [self.arm(rate) for rate in rates if q.least <= rate <= q.most]
-        if not self.can_pay((len(running) - 1) * 2.0 * self.rung, leader=0):
-            running = running[:1]
+        rates = [rate for rate in rates if q.least <= rate <= q.most]
+        paid = self.can_pay((len(rates) - 1) * self.cost(0, 2 * self.rung), leader=0)
+        running = [self.arm(rate) for rate in (rates if paid else rates[:1])]
         latest, at = round(rules.patience_at_chance * q.steps), 0
         while at < latest:
             at = min(at + self.rung, q.steps)
@@ -343,6 +346,7 @@ class _Book:
             for arm in arms:
                 if arm.rate in legs:
                     arm.trace = answers[legs[arm.rate]]
+                    arm.stops[arm.step] = arm.trace.cost
 
     def climb(self, leader: Arm, judged: int) -> Generator[Sequence[Leg], Mapping[Leg, Traced], Arm]:
         """Try rates next to the leader until none is left to try, or to pay."""
@@ -429,20 +433,30 @@ class _Book:
         q, rules = self.question, self.rules
         n = q.steps
         race, length, back = self.trained - leader.trace.cost, max(1, round(rules.leg * n)), 0.0
-        leg = Leg(leader.rate, leader.step, n)
         arm, learned = leader, self.begun is not None
-        stops = {leader.step: leader.trace.cost} if leader.step else {}
+        stops = dict(leader.stops)
+        leg = self.way(Leg(leader.rate, leader.step, n), origin=leader.step, factor=1.0)
+        if leg.steps < n:
+            self.notes.append(f"the budget allows {leg.steps} updates of {n}: the rate falls to zero earlier")
         while leg.until < leg.steps and not (arm.trace.diverged and leg.until == arm.step):
-            leg = replace(leg, until=min(leg.until + length, leg.steps))
+            until = min(leg.until + length, leg.steps)
+            while until > leg.until and self.charged + self.cost(leg.until, until) > q.budget * n + 1e-9:
+                until -= 1
+            if until == leg.until:
+                self.notes.append(f"the budget ended at update {leg.until} of {leg.steps}")
+                break
+            leg = replace(leg, until=until)
             answers = yield from self.advance([leg], {leg.rate: arm.trace})
             arm = replace(arm, trace=answers[leg])
             stops[arm.step] = arm.trace.cost
             learned = learned or self.has_begun(arm)
             if not (arm.trace.diverged or (learned and self.level(arm) >= rules.at_chance)):
                 continue
-            origin = self.go_back_to(arm, list(stops))
-            made = self.shortened(leg, origin)
-            if made is None:
+            origin = self.go_back_to(arm, list(stops), tries=len(leg.cuts))
+            factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * rules.factor
+            made = self.way(leg, origin=origin, factor=factor)
+            unpaid = self.charged + self.cost(origin, made.steps) > q.budget * n + 1e-9
+            if unpaid or made.steps - origin < 2 * self.rung or len(leg.cuts) >= rules.tries:
                 break
             why = "not finite" if arm.trace.diverged else "back at chance"
             self.notes.append(
@@ -455,7 +469,7 @@ class _Book:
         leader.trace = arm.trace
         tried = sorted(self.arms)
         close = self.close_to(leader, judged)
-        died = arm.trace.diverged or self.level(arm) >= rules.at_chance
+        died = arm.trace.diverged or leg.until < leg.steps or self.level(arm) >= rules.at_chance
         return Settled(
             leg=leg,
             arms=tuple(self.arms.values()),
@@ -482,27 +496,20 @@ class _Book:
                     found.append(arm.rate)
         return found
 
-    def go_back_to(self, arm: Arm, stops: Sequence[int]) -> int:
-        """Two stops before the first sign: the last stop at which the level was near the best so far."""
+    def go_back_to(self, arm: Arm, stops: Sequence[int], *, tries: int) -> int:
+        """The second stop before the first sign, which follows the stop of the lowest level; earlier at each try."""
         levels = [self.level(arm, stop) for stop in stops]
-        best = min(levels)
-        last = levels.index(best)
-        good = [stop for place, stop in enumerate(stops) if place <= last]
-        return good[-2] if len(good) > 1 else (good[-1] if len(good) == 1 and levels[0] < math.inf else 0)
+        before = [0, *stops[: levels.index(min(levels)) + 1]]
+        return before[max(0, len(before) - 2 - tries)]
 
-    def shortened(self, leg: Leg, origin: int) -> Leg | None:
-        """The way on at a lower rate, as long as the budget allows; None: it allows nothing."""
+    def way(self, leg: Leg, *, origin: int, factor: float) -> Leg:
+        """The way on from an update at a share of the planned rate, as long as the budget allows."""
         q = self.question
-        factor = (leg.cuts[-1][1] if leg.cuts else 1.0) * self.rules.factor
         steps = leg.steps
-        while (
-            steps > origin
-            and q.open
-            and origin <= q.steps // 2
-            and self.charged + self.cost(origin, steps) > q.budget * q.steps
-        ):
-            steps -= max(1, self.rung // 2)
-        if steps <= origin + self.rung or self.charged + self.cost(origin, steps) > q.budget * q.steps:
-            return None
+        if q.open and origin <= q.steps // 2:
+            while steps > origin and self.charged + self.cost(origin, steps) > q.budget * q.steps + 1e-9:
+                steps -= 1
+        if factor == 1.0 and steps == leg.steps:
+            return leg
         cuts = (*(cut for cut in leg.cuts if cut[0] < origin), (origin, factor))
         return Leg(leg.rate, origin, steps, cuts)

@@ -1,0 +1,175 @@
+"""Whole tunings on digits: killed, resumed, on more workers, replayed, with more budget, and where nothing learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import calando
+from calando.errors import UsageError
+from calando.records.tuning import TuneStore
+from calando.study.tune import TuneStatus, question_of, replayed
+from calando.tasks.load_task import load
+from calando.verbs.tune import Tuned
+
+COMMAND = [sys.executable, "-m", "calando", "tune", "digits", "--steps", "200", "--threads", "1", "--json"]
+
+
+def quiet(status: TuneStatus) -> None:
+    """Nothing is shown."""
+
+
+def tune(folder: Path, **given: object) -> Tuned:
+    known: dict[str, object] = {"steps": 200, "threads": 1, "folder": folder, "listen": quiet}
+    return calando.tune("digits", **{**known, **given})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """A tuning that nobody disturbed."""
+    return tune(tmp_path_factory.mktemp("alone") / "t")
+
+
+def same(one: Tuned, other: Tuned) -> None:
+    """The same answer, to the bit."""
+    facts, others = one.to_json(), other.to_json()
+    for fact in ("seconds", "weights"):
+        facts.pop(fact), others.pop(fact)
+    assert facts == others
+    ours, theirs = load_file(one.weights), load_file(other.weights)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_an_answer_has_weights_a_strategy_and_accounts(alone: Tuned) -> None:
+    facts = json.loads(json.dumps(alone.to_json()))
+    assert {"test", "strategy", "updates", "updates_of_one_run", "weights", "arms"} <= facts.keys()
+    assert facts["updates"] <= 1.5 * facts["updates_of_one_run"] == 300
+    assert sum(facts["ledger"].values()) == pytest.approx(facts["updates"], abs=0.01)
+    assert facts["test"] > 0.95
+    assert len(alone.table()) == len(facts["arms"]) >= 3
+    assert "rate" in str(alone)
+    made = sum(piece.stop - piece.start for piece in TuneStore.open(alone.folder).pieces())
+    assert made + alone.ledger["evaluations"] == pytest.approx(alone.updates)
+
+
+def test_its_strategy_trained_alone_gives_its_weights(alone: Tuned, tmp_path: Path) -> None:
+    trained = calando.train("digits", alone.strategy, steps=200, threads=1, folder=tmp_path, listen=lambda _: None)
+    ours, theirs = load_file(alone.weights), load_file(trained.weights)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert trained.test.score == alone.test.score
+
+
+def test_asked_again_it_trains_nothing(alone: Tuned) -> None:
+    before = TuneStore.open(alone.folder).pieces()
+    same(alone, tune(alone.folder))
+    assert len(TuneStore.open(alone.folder).pieces()) == len(before)
+
+
+def test_the_answer_is_a_function_of_what_is_stored(alone: Tuned) -> None:
+    with TuneStore.open(alone.folder, read_only=True) as store:
+        pieces, spec = store.pieces(), store.spec
+    task = load(spec.workload)  # type: ignore[arg-type]
+    random.Random(0).shuffle(pieces)
+    settled = replayed(spec, question_of(spec, task), pieces)
+    assert settled is not None
+    assert settled.leg == alone.result.settled.leg
+    assert settled.charged == alone.updates
+    assert replayed(spec, question_of(spec, task), pieces[1:]) is None
+
+
+def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path) -> None:
+    chosen = random.Random(4)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*COMMAND, "--study", "t"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        store, end = tmp_path / "t" / "tune.sqlite", time.monotonic() + 60
+        many = len(TuneStore.open(tmp_path / "t").pieces()) if store.exists() else 0
+        wanted = many + chosen.randrange(1, 5)
+        while process.poll() is None and time.monotonic() < end:
+            if store.exists() and len(TuneStore.open(tmp_path / "t", read_only=True).pieces()) >= wanted:
+                break
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    done = subprocess.run([*COMMAND, "--study", "t"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    expected = alone.to_json()
+    for name in ("strategy", "test", "updates", "arms", "ledger", "validation", "notes"):
+        assert facts[name] == json.loads(json.dumps(expected[name]))
+    ours, theirs = load_file(alone.weights), load_file(tmp_path / facts["weights"])
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_several_workers_come_to_the_same(alone: Tuned, tmp_path: Path) -> None:
+    same(alone, tune(tmp_path / "t", workers=2))
+
+
+def test_a_larger_budget_goes_on_from_there(tmp_path: Path) -> None:
+    first = tune(tmp_path / "t", budget=1.2)
+    more = tune(tmp_path / "t", budget=1.5)
+    assert more.updates <= 300
+    assert first.updates <= 240
+    with pytest.raises(UsageError, match="what is spent is spent"):
+        tune(tmp_path / "t", budget=1.2)
+
+
+def test_a_schedule_that_is_given_stays(tmp_path: Path) -> None:
+    tuned = tune(tmp_path / "t", strategy="sgd(momentum=0.9) | cosine(1, 0)")
+    assert tuned.strategy.schedules["lr"] == "cosine(1, 0)"
+    assert tuned.updates <= 300
+
+
+def nothing_to_learn() -> calando.Workload:
+    """Labels that have nothing to do with the pictures."""
+    drawn = np.random.default_rng(0)
+    pictures = drawn.integers(0, 255, (256, 1, 8, 8), dtype=np.uint8)
+    return calando.workload(train=(pictures, drawn.integers(0, 10, 256)), model=_linear, batch_size=32)
+
+
+def _linear(classes: int) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.999), torch.nn.Linear(64, classes))
+
+
+def test_where_nothing_learns_a_line_says_so(tmp_path: Path) -> None:
+    tuned = calando.tune(nothing_to_learn(), steps=100, threads=1, folder=tmp_path / "t", listen=quiet)
+    assert tuned.updates <= 150
+    assert "nothing was learned" in tuned.verdict
+    assert tuned.weights.is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"budget": 0.5}, "budget must be"),
+        ({"steps": 20}, "at least 100 updates"),
+        ({"strategy": "prodigy"}, "no rate to tune"),
+        ({"strategy": "sgd(momentum=0.9) | cosine(1, 0) | rollback()"}, "leave rollback"),
+        ({"strategy": "sdg"}, "sdg"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(given: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        tune(tmp_path / "t", **given)
+    assert not (tmp_path / "t" / "tune.sqlite").exists()
+
+
+def test_a_folder_of_something_else_is_refused(alone: Tuned, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="another question"):
+        tune(alone.folder, seed=1)
+    (tmp_path / "study.sqlite").touch()
+    with pytest.raises(UsageError, match="holds a comparison"):
+        tune(tmp_path)
