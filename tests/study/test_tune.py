@@ -173,3 +173,39 @@ def test_a_folder_of_something_else_is_refused(alone: Tuned, tmp_path: Path) -> 
     (tmp_path / "study.sqlite").touch()
     with pytest.raises(UsageError, match="holds a comparison"):
         tune(tmp_path)
+
+
+def fragile() -> calando.Workload:
+    """Digits and a network that breaks once its weights have grown by so much: sooner at higher rates."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    pictures = (found.images[:, None] * 15).astype(np.uint8)
+    return calando.workload(train=(pictures, found.target), model=Fragile, batch_size=32)
+
+
+class Fragile(torch.nn.Module):
+    """A linear network whose outputs are not finite where a weight is above a bound."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.linear(x.flatten(1))
+        return torch.where(self.linear.weight.detach().abs().max() > BOUND, torch.nan, scores)
+
+
+BOUND = 0.5
+
+
+def test_a_run_that_breaks_goes_back_and_its_strategy_says_how(tmp_path: Path) -> None:
+    tuned = calando.tune(fragile(), "sgd(lr=0.05, momentum=0.9)", steps=400, threads=1, folder=tmp_path / "t", listen=quiet)
+    print(tuned, tuned.table(), tuned.strategy.text, tuned.ledger, tuned.result.settled.notes)
+    assert tuned.ledger["going back"] > 0
+    assert not tuned.result.settled.died
+    assert tuned.updates <= 600
+    given = {"steps": tuned.run.steps, "threads": 1, "folder": tmp_path / "alone", "listen": lambda _: None}
+    trained = calando.train(fragile(), tuned.strategy, **given)  # type: ignore[arg-type]
+    ours, theirs = load_file(tuned.weights), load_file(trained.weights)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
