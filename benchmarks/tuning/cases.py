@@ -65,13 +65,22 @@ class Case:
 
 
 CASES = (
-    Case(name="digits-cnn-sgd", data="digits", model="cnn", batch=32, method=SGD, exponents=(-8, 1), steps=300,
-         validation=0.4),
+    Case(
+        name="digits-cnn-sgd",
+        data="digits",
+        model="cnn",
+        batch=32,
+        method=SGD,
+        exponents=(-8, 1),
+        steps=300,
+        validation=0.4,
+    ),
     Case(name="table-mlp-sgd", data="finders.own_tasks:table", method=SGD, exponents=(-10, -2), steps=400),
     Case(name="cifar-deep-sgd", data="tuning.tasks:cifar_deep", method=SGD, exponents=(-9, -2), steps=900),
     Case(name="cifar-resnet8-sgd", data="tuning.tasks:cifar_resnet8", method=SGD, exponents=(-7, 1), steps=700),
-    Case(name="fashion-resnet8-adamw", data="tuning.tasks:fashion_resnet8", method=ADAMW, exponents=(-12, -4),
-         steps=500),
+    Case(
+        name="fashion-resnet8-adamw", data="tuning.tasks:fashion_resnet8", method=ADAMW, exponents=(-12, -4), steps=500
+    ),
     Case(name="fashion-grouped-sgd", data="tuning.tasks:fashion_grouped", method=SGD, exponents=(-8, 0), steps=600),
 )
 

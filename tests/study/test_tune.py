@@ -200,7 +200,9 @@ BOUND = 0.5
 
 
 def test_a_run_that_breaks_goes_back_and_its_strategy_says_how(tmp_path: Path) -> None:
-    tuned = calando.tune(fragile(), "sgd(lr=0.05, momentum=0.9)", steps=400, threads=1, folder=tmp_path / "t", listen=quiet)
+    tuned = calando.tune(
+        fragile(), "sgd(lr=0.05, momentum=0.9)", steps=400, threads=1, folder=tmp_path / "t", listen=quiet
+    )
     print(tuned, tuned.table(), tuned.strategy.text, tuned.ledger, tuned.result.settled.notes)
     assert tuned.ledger["going back"] > 0
     assert not tuned.result.settled.died

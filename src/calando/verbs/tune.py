@@ -95,8 +95,10 @@ class Tuned(Drawn):
         if settled.died:
             return f"the run died: at {rate:.3g}, the best of {len(settled.arms)} rates, its loss ends at chance"
         near = "" if settled.low == settled.high else f" (undecided between {settled.low:.3g} and {settled.high:.3g})"
-        edge = " It is at the edge of what was tried: the best may lie beyond." if settled.edge else ""
-        return f"rate {rate:.3g}{near}, the best of {len(settled.arms)} that were raced.{edge}"
+        edge = "; it is at the edge of what was tried: the best may lie beyond" if settled.edge else ""
+        cuts = [f"{rate * factor:.3g} from update {step}" for step, factor in settled.leg.cuts if factor != 1.0]
+        cut = f", and after a death {', '.join(cuts)}" if cuts else ""
+        return f"rate {rate:.3g}{near}{cut}: the best of {len(settled.arms)} that were raced{edge}"
 
     def __str__(self) -> str:
         """What a terminal shows first."""

@@ -49,7 +49,7 @@ def _heading(status: TuneStatus) -> tuple[str, ...]:
     schedule = spec.strategy.schedules["lr"]
     most = f"everything at most {spec.budget * spec.steps:.0f} ({spec.budget:g} runs)"
     return (
-        f"{spec.workload.title} {spec.workload.network}, {', '.join(spec.workload.facts)}",
+        f"{spec.workload.title}{spec.workload.network}, {', '.join(spec.workload.facts)}",
         f"tuning {spec.strategy.method} | {schedule}: one run is {spec.steps} updates, {most}",
         f"on {status.machine or spec.lane.text}; folder: {status.folder}",
     )

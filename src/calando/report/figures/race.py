@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -17,7 +17,7 @@ from calando.report.series import smoothed
 
 __all__ = ["race_figure"]
 
-POINTS = 600
+POINTS = 400
 ENDS = {"won": "the answer", "dead": "dead", "slow": "slow", "lost": "lost", "unpaid": "budget ended", "races": ""}
 
 
@@ -29,48 +29,67 @@ def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndar
     """
     names = {arm.rate: f"{rate(arm.rate)} ({ENDS[arm.ending]})" for arm in settled.arms}
     order = [names[arm.rate] for arm in sorted(settled.arms, key=lambda arm: -arm.rate)]
+    # The race takes a tenth of the run: it has a panel of its own.
+    raced = max([settled.judged, *(arm.step for arm in settled.arms if arm.ending != "won")])
+    panels = [
+        _panel(settled, traces, names, order, until=min(spec.steps, round(1.1 * raced)), title="the race"),
+        _panel(settled, traces, names, order, until=spec.steps, title="the run"),
+    ]
+    return styled(
+        alt.vconcat(*panels, spacing=24).resolve_scale(x="independent", y="independent"),
+        title=f"Race of {len(settled.arms)} rates of {spec.strategy.method} on {spec.workload.title}",
+        subtitle=f"training loss, smoothed; one seed ({spec.seed}), same weights and batches; "
+        f"{settled.charged / spec.steps:.2f} runs of {spec.steps:,} updates in all; dashed: arms are judged",
+    )
+
+
+def _panel(
+    settled: Settled,
+    traces: Mapping[float, np.ndarray],
+    names: Mapping[float, str],
+    order: Sequence[str],
+    *,
+    until: int,
+    title: str,
+) -> AnyChart:
     rows: list[Row] = []
     ends: list[Row] = []
+    first: list[float] = []
     for arm in settled.arms:
-        losses = traces[arm.rate]
-        calm = smoothed(losses, half=max(1, spec.steps // 150)) if len(losses) else losses
+        losses = traces[arm.rate][:until]
+        calm = smoothed(losses, half=max(1, until // 60)) if len(losses) else losses
         places = np.unique(np.linspace(0, max(0, len(losses) - 1), POINTS).round().astype(np.int64))[: len(losses)]
         found: list[Row] = [
             {"step": int(at), "loss": float(calm[at]), "arm": names[arm.rate]} for at in places if np.isfinite(calm[at])
         ]
         rows += found
+        first += [float(row["loss"]) for row in found[:1]]
         if found and arm.ending != "won":
             ends.append({**found[-1], "why": f"{rate(arm.rate)}: {arm.why}"})
     known = [float(row["loss"]) for row in rows] or [1.0]
-    first = [float(traces[arm.rate][0]) for arm in settled.arms if len(traces[arm.rate])]
-    high = min(max(known), 2 * max([one for one in first if np.isfinite(one)], default=1.0))
-    shown = [row for row in rows if float(row["loss"]) <= high]
-    low = min(known)
+    low, high = min(known), min(max(known), 1.5 * max(first, default=1.0))
     if low > 0 and high > 20 * low:
-        y = log_y("loss", low=low, high=high * 1.1, title="training loss")
+        y = log_y("loss", low=low, high=high * 1.1, title=f"loss: {title}")
     else:
-        y = alt.Y("loss:Q", title="training loss", scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
+        # An arm that explodes leaves the drawing.
+        scale = alt.Scale(zero=False, domain=[low, high], clamp=False)
+        y = alt.Y("loss:Q", title=f"loss: {title}", scale=scale, axis=alt.Axis(format="~r", tickCount=5))
     styles = line_styles(order)
-    scale = alt.Scale(domain=order, range=[styles[name].colour for name in order])
+    colours = alt.Scale(domain=list(order), range=[styles[name].colour for name in order])
     x = alt.X(
         "step:Q",
         title="step (updates)",
-        scale=alt.Scale(domain=[0, spec.steps], nice=False),
+        scale=alt.Scale(domain=[0, until], nice=False),
         axis=alt.Axis(grid=False, tickCount=8, tickMinStep=1),
     )
-    colour = alt.Color("arm:N", scale=scale, sort=order, legend=alt.Legend(title="rate", orient="top", columns=4))
-    layers: list[AnyChart] = [alt.Chart(csv_data(shown)).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour)]
+    legend = alt.Legend(title="rate", orient="top", columns=4)
+    colour = alt.Color("arm:N", scale=colours, sort=list(order), legend=legend)
+    layers: list[AnyChart] = [
+        alt.Chart(csv_data(rows)).mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour)
+    ]
     if crosses := [row for row in ends if float(row["loss"]) <= high]:
-        layers.append(
-            alt.Chart(csv_data(crosses))
-            .mark_point(shape="cross", size=70, angle=45, filled=True, opacity=1)
-            .encode(x=x, y=y, color=colour, tooltip=["why:N", "step:Q"])
-        )
+        marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", size=70, angle=45, filled=True, opacity=1)
+        layers.append(marks.encode(x=x, y=y, color=colour, tooltip=["why:N", "step:Q"]))
     judged = alt.Chart(csv_data([{"step": settled.judged}])).mark_rule(color="#6b7280", strokeDash=[3, 3])
     layers.append(judged.encode(x=x))
-    return styled(
-        alt.layer(*layers).properties(width=WIDTH, height=300),
-        title=f"Race of {len(settled.arms)} rates of {spec.strategy.method} on {spec.workload.title}",
-        subtitle=f"one seed ({spec.seed}), same weights and batches; {settled.charged / spec.steps:.2f} runs of "
-        f"{spec.steps:,} updates in all; dashed: arms are judged",
-    )
+    return alt.layer(*layers).properties(width=WIDTH, height=220)
