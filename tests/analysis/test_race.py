@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.analysis.race import Leg, Question, Rules, Settled, Traced, settle
+from calando.analysis.race import Leg, Question, Settled, Traced, settle
 
 CHANCE = math.log(10)
 
@@ -67,8 +67,8 @@ class Track:
         self.made: dict[tuple[float, int, tuple[tuple[int, float], ...]], int] = {}
         self.updates, self.looks, self.legs = 0, 0.0, list[Leg]()
 
-    def run(self, rules: Rules = Rules()) -> Settled:
-        game = settle(self.question, rules)
+    def run(self) -> Settled:
+        game = settle(self.question)
         try:
             legs = next(game)
             while True:

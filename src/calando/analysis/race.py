@@ -34,7 +34,7 @@ from typing import Literal, final
 
 import numpy as np
 
-__all__ = ["Arm", "Cut", "Ending", "Leg", "Question", "Rules", "Settled", "Traced", "settle"]
+__all__ = ["Arm", "Cut", "Ending", "Leg", "Question", "Rules", "Settled", "Traced", "race", "settle"]
 
 
 @final
@@ -44,17 +44,17 @@ class Rules:
 
     spacing: float = 4.0
     fine: float = 2.0
-    begun: float = 0.9  # of the loss at chance
+    begun: float = 0.85  # of the loss at chance
     at_chance: float = 0.98
-    judged: float = 0.08  # of the run
+    judged: float = 0.1  # of the run
     later: float = 1.4  # times the moment at which learning began
     rung: float = 0.01  # of the run
     least_rung: int = 8
-    window: float = 0.025
+    window: float = 0.04
     least_window: int = 16
-    tie: float = 0.02  # of the loss at chance
+    tie: float = 0.015  # of the loss at chance
     patience: float = 0.1
-    sure: float = 2.5
+    sure: float = 2.0
     reserve: float = 0.05  # of the run, for going back
     patience_at_chance: float = 0.35  # of the run: until then some arm should have begun to learn
     leg: float = 0.05  # of the run, between two looks at whether the ride lives
@@ -116,6 +116,7 @@ class Question:
         look_every, look_cost: updates between two evaluations, and what one costs, in updates.
         per_update: the most that an update is charged: 2 where it may take a second pass over its batch.
         open: the run may be shortened, its rate falling to zero earlier.
+        ride: the budget keeps the winner's way to the end free.
         least, most: bounds of the rate.
     """
 
@@ -127,6 +128,7 @@ class Question:
     look_cost: float = 0.0
     per_update: float = 1.0
     open: bool = True
+    ride: bool = True
     least: float = 1e-8
     most: float = 1e3
 
@@ -196,7 +198,17 @@ Part = Generator[Sequence[Leg], Mapping[Leg, Traced], bool]
 
 def settle(question: Question, rules: Rules = Rules()) -> Race:
     """The whole race and ride: yields legs to be trained, is sent their losses, returns how it ended."""
-    return (yield from _Book(question, rules).all())
+    book = _Book(question, rules)
+    leader, judged = yield from book.race()
+    return (yield from book.ride(leader, judged))
+
+
+def race(question: Question, rules: Rules = Rules()) -> Race:
+    """The race alone; what is left of the run is not trained, though the budget keeps it free."""
+    book = _Book(question, rules)
+    leader, judged = yield from book.race()
+    leg = Leg(leader.rate, leader.step, question.steps)
+    return book.settled(leader, judged, leg, race=book.trained - leader.trace.cost, back=0.0, died=False)
 
 
 @dataclass
@@ -225,11 +237,15 @@ class _Book:
     def charged(self) -> float:
         return self.trained + self.looked
 
-    def can_pay(self, extra: float, *, leader: int, reserve: float | None = None) -> bool:
+    def can_pay(self, extra: float, *, leader: int) -> bool:
         """Whether so much more is within the budget, with the leader's way to the end kept free."""
         n = self.question.steps
-        kept = n * (self.rules.reserve if reserve is None else reserve)
-        return self.charged + extra + self.cost(leader, n) + kept <= self.question.budget * n + 1e-9
+        kept = self.cost(leader, n) + n * self.rules.reserve if self.question.ride else 0.0
+        return self.charged + extra + kept <= self.question.budget * n + 1e-9
+
+    def beyond(self, arms: Sequence[Arm], at: int, *, leader: Arm) -> float:
+        """What it costs to bring arms to an update, beyond what the leader's way costs anyway."""
+        return sum(self.cost(arm.step, at) for arm in arms if arm is not leader or not self.question.ride)
 
     def advance(
         self, legs: Sequence[Leg], known: Mapping[float, Traced]
@@ -251,6 +267,10 @@ class _Book:
     def window(self) -> int:
         return max(self.rules.least_window, round(self.rules.window * self.question.steps))
 
+    def window_at(self, at: int) -> int:
+        """The last half of the past at most: the first losses say where a network begins, not where it goes."""
+        return max(1, min(self.window, -(-at // 2)))
+
     def chance(self) -> float:
         if self.question.chance is not None:
             return self.question.chance
@@ -262,14 +282,14 @@ class _Book:
     def level(self, arm: Arm, at: int | None = None) -> float:
         """Mean of the window's losses before an update, over chance; inf where one of them is not finite."""
         at = arm.step if at is None else min(at, arm.step)
-        losses = arm.trace.losses[max(0, at - self.window) : at]
+        losses = arm.trace.losses[max(0, at - self.window_at(at)) : at]
         if not len(losses) or not np.isfinite(losses).all() or (arm.trace.diverged and at == arm.step):
             return math.inf
         return float(losses.mean(dtype=np.float64)) / abs(self.chance())
 
     def behind(self, one: Arm, other: Arm, at: int) -> tuple[float, float]:
         """d and its standard error, of one against the other before an update that both have made."""
-        start = max(0, at - self.window)
+        start = max(0, at - self.window_at(at))
         ours, theirs = (arm.trace.losses[start:at].astype(np.float64) for arm in (one, other))
         if len(ours) < at - start or not np.isfinite(ours).all():
             return math.inf, 0.0
@@ -283,13 +303,14 @@ class _Book:
 
     # The race
 
-    def all(self) -> Race:
+    def race(self) -> Generator[Sequence[Leg], Mapping[Leg, Traced], tuple[Arm, int]]:
+        """The winner, and when arms were judged."""
         leader = yield from self.start()
         judged = self.judged_at()
         if self.begun is not None:
             leader = yield from self.climb(leader, judged)
-        leader.ending, leader.why = "won", leader.why or "the highest rate that is as good as any"
-        return (yield from self.ride(leader, judged))
+        leader.ending, leader.why = "won", "the highest rate that is as good as any"
+        return leader, judged
 
     def judged_at(self) -> int:
         n = self.question.steps
@@ -307,8 +328,8 @@ class _Book:
         latest, at = round(rules.patience_at_chance * q.steps), 0
         while at < latest:
             at = min(at + self.rung, q.steps)
-            extra = sum(self.cost(arm.step, at) for arm in running[1:])
-            if len(running) > 1 and not self.can_pay(extra, leader=running[0].step):
+            extra = self.beyond(running, at, leader=running[0])
+            if (len(running) > 1 or not q.ride) and not self.can_pay(extra, leader=running[0].step):
                 self.notes.append("the budget ended before any arm had begun to learn")
                 break
             yield from self.go(running, at)
@@ -382,7 +403,7 @@ class _Book:
         while True:
             at = min(at + self.rung, judged)
             behind = [arm for arm in (leader, other) if arm.step < at]
-            extra = sum(self.cost(arm.step, at) for arm in behind if arm is not leader)
+            extra = self.beyond(behind, at, leader=leader)
             if not self.can_pay(extra, leader=max(leader.step, at)):
                 other.ending, other.why = "unpaid", f"the budget ended at update {other.step}"
                 return leader
@@ -467,9 +488,11 @@ class _Book:
             leg, stops = made, {stop: cost for stop, cost in stops.items() if stop <= origin}
             arm = Arm(leg.rate, Traced(arm.trace.losses[:origin], charged=before))
         leader.trace = arm.trace
-        tried = sorted(self.arms)
-        close = self.close_to(leader, judged)
         died = arm.trace.diverged or leg.until < leg.steps or self.level(arm) >= rules.at_chance
+        return self.settled(leader, judged, leg, race=race, back=back, died=died)
+
+    def settled(self, leader: Arm, judged: int, leg: Leg, *, race: float, back: float, died: bool) -> Settled:
+        tried, close = sorted(self.arms), self.close_to(leader, judged)
         return Settled(
             leg=leg,
             arms=tuple(self.arms.values()),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calando.analysis.range_curves import RangeCurves, Rule
     from calando.analysis.suggest import Suggestion
     from calando.range_test import Found
+    from calando.range_test.raced import Raced
     from calando.study.listening import RunStatus
 
 __all__ = ["RangeBar", "drawing", "find"]
@@ -34,8 +35,9 @@ TEXT_WIDTH = 100
     calando.find,
     strategy=Given(str, typer.Option(help="whose method is tested: a preset's name, a .toml file or pipe text")),
     steps=Given(int, typer.Option(help="updates of a sweep")),
+    epochs=Given(float | None, typer.Option(help="with --race, length of the runs that the rate is for")),
 )
-def find(call: Callable[..., Found], output: Path | None = None, as_json: bool = False) -> None:
+def find(call: Callable[..., Found | Raced], output: Path | None = None, as_json: bool = False) -> None:
     """Find a learning rate, or say why there is none.
 
     The rate rises from update to update until the loss diverges, a few times over; nothing else is trained. Schedules
@@ -44,19 +46,21 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
     \b
     calando find digits
     calando find cifar10 --model resnet8 --strategy adamw -o range.png
+    calando find cifar10 --race --epochs 5
     """
     if output is not None:
         from calando.report.pictures import check_suffix
 
         check_suffix(output)
-    bar = RangeBar(quiet=as_json)
+    what = "race" if getattr(call, "keywords", {}).get("race") else "range test"
+    bar = RangeBar(quiet=as_json, what=what)
 
     def listen(status: RunStatus) -> None:
         if status.step == 0 and not as_json:
             print_notes(status.notes)
             run = status.run
-            what = f"range test of {run.strategy.method} on {run.workload.title}"
-            print(f"{what}: {status.machine}" if status.machine else what, file=sys.stderr, flush=True)
+            heading = f"{what} of {run.strategy.method} on {run.workload.title}"
+            print(f"{heading}: {status.machine}" if status.machine else heading, file=sys.stderr, flush=True)
         bar(status)
 
     with others_on_stderr():
@@ -66,7 +70,11 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
             bar.stop()
     assert found.run is not None
     run = found.run
-    if as_json:
+    from calando.range_test.raced import Raced  # torch is there by now
+
+    if isinstance(found, Raced):
+        typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+    elif as_json:
         facts = {"workload": run.workload.title, "lane": run.lane.model_dump(), **json.loads(found.to_json())}
         typer.echo(json.dumps(facts))
     else:
@@ -84,15 +92,15 @@ def find(call: Callable[..., Found], output: Path | None = None, as_json: bool =
 class RangeBar:
     """A bar of a range test's updates on standard error, from the first update on; lines where that is no terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, what: str = "range test") -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
-        self.quiet, self.pace = quiet, Pace(begun=True)
+        self.quiet, self.what, self.pace = quiet, what, Pace(begun=True)
         shown = console.is_terminal and not quiet
         self.bar = Progress(console=console, transient=True) if shown else None
-        self.task = None if self.bar is None else self.bar.add_task("range test", total=None)
+        self.task = None if self.bar is None else self.bar.add_task(what, total=None)
 
     def __call__(self, status: RunStatus) -> None:
         """Take one report."""
@@ -100,7 +108,7 @@ class RangeBar:
             self.bar.start()
             self.bar.update(self.task, completed=status.step, total=status.steps)
         elif not self.quiet and self.pace.is_due():
-            print(f"range test: update {status.step}/{status.steps}", file=sys.stderr, flush=True)
+            print(f"{self.what}: update {status.step}/{status.steps}", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Remove it."""

@@ -209,6 +209,11 @@ OPTIONS: Mapping[str, Given] = {
         int | None,
         "updates at the rate found, to see whether the network trains there; else as many as --steps; 0: none",
     ),
+    "race": _option(
+        bool,
+        "race short arms instead of sweeping, at most 0.6 runs: where a sweep is not reliable",
+        "--race",
+    ),
     # schedules
     "steps_per_epoch": _option(int | None, "updates in one pass over the data"),
     "of": _option(str | None, "hyper-parameter: what a schedule is of (else lr), or which of a strategy's (else all)"),

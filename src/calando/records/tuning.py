@@ -67,7 +67,8 @@ class TuneSpec(Spec):
         """The run of an arm: at a rate, of a length, with the rate cut to shares of the planned one from updates on."""
         text = self.strategy.schedules["lr"]
         if steps < self.steps:
-            assert self.open and cuts
+            assert self.open
+            assert cuts
             text = f"constant(1, over='{max(steps // 2, cuts[-1][0])} steps') >> linear(1, 0)"
         if cuts:
             ends = (*(step for step, _ in cuts[1:]), None)

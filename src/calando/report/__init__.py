@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING
 from calando.errors import NotDrawn
 
 if TYPE_CHECKING:
-    from calando.report.figures import race_figure, range_figure, schedule_figure, training_figure
+    from calando.report.figures import arms_figure, race_figure, range_figure, schedule_figure, training_figure
     from calando.report.html import write_page
     from calando.report.pictures import save
     from calando.report.tables import study_tables
 
-__all__ = ["race_figure", "range_figure", "save", "schedule_figure", "study_tables", "training_figure", "write_page"]
+__all__ = [
+    "arms_figure",
+    "race_figure",
+    "range_figure",
+    "save",
+    "schedule_figure",
+    "study_tables",
+    "training_figure",
+    "write_page",
+]
 
 _HOMES = {
+    "arms_figure": "calando.report.figures",
     "race_figure": "calando.report.figures",
     "range_figure": "calando.report.figures",
     "save": "calando.report.pictures",

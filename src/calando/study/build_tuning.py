@@ -1,4 +1,4 @@
-"""From what a user says to a complete question for a tuning: names looked up, defaults filled in, everything checked."""
+"""From what a user says to a complete question for a tuning: names looked up, defaults filled in, all checked."""
 
 from __future__ import annotations
 

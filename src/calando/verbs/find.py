@@ -10,6 +10,7 @@ from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
     from calando.range_test import Found
+    from calando.range_test.raced import Raced
     from calando.records import StrategySpec
     from calando.study.listening import RunStatus
     from calando.tasks.workload import Workload
@@ -27,6 +28,8 @@ def find(
     low: float | None = None,
     high: float | None = None,
     hold: int | None = None,
+    race: bool = False,
+    epochs: float | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     augment: str | None = None,
@@ -40,7 +43,7 @@ def find(
     device: str = "auto",
     precision: str = "auto",
     listen: Callable[[RunStatus], None] | None = None,
-) -> Found:
+) -> Found | Raced:
     """Find a learning rate for a task, or say why there is none; for a network of your own see `calando.find_lr`.
 
     The rate rises from update to update until the loss diverges, a few times over; nothing else is trained. Schedules
@@ -55,11 +58,15 @@ def find(
         steps: updates of a sweep.
         low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
         hold: updates at the rate found, to see whether the network trains there; None: as many as `steps`; 0: none.
+        race: instead of sweeps, race short arms from one start, at most 0.6 runs of updates: for where sweeps are not
+            reliable, as on networks without normalisation. See `calando.range_test.raced`.
+        epochs: with `race`, length of the runs that the rate is for; None: the workload's usual.
         listen: called before the first update and after each; None: progress is shown, as `calando.compare` shows it.
 
     Returns:
         What was found: `print` it to read it; `.suggestion.decayed.rate` is the peak rate for a decayed schedule,
-        `.suggestion.constant.rate` the one for a constant rate, None where there is none; `.run` is what was tested.
+        `.suggestion.constant.rate` the one for a constant rate, None where there is none; `.run` is what was tested. Of
+        a race: `.rate`, the peak rate, None where nothing was learned, and `.doubts`.
 
     Raises:
         UsageError: anything that cannot be.
@@ -93,18 +100,36 @@ def find(
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
 
+    machine = Machine.whole(device=device, precision=precision, threads=threads)
+    where = None if data_dir is None else Path(data_dir)
+    if race:
+        from calando.range_test.raced import most_updates, race_for_run
+        from calando.study.build_tuning import build_tuning
+
+        length = Budget(epochs=epochs)
+        spec, loaded = build_tuning(
+            task, strategy, length=length, budget=1.5, machine=machine, seed=seed, data_dir=where
+        )
+        rate = spec.strategy.lr or METHODS[spec.strategy.method].usual_rate
+        run = spec.run(rate, steps=spec.steps, cuts=()).model_copy(update={"evaluate_every": spec.steps})
+        what = f"race of {run.strategy.method}, at most {most_updates(run.steps)} updates, 0.6 runs of {run.steps},"
+        with RunProgress(listen, what=what) as progress:
+            listening = Listening(run, loaded, progress, machine=machine.said(run.lane))
+            listening.begin()
+            return race_for_run(run, loaded, rate=rate, progress=listening.measured)
+    if epochs is not None:
+        raise UsageError("epochs= is the length of the runs that a race is for; a sweep has steps=")
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     (read,) = read_strategies([strategy], lr=None)
     if (method := METHODS[read.method]).rate_free:
         raise UsageError(f"there is no rate to find: {method.own_rate}")
-    machine = Machine.whole(device=device, precision=precision, threads=threads)
     run, loaded = build_run(
         task,
         read.without_horizon(),
         budget=Budget(steps=steps),
         machine=machine,
         seed=seed,
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=where,
     )
     with RunProgress(listen, what=f"range test of {read.method}") as progress:
         listening = Listening(run, loaded, progress, machine=machine.said(run.lane))

@@ -104,10 +104,9 @@ class Tuned(Drawn):
         """What a terminal shows first."""
         measure, spec = self.run.workload.measure, self.result.spec
         validation = "" if self.validation is None else f"validation {measure.amount(self.validation, decimals=2)}, "
+        test = f"test {measure.amount(self.test.score, decimals=2)} ({self.test.n} samples, seed {spec.seed})"
         return (
-            f"{self.verdict}\n"
-            f"test {measure.amount(self.test.score, decimals=2)} ({self.test.n} samples, seed {spec.seed}), {validation}"
-            f"for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
+            f"{self.verdict}\n{test}, {validation}for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
         )
 
     __repr__ = __str__

@@ -4,10 +4,11 @@ from calando.report.figures.by_rate import range_figure, sensitivity_figure
 from calando.report.figures.by_step import ALL_BANDS, loss_figure, rate_figure, schedule_figure, score_figure
 from calando.report.figures.by_strategy import cost_figure, forest_figure, target_figure
 from calando.report.figures.one_run import training_figure
-from calando.report.figures.race import race_figure
+from calando.report.figures.race import arms_figure, race_figure
 
 __all__ = [
     "ALL_BANDS",
+    "arms_figure",
     "cost_figure",
     "forest_figure",
     "loss_figure",

@@ -15,31 +15,46 @@ from calando.report.formatting import rate
 from calando.report.palette import line_styles
 from calando.report.series import smoothed
 
-__all__ = ["race_figure"]
+__all__ = ["arms_figure", "race_figure"]
 
 POINTS = 400
 ENDS = {"won": "the answer", "dead": "dead", "slow": "slow", "lost": "lost", "unpaid": "budget ended", "races": ""}
 
 
 def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndarray]) -> AnyChart:
-    """Smoothed training losses of every arm, a mark where each was dropped; a line where arms were judged.
+    """The race and the run of a tuning: see `arms_figure`.
 
     Args:
         traces: rate -> losses of each update.
+    """
+    name = f"{spec.strategy.method} on {spec.workload.title}"
+    return arms_figure(name, settled, traces, seed=spec.seed, steps=spec.steps)
+
+
+def arms_figure(name: str, settled: Settled, traces: Mapping[float, np.ndarray], *, seed: int, steps: int) -> AnyChart:
+    """Smoothed training losses of every arm, a mark where each was dropped; a line where arms were judged.
+
+    Args:
+        name: what was raced.
+        traces: rate -> losses of each update.
+        steps: of a whole run.
     """
     names = {arm.rate: f"{rate(arm.rate)} ({ENDS[arm.ending]})" for arm in settled.arms}
     order = [names[arm.rate] for arm in sorted(settled.arms, key=lambda arm: -arm.rate)]
     # The race takes a tenth of the run: it has a panel of its own.
     raced = max([settled.judged, *(arm.step for arm in settled.arms if arm.ending != "won")])
+    made = max(len(losses) for losses in traces.values())
+    ends = {"the race": min(steps, round(1.1 * raced)), "the run": steps}
     panels = [
-        _panel(settled, traces, names, order, until=min(spec.steps, round(1.1 * raced)), title="the race"),
-        _panel(settled, traces, names, order, until=spec.steps, title="the run"),
+        _panel(settled, traces, names, order, until=until, title=title)
+        for title, until in ends.items()
+        if title == "the race" or made > 1.2 * raced
     ]
     return styled(
         alt.vconcat(*panels, spacing=24).resolve_scale(x="independent", y="independent"),
-        title=f"Race of {len(settled.arms)} rates of {spec.strategy.method} on {spec.workload.title}",
-        subtitle=f"training loss, smoothed; one seed ({spec.seed}), same weights and batches; "
-        f"{settled.charged / spec.steps:.2f} runs of {spec.steps:,} updates in all; dashed: arms are judged",
+        title=f"Race of {len(settled.arms)} rates of {name}",
+        subtitle=f"training loss, smoothed; one seed ({seed}), same weights and batches; "
+        f"{settled.charged / steps:.2f} runs of {steps:,} updates in all; dashed: arms are judged",
     )
 
 
