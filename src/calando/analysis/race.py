@@ -10,7 +10,7 @@ is a paired difference at the same updates:
 1. Start: three arms, at the method's usual rate and SPACING times lower and higher, until one has begun to learn,
    l < BEGUN. Nothing is judged before. The clock of the race is that moment b: arms are judged at update
    max(JUDGED n, LATER b) of a run of n.
-2. Climb: next to the leader SPACING, later FINE times higher and lower rates are tried; each follows the leader's past
+2. Climb: SPACING, then FINE times higher and lower rates than the leader's are tried; each follows the leader's past
    until it has lost or is judged. It is dead where it is at chance while the leader learns; it has lost where
    d > TIE + PATIENCE (1 - t / judged) and d > SURE se.
 3. Ties go to the higher rate, since short views favour low rates: a higher one wins where d <= TIE, a lower one where
@@ -52,7 +52,7 @@ class Rules:
     least_rung: int = 8
     window: float = 0.04
     least_window: int = 16
-    tie: float = 0.015  # of the loss at chance
+    tie: float = 0.01  # of the loss at chance
     patience: float = 0.1
     sure: float = 2.0
     reserve: float = 0.05  # of the run, for going back
@@ -387,13 +387,14 @@ class _Book:
     def next_rate(self, leader: Arm) -> float | None:
         """The next rate to try: an edge first, then between; higher ones first."""
         q, rules = self.question, self.rules
-        others = [rate for rate in self.arms if rate != leader.rate]
         for factor in (rules.spacing, rules.fine):
+            wide = math.log(factor)
             for sign in (1, -1):
-                side = [rate for rate in others if (rate > leader.rate) == (sign > 0)]
-                nearest = min((abs(math.log(rate / leader.rate)) for rate in side), default=math.inf)
+                away = [sign * math.log(rate / leader.rate) for rate in self.arms]
+                # Beyond a near neighbour that lost may lie one that would win: a far one is tried on each side, too.
+                known = [one for one in away if (one > 0.99 * wide if factor == rules.spacing else 0 < one < 1.01 * wide)]
                 rate = leader.rate * factor**sign
-                if nearest > math.log(factor) * 1.01 and q.least <= rate <= q.most:
+                if not known and q.least <= rate <= q.most:
                     return rate
         return None
 

@@ -1,0 +1,68 @@
+"""The rules of the race on runs that were made before: what `calando tune` would have done, at no cost.
+
+Every run of the schedule that holds its rate is an arm of the race up to its middle, so its stored losses answer the
+rules. A race that goes back (it would train at a rate cut in between) has no answer here.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from calando.analysis.race import Question, Rules, Settled, Traced, settle
+from calando.study.build_tuning import LOOKED_AT, look_cost
+
+from .cases import Case, prepare
+from .truth import traces
+
+__all__ = ["USUAL", "replay"]
+
+USUAL = {"sgd": -3, "adamw": -10, "adam": -10}
+"""Exponent of two next to the method's usual rate, 0.1 and 0.001."""
+
+
+@cache
+def _known(case: Case, data_dir: Path) -> tuple[float | None, float]:
+    _, task = prepare(case, data_dir)
+    return task.chance_loss, look_cost(task)
+
+
+_traces = cache(traces)
+
+
+def replay(
+    case: Case, seed: int, data_dir: Path, *, rules: Rules = Rules(), budget: float = 1.5, off: int = 0
+) -> Settled | None:
+    """The race of one seed, begun at the usual rate times 2^off; None: it went back."""
+    losses = _traces(case)
+    chance, look = _known(case, data_dir)
+    looks = min(20, int(LOOKED_AT * case.steps / look) or 1)
+    low, high = case.exponents
+    question = Question(
+        steps=case.steps,
+        rate=2.0 ** (USUAL[case.method.partition("(")[0]] + off),
+        budget=budget,
+        chance=chance,
+        look_every=math.ceil(case.steps / looks),
+        look_cost=look,
+        least=2.0**low,
+        most=2.0**high,
+    )
+    game = settle(question, rules)
+    try:
+        legs = next(game)
+        while True:
+            answers = {}
+            for leg in legs:
+                if leg.cuts:
+                    return None
+                found = losses[f"half {round(math.log2(leg.rate))} {seed}"][: leg.until]
+                broken = np.flatnonzero(~np.isfinite(found))
+                answers[leg] = Traced(found[: broken[0] + 1], diverged=True) if len(broken) else Traced(found)
+            legs = game.send(answers)
+    except StopIteration as end:
+        settled: Settled = end.value
+        return settled

@@ -1,0 +1,201 @@
+"""Regret and cost, of ours and of others, from the table of truth; and whole tunings of the product."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import calando
+from calando.analysis.race import Rules
+from calando.study.limits import Machine  # noqa: F401  (torch is imported once, before threads are set)
+
+from .cases import CASES, SCHEDULES, Case
+from .replay import USUAL, replay
+from .rivals import OPTUNA, optuna_answer
+from .truth import read
+
+__all__ = ["show", "whole"]
+
+CHOOSE, FRESH = range(3), range(3, 8)
+WHOLE = Path(__file__).parent / "whole.json"
+BUDGETS = (1.5, 3.0, 5.0, 10.0)
+DRAWS = 5
+
+
+class Truth:
+    """What a case's cells score on the test part, in points."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.rows = case, read(case)
+
+    def mean(self, schedule: str, exponent: int, seeds: range) -> float:
+        """Over those seeds that were measured; nan where none was."""
+        keys = [f"{schedule} {exponent} {seed}" for seed in seeds]
+        found = [100 * float(self.rows[key]["test"]) for key in keys if key in self.rows]
+        return float(np.mean(found)) if found else float("nan")
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those of which every rate's race is known."""
+        return [s for s in range(8) if all(f"half {k} {s}" in self.rows for k in self.case.rates)]
+
+    @property
+    def best(self) -> tuple[str, int]:
+        """The cell that seeds 0 to 2 choose."""
+        cells = [(schedule, k) for schedule in SCHEDULES for k in self.case.rates]
+        return max(cells, key=lambda cell: np.nan_to_num(self.mean(*cell, CHOOSE), nan=-1e9))
+
+    def score(self, schedule: str, exponent: int) -> float:
+        """Of a cell, on fresh seeds; on all where there are none."""
+        fresh = self.mean(schedule, exponent, FRESH)
+        return fresh if np.isfinite(fresh) else self.mean(schedule, exponent, CHOOSE)
+
+    def regret(self, exponent: int | None, schedule: str = "half") -> float:
+        """Of having chosen a cell; of no run at all, all there is to lose."""
+        top = max(self.score(*self.best), max(self.score("half", k) for k in self.case.rates))
+        low = min(self.score("half", k) for k in self.case.rates)
+        return top - (low if exponent is None else self.score(schedule, exponent))
+
+
+def ours(case: Case, data_dir: Path, *, rules: Rules = Rules(), budget: float = 1.5) -> list[tuple[float, float]]:
+    """(regret, runs) of each seed, begun at the usual rate, its half and its double."""
+    truth, found = Truth(case), []
+    for seed in truth.seeds:
+        for off in (0, -1, 1):
+            settled = replay(case, seed, data_dir, rules=rules, budget=budget, off=off)
+            if settled is not None:
+                exponent = round(np.log2(settled.leg.rate))
+                found.append((truth.regret(exponent), settled.charged / case.steps))
+    return found
+
+
+def _line(name: str, found: list[tuple[float, float]]) -> str:
+    regrets, costs = (np.array(part) for part in zip(*found, strict=True))
+    mean, error = regrets.mean(), regrets.std(ddof=1) / np.sqrt(len(regrets)) if len(regrets) > 1 else np.nan
+    return (
+        f"{name:28} n={len(found):4d}  regret median {np.median(regrets):5.2f}  90 % {np.quantile(regrets, 0.9):5.2f}  "
+        f"mean {mean:5.2f} (95 % below {mean + 1.645 * error:5.2f})  worst {regrets.max():5.2f}  "
+        f"runs mean {costs.mean():5.2f} most {costs.max():5.2f}"
+    )
+
+
+def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None:
+    """Print the tables; draw regret against cost."""
+    points: list[dict[str, Any]] = []
+    for half, title in ((False, "development"), (True, "untouched")):
+        cases = [case for case in CASES if case.untouched == half and only in case.name and Truth(case).seeds]
+        if not cases:
+            continue
+        print(f"\n{title}")
+        whole_list: list[tuple[float, float]] = []
+        for case in cases:
+            truth = Truth(case)
+            schedule, exponent = truth.best
+            print(
+                f"{case.name:28} best {schedule} 2^{exponent}: {truth.score(schedule, exponent):.2f}; half: "
+                + " ".join(f"2^{k} {truth.score('half', k):.2f}" for k in sorted(case.rates))
+            )
+            found = ours(case, data_dir)
+            whole_list += found
+            print(_line("  tune, 1.5 runs", found))
+        print(_line("all, 1.5 runs", whole_list))
+        points += [{"who": "calando tune", "half": title, "runs": c, "regret": r} for r, c in whole_list]
+        for name, answer in _others(data_dir).items():
+            for budget in BUDGETS if name in OPTUNA else (1.0,):
+                rest = [pair for case in cases for pair in answer(case, budget)]
+                if rest:
+                    print(_line(f"{name}, {budget:g} runs", rest))
+                    points += [{"who": name, "half": title, "runs": budget, "regret": r} for r, _ in rest]
+    if picture is not None:
+        _draw(points, picture)
+
+
+def _others(data_dir: Path) -> dict[str, Callable[[Case, float], list[tuple[float, float]]]]:
+    def usual(case: Case, budget: float) -> list[tuple[float, float]]:
+        truth, exponent = Truth(case), USUAL[case.method.partition("(")[0]]
+        return [(truth.regret(exponent, "cosine"), budget)]
+
+    def of(kind: str) -> Callable[[Case, float], list[tuple[float, float]]]:
+        def answer(case: Case, budget: float) -> list[tuple[float, float]]:
+            truth, found = Truth(case), []
+            for seed in truth.seeds:
+                for draw in range(DRAWS):
+                    exponent, spent = optuna_answer(case, kind, seed=seed, budget=budget, draw=draw)
+                    found.append((truth.regret(exponent), spent))
+            return found
+
+        return answer
+
+    return {"usual rate, cosine": usual, **{kind: of(kind) for kind in OPTUNA}}
+
+
+def _draw(points: list[dict[str, Any]], picture: Path) -> None:
+    import altair as alt
+
+    from calando.report import save
+    from calando.report.figures.theme import csv_data, styled
+
+    rows = []
+    for who in dict.fromkeys(point["who"] for point in points):
+        for runs in sorted({round(p["runs"], 1) if who != "calando tune" else 1.5 for p in points if p["who"] == who}):
+            some = [
+                p["regret"]
+                for p in points
+                if p["who"] == who and (who == "calando tune" or round(p["runs"], 1) == runs)
+            ]
+            rows.append({"who": who, "runs": runs, "regret": float(np.mean(some))})
+    chart = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
+        x=alt.X("runs:Q", title="cost, in runs", scale=alt.Scale(type="log", domain=[0.9, 12])),
+        y=alt.Y("regret:Q", title="mean regret, points of test score", scale=alt.Scale(type="symlog", constant=0.3)),
+        color=alt.Color("who:N", legend=alt.Legend(title=None, orient="top")),
+    )  # fmt: skip
+    title = "Regret against cost"
+    save(
+        styled(
+            chart.properties(width=520, height=300), title=title, subtitle="all cases and seeds; lower left is better"
+        ),
+        picture,
+    )
+
+
+def whole(data_dir: Path, *, only: str = "", seeds: int = 8) -> None:
+    """Tunings by the public function, from its defaults, a row each."""
+    rows = json.loads(WHOLE.read_text()) if WHOLE.is_file() else {}
+    for seed in range(seeds):
+        for case in CASES:
+            key = f"{case.name} {seed}"
+            if only not in case.name or key in rows or not Truth(case).rows:
+                continue
+            given = {"model": case.model, "batch_size": case.batch, "train_limit": case.limit, "data_dir": data_dir}
+            if case.model is None:
+                given = {"data_dir": data_dir} if ":" not in case.data else {}
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                tuned = calando.tune(
+                    case.data,
+                    case.method.replace("lr={lr!r}, ", ""),
+                    steps=case.steps,
+                    seed=seed,
+                    threads=1,
+                    folder=Path(folder) / "t",
+                    listen=lambda status: None,
+                    **given,
+                )
+            truth = Truth(case)
+            rows[key] = {
+                "rate": tuned.run.lr,
+                "test": round(100 * tuned.test.score, 3),
+                "best": round(truth.score(*truth.best), 3),
+                "runs": round(tuned.runs, 3),
+                "died": tuned.result.settled.died,
+                "back": tuned.ledger["going back"],
+                "seconds": round(time.monotonic() - began, 1),
+            }
+            WHOLE.write_text(json.dumps(rows, indent=0))
+            print(time.strftime("%H:%M:%S"), key, rows[key], flush=True)
