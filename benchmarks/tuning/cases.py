@@ -16,7 +16,10 @@ from calando.tasks.workload import Workload
 __all__ = ["CASES", "SCHEDULES", "Case", "settled"]
 
 SGD = "sgd(lr={lr!r}, momentum=0.9, weight_decay=0.0005)"
+ADAM = "adam(lr={lr!r})"
 ADAMW = "adamw(lr={lr!r}, weight_decay=0.05)"
+
+SHALLOW = "finders.nets:shallow"
 
 SCHEDULES = {
     "half": "constant(1, over='50%') >> linear(1, 0)",
@@ -82,6 +85,51 @@ CASES = (
         name="fashion-resnet8-adamw", data="tuning.tasks:fashion_resnet8", method=ADAMW, exponents=(-12, -4), steps=500
     ),
     Case(name="fashion-grouped-sgd", data="tuning.tasks:fashion_grouped", method=SGD, exponents=(-8, 0), steps=600),
+    Case(
+        name="labels-cnn-adamw",
+        data="finders.own_tasks:labels",
+        method=ADAMW,
+        exponents=(-13, -3),
+        steps=300,
+        untouched=True,
+    ),
+    Case(
+        name="pixels-net-adam",
+        data="finders.own_tasks:pixels",
+        method=ADAM,
+        exponents=(-13, -3),
+        steps=300,
+        untouched=True,
+    ),
+    Case(
+        name="digits-shallow-sgd-long",
+        data="digits",
+        model=SHALLOW,
+        batch=64,
+        method=SGD,
+        exponents=(-9, 0),
+        steps=900,
+        validation=0.4,
+        untouched=True,
+    ),
+    Case(
+        name="cifar-cnn-sgd-batch-128",
+        data="tuning.tasks:cifar_cnn",
+        method=SGD,
+        exponents=(-8, 1),
+        steps=300,
+        untouched=True,
+    ),
+    Case(
+        name="fsdd-res8-narrow-sgd",
+        data="fsdd",
+        model="res8-narrow",
+        batch=32,
+        method=SGD,
+        exponents=(-8, 1),
+        steps=300,
+        untouched=True,
+    ),
 )
 
 

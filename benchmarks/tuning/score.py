@@ -48,7 +48,12 @@ class Truth:
     @property
     def best(self) -> tuple[str, int]:
         """The cell that seeds 0 to 2 choose."""
-        cells = [(schedule, k) for schedule in SCHEDULES for k in self.case.rates]
+        cells = [
+            (schedule, k)
+            for schedule in SCHEDULES
+            for k in self.case.rates
+            if all(f"{schedule} {k} {seed}" in self.rows for seed in CHOOSE)
+        ]
         return max(cells, key=lambda cell: np.nan_to_num(self.mean(*cell, CHOOSE), nan=-1e9))
 
     def score(self, schedule: str, exponent: int) -> float:

@@ -1,6 +1,6 @@
 """Pictures of CIFAR-10 and Fashion-MNIST at half their size: real data at an eighth of the cost of an update.
 
-`cifar_deep`, `cifar_resnet8`, `fashion_resnet8`, `fashion_grouped`: 6,000 training pictures, 10 % of them validation,
+`cifar_deep`, `cifar_cnn` (batches of 128), `cifar_resnet8`, `fashion_resnet8`, `fashion_grouped`: 6,000 training pictures, 10 % of them validation,
 5,000 test pictures. `grouped` is conv 3x3 - group norm - ReLU, twice at each of the widths 16, 32, 64, stride 2
 between; mean; linear: no batch statistics, and what explodes does not die.
 """
@@ -21,7 +21,7 @@ from calando.tasks.catalog import resolve
 from calando.tasks.load_task import load
 from calando.tasks.source import Source
 
-__all__ = ["cifar_deep", "cifar_resnet8", "fashion_grouped", "fashion_resnet8", "grouped"]
+__all__ = ["cifar_cnn", "cifar_deep", "cifar_resnet8", "fashion_grouped", "fashion_resnet8", "grouped"]
 
 TRAIN, TEST = 6000, 5000
 
@@ -45,14 +45,15 @@ def _half(part: Source, many: int) -> tuple[torch.Tensor, torch.Tensor]:
     return smaller.round().to(torch.uint8), part.targets(rows)
 
 
-def _smaller(data: str, model: str | Callable[..., nn.Module], name: str) -> calando.Workload:
+def _smaller(data: str, model: str | Callable[..., nn.Module], name: str, batch: int = 32) -> calando.Workload:
     folder = Path(os.environ.get("CALANDO_DATA", "../shared/data"))
     whole = load(resolve(data, validation_fraction=0.1), data_dir=folder)
     train, test = _half(whole.train, TRAIN), _half(whole.test, TEST)
-    return calando.workload(train=train, test=test, model=model, batch_size=32, name=name)
+    return calando.workload(train=train, test=test, model=model, batch_size=batch, name=name)
 
 
 cifar_deep = partial(_smaller, "cifar10", deep, "cifar-deep")
+cifar_cnn = partial(_smaller, "cifar10", "cnn", "cifar-cnn", 128)
 cifar_resnet8 = partial(_smaller, "cifar10", "resnet8", "cifar-resnet8")
 fashion_resnet8 = partial(_smaller, "fashion-mnist", "resnet8", "fashion-resnet8")
 fashion_grouped = partial(_smaller, "fashion-mnist", grouped, "fashion-grouped")

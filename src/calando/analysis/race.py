@@ -52,6 +52,7 @@ class Rules:
     least_rung: int = 8
     window: float = 0.04
     least_window: int = 16
+    far: float = 0.2  # below chance, where ties are as wide as they get
     tie: float = 0.01  # of the loss at chance
     patience: float = 0.1
     sure: float = 2.0
@@ -166,7 +167,7 @@ class Settled:
         arms: in the order in which they began.
         race, ride, back, looks: what was charged, in updates: for arms that lost; for the run itself; for what a death
             made void; for evaluations.
-        begun: the update at which learning had begun; None: it never did.
+        begun: the update at which learning was seen to have begun; None: it never was.
         judged: the update at which arms were judged.
         low, high: rates that could not be told from the winner's.
         edge: the winner is the highest or lowest rate that was tried.
@@ -298,6 +299,10 @@ class _Book:
         gaps = (ours - theirs) / abs(self.chance())
         return float(gaps.mean()), float(gaps.std(ddof=1) / math.sqrt(len(gaps)))
 
+    def known(self, arm: Arm, at: int) -> float:
+        """How much of what can be told from losses an arm shows: 1 where it has come far enough below chance."""
+        return min(1.0, max(0.0, 1 - self.level(arm, at)) / self.rules.far)
+
     def has_begun(self, arm: Arm) -> bool:
         return self.level(arm) < self.rules.begun
 
@@ -392,7 +397,9 @@ class _Book:
             for sign in (1, -1):
                 away = [sign * math.log(rate / leader.rate) for rate in self.arms]
                 # Beyond a near neighbour that lost may lie one that would win: a far one is tried on each side, too.
-                known = [one for one in away if (one > 0.99 * wide if factor == rules.spacing else 0 < one < 1.01 * wide)]
+                known = [
+                    one for one in away if (one > 0.99 * wide if factor == rules.spacing else 0 < one < 1.01 * wide)
+                ]
                 rate = leader.rate * factor**sign
                 if not known and q.least <= rate <= q.most:
                     return rate
@@ -429,10 +436,11 @@ class _Book:
         if at < self.window or not self.level(other, at) < rules.begun:
             return None
         level = self.level(one, at)
-        if level >= rules.at_chance and one.rate > other.rate:
-            return "dead", f"at chance at update {at}, where {other.rate:.3g} learns"
         gap, error = self.behind(one, other, at)
-        if gap > rules.tie + rules.patience * max(0.0, 1 - at / judged) and gap > rules.sure * error:
+        if level >= rules.at_chance and one.rate > other.rate and gap > rules.sure * error:
+            return "dead", f"at chance at update {at}, where {other.rate:.3g} learns"
+        allowed = (rules.tie + rules.patience * max(0.0, 1 - at / judged)) * self.known(other, at)
+        if gap > allowed and gap > rules.sure * error:
             kind: Ending = "slow" if one.rate < other.rate else "lost"
             return kind, f"{gap:.1%} of chance behind {other.rate:.3g} at update {at}"
         return None
@@ -441,7 +449,7 @@ class _Book:
         """Neither has lost: ties go to the higher rate."""
         high, low = sorted((leader, other), key=lambda arm: -arm.rate)
         gap, error = self.behind(high, low, judged)
-        worse = gap > self.rules.tie and gap > self.rules.sure * error
+        worse = gap > self.rules.tie * self.known(low, judged) and gap > self.rules.sure * error
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
         loser.why = f"{abs(gap):.1%} of chance {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
@@ -471,7 +479,8 @@ class _Book:
             answers = yield from self.advance([leg], {leg.rate: arm.trace})
             arm = replace(arm, trace=answers[leg])
             stops[arm.step] = arm.trace.cost
-            learned = learned or self.has_begun(arm)
+            if not learned and self.has_begun(arm):
+                learned, self.begun = True, arm.step
             if not (arm.trace.diverged or (learned and self.level(arm) >= rules.at_chance)):
                 continue
             origin = self.go_back_to(arm, list(stops), tries=len(leg.cuts))
