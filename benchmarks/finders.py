@@ -4,6 +4,7 @@
     python benchmarks/finders.py curves [--data ../shared/data] [--only NAME] [--seeds 10]
     python benchmarks/finders.py checks [--data ../shared/data] [--only NAME] [--seeds 4]   short trainings at what
                                             the curves suggest
+    python benchmarks/finders.py race   [--data ../shared/data] [--only NAME] [--seeds 4]   short arms instead of sweeps
     python benchmarks/finders.py score                                          seconds, from the stored files
     python benchmarks/finders.py check  [--data ../shared/data] [--only NAME]   that the curves are what `find_lr`
                                             measures, and the peers' rules what the installed peers do
@@ -22,7 +23,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["truth", "curves", "checks", "score", "check"])
+    parser.add_argument("what", choices=["truth", "curves", "checks", "race", "score", "check"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--seeds", type=int, default=10)
@@ -39,6 +40,10 @@ def main() -> None:
         from finders import checks
 
         checks.build(options.data, only=options.only, seeds=options.seeds)
+    elif options.what == "race":
+        from finders import race
+
+        race.build(options.data, only=options.only, seeds=options.seeds)
     elif options.what == "score":
         from finders import tables
 

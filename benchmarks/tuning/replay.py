@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from calando.analysis.race import Question, Rules, Settled, Traced, settle
+from calando.analysis.arms import USUAL, Question, Rules, Traced
+from calando.analysis.ride import Settled, settle
 from calando.study.build_tuning import LOOKED_AT, look_cost
 
 from .cases import Case, prepare
 from .truth import traces
 
-__all__ = ["USUAL", "replay"]
+__all__ = ["BEGIN", "replay"]
 
-USUAL = {"sgd": -3, "adamw": -10, "adam": -10}
+BEGIN = {"sgd": -3, "adamw": -10, "adam": -10}
 """Exponent of two next to the method's usual rate, 0.1 and 0.001."""
 
 
@@ -34,7 +35,7 @@ _traces = cache(traces)
 
 
 def replay(
-    case: Case, seed: int, data_dir: Path, *, rules: Rules = Rules(), budget: float = 1.5, off: int = 0
+    case: Case, seed: int, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5, off: int = 0
 ) -> Settled | None:
     """The race of one seed, begun at the usual rate times 2^off; None: it went back."""
     losses = _traces(case)
@@ -43,7 +44,7 @@ def replay(
     low, high = case.exponents
     question = Question(
         steps=case.steps,
-        rate=2.0 ** (USUAL[case.method.partition("(")[0]] + off),
+        rate=2.0 ** (BEGIN[case.method.partition("(")[0]] + off),
         budget=budget,
         chance=chance,
         look_every=math.ceil(case.steps / looks),

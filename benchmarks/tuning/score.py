@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 import calando
-from calando.analysis.race import Rules
-from calando.study.limits import Machine  # noqa: F401  (torch is imported once, before threads are set)
+from calando.analysis.arms import USUAL, Rules
 
 from .cases import CASES, SCHEDULES, Case
-from .replay import USUAL, replay
+from .replay import BEGIN, replay
 from .rivals import OPTUNA, optuna_answer
 from .truth import read
 
@@ -68,7 +67,7 @@ class Truth:
         return top - (low if exponent is None else self.score(schedule, exponent))
 
 
-def ours(case: Case, data_dir: Path, *, rules: Rules = Rules(), budget: float = 1.5) -> list[tuple[float, float]]:
+def ours(case: Case, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5) -> list[tuple[float, float]]:
     """(regret, runs) of each seed, begun at the usual rate, its half and its double."""
     truth, found = Truth(case), []
     for seed in truth.seeds:
@@ -123,7 +122,7 @@ def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None
 
 def _others(data_dir: Path) -> dict[str, Callable[[Case, float], list[tuple[float, float]]]]:
     def usual(case: Case, budget: float) -> list[tuple[float, float]]:
-        truth, exponent = Truth(case), USUAL[case.method.partition("(")[0]]
+        truth, exponent = Truth(case), BEGIN[case.method.partition("(")[0]]
         return [(truth.regret(exponent, "cosine"), budget)]
 
     def of(kind: str) -> Callable[[Case, float], list[tuple[float, float]]]:

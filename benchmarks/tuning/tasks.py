@@ -1,8 +1,8 @@
 """Pictures of CIFAR-10 and Fashion-MNIST at half their size: real data at an eighth of the cost of an update.
 
-`cifar_deep`, `cifar_cnn` (batches of 128), `cifar_resnet8`, `fashion_resnet8`, `fashion_grouped`: 6,000 training pictures, 10 % of them validation,
-5,000 test pictures. `grouped` is conv 3x3 - group norm - ReLU, twice at each of the widths 16, 32, 64, stride 2
-between; mean; linear: no batch statistics, and what explodes does not die.
+`cifar_deep`, `cifar_cnn` (batches of 128), `cifar_resnet8`, `fashion_resnet8`, `fashion_grouped`: 6,000 training
+pictures, 10 % of them validation, 5,000 test pictures. `grouped` is conv 3x3 - group norm - ReLU, twice at each of the
+widths 16, 32, 64, stride 2 between; mean; linear: no batch statistics, and what explodes does not die.
 """
 
 from __future__ import annotations

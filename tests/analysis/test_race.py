@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calando.analysis.race import Leg, Question, Settled, Traced, settle
+from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.ride import Settled, settle
 
 CHANCE = math.log(10)
 

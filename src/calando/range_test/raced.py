@@ -13,7 +13,8 @@ from typing import Any, final
 
 import numpy as np
 
-from calando.analysis.race import Leg, Question, Settled, Traced, race
+from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.ride import Settled, race
 from calando.records import RunSpec
 from calando.shown import Drawn
 from calando.tasks.workload import Workload

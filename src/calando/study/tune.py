@@ -19,7 +19,8 @@ from typing import final
 
 import numpy as np
 
-from calando.analysis.race import Leg, Question, Settled, Traced, settle
+from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.ride import Settled, settle
 from calando.errors import UsageError, WorkerLost
 from calando.methods import find_method
 from calando.records import Evaluation, RunSpec, TestScore

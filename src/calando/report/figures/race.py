@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from calando.analysis.race import Settled
+from calando.analysis.ride import Settled
 from calando.records.tuning import TuneSpec
 from calando.report.figures.scales import log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
