@@ -17,7 +17,7 @@ from calando.analysis.ride import Settled, settle
 from calando.study.build_tuning import LOOKED_AT, look_cost
 
 from .cases import Case, prepare
-from .truth import traces
+from .truth import read, traces
 
 __all__ = ["BEGIN", "replay"]
 
@@ -31,14 +31,14 @@ def _known(case: Case, data_dir: Path) -> tuple[float | None, float]:
     return task.chance_loss, look_cost(task)
 
 
-_traces = cache(traces)
+_traces, _rows = cache(traces), cache(read)
 
 
 def replay(
     case: Case, seed: int, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5, off: int = 0
 ) -> Settled | None:
     """The race of one seed, begun at the usual rate times 2^off; None: it went back."""
-    losses = _traces(case)
+    losses, rows = _traces(case), _rows(case)
     chance, look = _known(case, data_dir)
     looks = min(20, int(LOOKED_AT * case.steps / look) or 1)
     low, high = case.exponents
@@ -60,9 +60,13 @@ def replay(
             for leg in legs:
                 if leg.cuts:
                     return None
-                found = losses[f"half {round(math.log2(leg.rate))} {seed}"][: leg.until]
+                exponent = round(math.log2(leg.rate))
+                found = losses[f"half {exponent} {seed}"][: leg.until]
                 broken = np.flatnonzero(~np.isfinite(found))
-                answers[leg] = Traced(found[: broken[0] + 1], diverged=True) if len(broken) else Traced(found)
+                if len(broken):
+                    answers[leg] = Traced(found[: broken[0] + 1], diverged=True)
+                else:
+                    answers[leg] = Traced(found, score=float(rows[f"half {exponent} {seed}"]["validation"]))
             legs = game.send(answers)
     except StopIteration as end:
         settled: Settled = end.value

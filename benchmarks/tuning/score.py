@@ -97,7 +97,6 @@ def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None
         if not cases:
             continue
         print(f"\n{title}")
-        whole_list: list[tuple[float, float]] = []
         for case in cases:
             truth = Truth(case)
             schedule, exponent = truth.best
@@ -106,10 +105,11 @@ def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None
                 + " ".join(f"2^{k} {truth.score('half', k):.2f}" for k in sorted(case.rates))
             )
             found = ours(case, data_dir)
-            whole_list += found
             print(_line("  tune, 1.5 runs", found))
-        print(_line("all, 1.5 runs", whole_list))
-        points += [{"who": "calando tune", "half": title, "runs": c, "regret": r} for r, c in whole_list]
+        for budget in BUDGETS:
+            rest = [pair for case in cases for pair in ours(case, data_dir, budget=budget)]
+            print(_line(f"calando tune, {budget:g} runs", rest))
+            points += [{"who": "calando tune", "half": title, "runs": budget, "regret": r} for r, _ in rest]
         for name, answer in _others(data_dir).items():
             for budget in BUDGETS if name in OPTUNA else (1.0,):
                 rest = [pair for case in cases for pair in answer(case, budget)]
@@ -147,12 +147,8 @@ def _draw(points: list[dict[str, Any]], picture: Path) -> None:
 
     rows = []
     for who in dict.fromkeys(point["who"] for point in points):
-        for runs in sorted({round(p["runs"], 1) if who != "calando tune" else 1.5 for p in points if p["who"] == who}):
-            some = [
-                p["regret"]
-                for p in points
-                if p["who"] == who and (who == "calando tune" or round(p["runs"], 1) == runs)
-            ]
+        for runs in sorted({p["runs"] for p in points if p["who"] == who}):
+            some = [p["regret"] for p in points if p["who"] == who and p["runs"] == runs]
             rows.append({"who": who, "runs": runs, "regret": float(np.mean(some))})
     chart = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
         x=alt.X("runs:Q", title="cost, in runs", scale=alt.Scale(type="log", domain=[0.9, 12])),
