@@ -1,6 +1,6 @@
 """How near `calando tune` comes to an exhaustive sweep, at which cost, next to what others do with the same runs.
 
-    python benchmarks/tune.py truth [--only NAME] [--untouched]     whole runs over rates, schedules and seeds; resumable
+    python benchmarks/tune.py truth [--only NAME] [--untouched]     whole runs over rates, schedules, seeds; resumable
     python benchmarks/tune.py judges                                what arms may be judged by
     python benchmarks/tune.py whole [--seeds 8]                     the product itself, from outside, on every case
     python benchmarks/tune.py show [--picture FILE]                 the tables

@@ -193,3 +193,17 @@ def test_where_nothing_learns_it_says_so() -> None:
     assert settled.begun is None
     assert settled.died
     assert settled.charged <= 750
+
+
+def test_a_spike_does_not_hide_that_an_arm_has_lost() -> None:
+    world = World(best=0.1, begins=0)
+
+    def losses(rate: float, steps: int, cuts: tuple[tuple[int, float], ...]) -> np.ndarray:
+        found = world.losses(0.1, steps, cuts)
+        if rate > 0.3:
+            found = np.full(steps, CHANCE, np.float32)
+            found[::5] = 40 * CHANCE
+        return found
+
+    settled = Track(Question(steps=400, rate=0.1, chance=CHANCE), losses).run()
+    assert settled.leg.rate < 0.3

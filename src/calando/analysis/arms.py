@@ -3,7 +3,8 @@
 An arm is the whole run at one rate, stopped early: same initial weights, same batches. What it loses against another
 is a paired difference at the same updates:
 
-    l_i(t)    mean of arm i's last `window` training losses before update t, over the loss at chance
+    l_i(t)    mean of arm i's last `window` training losses before update t, each at most 2 C, over C
+              C: the loss at chance
     d_ij(t)   l_i(t) - l_j(t)
     se_ij(t)  standard deviation of the window's differences / sqrt(window)
 
@@ -23,6 +24,7 @@ import numpy as np
 __all__ = ["USUAL", "Arm", "Book", "Cut", "Ending", "Leg", "Question", "Rules", "Traced", "Training"]
 
 Result = TypeVar("Result")
+MOST = 2.0
 
 
 @final
@@ -226,18 +228,23 @@ class Book:
         """What losses are measured in: chance, which is 0 for no loss that can be told from it."""
         return max(abs(self.chance()), 1e-12)
 
+    def cut(self, losses: np.ndarray) -> np.ndarray:
+        """At twice chance: one spike says neither where an arm stands nor how much its losses scatter."""
+        chance, exact = self.chance(), losses.astype(np.float64)
+        return np.minimum(exact, MOST * chance) if chance > 0 else exact
+
     def level(self, arm: Arm, at: int | None = None) -> float:
         """Mean of the window's losses before an update, over chance; inf where one of them is not finite."""
         at = arm.step if at is None else min(at, arm.step)
-        losses = arm.trace.losses[max(0, at - self.window_at(at)) : at]
+        losses = self.cut(arm.trace.losses[max(0, at - self.window_at(at)) : at])
         if not len(losses) or not np.isfinite(losses).all() or (arm.trace.diverged and at == arm.step):
             return math.inf
-        return float(losses.mean(dtype=np.float64)) / self.scale()
+        return float(losses.mean()) / self.scale()
 
     def behind(self, one: Arm, other: Arm, at: int) -> tuple[float, float]:
         """d and its standard error, of one against the other before an update that both have made."""
         start = max(0, at - self.window_at(at))
-        ours, theirs = (arm.trace.losses[start:at].astype(np.float64) for arm in (one, other))
+        ours, theirs = (self.cut(arm.trace.losses[start:at]) for arm in (one, other))
         if len(ours) < at - start or not np.isfinite(ours).all():
             return math.inf, 0.0
         if len(theirs) < at - start or not np.isfinite(theirs).all():
