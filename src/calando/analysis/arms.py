@@ -54,6 +54,7 @@ class Rules:
 
 
 USUAL = Rules()
+"""Chosen on the development half of `benchmarks/tune.py`, frozen before the other half was opened."""
 
 Cut = tuple[int, float]
 """From this update on, the rate is so many times the planned one."""
