@@ -17,6 +17,7 @@ from calando.cli.options import OPTIONS
 VERBS = {
     "compare": calando.compare,
     "train": calando.train,
+    "tune": calando.tune,
     "find": calando.find,
     "show": calando.show,
     "report": calando.write_report,
@@ -29,7 +30,7 @@ VERBS = {
     "data get": calando.get_data,
 }
 FLAGS = {"data_dir": "--data", "as_json": "--json"}
-FOLDERS = {"compare": "--study", "train": "--out"}
+FOLDERS = {"compare": "--study", "tune": "--study", "train": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.

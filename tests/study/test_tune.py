@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 import calando
+from calando.analysis.tuned import concluded
 from calando.errors import UsageError
 from calando.records.tuning import TuneStore
-from calando.study.tune import TuneStatus, question_of, replayed
-from calando.tasks.load_task import load
+from calando.study.tune import TuneStatus
 from calando.verbs.tune import Tuned
 
 COMMAND = [sys.executable, "-m", "calando", "tune", "digits", "--steps", "200", "--threads", "1", "--json"]
@@ -80,13 +80,24 @@ def test_asked_again_it_trains_nothing(alone: Tuned) -> None:
 def test_the_answer_is_a_function_of_what_is_stored(alone: Tuned) -> None:
     with TuneStore.open(alone.folder, read_only=True) as store:
         pieces, spec = store.pieces(), store.spec
-    task = load(spec.workload)  # type: ignore[arg-type]
+        test = store.test
     random.Random(0).shuffle(pieces)
-    settled = replayed(spec, question_of(spec, task), pieces)
-    assert settled is not None
-    assert settled.leg == alone.result.settled.leg
-    assert settled.charged == alone.updates
-    assert replayed(spec, question_of(spec, task), pieces[1:]) is None
+    result = concluded(spec, pieces, test)
+    assert result is not None
+    assert result.settled.leg == alone.result.settled.leg
+    assert result.settled.charged == alone.updates
+    assert concluded(spec, pieces[1:], test) is None
+
+
+def test_it_is_shown_without_torch(alone: Tuned) -> None:
+    script = (
+        "import sys, json, calando; shown = calando.show(sys.argv[1]); assert 'torch' not in sys.modules;"
+        "print(json.dumps(shown.to_json()))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script, str(alone.folder)], capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(shown) == json.loads(json.dumps(alone.to_json()))
 
 
 def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path) -> None:

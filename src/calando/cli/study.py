@@ -18,11 +18,13 @@ import calando
 from calando.cli import completion
 from calando.cli.options import Given, verb
 from calando.cli.output import answer_console
+from calando.cli.tune import print_tuned
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
     from calando.rows import Rows
     from calando.verbs.study import Listed
+    from calando.verbs.tune import Tuned
 
 __all__ = ["print_study", "report", "serve", "show"]
 
@@ -38,15 +40,19 @@ __all__ = ["print_study", "report", "serve", "show"]
         ),
     ),
 )
-def show(call: Callable[..., StudySummary | Rows[Listed]], as_json: bool = False) -> None:
+def show(call: Callable[..., StudySummary | Tuned | Rows[Listed]], as_json: bool = False) -> None:
     """Show what a study has concluded so far.
 
     Of a folder that holds several studies, a line each, the newest first: age, size, state and verdict.
     """
     with _without_sweeping():
         shown = call()
+        from calando.verbs.tune import Tuned
+
         if isinstance(shown, tuple):
             _print_listed(shown, as_json=as_json)
+        elif isinstance(shown, Tuned):
+            print_tuned(shown, as_json=as_json)
         else:
             print_study(shown, as_json=as_json)
 

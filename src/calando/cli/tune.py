@@ -21,7 +21,7 @@ from calando.verbs.tuning_progress import TuningProgress
 if TYPE_CHECKING:
     from calando.verbs.tune import Tuned
 
-__all__ = ["tune"]
+__all__ = ["print_tuned", "tune"]
 
 
 @verb(
@@ -81,15 +81,16 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     except NotDrawn as error:
         picture = None
         print(f"calando: {error}", file=sys.stderr)
-    if as_json:
-        typer.echo(json.dumps({**tuned.to_json(), "figure": picture}, indent=2))
-    else:
-        _print(tuned, picture, command)
+    print_tuned(tuned, as_json=as_json, picture=picture, command=command)
     if tuned.result.settled.begun is None or tuned.result.settled.died:
         raise typer.Exit(1)
 
 
-def _print(tuned: Tuned, picture: str | None, command: str) -> None:
+def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, command: str = "") -> None:
+    """Print an answer: the verdict, the arms, what was charged, and how to use the strategy."""
+    if as_json:
+        typer.echo(json.dumps({**tuned.to_json(), "figure": picture}, indent=2))
+        return
     from rich.table import Table
 
     from calando.report.use import forms_of

@@ -16,7 +16,7 @@ import numpy as np
 from calando.analysis.arms import Leg, Question, Traced
 from calando.analysis.ride import Settled, race
 from calando.records import RunSpec
-from calando.shown import Drawn
+from calando.shown import Shown
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
@@ -32,7 +32,7 @@ RaceProgress = Callable[[int, int], object]
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Raced(Drawn):
+class Raced(Shown):
     """What a race found.
 
     Args:
@@ -77,13 +77,6 @@ class Raced(Drawn):
         return "\n".join([f"{first}, by a race of {len(settled.arms)} rates", *arms, *self.doubts, cost])
 
     __repr__ = __str__
-
-    def plot(self) -> Any:
-        """The losses of the arms."""
-        from calando.report import arms_figure
-
-        name = f"{self.run.strategy.method} on {self.run.workload.title}"
-        return arms_figure(name, self.settled, self.traces, seed=self.run.seed, steps=self.run.steps)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each arm, the highest rate first."""

@@ -43,10 +43,13 @@ class TuneSpec(Spec):
     """A question: at which rate, and with which weights, should this task be trained?
 
     Args:
-        strategy: method, options and schedules; its `lr` is where the race begins, None: at the method's usual rate.
+        strategy: method, options and schedules; its `lr` is where the race begins.
         open: the schedule is ours: the rate is held for half of the run, then falls to zero. So it may be shortened.
         steps: updates of one run.
         budget: how many runs all of it may cost.
+        chance: the training loss of a network that ignores its inputs; None: unknown.
+        look_cost: an evaluation, in updates.
+        per_update: the most that an update is charged.
     """
 
     workload: AnyTask
@@ -61,6 +64,9 @@ class TuneSpec(Spec):
         Field(ge=LEAST_BUDGET, le=MOST_BUDGET, allow_inf_nan=False),
         Worded(remark="in runs, everything included"),
     ]
+    chance: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    look_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    per_update: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     lane: Lane = Lane()
 
     def run(self, rate: float, *, steps: int, cuts: tuple[tuple[int, float], ...]) -> RunSpec:

@@ -75,15 +75,20 @@ def build_tuning(
         )
     # A look at a large validation part costs as much as many updates.
     looks = min(MOST_EVALUATIONS, int(LOOKED_AT * run.steps / look_cost(loaded)) or 1)
+    chance = loaded.chance_loss
     spec = TuneSpec(
         workload=run.workload,
-        strategy=read.without_horizon(),
+        strategy=run.strategy,
         open=is_open,
         steps=run.steps,
         steps_per_epoch=run.steps_per_epoch,
         evaluate_every=max(run.evaluate_every, -(-run.steps // looks)),
         seed=seed,
         budget=float(budget),
+        # To the digits that another processor computes, too.
+        chance=None if chance is None else float(f"{chance:.9g}"),
+        look_cost=look_cost(loaded),
+        per_update=2.0 if read.controllers else method.passes,
         lane=run.lane,
     )
     return spec, loaded

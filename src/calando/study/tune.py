@@ -12,24 +12,20 @@ import itertools
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
 
-import numpy as np
-
-from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled, settle
+from calando.analysis.tuned import Stored, TuneResult, question_of
 from calando.errors import UsageError, WorkerLost
-from calando.methods import find_method
-from calando.records import Evaluation, RunSpec, TestScore
+from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
 from calando.records.store import sole_coordinator
 from calando.records.tuning import Piece, TuneSpec, TuneStore
 from calando.registry import own_entries
 from calando.schedules.function import functions_named
-from calando.study.build_tuning import look_cost
 from calando.study.checkpoint_cache import run_folder
 from calando.study.executors import Executor, find_executor
 from calando.study.jobs import (
@@ -52,7 +48,7 @@ from calando.tasks.workload import Workload
 from calando.training.checkpoint import drop_checkpoint, export_weights
 from calando.training.identity import identify, recognised
 
-__all__ = ["TuneResult", "TuneStatus", "conduct_tuning", "question_of", "replayed"]
+__all__ = ["TuneStatus", "conduct_tuning"]
 
 FORGIVEN_LOSSES = 3
 POLL_SECONDS = 0.2
@@ -78,116 +74,16 @@ class TuneStatus:
     machine: str = ""
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class TuneResult:
-    """What a tuning came to.
-
-    Args:
-        run: the run whose weights are the answer.
-        settled: the race and the ride.
-        evaluations: of that run.
-        traces: rate -> losses of every arm.
-        seconds: of all that was trained.
-        test: of the weights; None before they were looked at.
-    """
-
-    spec: TuneSpec
-    run: RunSpec
-    settled: Settled
-    evaluations: tuple[Evaluation, ...]
-    traces: Mapping[float, np.ndarray]
-    seconds: float
-    test: TestScore | None
-
-
-def question_of(spec: TuneSpec, task: Workload) -> Question:
-    """What the rules are asked."""
-    method = find_method(spec.strategy.method)
-    return Question(
-        steps=spec.steps,
-        rate=spec.strategy.lr or method.usual_rate,
-        budget=spec.budget,
-        chance=task.chance_loss,
-        look_every=spec.evaluate_every,
-        look_cost=look_cost(task),
-        per_update=2.0 if spec.strategy.controllers else method.passes,
-        open=spec.open,
-    )
-
-
-@final
-class _Stored:
-    """What the store knows, as the rules ask for it."""
-
-    def __init__(self, spec: TuneSpec, pieces: Sequence[Piece]) -> None:
-        self.spec = spec
-        self.specs: dict[tuple[float, int, tuple[tuple[int, float], ...]], RunSpec] = {}
-        self.pieces: dict[str, list[Piece]] = {}
-        for piece in pieces:
-            self.add(piece)
-
-    def add(self, piece: Piece) -> None:
-        """Take in a piece."""
-        known = self.pieces.setdefault(piece.spec.digest(), [])
-        known.append(piece)
-        known.sort(key=lambda one: one.until)
-
-    def run(self, leg: Leg) -> RunSpec:
-        """The run that a leg is of."""
-        key = leg.rate, leg.steps, leg.cuts
-        if key not in self.specs:
-            self.specs[key] = self.spec.run(leg.rate, steps=leg.steps, cuts=leg.cuts)
-        return self.specs[key]
-
-    def evaluations(self, leg: Leg) -> tuple[Evaluation, ...]:
-        """Of a leg's run; of one that started from another's checkpoint, since then."""
-        return tuple(look for piece in self.pieces.get(self.run(leg).digest(), ()) for look in piece.evaluations)
-
-    def traced(self, leg: Leg) -> Traced | None:
-        """What is known of a leg; None: it has not been trained so far."""
-        known = self.pieces.get(self.run(leg).digest(), [])
-        upto = [piece for piece in known if piece.until <= leg.until]
-        if not upto or (upto[-1].until < leg.until and not upto[-1].diverged):
-            return None
-        losses = np.concatenate([piece.losses for piece in upto])
-        measure = self.spec.workload.measure
-        looks = [look.score for piece in upto for look in piece.evaluations]
-        return Traced(
-            losses[: upto[-1].stop + upto[-1].diverged],
-            diverged=upto[-1].diverged,
-            charged=upto[-1].charged,
-            score=measure.merit(looks[-1]) if looks else None,
-        )
-
-    def job(self, leg: Leg) -> TrainPiece:
-        """What trains a leg: on from its run's last piece, or from where its cut says."""
-        run = self.run(leg)
-        known = self.pieces.get(run.digest(), [])
-        if known:
-            return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
-        if leg.cuts and leg.cuts[-1][0]:
-            step = leg.cuts[-1][0]
-            return TrainPiece(
-                run, start=step, until=leg.until, origin=RunPath(run).fork(step, seed=run.seed), leave=True
-            )
-        return TrainPiece(run, start=0, until=leg.until, leave=True)
-
-
-def replayed(spec: TuneSpec, question: Question, pieces: Sequence[Piece]) -> Settled | None:
-    """The answer that stored pieces come to; None: some are missing."""
-    stored, game = _Stored(spec, pieces), settle(question)
-    try:
-        legs = next(game)
-        while True:
-            answers = {leg: stored.traced(leg) for leg in legs}
-            known = {leg: traced for leg, traced in answers.items() if traced is not None}
-            if len(known) < len(answers):
-                return None
-            legs = game.send(known)
-    except StopIteration as end:
-        settled: Settled = end.value
-        return settled
+def _job(stored: Stored, leg: Leg) -> TrainPiece:
+    """What trains a leg: on from its run's last piece, or from where its cut says."""
+    run = stored.run(leg)
+    known = stored.pieces.get(run.digest(), [])
+    if known:
+        return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
+    if leg.cuts and leg.cuts[-1][0]:
+        step = leg.cuts[-1][0]
+        return TrainPiece(run, start=step, until=leg.until, origin=RunPath(run).fork(step, seed=run.seed), leave=True)
+    return TrainPiece(run, start=0, until=leg.until, leave=True)
 
 
 def conduct_tuning(
@@ -289,7 +185,7 @@ class _Tuning:
         listen: Callable[[TuneStatus], None] | None,
     ) -> None:
         self.store, self.spec, self.task, self.status, self.listen = store, spec, task, status, listen
-        self.stored = _Stored(spec, store.pieces())
+        self.stored = Stored(spec, store.pieces())
         self.numbers, self.losses = itertools.count(1), Counter[str]()
         self.leases: dict[int, Lease] = {}
         self.shown = 0.0
@@ -312,18 +208,10 @@ class _Tuning:
                     if isinstance(outcome, Finished):
                         self.take(outcome)
         self.put_away(run)
-        return TuneResult(
-            spec=self.spec,
-            run=run,
-            settled=settled,
-            evaluations=self.stored.evaluations(settled.leg),
-            traces={arm.rate: arm.trace.losses for arm in settled.arms},
-            seconds=sum(piece.seconds for pieces in self.stored.pieces.values() for piece in pieces),
-            test=test,
-        )
+        return self.stored.result(settled, test)
 
     def settled(self) -> Settled:
-        game = settle(question_of(self.spec, self.task))
+        game = settle(question_of(self.spec))
         try:
             legs = next(game)
             while True:
@@ -334,7 +222,7 @@ class _Tuning:
 
     def answers(self, legs: Sequence[Leg]) -> dict[Leg, Traced]:
         """Train the legs that have not been trained."""
-        self.work([self.stored.job(leg) for leg in legs if self.stored.traced(leg) is None])
+        self.work([_job(self.stored, leg) for leg in legs if self.stored.traced(leg) is None])
         answers = {}
         for leg in legs:
             traced = self.stored.traced(leg)

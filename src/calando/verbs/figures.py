@@ -4,6 +4,7 @@ schedule, strategy   over a run long enough for it, of ten epochs
 curve                over its own run
 study                the differences from the best; before there are any, the rates tried, or what was spent
 range test           losses by rate, with the rates that it suggests
+race                 losses of its arms
 """
 
 from __future__ import annotations
@@ -45,9 +46,16 @@ def figure_of(value: Shown) -> Any:
         assert calando.report.schedule_figure is not None
         return answer_figure(value)
     from calando.range_test import Found
+    from calando.range_test.raced import Raced
 
     if isinstance(value, Found):
         return _of_range_test(value)
+    if isinstance(value, Raced):
+        from calando.report import arms_figure
+
+        run = value.run
+        name = f"{run.strategy.method} on {run.workload.title}"
+        return arms_figure(name, value.settled, value.traces, seed=run.seed, steps=run.steps)
     raise NotDrawn(f"{type(value).__name__} has no figure")
 
 

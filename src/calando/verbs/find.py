@@ -110,7 +110,8 @@ def find(
         spec, loaded = build_tuning(
             task, strategy, length=length, budget=1.5, machine=machine, seed=seed, data_dir=where
         )
-        rate = spec.strategy.lr or METHODS[spec.strategy.method].usual_rate
+        rate = spec.strategy.lr
+        assert rate is not None
         run = spec.run(rate, steps=spec.steps, cuts=()).model_copy(update={"evaluate_every": spec.steps})
         what = f"race of {run.strategy.method}, at most {most_updates(run.steps)} updates, 0.6 runs of {run.steps},"
         with RunProgress(listen, what=what) as progress:

@@ -14,6 +14,7 @@ from calando.rows import Rows
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
+    from calando.verbs.tune import Tuned
 
 __all__ = ["Listed", "serve", "show", "studies", "write_page_of", "write_report"]
 
@@ -77,14 +78,15 @@ def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
     return Rows(map(_listed, inside), "studies")
 
 
-def show(study: Path | str | None = None) -> StudySummary | Rows[Listed]:
+def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]:
     """Read what a study has concluded so far.
 
     Args:
         study: its folder, or one that holds several; None: calando-studies.
 
     Returns:
-        The answer, as `calando.compare` returns it; of a folder that holds several studies, what `studies` returns.
+        The answer, as `calando.compare` or `calando.tune` returns it; of a folder that holds several studies, what
+        `studies` returns.
 
     Raises:
         UsageError: there is no study.
@@ -97,8 +99,13 @@ def show(study: Path | str | None = None) -> StudySummary | Rows[Listed]:
     True
     """
     from calando.records.store import studies_in
+    from calando.records.tuning import TuneStore
 
     folder = STUDIES if study is None else Path(study)
+    if TuneStore.there(folder):
+        from calando.verbs.tune import tuned_in
+
+        return tuned_in(folder)
     return studies(folder) if study is None or studies_in(folder) else _read(folder)
 
 

@@ -18,11 +18,12 @@ from calando.shown import Drawn
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
+    from calando.analysis.tuned import TuneResult
     from calando.records import RunSpec, StrategySpec, TestScore
-    from calando.study.tune import TuneResult, TuneStatus
+    from calando.study.tune import TuneStatus
     from calando.tasks.workload import Workload
 
-__all__ = ["Tuned", "tune"]
+__all__ = ["Tuned", "tune", "tuned_in"]
 
 
 @final
@@ -201,6 +202,7 @@ def tune(
         executor, address, workers: with several workers arms run side by side, as runs of `calando.compare`; the
             answer does not depend on them. None: this process where there is one worker.
         data_dir, threads, device, precision: as of `calando.train`.
+        command: the command line, kept for who reads the folder later.
         listen: called as it goes on; None: progress is shown.
 
     Raises:
@@ -267,5 +269,29 @@ def tune(
             command=command,
             machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
             listen=progress,
+        )
+    return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)
+
+
+def tuned_in(folder: Path) -> Tuned:
+    """The answer of a tuning that was made before, read without torch.
+
+    Raises:
+        UsageError: it has not come to its end so far.
+        CorruptFile: it is damaged, or of a newer calando.
+    """
+    from calando.analysis.tuned import concluded
+    from calando.errors import UsageError
+    from calando.records.tuning import TuneStore
+
+    with TuneStore.open(folder, read_only=True) as store:
+        pieces = store.pieces()
+        result, command = concluded(store.spec, pieces, store.test), store.meta("command")
+    if result is None or result.test is None:
+        made = sum(piece.stop - piece.start for piece in pieces)
+        again = f": {command}" if command else ""
+        raise UsageError(
+            f"the tuning in {str(folder)!r} has not come to its end, {made} updates are made; the same command goes on"
+            f"{again}"
         )
     return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)

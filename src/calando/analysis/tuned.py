@@ -1,0 +1,130 @@
+"""What the stored pieces of a tuning come to: the rules of race and ride, replayed on them.
+
+Nothing but the question and its pieces decides, so a tuning can be read where torch and the data are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.ride import Settled, settle
+from calando.records.record import Evaluation, TestScore
+from calando.records.spec import RunSpec
+from calando.records.tuning import Piece, TuneSpec
+
+__all__ = ["Stored", "TuneResult", "concluded", "question_of"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TuneResult:
+    """What a tuning came to.
+
+    Args:
+        run: the run whose weights are the answer.
+        settled: the race and the ride.
+        evaluations: of that run.
+        traces: rate -> losses of every arm.
+        seconds: of all that was trained.
+        test: of the weights; None before they were looked at.
+    """
+
+    spec: TuneSpec
+    run: RunSpec
+    settled: Settled
+    evaluations: tuple[Evaluation, ...]
+    traces: Mapping[float, np.ndarray]
+    seconds: float
+    test: TestScore | None
+
+
+def question_of(spec: TuneSpec) -> Question:
+    """What the rules are asked."""
+    assert spec.strategy.lr is not None
+    return Question(
+        steps=spec.steps,
+        rate=spec.strategy.lr,
+        budget=spec.budget,
+        chance=spec.chance,
+        look_every=spec.evaluate_every,
+        look_cost=spec.look_cost,
+        per_update=spec.per_update,
+        open=spec.open,
+    )
+
+
+@final
+class Stored:
+    """What a store knows of the arms, as the rules ask for it."""
+
+    def __init__(self, spec: TuneSpec, pieces: Sequence[Piece]) -> None:
+        self.spec = spec
+        self.specs: dict[tuple[float, int, tuple[tuple[int, float], ...]], RunSpec] = {}
+        self.pieces: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            self.add(piece)
+
+    def add(self, piece: Piece) -> None:
+        """Take in a piece."""
+        known = self.pieces.setdefault(piece.spec.digest(), [])
+        known.append(piece)
+        known.sort(key=lambda one: one.until)
+
+    def run(self, leg: Leg) -> RunSpec:
+        """The run that a leg is of."""
+        key = leg.rate, leg.steps, leg.cuts
+        if key not in self.specs:
+            self.specs[key] = self.spec.run(leg.rate, steps=leg.steps, cuts=leg.cuts)
+        return self.specs[key]
+
+    def evaluations(self, leg: Leg) -> tuple[Evaluation, ...]:
+        """Of a leg's run; of one that started from another's checkpoint, since then."""
+        return tuple(look for piece in self.pieces.get(self.run(leg).digest(), ()) for look in piece.evaluations)
+
+    def traced(self, leg: Leg) -> Traced | None:
+        """What is known of a leg; None: it has not been trained so far."""
+        known = self.pieces.get(self.run(leg).digest(), [])
+        upto = [piece for piece in known if piece.until <= leg.until]
+        if not upto or (upto[-1].until < leg.until and not upto[-1].diverged):
+            return None
+        losses = np.concatenate([piece.losses for piece in upto])
+        measure = self.spec.workload.measure
+        looks = [look.score for piece in upto for look in piece.evaluations]
+        return Traced(
+            losses[: upto[-1].stop + upto[-1].diverged],
+            diverged=upto[-1].diverged,
+            charged=upto[-1].charged,
+            score=measure.merit(looks[-1]) if looks else None,
+        )
+
+    def result(self, settled: Settled, test: TestScore | None) -> TuneResult:
+        """What it all came to."""
+        return TuneResult(
+            spec=self.spec,
+            run=self.run(settled.leg),
+            settled=settled,
+            evaluations=self.evaluations(settled.leg),
+            traces={arm.rate: arm.trace.losses for arm in settled.arms},
+            seconds=sum(piece.seconds for pieces in self.pieces.values() for piece in pieces),
+            test=test,
+        )
+
+
+def concluded(spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None) -> TuneResult | None:
+    """What stored pieces come to; None: some are missing."""
+    stored, game = Stored(spec, pieces), settle(question_of(spec))
+    try:
+        legs = next(game)
+        while True:
+            answers = {leg: stored.traced(leg) for leg in legs}
+            known = {leg: traced for leg, traced in answers.items() if traced is not None}
+            if len(known) < len(answers):
+                return None
+            legs = game.send(known)
+    except StopIteration as end:
+        return stored.result(end.value, test)
