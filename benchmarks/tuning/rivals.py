@@ -13,6 +13,7 @@ finished. Test scores are those of the answer's cell, so that nobody's luck coun
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = ["OPTUNA", "optuna_answer"]
 
 OPTUNA = ("tpe", "hyperband", "asha")
 TENTHS = 10
+_read, _traces = cache(read), cache(traces)
 
 
 def _makers() -> dict[str, Callable[[int], tuple[Any, Any]]]:
@@ -43,7 +45,7 @@ def optuna_answer(case: Case, kind: str, *, seed: int, budget: float, draw: int 
     """The exponent that a study ends with, None where no run was finished; and what it cost, in runs."""
     import optuna
 
-    rows, losses = read(case), traces(case)
+    rows, losses = _read(case), _traces(case)
     sampler, pruner = _makers()[kind](1000 * seed + draw)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     spent, done = 0.0, dict[int, float]()
