@@ -1,4 +1,4 @@
-"""Our loop now and at an earlier commit, in pairs: processor time of a run on images, and whether its bits are the same.
+"""Our loop now and at an earlier commit, in pairs: processor time of a run on images, and whether it has the same bits.
 
     python benchmarks/before.py 1c18e7c [--pairs 12] [--steps 400]
 

@@ -217,11 +217,18 @@ def tune(
         >>> answer.runs <= 1.5, answer.test.score > 0.9, answer.weights.name
         (True, True, 'weights.safetensors')
     """
+    from calando.errors import UsageError
     from calando.records.files import file_name
     from calando.tasks.catalog import resolve
+    from calando.verbs.own_code import own_code
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    if own_code(workload, ()) is not None:
+        raise UsageError(
+            "your own training code is not tuned, since its runs cannot be forked at any update: compare whole runs of "
+            'it, `calando compare SCRIPT "cosine"` tries five rates; or put data and network into calando.workload'
+        )
     task = resolve(
         workload,
         model=model,
