@@ -4,6 +4,7 @@
     python benchmarks/tune.py judges                                what arms may be judged by
     python benchmarks/tune.py whole [--seeds 8]                     the product itself, from outside, on every case
     python benchmarks/tune.py show [--picture FILE]                 the tables
+    python benchmarks/tune.py ablate                                the race with one rule changed at a time
 
 Truth: 8 to 10 rates times three schedules. Seeds 0 to 2 choose the best cell; seeds 3 to 7 score it, so that the
 winner's luck is not counted. Regret: the best cell's mean test score less that of the cell that was chosen, in points.
@@ -15,13 +16,13 @@ import argparse
 import os
 from pathlib import Path
 
-from tuning import judges, score, truth
+from tuning import ablations, judges, score, truth
 
 
 def main() -> None:
     """Measure, or show what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("truth", "judges", "whole", "show"))
+    parser.add_argument("what", choices=("truth", "judges", "whole", "show", "ablate"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--untouched", action="store_true", help="the cases that the rules were not made on")
@@ -36,6 +37,8 @@ def main() -> None:
             judges.build(options.data, only=options.only)
         case "whole":
             score.whole(options.data, only=options.only, seeds=options.seeds)
+        case "ablate":
+            ablations.show(options.data)
         case "show":
             score.show(options.data, only=options.only, picture=options.picture)
 

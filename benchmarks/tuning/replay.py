@@ -23,6 +23,8 @@ __all__ = ["BEGIN", "replay"]
 
 BEGIN = {"sgd": -3, "adamw": -10, "adam": -10}
 """Exponent of two next to the method's usual rate, 0.1 and 0.001."""
+SEEDS = 6
+"""Of which every race is known on every case, for arms on batches of their own."""
 
 
 @cache
@@ -35,9 +37,20 @@ _traces, _rows = cache(traces), cache(read)
 
 
 def replay(
-    case: Case, seed: int, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5, off: int = 0
+    case: Case,
+    seed: int,
+    data_dir: Path,
+    *,
+    rules: Rules = USUAL,
+    budget: float = 1.5,
+    off: int = 0,
+    own_batches: bool = False,
 ) -> Settled | None:
-    """The race of one seed, begun at the usual rate times 2^off; None: it went back."""
+    """The race of one seed, begun at the usual rate times 2^off; None: it went back.
+
+    Args:
+        own_batches: each arm has weights and batches of its own (of another seed), so that nothing is paired.
+    """
     losses, rows = _traces(case), _rows(case)
     chance, look = _known(case, data_dir)
     looks = min(20, int(LOOKED_AT * case.steps / look) or 1)
@@ -61,12 +74,13 @@ def replay(
                 if leg.cuts:
                     return None
                 exponent = round(math.log2(leg.rate))
-                found = losses[f"half {exponent} {seed}"][: leg.until]
+                of = (seed + exponent * own_batches) % SEEDS if own_batches else seed
+                found = losses[f"half {exponent} {of}"][: leg.until]
                 broken = np.flatnonzero(~np.isfinite(found))
                 if len(broken):
                     answers[leg] = Traced(found[: broken[0] + 1], diverged=True)
                 else:
-                    answers[leg] = Traced(found, score=float(rows[f"half {exponent} {seed}"]["validation"]))
+                    answers[leg] = Traced(found, score=float(rows[f"half {exponent} {of}"]["validation"]))
             legs = game.send(answers)
     except StopIteration as end:
         settled: Settled = end.value

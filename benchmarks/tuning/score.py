@@ -20,7 +20,7 @@ from .replay import BEGIN, replay
 from .rivals import OPTUNA, optuna_answer
 from .truth import read
 
-__all__ = ["show", "whole"]
+__all__ = ["line", "ours", "show", "whole"]
 
 CHOOSE, FRESH = range(3), range(3, 8)
 WHOLE = Path(__file__).parent / "whole.json"
@@ -73,19 +73,21 @@ class Truth:
         return self.score(*self.best) - (low if exponent is None else self.score(schedule, exponent))
 
 
-def ours(case: Case, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5) -> list[tuple[float, float]]:
-    """(regret, runs) of each seed, begun at the usual rate, its half and its double."""
+def ours(
+    case: Case, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5, own_batches: bool = False
+) -> list[tuple[float, float]]:
+    """(regret, runs) of each seed, begun at the usual rate, its half and its double; races that went back left out."""
     truth, found = Truth(case), []
     for seed in truth.seeds:
         for off in (0, -1, 1):
-            settled = replay(case, seed, data_dir, rules=rules, budget=budget, off=off)
+            settled = replay(case, seed, data_dir, rules=rules, budget=budget, off=off, own_batches=own_batches)
             if settled is not None:
                 exponent = round(np.log2(settled.leg.rate))
                 found.append((truth.regret(exponent), settled.charged / case.steps))
     return found
 
 
-def _line(name: str, found: list[tuple[float, float]]) -> str:
+def line(name: str, found: list[tuple[float, float]]) -> str:
     regrets, costs = (np.array(part) for part in zip(*found, strict=True))
     mean, error = regrets.mean(), regrets.std(ddof=1) / np.sqrt(len(regrets)) if len(regrets) > 1 else np.nan
     return (
@@ -111,16 +113,16 @@ def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None
                 + " ".join(f"2^{k} {truth.score('half', k):.2f}" for k in sorted(case.rates))
             )
             found = ours(case, data_dir)
-            print(_line("  tune, 1.5 runs", found))
+            print(line("  tune, 1.5 runs", found))
         for budget in BUDGETS:
             rest = [pair for case in cases for pair in ours(case, data_dir, budget=budget)]
-            print(_line(f"calando tune, {budget:g} runs", rest))
+            print(line(f"calando tune, {budget:g} runs", rest))
             points += [{"who": "calando tune", "half": title, "runs": budget, "regret": r} for r, _ in rest]
         for name, answer in _others(data_dir).items():
             for budget in BUDGETS if name in OPTUNA else (1.0,):
                 rest = [pair for case in cases for pair in answer(case, budget)]
                 if rest:
-                    print(_line(f"{name}, {budget:g} runs", rest))
+                    print(line(f"{name}, {budget:g} runs", rest))
                     points += [{"who": name, "half": title, "runs": budget, "regret": r} for r, _ in rest]
     if picture is not None:
         _draw(points, picture)
@@ -156,7 +158,7 @@ def _draw(points: list[dict[str, Any]], picture: Path) -> None:
         for runs in sorted({p["runs"] for p in points if p["who"] == who}):
             some = [p["regret"] for p in points if p["who"] == who and p["runs"] == runs]
             rows.append({"who": who, "runs": runs, "regret": float(np.mean(some))})
-    chart = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
+    chart = alt.Chart(csv_data(rows)).markline(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
         x=alt.X("runs:Q", title="cost, in runs", scale=alt.Scale(type="log", domain=[0.9, 12])),
         y=alt.Y("regret:Q", title="mean regret, points of test score", scale=alt.Scale(type="symlog", constant=0.3)),
         color=alt.Color("who:N", legend=alt.Legend(title=None, orient="top")),
