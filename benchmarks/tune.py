@@ -3,6 +3,7 @@
     python benchmarks/tune.py truth [--only NAME] [--untouched]     whole runs over rates, schedules, seeds; resumable
     python benchmarks/tune.py judges                                what arms may be judged by
     python benchmarks/tune.py whole [--seeds 8]                     the product itself, from outside, on every case
+    python benchmarks/tune.py others                                range tests with a cosine, and schedule-free
     python benchmarks/tune.py show [--picture FILE]                 the tables
     python benchmarks/tune.py ablate                                the race with one rule changed at a time
 
@@ -16,13 +17,13 @@ import argparse
 import os
 from pathlib import Path
 
-from tuning import ablations, judges, score, truth
+from tuning import ablations, judges, others, score, truth
 
 
 def main() -> None:
     """Measure, or show what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("truth", "judges", "whole", "show", "ablate"))
+    parser.add_argument("what", choices=("truth", "judges", "whole", "others", "show", "ablate"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--untouched", action="store_true", help="the cases that the rules were not made on")
@@ -39,6 +40,8 @@ def main() -> None:
             score.whole(options.data, only=options.only, seeds=options.seeds)
         case "ablate":
             ablations.show(options.data)
+        case "others":
+            others.build(options.data, only=options.only)
         case "show":
             score.show(options.data, only=options.only, picture=options.picture)
 

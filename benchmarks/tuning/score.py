@@ -15,6 +15,7 @@ import numpy as np
 import calando
 from calando.analysis.arms import USUAL, Rules
 
+from . import others
 from .cases import CASES, SCHEDULES, Case
 from .replay import BEGIN, replay
 from .rivals import OPTUNA, optuna_answer
@@ -144,7 +145,18 @@ def _others(data_dir: Path) -> dict[str, Callable[[Case, float], list[tuple[floa
 
         return answer
 
-    return {"usual rate, cosine": usual, **{kind: of(kind) for kind in OPTUNA}}
+    def sweep(case: Case, budget: float) -> list[tuple[float, float]]:
+        truth, rows = Truth(case), others.read()
+        mine = [row for key, row in rows.items() if key.startswith(f"sweep {case.name} ")]
+        return [(truth.regret(row["exponent"], "cosine"), row["runs"]) for row in mine]
+
+    def free(case: Case, budget: float) -> list[tuple[float, float]]:
+        truth, rows = Truth(case), others.read()
+        mine = [row for key, row in rows.items() if key.startswith(f"schedule-free {case.name} ")]
+        return [(truth.score(*truth.best) - 100 * row["test"], row["runs"]) for row in mine]
+
+    single = {"usual rate, cosine": usual, "range test, cosine": sweep, "schedule-free": free}
+    return {**single, **{kind: of(kind) for kind in OPTUNA}}
 
 
 def _draw(points: list[dict[str, Any]], picture: Path) -> None:
