@@ -25,6 +25,7 @@ from calando.methods.known_groups import group_name
 from calando.range_test.borrowed_update import BorrowedUpdate
 from calando.range_test.found import Found, FoundRate, judge_held
 from calando.range_test.loss import BatchLoss, Forward
+from calando.range_test.raced import Raced, race_lent
 from calando.range_test.ready import check_lent, device_of, endless, prepare, try_step
 from calando.range_test.sweep import Measurement, SweepOptions
 from calando.records import RunSpec
@@ -37,6 +38,8 @@ from calando.training.state import start
 
 __all__ = ["SweepProgress", "find_for_run", "find_lr"]
 
+LEAST_RACED = 100
+"""Updates of a training below which there is nothing to race."""
 SweepProgress = Callable[[int, int], object]
 """(updates made, updates expected) after each update; the expected number may grow."""
 
@@ -59,8 +62,9 @@ def find_lr(
     scaler: torch.amp.GradScaler | None = None,
     autocast: torch.dtype | None = None,
     hold: int | None = None,
+    race: int | None = None,
     progress: SweepProgress | None = None,
-) -> Found:
+) -> Found | Raced:
     """Measure the training loss over a rising learning rate, a few times, and recommend a rate.
 
     Everything is restored bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`. It may be called
@@ -95,6 +99,9 @@ def find_lr(
         autocast: torch.bfloat16 or torch.float16.
         hold: train that many updates at the recommended peak rate too: if the network does not live there, the rate
             is not reliable. None: as many as `steps`, if the curves are reliable; 0: none.
+        race: updates of the training that the rate is for: instead of sweeps, arms at a few rates race from where the
+            network stands, on the same batches, for at most 0.6 times as many updates. For where sweeps are not
+            reliable, as on networks without normalisation. The answer's `suggestion` reads as a sweep's.
         progress: called with (updates made, updates expected).
 
     Raises:
@@ -114,6 +121,12 @@ def find_lr(
         scaler=scaler,
         autocast=autocast,
     )
+    if race is not None and (isinstance(race, bool) or not isinstance(race, int) or race < LEAST_RACED):
+        raise UsageError(
+            f"race must be the updates of the training that the rate is for, at least {LEAST_RACED}, got {race!r}"
+        )
+    if race is not None and groups != "all":
+        raise UsageError("a race is of all groups together; leave groups= out")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress must be a function, called with (updates made, updates expected), got {progress!r}")
     place = device_of(model, device)
@@ -135,6 +148,8 @@ def find_lr(
             closure=closure_of(optimizer) or try_step(optimizer, begin),
         )
         with closing(endless(loader)) as batches:
+            if race is not None:
+                return race_lent(update, batches, begin, steps=race, usual=_begins_at(optimizer), progress=progress)
             return _find_ranges(update, batches, begin, options=options, progress=progress)
 
 
@@ -208,6 +223,14 @@ def _find_ranges(
                 suggestion = suggestion.doubted("does not live", lived.failure)
         found[name] = FoundRate(curves, suggestion, lived)
     return Found(found, made)
+
+
+def _begins_at(optimizer: Optimizer) -> float:
+    """The optimizer's usual rate; its own where it is like no known one."""
+    if works_its_rate_out(optimizer):
+        raise UsageError("this optimizer works its step size out by itself: there is no rate to race for")
+    own = float(Driver(optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1)).base_values["lr"][0])
+    return usual_rate_of(optimizer) or own
 
 
 def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:

@@ -7,27 +7,49 @@ the peak rate of a schedule that holds it for a while and then decays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import torch
 
 from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.range_curves import Rule
 from calando.analysis.ride import Settled, race
+from calando.errors import UsageError
+from calando.methods.driver import Driver
+from calando.range_test.borrowed_update import BorrowedUpdate, blame_batch
 from calando.records import RunSpec
+from calando.schedules import Horizon, constant
 from calando.shown import Shown
+from calando.tasks.tree import leaves
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
+from calando.training.restore import Snapshot
 from calando.training.state import TrainState, start
 
-__all__ = ["MOST_RUNS", "Raced", "most_updates", "race_for_run"]
+__all__ = ["MOST_RUNS", "Raced", "RacedRates", "most_updates", "race_for_run", "race_lent"]
 
 MOST_RUNS = 0.6
 """What a race may cost, in runs."""
+MOST_KEPT = 4 * 2**30
+"""Bytes of batches that a race on a person's objects keeps."""
 
 RaceProgress = Callable[[int, int], object]
+
+
+@final
+@dataclass(frozen=True)
+class RacedRates:
+    """What a race says: a peak rate for a schedule that decays, and none for a constant rate."""
+
+    decayed: Rule
+    constant: Rule
+    reliable: bool
+    reasons: tuple[str, ...]
 
 
 @final
@@ -36,14 +58,18 @@ class Raced(Shown):
     """What a race found.
 
     Args:
-        run: what was raced; its rate is not the one found.
+        name: what was raced.
+        steps: updates of a run that the rate is for.
         settled: the race.
         traces: rate -> losses of each arm.
+        run: the run of ours that was raced, whose rate is not the one found; None: it was objects of yours.
     """
 
-    run: RunSpec
+    name: str
+    steps: int
     settled: Settled
     traces: Mapping[float, np.ndarray]
+    run: RunSpec | None = None
 
     @property
     def rate(self) -> float | None:
@@ -68,12 +94,19 @@ class Raced(Shown):
         edge = ("the rate is at the edge of what was tried: the best may lie beyond",) if self.settled.edge else ()
         return (*edge, *self.settled.notes)
 
+    @property
+    def suggestion(self) -> RacedRates:
+        """The rates in the form of a range test's, so that code that reads those reads these."""
+        rate, settled = self.rate, self.settled
+        peak = Rule(rate, settled.low, settled.high) if rate is not None else Rule(None, math.nan, math.nan)
+        return RacedRates(peak, Rule(None, math.nan, math.nan), self.reliable, self.doubts)
+
     def __str__(self) -> str:
         rate, settled = self.rate, self.settled
-        share = self.updates / self.run.steps
+        share = self.updates / self.steps
         first = "no rate" if rate is None else f"peak rate {rate:.3g}  [{settled.low:.3g}, {settled.high:.3g}]"
         arms = [f"  {arm.rate:<9.3g} {arm.step:>6} updates  {arm.ending}: {arm.why}" for arm in _sorted(settled)]
-        cost = f"{self.updates} updates in all, {share:.2f} of a run of {self.run.steps}"
+        cost = f"{self.updates} updates in all, {share:.2f} of a run of {self.steps}"
         return "\n".join([f"{first}, by a race of {len(settled.arms)} rates", *arms, *self.doubts, cost])
 
     __repr__ = __str__
@@ -88,14 +121,13 @@ class Raced(Shown):
     def to_json(self) -> dict[str, Any]:
         """All of it but the losses, as what `json.dumps` takes."""
         return {
-            "workload": self.run.workload.title,
-            "method": self.run.strategy.method,
+            "raced": self.name,
             "rate": self.rate,
             "rate_interval": [self.settled.low, self.settled.high],
             "reliable": self.reliable,
             "doubts": list(self.doubts),
             "updates": self.updates,
-            "updates_of_one_run": self.run.steps,
+            "updates_of_one_run": self.steps,
             "arms": self.table(),
         }
 
@@ -146,11 +178,96 @@ def race_for_run(
         return Traced(state.losses[: state.seen].copy(), diverged=diverged, charged=state.charged)
 
     with holding_lane(spec.lane):
-        game = race(question)
-        try:
-            legs = next(game)
-            while True:
-                legs = game.send({leg: trained(leg) for leg in legs})
-        except StopIteration as end:
-            settled: Settled = end.value
-    return Raced(run=spec, settled=settled, traces={arm.rate: arm.trace.losses for arm in settled.arms})
+        settled = _played(question, trained)
+    name = f"{spec.strategy.method} on {spec.workload.title}"
+    return _raced(name, spec.steps, settled, run=spec)
+
+
+def race_lent(
+    update: BorrowedUpdate,
+    batches: Iterator[Any],
+    begin: Callable[[], None],
+    *,
+    steps: int,
+    usual: float,
+    progress: RaceProgress | None = None,
+) -> Raced:
+    """Race rates on what a person lends; its maker restores everything.
+
+    The batches that arms need are kept in memory, since all see the same ones, and each update's generators are seeded
+    by its number, so that all draw the same dropout.
+
+    Args:
+        begin: brings network, optimizer and scaler to where they were lent.
+        steps: updates of the training that the rate is for.
+        usual: where the race begins.
+
+    Raises:
+        UsageError: a batch that is not finite whatever the rate; more batches than MOST_KEPT bytes.
+    """
+    driver = Driver(update.optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1))
+    base, model = driver.base_values["lr"][0], update.loss.model
+    kept: list[list[Any]] = []
+    held, made = 0, 0
+    states: dict[float, tuple[Snapshot, list[float]]] = {}
+    question = Question(steps=steps, rate=usual, chance=update.loss.chance, budget=MOST_RUNS, ride=False)
+    most = most_updates(steps)
+
+    def batch(step: int) -> list[Any]:
+        nonlocal held
+        while len(kept) <= step:
+            drawn = [next(batches) for _ in range(update.accumulate)]
+            kept.append(drawn)
+            held += sum(part.numel() * part.element_size() for one in drawn for _, part in leaves(one, "batch"))
+            if held > MOST_KEPT:
+                raise UsageError(
+                    f"a race keeps its batches in memory, {held / 2**30:.1f} GiB after {len(kept)} updates; race for a "
+                    "shorter training, or on smaller batches"
+                )
+        return kept[step]
+
+    def trained(leg: Leg) -> Traced:
+        nonlocal made
+        begin()
+        losses: list[float] = []
+        if leg.rate in states:
+            snapshot, losses = states[leg.rate]
+            snapshot.put_back()
+        session = update.session(constant(leg.rate / base), horizon=Horizon(steps))
+        while len(losses) < leg.until and (not losses or math.isfinite(losses[-1])):
+            drawn = batch(len(losses))
+            # The loader goes on with the generator that it had.
+            generator = torch.get_rng_state()
+            torch.manual_seed(len(losses))
+            reading = update.make(session, iter(drawn))
+            torch.set_rng_state(generator)
+            if not reading.finite:
+                blame_batch(update, begin)
+            losses.append(reading.loss if reading.finite else math.nan)
+            made += 1
+            if progress is not None:
+                progress(made, max(made, most))
+        snapshot = Snapshot()
+        for one in (model, update.optimizer, update.scaler):
+            snapshot.note(one)
+        states[leg.rate] = snapshot, losses
+        return Traced(np.array(losses, np.float32), diverged=not math.isfinite(losses[-1]))
+
+    settled = _played(question, trained)
+    return _raced(type(update.optimizer).__name__, steps, settled)
+
+
+def _played(question: Question, trained: Callable[[Leg], Traced]) -> Settled:
+    game = race(question)
+    try:
+        legs = next(game)
+        while True:
+            legs = game.send({leg: trained(leg) for leg in legs})
+    except StopIteration as end:
+        settled: Settled = end.value
+        return settled
+
+
+def _raced(name: str, steps: int, settled: Settled, *, run: RunSpec | None = None) -> Raced:
+    traces = {arm.rate: arm.trace.losses for arm in settled.arms}
+    return Raced(name=name, steps=steps, settled=settled, traces=traces, run=run)

@@ -53,9 +53,8 @@ def figure_of(value: Shown) -> Any:
     if isinstance(value, Raced):
         from calando.report import arms_figure
 
-        run = value.run
-        name = f"{run.strategy.method} on {run.workload.title}"
-        return arms_figure(name, value.settled, value.traces, seed=run.seed, steps=run.steps)
+        seed = 0 if value.run is None else value.run.seed
+        return arms_figure(value.name, value.settled, value.traces, seed=seed, steps=value.steps)
     raise NotDrawn(f"{type(value).__name__} has no figure")
 
 
