@@ -7,8 +7,9 @@
     python benchmarks/tune.py show [--picture FILE]                 the tables
     python benchmarks/tune.py ablate                                the race with one rule changed at a time
 
-Truth: 8 to 10 rates times three schedules. Seeds 0 to 2 choose the best cell; seeds 3 to 7 score it, so that the
-winner's luck is not counted. Regret: the best cell's mean test score less that of the cell that was chosen, in points.
+Truth: 8 to 10 rates times three schedules. Seeds 0 to 2 choose the best cell. Regret of a run: the best cell's test
+score at the same seed, the same weights and batches, less the run's, in points; of a cell: the difference of means over
+seeds 3 to 7, so that the winner's luck is not counted.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main() -> None:
     match options.what:
         case "truth":
             truth.build(options.data, only=options.only, untouched=options.untouched, races=options.seeds)
+            truth.score_best(options.data, only=options.only)
         case "judges":
             judges.build(options.data, only=options.only)
         case "whole":

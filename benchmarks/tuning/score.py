@@ -16,14 +16,13 @@ import calando
 from calando.analysis.arms import USUAL, Rules
 
 from . import others
-from .cases import CASES, SCHEDULES, Case
+from .cases import CASES, Case
 from .replay import BEGIN, replay
 from .rivals import OPTUNA, optuna_answer
-from .truth import read
+from .truth import CHOOSE, FRESH, best_cell, read
 
 __all__ = ["line", "ours", "show", "whole"]
 
-CHOOSE, FRESH = range(3), range(3, 8)
 WHOLE = Path(__file__).parent / "whole.json"
 BUDGETS = (1.5, 3.0, 5.0, 10.0)
 DRAWS = 5
@@ -55,18 +54,25 @@ class Truth:
     @cached_property
     def best(self) -> tuple[str, int]:
         """The cell that seeds 0 to 2 choose."""
-        cells = [
-            (schedule, k)
-            for schedule in SCHEDULES
-            for k in self.case.rates
-            if all(f"{schedule} {k} {seed}" in self.rows for seed in CHOOSE)
-        ]
-        return max(cells, key=lambda cell: np.nan_to_num(self.mean(*cell, CHOOSE), nan=-1e9))
+        found = best_cell(self.case)
+        assert found is not None
+        return found
 
     def score(self, schedule: str, exponent: int) -> float:
         """Of a cell, on fresh seeds; on all where there are none."""
         fresh = self.mean(schedule, exponent, FRESH)
         return fresh if np.isfinite(fresh) else self.mean(schedule, exponent, CHOOSE)
+
+    def paired(self, exponent: int | None, seed: int) -> float:
+        """Of one run against the sweep's best cell at the same seed; of no run at all, of the worst one."""
+        if exponent is None:
+            exponent = min(self.case.rates, key=lambda k: float(self.rows[f"half {k} {seed}"]["test"]))
+        schedule, best = self.best
+        there = [f"{schedule} {best} {seed}", f"half {exponent} {seed}"]
+        if any(key not in self.rows for key in there):
+            return float("nan")
+        top, ours = (100 * float(self.rows[key]["test"]) for key in there)
+        return top - ours
 
     def regret(self, exponent: int | None, schedule: str = "half") -> float:
         """Of a cell against the one that the sweep chose, below 0 where it is better; of no run at all, the worst's."""
@@ -75,7 +81,13 @@ class Truth:
 
 
 def ours(
-    case: Case, data_dir: Path, *, rules: Rules = USUAL, budget: float = 1.5, own_batches: bool = False
+    case: Case,
+    data_dir: Path,
+    *,
+    rules: Rules = USUAL,
+    budget: float = 1.5,
+    own_batches: bool = False,
+    of_runs: bool = False,
 ) -> list[tuple[float, float]]:
     """(regret, runs) of each seed, begun at the usual rate, its half and its double; races that went back left out."""
     truth, found = Truth(case), []
@@ -84,7 +96,8 @@ def ours(
             settled = replay(case, seed, data_dir, rules=rules, budget=budget, off=off, own_batches=own_batches)
             if settled is not None:
                 exponent = round(np.log2(settled.leg.rate))
-                found.append((truth.regret(exponent), settled.charged / case.steps))
+                regret = truth.paired(exponent, seed) if of_runs else truth.regret(exponent)
+                found.append((regret, settled.charged / case.steps))
     return found
 
 
@@ -113,15 +126,19 @@ def show(data_dir: Path, *, only: str = "", picture: Path | None = None) -> None
                 f"{case.name:28} best {schedule} 2^{exponent}: {truth.score(schedule, exponent):.2f}; half: "
                 + " ".join(f"2^{k} {truth.score('half', k):.2f}" for k in sorted(case.rates))
             )
-            found = ours(case, data_dir)
-            print(line("  tune, 1.5 runs", found))
+            print(line("  tune, its cell's mean", ours(case, data_dir)))
+            print(
+                line("  tune, its runs", [pair for pair in ours(case, data_dir, of_runs=True) if np.isfinite(pair[0])])
+            )
         for budget in BUDGETS:
-            rest = [pair for case in cases for pair in ours(case, data_dir, budget=budget)]
+            rest = [pair for case in cases for pair in ours(case, data_dir, budget=budget, of_runs=True)]
+            rest = [pair for pair in rest if np.isfinite(pair[0])]
             print(line(f"calando tune, {budget:g} runs", rest))
             points += [{"who": "calando tune", "half": title, "runs": budget, "regret": r} for r, _ in rest]
         for name, answer in _others(data_dir).items():
             for budget in BUDGETS if name in OPTUNA else (1.0,):
                 rest = [pair for case in cases for pair in answer(case, budget)]
+                rest = [pair for pair in rest if np.isfinite(pair[0])]
                 if rest:
                     print(line(f"{name}, {budget:g} runs", rest))
                     points += [{"who": name, "half": title, "runs": budget, "regret": r} for r, _ in rest]
@@ -140,7 +157,7 @@ def _others(data_dir: Path) -> dict[str, Callable[[Case, float], list[tuple[floa
             for seed in truth.seeds:
                 for draw in range(DRAWS):
                     exponent, spent = optuna_answer(case, kind, seed=seed, budget=budget, draw=draw)
-                    found.append((truth.regret(exponent), spent))
+                    found.append((truth.paired(exponent, seed), spent))
             return found
 
         return answer
@@ -170,7 +187,7 @@ def _draw(points: list[dict[str, Any]], picture: Path) -> None:
         for runs in sorted({p["runs"] for p in points if p["who"] == who}):
             some = [p["regret"] for p in points if p["who"] == who and p["runs"] == runs]
             rows.append({"who": who, "runs": runs, "regret": float(np.mean(some))})
-    chart = alt.Chart(csv_data(rows)).markline(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
+    chart = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
         x=alt.X("runs:Q", title="cost, in runs", scale=alt.Scale(type="log", domain=[0.9, 12])),
         y=alt.Y("regret:Q", title="mean regret, points of test score", scale=alt.Scale(type="symlog", constant=0.3)),
         color=alt.Color("who:N", legend=alt.Legend(title=None, orient="top")),
