@@ -195,6 +195,7 @@ def _draw(points: list[dict[str, Any]], picture: Path) -> None:
             some = [p for p in points if p["who"] == who and runs in (None, p["runs"])]
             regret, cost = (float(np.mean([p[key] for p in some])) for key in ("regret", "runs"))
             rows.append({"who": who, "runs": round(cost, 2), "regret": regret})
+    legend = alt.Legend(title=None, orient="top")
     chart = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2).encode(
         x=alt.X(
             "runs:Q",
@@ -203,7 +204,7 @@ def _draw(points: list[dict[str, Any]], picture: Path) -> None:
             axis=alt.Axis(values=[1, 1.5, 2, 3, 5, 10]),
         ),
         y=alt.Y("regret:Q", title="mean regret, points of test score", scale=alt.Scale(type="symlog", constant=0.3)),
-        color=alt.Color("who:N", sort=None, scale=alt.Scale(range=list(COLOURS)), legend=alt.Legend(title=None, orient="top")),
+        color=alt.Color("who:N", sort=None, scale=alt.Scale(range=list(COLOURS)), legend=legend),
     )  # fmt: skip
     subtitle = "all cases and seeds; lower left is better"
     chart = chart.properties(width=520, height=300)
