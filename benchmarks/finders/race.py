@@ -54,7 +54,7 @@ def show() -> None:
     names = dict.fromkeys(key.rpartition(" ")[0] for key in rows)
     for name in (*names, ""):
         some = [row for key, row in rows.items() if key.startswith(name)]
-        regrets = [row["regret"] for row in some if row["regret"] is not None]
+        regrets = [row["regret"] for row in some if row["regret"] is not None] or [float("nan")]
         print(
             f"{name or 'all':28} n={len(some):3d}  near {np.mean([row['near'] for row in some]):.0%}  "
             f"sure {np.mean([row['reliable'] for row in some]):.0%}  regret median {np.median(regrets):.2f} "

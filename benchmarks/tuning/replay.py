@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.analysis.arms import USUAL, Question, Rules, Traced
-from calando.analysis.ride import Settled, settle
+from calando.analysis.ride import Settled, race, settle
 from calando.study.build_tuning import LOOKED_AT, look_cost
 
 from .cases import Case, prepare
@@ -45,10 +45,12 @@ def replay(
     budget: float = 1.5,
     off: int = 0,
     own_batches: bool = False,
+    alone: bool = False,
 ) -> Settled | None:
     """The race of one seed, begun at the usual rate times 2^off; None: it went back.
 
     Args:
+        alone: the race without the ride, as `find --race`.
         own_batches: each arm has weights and batches of its own (of another seed), so that nothing is paired.
     """
     losses, rows = _traces(case), _rows(case)
@@ -59,13 +61,14 @@ def replay(
         steps=case.steps,
         rate=2.0 ** (BEGIN[case.method.partition("(")[0]] + off),
         budget=budget,
+        ride=not alone,
         chance=chance,
         look_every=math.ceil(case.steps / looks),
         look_cost=look,
         least=2.0**low,
         most=2.0**high,
     )
-    game = settle(question, rules)
+    game = race(question, rules) if alone else settle(question, rules)
     try:
         legs = next(game)
         while True:
