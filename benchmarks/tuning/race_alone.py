@@ -26,7 +26,7 @@ def show(data_dir: Path) -> None:
         near, sure, runs, regret = rows.T
         print(
             f"{name:26} n={len(rows):3d}  near {near.mean():.0%}  sure {sure.mean():.0%}  near where sure "
-            f"{near[sure == 1].mean():.0%}  regret {regret.mean():.2f}  runs mean {runs.mean():.2f} most {runs.max():.2f}"
+            f"{near[sure == 1].mean():.0%}  regret {regret.mean():.2f}  runs {runs.mean():.2f}, most {runs.max():.2f}"
         )
 
 

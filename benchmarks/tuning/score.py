@@ -226,7 +226,7 @@ def whole(data_dir: Path, *, only: str = "", seeds: int = 8) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 tuned = calando.tune(
                     case.data,
-                    case.method.replace("lr={lr!r}, ", ""),
+                    case.method.replace("lr={lr!r}, ", "").replace("lr={lr!r}", ""),
                     steps=case.steps,
                     seed=seed,
                     threads=1,
