@@ -24,6 +24,10 @@ from calando.analysis.arms import Arm, Book, Ending, Training
 __all__ = ["Race"]
 
 
+def _share(gap: float) -> str:
+    return f"{gap:.1%} of chance" if gap < 10 else f"{gap:.3g} times chance"
+
+
 @final
 class Race:
     """The rules of the race, on the accounts of `book`."""
@@ -38,6 +42,13 @@ class Race:
         if self.book.begun is not None:
             leader = yield from self.climb(leader, self.judged)
         leader.ending, leader.why = "won", "the highest rate that is as good as any"
+        if self.book.begun is None:
+            leader.why = "nothing was learned; the lowest loss so far"
+            for arm in self.book.arms.values():
+                if arm.ending == "races":
+                    arm.why = f"nothing was learned by update {arm.step}"
+            if leader.trace.diverged:
+                leader.why = f"not finite at update {leader.step}"
         return leader
 
     def judged_at(self) -> int:
@@ -150,7 +161,7 @@ class Race:
         allowed = (rules.tie + rules.patience * max(0.0, 1 - at / judged)) * self.book.known(other, at)
         if gap > allowed and gap > rules.sure * error:
             kind: Ending = "slow" if one.rate < other.rate else "lost"
-            return kind, f"{gap:.1%} of chance behind {other.rate:.3g} at update {at}"
+            return kind, f"{_share(gap)} behind {other.rate:.3g} at update {at}"
         return None
 
     def decide(self, leader: Arm, other: Arm, judged: int) -> Arm:
@@ -160,7 +171,7 @@ class Race:
         worse = gap > self.rules.tie * self.book.known(low, judged) and gap > self.rules.sure * error
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
-        loser.why = f"{abs(gap):.1%} of chance {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
+        loser.why = f"{_share(abs(gap))} {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
         if not worse:
             loser.why += "; ties go to the higher rate"
         return winner

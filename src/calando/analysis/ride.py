@@ -36,6 +36,7 @@ class Settled:
         low, high: rates that could not be told from the winner's.
         edge: the winner is the highest or lowest rate that was tried.
         died: the run ended at chance, not finite, or before its end.
+        unpaid: it ended before its end for want of budget alone.
     """
 
     leg: Leg
@@ -50,6 +51,7 @@ class Settled:
     high: float
     edge: bool
     died: bool
+    unpaid: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -66,6 +68,7 @@ class _Ridden:
     leg: Leg
     trace: Traced
     died: bool
+    unpaid: bool = False
 
     @property
     def merit(self) -> float:
@@ -147,8 +150,9 @@ class _Ride:
             leg, stops = made, {stop: cost for stop, cost in stops.items() if stop <= origin}
             arm = Arm(leg.rate, Traced(arm.trace.losses[:origin], charged=before))
         leader.trace = arm.trace
-        died = arm.trace.diverged or leg.until < leg.steps or book.level(arm) >= rules.at_chance
-        return _Ridden(leader, leg, arm.trace, died)
+        lost = arm.trace.diverged or book.level(arm) >= rules.at_chance
+        short = leg.until < leg.steps
+        return _Ridden(leader, leg, arm.trace, lost or short, unpaid=short and not lost)
 
     def next_one(self, best: _Ridden) -> Arm | None:
         """The arm next to the best that can be paid to its end; None: there is none."""
@@ -200,6 +204,7 @@ def _settled(book: Book, judged: int, best: _Ridden, *, back: float) -> Settled:
         high=max(close),
         edge=len(tried) > 1 and leader.rate in (tried[0], tried[-1]),
         died=best.died,
+        unpaid=best.unpaid,
         notes=tuple(book.notes),
     )
 

@@ -49,7 +49,7 @@ def question_of(spec: TuneSpec) -> Question:
     return Question(
         steps=spec.steps,
         rate=spec.strategy.lr,
-        budget=spec.budget,
+        budget=spec.budget * spec.passes,
         chance=spec.chance,
         look_every=spec.evaluate_every,
         look_cost=spec.look_cost,

@@ -108,7 +108,11 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
     console.print(arms)
     console.print()
     spent = ", ".join(f"{name} {cost:.0f}" for name, cost in tuned.ledger.items() if cost)
-    console.print(f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs", highlight=False)
+    console.print(
+        f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs",
+        highlight=False,
+        soft_wrap=True,
+    )
     for note in tuned.result.settled.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     run = tuned.run

@@ -63,6 +63,7 @@ class Raced(Shown):
         settled: the race.
         traces: rate -> losses of each arm.
         run: the run of ours that was raced, whose rate is not the one found; None: it was objects of yours.
+        passes: what an update of a run is charged.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Raced(Shown):
     settled: Settled
     traces: Mapping[float, np.ndarray]
     run: RunSpec | None = None
+    passes: float = 1.0
 
     @property
     def rate(self) -> float | None:
@@ -103,7 +105,7 @@ class Raced(Shown):
 
     def __str__(self) -> str:
         rate, settled = self.rate, self.settled
-        share = self.updates / self.steps
+        share = self.updates / (self.steps * self.passes)
         first = "no rate" if rate is None else f"peak rate {rate:.3g}  [{settled.low:.3g}, {settled.high:.3g}]"
         arms = [f"  {arm.rate:<9.3g} {arm.step:>6} updates  {arm.ending}: {arm.why}" for arm in _sorted(settled)]
         cost = f"{self.updates} updates in all, {share:.2f} of a run of {self.steps}"
@@ -146,6 +148,8 @@ def race_for_run(
     workload: Workload,
     *,
     rate: float,
+    passes: float = 1.0,
+    per_update: float = 1.0,
     progress: RaceProgress | None = None,
 ) -> Raced:
     """Race rates for a run of ours, on network, optimizer and batches exactly as the loop has them.
@@ -153,12 +157,20 @@ def race_for_run(
     Args:
         spec: whose schedule the arms follow; its own rate does not matter.
         rate: where the race begins.
+        passes, per_update: what an update is charged, and the most it is (`calando.records.tuning.TuneSpec`).
         progress: called with (updates made, the most there may be).
     """
     states: dict[float, TrainState] = {}
     task, made = workload.fresh(), 0
     most = most_updates(spec.steps)
-    question = Question(steps=spec.steps, rate=rate, chance=workload.chance_loss, budget=MOST_RUNS, ride=False)
+    question = Question(
+        steps=spec.steps,
+        rate=rate,
+        chance=workload.chance_loss,
+        budget=MOST_RUNS * passes,
+        per_update=per_update,
+        ride=False,
+    )
 
     def trained(leg: Leg) -> Traced:
         nonlocal made
@@ -180,7 +192,7 @@ def race_for_run(
     with holding_lane(spec.lane):
         settled = _played(question, trained)
     name = f"{spec.strategy.method} on {spec.workload.title}"
-    return _raced(name, spec.steps, settled, run=spec)
+    return _raced(name, spec.steps, settled, run=spec, passes=passes)
 
 
 def race_lent(
@@ -268,6 +280,6 @@ def _played(question: Question, trained: Callable[[Leg], Traced]) -> Settled:
         return settled
 
 
-def _raced(name: str, steps: int, settled: Settled, *, run: RunSpec | None = None) -> Raced:
+def _raced(name: str, steps: int, settled: Settled, *, run: RunSpec | None = None, passes: float = 1.0) -> Raced:
     traces = {arm.rate: arm.trace.losses for arm in settled.arms}
-    return Raced(name=name, steps=steps, settled=settled, traces=traces, run=run)
+    return Raced(name=name, steps=steps, settled=settled, traces=traces, run=run, passes=passes)

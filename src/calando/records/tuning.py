@@ -50,6 +50,7 @@ class TuneSpec(Spec):
         chance: the training loss of a network that ignores its inputs; None: unknown.
         look_cost: an evaluation, in updates.
         per_update: the most that an update is charged.
+        passes: what an update of a run that is left alone is charged: 2 where its method takes a second pass.
     """
 
     workload: AnyTask
@@ -67,7 +68,13 @@ class TuneSpec(Spec):
     chance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     look_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     per_update: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    passes: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     lane: Lane = Lane()
+
+    @property
+    def run_cost(self) -> float:
+        """What one run is charged, in updates: the unit of the budget."""
+        return self.steps * self.passes
 
     def run(self, rate: float, *, steps: int, cuts: tuple[tuple[int, float], ...]) -> RunSpec:
         """The run of an arm: at a rate, of a length, with the rate cut to shares of the planned one from updates on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calando.analysis.arms import Question
 from calando.errors import UsageError
 from calando.methods import find_method
 from calando.records import StrategySpec, WorkloadSpec
@@ -68,6 +69,13 @@ def build_tuning(
     bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
     if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
         raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
+    measures = any(one.wants(step).curvature for one in bound.controllers for step in range(run.steps))
+    rate = run.lr
+    if not Question.least <= rate <= Question.most:
+        raise UsageError(
+            f"a race begins at a rate from {Question.least:g} to {Question.most:g}, got {rate:g}; give another lr= in "
+            f"the strategy, or leave it out"
+        )
     if run.steps < LEAST_STEPS:
         raise UsageError(
             f"a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {run.steps}; give more "
@@ -88,7 +96,8 @@ def build_tuning(
         # To the digits that another processor computes, too.
         chance=None if chance is None else float(f"{chance:.9g}"),
         look_cost=look_cost(loaded),
-        per_update=2.0 if read.controllers else method.passes,
+        per_update=method.passes + measures,
+        passes=method.passes,
         lane=run.lane,
     )
     return spec, loaded

@@ -186,6 +186,7 @@ class _Tuning:
     ) -> None:
         self.store, self.spec, self.task, self.status, self.listen = store, spec, task, status, listen
         self.stored = Stored(spec, store.pieces())
+        status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
         self.leases: dict[int, Lease] = {}
         self.shown = 0.0
@@ -260,7 +261,7 @@ class _Tuning:
             case Finished(result=Piece() as piece):
                 self.store.put(piece)
                 self.stored.add(piece)
-                self.status.charged += piece.stop - piece.start
+                self.status.charged += self.cost(piece)
             case Finished(result=TestScore() as score):
                 self.store.put_test(job.spec.digest(), score)
             case Failed():
@@ -278,6 +279,9 @@ class _Tuning:
             case Stopped():
                 return [job]
         return []
+
+    def cost(self, piece: Piece) -> float:
+        return (piece.stop - piece.start) * self.spec.passes
 
     def look(self, run: RunSpec, *, diverged: bool) -> TestScore:
         """The test score of the answer: looked at once."""

@@ -117,7 +117,14 @@ def find(
         with RunProgress(listen, what=what) as progress:
             listening = Listening(run, loaded, progress, machine=machine.said(run.lane))
             listening.begin()
-            return race_for_run(run, loaded, rate=rate, progress=listening.measured)
+            return race_for_run(
+                run,
+                loaded,
+                rate=rate,
+                passes=spec.passes,
+                per_update=spec.per_update,
+                progress=listening.measured,
+            )
     if epochs is not None:
         raise UsageError("epochs= is the length of the runs that a race is for; a sweep has steps=")
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, hold=hold)

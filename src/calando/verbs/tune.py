@@ -10,7 +10,7 @@ Called again it goes on where it stood; with a larger budget it goes on from its
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -71,7 +71,7 @@ class Tuned(Drawn):
     @property
     def runs(self) -> float:
         """The same in runs."""
-        return self.updates / self.result.spec.steps
+        return self.updates / self.result.spec.run_cost
 
     @property
     def ledger(self) -> dict[str, float]:
@@ -87,18 +87,35 @@ class Tuned(Drawn):
     @property
     def verdict(self) -> str:
         """In a sentence: the rate, and what is known of it."""
+        from calando.analysis.arms import USUAL
+
         settled, rate = self.result.settled, self.run.lr
         if settled.begun is None:
+            rates = [arm.rate for arm in settled.arms]
+            tried = f"at rates from {min(rates):.3g} to {max(rates):.3g}" if len(rates) > 1 else f"at {rate:.3g}"
+            if all(arm.trace.diverged for arm in settled.arms):
+                return (
+                    f"nothing was learned {tried}: every loss ended not finite; look at the data, the loss and the "
+                    "network, or begin at another rate, lr= in the strategy"
+                )
             return (
-                "nothing was learned: no arm's loss fell below nine tenths of chance, so no rate is better than "
-                "another; look at the data, the loss and the network before the rate"
+                f"nothing was learned {tried}: no arm's loss fell below {USUAL.begun:.0%} of chance, so none is better "
+                "than another; look at the data, the loss and the network, or begin at another rate, lr= in the "
+                "strategy"
             )
         if settled.died:
-            return f"the run died: at {rate:.3g}, the best of {len(settled.arms)} rates, its loss ends at chance"
+            leg, raced = settled.leg, f"{rate:.3g}, the best of {len(settled.arms)} that were raced"
+            if settled.unpaid:
+                stop = f"at update {leg.until} of {leg.steps}"
+                return f"the budget ended before the run did, {stop}: rate {raced}; with a larger budget it goes on"
+            last = next(arm.trace for arm in settled.arms if arm.rate == rate)
+            return f"the run died: rate {raced}; its loss {'is not finite' if last.diverged else 'ends at chance'}"
         near = "" if settled.low == settled.high else f" (undecided between {settled.low:.3g} and {settled.high:.3g})"
         edge = "; it is at the edge of what was tried: the best may lie beyond" if settled.edge else ""
         cuts = [f"{rate * factor:.3g} from update {step}" for step, factor in settled.leg.cuts if factor != 1.0]
         cut = f", and after a death {', '.join(cuts)}" if cuts else ""
+        if len(settled.arms) == 1:
+            return f"rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another"
         return f"rate {rate:.3g}{near}{cut}: the best of {len(settled.arms)} that were raced{edge}"
 
     def __str__(self) -> str:
@@ -246,7 +263,7 @@ def tune(
     from calando.study.limits import Budget, Machine
     from calando.study.tune import conduct_tuning
 
-    machine = Machine.whole(device=device, precision=precision, threads=threads)
+    machine = replace(Machine.whole(device=device, precision=precision, threads=threads), workers=workers)
     where = None if data_dir is None else Path(data_dir)
     spec, loaded = build_tuning(
         task,
@@ -257,7 +274,7 @@ def tune(
         seed=seed,
         data_dir=where,
     )
-    crew = Machine(workers=workers).count_workers(spec.lane.device)
+    crew = machine.count_workers(spec.lane.device)
     if folder is None:
         name = workload if isinstance(workload, str) else workload.name
         digest = spec.model_copy(update={"budget": 1.0}).digest()

@@ -47,10 +47,11 @@ class TuningProgress:
 def _heading(status: TuneStatus) -> tuple[str, ...]:
     spec = status.spec
     schedule = spec.strategy.schedules["lr"]
-    most = f"everything at most {spec.budget * spec.steps:.0f} ({spec.budget:g} runs)"
+    twice = f", charged as {spec.run_cost:.0f}" if spec.passes > 1 else ""
+    most = f"everything at most {spec.budget * spec.run_cost:.0f} ({spec.budget:g} runs)"
     return (
         f"{spec.workload.title}{spec.workload.network}, {', '.join(spec.workload.facts)}",
-        f"tuning {spec.strategy.method} | {schedule}: one run is {spec.steps} updates, {most}",
+        f"tuning {spec.strategy.method} | {schedule}: one run is {spec.steps} updates{twice}, {most}",
         f"on {status.machine or spec.lane.text}; folder: {status.folder}",
     )
 
@@ -59,11 +60,16 @@ def _line(status: TuneStatus, eta: ETA) -> str:
     spec = status.spec
     if status.looking:
         return "reading the test part with the final weights"
+    if not status.running and not status.arms:
+        return "starting"
     running = [f"{one.job.spec.lr:.3g}: step {one.step}, loss {one.loss:.3f}" for one in status.running.values()]
-    made = status.charged + sum(one.step - getattr(one.job, "start", one.step) for one in status.running.values())
-    at_most = max(0, round(spec.budget * spec.steps - made))
+    made = (
+        status.charged
+        + sum(one.step - getattr(one.job, "start", one.step) for one in status.running.values()) * spec.passes
+    )
+    most = spec.budget * spec.run_cost
+    at_most = max(0, round(most - made))
     stand = f"{len(status.arms)} rates raced; " if status.arms else ""
     left = eta.remaining(at_most, begun=bool(status.running))
-    return (
-        f"{stand}{made:.0f} of at most {spec.budget * spec.steps:.0f} updates; {'; '.join(running)}  ETA at most {left}"
-    )
+    left = left if left == "unknown yet" else f"at most {left}"
+    return f"{stand}{'; '.join([f'{made:.0f} of at most {most:.0f} updates', *running])}  ETA {left}"

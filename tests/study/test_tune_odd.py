@@ -1,0 +1,64 @@
+"""Tunings that are odd: methods of two passes, rates out of reach, budgets that end early, folders that hold others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import calando
+from calando.errors import UsageError
+from calando.records.tuning import TuneStore
+from calando.study.tune import TuneStatus
+from calando.verbs.tune import Tuned
+
+
+def tune(folder: Path, strategy: str | None = None, **given: object) -> Tuned:
+    known: dict[str, object] = {"steps": 100, "threads": 1, "folder": folder, "listen": lambda status: None}
+    return calando.tune("digits", strategy, **{**known, **given})  # type: ignore[arg-type]
+
+
+def test_a_run_of_a_method_with_two_passes_is_a_whole_run_of_the_budget(tmp_path: Path) -> None:
+    tuned = tune(tmp_path / "t", "sam")
+    assert len(tuned.table()) > 1
+    assert not tuned.result.settled.died
+    assert tuned.run.steps == 100
+    assert 200 < tuned.updates <= 300
+    assert tuned.runs <= 1.5
+
+
+@pytest.mark.parametrize("rate", ["1e4", "1e-9"])
+def test_a_rate_that_no_race_begins_at_is_refused(tmp_path: Path, rate: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"from 1e-08 to 1000, got {float(rate):g}")):
+        tune(tmp_path / "t", f"sgd(lr={rate})")
+
+
+def test_a_controller_that_takes_no_second_pass_leaves_room_for_a_race(tmp_path: Path) -> None:
+    assert len(tune(tmp_path / "t", "sgd | cosine(1, 0) | plateau").table()) > 1
+
+
+def test_a_rate_far_too_high_is_not_called_the_fault_of_the_data_alone(tmp_path: Path) -> None:
+    verdict = tune(tmp_path / "t", "adamw(lr=100)").verdict
+    assert verdict.startswith("nothing was learned at rates from 25 to 400")
+    assert "begin at another rate" in verdict
+
+
+def test_progress_goes_on_from_what_was_made(tmp_path: Path) -> None:
+    tune(tmp_path / "t")
+    seen: list[TuneStatus] = []
+    tune(tmp_path / "t", listen=seen.append)
+    with TuneStore.open(tmp_path / "t") as store:
+        made = sum(piece.stop - piece.start for piece in store.pieces())
+    assert seen[0].charged == made
+
+
+def test_a_budget_of_one_run_says_that_there_was_no_race(tmp_path: Path) -> None:
+    tuned = tune(tmp_path / "t", budget=1.0)
+    assert "no room to race another" in tuned.verdict
+    assert tuned.runs <= 1
+
+
+def test_where_nothing_is_learned_no_arm_is_called_as_good_as_any_or_still_in_the_race(tmp_path: Path) -> None:
+    rows = tune(tmp_path / "t", "sgd(lr=1e-7)").table()
+    assert all("nothing was learned" in row["why"] for row in rows)
