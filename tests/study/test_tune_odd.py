@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import calando
 from calando.errors import UsageError
@@ -62,3 +65,37 @@ def test_a_budget_of_one_run_says_that_there_was_no_race(tmp_path: Path) -> None
 def test_where_nothing_is_learned_no_arm_is_called_as_good_as_any_or_still_in_the_race(tmp_path: Path) -> None:
     rows = tune(tmp_path / "t", "sgd(lr=1e-7)").table()
     assert all("nothing was learned" in row["why"] for row in rows)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    return tune(tmp_path_factory.mktemp("done") / "t")
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_checkpoint_that_is_gone_or_damaged_costs_time_alone(done: Tuned, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "t"
+    shutil.copytree(done.folder, folder)
+    (folder / "weights.safetensors").unlink()
+    for path in folder.glob("checkpoints/*/tensors-*"):
+        path.unlink() if how == "gone" else path.write_bytes(path.read_bytes()[:500])
+    seen: list[TuneStatus] = []
+    again = tune(folder, listen=seen.append)
+    assert any("trained again" in note for note in seen[-1].notes)
+    ours, theirs = load_file(done.weights), load_file(again.weights)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert again.to_json()["ledger"] == done.to_json()["ledger"]
+
+
+def test_a_comparison_does_not_move_into_a_tuning(done: Tuned) -> None:
+    with pytest.raises(UsageError, match="holds a tuning"):
+        calando.compare("digits", "fixed", folder=done.folder, steps=5, seeds=1, lr=0.1, executor="inline")
+    assert not (done.folder / "study.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [({"batch_size": 32}, "batch_size 64, now 32"), ({"seed": 4}, "seed 0, now 4")]
+)
+def test_another_question_is_refused_by_what_differs(done: Tuned, given: dict[str, int], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        tune(done.folder, **given)

@@ -75,6 +75,10 @@ class Stored:
         known.append(piece)
         known.sort(key=lambda one: one.until)
 
+    def knows(self, piece: Piece) -> bool:
+        """Whether it is there already."""
+        return any(one.until == piece.until for one in self.pieces.get(piece.spec.digest(), ()))
+
     def run(self, leg: Leg) -> RunSpec:
         """The run that a leg is of."""
         key = leg.rate, leg.steps, leg.cuts

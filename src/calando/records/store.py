@@ -92,6 +92,8 @@ class Store:
     ) -> Store:
         path = folder / FILE_NAME
         assert not path.exists()
+        if (folder / "tune.sqlite").exists():
+            raise UsageError(f"{str(folder)!r} holds a tuning; name another folder=")
         with noticing_full_disk(path):
             folder.mkdir(parents=True, exist_ok=True)
         known = {"fingerprint": fingerprint, "identity": identity, "command": command}

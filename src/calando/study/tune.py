@@ -19,7 +19,7 @@ from pathlib import Path
 from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled, settle
 from calando.analysis.tuned import Stored, TuneResult, question_of
-from calando.errors import UsageError, WorkerLost
+from calando.errors import CorruptFile, UsageError, WorkerLost, plain
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
 from calando.records.store import sole_coordinator
@@ -154,8 +154,7 @@ def _open_or_create(
     asked = store.spec
     if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
         raise UsageError(
-            f"{str(folder)!r} holds a tuning of another question ({asked.strategy.text}, {asked.steps} updates, "
-            f"seed {asked.seed}); name another folder="
+            f"{str(folder)!r} holds a tuning of another question ({_differing(asked, spec)}); name another folder="
         )
     if spec.budget < asked.budget:
         raise UsageError(
@@ -171,6 +170,20 @@ def _open_or_create(
     if spec.budget != asked.budget:
         store.put_meta("question", spec.model_dump_json())
     return store, identity, tuple(notes)
+
+
+def _differing(asked: TuneSpec, spec: TuneSpec) -> str:
+    """What is another in a question, in words."""
+    before, now = asked.model_dump(mode="json"), spec.model_dump(mode="json")
+    before["strategy"], now["strategy"] = asked.strategy.text, spec.strategy.text
+    found: list[str] = []
+    for name, value in before.items():
+        if name in ("workload", "lane"):
+            other = now[name]
+            found += [f"{part} {v!r}, now {other.get(part)!r}" for part, v in value.items() if v != other.get(part)]
+        elif value != now[name] and name != "budget":
+            found.append(f"{name} {value!r}, now {now[name]!r}")
+    return "; ".join(found[:3])
 
 
 class _Tuning:
@@ -202,13 +215,16 @@ class _Tuning:
         try:
             settled = self.settled()
             run = self.stored.run(settled.leg)
+            self.write_weights(run)
             test = self.look(run, diverged=self.stored.pieces[run.digest()][-1].diverged)
         finally:
             if self.executor is not None:
                 for outcome in self.executor.stop():
                     if isinstance(outcome, Finished):
                         self.take(outcome)
-        self.put_away(run)
+        # Only a death would have needed them.
+        for path in (self.store.folder / "forks").glob("*"):
+            drop_checkpoint(path)
         return self.stored.result(settled, test)
 
     def settled(self) -> Settled:
@@ -258,6 +274,8 @@ class _Tuning:
         del self.leases[number]
         self.status.running = {slot: p for slot, p in self.status.running.items() if p.lease.number != number}
         match outcome:
+            case Finished(result=Piece() as piece) if self.stored.knows(piece):
+                pass
             case Finished(result=Piece() as piece):
                 self.store.put(piece)
                 self.stored.add(piece)
@@ -292,12 +310,17 @@ class _Tuning:
         assert score is not None
         return score
 
-    def put_away(self, run: RunSpec) -> None:
-        """Write the weights; checkpoints that only a death would have needed go."""
-        folder = self.store.folder
-        export_weights(run_folder(folder, run.digest()), folder / "weights.safetensors")
-        for path in (folder / "forks").glob("*"):
-            drop_checkpoint(path)
+    def write_weights(self, run: RunSpec) -> None:
+        """From the answer's checkpoint; one that is gone or damaged is made again, to the same bits."""
+        folder, weights = run_folder(self.store.folder, run.digest()), self.store.folder / "weights.safetensors"
+        try:
+            export_weights(folder, weights)
+        except CorruptFile as error:
+            self.status.notes.append(f"the run is trained again, to the same bits: {plain(str(error)).split(';')[0]}")
+            drop_checkpoint(folder)
+            last = self.stored.pieces[run.digest()][-1]
+            self.work([TrainPiece(run, start=last.start, until=last.until)])
+            export_weights(folder, weights)
 
     def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number in self.leases:
