@@ -99,3 +99,15 @@ def test_a_comparison_does_not_move_into_a_tuning(done: Tuned) -> None:
 def test_another_question_is_refused_by_what_differs(done: Tuned, given: dict[str, int], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         tune(done.folder, **given)
+
+
+def test_a_folder_of_tunings_is_listed(done: Tuned) -> None:
+    (listed,) = calando.show(done.folder.parent)
+    assert listed.tuned is not None
+    assert listed.state == f"tuned: {done.verdict}"
+    assert listed.row["study"] == str(done.folder)
+
+
+def test_a_report_of_a_tuning_is_refused_with_what_reads_it(done: Tuned) -> None:
+    with pytest.raises(UsageError, match="holds a tuning, not a comparison; `calando show` reads it"):
+        calando.write_report(done.folder)

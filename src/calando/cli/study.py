@@ -118,6 +118,8 @@ def _print_listed(studies: Sequence[Listed], *, as_json: bool) -> None:
 
 def _facts(one: Listed) -> dict[str, Any]:
     facts = {"study": str(one.folder), "bytes": one.size, "written": one.written}
+    if one.tuned is not None:
+        return {**facts, "workload": one.tuned.run.workload.title, "complete": True, "headline": one.tuned.verdict}
     if one.summary is None:
         return {**facts, "error": one.error}
     return {

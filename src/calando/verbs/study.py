@@ -22,14 +22,15 @@ __all__ = ["Listed", "serve", "show", "studies", "write_page_of", "write_report"
 @final
 @dataclass(frozen=True)
 class Listed:
-    """A study of several that lie in one folder.
+    """A study or a tuning of several that lie in one folder.
 
     Args:
         folder: where it is.
         size: bytes that its folder takes.
         written: seconds since the epoch, when it was last written to.
-        summary: what it has concluded; None where it cannot be read.
-        error: why it cannot be read; "" where it can.
+        summary: what a study has concluded; None where it cannot be read, and of a tuning.
+        error: why it cannot be read, or that a tuning has not come to its end; "" where there is nothing of it.
+        tuned: what a tuning has concluded; None where it has not, and of a study.
     """
 
     folder: Path
@@ -37,10 +38,13 @@ class Listed:
     written: float
     summary: StudySummary | None
     error: str = ""
+    tuned: Tuned | None = None
 
     @property
     def state(self) -> str:
         """How far it is, and its verdict; or why it cannot be read."""
+        if self.tuned is not None:
+            return f"tuned: {self.tuned.verdict}"
         if self.summary is None:
             return self.error
         return f"{'complete: ' if self.summary.complete else ''}{self.summary.headline}"
@@ -57,7 +61,7 @@ STUDIES = Path("calando-studies")
 
 
 def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
-    """List the studies in a folder, the one last written to first, with verdict, size and age.
+    """List the studies and tunings in a folder, the one last written to first, with verdict, size and age.
 
     Args:
         folder: that holds them.
@@ -71,9 +75,7 @@ def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
     ...     [one.summary == made for one in studies(folder)]
     [True]
     """
-    from calando.records.store import studies_in
-
-    if not (inside := studies_in(Path(folder))):
+    if not (inside := _inside(Path(folder))):
         raise UsageError(f"no studies in {str(folder)!r}; `calando compare digits` makes one in {str(STUDIES)!r}")
     return Rows(map(_listed, inside), "studies")
 
@@ -98,7 +100,6 @@ def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]
     ...     calando.show(folder) == made
     True
     """
-    from calando.records.store import studies_in
     from calando.records.tuning import TuneStore
 
     folder = STUDIES if study is None else Path(study)
@@ -106,13 +107,34 @@ def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]
         from calando.verbs.tune import tuned_in
 
         return tuned_in(folder)
-    return studies(folder) if study is None or studies_in(folder) else _read(folder)
+    return studies(folder) if study is None or _inside(folder) else _read(folder)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The studies and tunings that lie in a folder which is none itself, the one last written to first."""
+    from calando.records.store import studies_in
+    from calando.records.tuning import TuneStore
+
+    found = set(studies_in(folder))
+    if folder.is_dir() and not (folder / "study.sqlite").exists():
+        found |= {path for path in folder.iterdir() if TuneStore.there(path)}
+    return sorted(found, key=lambda path: (-_written(path), str(path)))
+
+
+def _written(folder: Path) -> float:
+    return max(path.stat().st_mtime for name in ("study", "tune") if (path := folder / f"{name}.sqlite").exists())
 
 
 def _listed(folder: Path) -> Listed:
+    from calando.records.tuning import TuneStore
+
     files = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    size, written = sum(one.st_size for one in files), (folder / "study.sqlite").stat().st_mtime
+    size, written = sum(one.st_size for one in files), _written(folder)
     try:
+        if TuneStore.there(folder):
+            from calando.verbs.tune import tuned_in
+
+            return Listed(folder, size, written, None, tuned=tuned_in(folder))
         return Listed(folder, size, written, _read(folder))
     except CalandoError as error:
         return Listed(folder, size, written, None, str(error))
