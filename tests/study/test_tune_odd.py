@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import calando
 from calando.errors import UsageError
@@ -111,3 +112,22 @@ def test_a_folder_of_tunings_is_listed(done: Tuned) -> None:
 def test_a_report_of_a_tuning_is_refused_with_what_reads_it(done: Tuned) -> None:
     with pytest.raises(UsageError, match="holds a tuning, not a comparison; `calando show` reads it"):
         calando.write_report(done.folder)
+
+
+def test_a_controller_that_measures_at_first_is_charged_for_that_alone(tmp_path: Path) -> None:
+    tuned = tune(tmp_path / "t", "sgd | edge(until='10%')")
+    assert tuned.run.steps == 100
+    assert len(tuned.table()) > 1
+    assert tuned.runs <= 1.5
+
+
+def test_other_targets_are_other_data(tmp_path: Path) -> None:
+    x = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
+
+    def ask(y: torch.Tensor) -> None:
+        task = calando.workload(train=(x, y), model=lambda inputs: nn.Linear(inputs[0], 1), batch_size=32, name="d")
+        calando.tune(task, steps=100, threads=1, folder=tmp_path / "t", listen=lambda status: None)
+
+    ask(x.sum(1))
+    with pytest.raises(UsageError, match="the data has changed"):
+        ask(x.sum(1) + 1)

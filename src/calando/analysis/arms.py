@@ -109,6 +109,7 @@ class Question:
         chance: training loss of a network that knows nothing of its inputs; None: the first losses stand for it.
         look_every, look_cost: updates between two evaluations, and what one costs, in updates.
         per_update: the most that an update is charged: 2 where it may take a second pass over its batch.
+        per_until, per_later: the update from on which it is `per_later` instead; None: there is none.
         open: the run may be shortened, its rate falling to zero earlier.
         ride: the budget keeps the winner's way to the end free.
         least, most: bounds of the rate.
@@ -121,6 +122,8 @@ class Question:
     look_every: int = 0
     look_cost: float = 0.0
     per_update: float = 1.0
+    per_until: int | None = None
+    per_later: float = 1.0
     open: bool = True
     ride: bool = True
     least: float = 1e-8
@@ -179,7 +182,9 @@ class Book:
 
     def cost(self, start: int, stop: int) -> float:
         """The most that a run is charged between two updates."""
-        return self.question.per_update * max(0, stop - start) + self.looks(start, stop)
+        q, stop = self.question, max(start, stop)
+        until = stop if q.per_until is None else min(max(q.per_until, start), stop)
+        return q.per_update * (until - start) + q.per_later * (stop - until) + self.looks(start, stop)
 
     @property
     def charged(self) -> float:

@@ -54,6 +54,8 @@ def question_of(spec: TuneSpec) -> Question:
         look_every=spec.evaluate_every,
         look_cost=spec.look_cost,
         per_update=spec.per_update,
+        per_until=spec.measured,
+        per_later=spec.passes,
         open=spec.open,
     )
 

@@ -150,6 +150,7 @@ def race_for_run(
     rate: float,
     passes: float = 1.0,
     per_update: float = 1.0,
+    measured: int = 0,
     progress: RaceProgress | None = None,
 ) -> Raced:
     """Race rates for a run of ours, on network, optimizer and batches exactly as the loop has them.
@@ -157,7 +158,7 @@ def race_for_run(
     Args:
         spec: whose schedule the arms follow; its own rate does not matter.
         rate: where the race begins.
-        passes, per_update: what an update is charged, and the most it is (`calando.records.tuning.TuneSpec`).
+        passes, per_update, measured: what updates are charged (`calando.records.tuning.TuneSpec`).
         progress: called with (updates made, the most there may be).
     """
     states: dict[float, TrainState] = {}
@@ -169,6 +170,8 @@ def race_for_run(
         chance=workload.chance_loss,
         budget=MOST_RUNS * passes,
         per_update=per_update,
+        per_until=measured,
+        per_later=passes,
         ride=False,
     )
 

@@ -50,6 +50,7 @@ class TuneSpec(Spec):
         chance: the training loss of a network that ignores its inputs; None: unknown.
         look_cost: an evaluation, in updates.
         per_update: the most that an update is charged.
+        measured: the update from on which it is `passes`.
         passes: what an update of a run that is left alone is charged: 2 where its method takes a second pass.
     """
 
@@ -68,6 +69,7 @@ class TuneSpec(Spec):
     chance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     look_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     per_update: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    measured: Annotated[int, Field(ge=0)] = 0
     passes: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     lane: Lane = Lane()
 

@@ -69,7 +69,11 @@ def build_tuning(
     bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
     if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
         raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
-    measures = any(one.wants(step).curvature for one in bound.controllers for step in range(run.steps))
+    # A measurement of the curvature takes a second pass over the batch.
+    measuring = (
+        step + 1 for step in reversed(range(run.steps)) if any(c.wants(step).curvature for c in bound.controllers)
+    )
+    measured = next(measuring, 0)
     rate = run.lr
     if not Question.least <= rate <= Question.most:
         raise UsageError(
@@ -96,7 +100,8 @@ def build_tuning(
         # To the digits that another processor computes, too.
         chance=None if chance is None else float(f"{chance:.9g}"),
         look_cost=look_cost(loaded),
-        per_update=method.passes + measures,
+        per_update=method.passes + (measured > 0),
+        measured=measured,
         passes=method.passes,
         lane=run.lane,
     )

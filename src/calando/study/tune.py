@@ -152,6 +152,8 @@ def _open_or_create(
         return made, identity, ()
     store = TuneStore.open(folder)
     asked = store.spec
+    if asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
+        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
     if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
         raise UsageError(
             f"{str(folder)!r} holds a tuning of another question ({_differing(asked, spec)}); name another folder="
@@ -161,8 +163,6 @@ def _open_or_create(
             f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
             "spent: ask for as much or more, or name another folder="
         )
-    if store.meta("fingerprint") != task.fingerprint:
-        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
     before = store.meta("identity")
     identity, notes = recognised(before, task, what=f"the tuning in {str(folder)!r}", remedy="name another folder=")
     if identity != before:

@@ -123,6 +123,7 @@ def find(
                 rate=rate,
                 passes=spec.passes,
                 per_update=spec.per_update,
+                measured=spec.measured,
                 progress=listening.measured,
             )
     if epochs is not None:
