@@ -172,6 +172,6 @@ class Race:
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
         loser.why = f"{_share(abs(gap))} {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
-        if not worse:
-            loser.why += "; ties go to the higher rate"
+        if not worse and gap > 0:
+            loser.why += f", which is no more than may be luck (standard error {error:.1%}): ties go to the higher rate"
         return winner

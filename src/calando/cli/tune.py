@@ -97,6 +97,8 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
 
     console, spec = answer_console(), tuned.result.spec
     console.print(str(tuned), markup=False, highlight=False, soft_wrap=True)
+    for note in tuned.result.settled.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     arms = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     arms.add_column("rate", justify="right")
     arms.add_column("updates", justify="right")
@@ -106,6 +108,12 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
         arms.add_row(f"{row['rate']:.3g}", str(row["updates"]), row["ended"], row["why"])
     console.print()
     console.print(arms)
+    console.print(
+        "behind, ahead: by training loss on the same batches; chance: the loss of a network that ignores its inputs",
+        style="dim",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print()
     spent = ", ".join(f"{name} {cost:.0f}" for name, cost in tuned.ledger.items() if cost)
     console.print(
@@ -113,8 +121,6 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
         highlight=False,
         soft_wrap=True,
     )
-    for note in tuned.result.settled.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
     run = tuned.run
     for form in forms_of(run.strategy, run.workload, steps=run.steps, per_epoch=spec.steps_per_epoch, command=command):
         console.print(f"\n[bold]{form.title}[/bold]")

@@ -137,8 +137,14 @@ class Tuned(Drawn):
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each arm, the highest rate first."""
+        best = "won" if self.result.settled.begun is not None else "kept"
         return [
-            {"rate": arm.rate, "updates": arm.step, "ended": arm.ending, "why": arm.why}
+            {
+                "rate": arm.rate,
+                "updates": arm.step,
+                "ended": best if arm.ending == "won" else arm.ending,
+                "why": arm.why,
+            }
             for arm in sorted(self.result.settled.arms, key=lambda arm: -arm.rate)
         ]
 
