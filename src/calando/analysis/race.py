@@ -168,10 +168,11 @@ class Race:
         """Neither has lost: ties go to the higher rate."""
         high, low = sorted((leader, other), key=lambda arm: -arm.rate)
         gap, error = self.book.behind(high, low, judged)
-        worse = gap > self.rules.tie * self.book.known(low, judged) and gap > self.rules.sure * error
+        tie = max(self.rules.tie * self.book.known(low, judged), self.rules.sure * error)
+        worse = gap > tie
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
         loser.why = f"{_share(abs(gap))} {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
         if not worse and gap > 0:
-            loser.why += f", which is no more than may be luck (standard error {error:.1%}): ties go to the higher rate"
+            loser.why += f": a tie, as up to {_share(tie)}, and ties go to the higher rate"
         return winner
