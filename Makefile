@@ -13,7 +13,7 @@ quick: lint
 	$(BIN)/python -m pytest -n 2 -q -m "not slow and not torture" tests
 
 test: check
-	CALANDO_CHROMIUM=$$(sh tools/chromium.sh) $(BIN)/python -m pytest -n 3 -q -m "not torture"
+	CALANDO_CHROMIUM=$$(sh tools/chromium.sh) $(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not torture"
 
 check: lint
 	$(BIN)/deptry src

@@ -75,7 +75,14 @@ def run(words, folder, *, text=None):
     )
 
 
-@pytest.mark.parametrize(("entry", "how"), [(ENTRY, "stdin"), (IN_MAIN, "script"), (GUARDED, "script")])
+@pytest.mark.parametrize(
+    ("entry", "how"),
+    [
+        (ENTRY, "stdin"),
+        pytest.param(IN_MAIN, "script", marks=pytest.mark.torture),
+        pytest.param(GUARDED, "script", marks=pytest.mark.torture),
+    ],
+)
 def test_workers_train_what_is_of_no_module(tmp_path, entry, how):
     """To the same bits as this process; what cannot be sent is named, and leaves nothing behind."""
     script = tmp_path / "script.py"

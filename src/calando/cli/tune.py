@@ -48,9 +48,9 @@ __all__ = ["print_tuned", "tune"]
     workers=Given(int, typer.Option(help="worker processes, on which arms run side by side")),
 )
 def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
-    """Settle the learning rate and train the network at it, at the cost of one and a half runs.
+    """Settle the learning rate and train the network at it.
 
-    Arms at a few rates start from the same weights on the same batches; losers are dropped early, and the winner goes
+    At the cost of one and a half runs, everything included. Arms at a few rates start from the same weights on the same batches; losers are dropped early, and the winner goes
     on to the end. Stopped by Ctrl-C or anything else, the same command goes on where it stood.
     With a larger --budget the same folder goes on from its answer.
 
