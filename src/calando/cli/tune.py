@@ -50,8 +50,9 @@ __all__ = ["print_tuned", "tune"]
 def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     """Settle the learning rate and train the network at it.
 
-    At the cost of one and a half runs, everything included. Arms at a few rates start from the same weights on the same batches; losers are dropped early, and the winner goes
-    on to the end. Stopped by Ctrl-C or anything else, the same command goes on where it stood.
+    At the cost of one and a half runs, everything included: arms at a few rates start from the same weights on the same
+    batches, losers are dropped early, and the winner goes on to the end.
+    Stopped by Ctrl-C or anything else, the same command goes on where it stood.
     With a larger --budget the same folder goes on from its answer.
 
     \b
