@@ -54,7 +54,10 @@ LOUD = {
     "words",
     [
         ["compare", "mine:workload", "fixed", "cosine", "--study", "made", *SMALL],
-        ["compare", "mine:workload", "fixed", "cosine", "--study", "made", "--executor", "inline", *SMALL],
+        pytest.param(
+            ["compare", "mine:workload", "fixed", "cosine", "--study", "made", "--executor", "inline", *SMALL],
+            marks=pytest.mark.torture,
+        ),
         ["train", "mine:workload", "fixed", "--steps", "6", "--lr", "0.1", "--json"],
         ["find", "mine:workload", "--steps", "20", "--repeats", "1", "--json"],
     ],
@@ -143,7 +146,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("how", "reason"), [("fork", "was forked from one"), ("pool", "is a daemon of")])
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [pytest.param("fork", "was forked from one", marks=pytest.mark.torture), ("pool", "is a daemon of")],
+)
 def test_a_study_asked_for_in_a_process_that_may_start_none_is_refused_in_a_line(tmp_path, how, reason):
     (tmp_path / "script.py").write_text(AFTERWARDS)
     found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])}

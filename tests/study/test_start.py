@@ -134,7 +134,7 @@ def test_a_server_that_always_dies_stops_the_study(monkeypatch):
         start_worker(threads=1)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0])
+@pytest.mark.parametrize("seconds", [pytest.param(0.1, marks=pytest.mark.torture), 1.0])
 def test_ctrl_c_while_everything_is_imported_is_one_line(tmp_path, seconds):
     """Pressed on a terminal it reaches the server too."""
     script = tmp_path / "command.py"
