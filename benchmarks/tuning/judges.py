@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from calando.strategy import read_strategy
+from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane
 from calando.training.loop import advance
 from calando.training.state import Captured, TrainState, capture, resume, start
@@ -85,18 +86,18 @@ def _finite(value: float) -> float:
     return round(float(min(np.nan_to_num(value, nan=99.0), 99.0)), 5)
 
 
-def _loss_of(state: TrainState, task: object, mean: dict[str, torch.Tensor]) -> float:
+def _loss_of(state: TrainState, task: Workload, mean: dict[str, torch.Tensor]) -> float:
     """Of other weights, on the validation part in batches of 256; everything is put back."""
     kept = {name: value.clone() for name, value in state.network.state_dict().items()}
-    parts, losses = task.validation, []  # type: ignore[attr-defined]
+    parts, losses = task.validation, []
     with torch.no_grad():
         for name, p in state.network.named_parameters():
             p.copy_(mean[name])
         for first in range(0, len(parts) - 1, 256):
             rows = torch.arange(first, min(first + 256, len(parts)))
             samples = parts.read(rows)
-            inputs = task.prepare(samples.inputs)  # type: ignore[attr-defined]
+            inputs = task.prepare(samples.inputs)
             outputs = state.network(inputs)
-            losses.append(float(task.loss(outputs, samples.targets)) * len(rows))  # type: ignore[attr-defined]
+            losses.append(float(task.loss(outputs, samples.targets)) * len(rows))
         state.network.load_state_dict(kept)
     return _finite(sum(losses) / len(parts))

@@ -19,6 +19,7 @@ from calando.errors import NotDrawn
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
+    from calando.study.tune import TuneStatus
     from calando.verbs.tune import Tuned
 
 __all__ = ["print_tuned", "tune"]
@@ -65,9 +66,9 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     quiet = TuningProgress(lambda status: None) if as_json else TuningProgress()
     folder: list[Path] = []
 
-    def listen(status: object) -> None:
-        folder[:] = [status.folder]  # type: ignore[attr-defined]
-        quiet(status)  # type: ignore[arg-type]
+    def listen(status: TuneStatus) -> None:
+        folder[:] = [status.folder]
+        quiet(status)
 
     try:
         with others_on_stderr(), quiet:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from calando.analysis.arms import Leg, Traced
@@ -137,8 +138,8 @@ def conduct_tuning(
             )
             if entry.pickles:
                 check_sendable(setup.given, setup.functions, setup.entries)
-            make = lambda: entry.make(setup, workers=workers, on_progress=tuning.on_progress, address=address)  # noqa: E731
-            return tuning.run(make)
+            progress = tuning.on_progress
+            return tuning.run(partial(entry.make, setup, workers=workers, on_progress=progress, address=address))
 
 
 def _open_or_create(

@@ -1,4 +1,4 @@
-"""What is said of a task of nested samples before it is trained: what was chosen, and what may have been meant."""
+"""What is reported of a task of nested samples before it is trained: what was chosen, and what may have been meant."""
 
 from __future__ import annotations
 
