@@ -106,19 +106,27 @@ def _train(job: Train, task: Workload, study_folder: Path, report: Report, left:
         last = max(state.step - 1, 0)
         return due() and report(state.step, float(state.rates[last]), float(state.losses[last]))
 
+    def make(origin: Place | None) -> RunRecord:
+        return execute(
+            job.spec,
+            task,
+            folder=folder,
+            keep=True,
+            origin=origin,
+            leaves={fork.step: place_at(fork.step) for fork in job.leaves},
+            spare=place_at if job.spares else None,
+            left=lambda step: left(path.fork(step, seed=seed)),
+            watch=watch,
+        )
+
+    return _without_damaged(folder, origin, make)
+
+
+def _without_damaged(folder: Path, origin: Place | None, make: Callable[[Place | None], RunRecord]) -> RunRecord:
+    """Make a run; a damaged checkpoint is dropped, its own first, and the run made from what is left."""
     while True:
         try:
-            return execute(
-                job.spec,
-                task,
-                folder=folder,
-                keep=True,
-                origin=origin,
-                leaves={fork.step: place_at(fork.step) for fork in job.leaves},
-                spare=place_at if job.spares else None,
-                left=lambda step: left(path.fork(step, seed=seed)),
-                watch=watch,
-            )
+            return make(origin)
         except CorruptFile as error:
             if folder.exists():
                 _remove(folder, error)
@@ -161,29 +169,21 @@ def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) 
             seconds=time.monotonic() - began,
         )
 
-    while True:
-        try:
-            record = execute(
-                spec, task, folder=folder, keep=True, origin=origin, leaves=leaves, left=lambda _: None, watch=watch
-            )
-        except Interrupted:
-            state = reached[0]
-            if state.step < job.until:
-                raise
-            # One update further, where a kill came between the checkpoint and the record of it.
-            further = state.step - job.until
-            return piece(state, stop=job.until, losses=state.losses, charged=state.charged - further)
-        except CorruptFile as error:
-            if folder.exists():
-                _remove(folder, error)
-            elif origin is not None:
-                drop_checkpoint(origin.folder)
-                origin = None
-            else:
-                raise
-        else:
-            stop = min(record.steps_done, job.until)
-            return piece(record, stop=stop, losses=record.losses, charged=record.updates)
+    def make(origin: Place | None) -> RunRecord:
+        return execute(
+            spec, task, folder=folder, keep=True, origin=origin, leaves=leaves, left=lambda _: None, watch=watch
+        )
+
+    try:
+        record = _without_damaged(folder, origin, make)
+    except Interrupted:
+        state = reached[0]
+        if state.step < job.until:
+            raise
+        # One update further, where a kill came between the checkpoint and the record of it.
+        further = state.step - job.until
+        return piece(state, stop=job.until, losses=state.losses, charged=state.charged - further)
+    return piece(record, stop=min(record.steps_done, job.until), losses=record.losses, charged=record.updates)
 
 
 def _remove(folder: Path, error: CorruptFile) -> None:
