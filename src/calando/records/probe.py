@@ -1,0 +1,89 @@
+"""What a probe found at one update of a training: a row each, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+__all__ = ["LayerRow", "ProbeRow"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One layer with a weight, in the order in which the network runs them.
+
+    Args:
+        name: as the network calls it.
+        update_ratio: |Δw| / |w| of the weight, in this update; None where the layer is not trained or its weight is 0.
+        equilibrium: what the ratio tends to under weight decay, where it is known; see `calando.methods.stability`.
+        gradient: |∂L/∂h|, over the whole output of the layer; None where no gradient reached it.
+        dead: share of the layer's channels whose gradient is zero for every sample of the batch.
+    """
+
+    name: str
+    update_ratio: float | None = None
+    equilibrium: float | None = None
+    gradient: float | None = None
+    dead: float | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ProbeRow:
+    """One look at a training.
+
+    Args:
+        step: the update that was looked at.
+        rate: the first group's, in this update.
+        loss: of the update's batch, before it; None where the batch was not given.
+        after: of the same batch, after it.
+        gradient_norm: |g| as the optimizer got it.
+        slope: -<g, d> along the update d: how much the loss would fall if it were straight.
+        ratio: the critical ratio, rate over the least rate at which this update raises the batch's loss; 1 and more:
+            it raises it. Between 1/256 and 64, what lies outside is held there.
+        fresh_ratio: the same on a batch that the update did not see.
+        sharpness: largest eigenvalue of the Hessian, preconditioned as the optimizer does.
+        limit: the sharpness at which this optimizer starts to oscillate at this rate.
+        noise: trace of the covariance of one sample's gradient.
+        signal: square of the mean gradient's norm, estimated without bias, so it may be below 0.
+        layers: the network's.
+        updates: what the look cost, in updates.
+    """
+
+    step: int
+    rate: float
+    loss: float | None = None
+    after: float | None = None
+    gradient_norm: float | None = None
+    slope: float | None = None
+    ratio: float | None = None
+    fresh_ratio: float | None = None
+    sharpness: float | None = None
+    limit: float | None = None
+    noise: float | None = None
+    signal: float | None = None
+    layers: tuple[LayerRow, ...] = ()
+    updates: float = 0.0
+
+    @property
+    def noise_scale(self) -> float | None:
+        """tr Σ / |g|², in samples: below it a larger batch pays, far above it does not; None where it is unknown."""
+        if self.noise is None or self.signal is None or self.signal <= 0:
+            return None
+        return self.noise / self.signal
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> ProbeRow:
+        """The row of a document.
+
+        >>> row = ProbeRow(step=3, rate=0.1, layers=(LayerRow(name="conv"),))
+        >>> ProbeRow.read(row.document()) == row
+        True
+        """
+        return cls(**{**document, "layers": tuple(LayerRow(**layer) for layer in document["layers"])})

@@ -1,0 +1,1 @@
+"""Probes: measurements on a training that leave it as it was, to the bit."""
