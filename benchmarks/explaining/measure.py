@@ -1,4 +1,4 @@
-"""Rows of probes at 5, 10 and 20 % of runs whose ends are known: those of `tuning.truth`, at a rate held to the middle.
+"""Rows of probes at update 1 and at 5, 10 and 20 % of runs whose ends are known: those of `tuning.truth`, at a rate held to the middle.
 
 The losses of a probed run must be those stored of the run without probes, to the bit; else the run is not kept.
 """
@@ -54,9 +54,9 @@ def _measure(case: Case, exponent: int, seed: int, data_dir: Path) -> None:
         return
     began = time.monotonic()
     spec, workload = settled(case, case.strategy(2.0**exponent, SCHEDULE), seed=seed, data_dir=data_dir)
-    ages = [max(NEIGHBOURS, round(age * case.steps)) for age in AGES]
-    at = [age - back for age in ages for back in range(NEIGHBOURS)]
-    run = probe_run(spec, workload, at=at, until=max(at) + 1, sharp=ages)
+    ages = [max(NEIGHBOURS + 1, round(age * case.steps)) for age in AGES]
+    at = [1] + [age - back for age in ages for back in range(NEIGHBOURS)]
+    run = probe_run(spec, workload, at=at, until=max(at) + 1, sharp=[1, *ages])
     stored = traces(case)[f"{SCHEDULE} {exponent} {seed}"][: len(run.losses)]
     same = np.array_equal(stored, run.losses, equal_nan=True)
     runs[key] = {
@@ -79,7 +79,7 @@ def _short(row: ProbeRow) -> dict[str, Any]:
     """Four digits, layers as lists."""
     document = row.document()
     layers = document.pop("layers")
-    names = ("update_ratio", "equilibrium", "gradient", "dead")
+    names = ("weight", "update_ratio", "equilibrium", "gradient", "dead")
     short = {name: _digits(value) for name, value in document.items()}
     return {**short, "layers": {name: [_digits(layer[name]) for layer in layers] for name in names}}
 

@@ -266,7 +266,7 @@ def test_a_training_with_probes_is_the_training_without_to_the_bit(
             if look:
                 halves = Halves((lambda: loss(slice(8)), lambda: loss(slice(8, 16))), 8)
                 try:
-                    row = probe.close(step, batch=loss, fresh=loss, sharp=sharp, halves=halves)
+                    row = probe.close(step, batch=loss, sharp=sharp, halves=halves)
                 except (ValueError, KeyboardInterrupt):
                     pass
                 else:

@@ -16,13 +16,15 @@ class LayerRow:
 
     Args:
         name: as the network calls it.
-        update_ratio: |Δw| / |w| of the weight, in this update; None where the layer is not trained or its weight is 0.
+        weight: |w| before the update; None where it is not trained.
+        update_ratio: |Δw| / |w|; None where the layer is not trained or its weight is 0.
         equilibrium: what the ratio tends to under weight decay, where it is known; see `calando.methods.stability`.
         gradient: |∂L/∂h|, over the whole output of the layer; None where no gradient reached it.
         dead: share of the layer's channels whose gradient is zero for every sample of the batch.
     """
 
     name: str
+    weight: float | None = None
     update_ratio: float | None = None
     equilibrium: float | None = None
     gradient: float | None = None
@@ -43,7 +45,6 @@ class ProbeRow:
         slope: -<g, d> along the update d: how much the loss would fall if it were straight.
         ratio: the critical ratio, rate over the least rate at which this update raises the batch's loss; 1 and more:
             it raises it. Between 1/256 and 64, what lies outside is held there.
-        fresh_ratio: the same on a batch that the update did not see.
         sharpness: largest eigenvalue of the Hessian, preconditioned as the optimizer does.
         limit: the sharpness at which this optimizer starts to oscillate at this rate.
         noise: trace of the covariance of one sample's gradient.
@@ -59,7 +60,6 @@ class ProbeRow:
     gradient_norm: float | None = None
     slope: float | None = None
     ratio: float | None = None
-    fresh_ratio: float | None = None
     sharpness: float | None = None
     limit: float | None = None
     noise: float | None = None

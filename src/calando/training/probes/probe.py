@@ -106,7 +106,6 @@ class Probe:
         step: int,
         *,
         batch: BatchLoss | None = None,
-        fresh: BatchLoss | None = None,
         sharp: bool = False,
         halves: Halves | None = None,
     ) -> ProbeRow | None:
@@ -115,7 +114,6 @@ class Probe:
         Args:
             step: the update's number, from 0.
             batch: its loss, to be computed again.
-            fresh: the loss of a batch that the update did not see.
             sharp: measure sharpness as well, at some tens of updates.
             halves: measure noise as well, at an update.
         """
@@ -126,11 +124,11 @@ class Probe:
             group = self.optimizer.param_groups[0]
             layers = self._layers(gradients, after)
             found: dict[str, Any] = {}
-            if batch is not None or fresh is not None or halves is not None:
+            if batch is not None or halves is not None:
                 for handle in self._handles:
                     handle.remove()
                 with undisturbed(self.network, self.optimizer) as again:
-                    found = self._measure(after, batch, fresh, again, sharp=sharp, halves=halves)
+                    found = self._measure(after, batch, again, sharp=sharp, halves=halves)
             limit = sharpness_limit(self.optimizer, {**group, "lr": self._rates[0]})
             return ProbeRow(
                 step=step,
@@ -184,7 +182,7 @@ class Probe:
         rest = [name for name in gradients.layers if name not in gradients.order]
         rows = []
         for name in [*gradients.order, *rest]:
-            ratio = tends = None
+            ratio = tends = size = None
             if (found := moved.get(id(gradients.layers[name].weight))) is not None:
                 old, new, group = found
                 size = float(old.norm())
@@ -193,6 +191,7 @@ class Probe:
             rows.append(
                 LayerRow(
                     name=name,
+                    weight=size,
                     update_ratio=ratio,
                     equilibrium=tends,
                     gradient=gradients.gradient(name),
@@ -205,7 +204,6 @@ class Probe:
         self,
         after: Sequence[torch.Tensor],
         batch: BatchLoss | None,
-        fresh: BatchLoss | None,
         again: Callable[[], object],
         *,
         sharp: bool,
@@ -230,8 +228,6 @@ class Probe:
         if batch is not None:
             found["loss"], found["after"] = along(batch, 0.0), along(batch, 1.0)
             found["ratio"] = critical_ratio(partial(along, batch), before=found["loss"], after=found["after"])
-        if fresh is not None:
-            found["fresh_ratio"] = critical_ratio(partial(along, fresh))
         put(1.0)
         if batch is not None and sharp:
 

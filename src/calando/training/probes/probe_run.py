@@ -106,9 +106,7 @@ def _look(
 ) -> ProbeRow | None:
     loop, lane, seed = state.spec.in_our_loop, state.spec.lane, state.spec.seed
     index = state.batch_index(step)
-
-    def parts_of(index: int) -> list[Samples]:
-        return workload.batch(index, seed=seed).split(loop.batch_size // loop.accumulate)
+    parts = workload.batch(index, seed=seed).split(loop.batch_size // loop.accumulate)
 
     def loss_of(chosen: list[Samples]) -> BatchLoss:
         def loss() -> torch.Tensor:
@@ -122,7 +120,6 @@ def _look(
 
         return loss
 
-    parts = parts_of(index)
     halves, half = None, parts[0].count // 2
     if noise and half >= LEAST_HALF:
         try:
@@ -131,5 +128,4 @@ def _look(
             pass
         else:
             halves = Halves((loss_of([first]), loss_of([second])), half)
-    fresh = loss_of(parts_of(state.batch_index(step + 1)))
-    return probe.close(step, batch=loss_of(parts), fresh=fresh, sharp=sharp, halves=halves)
+    return probe.close(step, batch=loss_of(parts), sharp=sharp, halves=halves)
