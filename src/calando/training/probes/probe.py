@@ -3,7 +3,9 @@
     probe = Probe(network, optimizer)
     probe.open()                    hooks: nothing is computed yet
     ...                             the loop's own forward and backward pass, and `optimizer.step()`
-    row = probe.close(batch)        the hooks go; what needs the batch again is measured
+    row = probe.close(step, batch=loss)    the hooks go; what needs the batch again is measured
+
+Who has hooks of their own round the optimizer's step opens it without ours, and calls `before_step` and `after_step`.
 
 Without the batch a row holds what the passes showed: rates, gradients by layer, update ratios. With it the loss is
 computed again at weights along the update (`along`), and on request its sharpness and its noise.
@@ -62,7 +64,8 @@ class Probe:
 
     def __init__(self, network: nn.Module, optimizer: Optimizer) -> None:
         self.network, self.optimizer = network, optimizer
-        self._handles: list[Any] = []
+        self._layer_handles: list[Any] = []
+        self._step_handles: list[Any] = []
         self._gradients: LayerGradients | None = None
         self._depth = 0  # a step that calls another one runs the hooks again
         self._before: list[torch.Tensor] = []
@@ -73,32 +76,29 @@ class Probe:
 
     @property
     def opened(self) -> bool:
-        return bool(self._handles)
+        return self._gradients is not None
 
     @property
     def stepped(self) -> bool:
         """Whether the optimizer has made a step since the probe was opened."""
         return self._after is not None
 
-    def open(self) -> None:
-        """Look at the update that begins."""
+    def open(self, *, hooked: bool = True) -> None:
+        """Look at the update that begins; `hooked`: by hooks of the optimizer's step."""
         self.drop()
         self._gradients = LayerGradients(self.network)
-        # An optimizer that only passes on to another, as accelerate's does, runs no hooks of its own.
-        inner = self.optimizer
-        while isinstance(held := getattr(inner, "optimizer", None), Optimizer):
-            inner = held
-        self._handles = [
-            *self._gradients.attach(),
-            inner.register_step_pre_hook(lambda *_: self._before_step()),
-            inner.register_step_post_hook(lambda *_: self._after_step()),
-        ]
+        self._layer_handles = self._gradients.attach()
+        if hooked:
+            self._step_handles = [
+                self.optimizer.register_step_pre_hook(lambda *_: self._enter()),
+                self.optimizer.register_step_post_hook(lambda *_: self._leave()),
+            ]
 
     def drop(self) -> None:
         """Take the hooks away, without a row."""
-        for handle in self._handles:
+        for handle in [*self._layer_handles, *self._step_handles]:
             handle.remove()
-        self._handles, self._gradients, self._depth = [], None, 0
+        self._layer_handles, self._step_handles, self._gradients, self._depth = [], [], None, 0
         self._before, self._after = [], None
 
     def close(
@@ -125,8 +125,6 @@ class Probe:
             layers = self._layers(gradients, after)
             found: dict[str, Any] = {}
             if batch is not None or halves is not None:
-                for handle in self._handles:
-                    handle.remove()
                 with undisturbed(self.network, self.optimizer) as again:
                     found = self._measure(after, batch, again, sharp=sharp, halves=halves)
             limit = sharpness_limit(self.optimizer, {**group, "lr": self._rates[0]})
@@ -144,11 +142,19 @@ class Probe:
 
     # Around the step
 
-    def _before_step(self) -> None:
+    def _enter(self) -> None:
         self._depth += 1
-        if self._depth > 1:
-            return
-        for handle in self._handles[:-2]:  # a second pass inside the step is not the batch's
+        if self._depth == 1:
+            self.before_step()
+
+    def _leave(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.after_step()
+
+    def before_step(self) -> None:
+        """The gradients are there, and the rates are written."""
+        for handle in self._layer_handles:  # a second pass inside the step is not the batch's
             handle.remove()
         parameters = self._parameters()
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -156,10 +162,8 @@ class Probe:
         gradients = [p.grad.detach() for p in parameters if p.grad is not None]
         self._norm = float(nn.utils.get_total_norm(gradients)) if gradients else None
 
-    def _after_step(self) -> None:
-        self._depth -= 1
-        if self._depth > 0:
-            return
+    def after_step(self) -> None:
+        """The weights have moved."""
         parameters = self._parameters()
         self._after = [p.detach().clone() for p in parameters]
         slope, known = 0.0, False
