@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from calando.tasks.workload import Workload
     from calando.training.replay import replay_of
     from calando.verbs.compare import compare
+    from calando.verbs.demo import demo
     from calando.verbs.describe import list_schedules, list_strategies, list_workloads
     from calando.verbs.draw import draw
     from calando.verbs.find import find
@@ -45,6 +46,7 @@ __all__ = [
     "Workload",
     "attach",
     "compare",
+    "demo",
     "draw",
     "find",
     "find_lr",
@@ -79,6 +81,7 @@ _HOMES = {
     "Workload": "calando.tasks.workload",
     "attach": "calando.loops.attach",
     "compare": "calando.verbs.compare",
+    "demo": "calando.verbs.demo",
     "draw": "calando.verbs.draw",
     "find": "calando.verbs.find",
     "find_lr": "calando.range_test",

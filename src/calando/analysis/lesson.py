@@ -137,7 +137,9 @@ def _decayed(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
     def look(runs: Runs) -> Found:
         those = runs[lesson.network]
         held, read = those[lesson.fixed(lesson.start)], those[f"{name} from {lesson.start:g}"]
-        return _compared(read, held, f"Decayed from {lesson.start:g} to {_last_rate(read):.2g} it", f"held at {held.rate:g}")
+        return _compared(
+            read, held, f"Decayed from {lesson.start:g} to {_last_rate(read):.2g} it", f"held at {held.rate:g}"
+        )
 
     return look
 
@@ -180,7 +182,8 @@ def _rates(those: Sequence[float]) -> str:
 
 def _larger(lesson: Lesson, runs: Runs, *pairs: tuple[str, str]) -> Found:
     """Whether in each pair the second network trains at a larger rate than the first."""
-    shown, parts = True, []
+    shown = True
+    parts: list[str] = []
     for without, with_it in pairs:
         a, b = trains_at(runs, lesson, without), trains_at(runs, lesson, with_it)
         shown &= bool(b) and b[-1] > (a[-1] if a else 0.0)
@@ -201,8 +204,8 @@ def _window(lesson: Lesson, runs: Runs, pair: tuple[str, str]) -> Found:
     neither, both = (trains_at(runs, lesson, network) for network in pair)
     shown = len(both) > len(neither)
     text = (
-        f"Of {len(lesson.rates)} rates, each ten times the one before, {len(both)} train the network that has both, and "
-        f"{len(neither)} the one that has neither."
+        f"Of {len(lesson.rates)} rates from {lesson.rates[0]:g} to {lesson.rates[-1]:g}, {len(both)} train the network "
+        f"that has both, and {len(neither)} the one that has neither."
     )
     return shown, text if shown else f"{text} These runs do not show that the window is wider."
 

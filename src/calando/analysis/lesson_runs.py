@@ -1,12 +1,12 @@
 """Each run of a lesson in two sentences, what happened and why; nothing is known here of how it should end.
 
-    the loss at update t     mean of the ten losses up to t
-    reached(L)               the first t at which that is L or less
-    best                     of a network's fixed rates the one with the highest validation score; of several the one
-                             whose loss ends lowest
-    crawls                   below the best, and the best had its final loss in half as many updates or fewer
-    unsteady                 its score is five points or more below the best one's, or its loss ends at twice its or more
-    trains                   its score is nine tenths of the lesson's highest, or more
+the loss at update t     mean of the ten losses up to t
+reached(L)               the first t at which that is L or less
+best                     of a network's fixed rates the one with the highest validation score; of several the one
+                         whose loss ends lowest
+crawls                   below the best, and the best had its final loss in half as many updates or fewer
+unsteady                 its score is five points or more below the best one's, or its loss ends at twice its or more
+trains                   its score is nine tenths of the lesson's highest, or more
 """
 
 from __future__ import annotations
@@ -21,7 +21,18 @@ import numpy as np
 from calando.records.lesson import Lesson, StoredLesson
 from calando.records.record import RunRecord
 
-__all__ = ["Course", "Ending", "RunReading", "Runs", "course_of", "percent", "read_runs", "times", "trains_at", "updates"]
+__all__ = [
+    "Course",
+    "Ending",
+    "RunReading",
+    "Runs",
+    "course_of",
+    "percent",
+    "read_runs",
+    "times",
+    "trains_at",
+    "updates",
+]
 
 WINDOW = 10
 HALF = 2.0
@@ -96,7 +107,7 @@ class RunReading:
         rate: its base rate.
         ending: what became of it.
         slower: of one that crawled, how many times as many updates it took as the best rate.
-        happened, why: a sentence each, without a full stop.
+        happened, why: a few words each.
     """
 
     network: str
@@ -118,7 +129,7 @@ class RunReading:
     @property
     def loss(self) -> str:
         """At the end, in words."""
-        return f"{self.course.last:.2g}" if self.ending != "diverged" else "not finite"
+        return f"{self.course.last:.2g}" if self.ending != "diverged" else "–"
 
 
 Runs = Mapping[str, Mapping[str, RunReading]]
@@ -221,75 +232,63 @@ def _happened(record: RunRecord, ending: Ending, slower: float | None, *, best: 
 
 
 def _why(record: RunRecord, course: Course, ending: Ending, *, best: RunRecord, best_course: Course) -> str:
-    shorter = best.spec.lr / record.spec.lr
+    smaller, at_best = best.spec.lr / record.spec.lr, f"{best.spec.lr:g}"
     match ending:
         case "diverged":
-            return _why_diverged(record, course)
+            return _why_diverged(course)
         case "chance" if course.peak >= HALF * course.first:
-            return (
-                f"the loss rose from {course.first:.2g} to {course.peak:.2g} at update {course.at + 1}: updates "
-                "that large threw the weights to where it is no better than always naming one class"
-            )
-        case "chance" if shorter > 1:
-            return f"its updates are {times(shorter)} smaller than those of {best.spec.lr:g}: it got nowhere"
+            return f"loss {course.first:.2g} → {course.peak:.2g} at update {course.at + 1}, and it never came back"
+        case "chance" if smaller > 1:
+            return f"updates {times(smaller)} smaller than at {at_best}: it got nowhere"
         case "chance":
             return "no better than always naming one class"
         case "crawled":
             sooner = best_course.reached(course.last)
             assert sooner is not None
-            return f"its updates are {times(shorter)} smaller; {best.spec.lr:g} had this loss after {updates(sooner)}"
+            return f"updates {times(smaller)} smaller; {at_best} had this loss after {sooner}"
         case "unsteady":
             quarter = course.calm[-max(1, len(course.calm) // 4) :]
             low, high = float(np.nanmin(quarter)), float(np.nanmax(quarter))
-            rose = ""
-            if course.peak >= HALF * course.first:
-                rose = f"it rose from {course.first:.2g} to {course.peak:.2g} first, and "
-            return (
-                f"its updates are {times(1 / shorter)} larger than those of {best.spec.lr:g}: {rose}in the last quarter "
-                f"its loss went between {low:.2g} and {high:.2g}"
+            rose = (
+                f"loss {course.first:.2g} → {course.peak:.2g}, then" if course.peak >= HALF * course.first else "loss"
             )
+            return f"updates {times(1 / smaller)} larger than at {at_best}: {rose} between {low:.2g} and {high:.2g}"
         case "best":
-            return f"from loss {course.first:.2g}; it halved after {_halved(course)}"
+            return f"loss halved after {_halved(course)}"
         case "works":
-            return f"close to {best.spec.lr:g}: the loss halved after {_halved(course)}, that one's after " + _halved(
-                best_course
-            )
+            return f"loss halved after {_halved(course)}, at {at_best} after {_halved(best_course)}"
 
 
 def _halved(course: Course) -> str:
     at = course.reached(course.first / 2)
-    return "never" if at is None else updates(at)
+    return "none of them" if at is None else updates(at)
 
 
-def _why_diverged(record: RunRecord, course: Course) -> str:
+def _why_diverged(course: Course) -> str:
     if not math.isfinite(course.peak):
         return "no loss was finite"
-    grew = f"the loss went from {course.first:.2g} to {course.peak:.2g}"
-    if record.steps_done <= RISING or course.rising < RISING:
-        return f"{grew} in {updates(course.at)}: an update larger than the valley is wide lands higher on its other side"
-    return (
-        f"{grew}; each of the last {updates(course.rising)} raised it: where the loss is higher the gradient is larger, "
-        "and so is the next update"
-    )
+    grew = f"loss {course.first:.2g} → {course.peak:.2g}"
+    if course.rising < RISING:
+        return f"{grew} in {updates(course.at)}"
+    return f"{grew}: each of the last {updates(course.rising)} raised it, since a higher loss has a larger gradient"
 
 
 def _why_moved(record: RunRecord, course: Course, other: RunRecord, of_other: Course) -> str:
     """A strategy that is not a fixed rate, next to one."""
     if record.outcome == "diverged":
-        return _why_diverged(record, course)
+        return _why_diverged(course)
     against = f"fixed {other.spec.lr:g}"
     if other.outcome == "diverged":
         compared = f"{against} diverged"
     elif course.last <= of_other.last / HALF:
-        compared = f"its loss ends {times(of_other.last / course.last)} lower than at {against}"
+        compared = f"loss ends {times(of_other.last / course.last)} lower than at {against}"
     elif course.last >= of_other.last * HALF:
-        compared = f"its loss ends {times(course.last / of_other.last)} higher than at {against}"
+        compared = f"loss ends {times(course.last / of_other.last)} higher than at {against}"
     else:
-        compared = f"its loss ends about where {against} ends ({of_other.last:.2g})"
+        compared = f"loss ends about as at {against} ({of_other.last:.2g})"
     if record.spec.strategy.schedules:
-        last = float(record.rates[-1])
-        return f"the rate fell from {float(record.rates[0]):.2g} to {last:.2g}; {compared}"
-    return f"each weight's update is divided by the running size of its own gradient; {compared}"
+        return f"rate {float(record.rates[0]):.2g} → {float(record.rates[-1]):.2g}; {compared}"
+    return f"each weight's update is divided by the size of its gradient; {compared}"
 
 
 def trains_at(reads: Runs, lesson: Lesson, network: str) -> tuple[float, ...]:

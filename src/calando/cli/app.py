@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, describe, find, schedules, study, train, tune
+from calando.cli import compare, demo, describe, find, schedules, study, train, tune
 from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
@@ -26,6 +26,7 @@ for name, command in {
     "train": train.train,
     "tune": tune.tune,
     "find": find.find,
+    "demo": demo.demo,
     "show": study.show,
     "report": study.report,
     "plot": schedules.plot,

@@ -2,6 +2,7 @@
 
     FOLDER/NETWORK/study.sqlite   a study for each network: every rate, and at the first network the schedules as well
     FOLDER/gradients.json         a probe's rows for each network, at one rate
+    FOLDER/lesson.json            which lesson, once all of it is there
     FOLDER/report.html, figures/  the page
 
 Nothing in a lesson says how its runs end: what it teaches is read from them (`calando.analysis.lesson`).
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -21,9 +22,20 @@ from calando.records.probe import ProbeRow
 from calando.records.record import RunRecord
 from calando.records.store import Store
 
-__all__ = ["LESSONS", "Lesson", "StoredLesson", "find_lesson", "read_gradients", "read_lesson", "write_gradients"]
+__all__ = [
+    "LESSONS",
+    "Lesson",
+    "StoredLesson",
+    "find_lesson",
+    "read_gradients",
+    "read_lesson",
+    "stored_whole",
+    "write_gradients",
+    "write_whole",
+]
 
 MOST_BYTES = 2**22
+AGAIN = "it is measured again"
 
 
 @final
@@ -74,11 +86,12 @@ class Lesson:
 
     def strategies(self, network: str) -> dict[str, str]:
         """Name -> text of every strategy that this network is trained with."""
-        found = {self.fixed(rate): self.method.format(rate=rate) for rate in self.rates}
-        if network != self.network:
+        others = network != self.network
+        rates = self.rates if others else sorted({*self.rates, self.start})
+        found = {self.fixed(rate): self.method.format(rate=rate) for rate in rates}
+        if others:
             return found
         started = self.method.format(rate=self.start)
-        found[self.fixed(self.start)] = started
         found |= {f"{name} from {self.start:g}": f"{started} | {text}" for name, text in self.schedules.items()}
         return found | {**self.adaptive}
 
@@ -174,29 +187,63 @@ def read_lesson(folder: Path, lesson: Lesson) -> StoredLesson:
     return StoredLesson(lesson, runs, gradients)
 
 
-def _gradients(folder: Path) -> dict[str, dict[str, Any]]:
-    path = folder / "gradients.json"
+def stored_whole(folder: Path, lesson: Lesson, *, seeds: int) -> StoredLesson | None:
+    """What a folder holds of a lesson, where nothing of it is missing; None: it is still to be made.
+
+    Raises:
+        CorruptFile: what is there is damaged.
+    """
+    kept = _read_json(folder / "lesson.json", "the same command trains what is missing")
+    if kept.get("lesson") != _document(lesson) or kept.get("seeds", 0) < seeds:
+        return None
+    if not all((folder / network / "study.sqlite").exists() for network in lesson.networks):
+        return None
+    stored = read_lesson(folder, lesson)
+    records = [those for runs in stored.runs.values() for those in runs.values()]
+    if any(len(those) < seeds for those in records):
+        return None
+    probed = {name: runs[lesson.fixed(lesson.probed)][0].spec.digest() for name, runs in stored.runs.items()}
+    return None if any(read_gradients(folder, *one) is None for one in probed.items()) else stored
+
+
+def write_whole(folder: Path, lesson: Lesson, *, seeds: int) -> None:
+    """Note that all of a lesson is there."""
+    write_atomically(
+        folder / "lesson.json", json.dumps({"lesson": _document(lesson), "seeds": seeds}, indent=1).encode()
+    )
+
+
+def _document(lesson: Lesson) -> Any:
+    return json.loads(json.dumps(asdict(lesson)))
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        read: dict[str, dict[str, Any]] = json.loads(read_plain(path, most=MOST_BYTES))
-        return {network: {"run": one["run"], "rows": list(one["rows"])} for network, one in read.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptFile(f"{path} is damaged; remove it, and it is measured again") from error
+        read = json.loads(read_plain(path, most=MOST_BYTES))
+    except (OSError, ValueError) as error:
+        raise CorruptFile(f"{path} is damaged; remove it, and {remedy}") from error
+    if not isinstance(read, dict):
+        raise CorruptFile(f"{path} is damaged; remove it, and {remedy}")
+    return read
 
 
 def read_gradients(folder: Path, network: str, run: str) -> tuple[ProbeRow, ...] | None:
     """A probe's rows of a network; None: not measured, or of another run than the one of this digest."""
-    kept = _gradients(folder).get(network)
-    if kept is None or kept["run"] != run:
+    path = folder / "gradients.json"
+    kept = _read_json(path, AGAIN).get(network)
+    if kept is None:
         return None
     try:
-        return tuple(ProbeRow.read(row) for row in kept["rows"])
+        return tuple(ProbeRow.read(row) for row in kept["rows"]) if kept["run"] == run else None
     except (KeyError, TypeError) as error:
-        raise CorruptFile(f"{folder / 'gradients.json'} is damaged; remove it, and it is measured again") from error
+        raise CorruptFile(f"{path} is damaged; remove it, and {AGAIN}") from error
 
 
 def write_gradients(folder: Path, network: str, run: str, rows: tuple[ProbeRow, ...]) -> None:
     """Keep a probe's rows of a network, next to those of others."""
-    kept = _gradients(folder) | {network: {"run": run, "rows": [row.document() for row in rows]}}
+    kept = _read_json(folder / "gradients.json", AGAIN) | {
+        network: {"run": run, "rows": [row.document() for row in rows]}
+    }
     write_atomically(folder / "gradients.json", json.dumps(kept, indent=1).encode())

@@ -1,6 +1,6 @@
 """The figures of a lesson: what each shows, how to read it, and what it is made of.
 
-    loss, rates, decay, scores, window, gradients
+loss, rates, decay, scores, window, gradients
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ def lesson_figures(stored: StoredLesson) -> tuple[Figure, ...]:
     )  # fmt: skip
 
 
-def _made(
-    name: str, title: str, reading: str, pedigree: str, chart: AnyChart, names: Sequence[str] = ()
-) -> Figure:
+def _made(name: str, title: str, reading: str, pedigree: str, chart: AnyChart, names: Sequence[str] = ()) -> Figure:
     return Figure(name, title, reading, pedigree, finished(chart, title=title, subtitle=pedigree, names=names))
 
 
@@ -95,8 +93,8 @@ def _rates(runs: Mapping[str, Sequence[RunRecord]], styles: Mapping[str, LineSty
     chart = figures.rate_figure(curves, best=None, horizon=lesson.steps, styles=styles)
     reading = (
         "Each line is the rate of every update, on a logarithmic axis: exponential decay is a straight line there, "
-        "decay by steps a staircase around it. Adam's line is flat, since what adapts is not this rate: it divides each "
-        "weight's update by the running size of its gradient."
+        "decay by steps a staircase. Adam's line is flat, since what adapts is not this rate: it divides each weight's "
+        "update by the running size of its gradient."
     )
     return _made("rates", "The rate by schedule", reading, "as written to the optimizer", chart, list(curves))
 
@@ -120,11 +118,16 @@ def _window(stored: StoredLesson) -> Figure:
     styles = line_styles(trials)
     chart = figures.sensitivity_figure(trials, chosen=chosen, best=None, styles=styles)
     reading = (
-        "Each line is a network: wide and flat means that many rates train it, narrow that the rate must be met. The ring "
-        "is its best rate, a cross at the bottom one that diverged."
+        "Each line is a network: wide means that many rates train it, narrow that the rate must be met. The ring is "
+        "its best rate, a cross at the bottom one that diverged."
     )
     return _made(
-        "window", "Which rates train which network", reading, "one run each, seed 0, at fixed rates", chart, list(trials)
+        "window",
+        "Which rates train which network",
+        reading,
+        "one run each, seed 0, at fixed rates",
+        chart,
+        list(trials),
     )
 
 
@@ -139,9 +142,9 @@ def _gradients(stored: StoredLesson) -> Figure:
         return Figure("gradients", title, "No gradient was seen: the runs ended before.", "", None)
     chart = figures.depth_figure(moments, styles=line_styles(lesson.networks.values()))
     reading = (
-        "The gradient of the loss at each layer's output: a line that falls towards the left means that the first layers "
-        "hardly hear of the loss (it vanishes), one that rises towards the left that they hear most (it explodes); flat "
-        "is best. Compare within a line: with batch norm a layer's output has another scale."
+        "The gradient of the loss at each layer's output: a line that falls towards the left means that little of it "
+        "reaches the first layers (it vanishes), one that rises towards the left that it grows on the way (explodes). "
+        "Compare within a line: with batch norm a layer's output has another scale."
     )
     pedigree = f"fixed at {lesson.probed:g}, seed 0, one batch"
     names = list(dict.fromkeys(name for those in moments.values() for name in those))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
-from calando.records.lesson import Lesson, StoredLesson, read_gradients, read_lesson, write_gradients
+from calando.records.lesson import Lesson, StoredLesson, read_gradients, read_lesson, write_gradients, write_whole
 from calando.records.store import sole_coordinator
 from calando.strategy import read_strategy
 from calando.study.build_spec import BuiltStudy, build_study
@@ -109,6 +109,7 @@ def conduct_lesson(
             )
             done += runs[network]
             _look_at_gradients(folder, lesson, network, one, partial(tell, None, done=done))
+        write_whole(folder, lesson, seeds=seeds)
     return read_lesson(folder, lesson)
 
 
@@ -125,9 +126,7 @@ def _study(lesson: Lesson, network: str, machine: Machine, *, seeds: int) -> Bui
     )
 
 
-def _look_at_gradients(
-    folder: Path, lesson: Lesson, network: str, built: BuiltStudy, tell: Callable[[], None]
-) -> None:
+def _look_at_gradients(folder: Path, lesson: Lesson, network: str, built: BuiltStudy, tell: Callable[[], None]) -> None:
     """A probe in the first updates of the run at the probed rate, made once more: it is the same to the bit."""
     study = built.study
     run = study.run(study.strategy(lesson.fixed(lesson.probed)), seed=0)

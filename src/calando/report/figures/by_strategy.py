@@ -209,6 +209,8 @@ def scores_figure(
         tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("score:Q", format=".2%")],
     )
     dots = base.transform_filter("!datum.diverged").mark_point(filled=True, size=95, opacity=0.85)
-    crosses = base.transform_filter("datum.diverged").mark_point(shape="cross", angle=45, filled=True, size=80, opacity=0.85)
+    crosses = base.transform_filter("datum.diverged").mark_point(
+        shape="cross", angle=45, filled=True, size=80, opacity=0.85
+    )
     line = alt.Chart(csv_data([{"score": chance}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x=x)
     return alt.layer(line, dots, crosses).properties(height=max(70, 26 * len(names)))

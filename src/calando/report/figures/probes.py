@@ -1,9 +1,9 @@
 """What a probe saw of a training, and of its layers.
 
-    rate and loss       of each update that was looked at, one above the other
-    sharpness           the largest eigenvalue of the Hessian, and the limit above which this optimizer oscillates
-    update ratios       |Δw| / |w|, a row a layer, a column a look
-    gradients           |∂L/∂h| at each layer, from the first to the last, of one network or several
+rate and loss       of each update that was looked at, one above the other
+sharpness           the largest eigenvalue of the Hessian, and the limit above which this optimizer oscillates
+update ratios       |Δw| / |w|, a row a layer, a column a look
+gradients           |∂L/∂h| at each layer, from the first to the last, of one network or several
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def depth_figure(
         scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
         axis=alt.Axis(grid=False, tickMinStep=1, format="d", tickCount=min(8, deepest)),
     )
-    panels = []
+    panels: list[alt.Chart] = []
     for moment, those in gradients.items():
         rows: list[Row] = [
             {"strategy": name, "layer": place + 1, "gradient": float(size)}
@@ -64,8 +64,10 @@ def depth_figure(
     for panel in panels[:-1]:
         panel.encoding.x.title = None
     if len(panels) == 1:
-        return panels[0].properties(height=PANEL + 60)
-    return alt.vconcat(*panels, spacing=18).resolve_scale(stroke="shared", strokeDash="shared")
+        alone: AnyChart = panels[0].properties(height=PANEL + 60)
+        return alone
+    both: AnyChart = alt.vconcat(*panels, spacing=18).resolve_scale(stroke="shared", strokeDash="shared")
+    return both
 
 
 def gradients_figure(rows: Sequence[ProbeRow], twin: Sequence[ProbeRow] = ()) -> AnyChart | None:
@@ -91,7 +93,9 @@ def rate_and_loss_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
         if known:
             points: list[Row] = [{"step": step, field: value} for step, value in known.items()]
             y = log_y(field, low=_around(known.values())[0], high=_around(known.values())[1], title=title)
-            panels.append(_line(points, field, y, colour, rows).properties(width=WIDTH, height=130 if panels else PANEL))
+            panels.append(
+                _line(points, field, y, colour, rows).properties(width=WIDTH, height=130 if panels else PANEL)
+            )
     if not panels:
         return None
     if len(panels) == 1:
@@ -177,5 +181,3 @@ def _around(sizes: Iterable[float]) -> tuple[float, float]:
     those = [*sizes]
     low, high = min(those) / 1.15, max(those) * 1.15
     return (low, high) if high > 1.5 * low else (low / 1.5, high * 1.5)
-
-
