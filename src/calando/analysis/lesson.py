@@ -93,7 +93,8 @@ def _small(lesson: Lesson, runs: Runs) -> Found:
         sooner = round(read.record.steps_done / read.slower)
         text = (
             f"At rate {read.rate:g} the loss after {updates(read.record.steps_done)} was {read.course.last:.2g}; "
-            f"{best.rate:g} had it after {sooner}: {times(read.slower)} slower."
+            f"{best.rate:g} had it after {sooner}: {times(read.slower)} slower. An update is the rate times the "
+            f"gradient: at the same weights it is {times(best.rate / read.rate)} smaller."
         )
         if stuck:
             text += f" At {stuck[-1].rate:g} it had not left chance by then."
@@ -138,7 +139,7 @@ def _decayed(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
         those = runs[lesson.network]
         held, read = those[lesson.fixed(lesson.start)], those[f"{name} from {lesson.start:g}"]
         return _compared(
-            read, held, f"Decayed from {lesson.start:g} to {_last_rate(read):.2g} it", f"held at {held.rate:g}"
+            read, held, f"Decayed from {lesson.start:g} to {_last_rate(read):.2g} it", f"held at {held.rate:g} it"
         )
 
     return look

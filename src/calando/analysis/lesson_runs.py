@@ -270,7 +270,7 @@ def _why_diverged(course: Course) -> str:
     grew = f"loss {course.first:.2g} → {course.peak:.2g}"
     if course.rising < RISING:
         return f"{grew} in {updates(course.at)}"
-    return f"{grew}: each of the last {updates(course.rising)} raised it, since a higher loss has a larger gradient"
+    return f"{grew}; each of the last {updates(course.rising)} raised it"
 
 
 def _why_moved(record: RunRecord, course: Course, other: RunRecord, of_other: Course) -> str:

@@ -33,13 +33,13 @@ def lesson_figures(stored: StoredLesson) -> tuple[Figure, ...]:
     first = stored.runs[lesson.network]
     fixed = [lesson.fixed(rate) for rate in lesson.rates]
     moved = [lesson.fixed(lesson.start), *(name for name in first if name not in (*fixed, lesson.fixed(lesson.start)))]
-    styles = line_styles([*fixed, *moved])
+    styles = line_styles(fixed) | line_styles(moved)
     network = f"{lesson.network} ({lesson.networks[lesson.network]})"
     return (
         _losses(
             "loss", "The loss by rate", {name: first[name] for name in fixed}, styles, lesson, network,
-            "Lower is better, on a logarithmic axis: a rate that is too small comes down slowly, one that is too large "
-            "goes up; a cross is where a loss was no longer finite.",
+            "Lower is better, on a logarithmic axis: at a rate that is too small the loss comes down slowly; at one "
+            "that is too large an update passes the bottom of the valley and lands higher. A cross: no longer finite.",
         ),
         _rates({name: first[name] for name in moved}, styles, lesson),
         _losses(
