@@ -19,6 +19,7 @@ VERBS = {
     "train": calando.train,
     "tune": calando.tune,
     "find": calando.find,
+    "demo": calando.demo,
     "show": calando.show,
     "report": calando.write_report,
     "plot": calando.plot,
@@ -30,7 +31,7 @@ VERBS = {
     "data get": calando.get_data,
 }
 FLAGS = {"data_dir": "--data", "as_json": "--json"}
-FOLDERS = {"compare": "--study", "tune": "--study", "train": "--out"}
+FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.

@@ -47,7 +47,8 @@ class Lesson:
         name: on the command line.
         summary: a sentence.
         data, batch_size, steps: of every run.
-        networks: the first is the one that schedules are shown with; name -> what it is, in words.
+        networks: name -> what it is, in words; four, with neither batch norm nor shortcuts, with batch norm, with
+            shortcuts, with both. The first is the one that schedules are shown with.
         method: text of the method with its options, `{rate}` in the place of its rate.
         rates: fixed ones, ascending, of every network.
         start: the rate that schedules begin at; held fixed as well.

@@ -70,7 +70,8 @@ def _losses(
     network: str,
     reading: str,
 ) -> Figure:
-    top = ROOM * max(float(record.losses[0]) for those in runs.values() for record in those if len(record.losses))
+    began = [float(one.losses[0]) for those in runs.values() for one in those if np.isfinite(one.losses[:1]).all()]
+    top = ROOM * max(began, default=1.0)
     bands, ended = {}, {}
     for strategy, records in runs.items():
         held = [replace(one, losses=np.minimum(one.losses, np.float32(top))) for one in records]
@@ -78,6 +79,8 @@ def _losses(
         if (band := loss_band(held, half=half)) is not None:
             bands[strategy] = band
             ended[strategy] = tuple(End(end.seed, end.step, min(end.loss, top)) for end in ends(held, half=half))
+    if not bands:
+        return Figure(name, title, "No loss was finite, so there is nothing to draw.", "", None)
     pedigree = (
         f"{network}, batch {lesson.batch_size}, {_seeds(one for those in runs.values() for one in those)}; mean over "
         f"{2 * SMOOTHED + 1} updates"

@@ -19,6 +19,7 @@ from calando.report import pictures
 from calando.report.drawing_process import can_draw
 from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
 from calando.report.lesson_figures import lesson_figures
+from calando.report.study_figures import Figure
 
 __all__ = ["LessonContents", "lesson_contents", "lesson_page", "write_lesson_page"]
 
@@ -66,9 +67,8 @@ def lesson_contents(stored: StoredLesson) -> LessonContents:
     )
 
 
-def lesson_page(stored: StoredLesson, *, command: str = "") -> str:
-    """The page as text."""
-    drawn = lesson_figures(stored)
+def lesson_page(stored: StoredLesson, *, drawn: Sequence[Figure], command: str = "") -> str:
+    """The page as text, with the lesson's figures."""
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs_of(drawn).items()}
     script = pictures.bundle_js()
     return render(
@@ -102,9 +102,10 @@ def write_lesson_page(
     """
     forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
     path = folder / "report.html"
-    write_atomically(path, lesson_page(stored, command=command).encode())
+    drawn = lesson_figures(stored)
+    write_atomically(path, lesson_page(stored, drawn=drawn, command=command).encode())
     try:
-        for name, spec in specs_of(lesson_figures(stored)).items():
+        for name, spec in specs_of(drawn).items():
             if forms:
                 svg = pictures.svg(spec)
             for form in forms:

@@ -162,7 +162,6 @@ def demo(
         from calando.verbs.torch_first import import_torch
 
         with LessonProgress.of(listen) as progress:
-            progress.begin()
             import_torch()
             from calando.study.lesson import conduct_lesson
 
@@ -207,11 +206,6 @@ class LessonProgress:
     def __exit__(self, *_: object) -> None:
         if self._screen is not None:
             self._screen.stop()
-
-    def begin(self) -> None:
-        """Before torch is imported, which takes seconds."""
-        if self._screen is not None:
-            self._screen.show(lambda: "starting")
 
     def __call__(self, status: LessonStatus) -> None:
         """Take the status."""
