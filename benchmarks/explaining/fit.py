@@ -20,13 +20,14 @@ __all__ = ["DISTANCE", "MODELS", "fit_all", "fit_distance", "fit_end", "left_out
 RIDGE = 3.0
 
 MODELS: dict[str, tuple[Literal["high", "low"], tuple[str, ...]]] = {
-    "too high": ("high", ("peak", "first over last", "update ratio", "gradient growth")),
-    "too low": ("low", ("update ratio", "peak", "weight growth")),
-    "too low, with sharpness": ("low", ("update ratio", "peak", "sharpness share", "sharpness growth")),
+    "too high": ("high", ("alive", "first over last", "weight growth", "path")),
+    "too low": ("low", ("peak", "weight growth", "path")),
+    "too low, with sharpness": ("low", ("level", "path", "sharpness share", "sharpness growth")),
 }
 DISTANCE: dict[str, tuple[str, ...]] = {
-    "distance": (
-        "update ratio", "critical ratio", "peak", "first over last", "sharpness share", "sharpness growth",
+    "distance": ("alive", "first over last", "weight growth", "path"),
+    "distance, with sharpness": (
+        "peak", "first over last", "update ratio", "critical ratio", "sharpness share", "sharpness growth",
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 from calando.analysis.reading import FITS, SURE, Fit
 from calando.analysis.signals import SIGNALS
 
-from .fit import MODELS, fit_all, left_out, speaks
+from .fit import DISTANCE, MODELS, fit_all, left_out, speaks
 from .measure import AGES
 from .signals import Look, looks
 
@@ -25,7 +25,7 @@ FOLK = {
     "update ratio below 1e-3: too low": ("low", lambda s: s["update ratio"] < 1e-3),
     "sharpness above its limit: too high": ("high", lambda s: s["sharpness share"] > 1),
     "the update raises its own batch's loss: too high": ("high", lambda s: s["critical ratio"] > 1),
-    "one channel in ten is dead: too high": ("high", lambda s: s["dead"] > 0.1),
+    "one channel in ten is dead: too high": ("high", lambda s: s["alive"] < 0.9),
     "the loss rose above 1.05 chance: too high": ("high", lambda s: s["peak"] > 1.05),
 }
 
@@ -44,13 +44,14 @@ def print_fits() -> None:
     print("OFF", _off(left_out(known)))
 
 
-def _off(judged: Sequence[tuple[Look, dict[str, Fit]]]) -> dict[str, tuple[float, float]]:
+def _off(judged: Sequence[tuple[Look, dict[str, Fit]]]) -> dict[str, dict[str, tuple[float, float]]]:
     """10 % and 90 % of the true distance less the fitted one, where the verdict is given."""
-    found = {}
-    for verdict, model in (("too high", "too high"), ("too low", "too low, with sharpness")):
-        off = [look.distance - fits["distance"](look.signals) for look, fits in judged if speaks(fits[model], look)]
-        low, high = np.quantile(off, [0.1, 0.9])
-        found[verdict] = (round(float(low), 1), round(float(high), 1))
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for name in DISTANCE:
+        for verdict, model in (("too high", "too high"), ("too low", "too low, with sharpness")):
+            off = [look.distance - fits[name](look.signals) for look, fits in judged if speaks(fits[model], look)]
+            low, high = np.quantile(off, [0.1, 0.9])
+            found.setdefault(name, {})[verdict] = (round(float(low), 1), round(float(high), 1))
     return found
 
 
@@ -77,13 +78,12 @@ def print_score(*, untouched: bool) -> None:
         right = sum(good[found] == look.end for look, found in spoken_here)
         wrong = Counter((found, look.end) for look, found in spoken_here if good[found] != look.end)
         print(f"  {case}: speaks in {len(spoken_here)} of {len(mine)}, right {right}, wrong {dict(wrong)}")
-    errors = [abs(fits["distance"](look.signals) - look.distance) for look, fits in judged]
-    spoken_errors = [
-        abs(fits["distance"](look.signals) - look.distance)
-        for (look, fits), (_, found) in zip(judged, verdicts, strict=True)
-        if found in ("too high", "too low")
-    ]
-    print(f"factor: median error {np.median(errors):.2f} octaves, where spoken {np.median(spoken_errors):.2f}")
+    for name in DISTANCE:
+        errors = [(abs(fits[name](look.signals) - look.distance), found) for (look, fits), (_, found) in
+                  zip(judged, verdicts, strict=True)]  # fmt: skip
+        spoken_errors = [error for error, found in errors if found in ("too high", "too low")]
+        whole = np.median([error for error, _ in errors])
+        print(f"{name}: median error {whole:.2f} octaves, where spoken {np.median(spoken_errors):.2f}")
 
 
 def _verdict(fits: dict[str, Fit], look: Look) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tuning.cases import CASES, Case
+from tuning.cases import Case
 from tuning.truth import read as read_truth
 from tuning.truth import traces
 
 from calando.analysis.signals import signals_of
 from calando.records.probe import LayerRow, ProbeRow
 
+from .cases import FURTHER, MADE_ON
 from .measure import AGES, NEIGHBOURS, SCHEDULE, read
 
 __all__ = ["Look", "looks"]
@@ -44,9 +45,7 @@ class Look:
 def looks(*, untouched: bool = False) -> list[Look]:
     """All that was measured; runs that diverged before the age are left out, as nobody needs a reading of them."""
     found = []
-    for case in CASES:
-        if case.untouched != untouched:
-            continue
+    for case in FURTHER if untouched else MADE_ON:
         truth, losses = read_truth(case), traces(case)
         means = {}
         for exponent in case.rates:

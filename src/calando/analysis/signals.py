@@ -6,7 +6,8 @@
     first over last    |∂L/∂h| of the first layer over that of the last
     gradient growth    |g| over |g| at update 1
     weight growth      median over layers of |w| over |w| at update 1
-    dead               mean over layers of the share of dead channels
+    path               update ratio times updates made: how far weights would have moved in a straight line
+    alive              mean over layers of the share of channels that get a gradient
     critical ratio     rate over the least one at which this update would raise its batch's loss
     sharpness share    sharpness over the limit of the optimizer
     sharpness growth   sharpness over that at update 1
@@ -30,10 +31,21 @@ __all__ = ["SIGNALS", "signals_of"]
 SMOOTHED, LEVEL = 8, 16
 MOST = 4.0
 
-SIGNALS = (
-    "peak", "level", "update ratio", "first over last", "gradient growth", "weight growth", "dead", "critical ratio",
-    "sharpness share", "sharpness growth", "noise scale",
-)  # fmt: skip
+SIGNALS: dict[str, str] = {
+    "peak": "highest mean of 8 losses in a row, over chance",
+    "level": "mean of the last 16 losses, over chance",
+    "update ratio": "|Δw| / |w|, median over layers",
+    "first over last": "gradient at the first layer, over that at the last",
+    "gradient growth": "gradient norm, over that at the start",
+    "weight growth": "size of weights, over that at the start, median over layers",
+    "path": "update ratio times updates made",
+    "alive": "share of channels that get a gradient, mean over layers",
+    "critical ratio": "rate, over the least one that raises the batch's loss",
+    "sharpness share": "sharpness, over the most that the method bears at this rate",
+    "sharpness growth": "sharpness, over that at the start",
+    "noise scale": "noise of one sample's gradient over the mean one, in batches",
+}
+"""Name -> what it is."""
 
 
 def signals_of(
@@ -54,7 +66,8 @@ def signals_of(
         "first over last": _median(_first_over_last(row) for row in rows),
         "gradient growth": _over(start, rows, lambda row: row.gradient_norm),
         "weight growth": _median(v for row in rows for v in _weights_over(row, start)),
-        "dead": _median(_mean(_seen(layer.dead for layer in row.layers)) for row in rows),
+        "path": _median(v * (row.step + 1) for row in rows for v in _seen(layer.update_ratio for layer in row.layers)),
+        "alive": _median(1 - _mean(_seen(layer.dead for layer in row.layers)) for row in rows),
         "critical ratio": _median(_seen(row.ratio for row in rows)),
         "sharpness share": _median(_share(row) for row in rows),
         "sharpness growth": _over(start, rows, lambda row: row.sharpness),

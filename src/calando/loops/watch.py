@@ -26,7 +26,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.analysis.reading import Reading, read_rate
+from calando.analysis.looked import Looked
+from calando.analysis.reading import Reading
 from calando.errors import UsageError
 from calando.loops.follow import chance_given
 from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks
@@ -131,7 +132,7 @@ class Watch:
             raise UsageError(f"loss must be one number, got a tensor of shape {tuple(loss.shape)}")
         if again is not None and not callable(again):
             raise UsageError(f"again must be a function that computes the batch's loss, got {type(again).__name__}")
-        self._losses.append(loss.detach() if isinstance(loss, torch.Tensor) else float(loss))
+        self._losses.append(loss.detach().reshape(()).clone() if isinstance(loss, torch.Tensor) else float(loss))
         self._again = again
 
     @property
@@ -148,21 +149,23 @@ class Watch:
         """
         if self.total_steps is None:
             raise UsageError("a reading needs the planned length: calando.watch(…, total_steps=…)")
-        return read_rate(
-            self.rows, losses=self.losses, step=self.step, total_steps=self.total_steps, chance=self._chance
-        )
+        return self.looked.reading()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write rows and losses as JSON, which `calando explain PATH` draws."""
-        document = {
-            "calando": "probes",
-            "total_steps": self.total_steps,
-            "step": self.step,
-            "chance": self._chance,
-            "losses": [float(loss) for loss in self.losses],
-            "rows": [row.document() for row in self.rows],
-        }
-        write_atomically(Path(path), json.dumps(document).encode())
+        write_atomically(Path(path), json.dumps(self.looked.document()).encode())
+
+    @property
+    def looked(self) -> Looked:
+        """All that was seen."""
+        return Looked(
+            rows=tuple(self.rows),
+            losses=self.losses,
+            rates=np.array([]),
+            total_steps=self.total_steps,
+            step=self.step,
+            chance=self._chance,
+        )
 
     def close(self) -> None:
         """Look no more, and take the hooks away."""
@@ -182,7 +185,7 @@ class Watch:
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._probe.opened:
-            self._probe.before_step()
+            self._probe.before_step(closure=bool(args or kwargs))
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         again, self._again = self._again, None
@@ -195,4 +198,4 @@ class Watch:
                 self._spent += self._cost
         self.step += 1
         if self.step == FIRST or (self.step > FIRST and self._spent + self._cost <= self._share * (self.step + 1)):
-            self._probe.open()  # of the update that comes
+            self._probe.open(hooked=False)  # of the update that comes

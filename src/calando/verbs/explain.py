@@ -19,10 +19,10 @@ from calando.shown import Drawn
 from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
+    from calando.analysis.looked import Looked
     from calando.analysis.reading import Reading
     from calando.records import RunRecord, RunSpec, Store, StrategySpec
     from calando.study.listening import RunStatus
-    from calando.study.look import Looked
     from calando.tasks.workload import Workload
 
 __all__ = ["Explained", "explain"]
@@ -58,9 +58,25 @@ class Explained(Drawn):
 
     def plot(self) -> Any:
         """Rate and loss, sharpness against its limit, update ratios and gradients by layer."""
-        from calando.report import explain_figure
+        from calando.report.explain_page import explain_figure
 
-        return explain_figure(self.looked.rows, self.looked.losses, title=self.title)
+        return explain_figure(self.looked, title=self.title)
+
+    def write_page(self, path: Path | str | None = None) -> Path:
+        """Write the page: the reading first, then figures, each with how to read it.
+
+        Args:
+            path: None: explain.html in the folder of the looks; for looks of a file, in the current one.
+
+        Raises:
+            NotDrawn: Python was started without docstrings, which altair needs.
+            DiskFull: no space.
+        """
+        from calando.report.explain_page import write_explain_page
+
+        where = Path(path) if path is not None else (self.folder or Path()) / "explain.html"
+        write_explain_page(where, self.looked, self.reading, title=self.title, outcome=self.outcome)
+        return where
 
     @property
     def title(self) -> str:
@@ -98,7 +114,7 @@ def explain(
     strategy: str | StrategySpec | None = None,
     *,
     run: str | None = None,
-    until: str | float = "20%",
+    until: str | int = "20%",
     folder: Path | str | None = None,
     model: str | None = None,
     epochs: float | None = None,
@@ -200,7 +216,7 @@ def explain(
 
 
 def _of_file(path: Path) -> Explained:
-    from calando.study.look import Looked
+    from calando.analysis.looked import Looked
 
     looked = Looked.read(path)
     return Explained(folder=None, looked=looked, reading=looked.reading())
@@ -211,7 +227,7 @@ def _of_study(
     name: str | None,
     seed: int,
     *,
-    until: str | float,
+    until: str | int,
     folder: Path | str | None,
     data_dir: Path | str | None,
     listen: Callable[[RunStatus], None] | None,
@@ -277,18 +293,19 @@ def _look(
     spec: RunSpec,
     task: Workload,
     *,
-    until: str | float,
+    until: str | int,
     folder: Path | str | None,
     listen: Callable[[RunStatus], None] | None,
     machine: str,
 ) -> Explained:
+    from calando.analysis.looked import keep_looks, kept_looks, plan_looks
     from calando.errors import UsageError
     from calando.records.files import file_name
     from calando.schedules import Span
     from calando.study.listening import Listening
-    from calando.study.look import keep_looks, kept_looks, look_at, plan_looks
+    from calando.study.look import look_at
 
-    made = spec.horizon.steps(Span.parse(until, name="until"))
+    made = round(spec.horizon.steps(Span.parse(until, name="until")))
     if not 2 <= made <= spec.steps:
         raise UsageError(f"until must be from 2 updates to the run's {spec.steps}, got {until!r}, {made} updates")
     looks = plan_looks(spec.steps, until=made)
