@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from calando.tasks.workload import Workload
     from calando.training.replay import replay_of
     from calando.verbs.compare import compare
+    from calando.verbs.demo import demo
     from calando.verbs.describe import list_schedules, list_strategies, list_workloads
     from calando.verbs.draw import draw
     from calando.verbs.explain import explain
@@ -47,6 +48,7 @@ __all__ = [
     "Workload",
     "attach",
     "compare",
+    "demo",
     "draw",
     "explain",
     "find",
@@ -83,6 +85,7 @@ _HOMES = {
     "Workload": "calando.tasks.workload",
     "attach": "calando.loops.attach",
     "compare": "calando.verbs.compare",
+    "demo": "calando.verbs.demo",
     "draw": "calando.verbs.draw",
     "explain": "calando.verbs.explain",
     "find": "calando.verbs.find",

@@ -12,12 +12,8 @@ from calando.errors import UsageError
 from calando.records.files import write_atomically
 from calando.report import pictures
 from calando.report.drawing_process import can_draw
-from calando.report.figures.probes import (
-    gradients_figure,
-    losses_figure,
-    ratios_figure,
-    sharpness_figure,
-)
+from calando.report.figures.looked import losses_figure
+from calando.report.figures.probes import gradients_figure, ratios_figure, sharpness_figure
 from calando.report.figures.theme import AnyChart, finished
 from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
 from calando.report.study_figures import Figure

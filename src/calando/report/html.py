@@ -26,7 +26,18 @@ from calando.report.page_contents import page_contents
 if TYPE_CHECKING:
     from calando.report.study_figures import Figure
 
-__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "specs_of", "study_page", "write_page"]
+__all__ = [
+    "figure_page",
+    "for_page",
+    "json_for_script",
+    "page_js",
+    "policy_of",
+    "render",
+    "specs_of",
+    "study_page",
+    "text_of",
+    "write_page",
+]
 
 Form = Literal["png", "svg"]
 
@@ -107,7 +118,7 @@ def study_page(
     """
     page = page_contents(summary, runs, tests, command=command)
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
-    return _render(
+    return render(
         "report.html.j2",
         page=page,
         figures=drawn,
@@ -115,10 +126,10 @@ def study_page(
         fingerprint=fingerprint,
         command=command,
         live=script is None,
-        style=_text("style.css"),
+        style=text_of("style.css"),
         bundle=script,
         script=page_js(),
-        policy=_policy([page_js(), script] if script else []),
+        policy=policy_of([page_js(), script] if script else []),
     )
 
 
@@ -131,21 +142,21 @@ def figure_page(spec: dict[str, Any]) -> str:
     """One chart as a page that opens with no network."""
     script = pictures.bundle_js()
     title = spec.get("title", {})
-    return _render(
+    return render(
         "figure.html.j2",
         title=title.get("text", "A figure"),
         pedigree=" ".join(title.get("subtitle", [])),
         chart=json_for_script(for_page(spec)),
-        style=_text("style.css"),
+        style=text_of("style.css"),
         bundle=script,
         script=page_js(),
-        policy=_policy([page_js(), script]),
+        policy=policy_of([page_js(), script]),
     )
 
 
 def page_js() -> str:
     """The page's own script: draws the figures and links their legends."""
-    return _text("page.js")
+    return text_of("page.js")
 
 
 def for_page(spec: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +179,7 @@ def json_for_script(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def policy_of(scripts: Sequence[str]) -> str:
     """The content security policy of a file; the drawing script compiles its expressions, hence 'unsafe-eval'."""
     if not scripts:
         return ""
@@ -177,12 +188,13 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _render(template: str, /, **values: Any) -> str:
+def render(template: str, /, **values: Any) -> str:
+    """A template filled in."""
     return str(_templates().get_template(template).render(values))
 
 
 @functools.cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
     """A file next to the templates, as it is."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 

@@ -3,6 +3,7 @@
 differences    a point and an interval for each other strategy, and the line of no difference
 cost           updates charged for choosing its rate, and for its final runs
 target         a dot for each seed, and a cross at the end of a run that never reached it
+scores         a dot for each seed, and a cross for a run that diverged
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from calando.report.figures.theme import AnyChart, Row, csv_data
 from calando.report.formatting import count, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
-__all__ = ["cost_figure", "forest_figure", "target_figure"]
+__all__ = ["cost_figure", "forest_figure", "scores_figure", "target_figure"]
 
 
 _VERDICTS = {
@@ -176,3 +177,40 @@ def target_figure(
         shape="cross", angle=45, filled=True, size=70, opacity=0.75
     )
     return alt.layer(dots, crosses).properties(height=max(70, 26 * len(names)))
+
+
+def scores_figure(
+    scores: Mapping[str, Sequence[tuple[float, bool]]], *, styles: Mapping[str, LineStyle], chance: float
+) -> AnyChart:
+    """One row a strategy, in the order given, and a line at chance.
+
+    Args:
+        scores: strategy name -> for each seed its score, a share, and whether the run diverged.
+        styles: by name.
+        chance: the score of naming one class always.
+    """
+    rows = [
+        {"strategy": name, "seed": seed, "score": float(score), "diverged": diverged}
+        for name, those in scores.items()
+        for seed, (score, diverged) in enumerate(those)
+    ]
+    names = list(scores)
+    colours = alt.Scale(domain=names, range=[styles[name].colour for name in names])
+    x = alt.X(
+        "score:Q",
+        title="validation score at the end",
+        scale=alt.Scale(domain=[0, 1], nice=False),
+        axis=alt.Axis(format="~%", tickCount=6),
+    )
+    base = alt.Chart(csv_data(rows)).encode(
+        x=x,
+        y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis(grid=True)),
+        color=alt.Color("strategy:N", scale=colours, legend=None),
+        tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("score:Q", format=".2%")],
+    )
+    dots = base.transform_filter("!datum.diverged").mark_point(filled=True, size=95, opacity=0.85)
+    crosses = base.transform_filter("datum.diverged").mark_point(
+        shape="cross", angle=45, filled=True, size=80, opacity=0.85
+    )
+    line = alt.Chart(csv_data([{"score": chance}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x=x)
+    return alt.layer(line, dots, crosses).properties(height=max(70, 26 * len(names)))

@@ -1,8 +1,9 @@
-"""Residual networks in the CIFAR form, their plain twins without shortcuts, and wide ones.
+"""Residual networks in the CIFAR form, their plain twins without shortcuts, both without batch norm, and wide ones.
 
     resnet, depth 6n+2       conv 3x3 (16) - norm - ReLU - 3 stages of n blocks, widths 16, 32, 64 - pool - linear
     block                    y = ReLU(x' + norm(conv(ReLU(norm(conv(x))))))      plain twin: without x'
     x'                       x; where a stage begins, every second pixel of x, padded with channels of 0 (option A)
+    -nonorm                  without norm: each convolution has a bias instead, which starts at 0
 
     wrn-D-K, D = 6n+4        conv 3x3 (16) - 3 stages of n blocks, widths 16K, 32K, 64K - norm - ReLU - pool - linear
     block                    y = x' + conv(dropout(ReLU(norm(conv(a))))),   a = ReLU(norm(x))
@@ -31,8 +32,10 @@ __all__ = ["ENTRIES", "resnet", "wrn"]
 _WIDTHS = (16, 32, 64)
 
 
-def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int, image_size: object = None) -> nn.Module:
-    """Build resnet{6·blocks+2}, or its plain twin.
+def resnet(
+    *, blocks: int, shortcuts: bool, norm: bool = True, in_channels: int, classes: int, image_size: object = None
+) -> nn.Module:
+    """Build resnet{6·blocks+2}, or its plain twin; with batch norm or without.
 
     >>> net = resnet(blocks=3, shortcuts=True, in_channels=3, classes=10)
     >>> sum(p.numel() for p in net.parameters())
@@ -41,20 +44,24 @@ def resnet(*, blocks: int, shortcuts: bool, in_channels: int, classes: int, imag
     Args:
         blocks: n, blocks in each of the 3 stages; at least 1.
         shortcuts: False builds the plain twin, which has the same parameters.
+        norm: False leaves batch norm out.
     """
     from torch import nn
 
     assert blocks >= 1
-    layers: list[nn.Module] = [_conv(in_channels, _WIDTHS[0]), nn.BatchNorm2d(_WIDTHS[0]), nn.ReLU(inplace=True)]
+    layers: list[nn.Module] = [_conv(in_channels, _WIDTHS[0], bias=not norm)]
+    layers += [nn.BatchNorm2d(_WIDTHS[0])] * norm + [nn.ReLU(inplace=True)]
     before, block = _WIDTHS[0], _blocks()[0]
     for width in _WIDTHS:
         for _ in range(blocks):
-            layers.append(block(before, width, shortcut=shortcuts))
+            layers.append(block(before, width, shortcut=shortcuts, norm=norm))
             before = width
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            nn.init.zeros_(module.bias)
     return net
 
 
@@ -92,10 +99,10 @@ def wrn(
     return net
 
 
-def _conv(in_channels: int, out_channels: int, *, size: int = 3, stride: int = 1) -> nn.Conv2d:
+def _conv(in_channels: int, out_channels: int, *, size: int = 3, stride: int = 1, bias: bool = False) -> nn.Conv2d:
     from torch import nn
 
-    return nn.Conv2d(in_channels, out_channels, size, stride=stride, padding=size // 2, bias=False)
+    return nn.Conv2d(in_channels, out_channels, size, stride=stride, padding=size // 2, bias=bias)
 
 
 @cache
@@ -107,15 +114,15 @@ def _blocks() -> tuple[type[nn.Module], type[nn.Module]]:
     class Block(nn.Module):
         """Two convolutions; the first has stride 2 where the width grows."""
 
-        def __init__(self, in_channels: int, out_channels: int, *, shortcut: bool) -> None:
+        def __init__(self, in_channels: int, out_channels: int, *, shortcut: bool, norm: bool) -> None:
             super().__init__()
             self.stride = 1 if in_channels == out_channels else 2
             self.new_channels = out_channels - in_channels
             self.shortcut = shortcut
-            self.conv1 = _conv(in_channels, out_channels, stride=self.stride)
-            self.norm1 = nn.BatchNorm2d(out_channels)
-            self.conv2 = _conv(out_channels, out_channels)
-            self.norm2 = nn.BatchNorm2d(out_channels)
+            self.conv1 = _conv(in_channels, out_channels, stride=self.stride, bias=not norm)
+            self.norm1 = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
+            self.conv2 = _conv(out_channels, out_channels, bias=not norm)
+            self.norm2 = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """[N, C, H, W] -> [N, C', H', W']."""
@@ -149,8 +156,11 @@ def _blocks() -> tuple[type[nn.Module], type[nn.Module]]:
 
 
 def _resnets(family: str, name: str) -> Build | None:
-    found = re.fullmatch(rf"{family}(\d{{1,4}})", name)
-    return partial(resnet, blocks=blocks_of(name, int(found[1]), 2), shortcuts=family == "resnet") if found else None
+    found = re.fullmatch(rf"{family}(\d{{1,4}})(-nonorm)?", name)
+    if found is None:
+        return None
+    blocks = blocks_of(name, int(found[1]), 2)
+    return partial(resnet, blocks=blocks, shortcuts=family == "resnet", norm=found[2] is None)
 
 
 def _wide(name: str) -> Build | None:
@@ -165,13 +175,13 @@ def _wide(name: str) -> Build | None:
 ENTRIES = (
     NetworkEntry(
         names="resnet8 … resnet110",
-        description="residual networks in the CIFAR form, depth 6n+2 (He et al., 2015)",
+        description="residual networks in the CIFAR form, depth 6n+2 (He et al., 2015); -nonorm: without batch norm",
         read=partial(_resnets, "resnet"),
         examples=("resnet8", "resnet20", "resnet56", "resnet110"),
     ),
     NetworkEntry(
         names="plain8 … plain110",
-        description="the same without shortcuts",
+        description="the same without shortcuts; -nonorm: without batch norm",
         read=partial(_resnets, "plain"),
         examples=("plain8", "plain20"),
     ),

@@ -1,0 +1,116 @@
+"""The page of a lesson: what its runs show, the runs, the figures, and how to use the schedules.
+
+One file that opens with no network, as a study's page (`calando.report.html`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from calando.analysis.lesson import Claim, claims_of
+from calando.analysis.lesson_runs import RunReading, percent, read_runs
+from calando.errors import NotDrawn
+from calando.records.files import write_atomically
+from calando.records.lesson import StoredLesson
+from calando.report import pictures
+from calando.report.drawing_process import can_draw
+from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
+from calando.report.lesson_figures import lesson_figures
+
+__all__ = ["LessonContents", "lesson_contents", "lesson_page", "write_lesson_page"]
+
+Form = Literal["png", "svg"]
+
+
+@dataclass(frozen=True)
+class LessonContents:
+    """The page's words.
+
+    Args:
+        question: what was trained.
+        claims: what was looked for.
+        networks: what each is, and its runs, read.
+        texts: (name, text) of the strategies that are not one fixed rate.
+        made: what made the runs, in words.
+    """
+
+    title: str
+    question: str
+    claims: tuple[Claim, ...]
+    networks: tuple[tuple[str, str, tuple[RunReading, ...]], ...]
+    texts: tuple[tuple[str, str], ...]
+    made: str
+
+
+def lesson_contents(stored: StoredLesson) -> LessonContents:
+    """Put a lesson into words."""
+    lesson = stored.lesson
+    reads = read_runs(stored)
+    runs = sum(len(records) for those in stored.runs.values() for records in those.values())
+    seeds = "seed 0" if stored.seeds == 1 else f"{stored.seeds} seeds"
+    first = next(iter(stored.runs[lesson.network].values()))[0]
+    fixed = {lesson.fixed(rate) for rate in (*lesson.rates, lesson.start)}
+    return LessonContents(
+        title=f"{lesson.name}: what a learning rate does",
+        question=(
+            f"{runs} runs of at most {lesson.steps} updates on {lesson.data}, batch {lesson.batch_size}, {seeds}: "
+            f"{len(lesson.networks)} networks of the same depth. Every sentence and number is read from these runs."
+        ),
+        claims=claims_of(stored),
+        networks=tuple((network, lesson.networks[network], tuple(those.values())) for network, those in reads.items()),
+        texts=tuple((name, read.text) for name, read in reads[lesson.network].items() if name not in fixed),
+        made=f"{first.spec.lane.text}; {', '.join(f'{key} {value}' for key, value in stored.host.items())}",
+    )
+
+
+def lesson_page(stored: StoredLesson, *, command: str = "") -> str:
+    """The page as text."""
+    drawn = lesson_figures(stored)
+    charts = {name: json_for_script(for_page(spec)) for name, spec in specs_of(drawn).items()}
+    script = pictures.bundle_js()
+    return render(
+        "lesson.html.j2",
+        page=lesson_contents(stored),
+        figures=drawn,
+        charts=charts,
+        command=command,
+        percent=percent,
+        style=text_of("style.css"),
+        bundle=script,
+        script=page_js(),
+        policy=policy_of([page_js(), script]),
+    )
+
+
+def write_lesson_page(
+    folder: Path, stored: StoredLesson, *, command: str = "", figures: Sequence[Form] | None = None
+) -> Path:
+    """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
+
+    Args:
+        folder: the lesson's.
+        stored: its runs.
+        command: what makes them again; "" where that is not known.
+        figures: the forms to write next to the page; None: PNG and SVG where what draws them is installed.
+
+    Raises:
+        DiskFull: no space; files are whole or as they were.
+        NotDrawn: pictures cannot be drawn; its `page` is written.
+    """
+    forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
+    path = folder / "report.html"
+    write_atomically(path, lesson_page(stored, command=command).encode())
+    try:
+        for name, spec in specs_of(lesson_figures(stored)).items():
+            if forms:
+                svg = pictures.svg(spec)
+            for form in forms:
+                made = svg.encode() if form == "svg" else pictures.png(svg)
+                write_atomically(folder / "figures" / f"{name}.{form}", made)
+    except NotDrawn as error:
+        error.page = path
+        raise
+    return path

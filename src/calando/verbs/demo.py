@@ -1,0 +1,241 @@
+"""`calando.demo`: a lesson trained on this machine, in under a minute, and what its runs show.
+
+Called again it is read from what is stored, without torch; stopped, it goes on where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from calando.rows import Rows
+from calando.shown import Drawn
+from calando.verbs.progress import ETA, Screen
+
+if TYPE_CHECKING:
+    from calando.analysis.lesson import Claim
+    from calando.records.lesson import StoredLesson
+    from calando.study.lesson import LessonStatus
+
+__all__ = ["DEMOS", "LessonEntry", "LessonProgress", "Taught", "demo"]
+
+DEMOS = Path("calando-demos")
+"""Where lessons are put."""
+
+
+@final
+@dataclass(frozen=True)
+class LessonEntry:
+    """A lesson that there is.
+
+    Args:
+        name: for `calando.demo`.
+        summary: a sentence.
+    """
+
+    name: str
+    summary: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Taught(Drawn):
+    """A lesson whose runs are made.
+
+    Args:
+        folder: the lesson's; `calando.show` reads its studies, a folder each in it.
+        page: report.html; None: it could not be written.
+        stored: its runs.
+        lacking: what was not written, for a sentence; "": nothing.
+    """
+
+    folder: Path
+    page: Path | None
+    stored: StoredLesson
+    lacking: str = ""
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What was looked for, with the numbers, and whether the runs show it."""
+        from calando.analysis.lesson import claims_of
+
+        return claims_of(self.stored)
+
+    def __str__(self) -> str:
+        """Each claim in a line."""
+        return "\n".join(
+            f"{claim.title}{'' if claim.shown else ' (not shown here)'}: {claim.text}" for claim in self.claims
+        )
+
+    __repr__ = __str__
+
+    def plot(self) -> Any:
+        """The losses by rate."""
+        from calando.report.lesson_figures import lesson_figures
+
+        return lesson_figures(self.stored)[0].chart
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each run at seed 0."""
+        from calando.analysis.lesson_runs import read_runs
+
+        return [
+            {
+                "network": network,
+                "run": read.name,
+                "strategy": read.text,
+                "rate": read.rate,
+                "updates": read.record.steps_done,
+                "loss": read.course.last if read.ending != "diverged" else None,
+                "score": read.score,
+                "ending": read.ending,
+                "happened": read.happened,
+                "why": read.why,
+            }
+            for network, those in read_runs(self.stored).items()
+            for read in those.values()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the traces, as what `json.dumps` takes."""
+        return {
+            "lesson": self.stored.lesson.name,
+            "seeds": self.stored.seeds,
+            "claims": [
+                {"name": one.name, "title": one.title, "shown": one.shown, "seeds": one.seeds, "text": one.text}
+                for one in self.claims
+            ],
+            "runs": self.table(),
+            "page": None if self.page is None else str(self.page),
+            "folder": str(self.folder),
+        }
+
+
+def demo(
+    lesson: str | None = None,
+    *,
+    folder: Path | str | None = None,
+    seeds: int = 1,
+    executor: str = "process",
+    workers: int | None = None,
+    command: str = "",
+    listen: Callable[[LessonStatus], None] | None = None,
+) -> Taught | Rows[LessonEntry]:
+    """Teach one thing about learning rates by runs made here; without a lesson, list those that there are.
+
+    Args:
+        lesson: its name; None: list them.
+        folder: the lesson's; None: calando-demos/NAME in the current one.
+        seeds: of each run; of several, each claim says in how many it is shown.
+        executor: "process", "inline", or one of your own.
+        workers: worker processes; None: one a core.
+        command: the command line that makes it, shown on its page.
+        listen: called with the status as it changes; None: progress is shown, as `calando.compare` shows it.
+
+    Returns:
+        What it teaches: `print` it for the claims; `.table()` has a row for each run, `.page` is the page.
+
+    Raises:
+        UnknownName: there is no such lesson.
+        UsageError: the folder holds something else.
+        StudyStopped: a worker died too often, or the disk is full.
+        KeyboardInterrupt: what was trained is kept.
+
+    Example:
+        >>> import calando
+        >>> [entry.name for entry in calando.demo()]
+        ['diverge-and-crawl']
+    """
+    from calando.records.lesson import LESSONS, find_lesson, stored_whole
+
+    if lesson is None:
+        return Rows([LessonEntry(one.name, one.summary) for one in LESSONS.values()], "lessons")
+    found = find_lesson(lesson)
+    where = DEMOS / found.name if folder is None else Path(folder)
+    stored = stored_whole(where, found, seeds=seeds)
+    page = where / "report.html"
+    if stored is not None and page.exists():
+        return Taught(folder=where, page=page, stored=stored)
+    if stored is None:
+        from calando.verbs.torch_first import import_torch
+
+        with LessonProgress.of(listen) as progress:
+            progress.begin()
+            import_torch()
+            from calando.study.lesson import conduct_lesson
+
+            stored = conduct_lesson(
+                where, found, seeds=seeds, executor=executor, workers=workers, command=command, listen=progress
+            )
+    written, lacking = _written(where, stored, command)
+    return Taught(folder=where, page=written, stored=stored, lacking=lacking)
+
+
+def _written(folder: Path, stored: StoredLesson, command: str) -> tuple[Path | None, str]:
+    """The page's path, and what was not written: whatever becomes of the pictures, the answer stands."""
+    from calando.errors import CalandoError, NotDrawn
+
+    try:
+        from calando.report.drawing_process import NEEDED, can_draw
+        from calando.report.lesson_page import write_lesson_page
+
+        return write_lesson_page(folder, stored, command=command), "" if can_draw() else NEEDED
+    except (CalandoError, OSError, MemoryError) as error:
+        page = error.page if isinstance(error, NotDrawn) else None
+        lacking = "no page was" if page is None else "PNG and SVG were not"
+        return page, f"{lacking} written ({str(error) or 'out of memory'}); the same command tries again"
+
+
+class LessonProgress:
+    """A listener that shows how a lesson stands; given another listener, that one hears it and nothing is shown."""
+
+    def __init__(self, listen: Callable[[LessonStatus], None] | None = None) -> None:
+        self._listen, self._screen = listen, Screen() if listen is None else None
+        self._eta, self._headed = ETA(), False
+        self.folder: Path | None = None  # the lesson's, once it stands
+
+    @classmethod
+    def of(cls, listen: Callable[[LessonStatus], None] | None) -> LessonProgress:
+        """Itself, where it is one already."""
+        return listen if isinstance(listen, LessonProgress) else cls(listen)
+
+    def __enter__(self) -> LessonProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._screen is not None:
+            self._screen.stop()
+
+    def begin(self) -> None:
+        """Before torch is imported, which takes seconds."""
+        if self._screen is not None:
+            self._screen.show(lambda: "starting")
+
+    def __call__(self, status: LessonStatus) -> None:
+        """Take the status."""
+        self.folder = status.folder
+        if self._listen is not None:
+            self._listen(status)
+            return
+        assert self._screen is not None
+        if not self._headed:
+            self._headed = True
+            lesson = status.lesson
+            self._screen.say(f"{lesson.name}: {lesson.summary}")
+            self._screen.say(f"{status.runs} runs on {lesson.data}, {len(lesson.networks)} networks; {status.machine}")
+            self._screen.say(f"folder: {status.folder}")
+        self._screen.show(lambda: _line(status, self._eta))
+
+
+def _line(status: LessonStatus, eta: ETA) -> str:
+    stand = f"{status.done} of {status.runs} runs done"
+    if status.status is None:
+        return f"{stand}; {status.network}: looking at its gradients"
+    running = [
+        f"{one.job.spec.strategy.name}: update {one.step}, loss {one.loss:.3g}"
+        for one in status.status.running.values()
+    ]
+    now = "; ".join([f"{stand}; {status.network}", *running])
+    return f"{now}; ETA {eta.remaining(status.left, begun=bool(running) or status.done > 0)}"
