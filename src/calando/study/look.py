@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from calando.analysis.looked import Looked, Looks
 from calando.records import RunSpec
 from calando.records.probe import ProbeRow
@@ -22,7 +24,7 @@ def look_at(
     return Looked(
         spec=spec,
         rows=found.rows,
-        losses=found.losses,
+        losses=found.losses.astype(np.float64),
         rates=found.rates,
         total_steps=spec.steps,
         step=min(looks.until, len(found.losses)),
