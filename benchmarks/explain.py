@@ -1,6 +1,9 @@
 """Which signals of a young run tell that its rate is too high or too low, and how well.
 
     python benchmarks/explain.py measure [--only CASE] [--untouched] [--seeds 5]
+    python benchmarks/explain.py fit                   the numbers of calando/analysis/reading.py
+    python benchmarks/explain.py score [--untouched]   how often the reading speaks, and is right
+    python benchmarks/explain.py worth [--untouched]   each signal alone, and the rules that people pass on
 
 CALANDO_DATA names the folder of real data. Rows are stored next to the script, so each command goes on where it stood.
 """
@@ -12,18 +15,28 @@ import os
 from pathlib import Path
 
 from explaining.measure import measure
+from explaining.report import print_fits, print_folk, print_score, print_worth
 
 DATA = Path(os.environ.get("CALANDO_DATA", "../shared/data"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["measure"])
+    parser.add_argument("command", choices=["measure", "fit", "score", "worth"])
     parser.add_argument("--only", default="")
     parser.add_argument("--untouched", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    measure(DATA, only=asked.only, untouched=asked.untouched, seeds=asked.seeds)
+    match asked.command:
+        case "measure":
+            measure(DATA, only=asked.only, untouched=asked.untouched, seeds=asked.seeds)
+        case "fit":
+            print_fits()
+        case "score":
+            print_score(untouched=asked.untouched)
+        case "worth":
+            print_worth(untouched=asked.untouched)
+            print_folk(untouched=asked.untouched)
 
 
 if __name__ == "__main__":

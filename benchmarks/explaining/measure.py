@@ -1,4 +1,6 @@
-"""Rows of probes at update 1 and at 5, 10 and 20 % of runs whose ends are known: those of `tuning.truth`, at a rate held to the middle.
+"""Rows of probes at update 1 and at 5, 10 and 20 % of runs whose ends are known.
+
+They are those of `tuning.truth`, at a rate held to the middle.
 
 The losses of a probed run must be those stored of the run without probes, to the bit; else the run is not kept.
 """
@@ -12,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from tuning.cases import CASES, Case, settled
+from tuning.cases import Case, settled
+from tuning.truth import measure_cell, traces
 from tuning.truth import read as read_truth
-from tuning.truth import traces
 
 from calando.records.probe import ProbeRow
 from calando.training.probes.probe_run import probe_run
+
+from .cases import FURTHER, MADE_ON
 
 __all__ = ["AGES", "measure", "read"]
 
@@ -36,14 +40,16 @@ def read(case: Case) -> dict[str, dict[str, Any]]:
     return found["runs"] if found["definition"] == case.definition else {}
 
 
-def measure(data_dir: Path, *, only: str = "", untouched: bool = False, seeds: int = 5) -> None:
-    """What is missing, the seeds outermost."""
+def measure(data_dir: Path, *, only: str = "", untouched: bool = False, seeds: int = 3) -> None:
+    """What is missing, the seeds outermost; of untouched tasks the whole runs as well."""
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
     for seed in range(seeds):
-        for case in CASES:
-            if only in case.name and case.untouched == untouched:
+        for case in FURTHER if untouched else MADE_ON:
+            if only in case.name:
                 for exponent in case.rates:
+                    if untouched:
+                        measure_cell(case, SCHEDULE, exponent, seed, data_dir)
                     if f"{SCHEDULE} {exponent} {seed}" in read_truth(case):
                         _measure(case, exponent, seed, data_dir)
 

@@ -21,7 +21,7 @@ from calando.tasks.catalog import resolve
 from calando.tasks.load_task import load
 from calando.tasks.source import Source
 
-__all__ = ["cifar_cnn", "cifar_deep", "cifar_resnet8", "fashion_grouped", "fashion_resnet8", "grouped"]
+__all__ = ["cifar_cnn", "cifar_deep", "cifar_resnet8", "fashion_grouped", "fashion_resnet8", "grouped", "smaller"]
 
 TRAIN, TEST = 6000, 5000
 
@@ -45,15 +45,15 @@ def _half(part: Source, many: int) -> tuple[torch.Tensor, torch.Tensor]:
     return smaller.round().to(torch.uint8), part.targets(rows)
 
 
-def _smaller(data: str, model: str | Callable[..., nn.Module], name: str, batch: int = 32) -> calando.Workload:
+def smaller(data: str, model: str | Callable[..., nn.Module], name: str, batch: int = 32) -> calando.Workload:
     folder = Path(os.environ.get("CALANDO_DATA", "../shared/data"))
     whole = load(resolve(data, validation_fraction=0.1), data_dir=folder)
     train, test = _half(whole.train, TRAIN), _half(whole.test, TEST)
     return calando.workload(train=train, test=test, model=model, batch_size=batch, name=name)
 
 
-cifar_deep = partial(_smaller, "cifar10", deep, "cifar-deep")
-cifar_cnn = partial(_smaller, "cifar10", "cnn", "cifar-cnn", 128)
-cifar_resnet8 = partial(_smaller, "cifar10", "resnet8", "cifar-resnet8")
-fashion_resnet8 = partial(_smaller, "fashion-mnist", "resnet8", "fashion-resnet8")
-fashion_grouped = partial(_smaller, "fashion-mnist", grouped, "fashion-grouped")
+cifar_deep = partial(smaller, "cifar10", deep, "cifar-deep")
+cifar_cnn = partial(smaller, "cifar10", "cnn", "cifar-cnn", 128)
+cifar_resnet8 = partial(smaller, "cifar10", "resnet8", "cifar-resnet8")
+fashion_resnet8 = partial(smaller, "fashion-mnist", "resnet8", "fashion-resnet8")
+fashion_grouped = partial(smaller, "fashion-mnist", grouped, "fashion-grouped")

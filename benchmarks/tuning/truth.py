@@ -21,7 +21,7 @@ from calando.training.state import TrainState
 
 from .cases import CASES, SCHEDULES, Case, settled
 
-__all__ = ["CHOOSE", "FRESH", "best_cell", "build", "read", "score_best", "traces"]
+__all__ = ["CHOOSE", "FRESH", "best_cell", "build", "measure_cell", "read", "score_best", "traces"]
 
 CHOOSE, FRESH = range(3), range(3, 8)
 FOLDER = Path(__file__).parent / "truth"
@@ -54,7 +54,7 @@ def build(data_dir: Path, *, only: str = "", untouched: bool = False, seeds: int
     for schedule, seed in early + [("half", seed) for seed in range(seeds, races)]:
         for case in chosen:
             for exponent in case.rates:
-                _measure(case, schedule, exponent, seed, data_dir)
+                measure_cell(case, schedule, exponent, seed, data_dir)
 
 
 def best_cell(case: Case) -> tuple[str, int] | None:
@@ -75,10 +75,11 @@ def score_best(data_dir: Path, *, only: str = "") -> None:
     for case in CASES:
         if only in case.name and (cell := best_cell(case)) is not None:
             for seed in FRESH:
-                _measure(case, *cell, seed, data_dir)
+                measure_cell(case, *cell, seed, data_dir)
 
 
-def _measure(case: Case, schedule: str, exponent: int, seed: int, data_dir: Path) -> None:
+def measure_cell(case: Case, schedule: str, exponent: int, seed: int, data_dir: Path) -> None:
+    """One run, if it is missing."""
     rows, key = read(case), f"{schedule} {exponent} {seed}"
     if key in rows:
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from calando.loops.run_handle import Run
     from calando.loops.run_start import run
     from calando.loops.torch_scheduler import LRScheduler
+    from calando.loops.watch import watch
     from calando.methods.parameter_groups import layer_groups
     from calando.range_test import find_lr
     from calando.schedules import parse
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from calando.verbs.demo import demo
     from calando.verbs.describe import list_schedules, list_strategies, list_workloads
     from calando.verbs.draw import draw
+    from calando.verbs.explain import explain
     from calando.verbs.find import find
     from calando.verbs.schedules import lint, plot
     from calando.verbs.study import serve, show, studies, write_report
@@ -48,6 +50,7 @@ __all__ = [
     "compare",
     "demo",
     "draw",
+    "explain",
     "find",
     "find_lr",
     "follow",
@@ -67,6 +70,7 @@ __all__ = [
     "studies",
     "train",
     "tune",
+    "watch",
     "workload",
     "write_report",
 ]
@@ -83,6 +87,7 @@ _HOMES = {
     "compare": "calando.verbs.compare",
     "demo": "calando.verbs.demo",
     "draw": "calando.verbs.draw",
+    "explain": "calando.verbs.explain",
     "find": "calando.verbs.find",
     "find_lr": "calando.range_test",
     "follow": "calando.loops.follow",
@@ -102,6 +107,7 @@ _HOMES = {
     "studies": "calando.verbs.study",
     "train": "calando.verbs.train",
     "tune": "calando.verbs.tune",
+    "watch": "calando.loops.watch",
     "workload": "calando.tasks.custom",
     "write_report": "calando.verbs.study",
 }

@@ -18,6 +18,7 @@ VERBS = {
     "compare": calando.compare,
     "train": calando.train,
     "tune": calando.tune,
+    "explain": calando.explain,
     "find": calando.find,
     "demo": calando.demo,
     "show": calando.show,
@@ -31,7 +32,7 @@ VERBS = {
     "data get": calando.get_data,
 }
 FLAGS = {"data_dir": "--data", "as_json": "--json"}
-FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": "--out"}
+FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": "--out", "explain": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, demo, describe, find, schedules, study, train, tune
+from calando.cli import compare, demo, describe, explain, find, schedules, study, train, tune
 from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
@@ -25,6 +25,7 @@ for name, command in {
     "compare": compare.compare,
     "train": train.train,
     "tune": tune.tune,
+    "explain": explain.explain,
     "find": find.find,
     "demo": demo.demo,
     "show": study.show,

@@ -46,7 +46,7 @@ from calando.training.evaluate import BATCHES
 from calando.training.network_statistics import gathering_statistics
 from calando.training.restore import undisturbed_loader
 
-__all__ = ["Following", "follow"]
+__all__ = ["Following", "chance_given", "follow"]
 
 MOST_CLASSES = 1_000_000
 
@@ -93,7 +93,7 @@ def follow(
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
     if not isinstance(strategy, str | os.PathLike | StrategySpec):
         raise UsageError(f"strategy must be a preset's name, a text or a file, got {strategy!r}")
-    known = _chance(chance)
+    known = chance_given(chance)
     spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
     if spec.horizon:
         raise UsageError(f"leave out horizon('{spec.horizon}'): in your own loop total_steps is the horizon")
@@ -324,7 +324,7 @@ def _recalibrate(
         raise UsageError("batch normalisation's statistics need training batches, and there was none")
 
 
-def _chance(given: object) -> float | Chance | None:
+def chance_given(given: object) -> float | Chance | None:
     if given is None or (isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < math.inf):
         return given
     wanted = "chance must be a loss above 0, such as log(classes), or the class numbers of the training samples"

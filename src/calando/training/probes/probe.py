@@ -90,7 +90,7 @@ class Probe:
         self._layer_handles = self._gradients.attach()
         if hooked:
             self._step_handles = [
-                self.optimizer.register_step_pre_hook(lambda *_: self._enter()),
+                self.optimizer.register_step_pre_hook(lambda _, args, kwargs: self._enter(bool(args or kwargs))),
                 self.optimizer.register_step_post_hook(lambda *_: self._leave()),
             ]
 
@@ -142,29 +142,37 @@ class Probe:
 
     # Around the step
 
-    def _enter(self) -> None:
+    def _enter(self, closure: bool) -> None:
         self._depth += 1
         if self._depth == 1:
-            self.before_step()
+            self.before_step(closure=closure)
 
     def _leave(self) -> None:
         self._depth -= 1
         if self._depth == 0:
             self.after_step()
 
-    def before_step(self) -> None:
-        """The gradients are there, and the rates are written."""
-        for handle in self._layer_handles:  # a second pass inside the step is not the batch's
-            handle.remove()
+    def before_step(self, *, closure: bool = False) -> None:
+        """The rates are written, and the gradients are there; with a closure, which makes the passes, after it."""
+        if not closure:
+            for handle in self._layer_handles:  # a second pass inside the step is not the batch's
+                handle.remove()
         parameters = self._parameters()
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._before = [p.detach().clone() for p in parameters]
-        gradients = [p.grad.detach() for p in parameters if p.grad is not None]
-        self._norm = float(nn.utils.get_total_norm(gradients)) if gradients else None
+        self._norm = None if closure else self._gradient_norm()
+
+    def _gradient_norm(self) -> float | None:
+        gradients = [p.grad.detach() for p in self._parameters() if p.grad is not None]
+        return float(nn.utils.get_total_norm(gradients)) if gradients else None
 
     def after_step(self) -> None:
         """The weights have moved."""
+        for handle in self._layer_handles:
+            handle.remove()
         parameters = self._parameters()
+        if self._norm is None:
+            self._norm = self._gradient_norm()
         self._after = [p.detach().clone() for p in parameters]
         slope, known = 0.0, False
         for p, old, new in zip(parameters, self._before, self._after, strict=True):

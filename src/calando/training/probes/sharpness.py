@@ -38,6 +38,10 @@ class Sharpness:
     products: int
 
 
+class _NotFinite(Exception):
+    pass
+
+
 def largest_eigenvalue(
     loss: Callable[[], torch.Tensor], optimizer: Optimizer, *, tolerance: float = 0.02, most: int = 40
 ) -> Sharpness | None:
@@ -89,6 +93,8 @@ def largest_eigenvalue(
             torch.zeros_like(p) if o is None else o * scale for o, p, scale in zip(out, parameters, scales, strict=True)
         ]
         answer = torch.cat([row.detach().reshape(-1).double().cpu() for row in rows]).numpy()
+        if not np.isfinite(answer).all():
+            raise _NotFinite  # LAPACK would print about it
         largest = max(largest, float(flat @ answer) / max(float(flat @ flat), 1e-300))
         return answer
 
@@ -106,6 +112,6 @@ def largest_eigenvalue(
         value_found = float(found_values[0])
     except ArpackNoConvergence as short:
         value_found = float(short.eigenvalues[0]) if len(short.eigenvalues) else largest
-    except (ArpackError, RuntimeError):  # a number that is not finite; a layer without a second derivative
+    except (_NotFinite, ArpackError, RuntimeError):  # a number that is not finite; a layer without a second derivative
         return None
     return Sharpness(value_found, products) if np.isfinite(value_found) else None

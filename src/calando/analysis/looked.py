@@ -1,0 +1,176 @@
+"""A run looked at: which updates, at what cost, and what was seen; read without torch.
+
+Looked at are update 1, with which later ones are compared; three updates each up to 5, 10 and 20 % of the run, at which
+readings were tested; and others, in equal ratios. Sharpness, the dearest of all, is measured once at each of these ages
+and, where runs are long, in between.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from calando.analysis.reading import Reading, read_rate
+from calando.errors import CorruptFile
+from calando.records import RunSpec
+from calando.records.files import read_plain, write_atomically
+from calando.records.probe import ProbeRow
+
+__all__ = ["FILE", "Looked", "Looks", "keep_looks", "kept_looks", "plan_looks"]
+
+FILE = "probes.json"
+AGES = (0.05, 0.1, 0.2)
+NEIGHBOURS = 3
+MORE = 12  # looks besides, for the eye
+SHARP, LIGHT = 45, 4  # updates that a look costs with sharpness, and without, at most
+SHARE = 0.05  # of the run, for further looks at sharpness
+
+
+@final
+@dataclass(frozen=True)
+class Looks:
+    """Which updates are looked at.
+
+    Args:
+        until: updates that are made.
+        at: those looked at; `sharp`, with sharpness.
+        cost: updates that the looks cost at most.
+    """
+
+    until: int
+    at: tuple[int, ...]
+    sharp: tuple[int, ...]
+
+    @property
+    def cost(self) -> int:
+        return len(self.sharp) * SHARP + len(self.at) * LIGHT
+
+
+def plan_looks(steps: int, *, until: int) -> Looks:
+    """Looks at the first `until` updates of a run of `steps`.
+
+    >>> plan_looks(1000, until=200).sharp
+    (1, 49, 99, 199)
+    """
+    ages = [max(NEIGHBOURS, round(age * steps) - 1) for age in AGES]
+    tested = {age - back for age in ages for back in range(NEIGHBOURS)}
+    spread = {round(step) for step in np.geomspace(1, max(1, until - 1), MORE)}
+    at = sorted(step for step in {1, *tested, *spread} if 1 <= step < until)
+    sharp = {step for step in (1, *ages) if step in at}
+    more = int(SHARE * steps // SHARP)
+    rest = [step for step in at if step not in sharp and step not in tested]
+    if more and rest:
+        sharp |= {rest[round(place)] for place in np.linspace(0, len(rest) - 1, min(more, len(rest)))}
+    return Looks(until, tuple(at), tuple(sorted(sharp)))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was seen of a run.
+
+    Args:
+        spec: the run's; None for rows from a person's own loop.
+        rows: of the updates that were looked at.
+        losses, rates: of every update that was made; rates may be empty.
+        total_steps: updates planned.
+        chance: loss of a network that knows nothing of the inputs.
+        stopped: why the run ended early.
+    """
+
+    rows: tuple[ProbeRow, ...]
+    losses: np.ndarray = field(repr=False)
+    rates: np.ndarray = field(repr=False)
+    total_steps: int | None
+    step: int
+    chance: float | None = None
+    batch: int | None = None
+    stopped: str | None = None
+    spec: RunSpec | None = None
+
+    @property
+    def updates(self) -> float:
+        """What the looks cost, in updates."""
+        return sum(row.updates for row in self.rows)
+
+    def reading(self) -> Reading:
+        """Of the last look that readings were tested at."""
+        total = self.total_steps or self.step
+        last = self.rows[-1].step if self.rows else 0
+        # A run that was looked at to its end is read where readings were tested.
+        ages = [round(age * total) - 1 for age in AGES]
+        asked = max((age for age in ages if age <= last), default=last)
+        end = self.step if asked == last else asked + 1
+        return read_rate(
+            [row for row in self.rows if row.step <= asked],
+            losses=self.losses[:end],
+            step=end,
+            total_steps=total,
+            chance=self.chance,
+            batch=self.batch,
+            method="" if self.spec is None else self.spec.strategy.method,
+            stopped=self.stopped if end == self.step else None,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "calando": "probes",
+            "spec": None if self.spec is None else self.spec.model_dump(mode="json"),
+            "rows": [row.document() for row in self.rows],
+            "losses": [value if math.isfinite(value) else str(value) for value in map(float, self.losses)],
+            "rates": [float(value) for value in self.rates],
+            "total_steps": self.total_steps,
+            "step": self.step,
+            "chance": self.chance,
+            "batch": self.batch,
+            "stopped": self.stopped,
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Looked:
+        """From a file that `document` or `Watch.save` wrote.
+
+        Raises:
+            CorruptFile: it is none.
+        """
+        try:
+            found = json.loads(read_plain(path, most=2**28))
+            assert found["calando"] == "probes"
+            spec = found.get("spec")
+            return cls(
+                spec=None if spec is None else RunSpec.model_validate(spec),
+                rows=tuple(ProbeRow.read(row) for row in found["rows"]),
+                losses=np.array([float(value) for value in found["losses"]], np.float64),
+                rates=np.array(found.get("rates", []), np.float64),
+                total_steps=found["total_steps"],
+                step=int(found["step"]),
+                chance=found["chance"],
+                batch=found.get("batch"),
+                stopped=found.get("stopped"),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+            raise CorruptFile(f"{path} holds no probes, or is damaged ({type(error).__name__})") from error
+
+
+def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
+    """What was seen before of the same run, as far; None: nothing."""
+    if not (folder / FILE).exists():
+        return None
+    found = Looked.read(folder / FILE)
+    if found.spec is None or found.spec.digest() != spec.digest():
+        return None
+    enough = found.stopped is not None or found.step >= looks.until
+    return found if enough else None
+
+
+def keep_looks(folder: Path, looked: Looked) -> Path:
+    """Write them."""
+    path = folder / FILE
+    write_atomically(path, json.dumps(looked.document()).encode())
+    return path

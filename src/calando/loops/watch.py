@@ -1,0 +1,201 @@
+"""Probes in a person's own loop: what `calando.explain` looks at, at a bounded cost.
+
+    watch = calando.watch(network, optimizer, total_steps=…)
+    for x, y in loader:
+        loss = criterion(network(x), y)
+        loss.backward()
+        watch.batch(loss, lambda: criterion(network(x), y))     optional: the loss, and how it is computed again
+        optimizer.step()
+        optimizer.zero_grad()
+    print(watch.reading())
+
+What a look costs, in updates, is known before: HALF without the batch, MOST with it. It is made as soon as all looks
+together stay within `share` of the updates made; the first one, of update 1, is made at once, to compare later ones to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from calando.analysis.looked import Looked
+from calando.analysis.reading import Reading
+from calando.errors import UsageError
+from calando.loops.follow import chance_given
+from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks
+from calando.records.files import write_atomically
+from calando.records.probe import ProbeRow
+from calando.tasks.chance import Chance
+from calando.training.probes.probe import BatchLoss, Probe
+
+__all__ = ["Watch", "watch"]
+
+ALONE = 0.5  # updates: copies of the weights, and norms
+WITH_BATCH = 3.0  # five to seven forward passes more
+SHARE = 0.02
+FIRST = 1
+
+
+def watch(
+    network: nn.Module,
+    optimizer: Optimizer,
+    *,
+    total_steps: int | None = None,
+    chance: float | torch.Tensor | Sequence[int] | None = None,
+    share: float = SHARE,
+) -> Watch:
+    """Look at a training now and then, in any loop, and leave it as it is, to the bit.
+
+    Args:
+        network: in whose layers gradients are looked at.
+        optimizer: whose updates are counted; one that runs torch's hooks.
+        total_steps: updates that are planned; a reading needs it, as what signals mean depends on a run's age.
+        chance: the loss of a network that knows nothing but how frequent each class is, or the class numbers of the
+            training samples; without it the mean of the first eight losses stands for it.
+        share: of the training's updates that the looks may cost, above 0 and at most 1.
+
+    Returns:
+        A `Watch`: its `rows`, its `reading()`, and `batch`, to be called between the backward pass and the step.
+
+    Raises:
+        UsageError: an optimizer without hooks, or a number outside its range.
+
+    >>> import torch, calando
+    >>> x, y = torch.randn(64, 8), torch.arange(64) % 2
+    >>> network = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    >>> watch = calando.watch(network, optimizer, total_steps=400)
+    >>> for _ in range(60):
+    ...     loss = nn.functional.cross_entropy(network(x), y)
+    ...     loss.backward()
+    ...     watch.batch(loss)
+    ...     optimizer.step()
+    ...     optimizer.zero_grad()
+    >>> [row.step for row in watch.rows], watch.rows[0].layers[0].update_ratio > 0
+    ([1, 50], True)
+    """
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
+    check_runs_hooks(optimizer, "watch")
+    if total_steps is not None and (
+        isinstance(total_steps, bool) or int(total_steps) != total_steps or total_steps < 1
+    ):
+        raise UsageError(f"total_steps must be a whole number of updates, at least 1, got {total_steps!r}")
+    if not 0 < share <= 1:
+        raise UsageError(f"share must be above 0 and at most 1, got {share!r}")
+    known = chance_given(chance)
+    known = known.loss if isinstance(known, Chance) else known
+    return Watch(network, optimizer, total_steps=total_steps, chance=known, share=share)
+
+
+@final
+class Watch:
+    """Looks at a training; made by `watch`.
+
+    Args:
+        rows: one a look, in order.
+        step: updates made since it was made.
+    """
+
+    def __init__(
+        self, network: nn.Module, optimizer: Optimizer, *, total_steps: int | None, chance: float | None, share: float
+    ) -> None:
+        self.rows: list[ProbeRow] = []
+        self.step = 0
+        self.total_steps, self._chance, self._share = total_steps, chance, share
+        self._probe = Probe(network, optimizer)
+        self._again: BatchLoss | None = None
+        self._losses: list[torch.Tensor | float] = []
+        self._spent = 0.0
+        self._cost = ALONE
+        self._hooks: StepHooks | None = StepHooks(
+            optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
+        )
+
+    def batch(self, loss: torch.Tensor | float, again: BatchLoss | None = None) -> None:
+        """Tell it the update's training loss; call it after the backward pass and before the step.
+
+        Args:
+            loss: of shape (); its number is read when it is needed.
+            again: computes the same batch's loss at the weights of that moment, with its graph: then the critical ratio
+                is measured too. It is called at looks only, and what it changes in the network is put back.
+        """
+        if isinstance(loss, torch.Tensor) and loss.numel() != 1:
+            raise UsageError(f"loss must be one number, got a tensor of shape {tuple(loss.shape)}")
+        if again is not None and not callable(again):
+            raise UsageError(f"again must be a function that computes the batch's loss, got {type(again).__name__}")
+        self._losses.append(loss.detach().reshape(()).clone() if isinstance(loss, torch.Tensor) else float(loss))
+        self._again = again
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The training losses that `batch` was told, float64."""
+        self._losses = [float(loss) for loss in self._losses]
+        return np.array(self._losses, np.float64)
+
+    def reading(self) -> Reading:
+        """What the signals say of the rate, in words; silent where they were not shown to predict.
+
+        Raises:
+            UsageError: `total_steps` was not given.
+        """
+        if self.total_steps is None:
+            raise UsageError("a reading needs the planned length: calando.watch(…, total_steps=…)")
+        return self.looked.reading()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write rows and losses as JSON, which `calando explain PATH` draws."""
+        write_atomically(Path(path), json.dumps(self.looked.document()).encode())
+
+    @property
+    def looked(self) -> Looked:
+        """All that was seen."""
+        return Looked(
+            rows=tuple(self.rows),
+            losses=self.losses,
+            rates=np.array([]),
+            total_steps=self.total_steps,
+            step=self.step,
+            chance=self._chance,
+        )
+
+    def close(self) -> None:
+        """Look no more, and take the hooks away."""
+        self._probe.drop()
+        if self._hooks is not None:
+            for handle in self._hooks.handles:
+                handle.remove()
+            self._hooks = None
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Around the updates
+
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._probe.opened:
+            self._probe.before_step(closure=bool(args or kwargs))
+
+    def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        again, self._again = self._again, None
+        if self._probe.opened:
+            self._probe.after_step()
+            row = self._probe.close(self.step, batch=again)
+            if row is not None:
+                self.rows.append(row)
+                self._cost = ALONE if again is None else WITH_BATCH
+                self._spent += self._cost
+        self.step += 1
+        if self.step == FIRST or (self.step > FIRST and self._spent + self._cost <= self._share * (self.step + 1)):
+            self._probe.open(hooked=False)  # of the update that comes

@@ -1,0 +1,129 @@
+"""The page of `calando explain`: the reading first, then what it rests on, each figure with how to read it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from calando.analysis.looked import Looked
+from calando.analysis.reading import FITS, USUAL, Reading
+from calando.analysis.signals import SIGNALS
+from calando.errors import UsageError
+from calando.records.files import write_atomically
+from calando.report import pictures
+from calando.report.drawing_process import can_draw
+from calando.report.figures.looked import losses_figure
+from calando.report.figures.probes import gradients_figure, ratios_figure, sharpness_figure
+from calando.report.figures.theme import AnyChart, finished
+from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
+from calando.report.study_figures import Figure
+
+__all__ = ["explain_figure", "explain_page", "write_explain_page"]
+
+TRUST = (
+    "The reading was made on eleven tasks with known ends (SGD, Adam, AdamW; batch, group and no normalisation; "
+    "images, a table, speech), and judged on tasks that it had not seen: docs/LOG.md has how often it spoke and was "
+    "right. It sees one run of one seed while it is young. A race of several rates from one start (calando tune) sees "
+    "more."
+)
+
+WORDS = {
+    "loss": (
+        "Rate and loss",
+        (
+            "Too low a rate: the loss falls in an almost straight line, and slowly. Too high a rate: it jumps above"
+            " chance level first (dashed), or stays there. Rings are the updates that were looked at."
+        ),
+    ),
+    "sharpness": (
+        "Sharpness against its limit",
+        (
+            "The steepest curvature of the loss, as the optimizer sees it, and the most that it bears at this rate."
+            " Far below the limit there is room for a higher rate; with small batches a good run stays at about a tenth"
+            " of it."
+        ),
+    ),
+    "ratios": (
+        "How far an update moves each layer",
+        (
+            "Each cell is |Δw| / |w| of a layer at a look. Near 1 % is usual at a good rate, a hundredth of that"
+            " crawls; a layer far from the others is worth a rate of its own."
+        ),
+    ),
+    "gradients": (
+        "The gradient by depth",
+        (
+            "A level line: every layer gets as much. A line that falls towards the input: gradients vanish on their way"
+            " back, as they do without shortcuts or normalisation, and where the rate has driven weights too far."
+        ),
+    ),
+}
+"""Figure -> its title, and how to read it."""
+
+
+def _figures(looked: Looked, title: str) -> list[Figure]:
+    """The figures that there is something for."""
+    looks = [row.step for row in looked.rows]
+    drawn = {
+        "loss": losses_figure(looked.losses, looked.rates, chance=looked.chance, looks=looks),
+        "sharpness": sharpness_figure(looked.rows),
+        "ratios": ratios_figure(looked.rows),
+        "gradients": gradients_figure(looked.rows),
+    }
+    pedigree = f"{title}; {len(looked.rows)} looks, n = 1"
+    return [
+        Figure(name, *WORDS[name], pedigree, finished(chart, title=WORDS[name][0], subtitle=pedigree))
+        for name, chart in drawn.items()
+        if chart is not None
+    ]
+
+
+def explain_figure(looked: Looked, *, title: str) -> AnyChart:
+    """Rate and loss, which everything else is read next to; the page has the others."""
+    chart = losses_figure(looked.losses, looked.rates, chance=looked.chance, looks=[row.step for row in looked.rows])
+    if chart is None:
+        raise UsageError("no loss was seen yet, so there is nothing to draw")
+    return finished(chart, title=title, subtitle=f"{len(looked.rows)} looks, n = 1")
+
+
+def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str = "") -> str:
+    """The page as text."""
+    drawn = _figures(looked, title)
+    script = pictures.bundle_js()
+    return render(
+        "explain.html.j2",
+        title=title,
+        reading=reading,
+        outcome=outcome,
+        looked=looked,
+        figures=drawn,
+        signals=_signals(reading),
+        trust=TRUST,
+        charts={name: json_for_script(for_page(spec)) for name, spec in specs_of(drawn).items()},
+        style=text_of("style.css"),
+        bundle=script,
+        script=page_js(),
+        policy=policy_of([page_js(), script]),
+    )
+
+
+def write_explain_page(path: Path, looked: Looked, reading: Reading, *, title: str, outcome: str = "") -> None:
+    """Write the page, and its figures as PNG next to it where what draws them is installed."""
+    write_atomically(path, explain_page(looked, reading, title=title, outcome=outcome).encode())
+    if can_draw():
+        for name, spec in specs_of(_figures(looked, title)).items():
+            write_atomically(path.parent / "figures" / f"{name}.png", pictures.png(pictures.svg(spec)))
+
+
+def _signals(reading: Reading) -> list[tuple[str, str, str, str, str]]:
+    """Name, what it is, value, usual value, and which verdict it speaks in."""
+    speaking = {name: verdict for verdict in ("too low", "too high") for name in FITS[verdict].terms}
+    speaking |= {
+        name: "too low" for name in FITS["too low, with sharpness"].terms if name not in FITS["too high"].terms
+    }
+    rows = []
+    for name in SIGNALS:
+        value = reading.signals.get(name, math.nan)
+        if math.isfinite(value):
+            rows.append((name, SIGNALS[name], f"{value:.3g}", f"{USUAL[name]:.2g}", speaking.get(name, "no verdict")))
+    return rows

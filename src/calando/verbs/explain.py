@@ -1,0 +1,329 @@
+"""`calando.explain`: why a rate is too large, too small or right, on the task itself; `calando explain` as a function.
+
+    FOLDER/probes.json      every look: signals, losses, rates
+    FOLDER/explain.html     the reading, and figures with a sentence each on how to read them
+
+Called again it reads what is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from calando.shown import Drawn
+from calando.verbs.progress import RunProgress
+
+if TYPE_CHECKING:
+    from calando.analysis.looked import Looked
+    from calando.analysis.reading import Reading
+    from calando.records import RunRecord, RunSpec, Store, StrategySpec
+    from calando.study.listening import RunStatus
+    from calando.tasks.workload import Workload
+
+__all__ = ["Explained", "explain"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Explained(Drawn):
+    """A run that was looked at.
+
+    Args:
+        folder: where `probes.json` is; None for rows of a person's own loop.
+        looked: what was seen, row by row.
+        reading: what it says of the rate.
+        outcome: how the stored run of a study ended, in words, next to what its first updates foretold; "" elsewhere.
+    """
+
+    folder: Path | None
+    looked: Looked
+    reading: Reading
+    outcome: str = ""
+
+    def __str__(self) -> str:
+        """The reading, how the run ended where that is known, and what looking cost."""
+        lines = [str(self.reading)]
+        if self.outcome:
+            lines.append(self.outcome)
+        made = self.looked.step
+        lines.append(f"{len(self.looked.rows)} looks cost {self.looked.updates:.0f} updates, on top of {made:,} made")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def plot(self) -> Any:
+        """Rate and loss, sharpness against its limit, update ratios and gradients by layer."""
+        from calando.report.explain_page import explain_figure
+
+        return explain_figure(self.looked, title=self.title)
+
+    def write_page(self, path: Path | str | None = None) -> Path:
+        """Write the page: the reading first, then figures, each with how to read it.
+
+        Args:
+            path: None: explain.html in the folder of the looks; for looks of a file, in the current one.
+
+        Raises:
+            NotDrawn: Python was started without docstrings, which altair needs.
+            DiskFull: no space.
+        """
+        from calando.report.explain_page import write_explain_page
+
+        where = Path(path) if path is not None else (self.folder or Path()) / "explain.html"
+        write_explain_page(where, self.looked, self.reading, title=self.title, outcome=self.outcome)
+        return where
+
+    @property
+    def title(self) -> str:
+        """What was looked at."""
+        spec = self.looked.spec
+        return "a training" if spec is None else f"{spec.strategy.text} on {spec.workload.title}"
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row a look."""
+        rows = []
+        for row in self.looked.rows:
+            facts = row.document()
+            layers = facts.pop("layers")
+            rows.append({**facts, "noise_scale": row.noise_scale, "layers": len(layers)})
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """The reading and what it cost, as what `json.dumps` takes."""
+        spec = self.looked.spec
+        return {
+            "strategy": None if spec is None else spec.strategy.text,
+            "workload": None if spec is None else spec.workload.title,
+            "reading": self.reading.to_json(),
+            "outcome": self.outcome,
+            "updates": self.looked.step,
+            "updates_of_looks": round(self.looked.updates, 2),
+            "updates_of_one_run": self.looked.total_steps,
+            "rows": self.table(),
+            "folder": None if self.folder is None else str(self.folder),
+        }
+
+
+def explain(
+    workload: str | os.PathLike[str] | Workload,
+    strategy: str | StrategySpec | None = None,
+    *,
+    run: str | None = None,
+    until: str | int = "20%",
+    folder: Path | str | None = None,
+    model: str | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    metric: str | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    train_limit: int | None = None,
+    data_dir: Path | str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    listen: Callable[[RunStatus], None] | None = None,
+) -> Explained:
+    """Look at the first part of a run and say whether its rate is too high, too low, or nothing wrong is seen.
+
+    The run is made up to `until`, the same to the bit as without looks, and nothing else is trained.
+
+    Args:
+        workload: a task, as for `calando.train`; or a study's folder, one of whose runs is made again and looked at; or
+            a file that `Watch.save` wrote.
+        strategy: of a task: what is trained, as for `calando.train`. None of a study and of a file.
+        run: of a study: which strategy's run, by name.
+        until: how far the run is made: "20%", "2 epochs", or a number of updates.
+        folder: where looks and page go; None: calando-explained/NAME-DIGEST in the current one.
+        model, epochs, steps, seed, lr, batch_size, augment, label_smoothing, metric, clip_norm, accumulate,
+            train_limit: the run, as for `calando.train`; of a study `seed` alone.
+        data_dir, threads, device, precision: as for `calando.train`.
+        listen: called as the run goes on; None: progress is shown.
+
+    Returns:
+        `.reading` says it in words with the signals that it rests on, and is silent where signals were not shown to
+        predict; `print` it to read it, `calando.draw` draws it.
+
+    Raises:
+        UsageError: anything that cannot be; a study of a person's own training code, which `calando.watch` looks at.
+        CorruptFile: what is kept is damaged.
+
+    Example:
+        >>> import tempfile, calando
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = calando.explain(
+        ...         "digits", "sgd(lr=4.0, momentum=0.9)", steps=100, threads=1, folder=folder, listen=lambda _: None
+        ...     )
+        >>> found.reading.verdict
+        'too high'
+    """
+    from calando.errors import UsageError
+
+    where = Path(workload) if isinstance(workload, str | os.PathLike) else None
+    if where is not None and (where.is_dir() or where.suffix == ".json"):
+        if strategy is not None:
+            raise UsageError(f"{str(where)!r} has its strategies already; name one of its runs with run= (--run)")
+        if where.suffix == ".json":
+            return _of_file(where)
+        return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
+    if run is not None:
+        raise UsageError("run= (--run) names a run of a study: give the study's folder first")
+    if strategy is None:
+        raise UsageError(
+            "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
+            + ("" if where is None else f"; there is no study in {str(where)!r}")
+        )
+    from calando.tasks.catalog import resolve
+    from calando.verbs.torch_first import import_torch
+
+    # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    task = resolve(
+        workload if not isinstance(workload, os.PathLike) else os.fspath(workload),
+        model=model,
+        batch_size=batch_size,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        metric=metric,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+        train_limit=train_limit,
+    )
+    import_torch()
+    from calando.study.build_spec import build_run
+    from calando.study.limits import Budget, Machine
+
+    machine = Machine.whole(device=device, precision=precision, threads=threads)
+    spec, loaded = build_run(
+        task,
+        strategy,
+        budget=Budget(epochs=epochs, steps=steps),
+        machine=machine,
+        seed=seed,
+        lr=lr,
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
+    return _look(spec, loaded, until=until, folder=folder, listen=listen, machine=machine.said(spec.lane))
+
+
+def _of_file(path: Path) -> Explained:
+    from calando.analysis.looked import Looked
+
+    looked = Looked.read(path)
+    return Explained(folder=None, looked=looked, reading=looked.reading())
+
+
+def _of_study(
+    study: Path,
+    name: str | None,
+    seed: int,
+    *,
+    until: str | int,
+    folder: Path | str | None,
+    data_dir: Path | str | None,
+    listen: Callable[[RunStatus], None] | None,
+) -> Explained:
+    from calando.records import Store
+
+    with Store.open(study, read_only=True) as store:
+        record = _chosen(store, name, seed)
+        fingerprint = store.fingerprint
+    from calando.verbs.torch_first import import_torch
+
+    import_torch()
+    import numpy as np
+
+    from calando.errors import UsageError
+    from calando.records.task_spec import OwnTrainingSpec
+    from calando.tasks.load_task import load
+
+    spec = record.spec
+    if isinstance(spec.workload, OwnTrainingSpec):
+        raise UsageError(
+            f"{str(study)!r} compares your own training code, which only itself can run: look at it there with "
+            "calando.watch(network, optimizer, total_steps=…)"
+        )
+    task = load(spec.in_our_loop, data_dir=None if data_dir is None else Path(data_dir))
+    if task.fingerprint != fingerprint:
+        raise UsageError(f"the data has changed since {str(study)!r} was made, so its runs cannot be made again")
+    found = _look(spec, task, until=until, folder=folder, listen=listen, machine="")
+    ours, theirs = found.looked.losses, record.losses[: len(found.looked.losses)].astype(np.float64)
+    same = np.array_equal(ours.astype(np.float32), theirs.astype(np.float32), equal_nan=True)
+    first = "" if same else f", from update {int(np.argmax(ours != theirs))} on"
+    score = spec.workload.measure.amount(record.score)
+    bits = "its losses are these, to the bit" if same else f"its losses are others{first}: another machine, or changes"
+    return replace(found, outcome=f"the study's run {record.outcome}, validation {score}; {bits}")
+
+
+def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
+    """The run of a strategy at its settled rate; UsageError with what there is."""
+    from calando.analysis import summarize
+    from calando.errors import UsageError
+
+    there = store.read(traces=False)
+    names = list(dict.fromkeys(record.spec.strategy.name for record in there.runs.values()))
+    if not names:
+        raise UsageError(f"no run of {str(store.folder)!r} has ended yet")
+    if name is None and len(names) > 1:
+        raise UsageError(f"name one of the study's strategies with run= (--run): {', '.join(names)}")
+    name = names[0] if name is None else name
+    if name not in names:
+        raise UsageError(f"{str(store.folder)!r} has no strategy {name!r}; it has {', '.join(names)}")
+    mine = [record for record in there.runs.values() if record.spec.strategy.name == name]
+    at_seed = [record for record in mine if record.spec.seed == seed]
+    if not at_seed:
+        seeds = ", ".join(map(str, sorted({record.spec.seed for record in mine})))
+        raise UsageError(f"{name!r} has no run of seed {seed}; it has seeds {seeds}")
+    settled = next(one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name)
+    if settled is not None:
+        at_seed.sort(key=lambda record: abs(math.log(record.spec.lr / settled)))
+    return store.run(at_seed[0].spec.digest())
+
+
+def _look(
+    spec: RunSpec,
+    task: Workload,
+    *,
+    until: str | int,
+    folder: Path | str | None,
+    listen: Callable[[RunStatus], None] | None,
+    machine: str,
+) -> Explained:
+    from calando.analysis.looked import keep_looks, kept_looks, plan_looks
+    from calando.errors import UsageError
+    from calando.records.files import file_name
+    from calando.schedules import Span
+    from calando.study.listening import Listening
+    from calando.study.look import look_at
+
+    made = round(spec.horizon.steps(Span.parse(until, name="until")))
+    if not 2 <= made <= spec.steps:
+        raise UsageError(f"until must be from 2 updates to the run's {spec.steps}, got {until!r}, {made} updates")
+    looks = plan_looks(spec.steps, until=made)
+    digest = f"{file_name(spec.strategy.name or spec.strategy.method)}-{spec.digest()[:8]}"
+    where = Path("calando-explained") / digest if folder is None else Path(folder)
+    looked = kept_looks(where, spec, looks)
+    if looked is None:
+        what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
+        with RunProgress(listen, what=f"{what} {spec.strategy.name or spec.strategy.method}") as progress:
+            listening = Listening(spec.model_copy(), task, progress, folder=where, machine=machine)
+            listening.begin()
+            looked = look_at(
+                spec,
+                task,
+                looks,
+                listen=lambda state, _: listening.trained(
+                    state.step, float(state.rates[state.step - 1]), float(state.losses[state.step - 1])
+                ),
+            )
+        keep_looks(where, looked)
+    return Explained(folder=where, looked=looked, reading=looked.reading())
