@@ -11,14 +11,13 @@ from calando.records.probe import LayerRow, ProbeRow
 from calando.report.figures import (
     depth_figure,
     gradients_figure,
-    rate_and_loss_figure,
     ratios_figure,
     sharpness_figure,
 )
 from calando.report.figures.theme import finished
 from calando.report.pictures import png, spec, svg
 
-DRAW = (rate_and_loss_figure, sharpness_figure, ratios_figure, gradients_figure)
+DRAW = (sharpness_figure, ratios_figure, gradients_figure)
 
 
 def rows(n=4, *, layers=3):
@@ -31,11 +30,6 @@ def rows(n=4, *, layers=3):
         )
         for k in range(1, n + 1)
     ]  # fmt: skip
-
-
-def data_of(chart):
-    """All rows that a chart holds, as text."""
-    return "\n".join(one["values"] for one in spec(chart).get("datasets", {}).values()) or json.dumps(spec(chart))
 
 
 @pytest.mark.parametrize("draw", DRAW)
