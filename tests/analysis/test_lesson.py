@@ -99,7 +99,7 @@ def test_each_seed_is_looked_at():
 
     found = claims(course, seeds=3)
     assert (found["large"].shown, found["large"].seeds) == (2, 3)
-    assert found["large"].text.endswith("Shown in 2 of 3 seeds; the numbers are of the first.")
+    assert found["large"].text.endswith("Shown in 2 of 3 seeds.")
 
 
 def test_a_network_trains_where_it_reaches_nine_tenths_of_the_highest_score():

@@ -51,7 +51,7 @@ def claims_of(stored: StoredLesson) -> tuple[Claim, ...]:
     told: list[tuple[str, str, Callable[[Runs], Found]]] = [
         ("small", "Too small crawls", lambda runs: _small(lesson, runs)),
         ("large", "Too large diverges", lambda runs: _large(lesson, runs)),
-        *((name, f"Decayed: {name}", _decayed(lesson, name)) for name in lesson.schedules),
+        *((name, f"Decay: {name}", _decayed(lesson, name)) for name in lesson.schedules),
         *((name, "Adaptive", _adaptive(lesson, name)) for name in lesson.adaptive),
     ]
     plain, normed, short, both = lesson.networks
@@ -71,7 +71,7 @@ def _together(name: str, title: str, found: Sequence[Found]) -> Claim:
     shown, seeds = sum(one for one, _ in found), len(found)
     text = found[0][1]
     if seeds > 1:
-        text += f" Shown in {shown} of {seeds} seeds; the numbers are of the first."
+        text += f" Shown in {shown} of {seeds} seeds."
     return Claim(name, title, shown, seeds, text)
 
 

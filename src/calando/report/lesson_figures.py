@@ -58,7 +58,7 @@ def _made(name: str, title: str, reading: str, pedigree: str, chart: AnyChart, n
 
 def _seeds(records: Iterable[RunRecord]) -> str:
     seeds = sorted({record.spec.seed for record in records})
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}; line: mean, band: all of them"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def _losses(
@@ -85,6 +85,8 @@ def _losses(
         f"{network}, batch {lesson.batch_size}, {_seeds(one for those in runs.values() for one in those)}; mean over "
         f"{2 * SMOOTHED + 1} updates"
     )
+    if max(map(len, runs.values())) > 1:
+        pedigree += "; line: mean over seeds, band: smallest to largest"
     if any(ended.values()):
         pedigree += f"; what is above {top:.2g} is drawn there"
     chart = figures.loss_figure(bands, ended=ended, best=None, horizon=lesson.steps, styles=styles)

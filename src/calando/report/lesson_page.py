@@ -32,6 +32,7 @@ class LessonContents:
 
     Args:
         question: what was trained.
+        several: there are several seeds.
         claims: what was looked for.
         networks: what each is, and its runs, read.
         texts: (name, text) of the strategies that are not one fixed rate.
@@ -40,6 +41,7 @@ class LessonContents:
 
     title: str
     question: str
+    several: bool
     claims: tuple[Claim, ...]
     networks: tuple[tuple[str, str, tuple[RunReading, ...]], ...]
     texts: tuple[tuple[str, str], ...]
@@ -55,7 +57,8 @@ def lesson_contents(stored: StoredLesson) -> LessonContents:
     first = next(iter(stored.runs[lesson.network].values()))[0]
     fixed = {lesson.fixed(rate) for rate in (*lesson.rates, lesson.start)}
     return LessonContents(
-        title=f"{lesson.name}: what a learning rate does",
+        title=f"{lesson.name.replace('-', ' ').capitalize()}: what a learning rate does",
+        several=stored.seeds > 1,
         question=(
             f"{runs} runs of at most {lesson.steps} updates on {lesson.data}, batch {lesson.batch_size}, {seeds}: "
             f"{len(lesson.networks)} networks of the same depth. Every sentence and number is read from these runs."
