@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import calando as package
+from calando.records import Store
 from calando.records import lesson as lessons
 from calando.records.lesson import LESSONS, find_lesson, read_lesson
 
@@ -99,7 +100,16 @@ def test_what_is_lost_is_made_again(calando, there):
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [("gradients.json", "{"), ("gradients.json", '{"plain8": 3}'), ("lesson.json", "[]"), ("lesson.json", "")],
+    [
+        ("gradients.json", "{"),
+        ("gradients.json", '{"plain8": 3}'),
+        (
+            "gradients.json",
+            '{"plain8": {"run": "", "rows": [{"step": 1, "rate": 1, "layers": [{"name": "a", "gradient": "x"}]}]}}',
+        ),
+        ("lesson.json", "[]"),
+        ("lesson.json", ""),
+    ],
 )
 def test_what_is_damaged_is_refused_in_a_line_and_its_advice_works(calando, there, name, damage):
     first = calando(*ONE, "--json").json
@@ -116,12 +126,47 @@ def test_without_a_name_lessons_are_listed(calando):
     assert "diverge-and-crawl  rates that are too small" in calando("demo").out
     assert {one["name"] for one in calando("demo", "--json").json} == {*lessons.LESSONS}
     assert [one.name for one in package.demo()] == [*lessons.LESSONS]
+    assert all(name in calando("demo", "--help").out for name in LESSONS)
 
 
 def test_mistakes_are_one_line(refused):
     assert "did you mean 'diverge-and-crawl'" in refused("demo", "diverge-and-craw").err
     assert "seeds" in refused(*ONE, "--seeds", "0").err
+    for seeds in (True, 1.5, "auto", None):
+        with pytest.raises(package.UsageError, match="seeds must be"):
+            package.demo("tiny", seeds=seeds)
+    with pytest.raises(package.UsageError, match="unknown lesson '3'"):
+        package.demo(3)
     assert "workers" in refused(*ONE, "--workers", "0").err
+
+
+def test_a_folder_that_holds_something_else_is_refused(calando, there, tmp_path):
+    before = {path.name for path in (there / "plain8").iterdir()}
+    ended = calando(*ONE, "--study", HOME / "plain8")
+    assert ended.status == 2
+    assert ended.err == f"calando: '{HOME / 'plain8'}' holds a comparison; name another --study\n"
+    assert {path.name for path in (there / "plain8").iterdir()} <= before | {"study.sqlite-shm", "study.sqlite-wal"}
+    (tmp_path / "file").write_text("")
+    ended = calando(*ONE, "--study", "file")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+
+
+def test_a_study_that_was_enlarged_by_hand_still_teaches(calando, there):
+    first = calando(*ONE, "--json").json
+    with Store.open(there / "plain8", read_only=True) as store:
+        strategies = store.study.strategies
+    package.compare(
+        "digits", *strategies, "cosine", model="plain8", batch_size=32, steps=6, seeds=1, rates=1, folder=there / "plain8",
+        executor="inline", device="cpu", precision="fp32", threads=1, listen=lambda status: None,
+    )  # fmt: skip
+    assert calando(*ONE, "--json").json == first
+
+
+def test_a_page_that_was_not_written_is_written(calando, there):
+    (there / "report.html").unlink()
+    ended = calando(*ONE, "--json")
+    assert ended.left == {str(HOME / "report.html")}
+    assert ended.json["page"] == str(HOME / "report.html")
 
 
 def test_another_folder_is_left_alone(calando, tmp_path):
