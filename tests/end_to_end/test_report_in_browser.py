@@ -11,10 +11,12 @@ import time
 
 import pytest
 from tests.report.fabricate import NAMES, fabricate, make_study
+from tests.report.make_lessons import as_usual, make_lesson
 
 from calando.analysis.summary import summarize
 from calando.records.store import Store
 from calando.report import write_page
+from calando.report.lesson_page import write_lesson_page
 
 CHROMIUM = os.environ.get("CALANDO_CHROMIUM") or shutil.which("chromium")
 FLAGS = (
@@ -114,6 +116,22 @@ def test_the_verdict_is_seen_before_anything_else(browser, report):
         assert place["y"] + place["height"] < 400
         assert place["y"] < visit.page.locator("table.results").bounding_box()["y"]
         assert place["y"] < visit.page.locator("figure").first.bounding_box()["y"]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_a_lesson_is_drawn_and_fits(browser, tmp_path, width, dark):
+    stored = make_lesson(as_usual, seeds=2)
+    address = write_lesson_page(tmp_path, stored, figures=()).as_uri()
+    with Visit(browser, address, width=width, dark=dark) as visit:
+        assert (visit.complaints, visit.asked) == ([], [address])
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+        for name in ("loss", "rates", "decay", "scores", "window", "gradients"):
+            box = visit.page.locator(f"figure[data-figure={name}] svg.marks").bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+        # No table is cut, nor scrolled sideways.
+        for table in visit.page.query_selector_all(".wide"):
+            assert table.evaluate("one => one.scrollWidth - one.clientWidth") == 0
 
 
 @pytest.mark.parametrize("dark", [False, True])
