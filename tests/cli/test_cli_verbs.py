@@ -36,6 +36,7 @@ VERBS = {
     "explain": ["--run", "--until", "--out", "--model", "--metric", "--epochs", "--steps", "--seed", "--lr",
                 "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit",
                 "--data", "--threads", "--device", "--precision", "--json"],
+    "demo": ["--study", "--seeds", "--executor", "--workers", "--json"],
     "show": ["--json"],
     "report": [],
     "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],

@@ -20,6 +20,7 @@ VERBS = {
     "tune": calando.tune,
     "explain": calando.explain,
     "find": calando.find,
+    "demo": calando.demo,
     "show": calando.show,
     "report": calando.write_report,
     "plot": calando.plot,
@@ -31,7 +32,7 @@ VERBS = {
     "data get": calando.get_data,
 }
 FLAGS = {"data_dir": "--data", "as_json": "--json"}
-FOLDERS = {"compare": "--study", "tune": "--study", "train": "--out", "explain": "--out"}
+FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": "--out", "explain": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--help"}
 # What a command fills in by itself, and what it says with flags.

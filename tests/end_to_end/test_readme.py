@@ -36,6 +36,7 @@ PAGES = (
     *DOCUMENTS,
     "docs/architecture.md",
     "docs/schedules.md",
+    "docs/guides/a-first-lesson.md",
     "docs/guides/statistics.md",
     "docs/guides/many-machines.md",
     "docs/LOG.md",

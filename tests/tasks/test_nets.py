@@ -60,7 +60,9 @@ def test_wide_resnets_have_the_papers_size(name: str, millions: float) -> None:
     assert round(count(build(name)) / 1e6, 1) == millions
 
 
-@pytest.mark.parametrize("name", ["cnn", "resnet8", "plain8", "resnet14", "wrn-10-2", "wrn-10-1-drop0.3"])
+@pytest.mark.parametrize(
+    "name", ["cnn", "resnet8", "plain8", "resnet8-nonorm", "plain8-nonorm", "resnet14", "wrn-10-2", "wrn-10-1-drop0.3"]
+)
 @pytest.mark.parametrize(("channels", "size"), [(1, 4), (1, 8), (1, 28), (3, 32), (3, 33)])
 def test_shapes(name: str, channels: int, size: int) -> None:
     torch.manual_seed(0)
@@ -115,6 +117,32 @@ def test_plain_and_residual_start_from_equal_weights() -> None:
     residual = build("resnet14").state_dict()
     assert plain.keys() == residual.keys()
     assert all(torch.equal(plain[key], residual[key]) for key in plain)
+
+
+@pytest.mark.parametrize("name", ["plain14", "resnet14"])
+def test_nonorm_leaves_batch_norm_out_and_nothing_else(name: str) -> None:
+    torch.manual_seed(3)
+    normed = build(name)
+    torch.manual_seed(3)
+    bare = build(f"{name}-nonorm")
+    assert not [module for module in bare.modules() if isinstance(module, nn.BatchNorm2d)]
+    convolutions = [[m for m in net.modules() if isinstance(m, nn.Conv2d)] for net in (normed, bare)]
+    assert len(convolutions[0]) == len(convolutions[1]) == 13
+    for a, b in zip(*convolutions, strict=True):
+        assert a.weight.shape == b.weight.shape
+        assert a.bias is None
+        assert torch.equal(b.bias, torch.zeros_like(b.bias))
+    # As many numbers as batch norm has shifts: what is missing is its scales.
+    assert count(normed) - count(bare) == sum(len(one.bias) for one in convolutions[1])
+
+
+def test_nonorm_blocks_keep_their_shortcuts() -> None:
+    for name, passes in (("resnet14-nonorm", True), ("plain14-nonorm", False)):
+        torch.manual_seed(0)
+        block = next(layer for layer in build(name).children() if hasattr(layer, "conv1"))
+        nn.init.zeros_(block.conv2.weight)
+        x = torch.rand(2, 16, 8, 8)
+        assert torch.equal(block(x), x if passes else torch.zeros_like(x))
 
 
 def test_wide_blocks_add_their_input() -> None:

@@ -18,6 +18,7 @@ from calando.records.probe import ProbeRow
 __all__ = ["Claim", "Gradients", "claims_of", "gradients_of"]
 
 STEEPER = 3.0
+NONE_TRAINED = "No fixed rate trained in these runs: there is nothing to compare with."
 
 
 @final
@@ -50,7 +51,7 @@ def claims_of(stored: StoredLesson) -> tuple[Claim, ...]:
     told: list[tuple[str, str, Callable[[Runs], Found]]] = [
         ("small", "Too small crawls", lambda runs: _small(lesson, runs)),
         ("large", "Too large diverges", lambda runs: _large(lesson, runs)),
-        *((name, f"Decayed: {name}", _decayed(lesson, name)) for name in lesson.schedules),
+        *((name, f"Decay: {name}", _decayed(lesson, name)) for name in lesson.schedules),
         *((name, "Adaptive", _adaptive(lesson, name)) for name in lesson.adaptive),
     ]
     plain, normed, short, both = lesson.networks
@@ -70,7 +71,7 @@ def _together(name: str, title: str, found: Sequence[Found]) -> Claim:
     shown, seeds = sum(one for one, _ in found), len(found)
     text = found[0][1]
     if seeds > 1:
-        text += f" Shown in {shown} of {seeds} seeds; the numbers are of the first."
+        text += f" Shown in {shown} of {seeds} seeds."
     return Claim(name, title, shown, seeds, text)
 
 
@@ -78,12 +79,15 @@ def _fixed(lesson: Lesson, runs: Runs, network: str) -> list[RunReading]:
     return [runs[network][lesson.fixed(rate)] for rate in lesson.rates]
 
 
-def _best(lesson: Lesson, runs: Runs, network: str) -> RunReading:
-    return next(read for read in runs[network].values() if read.ending == "best")
+def _best(runs: Runs, network: str) -> RunReading | None:
+    """The best fixed rate's; None: each of them diverged or ended at chance."""
+    return next((read for read in runs[network].values() if read.ending == "best"), None)
 
 
 def _small(lesson: Lesson, runs: Runs) -> Found:
-    best = _best(lesson, runs, lesson.network)
+    best = _best(runs, lesson.network)
+    if best is None:
+        return False, NONE_TRAINED
     below = [read for read in _fixed(lesson, runs, lesson.network) if read.rate < best.rate]
     crawled = [read for read in below if read.ending == "crawled"]
     stuck = [read for read in below if read.ending == "chance"]
@@ -115,8 +119,8 @@ def _small(lesson: Lesson, runs: Runs) -> Found:
 
 
 def _large(lesson: Lesson, runs: Runs) -> Found:
-    best = _best(lesson, runs, lesson.network)
-    above = [read for read in _fixed(lesson, runs, lesson.network) if read.rate > best.rate]
+    best = _best(runs, lesson.network)
+    above = [read for read in _fixed(lesson, runs, lesson.network) if best is None or read.rate > best.rate]
     diverged = [read for read in above if read.ending == "diverged"]
     between = [read for read in above if read.ending in ("chance", "unsteady")]
     said = ""
@@ -126,11 +130,11 @@ def _large(lesson: Lesson, runs: Runs) -> Found:
         said = f" At {read.rate:g} it ended {where}: loss {read.loss}, {percent(read.score)}."
     if diverged:
         read = diverged[0]
-        text = (
-            f"At rate {read.rate:g} the loss rose from {read.course.first:.2g} to {read.course.peak:.2g} and was not "
-            f"finite after {updates(read.record.steps_done)}."
-        )
-        return True, text + said
+        rose = ""
+        if read.course.peak > read.course.first:
+            rose = f"rose from {read.course.first:.2g} to {read.course.peak:.2g} and "
+        ended = f"was not finite after {updates(read.record.steps_done)}"
+        return True, f"At rate {read.rate:g} the loss {rose}{ended}.{said}"
     return False, f"No rate up to {lesson.rates[-1]:g} diverged in these runs.{said}"
 
 
@@ -151,7 +155,9 @@ def _last_rate(read: RunReading) -> float:
 
 def _adaptive(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
     def look(runs: Runs) -> Found:
-        best = _best(lesson, runs, lesson.network)
+        best = _best(runs, lesson.network)
+        if best is None:
+            return False, NONE_TRAINED
         read = runs[lesson.network][name]
         what = f"{read.text}, which divides each weight's update by the running size of its gradient,"
         return _compared(read, best, what, f"the best fixed rate of SGD, {best.rate:g},")

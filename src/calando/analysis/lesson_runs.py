@@ -267,6 +267,8 @@ def _halved(course: Course) -> str:
 def _why_diverged(course: Course) -> str:
     if not math.isfinite(course.peak):
         return "no loss was finite"
+    if course.at == 0:
+        return f"from loss {course.first:.2g}"
     grew = f"loss {course.first:.2g} → {course.peak:.2g}"
     if course.rising < RISING:
         return f"{grew} in {updates(course.at)}"

@@ -47,7 +47,8 @@ class Lesson:
         name: on the command line.
         summary: a sentence.
         data, batch_size, steps: of every run.
-        networks: the first is the one that schedules are shown with; name -> what it is, in words.
+        networks: name -> what it is, in words; four, with neither batch norm nor shortcuts, with batch norm, with
+            shortcuts, with both. The first is the one that schedules are shown with.
         method: text of the method with its options, `{rate}` in the place of its rate.
         rates: fixed ones, ascending, of every network.
         start: the rate that schedules begin at; held fixed as well.
@@ -131,7 +132,7 @@ def find_lesson(name: str) -> Lesson:
         UnknownName: there is none.
     """
     if name not in LESSONS:
-        raise UnknownName("lesson", name, tuple(LESSONS))
+        raise UnknownName("lesson", str(name), tuple(LESSONS))
     return LESSONS[name]
 
 
@@ -179,6 +180,7 @@ def read_lesson(folder: Path, lesson: Lesson) -> StoredLesson:
                 if (digest := there.study.run(strategy, seed=seed).digest()) in there.runs
             )
             for strategy in there.study.strategies
+            if strategy.name in lesson.strategies(network) and strategy.lr is not None
         }
     gradients = {}
     for network in lesson.networks:
@@ -194,14 +196,14 @@ def stored_whole(folder: Path, lesson: Lesson, *, seeds: int) -> StoredLesson | 
         CorruptFile: what is there is damaged.
     """
     kept = _read_json(folder / "lesson.json", "the same command trains what is missing")
-    if kept.get("lesson") != _document(lesson) or kept.get("seeds", 0) < seeds:
+    if kept.get("lesson") != _document(lesson) or not isinstance(kept.get("seeds"), int) or kept["seeds"] < seeds:
         return None
     if not all((folder / network / "study.sqlite").exists() for network in lesson.networks):
         return None
     stored = read_lesson(folder, lesson)
-    records = [those for runs in stored.runs.values() for those in runs.values()]
-    if any(len(those) < seeds for those in records):
-        return None
+    for network, runs in stored.runs.items():
+        if any(len(runs.get(name, ())) < seeds for name in lesson.strategies(network)):
+            return None
     probed = {name: runs[lesson.fixed(lesson.probed)][0].spec.digest() for name, runs in stored.runs.items()}
     return None if any(read_gradients(folder, *one) is None for one in probed.items()) else stored
 
@@ -236,8 +238,11 @@ def read_gradients(folder: Path, network: str, run: str) -> tuple[ProbeRow, ...]
     if kept is None:
         return None
     try:
-        return tuple(ProbeRow.read(row) for row in kept["rows"]) if kept["run"] == run else None
-    except (KeyError, TypeError) as error:
+        rows = tuple(ProbeRow.read(row) for row in kept["rows"])
+        for size in (layer.gradient for row in rows for layer in row.layers):
+            size is None or float(size)
+        return rows if kept["run"] == run else None
+    except (KeyError, TypeError, ValueError) as error:
         raise CorruptFile(f"{path} is damaged; remove it, and {AGAIN}") from error
 
 

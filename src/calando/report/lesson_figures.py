@@ -58,7 +58,7 @@ def _made(name: str, title: str, reading: str, pedigree: str, chart: AnyChart, n
 
 def _seeds(records: Iterable[RunRecord]) -> str:
     seeds = sorted({record.spec.seed for record in records})
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}; line: mean, band: all of them"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def _losses(
@@ -70,7 +70,8 @@ def _losses(
     network: str,
     reading: str,
 ) -> Figure:
-    top = ROOM * max(float(record.losses[0]) for those in runs.values() for record in those if len(record.losses))
+    began = [float(one.losses[0]) for those in runs.values() for one in those if np.isfinite(one.losses[:1]).all()]
+    top = ROOM * max(began, default=1.0)
     bands, ended = {}, {}
     for strategy, records in runs.items():
         held = [replace(one, losses=np.minimum(one.losses, np.float32(top))) for one in records]
@@ -78,10 +79,14 @@ def _losses(
         if (band := loss_band(held, half=half)) is not None:
             bands[strategy] = band
             ended[strategy] = tuple(End(end.seed, end.step, min(end.loss, top)) for end in ends(held, half=half))
+    if not bands:
+        return Figure(name, title, "No loss was finite, so there is nothing to draw.", "", None)
     pedigree = (
         f"{network}, batch {lesson.batch_size}, {_seeds(one for those in runs.values() for one in those)}; mean over "
         f"{2 * SMOOTHED + 1} updates"
     )
+    if max(map(len, runs.values())) > 1:
+        pedigree += "; line: mean over seeds, band: smallest to largest"
     if any(ended.values()):
         pedigree += f"; what is above {top:.2g} is drawn there"
     chart = figures.loss_figure(bands, ended=ended, best=None, horizon=lesson.steps, styles=styles)

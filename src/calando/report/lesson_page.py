@@ -19,6 +19,7 @@ from calando.report import pictures
 from calando.report.drawing_process import can_draw
 from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
 from calando.report.lesson_figures import lesson_figures
+from calando.report.study_figures import Figure
 
 __all__ = ["LessonContents", "lesson_contents", "lesson_page", "write_lesson_page"]
 
@@ -31,6 +32,7 @@ class LessonContents:
 
     Args:
         question: what was trained.
+        several: there are several seeds.
         claims: what was looked for.
         networks: what each is, and its runs, read.
         texts: (name, text) of the strategies that are not one fixed rate.
@@ -39,6 +41,7 @@ class LessonContents:
 
     title: str
     question: str
+    several: bool
     claims: tuple[Claim, ...]
     networks: tuple[tuple[str, str, tuple[RunReading, ...]], ...]
     texts: tuple[tuple[str, str], ...]
@@ -54,7 +57,8 @@ def lesson_contents(stored: StoredLesson) -> LessonContents:
     first = next(iter(stored.runs[lesson.network].values()))[0]
     fixed = {lesson.fixed(rate) for rate in (*lesson.rates, lesson.start)}
     return LessonContents(
-        title=f"{lesson.name}: what a learning rate does",
+        title=f"{lesson.name.replace('-', ' ').capitalize()}: what a learning rate does",
+        several=stored.seeds > 1,
         question=(
             f"{runs} runs of at most {lesson.steps} updates on {lesson.data}, batch {lesson.batch_size}, {seeds}: "
             f"{len(lesson.networks)} networks of the same depth. Every sentence and number is read from these runs."
@@ -66,9 +70,8 @@ def lesson_contents(stored: StoredLesson) -> LessonContents:
     )
 
 
-def lesson_page(stored: StoredLesson, *, command: str = "") -> str:
-    """The page as text."""
-    drawn = lesson_figures(stored)
+def lesson_page(stored: StoredLesson, *, drawn: Sequence[Figure], command: str = "") -> str:
+    """The page as text, with the lesson's figures."""
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs_of(drawn).items()}
     script = pictures.bundle_js()
     return render(
@@ -102,9 +105,10 @@ def write_lesson_page(
     """
     forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
     path = folder / "report.html"
-    write_atomically(path, lesson_page(stored, command=command).encode())
+    drawn = lesson_figures(stored)
+    write_atomically(path, lesson_page(stored, drawn=drawn, command=command).encode())
     try:
-        for name, spec in specs_of(lesson_figures(stored)).items():
+        for name, spec in specs_of(drawn).items():
             if forms:
                 svg = pictures.svg(spec)
             for form in forms:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
+from calando.errors import UsageError
 from calando.records.lesson import Lesson, StoredLesson, read_gradients, read_lesson, write_gradients, write_whole
 from calando.records.store import sole_coordinator
 from calando.strategy import read_strategy
@@ -70,6 +71,9 @@ def conduct_lesson(
         StudyStopped: a worker died too often, or the disk is full.
         KeyboardInterrupt: what was trained is kept.
     """
+    for name, kind in (("study.sqlite", "comparison"), ("tune.sqlite", "tuning")):
+        if (folder / name).exists():
+            raise UsageError(f"{str(folder)!r} holds a {kind}; name another folder=")
     machine = Machine(device="cpu", precision="fp32", threads=1, workers=workers)
     built = {network: _study(lesson, network, machine, seeds=seeds) for network in lesson.networks}
     crew = machine.count_workers("cpu")

@@ -24,6 +24,8 @@ __all__ = ["DEMOS", "LessonEntry", "LessonProgress", "Taught", "demo"]
 DEMOS = Path("calando-demos")
 """Where lessons are put."""
 
+LAST_DRAWN = "gradients.png"
+
 
 @final
 @dataclass(frozen=True)
@@ -148,21 +150,25 @@ def demo(
         >>> [entry.name for entry in calando.demo()]
         ['diverge-and-crawl']
     """
+    from calando.records import StudySpec
+    from calando.records.fields import check
     from calando.records.lesson import LESSONS, find_lesson, stored_whole
+    from calando.report.drawing_process import can_draw
 
     if lesson is None:
         return Rows([LessonEntry(one.name, one.summary) for one in LESSONS.values()], "lessons")
     found = find_lesson(lesson)
+    check(StudySpec, seeds=seeds)
     where = DEMOS / found.name if folder is None else Path(folder)
-    stored = stored_whole(where, found, seeds=seeds)
-    page = where / "report.html"
-    if stored is not None and page.exists():
+    stored, page = stored_whole(where, found, seeds=seeds), where / "report.html"
+    if stored is not None and page.exists() and ((where / "figures" / LAST_DRAWN).exists() or not can_draw()):
         return Taught(folder=where, page=page, stored=stored)
     if stored is None:
+        # One of fewer seeds would stay, where this is killed after the last run.
+        page.unlink(missing_ok=True)
         from calando.verbs.torch_first import import_torch
 
         with LessonProgress.of(listen) as progress:
-            progress.begin()
             import_torch()
             from calando.study.lesson import conduct_lesson
 
@@ -207,11 +213,6 @@ class LessonProgress:
     def __exit__(self, *_: object) -> None:
         if self._screen is not None:
             self._screen.stop()
-
-    def begin(self) -> None:
-        """Before torch is imported, which takes seconds."""
-        if self._screen is not None:
-            self._screen.show(lambda: "starting")
 
     def __call__(self, status: LessonStatus) -> None:
         """Take the status."""

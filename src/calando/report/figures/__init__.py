@@ -7,7 +7,6 @@ from calando.report.figures.one_run import training_figure
 from calando.report.figures.probes import (
     depth_figure,
     gradients_figure,
-    rate_and_loss_figure,
     ratios_figure,
     sharpness_figure,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "loss_figure",
     "race_figure",
     "range_figure",
-    "rate_and_loss_figure",
     "rate_figure",
     "ratios_figure",
     "schedule_figure",

@@ -18,7 +18,7 @@ from calando.report.figures.scales import log_y, powers_of_ten
 from calando.report.figures.theme import INK, WIDTH, AnyChart, Row, csv_data, dash, faded, picked, stroke
 from calando.report.palette import COLOURS, WORSE, LineStyle, line_styles
 
-__all__ = ["depth_figure", "gradients_figure", "rate_and_loss_figure", "ratios_figure", "sharpness_figure"]
+__all__ = ["depth_figure", "gradients_figure", "ratios_figure", "sharpness_figure"]
 
 PANEL = 210
 ROW = 17  # pixels of a layer in the heat map
@@ -84,26 +84,6 @@ def _sizes(layers: Iterable[LayerRow]) -> list[float]:
     return [layer.gradient for layer in layers if layer.gradient is not None and 0 < layer.gradient < math.inf]
 
 
-def rate_and_loss_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
-    """The rate above, the loss of the batch before each update below. None: there is no row."""
-    panels: list[AnyChart] = []
-    for field, title, colour in (("rate", "learning rate", COLOURS[1]), ("loss", "training loss", COLOURS[0])):
-        known = {row.step: float(value) for row in rows if (value := getattr(row, field)) is not None and value > 0}
-        known = {step: value for step, value in known.items() if math.isfinite(value)}
-        if known:
-            points: list[Row] = [{"step": step, field: value} for step, value in known.items()]
-            y = log_y(field, low=_around(known.values())[0], high=_around(known.values())[1], title=title)
-            panels.append(
-                _line(points, field, y, colour, rows).properties(width=WIDTH, height=130 if panels else PANEL)
-            )
-    if not panels:
-        return None
-    if len(panels) == 1:
-        return panels[0]
-    panels[0].encoding.x.title = None
-    return alt.vconcat(*panels, spacing=18)
-
-
 def sharpness_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
     """Sharpness and its limit over time, on a logarithmic axis. None: it was not measured, or never positive."""
     lines = {"sharpness": COLOURS[0], "limit": WORSE}
@@ -157,16 +137,6 @@ def ratios_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
         tooltip=[alt.Tooltip("layer:N"), alt.Tooltip("step:O"), alt.Tooltip("ratio:Q", format=".3g")],
     ).properties(height=max(80, ROW * len(layers)))  # fmt: skip
     return chart
-
-
-def _line(points: Sequence[Row], field: str, y: alt.Y, colour: str, rows: Sequence[ProbeRow]) -> alt.Chart:
-    marks = alt.Chart(csv_data(points)).mark_line(
-        color=colour, strokeWidth=2, point=alt.OverlayMarkDef(size=26, filled=True, color=colour)
-    )
-    line: alt.Chart = marks.encode(
-        x=_steps(rows), y=y, tooltip=[alt.Tooltip("step:Q"), alt.Tooltip(f"{field}:Q", format=".3g")]
-    )
-    return line
 
 
 def _steps(rows: Sequence[ProbeRow]) -> alt.X:
