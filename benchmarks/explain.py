@@ -1,6 +1,6 @@
 """Which signals of a young run tell that its rate is too high or too low, and how well.
 
-    python benchmarks/explain.py measure [--only CASE] [--untouched] [--seeds 5]
+    python benchmarks/explain.py measure [--only CASE] [--untouched] [--seeds 3]
     python benchmarks/explain.py fit                   the numbers of calando/analysis/reading.py
     python benchmarks/explain.py score [--untouched]   how often the reading speaks, and is right
     python benchmarks/explain.py worth [--untouched]   each signal alone, and the rules that people pass on
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("command", choices=["measure", "fit", "score", "worth"])
     parser.add_argument("--only", default="")
     parser.add_argument("--untouched", action="store_true")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()
     match asked.command:
         case "measure":

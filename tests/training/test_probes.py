@@ -266,7 +266,7 @@ def test_a_training_with_probes_is_the_training_without_to_the_bit(
             if look:
                 halves = Halves((lambda: loss(slice(8)), lambda: loss(slice(8, 16))), 8)
                 try:
-                    row = probe.close(step, batch=loss, sharp=sharp, halves=halves)
+                    row = probe.close(step, batch=loss, sharp=loss if sharp else None, halves=halves)
                 except (ValueError, KeyboardInterrupt):
                     pass
                 else:
@@ -332,6 +332,10 @@ def test_a_row_survives_as_json() -> None:
     probe = Probe(network, optimizer := torch.optim.AdamW(network.parameters(), lr=0.1))
     probe.open()
     update(network, optimizer, *batch())
-    row = probe.close(3, batch=lambda: nn.functional.cross_entropy(network(batch()[0]), batch()[1]), sharp=True)
+
+    def loss() -> torch.Tensor:
+        return nn.functional.cross_entropy(network(batch()[0]), batch()[1])
+
+    row = probe.close(3, batch=loss, sharp=loss)
     assert row is not None
     assert ProbeRow.read(json.loads(json.dumps(row.document()))) == row

@@ -27,7 +27,7 @@ FILE = "probes.json"
 AGES = (0.05, 0.1, 0.2)
 NEIGHBOURS = 3
 MORE = 12  # looks besides, for the eye
-SHARP, LIGHT = 45, 4  # updates that a look costs with sharpness, and without, at most
+SHARP, LIGHT = 36, 4  # updates that a look costs with sharpness, and without, at most
 SHARE = 0.05  # of the run, for further looks at sharpness
 
 
@@ -76,6 +76,7 @@ class Looked:
 
     Args:
         spec: the run's; None for rows from a person's own loop.
+        twin: a residual network's plain twin, at the same updates as far as it was made.
         rows: of the updates that were looked at.
         losses, rates: of every update that was made; rates may be empty.
         total_steps: updates planned.
@@ -92,11 +93,12 @@ class Looked:
     batch: int | None = None
     stopped: str | None = None
     spec: RunSpec | None = None
+    twin: tuple[ProbeRow, ...] = ()
 
     @property
     def updates(self) -> float:
-        """What the looks cost, in updates."""
-        return sum(row.updates for row in self.rows)
+        """What the looks cost, in updates, those of the twin included."""
+        return sum(row.updates for row in (*self.rows, *self.twin)) + (self.twin[-1].step + 1 if self.twin else 0)
 
     def reading(self) -> Reading:
         """Of the last look that readings were tested at."""
@@ -123,6 +125,7 @@ class Looked:
             "calando": "probes",
             "spec": None if self.spec is None else self.spec.model_dump(mode="json"),
             "rows": [row.document() for row in self.rows],
+            "twin": [row.document() for row in self.twin],
             "losses": [value if math.isfinite(value) else str(value) for value in map(float, self.losses)],
             "rates": [float(value) for value in self.rates],
             "total_steps": self.total_steps,
@@ -146,6 +149,7 @@ class Looked:
             return cls(
                 spec=None if spec is None else RunSpec.model_validate(spec),
                 rows=tuple(ProbeRow.read(row) for row in found["rows"]),
+                twin=tuple(ProbeRow.read(row) for row in found.get("twin", [])),
                 losses=np.array([float(value) for value in found["losses"]], np.float64),
                 rates=np.array(found.get("rates", []), np.float64),
                 total_steps=found["total_steps"],

@@ -10,6 +10,7 @@ from calando.analysis.reading import FITS, USUAL, Reading
 from calando.analysis.signals import SIGNALS
 from calando.errors import UsageError
 from calando.records.files import write_atomically
+from calando.records.probe import ProbeRow
 from calando.report import pictures
 from calando.report.drawing_process import can_draw
 from calando.report.figures.looked import losses_figure
@@ -68,7 +69,7 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
         "loss": losses_figure(looked.losses, looked.rates, chance=looked.chance, looks=looks),
         "sharpness": sharpness_figure(looked.rows),
         "ratios": ratios_figure(looked.rows),
-        "gradients": gradients_figure(looked.rows),
+        "gradients": gradients_figure(_next_to(looked), looked.twin),
     }
     pedigree = f"{title}; {len(looked.rows)} looks, n = 1"
     return [
@@ -76,6 +77,12 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
         for name, chart in drawn.items()
         if chart is not None
     ]
+
+
+def _next_to(looked: Looked) -> list[ProbeRow]:
+    """The rows at whose updates the twin was looked at too; without one all."""
+    steps = {row.step for row in looked.twin}
+    return [row for row in looked.rows if not steps or row.step in steps]
 
 
 def explain_figure(looked: Looked, *, title: str) -> AnyChart:

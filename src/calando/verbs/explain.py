@@ -202,6 +202,7 @@ def explain(
     from calando.study.build_spec import build_run
     from calando.study.limits import Budget, Machine
 
+    where_data = None if data_dir is None else Path(data_dir)
     machine = Machine.whole(device=device, precision=precision, threads=threads)
     spec, loaded = build_run(
         task,
@@ -210,9 +211,10 @@ def explain(
         machine=machine,
         seed=seed,
         lr=lr,
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=where_data,
     )
-    return _look(spec, loaded, until=until, folder=folder, listen=listen, machine=machine.said(spec.lane))
+    said = machine.said(spec.lane)
+    return _look(spec, loaded, until=until, folder=folder, data_dir=where_data, listen=listen, machine=said)
 
 
 def _of_file(path: Path) -> Explained:
@@ -252,10 +254,11 @@ def _of_study(
             f"{str(study)!r} compares your own training code, which only itself can run: look at it there with "
             "calando.watch(network, optimizer, total_steps=…)"
         )
-    task = load(spec.in_our_loop, data_dir=None if data_dir is None else Path(data_dir))
+    where_data = None if data_dir is None else Path(data_dir)
+    task = load(spec.in_our_loop, data_dir=where_data)
     if task.fingerprint != fingerprint:
         raise UsageError(f"the data has changed since {str(study)!r} was made, so its runs cannot be made again")
-    found = _look(spec, task, until=until, folder=folder, listen=listen, machine="")
+    found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
     ours, theirs = found.looked.losses, record.losses[: len(found.looked.losses)].astype(np.float64)
     same = np.array_equal(ours.astype(np.float32), theirs.astype(np.float32), equal_nan=True)
     first = "" if same else f", from update {int(np.argmax(ours != theirs))} on"
@@ -295,6 +298,7 @@ def _look(
     *,
     until: str | int,
     folder: Path | str | None,
+    data_dir: Path | None,
     listen: Callable[[RunStatus], None] | None,
     machine: str,
 ) -> Explained:
@@ -321,6 +325,7 @@ def _look(
                 spec,
                 task,
                 looks,
+                data_dir=data_dir,
                 listen=lambda state, _: listening.trained(
                     state.step, float(state.rates[state.step - 1]), float(state.losses[state.step - 1])
                 ),

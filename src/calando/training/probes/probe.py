@@ -106,7 +106,7 @@ class Probe:
         step: int,
         *,
         batch: BatchLoss | None = None,
-        sharp: bool = False,
+        sharp: BatchLoss | None = None,
         halves: Halves | None = None,
     ) -> ProbeRow | None:
         """The row of the update that was made; None if the optimizer made none.
@@ -114,7 +114,8 @@ class Probe:
         Args:
             step: the update's number, from 0.
             batch: its loss, to be computed again.
-            sharp: measure sharpness as well, at some tens of updates.
+            sharp: the loss whose sharpness is measured, at some tens of updates; in full precision, as second
+                derivatives of less are slow and rough.
             halves: measure noise as well, at an update.
         """
         gradients, after = self._gradients, self._after
@@ -124,7 +125,7 @@ class Probe:
             group = self.optimizer.param_groups[0]
             layers = self._layers(gradients, after)
             found: dict[str, Any] = {}
-            if batch is not None or halves is not None:
+            if any(given is not None for given in (batch, sharp, halves)):
                 with undisturbed(self.network, self.optimizer) as again:
                     found = self._measure(after, batch, again, sharp=sharp, halves=halves)
             limit = sharpness_limit(self.optimizer, {**group, "lr": self._rates[0]})
@@ -218,7 +219,7 @@ class Probe:
         batch: BatchLoss | None,
         again: Callable[[], object],
         *,
-        sharp: bool,
+        sharp: BatchLoss | None,
         halves: Halves | None,
     ) -> dict[str, Any]:
         parameters, updates, found = self._parameters(), 0.0, dict[str, Any]()
@@ -241,13 +242,9 @@ class Probe:
             found["loss"], found["after"] = along(batch, 0.0), along(batch, 1.0)
             found["ratio"] = critical_ratio(partial(along, batch), before=found["loss"], after=found["after"])
         put(1.0)
-        if batch is not None and sharp:
-
-            def again_with_graph() -> torch.Tensor:
-                again()
-                return batch()
-
-            sharpness = largest_eigenvalue(again_with_graph, self.optimizer)
+        if sharp is not None:
+            again()
+            sharpness = largest_eigenvalue(sharp, self.optimizer)
             if sharpness is not None:
                 found["sharpness"] = sharpness.value
                 updates += 1 + PRODUCT * sharpness.products

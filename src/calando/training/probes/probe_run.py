@@ -7,7 +7,9 @@ update before has ended, and read the batch again afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -26,6 +28,7 @@ from calando.training.state import TrainState
 __all__ = ["ProbedRun", "probe_run"]
 
 LEAST_HALF = 2
+SHARP_SAMPLES = 64  # of a larger batch the first so many: the cost of sharpness does not grow with it
 
 
 @final
@@ -106,26 +109,28 @@ def _look(
 ) -> ProbeRow | None:
     loop, lane, seed = state.spec.in_our_loop, state.spec.lane, state.spec.seed
     index = state.batch_index(step)
+    in_lane = partial(in_precision, lane)
     parts = workload.batch(index, seed=seed).split(loop.batch_size // loop.accumulate)
 
-    def loss_of(chosen: list[Samples]) -> BatchLoss:
+    def loss_of(chosen: list[Samples], *, precise: bool = False) -> BatchLoss:
         def loss() -> torch.Tensor:
             seed_step(seed, index)
             total = torch.zeros((), device=lane.device)
             for part in chosen:
                 here = part.mapped(lambda tensor: placed(tensor, lane))
-                found, _ = workload.judged(state.network, here, precision=lambda: in_precision(lane))
+                found, _ = workload.judged(state.network, here, precision=nullcontext if precise else in_lane)
                 total = total + found / len(chosen)
             return total
 
         return loss
 
-    halves, half = None, parts[0].count // 2
-    if noise and half >= LEAST_HALF:
-        try:
+    halves, half, few = None, parts[0].count // 2, parts[:1]
+    try:
+        few = parts[0].split(SHARP_SAMPLES)[:1]
+        if noise and half >= LEAST_HALF:
             first, second = parts[0].split(half)[:2]
-        except UsageError:  # what `collate` made cannot be cut
-            pass
-        else:
             halves = Halves((loss_of([first]), loss_of([second])), half)
-    return probe.close(step, batch=loss_of(parts), sharp=sharp, halves=halves)
+    except UsageError:  # what `collate` made cannot be cut
+        pass
+    precise = loss_of(few, precise=True) if sharp else None
+    return probe.close(step, batch=loss_of(parts), sharp=precise, halves=halves)

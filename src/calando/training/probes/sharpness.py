@@ -43,7 +43,7 @@ class _NotFinite(Exception):
 
 
 def largest_eigenvalue(
-    loss: Callable[[], torch.Tensor], optimizer: Optimizer, *, tolerance: float = 0.02, most: int = 40
+    loss: Callable[[], torch.Tensor], optimizer: Optimizer, *, tolerance: float = 0.02, most: int = 24
 ) -> Sharpness | None:
     """The preconditioned sharpness at the present weights.
 
