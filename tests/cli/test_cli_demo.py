@@ -138,6 +138,7 @@ def test_mistakes_are_one_line(refused):
     with pytest.raises(package.UsageError, match="unknown lesson '3'"):
         package.demo(3)
     assert "workers" in refused(*ONE, "--workers", "0").err
+    assert "unknown executor" in refused("demo", "tiny", "--executor", "nonsense").err
 
 
 def test_a_folder_that_holds_something_else_is_refused(calando, there, tmp_path):
@@ -184,7 +185,8 @@ def test_progress_is_reported_from_first_to_last(tmp_path):
     taught = package.demo("tiny", folder=tmp_path, executor="inline", listen=seen.append)
     assert str(taught).count("\n") == len(taught.claims) - 1
     assert len(taught.table()) == 12
-    assert taught.plot() is not None
+    assert package.draw(taught, tmp_path / "drawn.json").exists()
+    assert "text/html" in taught._repr_mimebundle_()
     assert {status.network for status in seen} == {*TINY.networks}
     done = [status.done for status in seen]
     assert done == sorted(done)
@@ -192,6 +194,24 @@ def test_progress_is_reported_from_first_to_last(tmp_path):
     left = [status.left for status in seen]
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
+
+
+def test_without_docstrings_the_answer_stands(trained, tmp_path):
+    """Altair needs them: the page cannot be drawn, and that is a line."""
+    folder = shutil.copytree(trained, tmp_path / "tiny")
+    (folder / "report.html").unlink()
+    program = f"""
+import tests.cli.test_cli_demo as here
+here.lessons.LESSONS = {{"tiny": here.TINY}}
+taught = here.package.demo("tiny", folder={str(folder)!r})
+print(taught.page, taught.lacking)
+print(len(taught.claims))
+"""
+    command = [sys.executable, "-OO", "-c", program]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=100)
+    first, second = ended.stdout.splitlines()
+    assert first.startswith("None no page was written (pictures need altair, which needs docstrings")
+    assert int(second) == 9
 
 
 @pytest.mark.slow

@@ -14,28 +14,34 @@ from calando.errors import NotDrawn
 if TYPE_CHECKING:
     from calando.report.figures import arms_figure, race_figure, range_figure, schedule_figure, training_figure
     from calando.report.html import write_page
+    from calando.report.lesson_figures import lesson_figure
+    from calando.report.lesson_page import write_lesson_page
     from calando.report.pictures import save
     from calando.report.tables import study_tables
 
 __all__ = [
     "arms_figure",
+    "lesson_figure",
     "race_figure",
     "range_figure",
     "save",
     "schedule_figure",
     "study_tables",
     "training_figure",
+    "write_lesson_page",
     "write_page",
 ]
 
 _HOMES = {
     "arms_figure": "calando.report.figures",
+    "lesson_figure": "calando.report.lesson_figures",
     "race_figure": "calando.report.figures",
     "range_figure": "calando.report.figures",
     "save": "calando.report.pictures",
     "schedule_figure": "calando.report.figures",
     "study_tables": "calando.report.tables",
     "training_figure": "calando.report.figures",
+    "write_lesson_page": "calando.report.lesson_page",
     "write_page": "calando.report.html",
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from calando.analysis.lesson import gradients_of
 from calando.analysis.results import RateTrial
+from calando.errors import UsageError
 from calando.records.lesson import Lesson, StoredLesson
 from calando.records.record import RunRecord
 from calando.report import figures
@@ -20,7 +21,7 @@ from calando.report.palette import LineStyle, line_styles
 from calando.report.series import End, ends, loss_band
 from calando.report.study_figures import Figure
 
-__all__ = ["lesson_figures"]
+__all__ = ["lesson_figure", "lesson_figures"]
 
 ROOM = 10.0  # above the losses of the start: one that explodes leaves the figure there
 SMOOTHED = 4  # updates on either side
@@ -50,6 +51,18 @@ def lesson_figures(stored: StoredLesson) -> tuple[Figure, ...]:
         _window(stored),
         _gradients(stored),
     )  # fmt: skip
+
+
+def lesson_figure(stored: StoredLesson) -> AnyChart:
+    """The figure that says most by itself: the losses by rate.
+
+    Raises:
+        UsageError: no loss was finite.
+    """
+    first = lesson_figures(stored)[0]
+    if first.chart is None:
+        raise UsageError(first.reading)
+    return first.chart
 
 
 def _made(name: str, title: str, reading: str, pedigree: str, chart: AnyChart, names: Sequence[str] = ()) -> Figure:

@@ -17,6 +17,7 @@ from calando.records.store import sole_coordinator
 from calando.strategy import read_strategy
 from calando.study.build_spec import BuiltStudy, build_study
 from calando.study.conduct import conduct
+from calando.study.executors import find_executor
 from calando.study.limits import Budget, Machine, expected_updates
 from calando.study.scheduler import Status
 from calando.tasks.catalog import resolve
@@ -74,6 +75,7 @@ def conduct_lesson(
     for name, kind in (("study.sqlite", "comparison"), ("tune.sqlite", "tuning")):
         if (folder / name).exists():
             raise UsageError(f"{str(folder)!r} holds a {kind}; name another folder=")
+    find_executor(executor)
     machine = Machine(device="cpu", precision="fp32", threads=1, workers=workers)
     built = {network: _study(lesson, network, machine, seeds=seeds) for network in lesson.networks}
     crew = machine.count_workers("cpu")

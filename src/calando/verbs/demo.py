@@ -75,9 +75,9 @@ class Taught(Drawn):
 
     def plot(self) -> Any:
         """The losses by rate."""
-        from calando.report.lesson_figures import lesson_figures
+        from calando import report
 
-        return lesson_figures(self.stored)[0].chart
+        return report.lesson_figure(self.stored)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each run at seed 0."""
@@ -181,13 +181,12 @@ def demo(
 
 def _written(folder: Path, stored: StoredLesson, command: str) -> tuple[Path | None, str]:
     """The page's path, and what was not written: whatever becomes of the pictures, the answer stands."""
+    from calando import report
     from calando.errors import CalandoError, NotDrawn
+    from calando.report.drawing_process import NEEDED, can_draw
 
     try:
-        from calando.report.drawing_process import NEEDED, can_draw
-        from calando.report.lesson_page import write_lesson_page
-
-        return write_lesson_page(folder, stored, command=command), "" if can_draw() else NEEDED
+        return report.write_lesson_page(folder, stored, command=command), "" if can_draw() else NEEDED
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
         lacking = "no page was" if page is None else "PNG and SVG were not"
