@@ -158,8 +158,8 @@ def test_a_study_that_was_enlarged_by_hand_still_teaches(calando, there):
         strategies = store.study.strategies
     package.compare(
         "digits", *strategies, "cosine", model="plain8", batch_size=32, steps=6, seeds=1, rates=1,
-        folder=there / "plain8", executor="inline", device="cpu", precision="fp32", threads=1,
-        listen=lambda status: None,
+        folder=there / "plain8",
+        executor="inline", device="cpu", precision="fp32", threads=1, listen=lambda status: None,
     )  # fmt: skip
     assert calando(*ONE, "--json").json == first
 

@@ -9,14 +9,15 @@
         optimizer.zero_grad()
     print(watch.reading())
 
-What a look costs, in updates, is known before: HALF without the batch, MOST with it. It is made as soon as all looks
-together stay within `share` of the updates made; the first one, of update 1, is made at once, to compare later ones to.
+The next look is made as soon as all of them, at what the last one took, stay within `share` of the time since the first
+update; the first one, of update 1, is made at once, to compare later ones to.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -38,8 +39,6 @@ from calando.training.probes.probe import BatchLoss, Probe
 
 __all__ = ["Watch", "watch"]
 
-ALONE = 0.5  # updates: copies of the weights, and norms
-WITH_BATCH = 3.0  # five to seven forward passes more
 SHARE = 0.02
 FIRST = 1
 
@@ -60,7 +59,7 @@ def watch(
         total_steps: updates that are planned; a reading needs it, as what signals mean depends on a run's age.
         chance: the loss of a network that knows nothing but how frequent each class is, or the class numbers of the
             training samples; without it the mean of the first eight losses stands for it.
-        share: of the training's updates that the looks may cost, above 0 and at most 1.
+        share: of the training's time that the looks may take, above 0 and at most 1.
 
     Returns:
         A `Watch`: its `rows`, its `reading()`, and `batch`, to be called between the backward pass and the step.
@@ -72,15 +71,15 @@ def watch(
     >>> x, y = torch.randn(64, 8), torch.arange(64) % 2
     >>> network = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
     >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
-    >>> watch = calando.watch(network, optimizer, total_steps=400)
-    >>> for _ in range(60):
+    >>> watch = calando.watch(network, optimizer, total_steps=400, share=1.0)
+    >>> for _ in range(4):
     ...     loss = nn.functional.cross_entropy(network(x), y)
     ...     loss.backward()
     ...     watch.batch(loss)
     ...     optimizer.step()
     ...     optimizer.zero_grad()
     >>> [row.step for row in watch.rows], watch.rows[0].layers[0].update_ratio > 0
-    ([1, 50], True)
+    ([1, 2, 3], True)
     """
     if not isinstance(network, nn.Module):
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
@@ -103,6 +102,7 @@ class Watch:
     Args:
         rows: one a look, in order.
         step: updates made since it was made.
+        seconds: what the looks took.
     """
 
     def __init__(
@@ -114,8 +114,9 @@ class Watch:
         self._probe = Probe(network, optimizer)
         self._again: BatchLoss | None = None
         self._losses: list[torch.Tensor | float] = []
-        self._spent = 0.0
-        self._cost = ALONE
+        self.seconds = 0.0
+        self._last = 0.0
+        self._began: float | None = None
         self._hooks: StepHooks | None = StepHooks(
             optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
         )
@@ -185,17 +186,24 @@ class Watch:
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._probe.opened:
+            began = time.perf_counter()
             self._probe.before_step(closure=bool(args or kwargs))
+            self._last = time.perf_counter() - began
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         again, self._again = self._again, None
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now
         if self._probe.opened:
             self._probe.after_step()
+            self._last += self._probe.seconds
             row = self._probe.close(self.step, batch=again)
             if row is not None:
                 self.rows.append(row)
-                self._cost = ALONE if again is None else WITH_BATCH
-                self._spent += self._cost
+            self._last += time.perf_counter() - now
+            self.seconds += self._last
         self.step += 1
-        if self.step == FIRST or (self.step > FIRST and self._spent + self._cost <= self._share * (self.step + 1)):
+        due = self.seconds + self._last <= self._share * (now - self._began)
+        if self.step == FIRST or (self.step > FIRST and due):
             self._probe.open(hooked=False)  # of the update that comes

@@ -10,6 +10,7 @@ that come later, and nothing is seen; what was not seen is None, not 0.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, final
@@ -41,6 +42,7 @@ class LayerGradients:
     def __init__(self, network: nn.Module) -> None:
         self.layers = weighted_layers(network)
         self.order: list[str] = []
+        self.seconds = 0.0  # that looking took within the training's own passes
         self._squares: dict[str, torch.Tensor] = {}
         self._alive: dict[str, torch.Tensor] = {}
 
@@ -78,6 +80,7 @@ class LayerGradients:
         return after_forward
 
     def _see(self, name: str, gradient: torch.Tensor, channels: int) -> None:
+        began = time.perf_counter()
         found = gradient.detach()
         squares = found.double().square().sum() if found.dtype == torch.float64 else found.float().square().sum()
         others = [dimension for dimension in range(found.ndim) if dimension != channels]
@@ -85,3 +88,4 @@ class LayerGradients:
         if name in self._squares:
             squares, alive = squares + self._squares[name], alive | self._alive[name]
         self._squares[name], self._alive[name] = squares, alive
+        self.seconds += time.perf_counter() - began

@@ -83,6 +83,11 @@ class Probe:
         """Whether the optimizer has made a step since the probe was opened."""
         return self._after is not None
 
+    @property
+    def seconds(self) -> float:
+        """What the look under way took within the training's own passes."""
+        return 0.0 if self._gradients is None else self._gradients.seconds
+
     def open(self, *, hooked: bool = True) -> None:
         """Look at the update that begins; `hooked`: by hooks of the optimizer's step."""
         self.drop()
