@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from calando.methods.stability import equilibrium, sharpness_limit
 from calando.records.probe import ProbeRow
 from calando.training.probes.along import LEAST_RATIO, MOST_RATIO, critical_ratio
 from calando.training.probes.noise import noise_and_signal
 from calando.training.probes.probe import Halves, Probe
 from calando.training.probes.sharpness import largest_eigenvalue
+from calando.training.probes.stability import equilibrium, sharpness_limit
 
 
 def net(kind: str, *, dtype: torch.dtype = torch.float64) -> nn.Module:

@@ -39,7 +39,7 @@ from calando.training.probes.probe import BatchLoss, Probe
 
 __all__ = ["Watch", "watch"]
 
-SHARE = 0.02
+SHARE = 0.01
 FIRST = 1
 
 
@@ -115,7 +115,7 @@ class Watch:
         self._again: BatchLoss | None = None
         self._losses: list[torch.Tensor | float] = []
         self.seconds = 0.0
-        self._last = 0.0
+        self._last = self._opened = 0.0
         self._began: float | None = None
         self._hooks: StepHooks | None = StepHooks(
             optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
@@ -188,7 +188,7 @@ class Watch:
         if self._probe.opened:
             began = time.perf_counter()
             self._probe.before_step(closure=bool(args or kwargs))
-            self._last = time.perf_counter() - began
+            self._last = self._opened + time.perf_counter() - began
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         again, self._again = self._again, None
@@ -206,4 +206,6 @@ class Watch:
         self.step += 1
         due = self.seconds + self._last <= self._share * (now - self._began)
         if self.step == FIRST or (self.step > FIRST and due):
+            began = time.perf_counter()
             self._probe.open(hooked=False)  # of the update that comes
+            self._opened = time.perf_counter() - began

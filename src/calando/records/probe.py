@@ -18,7 +18,7 @@ class LayerRow:
         name: as the network calls it.
         weight: |w| before the update; None where it is not trained.
         update_ratio: |Δw| / |w|; None where the layer is not trained or its weight is 0.
-        equilibrium: what the ratio tends to under weight decay, where it is known; see `calando.methods.stability`.
+        equilibrium: what the ratio tends to under weight decay, where it is known.
         gradient: |∂L/∂h|, over the whole output of the layer; None where no gradient reached it.
         dead: share of the layer's channels whose gradient is zero for every sample of the batch.
     """

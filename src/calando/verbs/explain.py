@@ -145,8 +145,8 @@ def explain(
         run: of a study: which strategy's run, by name.
         until: how far the run is made: "20%", "2 epochs", or a number of updates.
         folder: where looks and page go; None: calando-explained/NAME-DIGEST in the current one.
-        model, epochs, steps, seed, lr, batch_size, augment, label_smoothing, metric, clip_norm, accumulate,
-            train_limit: the run, as for `calando.train`; of a study `seed` alone.
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named task.
+        epochs, steps, seed, lr: of the run, as for `calando.train`; of a study `seed` alone.
         data_dir, threads, device, precision: as for `calando.train`.
         listen: called as the run goes on; None: progress is shown.
 

@@ -26,13 +26,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.methods.stability import equilibrium, sharpness_limit
 from calando.records.probe import LayerRow, ProbeRow
 from calando.training.network_statistics import holding_statistics
 from calando.training.probes.along import critical_ratio
 from calando.training.probes.layers import LayerGradients
 from calando.training.probes.noise import noise_and_signal
 from calando.training.probes.sharpness import largest_eigenvalue
+from calando.training.probes.stability import equilibrium, sharpness_limit
 from calando.training.restore import Snapshot
 
 __all__ = ["BatchLoss", "Halves", "Probe", "undisturbed"]

@@ -3,7 +3,7 @@
     P^-1/2 D^1/2 H D^1/2 P^-1/2
 
     H   Hessian of the batch's loss in the trained weights, batch normalisation in training mode
-    P   what the optimizer divides gradients by, a diagonal (`calando.methods.stability`); 1 for SGD
+    P   what the optimizer divides gradients by, a diagonal (`calando.training.probes.stability`); 1 for SGD
     D   each group's rate over the first group's
 
 By SciPy's Lanczos method on products H v, each two backward passes through one graph (Pearlmutter 1994). SciPy keeps
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.methods.stability import preconditioner
+from calando.training.probes.stability import preconditioner
 
 __all__ = ["Sharpness", "largest_eigenvalue"]
 
