@@ -150,7 +150,7 @@ def test_looks_are_within_the_run_and_their_cost_is_bounded(steps: int, share: f
     looks = plan_looks(steps, until=until)
     assert all(1 <= step < until for step in looks.at)
     assert set(looks.sharp) <= set(looks.at)
-    assert looks.cost <= 4 * 36 + 25 * 4 + 0.06 * steps
+    assert looks.cost <= 4 * 60 + 25 * 4 + 0.06 * steps
     for age in AGES:
         if round(age * steps) - 1 >= 4 and round(age * steps) <= until:
             assert round(age * steps) - 1 in looks.sharp

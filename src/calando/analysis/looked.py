@@ -27,7 +27,7 @@ FILE = "probes.json"
 AGES = (0.05, 0.1, 0.2)
 NEIGHBOURS = 3
 MORE = 12  # looks besides, for the eye
-SHARP, LIGHT = 36, 4  # updates that a look costs with sharpness, and without, at most
+SHARP, LIGHT = 60, 4  # updates that a look costs with sharpness, and without, at most
 SHARE = 0.05  # of the run, for further looks at sharpness
 
 

@@ -263,7 +263,7 @@ def read_rate(
     if max(high, low) <= 1 - SURE:
         return replace(found, verdict="nothing wrong is seen", because=(_NOTHING,))
     return replace(
-        found, because=(f"the signals do not agree: too high with {high:.0%}, too low with {low:.0%} probability",)
+        found, because=(f"the signals leave it open: too high with {high:.0%} probability, too low with {low:.0%}",)
     )
 
 

@@ -39,14 +39,16 @@ class Listening:
         *,
         folder: Path | None = None,
         machine: str = "",
+        steps: int | None = None,
     ) -> None:
         self.run, self.folder, self.listen, self.machine = run, folder, listen, machine
+        self.steps = run.steps if steps is None else steps  # updates that will be made
         self.notes = (*task.notes, *task.doubts, *task.cautions)
         self.centre: Centre | None = None
 
     def begin(self) -> None:
         """The data have been read; nothing has been trained on them."""
-        self._tell(0, self.run.steps)
+        self._tell(0, self.steps)
         if self.listen is None:
             for note in (*self.notes, *([f"on {self.machine}"] if self.machine else [])):
                 print(note, file=sys.stderr)
@@ -57,7 +59,7 @@ class Listening:
 
     def trained(self, step: int, lr: float, loss: float) -> None:
         """Updates of the run."""
-        self._tell(step, self.run.steps, lr=lr, loss=loss)
+        self._tell(step, self.steps, lr=lr, loss=loss)
 
     def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
         if self.listen is not None:

@@ -319,7 +319,7 @@ def _look(
     if looked is None:
         what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
         with RunProgress(listen, what=f"{what} {spec.strategy.name or spec.strategy.method}") as progress:
-            listening = Listening(spec.model_copy(), task, progress, folder=where, machine=machine)
+            listening = Listening(spec, task, progress, folder=where, machine=machine, steps=looks.until)
             listening.begin()
             looked = look_at(
                 spec,
