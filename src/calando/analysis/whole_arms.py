@@ -1,0 +1,190 @@
+"""Whole runs as arms: the rate of a training that cannot be forked, such as a person's own code.
+
+An arm is a run from its start to its end, known by its last validation score. On rates r_k = r_0 2^k, r_0 being the
+method's usual one:
+
+1. Start: k = 0, +2, -2.
+2. Climb: while the best lies at the edge of what was tried, the rate 2 further on that side. Where every run failed,
+   the rate 2 below the lowest.
+3. Refine: once the best lies between others, the rates half as far from it on both sides, the better side first; again
+   and again, until neighbours are 2^(1/4) apart.
+
+A run that diverged, or whose score is not a number, has failed: it is charged what it made, and is worse than any
+other. The best is that of the highest score, then of the lowest validation loss, then the one that was tried first.
+
+Which rate comes next depends on the arms before alone: the budget says where the sequence ends. So with a larger
+budget it goes on from there, and arms that are asked for together may be trained in any order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import final
+
+from calando.analysis.arms import Arm, Ending, Leg, Question, Traced, Training
+from calando.analysis.grids import written
+from calando.analysis.ride import Settled
+from calando.records.measure import SHARE, Measure
+
+__all__ = ["LEAST_RUNS", "settle_whole"]
+
+LEAST_RUNS = 3.0
+"""A best rate lies between two others: three runs are the least that can show it."""
+APART = 2.0
+CLOSEST = 0.25
+
+
+def settle_whole(question: Question, measure: Measure = SHARE) -> Training[Settled]:
+    """Yields whole runs to be made, is sent what they are known by, returns how it ended.
+
+    Args:
+        measure: what scores are; those within its `near` of the best count as about as good.
+    """
+    arms = _Arms(question, measure)
+    for group in arms.groups():
+        waiting = list(group)
+        while waiting:
+            # So many as can be paid if each runs to its end; one that failed early leaves more for the next.
+            paid = min(len(waiting), arms.affordable())
+            if not paid:
+                return arms.settled()
+            now, waiting = waiting[:paid], waiting[paid:]
+            legs = {place: Leg(arms.rate(place), question.steps, question.steps) for place in now}
+            answers = yield list(legs.values())
+            for place, leg in legs.items():
+                arms.add(place, answers[leg])
+    return arms.settled()
+
+
+@final
+class _Arms:
+    """The arms so far, by k."""
+
+    def __init__(self, question: Question, measure: Measure) -> None:
+        self.question, self.measure, self.charged = question, measure, 0.0
+        self.made: dict[float, Arm] = {}
+
+    def rate(self, place: float) -> float:
+        rate = self.question.rate
+        return rate if place == 0 else written(rate * 2.0**place)
+
+    def within(self, place: float) -> bool:
+        rate: float = self.question.rate * 2.0**place
+        return self.question.least <= rate <= self.question.most
+
+    def affordable(self) -> int:
+        """How many more runs the budget has room for."""
+        q = self.question
+        until = q.steps if q.per_until is None else min(q.per_until, q.steps)
+        most = q.per_update * until + q.per_later * (q.steps - until)
+        return int((q.budget * q.steps - self.charged + 1e-9) // most)
+
+    def add(self, place: float, trace: Traced) -> None:
+        self.made[place] = Arm(self.rate(place), trace)
+        self.charged += trace.cost
+
+    # Which comes next
+
+    def groups(self) -> Iterator[Sequence[float]]:
+        """Which arms are made next, together; asked again when they have been."""
+        apart = APART
+        yield [place for place in (0.0, apart, -apart) if self.within(place)]
+        while True:
+            best, low, high = self.best(), min(self.made), max(self.made)
+            if failed(self.made[best].trace):
+                further = low - apart
+            elif best == high:
+                further = high + apart
+            elif best == low:
+                further = low - apart
+            else:
+                break
+            if not self.within(further):
+                if failed(self.made[best].trace):
+                    return
+                break
+            yield [further]
+        while apart > CLOSEST:
+            apart /= 2
+            best = self.best()
+            sides = [best - apart, best + apart]
+            if self.merit(best + 2 * apart) > self.merit(best - 2 * apart):
+                sides.reverse()
+            yield [place for place in sides if self.within(place) and place not in self.made]
+
+    # Which is best
+
+    def merit(self, place: float) -> tuple[bool, float, float]:
+        """Higher is better."""
+        arm = self.made.get(place)
+        if arm is None or failed(arm.trace):
+            return False, -math.inf, -math.inf
+        return True, _score(arm), -arm.trace.loss
+
+    def best(self) -> float:
+        """Of equal ones the first that was made; where all failed, the lowest."""
+        if all(failed(arm.trace) for arm in self.made.values()):
+            return min(self.made)
+        return max(self.made, key=self.merit)  # the first of equal ones, in the order in which they were made
+
+    def settled(self) -> Settled:
+        best = self.best()
+        winner, worked = self.made[best], not failed(self.made[best].trace)
+        for arm in self.made.values():
+            arm.ending, arm.why = self.ending(arm, winner)
+        ordered = sorted(self.made)
+        at = ordered.index(best)
+        close = [winner.rate]
+        for way in (-1, 1):
+            place = at + way
+            while 0 <= place < len(ordered) and self.is_near(self.made[ordered[place]], winner):
+                close.append(self.made[ordered[place]].rate)
+                place += way
+        cost = winner.trace.cost
+        return Settled(
+            leg=Leg(winner.rate, self.question.steps, self.question.steps),
+            arms=tuple(self.made.values()),
+            race=self.charged - cost,
+            ride=cost,
+            back=0.0,
+            looks=0.0,
+            begun=0 if worked else None,
+            judged=self.question.steps,
+            low=min(close),
+            high=max(close),
+            edge=best in (ordered[0], ordered[-1]),
+            died=not worked,
+        )
+
+    def is_near(self, arm: Arm, best: Arm) -> bool:
+        """Whether it is about as good as the best."""
+        if failed(arm.trace) or failed(best.trace):
+            return False
+        ours, most = _score(arm), _score(best)
+        return ours >= most - self.measure.near(most)
+
+    def ending(self, arm: Arm, best: Arm) -> tuple[Ending, str]:
+        """How an arm ended, and why, in words."""
+        measure = self.measure
+        if failed(arm.trace):
+            why = f"failed at update {arm.step}: it diverged, or its score is not a number"
+            return ("won", f"every run failed; {why}") if arm is best else ("dead", why)
+        reached = f"validation {measure.amount(measure.merit(_score(arm)), decimals=2)}"
+        if arm is best:
+            return "won", f"{reached}, the {measure.first}"
+        gap = _score(best) - _score(arm)
+        if gap > 0:
+            return "lost", f"{reached}, {measure.gap(gap)} {measure.behind} than that of {best.rate:.3g}"
+        first = "whose loss is lower" if best.trace.loss < arm.trace.loss else "which was tried first"
+        return "lost", f"{reached}, the same as that of {best.rate:.3g}, {first}"
+
+
+def _score(arm: Arm) -> float:
+    assert arm.trace.score is not None
+    return arm.trace.score
+
+
+def failed(trace: Traced) -> bool:
+    """Whether a whole run has no score to be judged by."""
+    return trace.diverged or trace.score is None or not math.isfinite(trace.score)
