@@ -25,14 +25,32 @@ from typing import final
 from calando.analysis.arms import Arm, Ending, Leg, Question, Traced, Training
 from calando.analysis.grids import written
 from calando.analysis.ride import Settled
+from calando.errors import UsageError
+from calando.records.fields import check
 from calando.records.measure import SHARE, Measure
+from calando.records.tuning import TuneSpec
 
-__all__ = ["LEAST_RUNS", "settle_whole"]
+__all__ = ["LEAST_RUNS", "check_runs", "failed", "settle_whole"]
 
 LEAST_RUNS = 3.0
 """A best rate lies between two others: three runs are the least that can show it."""
 APART = 2.0
 CLOSEST = 0.25
+
+
+def check_runs(budget: float, *, seed: int) -> None:
+    """Nothing, where so many runs can say which rate is best.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    check(TuneSpec, budget=budget, seed=seed)
+    if budget < LEAST_RUNS:
+        raise UsageError(
+            f"your own training code cannot be forked at any update, so each rate takes a whole run, and "
+            f"{LEAST_RUNS:g} are the least between which a best one can lie: give a budget= of {LEAST_RUNS:g} or "
+            f"more, got {budget:g}"
+        )
 
 
 def settle_whole(question: Question, measure: Measure = SHARE) -> Training[Settled]:

@@ -31,7 +31,7 @@ from calando.records.strategy_spec import StrategySpec
 from calando.records.task_spec import AnyTask, OwnTrainingSpec
 from calando.schedules.text import parse
 
-__all__ = ["Also", "LEAST_BUDGET", "MOST_BUDGET", "Piece", "TuneSpec", "TuneStore"]
+__all__ = ["LEAST_BUDGET", "MOST_BUDGET", "Also", "Piece", "TuneSpec", "TuneStore"]
 
 VERSION = "1"
 LEAST_BUDGET, MOST_BUDGET = 1.0, 1000.0

@@ -12,12 +12,13 @@ from calando.records.fields import check
 from calando.records.tuning import TuneSpec
 from calando.schedules.span import Horizon
 from calando.strategy import bind
+from calando.strategy.bound import BoundStrategy
 from calando.strategy.presets import SGD
 from calando.study.build_spec import build_run, read_strategies
 from calando.study.limits import MOST_EVALUATIONS, Budget, Machine
 from calando.tasks.workload import Workload
 
-__all__ = ["HALF", "build_tuning", "look_cost"]
+__all__ = ["HALF", "build_tuning", "check_begins", "look_cost", "measured_until", "with_schedule"]
 
 HALF = "constant(1, over='50%') >> linear(1, 0)"
 """The schedule where none is given: the rate is held for half of the run, then falls to zero."""
@@ -34,6 +35,44 @@ LEAST_STEPS = 100
 def look_cost(task: Workload) -> float:
     """An evaluation of the validation part, in updates."""
     return FORWARD * len(task.validation) / task.batch_size
+
+
+def with_schedule(strategy: str | StrategySpec | None) -> tuple[StrategySpec, bool]:
+    """What is tuned, with a schedule of its rate; True where that schedule is ours, and may be shortened.
+
+    Raises:
+        UsageError: it is none, or has no rate.
+    """
+    (read,) = read_strategies([SGD if strategy is None else strategy], lr=None)
+    method = find_method(read.method)
+    if method.rate_free:
+        raise UsageError(f"there is no rate to tune: {method.own_rate}; train with `calando train`")
+    is_open = "lr" not in read.schedules and method.schedules == "any" and not read.average
+    if "lr" not in read.schedules:
+        text = HALF if is_open else {"warmup": WARMUP}.get(method.schedules, "constant(1)")
+        read = read.model_copy(update={"schedules": {"lr": text, **read.schedules}})
+    return read, is_open
+
+
+def measured_until(bound: BoundStrategy, steps: int) -> int:
+    """The update from on which controllers measure no curvature, which takes a second pass over the batch."""
+    measuring = (
+        step + 1 for step in reversed(range(steps)) if any(one.wants(step).curvature for one in bound.controllers)
+    )
+    return next(measuring, 0)
+
+
+def check_begins(rate: float) -> None:
+    """Nothing, where a tuning may begin at the rate.
+
+    Raises:
+        UsageError: it may not.
+    """
+    if not Question.least <= rate <= Question.most:
+        raise UsageError(
+            f"a race begins at a rate from {Question.least:g} to {Question.most:g}, got {rate:g}; give another lr= in "
+            f"the strategy, or leave it out"
+        )
 
 
 def build_tuning(
@@ -57,29 +96,14 @@ def build_tuning(
         UsageError: anything that cannot be.
     """
     check(TuneSpec, budget=budget, seed=seed)
-    (read,) = read_strategies([SGD if strategy is None else strategy], lr=None)
+    read, is_open = with_schedule(strategy)
     method = find_method(read.method)
-    if method.rate_free:
-        raise UsageError(f"there is no rate to tune: {method.own_rate}; train with `calando train`")
-    is_open = "lr" not in read.schedules and method.schedules == "any" and not read.average
-    if "lr" not in read.schedules:
-        text = HALF if is_open else {"warmup": WARMUP}.get(method.schedules, "constant(1)")
-        read = read.model_copy(update={"schedules": {"lr": text, **read.schedules}})
     run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
     bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
     if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
         raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
-    # A measurement of the curvature takes a second pass over the batch.
-    measuring = (
-        step + 1 for step in reversed(range(run.steps)) if any(c.wants(step).curvature for c in bound.controllers)
-    )
-    measured = next(measuring, 0)
-    rate = run.lr
-    if not Question.least <= rate <= Question.most:
-        raise UsageError(
-            f"a race begins at a rate from {Question.least:g} to {Question.most:g}, got {rate:g}; give another lr= in "
-            f"the strategy, or leave it out"
-        )
+    measured = measured_until(bound, run.steps)
+    check_begins(run.lr)
     if run.steps < LEAST_STEPS:
         raise UsageError(
             f"a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {run.steps}; give more "

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from calando.analysis.arms import Leg, Traced
-from calando.analysis.ride import Settled, settle
-from calando.analysis.tuned import Stored, TuneResult, question_of
+from calando.analysis.ride import Settled
+from calando.analysis.tuned import Stored, TuneResult, game_of
 from calando.errors import CorruptFile, UsageError, WorkerLost, plain
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
@@ -41,7 +41,10 @@ from calando.study.jobs import (
     TestLook,
     TrainPiece,
 )
+from calando.study.own_training import OwnTraining
+from calando.study.own_weights import drop_others, take_weights
 from calando.study.perform_job import failure
+from calando.study.recognise import recognised_code
 from calando.study.stages import RunPath
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup
@@ -76,8 +79,10 @@ class TuneStatus:
 
 
 def _job(stored: Stored, leg: Leg) -> TrainPiece:
-    """What trains a leg: on from its run's last piece, or from where its cut says."""
+    """What trains a leg: on from its run's last piece, or from where its cut says; of a person's own code, the run."""
     run = stored.run(leg)
+    if stored.spec.whole:
+        return TrainPiece(run, start=0, until=leg.until)
     known = stored.pieces.get(run.digest(), [])
     if known:
         return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
@@ -90,7 +95,7 @@ def _job(stored: Stored, leg: Leg) -> TrainPiece:
 def conduct_tuning(
     folder: Path,
     spec: TuneSpec,
-    task: Workload,
+    task: Workload | OwnTraining,
     *,
     data_dir: Path | None = None,
     given: bool = False,
@@ -105,7 +110,8 @@ def conduct_tuning(
 
     Args:
         folder: the tuning's; `weights.safetensors` is written there.
-        task: loaded, in this process; `given`: it is the user's own object and is sent to workers as it is.
+        task: loaded, in this process, or a person's own training code; `given`: it is the user's own object and is
+            sent to workers as it is.
         executor, workers, address: as for `calando.study.conduct`.
         listen: called after every change with the status.
 
@@ -122,7 +128,7 @@ def conduct_tuning(
         with store:
             status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
             status.machine = machine
-            tuning = _Tuning(store, spec, task, status, listen)
+            tuning = _Tuning(store, spec, status, listen)
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
                 task=spec.workload,
@@ -143,17 +149,19 @@ def conduct_tuning(
 
 
 def _open_or_create(
-    folder: Path, spec: TuneSpec, task: Workload, command: str
+    folder: Path, spec: TuneSpec, task: Workload | OwnTraining, command: str
 ) -> tuple[TuneStore, str, tuple[str, ...]]:
+    """The store, what network and loss are, and what to report of them."""
     if (folder / "study.sqlite").exists():
         raise UsageError(f"{str(folder)!r} holds a comparison; name another folder=")
     if not TuneStore.there(folder):
-        identity = str(identify(task))
+        identity = "" if isinstance(task, OwnTraining) else str(identify(task))
         made = TuneStore.create(folder, spec, fingerprint=task.fingerprint, identity=identity, command=command)
         return made, identity, ()
     store = TuneStore.open(folder)
     asked = store.spec
-    if asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
+    is_ours = not isinstance(task, OwnTraining)
+    if is_ours and asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
         raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
     if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
         raise UsageError(
@@ -164,8 +172,12 @@ def _open_or_create(
             f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
             "spent: ask for as much or more, or name another folder="
         )
-    before = store.meta("identity")
-    identity, notes = recognised(before, task, what=f"the tuning in {str(folder)!r}", remedy="name another folder=")
+    what, remedy = f"the tuning in {str(folder)!r}", "name another folder="
+    before = identity = store.meta("identity")
+    if isinstance(task, OwnTraining):
+        notes = recognised_code(store.meta("fingerprint"), task, what=what, remedy=remedy)
+    else:
+        identity, notes = recognised(before, task, what=what, remedy=remedy)
     if identity != before:
         store.put_meta("identity", identity)
     if spec.budget != asked.budget:
@@ -194,11 +206,10 @@ class _Tuning:
         self,
         store: TuneStore,
         spec: TuneSpec,
-        task: Workload,
         status: TuneStatus,
         listen: Callable[[TuneStatus], None] | None,
     ) -> None:
-        self.store, self.spec, self.task, self.status, self.listen = store, spec, task, status, listen
+        self.store, self.spec, self.status, self.listen = store, spec, status, listen
         self.stored = Stored(spec, store.pieces())
         status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
@@ -216,8 +227,12 @@ class _Tuning:
         try:
             settled = self.settled()
             run = self.stored.run(settled.leg)
-            self.write_weights(run)
-            test = self.look(run, diverged=self.stored.pieces[run.digest()][-1].diverged)
+            last = self.stored.pieces[run.digest()][-1]
+            if self.spec.whole:
+                self.take_weights(run, steps=last.stop)
+            else:
+                self.write_weights(run)
+            test = self.look(run, diverged=last.diverged)
         finally:
             if self.executor is not None:
                 for outcome in self.executor.stop():
@@ -229,7 +244,7 @@ class _Tuning:
         return self.stored.result(settled, test)
 
     def settled(self) -> Settled:
-        game = settle(question_of(self.spec))
+        game = game_of(self.spec)
         try:
             legs = next(game)
             while True:
@@ -310,6 +325,16 @@ class _Tuning:
         score = self.store.test
         assert score is not None
         return score
+
+    def take_weights(self, run: RunSpec, *, steps: int) -> None:
+        """Of a person's own code: those that its run has kept, if any."""
+        folder = self.store.folder
+        there = self.store.meta("weights of") == run.digest() and (folder / self.store.meta("weights")).exists()
+        if not there:
+            left = take_weights(folder, run, steps=steps)
+            for key, value in (("weights", left.name), ("lacking", left.lacking), ("weights of", run.digest())):
+                self.store.put_meta(key, value)
+        drop_others(folder, run)
 
     def write_weights(self, run: RunSpec) -> None:
         """From the answer's checkpoint; one that is gone or damaged is made again, to the same bits."""

@@ -14,7 +14,7 @@ from calando.rows import Rows
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
-    from calando.verbs.tune import Tuned
+    from calando.verbs.tuned import Tuned
 
 __all__ = ["Listed", "serve", "show", "studies", "write_page_of", "write_report"]
 
@@ -104,7 +104,7 @@ def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]
 
     folder = STUDIES if study is None else Path(study)
     if TuneStore.there(folder):
-        from calando.verbs.tune import tuned_in
+        from calando.verbs.tuned import tuned_in
 
         return tuned_in(folder)
     return studies(folder) if study is None or _inside(folder) else _read(folder)
@@ -132,7 +132,7 @@ def _listed(folder: Path) -> Listed:
     size, written = sum(one.st_size for one in files), _written(folder)
     try:
         if TuneStore.there(folder):
-            from calando.verbs.tune import tuned_in
+            from calando.verbs.tuned import tuned_in
 
             return Listed(folder, size, written, None, tuned=tuned_in(folder))
         return Listed(folder, size, written, _read(folder))
