@@ -33,7 +33,7 @@ VERBS = {
     "tune": ["--budget", "--model", "--metric", "--epochs", "--steps", "--seed", "--batch-size", "--augment",
              "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--study", "--executor",
              "--address", "--workers", "--threads", "--device", "--precision", "--json",
-             "--goal", "--unit", "--check-repeats", "--no-check-repeats"],
+             "--goal", "--unit", "--check-repeats", "--no-check-repeats", "--also"],
     "show": ["--json"],
     "report": [],
     "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],

@@ -12,6 +12,7 @@ from typing import final
 
 import numpy as np
 
+from calando.analysis.also import Propose, Proposed, Tried, Unknown, settle_also
 from calando.analysis.arms import Leg, Question, Traced, Training
 from calando.analysis.ride import Settled, settle
 from calando.analysis.whole_arms import settle_whole
@@ -19,7 +20,7 @@ from calando.records.record import Evaluation, Event, TestScore
 from calando.records.spec import RunSpec
 from calando.records.tuning import Piece, TuneSpec
 
-__all__ = ["Stored", "TuneResult", "concluded", "game_of", "question_of"]
+__all__ = ["Stored", "TuneResult", "as_stored", "concluded", "game_of", "question_of"]
 
 
 @final
@@ -31,7 +32,7 @@ class TuneResult:
         run: the run whose weights are the answer.
         settled: the race and the ride.
         evaluations, events: of that run.
-        traces: rate -> losses of every arm.
+        traces: rate -> losses of every arm that was raced.
         seconds: of all that was trained.
         test: of the weights; None before they were looked at.
     """
@@ -63,10 +64,25 @@ def question_of(spec: TuneSpec) -> Question:
     )
 
 
-def game_of(spec: TuneSpec) -> Training[Settled]:
-    """The rules that a question is settled by: race and ride, or whole runs."""
-    question = question_of(spec)
-    return settle_whole(question, spec.workload.measure) if spec.whole else settle(question)
+def game_of(spec: TuneSpec, propose: Propose) -> Training[Settled]:
+    """The rules that a question is settled by: race and ride, other hyper-parameters after them, or whole runs."""
+    question, measure = question_of(spec), spec.workload.measure
+    if spec.whole:
+        return settle_whole(question, measure)
+    if not spec.also:
+        return settle(question)
+    return settle_also(question, propose, own=dict(spec.own), sums=spec.sums, measure=measure)
+
+
+def as_stored(proposals: Sequence[Proposed]) -> Propose:
+    """Proposals that were made before, in their order."""
+
+    def propose(tried: Sequence[Tried]) -> Proposed | None:
+        # The first that was tried is the settled rate with the strategy's own values.
+        number = len(tried) - 1
+        return proposals[number] if number < len(proposals) else None
+
+    return propose
 
 
 @final
@@ -127,15 +143,17 @@ class Stored:
             settled=settled,
             evaluations=self.evaluations(settled.leg),
             events=tuple(event for piece in self.pieces.get(run.digest(), ()) for event in piece.events),
-            traces={arm.rate: arm.trace.losses for arm in settled.arms},
+            traces={arm.rate: arm.trace.losses for arm in settled.arms if not arm.also},
             seconds=sum(piece.seconds for pieces in self.pieces.values() for piece in pieces),
             test=test,
         )
 
 
-def concluded(spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None) -> TuneResult | None:
-    """What stored pieces come to; None: some are missing."""
-    stored, game = Stored(spec, pieces), game_of(spec)
+def concluded(
+    spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None, proposals: Sequence[Proposed] = ()
+) -> TuneResult | None:
+    """What stored pieces and proposals come to; None: some are missing."""
+    stored, game = Stored(spec, pieces), game_of(spec, as_stored(proposals))
     try:
         legs = next(game)
         while True:
@@ -144,5 +162,7 @@ def concluded(spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None) -
             if len(known) < len(answers):
                 return None
             legs = game.send(known)
+    except Unknown:
+        return None
     except StopIteration as end:
         return stored.result(end.value, test)

@@ -61,7 +61,7 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     \b
     calando tune digits
     calando tune cifar10 --model resnet8 --epochs 16
-    calando tune my_project.tasks:workload adamw --budget 3
+    calando tune my_project.tasks:workload adamw --budget 3 --also weight_decay,warmup
     calando tune digits "sgd(momentum=0.9) | cosine(1, 0)" --seed 3 --study tuned --json
     calando tune train.py --budget 3 -- --data photos
     """

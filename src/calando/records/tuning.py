@@ -57,7 +57,8 @@ class TuneSpec(Spec):
         per_update: the most that an update is charged.
         measured: the update from on which it is `passes`.
         passes: what an update of a run that is left alone is charged: 2 where its method takes a second pass.
-        also: other hyper-parameters for which values are proposed once the rate is settled.
+        also, own: other hyper-parameters for which values are proposed once the rate is settled, and the strategy's.
+        sums: its momentum sums gradients up, so that the length of a step depends on it.
     """
 
     workload: AnyTask
@@ -79,13 +80,16 @@ class TuneSpec(Spec):
     passes: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     lane: Lane = Lane()
     also: tuple[Also, ...] = ()
+    own: dict[str, float] = Field(default_factory=dict)
+    sums: bool = False
 
     @model_serializer(mode="wrap")
     def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A question of the rate alone is written, and digested, as it was before there were others."""
         written: dict[str, Any] = write(self)
         if not self.also:
-            written.pop("also", None)
+            for name in ("also", "own", "sums"):
+                written.pop(name, None)
         return written
 
     @property
@@ -253,6 +257,16 @@ class TuneStore:
     def put_test(self, digest: str, score: TestScore) -> None:
         self.put_meta("test", json.dumps(asdict(score)))
         self.put_meta("tested", digest)
+
+    @property
+    def proposals(self) -> list[tuple[tuple[str, float], ...]]:
+        """Values of other hyper-parameters that were proposed so far, in their order."""
+        text = self.meta("proposals")
+        return [tuple((str(name), float(value)) for name, value in one) for one in json.loads(text)] if text else []
+
+    def put_proposal(self, values: tuple[tuple[str, float], ...]) -> None:
+        """Keep one more."""
+        self.put_meta("proposals", json.dumps([*self.proposals, values]))
 
     def put(self, piece: Piece) -> None:
         """Keep a piece; one that is there stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from calando.analysis.arms import Question
@@ -16,6 +17,7 @@ from calando.strategy.bound import BoundStrategy
 from calando.strategy.presets import SGD
 from calando.study.build_spec import build_run, read_strategies
 from calando.study.limits import MOST_EVALUATIONS, Budget, Machine
+from calando.study.proposals import own_values, read_also
 from calando.tasks.workload import Workload
 
 __all__ = ["HALF", "build_tuning", "check_begins", "look_cost", "measured_until", "with_schedule"]
@@ -83,6 +85,7 @@ def build_tuning(
     budget: float,
     machine: Machine,
     seed: int = 0,
+    also: str | Sequence[str] = (),
     data_dir: Path | None = None,
 ) -> tuple[TuneSpec, Workload]:
     """The question, and the task, loaded.
@@ -91,6 +94,7 @@ def build_tuning(
         strategy: a method, whose schedule is ours, or a strategy with a schedule of the rate; None: SGD with momentum.
         length: of one run.
         budget: in runs.
+        also: other hyper-parameters for which values are proposed, as `read_also` takes them.
 
     Raises:
         UsageError: anything that cannot be.
@@ -98,6 +102,7 @@ def build_tuning(
     check(TuneSpec, budget=budget, seed=seed)
     read, is_open = with_schedule(strategy)
     method = find_method(read.method)
+    names = read_also(also, read, budget=budget)
     run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
     bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
     if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
@@ -128,5 +133,8 @@ def build_tuning(
         measured=measured,
         passes=method.passes,
         lane=run.lane,
+        also=names,
+        own=own_values(run.strategy, names),
+        sums=method.sums and "momentum" in names,
     )
     return spec, loaded

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from calando.analysis.also import Proposed, Tried
 from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled
-from calando.analysis.tuned import Stored, TuneResult, game_of
+from calando.analysis.tuned import Stored, TuneResult, as_stored, game_of
 from calando.errors import CorruptFile, UsageError, WorkerLost, plain
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
@@ -244,7 +245,7 @@ class _Tuning:
         return self.stored.result(settled, test)
 
     def settled(self) -> Settled:
-        game = game_of(self.spec)
+        game = game_of(self.spec, self.propose)
         try:
             legs = next(game)
             while True:
@@ -252,6 +253,16 @@ class _Tuning:
         except StopIteration as end:
             settled: Settled = end.value
             return settled
+
+    def propose(self, tried: Sequence[Tried]) -> Proposed:
+        """What is tried next: as it was proposed before, else as the sampler says, which is kept first."""
+        known = as_stored(self.store.proposals)(tried)
+        if known is None:
+            from calando.study.proposals import propose
+
+            known = propose(self.spec, tried)
+            self.store.put_proposal(known)
+        return known
 
     def answers(self, legs: Sequence[Leg]) -> dict[Leg, Traced]:
         """Train the legs that have not been trained."""

@@ -31,6 +31,7 @@ def tune(
     strategy: str | StrategySpec | None = None,
     *,
     budget: float = 1.5,
+    also: str | Sequence[str] = "",
     model: str | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -75,6 +76,9 @@ def tune(
             begins. None: SGD with momentum.
         budget: how many runs everything may cost, arms that lose and evaluations included: a hard cap. Your own
             training code needs 3 or more; its evaluations are its own, and not counted.
+        also: other hyper-parameters, "weight_decay,momentum,warmup" or a list of some of them: once the rate is settled
+            by one and a half runs, each whole run that the budget has left, 3 or more in all, is trained with values
+            that Optuna's sampler proposes, and the best on validation is the answer. Needs the extra "tune".
         epochs, steps: length of one run; at most one of the two. None: the workload's usual number of epochs.
         seed: of initial weights, data order and augmentation.
         folder: the tuning's; None: calando-studies/tune-NAME-DIGEST in the current one.
@@ -120,7 +124,7 @@ def tune(
     if code is not None:
         from calando.verbs.tune_code import tune_code
 
-        refuse_options(task_options)
+        refuse_options({**task_options, "also": also or None})
         return tune_code(
             code,
             strategy,
@@ -172,6 +176,7 @@ def tune(
         budget=budget,
         machine=machine,
         seed=seed,
+        also=also,
         data_dir=where,
     )
     crew = machine.count_workers(spec.lane.device)

@@ -41,9 +41,23 @@ def verdict_of(result: TuneResult) -> str:
     edge = "; it is at the edge of what was tried: the best may lie beyond" if settled.edge else ""
     cuts = [f"{rate * factor:.3g} from update {step}" for step, factor in settled.leg.cuts if factor != 1.0]
     cut = f", and after a death {', '.join(cuts)}" if cuts else ""
-    if len(settled.arms) == 1:
-        return f"rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another"
-    return f"rate {rate:.3g}{near}{cut}: the best of {len(settled.arms)} that were raced{edge}"
+    arms = [arm for arm in settled.arms if not arm.also]
+    others = _of_others(result)
+    if len(arms) == 1:
+        return f"rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another{others}"
+    return f"rate {rate:.3g}{near}{cut}: the best of {len(arms)} that were raced{edge}{others}"
+
+
+def _of_others(result: TuneResult) -> str:
+    """What came of other hyper-parameters."""
+    settled, names = result.settled, result.spec.also
+    tried = [arm for arm in settled.arms if arm.also]
+    if not names or not tried:
+        return ""
+    if not settled.leg.also:
+        return f"; of {len(tried)} proposals for {', '.join(names)} none is better on validation"
+    values = ", ".join(f"{name} {value:g}" for name, value in settled.leg.also)
+    return f"; with {values}, the best on validation of {len(tried)} proposals and the strategy's own"
 
 
 def _of_whole_runs(result: TuneResult) -> str:

@@ -81,6 +81,7 @@ class Tuned(Drawn):
             "arms that lost": settled.race,
             "going back": settled.back,
             "evaluations": settled.looks,
+            **({"other hyper-parameters": settled.also} if self.result.spec.also else {}),
         }
 
     @property
@@ -126,6 +127,7 @@ class Tuned(Drawn):
                 "updates": arm.step,
                 "ended": best if arm.ending == "won" else arm.ending,
                 "why": arm.why,
+                **({"also": dict(arm.also)} if self.result.spec.also else {}),
             }
             for arm in sorted(self.result.settled.arms, key=lambda arm: -arm.rate)
         ]
@@ -136,6 +138,7 @@ class Tuned(Drawn):
         return {
             "strategy": self.strategy.text,
             "rate": self.run.lr,
+            **({"also": dict(settled.leg.also)} if spec.also else {}),
             "rate_interval": [settled.low, settled.high],
             "at_the_edge": settled.edge,
             "learned": settled.begun is not None,
@@ -174,7 +177,7 @@ def tuned_in(folder: Path) -> Tuned:
 
     with TuneStore.open(folder, read_only=True) as store:
         pieces, spec = store.pieces(), store.spec
-        result, command = concluded(spec, pieces, store.test), store.meta("command")
+        result, command = concluded(spec, pieces, store.test, store.proposals), store.meta("command")
         name, lacking = store.meta("weights"), store.meta("lacking")
     if result is None or result.test is None:
         made = sum(piece.stop - piece.start for piece in pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import altair as alt
 import numpy as np
@@ -31,6 +32,8 @@ def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndar
     if spec.whole:
         return whole_runs_figure(spec, settled)
     name = f"{spec.strategy.method} on {spec.workload.title}"
+    # Runs with other hyper-parameters come after the race, at rates that may be the same.
+    settled = replace(settled, arms=tuple(arm for arm in settled.arms if not arm.also))
     return arms_figure(name, settled, traces, seed=spec.seed, steps=spec.steps)
 
 
