@@ -17,6 +17,7 @@ from calando.cli.dashes import arguments_after_dashes
 from calando.cli.options import OPTIONS, Given, verb
 from calando.cli.output import answer_console, others_on_stderr
 from calando.errors import NotDrawn
+from calando.verbs.study import write_page_of
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
         picture = None
         print(f"calando: {error}", file=sys.stderr)
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
+    # The answer first: whatever becomes of the page, it stands.
+    sys.stdout.flush()
+    path, lacking = write_page_of(tuned.folder)
+    if lacking and picture is not None:
+        print(f"calando: {lacking}", file=sys.stderr)
+    if path is not None and not as_json:
+        typer.echo(f"report: {path}")
     if tuned.result.settled.begun is None or tuned.result.settled.died:
         raise typer.Exit(1)
 

@@ -26,7 +26,18 @@ from calando.report.page_contents import page_contents
 if TYPE_CHECKING:
     from calando.report.study_figures import Figure
 
-__all__ = ["figure_page", "for_page", "json_for_script", "page_js", "specs_of", "study_page", "write_page"]
+__all__ = [
+    "figure_page",
+    "for_page",
+    "json_for_script",
+    "page_js",
+    "page_policy",
+    "page_style",
+    "render",
+    "specs_of",
+    "study_page",
+    "write_page",
+]
 
 Form = Literal["png", "svg"]
 
@@ -107,7 +118,7 @@ def study_page(
     """
     page = page_contents(summary, runs, tests, command=command)
     charts = {name: json_for_script(for_page(spec)) for name, spec in specs.items()}
-    return _render(
+    return render(
         "report.html.j2",
         page=page,
         figures=drawn,
@@ -115,10 +126,10 @@ def study_page(
         fingerprint=fingerprint,
         command=command,
         live=script is None,
-        style=_text("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=_policy([page_js(), script] if script else []),
+        policy=page_policy([page_js(), script] if script else []),
     )
 
 
@@ -131,15 +142,15 @@ def figure_page(spec: dict[str, Any]) -> str:
     """One chart as a page that opens with no network."""
     script = pictures.bundle_js()
     title = spec.get("title", {})
-    return _render(
+    return render(
         "figure.html.j2",
         title=title.get("text", "A figure"),
         pedigree=" ".join(title.get("subtitle", [])),
         chart=json_for_script(for_page(spec)),
-        style=_text("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=_policy([page_js(), script]),
+        policy=page_policy([page_js(), script]),
     )
 
 
@@ -168,7 +179,12 @@ def json_for_script(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def page_style() -> str:
+    """The style of every page."""
+    return _text("style.css")
+
+
+def page_policy(scripts: Sequence[str]) -> str:
     """The content security policy of a file; the drawing script compiles its expressions, hence 'unsafe-eval'."""
     if not scripts:
         return ""
@@ -177,7 +193,8 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _render(template: str, /, **values: Any) -> str:
+def render(template: str, /, **values: Any) -> str:
+    """A page from its template."""
     return str(_templates().get_template(template).render(values))
 
 

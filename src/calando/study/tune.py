@@ -183,6 +183,8 @@ def _open_or_create(
         store.put_meta("identity", identity)
     if spec.budget != asked.budget:
         store.put_meta("question", spec.model_dump_json())
+        if command:
+            store.put_meta("command", command)
     return store, identity, tuple(notes)
 
 

@@ -152,7 +152,7 @@ def _read(folder: Path) -> StudySummary:
 
 
 def write_report(study: Path | str) -> Path:
-    """Write a study's report.html and figures, again or for the first time, and return the page's path.
+    """Write a study's or a tuning's report.html and figures, and return the page's path.
 
     The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained; what a study
     has not concluded yet is named.
@@ -161,7 +161,7 @@ def write_report(study: Path | str) -> Path:
         study: its folder.
 
     Raises:
-        UsageError: there is no study.
+        UsageError: there is no study, or a tuning that has not come to its end.
         CorruptFile: the study is damaged, or was written by a newer calando.
         NotDrawn: what draws pictures is not there.
         DiskFull: no space; files are whole or as they were.
@@ -169,9 +169,17 @@ def write_report(study: Path | str) -> Path:
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
+    from calando.records.tuning import TuneStore
     from calando.report.drawing_process import NEEDED, can_draw
 
     folder = Path(study)
+    if TuneStore.there(folder):
+        from calando.verbs.tuned import write_tuning_report
+
+        page = write_tuning_report(folder)
+        if not can_draw():
+            print(f"calando: {NEEDED}", file=sys.stderr)
+        return page
     with Store.open(folder, read_only=True) as store:
         there = store.read()
     page = report.write_page(

@@ -55,9 +55,11 @@ def _of_others(result: TuneResult) -> str:
     if not names or not tried:
         return ""
     if not settled.leg.also:
-        return f"; of {len(tried)} proposals for {', '.join(names)} none is better on validation"
+        proposals = f"none of {len(tried)} proposals" if len(tried) > 1 else "the one proposal"
+        return f"; {proposals} for {', '.join(names)} {'is' if len(tried) > 1 else 'is not'} better on validation"
     values = ", ".join(f"{name} {value:g}" for name, value in settled.leg.also)
-    return f"; with {values}, the best on validation of {len(tried)} proposals and the strategy's own"
+    proposals = f"{len(tried)} proposals" if len(tried) > 1 else "one proposal"
+    return f"; with {values}, the best on validation of {proposals} and the strategy's own"
 
 
 def _of_whole_runs(result: TuneResult) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from calando.analysis.tuned import TuneResult
     from calando.records import RunSpec, StrategySpec, TestScore
 
-__all__ = ["Tuned", "tuned_in"]
+__all__ = ["Tuned", "tuned_in", "write_tuning_report"]
 
 
 @final
@@ -91,17 +91,20 @@ class Tuned(Drawn):
 
         return verdict_of(self.result)
 
-    def __str__(self) -> str:
-        """What a terminal shows first."""
+    @property
+    def scores(self) -> str:
+        """In a line: the scores, and what they cost."""
         measure, spec = self.run.workload.measure, self.result.spec
         validation = "" if self.validation is None else f"validation {measure.amount(self.validation, decimals=2)}, "
         test = "no test score"
         if self.tested is not None:
             samples = f"{self.test.n} samples, " if self.test.n else ""
             test = f"test {measure.amount(self.tested, decimals=2)} ({samples}seed {spec.seed})"
-        return (
-            f"{self.verdict}\n{test}, {validation}for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
-        )
+        return f"{test}, {validation}for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
+
+    def __str__(self) -> str:
+        """What a terminal shows first."""
+        return f"{self.verdict}\n{self.scores}"
 
     __repr__ = __str__
 
@@ -189,3 +192,22 @@ def tuned_in(folder: Path) -> Tuned:
     if not spec.whole:
         name = "weights.safetensors"
     return Tuned(folder=folder, weights=folder / name if name else None, result=result, lacking=lacking)
+
+
+def write_tuning_report(folder: Path) -> Path:
+    """The page of a tuning that has come to its end; as `calando.write_report`."""
+    from calando.records.tuning import TuneStore
+    from calando.report.tuning_page import TuningWords, write_tuning_page
+
+    tuned = tuned_in(folder)
+    with TuneStore.open(folder, read_only=True) as store:
+        fingerprint, command = store.meta("fingerprint"), store.meta("command")
+    words = TuningWords(
+        verdict=tuned.verdict,
+        scores=tuned.scores,
+        remarks=(*tuned.result.settled.notes, *tuned.remarks),
+        arms=tuned.table(),
+        ledger=tuned.ledger,
+        weights="" if tuned.weights is None else tuned.weights.name,
+    )
+    return write_tuning_page(folder, tuned.result, words, fingerprint=fingerprint, command=command)
