@@ -306,12 +306,41 @@ def test_runs_that_fail_are_charged_and_lost_and_all_of_them_is_said(tmp_path: P
 
     some = tune(sane_below(0.2), tmp_path / "some")
     assert {row["ended"] for row in some.table()} == {"won", "dead", "lost"}
+    assert any("the score is nan" in row["why"] for row in some.table())
     assert some.updates == 25
     none = tune(sane_below(0.0), tmp_path / "none")
     assert "every run failed" in none.verdict
     assert none.to_json()["test"] is None
     assert none.updates <= 30
     assert none.plot() is not None
+
+
+def test_code_that_raises_at_a_rate_loses_it_and_at_the_usual_one_ends_the_tuning(tmp_path: Path) -> None:
+    def raising(when):
+        def train(run) -> None:
+            model = nn.Linear(2, 1)
+            training = run.follow(model, total_steps=10, steps_per_epoch=5)
+            for _ in run.epochs(2):
+                for _ in range(5):
+                    model(torch.ones(4, 2)).square().mean().backward()
+                    training.optimizer.step()
+                if when(run.strategy.lr):
+                    raise ArithmeticError("the loss is nan")
+                run.report(run.strategy.lr)
+
+        return train
+
+    tuned = tune(raising(lambda rate: rate > 0.2), tmp_path / "high")
+    rows = {row["rate"]: row for row in tuned.table()}
+    assert rows[0.4]["ended"] == "dead"
+    assert "ArithmeticError: the loss is nan" in rows[0.4]["why"]
+    assert tuned.run.lr == 0.1
+    assert tuned.updates == 30
+    assert calando.show(tmp_path / "high").to_json() == tuned.to_json()
+    with pytest.raises(UsageError, match="ArithmeticError: the loss is nan"):
+        tune(raising(lambda rate: rate == 0.1), tmp_path / "usual")
+    # Mended, the same folder goes on.
+    assert tune(raising(lambda rate: False), tmp_path / "usual").updates == 30
 
 
 @pytest.mark.parametrize(

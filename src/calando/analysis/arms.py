@@ -89,6 +89,7 @@ class Traced:
         charged: updates so far, second passes over a batch counted as one more each; None: t.
         score: of the last evaluation, higher is better; None: there was none.
         loss: of the last evaluation, which decides between equal scores; inf: unknown.
+        why: how it failed, in words; "": it has not, or nobody said.
     """
 
     losses: np.ndarray
@@ -96,6 +97,7 @@ class Traced:
     charged: float | None = None
     score: float | None = None
     loss: float = math.inf
+    why: str = ""
 
     @property
     def step(self) -> int:

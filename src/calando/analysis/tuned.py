@@ -47,6 +47,10 @@ class TuneResult:
     test: TestScore | None
 
 
+ENDS = ("diverged", "failed")
+"""Events that say how a run ended."""
+
+
 def question_of(spec: TuneSpec) -> Question:
     """What the rules are asked."""
     assert spec.strategy.lr is not None
@@ -132,6 +136,7 @@ class Stored:
             charged=upto[-1].charged,
             score=measure.merit(looks[-1].score) if looks else None,
             loss=looks[-1].loss if looks and math.isfinite(looks[-1].loss) else math.inf,
+            why=next((str(event) for event in reversed(upto[-1].events) if event.kind in ENDS), ""),
         )
 
     def result(self, settled: Settled, test: TestScore | None) -> TuneResult:

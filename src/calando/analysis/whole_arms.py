@@ -10,7 +10,8 @@ method's usual one:
    and again, until neighbours are 2^(1/4) apart.
 
 A run that diverged, or whose score is not a number, has failed: it is charged what it made, and is worse than any
-other. The best is that of the highest score, then of the lowest validation loss, then the one that was tried first.
+other. So has one whose code raised an error, which is charged as a whole run, since how far it came is not known. The
+best is that of the highest score, then of the lowest validation loss, then the one that was tried first.
 
 Which rate comes next depends on the arms before alone: the budget says where the sequence ends. So with a larger
 budget it goes on from there, and arms that are asked for together may be trained in any order.
@@ -186,7 +187,7 @@ class _Arms:
         """How an arm ended, and why, in words."""
         measure = self.measure
         if failed(arm.trace):
-            why = f"failed at update {arm.step}: it diverged, or its score is not a number"
+            why = f"failed: {arm.trace.why or f'it has no score at update {arm.step}'}"
             return ("won", f"every run failed; {why}") if arm is best else ("dead", why)
         reached = f"validation {measure.amount(measure.merit(_score(arm)), decimals=2)}"
         if arm is best:

@@ -160,7 +160,7 @@ OPTIONS: Mapping[str, Given] = {
     ),
     "budget": _option(float, "how many runs everything may cost, arms that lose and evaluations included"),
     "also": Given(
-        str,
+        str | None,
         typer.Option(
             metavar="NAME[,NAME…]",
             help="then tune these too: weight_decay (a thirtieth to 30 times its own), momentum (0.5 to 0.99), warmup "

@@ -83,6 +83,8 @@ def _kept(folder: Path, run: RunSpec, *, steps: int) -> tuple[LeftWeights, dict[
     networks = {name: state for name, state in states["objects"].items() if _is_network(state)}
     if networks:
         return LeftWeights(FILE), {"networks": networks}
+    if states["own"] and not (folder / str(states["own"])).is_dir():
+        return LeftWeights("", "what its save= has written is on another machine, or gone"), {}
     if states["own"]:
         return LeftWeights(FOLDER), {"folder": folder / str(states["own"])}
     return LeftWeights("", f"what its code keeps ({', '.join(states['objects'])}) is no network"), {}

@@ -17,13 +17,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from calando.analysis.also import Proposed, Tried
 from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled
 from calando.analysis.tuned import Stored, TuneResult, as_stored, game_of
-from calando.errors import CorruptFile, UsageError, WorkerLost, plain
+from calando.errors import CorruptFile, WorkerLost, plain
+from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
+from calando.records.record import Event
 from calando.records.store import sole_coordinator
 from calando.records.tuning import Piece, TuneSpec, TuneStore
 from calando.registry import own_entries
@@ -45,13 +49,12 @@ from calando.study.jobs import (
 from calando.study.own_training import OwnTraining
 from calando.study.own_weights import drop_others, take_weights
 from calando.study.perform_job import failure
-from calando.study.recognise import recognised_code
 from calando.study.stages import RunPath
+from calando.study.tune_folder import open_or_create
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup
 from calando.tasks.workload import Workload
 from calando.training.checkpoint import drop_checkpoint, export_weights
-from calando.training.identity import identify, recognised
 
 __all__ = ["TuneStatus", "conduct_tuning"]
 
@@ -93,6 +96,22 @@ def _job(stored: Stored, leg: Leg) -> TrainPiece:
     return TrainPiece(run, start=0, until=leg.until, leave=True)
 
 
+def _failed(outcome: Failed) -> Piece:
+    """A whole run whose code raised an error; how far it came is not known, so it is charged to its end."""
+    run = outcome.lease.job.spec
+    return Piece(
+        spec=run,
+        start=0,
+        stop=0,
+        until=run.steps,
+        since=0,
+        losses=np.zeros(0, np.float32),
+        events=(Event(0, "failed", outcome.message),),
+        charged=run.steps * find_method(run.strategy.method).passes,
+        diverged=True,
+    )
+
+
 def conduct_tuning(
     folder: Path,
     spec: TuneSpec,
@@ -125,7 +144,7 @@ def conduct_tuning(
     if entry.prepare is not None:
         entry.prepare()
     with sole_coordinator(folder):
-        store, identity, notes = _open_or_create(folder, spec, task, command)
+        store, identity, notes = open_or_create(folder, spec, task, command)
         with store:
             status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
             status.machine = machine
@@ -147,59 +166,6 @@ def conduct_tuning(
                 check_sendable(setup.given, setup.functions, setup.entries)
             progress = tuning.on_progress
             return tuning.run(partial(entry.make, setup, workers=workers, on_progress=progress, address=address))
-
-
-def _open_or_create(
-    folder: Path, spec: TuneSpec, task: Workload | OwnTraining, command: str
-) -> tuple[TuneStore, str, tuple[str, ...]]:
-    """The store, what network and loss are, and what to report of them."""
-    if (folder / "study.sqlite").exists():
-        raise UsageError(f"{str(folder)!r} holds a comparison; name another folder=")
-    if not TuneStore.there(folder):
-        identity = "" if isinstance(task, OwnTraining) else str(identify(task))
-        made = TuneStore.create(folder, spec, fingerprint=task.fingerprint, identity=identity, command=command)
-        return made, identity, ()
-    store = TuneStore.open(folder)
-    asked = store.spec
-    is_ours = not isinstance(task, OwnTraining)
-    if is_ours and asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
-        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
-    if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
-        raise UsageError(
-            f"{str(folder)!r} holds a tuning of another question ({_differing(asked, spec)}); name another folder="
-        )
-    if spec.budget < asked.budget:
-        raise UsageError(
-            f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
-            "spent: ask for as much or more, or name another folder="
-        )
-    what, remedy = f"the tuning in {str(folder)!r}", "name another folder="
-    before = identity = store.meta("identity")
-    if isinstance(task, OwnTraining):
-        notes = recognised_code(store.meta("fingerprint"), task, what=what, remedy=remedy)
-    else:
-        identity, notes = recognised(before, task, what=what, remedy=remedy)
-    if identity != before:
-        store.put_meta("identity", identity)
-    if spec.budget != asked.budget:
-        store.put_meta("question", spec.model_dump_json())
-        if command:
-            store.put_meta("command", command)
-    return store, identity, tuple(notes)
-
-
-def _differing(asked: TuneSpec, spec: TuneSpec) -> str:
-    """What is another in a question, in words."""
-    before, now = asked.model_dump(mode="json"), spec.model_dump(mode="json")
-    before["strategy"], now["strategy"] = asked.strategy.text, spec.strategy.text
-    found: list[str] = []
-    for name, value in before.items():
-        if name in ("workload", "lane"):
-            other = now[name]
-            found += [f"{part} {v!r}, now {other.get(part)!r}" for part, v in value.items() if v != other.get(part)]
-        elif value != now[name] and name != "budget":
-            found.append(f"{name} {value!r}, now {now[name]!r}")
-    return "; ".join(found[:3])
 
 
 class _Tuning:
@@ -311,6 +277,12 @@ class _Tuning:
                 self.status.charged += self.cost(piece)
             case Finished(result=TestScore() as score):
                 self.store.put_test(job.spec.digest(), score)
+            case Failed() if self.is_lost(outcome):
+                piece = _failed(outcome)
+                self.store.put(piece)
+                self.stored.add(piece)
+                self.status.charged += self.cost(piece)
+                self.status.notes.append(f"{job.spec.lr:.3g}: {outcome.message}; it counts as lost, as a whole run")
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
@@ -327,8 +299,14 @@ class _Tuning:
                 return [job]
         return []
 
+    def is_lost(self, outcome: Failed) -> bool:
+        """Whether an error of a person's own code is the rate's fault: at the usual rate it is the code's."""
+        run = outcome.lease.job.spec
+        at_usual = run.lr == self.spec.strategy.lr
+        return self.spec.whole and outcome.fault == "user" and not at_usual
+
     def cost(self, piece: Piece) -> float:
-        return (piece.stop - piece.start) * self.spec.passes
+        return piece.charged if self.spec.whole else (piece.stop - piece.start) * self.spec.passes
 
     def look(self, run: RunSpec, *, diverged: bool) -> TestScore:
         """The test score of the answer: looked at once."""

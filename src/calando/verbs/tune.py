@@ -31,7 +31,7 @@ def tune(
     strategy: str | StrategySpec | None = None,
     *,
     budget: float = 1.5,
-    also: str | Sequence[str] = "",
+    also: str | Sequence[str] | None = None,
     model: str | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -176,7 +176,7 @@ def tune(
         budget=budget,
         machine=machine,
         seed=seed,
-        also=also,
+        also=also or (),
         data_dir=where,
     )
     crew = machine.count_workers(spec.lane.device)
