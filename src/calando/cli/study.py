@@ -61,6 +61,7 @@ def show(call: Callable[..., StudySummary | Tuned | Rows[Listed]], as_json: bool
 def report(call: Callable[..., Path]) -> None:
     """Write a study's report.html and figures again.
 
+    Of a tuning, which has come to its end, as well.
     The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained, and torch is
     not needed.
     """

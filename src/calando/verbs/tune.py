@@ -2,7 +2,7 @@
 
     FOLDER/tune.sqlite            the question, and every piece that was trained
     FOLDER/weights.safetensors    the network's weights at the end, where a person's own code keeps them
-    FOLDER/race.png, training.png figures, as the command draws them
+    FOLDER/race.png, report.html  figure and page, as the command writes them
 
 Called again it goes on where it stood; with a larger budget it goes on from its answer.
 """
