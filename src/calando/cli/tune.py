@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from calando.cli.options import OPTIONS, Given, verb
 from calando.cli.output import answer_console, others_on_stderr
 from calando.errors import NotDrawn
 from calando.verbs.study import write_page_of
+from calando.verbs.tuned import write_tuning_report
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
     # The answer first: whatever becomes of the page, it stands.
     sys.stdout.flush()
-    path, lacking = write_page_of(tuned.folder)
+    path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
     if lacking and picture is not None:
         print(f"calando: {lacking}", file=sys.stderr)
     if path is not None and not as_json:

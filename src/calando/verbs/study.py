@@ -195,13 +195,13 @@ def write_report(study: Path | str) -> Path:
     return page
 
 
-def write_page_of(folder: Path) -> tuple[Path | None, str]:
+def write_page_of(folder: Path, write: Callable[[Path], Path] = write_report) -> tuple[Path | None, str]:
     """Write a study's page once its answer is there: the page's path, and what was not written, for a sentence.
 
     Whatever becomes of the pictures, the answer stands: nothing but Ctrl-C is raised.
     """
     try:
-        return write_report(folder), ""
+        return write(folder), ""
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
         lacking = "no report was" if page is None else "PNG and SVG were not"

@@ -194,8 +194,12 @@ def tuned_in(folder: Path) -> Tuned:
     return Tuned(folder=folder, weights=folder / name if name else None, result=result, lacking=lacking)
 
 
-def write_tuning_report(folder: Path) -> Path:
-    """The page of a tuning that has come to its end; as `calando.write_report`."""
+def write_tuning_report(folder: Path, *, alone: bool = False) -> Path:
+    """Write the page of a tuning that has come to its end, as `calando.write_report`.
+
+    Args:
+        alone: without pictures next to it.
+    """
     from calando.records.tuning import TuneStore
     from calando.report.tuning_page import TuningWords, write_tuning_page
 
@@ -210,4 +214,6 @@ def write_tuning_report(folder: Path) -> Path:
         ledger=tuned.ledger,
         weights="" if tuned.weights is None else tuned.weights.name,
     )
-    return write_tuning_page(folder, tuned.result, words, fingerprint=fingerprint, command=command)
+    return write_tuning_page(
+        folder, tuned.result, words, fingerprint=fingerprint, command=command, figures=() if alone else None
+    )
