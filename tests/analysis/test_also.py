@@ -40,7 +40,7 @@ class Track:
     ) -> None:
         self.scores, self.world, self.passes = scores, world or World(), passes
         self.question = question(budget, passes=passes)
-        self.charged, self.seen = 0.0, list[list[Tried]]()
+        self.charged, self.seen, self.stays = 0.0, list[list[Tried]](), False
         self.made: dict[tuple[float, int, tuple, Proposed], int] = {}
 
     def propose(self, tried: Sequence[Tried]) -> Proposed:
@@ -53,8 +53,10 @@ class Track:
         score = self.scores[(len(self.seen)) % len(self.scores)]
         failed = math.isnan(score) and bool(leg.also)
         losses = self.world.losses(leg.rate, leg.steps, leg.cuts)[: leg.until]
+        if leg.also and self.stays:
+            losses = np.full(leg.until, CHANCE, np.float32)
         if failed:
-            losses = losses[: leg.until // 3]
+            losses = losses[: STEPS // 3]
         bad = np.flatnonzero(~np.isfinite(losses))
         diverged = failed or len(bad) > 0
         losses = losses[: bad[0] + 1] if len(bad) else losses
@@ -135,6 +137,18 @@ def test_where_nothing_learns_nothing_else_is_tried() -> None:
     settled = Track([0.5], budget=5, world=World(begins=math.inf)).run()
     assert settled.begun is None
     assert settled.charged <= RATE_RUNS * STEPS
+
+
+def test_what_stays_at_chance_is_dropped_and_leaves_its_budget_to_others() -> None:
+    track = Track([0.5, 0.9], budget=3)
+    track.stays = True
+    settled = track.run()
+    dead = [arm for arm in settled.arms if arm.also]
+    assert len(dead) > 1
+    assert {(arm.ending, arm.step) for arm in dead} == {("dead", round(0.35 * STEPS))}
+    assert all("at chance at update 140" in arm.why for arm in dead)
+    assert all(one.merit is None for one in track.seen[-1][1:])
+    assert settled.leg.also == ()
 
 
 def test_an_unknown_proposal_ends_the_replay() -> None:

@@ -3,7 +3,8 @@
 1. Race and ride settle the rate at a cost of RATE_RUNS (`calando.analysis.ride`).
 2. What is left of the budget buys runs from start to end, one after another, on the same weights and batches. Whoever
    proposes values is given all runs so far, the answer of 1 first, with their scores.
-3. A run wins only by a higher validation score: a tie keeps what was there.
+3. A run that is at chance where the settled one had learned, looked at after 35 % of a run, is dead and ends there.
+4. A run wins only by a higher validation score: a tie keeps what was there.
 
 The rate is the settled one. Where momentum sums gradients up, so that a step is lr / (1 - momentum) long, that length
 is kept: lr' = lr (1 - momentum') / (1 - momentum).
@@ -19,7 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from calando.analysis.arms import USUAL, Arm, Book, Leg, Question, Rules, Training
+import numpy as np
+
+from calando.analysis.arms import USUAL, Arm, Book, Leg, Question, Rules, Traced, Training
 from calando.analysis.ride import Settled, settle
 from calando.records.measure import Measure
 
@@ -81,7 +84,10 @@ def settle_also(
     best = next(arm for arm in settled.arms if arm.ending == "won")
     if settled.died or settled.begun is None or best.trace.score is None:
         return settled
-    leg, book, n = settled.leg, Book(question, rules), question.steps
+    leg, n = settled.leg, question.steps
+    book = Book(question, rules, arms={arm.rate: arm for arm in settled.arms})
+    early = round(rules.patience_at_chance * n)
+    stops = [early, n] if settled.begun <= early < n else [n]
     charged, looked = settled.charged, 0.0
     arms: list[Arm] = []
     tried = [Tried((), best.trace.score)]
@@ -92,19 +98,24 @@ def settle_also(
         rate = settled.leg.rate
         if sums and "momentum" in dict(values):
             rate = float(f"{rate * (1 - dict(values)['momentum']) / (1 - own['momentum']):.6g}")
-        asked = Leg(rate, n, n, also=values)
-        answers = yield [asked]
-        arm = Arm(rate, answers[asked], also=values)
+        arm = Arm(rate, Traced(np.zeros(0, np.float32)), also=values)
+        for stop in stops:
+            asked = Leg(rate, stop, n, also=values)
+            answers = yield [asked]
+            arm.trace = answers[asked]
+            if is_dead := arm.trace.diverged or (stop < n and book.level(arm) >= rules.at_chance):
+                break
         arms.append(arm)
         looks = book.looks(0, arm.step)
         charged, looked = charged + arm.trace.cost + looks, looked + looks
-        merit = None if arm.trace.diverged else arm.trace.score
+        merit = None if is_dead else arm.trace.score
         tried.append(Tried(values, merit))
         said = _words(arm, measure)
         assert best.trace.score is not None
         lead = -math.inf if merit is None else merit - best.trace.score
         if merit is None:
-            arm.ending, arm.why = "dead", f"{said}: not finite at update {arm.step}"
+            how = "not finite" if arm.trace.diverged else "at chance"
+            arm.ending, arm.why = "dead", f"{said}: {how} at update {arm.step}"
         elif lead > 0:
             best.ending = "lost"
             best.why = f"{_words(best, measure)}: {measure.gap(lead)} {measure.behind} than that of {said}"

@@ -89,11 +89,12 @@ def _job(stored: Stored, leg: Leg) -> TrainPiece:
         return TrainPiece(run, start=0, until=leg.until)
     known = stored.pieces.get(run.digest(), [])
     if known:
-        return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
+        return TrainPiece(run, start=known[-1].until, until=leg.until, leave=not leg.also)
     if leg.cuts and leg.cuts[-1][0]:
         step = leg.cuts[-1][0]
         return TrainPiece(run, start=step, until=leg.until, origin=RunPath(run).fork(step, seed=run.seed), leave=True)
-    return TrainPiece(run, start=0, until=leg.until, leave=True)
+    # Only a run that may go back after a death needs places to go back to.
+    return TrainPiece(run, start=0, until=leg.until, leave=not leg.also)
 
 
 def _failed(outcome: Failed) -> Piece:
