@@ -190,3 +190,40 @@ def test_groups_are_at_most_what_can_run_side_by_side() -> None:
     track.run()
     assert track.groups[0] == 3
     assert max(track.groups) == 3
+
+
+@pytest.mark.parametrize(("best", "begin"), [(0.01, 1.0), (1.0, 0.01)])
+def test_where_no_run_has_learned_it_looks_further_out_on_both_sides(best: float, begin: float) -> None:
+    """Scores at chance differ by accident, and say nothing of where to go."""
+    question = Question(steps=STEPS, rate=begin, budget=7, open=False)
+    game, asked = settle_whole(question), list[float]()
+    try:
+        legs = next(game)
+        while True:
+            asked += [leg.rate for leg in legs]
+            answers = {}
+            for leg in legs:
+                near = abs(math.log(leg.rate / best)) < 1.5
+                score = 0.9 if near else 0.1 + 0.009 * ((1000 * leg.rate) % 1)
+                answers[leg] = Traced(np.ones(STEPS, np.float32), score=score, rise=0.5 if near else 0.001)
+            legs = game.send(answers)
+    except StopIteration as end:
+        settled = end.value
+    assert abs(math.log(settled.leg.rate / best)) < 1.5
+    assert settled.begun == 0
+
+
+def test_where_nothing_learns_it_says_so_and_where_one_failed_it_goes_lower() -> None:
+    game, asked = settle_whole(Question(steps=STEPS, rate=0.1, budget=6, open=False)), list[float]()
+    try:
+        legs = next(game)
+        while True:
+            asked += [leg.rate for leg in legs]
+            answers = {leg: Traced(np.ones(STEPS, np.float32), leg.rate > 0.3, score=0.1, rise=0.0) for leg in legs}
+            legs = game.send(answers)
+    except StopIteration as end:
+        settled = end.value
+    assert min(asked) == asked[-1] < 0.001
+    assert max(asked) == 0.4
+    assert settled.begun is None
+    assert not settled.died

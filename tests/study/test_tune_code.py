@@ -300,7 +300,7 @@ def test_runs_that_fail_are_charged_and_lost_and_all_of_them_is_said(tmp_path: P
                 for _ in range(5):
                     model(torch.ones(4, 2)).square().mean().backward()
                     training.optimizer.step()
-                run.report(float("nan") if run.strategy.lr > most else 1.0)
+                run.report(float("nan") if run.strategy.lr > most else float(run.step))
 
         return train
 
@@ -326,7 +326,7 @@ def test_code_that_raises_at_a_rate_loses_it_and_at_the_usual_one_ends_the_tunin
                     training.optimizer.step()
                 if when(run.strategy.lr):
                     raise ArithmeticError("the loss is nan")
-                run.report(run.strategy.lr)
+                run.report(run.step * run.strategy.lr)
 
         return train
 
@@ -341,6 +341,22 @@ def test_code_that_raises_at_a_rate_loses_it_and_at_the_usual_one_ends_the_tunin
         tune(raising(lambda rate: rate == 0.1), tmp_path / "usual")
     # Mended, the same folder goes on.
     assert tune(raising(lambda rate: False), tmp_path / "usual").updates == 30
+
+
+def test_where_no_score_gets_better_it_is_said(tmp_path: Path) -> None:
+    def stuck(run) -> None:
+        model = nn.Linear(2, 1)
+        training = run.follow(model, total_steps=10, steps_per_epoch=5)
+        for _ in run.epochs(2):
+            for _ in range(5):
+                model(torch.ones(4, 2)).square().mean().backward()
+                training.optimizer.step()
+            run.report(0.1)
+
+    tuned = tune(stuck, tmp_path / "t", budget=5)
+    assert "nothing was learned at rates from 0.00625 to 1.6" in tuned.verdict
+    assert tuned.to_json()["learned"] is False
+    assert tuned.updates == 50
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ class Traced:
         score: of the last evaluation, higher is better; None: there was none.
         loss: of the last evaluation, which decides between equal scores; inf: unknown.
         why: how it failed, in words; "": it has not, or nobody said.
+        rise: of the score since the first evaluation; None: there was one at most.
     """
 
     losses: np.ndarray
@@ -98,6 +99,7 @@ class Traced:
     score: float | None = None
     loss: float = math.inf
     why: str = ""
+    rise: float | None = None
 
     @property
     def step(self) -> int:

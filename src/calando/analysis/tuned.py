@@ -136,6 +136,7 @@ class Stored:
             charged=upto[-1].charged,
             score=measure.merit(looks[-1].score) if looks else None,
             loss=looks[-1].loss if looks and math.isfinite(looks[-1].loss) else math.inf,
+            rise=measure.merit(looks[-1].score) - measure.merit(looks[0].score) if len(looks) > 1 else None,
             why=next((str(event) for event in reversed(upto[-1].events) if event.kind in ENDS), ""),
         )
 

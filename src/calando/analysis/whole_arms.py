@@ -5,7 +5,9 @@ method's usual one:
 
 1. Start: k = 0, +2, -2.
 2. Climb: while the best lies at the edge of what was tried, the rate 2 further on that side. Where every run failed,
-   the rate 2 below the lowest.
+   the rate 2 below the lowest. Where no run has learned, its score having risen by no more than `near` since its first
+   evaluation, scores say nothing: the rate 2 below the lowest and that 2 above the highest in turn, or, where a run
+   failed, the lower alone.
 3. Refine: once the best lies between others, the rates half as far from it on both sides, the better side first; again
    and again, until neighbours are 2^(1/4) apart.
 
@@ -111,19 +113,20 @@ class _Arms:
         yield [place for place in (0.0, apart, -apart) if self.within(place)]
         while True:
             best, low, high = self.best(), min(self.made), max(self.made)
-            if failed(self.made[best].trace):
-                further = low - apart
-            elif best == high:
-                further = high + apart
-            elif best == low:
-                further = low - apart
+            lost = any(failed(arm.trace) for arm in self.made.values())
+            if self.learned():
+                further = [high + apart] if best == high else [low - apart] if best == low else []
+            elif lost:
+                further = [low - apart]
             else:
-                break
-            if not self.within(further):
-                if failed(self.made[best].trace):
+                further = [low - apart, high + apart]
+                further = further if -low <= high else further[::-1]
+            further = [place for place in further if self.within(place)]
+            if not further:
+                if not self.learned():
                     return
                 break
-            yield [further]
+            yield further[:1]
         while apart > CLOSEST:
             apart /= 2
             best = self.best()
@@ -133,6 +136,11 @@ class _Arms:
             yield [place for place in sides if self.within(place) and place not in self.made]
 
     # Which is best
+
+    def learned(self) -> bool:
+        """Whether some run's score has risen, as far as that is known."""
+        alive = [arm.trace for arm in self.made.values() if not failed(arm.trace)]
+        return any(one.rise is None or one.rise > self.measure.near(one.score or 0.0) for one in alive)
 
     def merit(self, place: float) -> tuple[bool, float, float]:
         """Higher is better."""
@@ -168,7 +176,7 @@ class _Arms:
             ride=cost,
             back=0.0,
             looks=0.0,
-            begun=0 if worked else None,
+            begun=0 if self.learned() else None,
             judged=self.question.steps,
             low=min(close),
             high=max(close),
