@@ -204,7 +204,7 @@ def test_where_no_run_has_learned_it_looks_further_out_on_both_sides(best: float
             answers = {}
             for leg in legs:
                 near = abs(math.log(leg.rate / best)) < 1.5
-                score = 0.9 if near else 0.1 + 0.009 * ((1000 * leg.rate) % 1)
+                score = 0.9 if near else 0.1 + 0.005 * ((1000 * leg.rate) % 1)
                 answers[leg] = Traced(np.ones(STEPS, np.float32), score=score, rise=0.5 if near else 0.001)
             legs = game.send(answers)
     except StopIteration as end:
@@ -213,7 +213,7 @@ def test_where_no_run_has_learned_it_looks_further_out_on_both_sides(best: float
     assert settled.begun == 0
 
 
-def test_where_nothing_learns_it_says_so_and_where_one_failed_it_goes_lower() -> None:
+def test_where_nothing_is_told_apart_it_says_so_and_where_one_failed_it_goes_lower() -> None:
     game, asked = settle_whole(Question(steps=STEPS, rate=0.1, budget=6, open=False)), list[float]()
     try:
         legs = next(game)
@@ -225,5 +225,13 @@ def test_where_nothing_learns_it_says_so_and_where_one_failed_it_goes_lower() ->
         settled = end.value
     assert min(asked) == asked[-1] < 0.001
     assert max(asked) == 0.4
-    assert settled.begun is None
+    assert "perhaps nothing was learned" in settled.notes[0]
     assert not settled.died
+
+
+def test_scores_that_rise_are_told_apart_however_close_they_end() -> None:
+    game = settle_whole(Question(steps=STEPS, rate=0.1, budget=4, open=False))
+    scores = {0.1: 0.99, 0.4: 0.985, 0.025: 0.98}
+    legs = next(game)
+    legs = game.send({leg: Traced(np.ones(STEPS, np.float32), score=scores[leg.rate], rise=0.2) for leg in legs})
+    assert [leg.rate for leg in legs] == [0.2]

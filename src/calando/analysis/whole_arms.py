@@ -5,9 +5,9 @@ method's usual one:
 
 1. Start: k = 0, +2, -2.
 2. Climb: while the best lies at the edge of what was tried, the rate 2 further on that side. Where every run failed,
-   the rate 2 below the lowest. Where no run has learned, its score having risen by no more than `near` since its first
-   evaluation, scores say nothing: the rate 2 below the lowest and that 2 above the highest in turn, or, where a run
-   failed, the lower alone.
+   the rate 2 below the lowest. Where scores do not tell rates apart, all within ALIKE of the best one and of what they
+   were at their first evaluations (as at chance): the rate 2 below the lowest and that 2 above the highest in turn,
+   or, where a run failed, the lower alone.
 3. Refine: once the best lies between others, the rates half as far from it on both sides, the better side first; again
    and again, until neighbours are 2^(1/4) apart.
 
@@ -39,6 +39,9 @@ LEAST_RUNS = 3.0
 """A best rate lies between two others: three runs are the least that can show it."""
 APART = 2.0
 CLOSEST = 0.25
+ALIKE = 0.1
+"""Of the best score."""
+UNTOLD = f"all scores are within {ALIKE:.0%} of each other and of those at the first evaluations: perhaps nothing was learned"
 
 
 def check_runs(budget: float, *, seed: int) -> None:
@@ -114,7 +117,7 @@ class _Arms:
         while True:
             best, low, high = self.best(), min(self.made), max(self.made)
             lost = any(failed(arm.trace) for arm in self.made.values())
-            if self.learned():
+            if self.distinct():
                 further = [high + apart] if best == high else [low - apart] if best == low else []
             elif lost:
                 further = [low - apart]
@@ -123,7 +126,7 @@ class _Arms:
                 further = further if -low <= high else further[::-1]
             further = [place for place in further if self.within(place)]
             if not further:
-                if not self.learned():
+                if not self.distinct():
                     return
                 break
             yield further[:1]
@@ -137,10 +140,16 @@ class _Arms:
 
     # Which is best
 
-    def learned(self) -> bool:
-        """Whether some run's score has risen, as far as that is known."""
-        alive = [arm.trace for arm in self.made.values() if not failed(arm.trace)]
-        return any(one.rise is None or one.rise > self.measure.near(one.score or 0.0) for one in alive)
+    def distinct(self) -> bool:
+        """Whether scores tell rates apart, as far as that is known."""
+        alive = [arm for arm in self.made.values() if not failed(arm.trace)]
+        if not alive:
+            return False
+        scores = [_score(arm) for arm in alive]
+        alike = ALIKE * abs(max(scores))
+        return max(scores) - min(scores) > alike or any(
+            arm.trace.rise is None or abs(arm.trace.rise) > alike for arm in alive
+        )
 
     def merit(self, place: float) -> tuple[bool, float, float]:
         """Higher is better."""
@@ -176,12 +185,13 @@ class _Arms:
             ride=cost,
             back=0.0,
             looks=0.0,
-            begun=0 if self.learned() else None,
+            begun=0 if worked else None,
             judged=self.question.steps,
             low=min(close),
             high=max(close),
             edge=best in (ordered[0], ordered[-1]),
             died=not worked,
+            notes=() if self.distinct() or not worked else (UNTOLD,),
         )
 
     def is_near(self, arm: Arm, best: Arm) -> bool:

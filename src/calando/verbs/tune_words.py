@@ -70,16 +70,11 @@ def _of_whole_runs(result: TuneResult) -> str:
             f"every run failed at rates from {min(rates):.3g} to {max(rates):.3g}: each diverged, or its score is "
             "not a number; look at the data, the loss and the network, or begin at another rate, lr= in the strategy"
         )
-    if settled.begun is None:
-        return (
-            f"nothing was learned at rates from {min(rates):.3g} to {max(rates):.3g}: no run's score is better than at "
-            "its first evaluation; look at the data, the loss and the network, or begin at another rate, lr= in the "
-            "strategy"
-        )
     near = "" if settled.low == settled.high else f" (about as good from {settled.low:.3g} to {settled.high:.3g})"
     beyond = "the best may lie beyond, where a larger budget goes on"
     edge = f"; it is at the edge of what was tried: {beyond}" if settled.edge else ""
-    return f"rate {rate:.3g}{near}: the best of {n} whole runs on validation{edge}"
+    doubt = "".join(f"; {note}" for note in settled.notes)
+    return f"rate {rate:.3g}{near}: the best of {n} whole runs on validation{edge}{doubt}"
 
 
 def remarks_on(result: TuneResult, *, lacking: str) -> tuple[str, ...]:
