@@ -41,7 +41,7 @@ APART = 2.0
 CLOSEST = 0.25
 ALIKE = 0.1
 """Of the best score."""
-UNTOLD = f"all scores are within {ALIKE:.0%} of each other and of those at the first evaluations: perhaps nothing was learned"
+UNTOLD = f"scores are within {ALIKE:.0%} of each other and of the first evaluations: perhaps nothing was learned"
 
 
 def check_runs(budget: float, *, seed: int) -> None:
