@@ -146,10 +146,13 @@ def main() -> None:
     parser.add_argument("what", choices=("samplers", "rates", "product"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="tasks whose name holds this")
     options = parser.parse_args()
     os.environ.setdefault("CALANDO_DATA", str(options.data))
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for task in [name for name in TASKS if options.only not in name]:
+        del TASKS[task]
     {"samplers": samplers, "rates": rates, "product": product}[options.what](options.seeds)
 
 

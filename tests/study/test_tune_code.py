@@ -282,6 +282,17 @@ def test_a_larger_budget_goes_on_and_what_was_made_counts(tmp_path: Path) -> Non
         tune(keeping("objects"), tmp_path / "t", goal="min")
 
 
+def test_a_test_score_of_another_run_is_not_shown_as_the_answers(tmp_path: Path) -> None:
+    """As after a kill between the last run of a larger budget and the look at the test part."""
+    tune(keeping("objects"), tmp_path / "t", goal="min")
+    with TuneStore.open(tmp_path / "t") as store:
+        store.put_meta("tested", "another")
+    with pytest.raises(UsageError, match="has not come to its end"):
+        calando.show(tmp_path / "t")
+    again = tune(keeping("objects"), tmp_path / "t", goal="min")
+    assert calando.show(tmp_path / "t").to_json() == again.to_json()
+
+
 def test_weights_that_were_removed_are_taken_again(tmp_path: Path) -> None:
     first = tune(keeping("objects"), tmp_path / "t", goal="min")
     assert first.weights is not None

@@ -182,6 +182,9 @@ def tuned_in(folder: Path) -> Tuned:
         pieces, spec = store.pieces(), store.spec
         result, command = concluded(spec, pieces, store.test, store.proposals), store.meta("command")
         name, lacking = store.meta("weights"), store.meta("lacking")
+        # With a larger budget another run may be the answer, whose test score was not read so far.
+        if result is not None and store.meta("tested") != result.run.digest():
+            result = None
     if result is None or result.test is None:
         made = sum(piece.stop - piece.start for piece in pieces)
         again = f": {command}" if command else ""
