@@ -195,13 +195,15 @@ def write_report(study: Path | str) -> Path:
     return page
 
 
-def write_page_of(folder: Path, write: Callable[[Path], Path] = write_report) -> tuple[Path | None, str]:
+def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> tuple[Path | None, str]:
     """Write a study's page once its answer is there: the page's path, and what was not written, for a sentence.
+
+    `write`: what writes it; None: `write_report`.
 
     Whatever becomes of the pictures, the answer stands: nothing but Ctrl-C is raised.
     """
     try:
-        return write(folder), ""
+        return (write or write_report)(folder), ""
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
         lacking = "no report was" if page is None else "PNG and SVG were not"
