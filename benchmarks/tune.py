@@ -6,6 +6,7 @@
     python benchmarks/tune.py others                                range tests with a cosine, and schedule-free
     python benchmarks/tune.py show [--picture FILE]                 the tables
     python benchmarks/tune.py race                                  `find --race` on the same cases
+    python benchmarks/tune.py scripts                               the rules of whole runs, on the same cases
     python benchmarks/tune.py ablate                                the race with one rule changed at a time
 
 Truth: 8 to 10 rates times three schedules. Seeds 0 to 2 choose the best cell. Regret of a run: the best cell's test
@@ -19,13 +20,13 @@ import argparse
 import os
 from pathlib import Path
 
-from tuning import ablations, judges, others, race_alone, score, truth
+from tuning import ablations, judges, others, race_alone, score, truth, whole_runs
 
 
 def main() -> None:
     """Measure, or show what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("truth", "judges", "whole", "others", "show", "race", "ablate"))
+    parser.add_argument("what", choices=("truth", "judges", "whole", "others", "show", "race", "scripts", "ablate"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--untouched", action="store_true", help="the cases that the rules were not made on")
@@ -47,6 +48,8 @@ def main() -> None:
             others.build(options.data, only=options.only)
         case "race":
             race_alone.show(options.data)
+        case "scripts":
+            whole_runs.show(options.data)
         case "show":
             score.show(options.data, only=options.only, picture=options.picture)
 

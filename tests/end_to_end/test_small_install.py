@@ -9,7 +9,7 @@ from tests.end_to_end.hiding import calling, environment
 
 from calando.errors import UsageError
 
-EXTRAS = ["pyarrow", "vl_convert", "sklearn", "jax", "prodigyopt", "pytorch_optimizer", "schedulefree", "ray"]
+EXTRAS = ["pyarrow", "vl_convert", "sklearn", "jax", "prodigyopt", "pytorch_optimizer", "schedulefree", "ray", "optuna"]
 SERVING = ["starlette", "uvicorn", "h11"]
 SMALL = ["--lr", "0.1", "--steps", "4"]
 
@@ -56,6 +56,7 @@ def test_what_lacks_an_extra_says_which(tmp_path):
         "calando[methods]": ["train", "digits", "prodigy", "--steps", "4"],
         "calando[ray]": ["compare", "digits", "fixed", "--executor", "ray", *SMALL],
         "calando[web]": ["serve", "."],
+        "calando[tune]": ["tune", "digits", "--budget", "3", "--also", "warmup"],
     }
     for extra, (status, out, err) in zip(lines, run(tmp_path, *lines.values()), strict=True):
         assert status in (1, 2)

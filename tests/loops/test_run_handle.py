@@ -35,7 +35,7 @@ def asked(folder: Path | None = None, *, steps: int | None = EPOCHS * BATCHES, *
 
 
 def train(run, *, every: float = 0.0, epochs: int = EPOCHS, dropout: float = 0.2) -> nn.Module:
-    """A small training with all that draws: shuffled batches, dropout, batch norm."""
+    """A small training with all that draws: shuffled batches, dropout, batch norm, a number of each epoch."""
     x = torch.randn(8 * BATCHES, 3)
     y = x.sum(1, keepdim=True)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(dropout), nn.Linear(4, 1))
@@ -46,8 +46,9 @@ def train(run, *, every: float = 0.0, epochs: int = EPOCHS, dropout: float = 0.2
     run.keep(model=model, training=training, order=order, every=every)
     for _ in each:
         model.train()
+        shift = 0.1 * torch.randn(())  # an epoch's own, drawn before its batches
         for a, b in run.batches(loader):
-            loss = nn.functional.mse_loss(model(a), b)
+            loss = nn.functional.mse_loss(model(a) + shift, b)
             loss.backward()
             training.optimizer.step()
             training.optimizer.zero_grad()

@@ -16,7 +16,7 @@ from torch import nn
 import calando
 from calando.errors import UsageError
 from calando.records import Store
-from calando.study import own_study
+from calando.study import own_look
 from calando.study.limits import Machine
 
 QUESTION = {"seeds": 2, "lr": 0.05, "check_repeats": True}
@@ -312,7 +312,7 @@ def test_gpus_are_handed_out_one_a_worker(monkeypatch, visible, workers, device,
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert own_study.gpus_for(Machine(device=device, workers=workers)) == expected
+    assert own_look.gpus_for(Machine(device=device, workers=workers)) == expected
 
 
 @pytest.mark.parametrize(("code", "ends_well"), [(0, True), (None, True), (3, False), ("no data", False)])

@@ -222,15 +222,3 @@ def test_a_run_that_breaks_goes_back_and_its_strategy_says_how(tmp_path: Path) -
     trained = calando.train(fragile(), tuned.strategy, **given)  # type: ignore[arg-type]
     ours, theirs = load_file(tuned.weights), load_file(trained.weights)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def test_code_of_ones_own_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("train.py").write_text("print(1)")
-
-    def train(run: object) -> None:
-        """Train."""
-
-    for code in ("train.py", train):
-        with pytest.raises(UsageError, match="compare whole runs"):
-            calando.tune(code)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from pathlib import Path
@@ -109,9 +110,22 @@ def test_a_folder_of_tunings_is_listed(done: Tuned) -> None:
     assert listed.row["study"] == str(done.folder)
 
 
-def test_a_report_of_a_tuning_is_refused_with_what_reads_it(done: Tuned) -> None:
-    with pytest.raises(UsageError, match="holds a tuning, not a comparison; `calando show` reads it"):
-        calando.write_report(done.folder)
+def test_a_tuning_has_a_page_that_opens_alone(done: Tuned) -> None:
+    page = calando.write_report(done.folder)
+    text = html.unescape(page.read_text())
+    assert done.verdict[1:] in text
+    assert done.strategy.text in text
+    assert "weights.safetensors" in text
+    assert all(row["why"] in text for row in done.table())
+    assert all(name in text for name, cost in done.ledger.items() if cost)
+    assert f"{done.runs:.2f}" in text
+    assert not re.search(r"(src|href)=.https?:", text)
+    assert (done.folder / "figures" / "race.svg").is_file()
+
+
+def test_a_page_is_not_served_and_it_is_said_what_reads_it(done: Tuned) -> None:
+    with pytest.raises(UsageError, match="holds a tuning, not a comparison; `calando show` and `calando report` read"):
+        calando.serve(done.folder, port=0)
 
 
 def test_a_controller_that_measures_at_first_is_charged_for_that_alone(tmp_path: Path) -> None:

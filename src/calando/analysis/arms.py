@@ -63,12 +63,19 @@ Cut = tuple[int, float]
 @final
 @dataclass(frozen=True)
 class Leg:
-    """An arm up to an update: base rate, cuts of the rate, length of the run that is planned."""
+    """An arm up to an update.
+
+    Args:
+        rate, cuts: base rate, and where it is cut.
+        steps: length of the run that is planned.
+        also: other hyper-parameters by name, where they are not the strategy's own.
+    """
 
     rate: float
     until: int
     steps: int
     cuts: tuple[Cut, ...] = ()
+    also: tuple[tuple[str, float], ...] = ()
 
 
 @final
@@ -81,12 +88,18 @@ class Traced:
         diverged: there will be no more.
         charged: updates so far, second passes over a batch counted as one more each; None: t.
         score: of the last evaluation, higher is better; None: there was none.
+        loss: of the last evaluation, which decides between equal scores; inf: unknown.
+        why: how it failed, in words; "": it has not, or nobody said.
+        rise: of the score since the first evaluation; None: there was one at most.
     """
 
     losses: np.ndarray
     diverged: bool = False
     charged: float | None = None
     score: float | None = None
+    loss: float = math.inf
+    why: str = ""
+    rise: float | None = None
 
     @property
     def step(self) -> int:
@@ -140,6 +153,7 @@ class Arm:
     Args:
         ending: how it ended, at update `step`; `why` in words.
         stops: where it stood still, with what it had cost: there are its checkpoints.
+        also: other hyper-parameters by name, where they are not the strategy's own.
     """
 
     rate: float
@@ -147,6 +161,7 @@ class Arm:
     ending: Ending = "races"
     why: str = ""
     stops: dict[int, float] = field(default_factory=dict)
+    also: tuple[tuple[str, float], ...] = ()
 
     @property
     def step(self) -> int:

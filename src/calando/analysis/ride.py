@@ -31,6 +31,8 @@ class Settled:
         arms: in the order in which they began.
         race, ride, back, looks: what was charged, in updates: for arms that lost; for the run itself; for what a death
             made void; for evaluations.
+        also: likewise, for runs with other hyper-parameters; where one of them is the answer, `ride` is for the run at
+            the strategy's own.
         begun: the update at which learning was seen to have begun; None: it never was.
         judged: the update at which arms were judged.
         low, high: rates that could not be told from the winner's.
@@ -53,10 +55,11 @@ class Settled:
     died: bool
     unpaid: bool = False
     notes: tuple[str, ...] = ()
+    also: float = 0.0
 
     @property
     def charged(self) -> float:
-        return self.race + self.ride + self.back + self.looks
+        return self.race + self.ride + self.back + self.looks + self.also
 
 
 @final

@@ -5,19 +5,22 @@ Nothing but the question and its pieces decides, so a tuning can be read where t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from calando.analysis.arms import Leg, Question, Traced
+from calando.analysis.also import Propose, Proposed, Tried, Unknown, settle_also
+from calando.analysis.arms import Leg, Question, Traced, Training
 from calando.analysis.ride import Settled, settle
-from calando.records.record import Evaluation, TestScore
+from calando.analysis.whole_arms import settle_whole
+from calando.records.record import Evaluation, Event, TestScore
 from calando.records.spec import RunSpec
 from calando.records.tuning import Piece, TuneSpec
 
-__all__ = ["Stored", "TuneResult", "concluded", "question_of"]
+__all__ = ["Stored", "TuneResult", "as_stored", "concluded", "game_of", "question_of"]
 
 
 @final
@@ -28,8 +31,8 @@ class TuneResult:
     Args:
         run: the run whose weights are the answer.
         settled: the race and the ride.
-        evaluations: of that run.
-        traces: rate -> losses of every arm.
+        evaluations, events: of that run.
+        traces: rate -> losses of every arm that was raced.
         seconds: of all that was trained.
         test: of the weights; None before they were looked at.
     """
@@ -38,9 +41,14 @@ class TuneResult:
     run: RunSpec
     settled: Settled
     evaluations: tuple[Evaluation, ...]
+    events: tuple[Event, ...]
     traces: Mapping[float, np.ndarray]
     seconds: float
     test: TestScore | None
+
+
+ENDS = ("diverged", "failed")
+"""Events that say how a run ended."""
 
 
 def question_of(spec: TuneSpec) -> Question:
@@ -60,13 +68,34 @@ def question_of(spec: TuneSpec) -> Question:
     )
 
 
+def game_of(spec: TuneSpec, propose: Propose) -> Training[Settled]:
+    """The rules that a question is settled by: race and ride, other hyper-parameters after them, or whole runs."""
+    question, measure = question_of(spec), spec.workload.measure
+    if spec.whole:
+        return settle_whole(question, measure)
+    if not spec.also:
+        return settle(question)
+    return settle_also(question, propose, own=dict(spec.own), sums=spec.sums, measure=measure)
+
+
+def as_stored(proposals: Sequence[Proposed]) -> Propose:
+    """Proposals that were made before, in their order."""
+
+    def propose(tried: Sequence[Tried]) -> Proposed | None:
+        # The first that was tried is the settled rate with the strategy's own values.
+        number = len(tried) - 1
+        return proposals[number] if number < len(proposals) else None
+
+    return propose
+
+
 @final
 class Stored:
     """What a store knows of the arms, as the rules ask for it."""
 
     def __init__(self, spec: TuneSpec, pieces: Sequence[Piece]) -> None:
         self.spec = spec
-        self.specs: dict[tuple[float, int, tuple[tuple[int, float], ...]], RunSpec] = {}
+        self.specs: dict[Leg, RunSpec] = {}
         self.pieces: dict[str, list[Piece]] = {}
         for piece in pieces:
             self.add(piece)
@@ -83,9 +112,9 @@ class Stored:
 
     def run(self, leg: Leg) -> RunSpec:
         """The run that a leg is of."""
-        key = leg.rate, leg.steps, leg.cuts
+        key = replace(leg, until=leg.steps)
         if key not in self.specs:
-            self.specs[key] = self.spec.run(leg.rate, steps=leg.steps, cuts=leg.cuts)
+            self.specs[key] = self.spec.run(leg.rate, steps=leg.steps, cuts=leg.cuts, also=leg.also)
         return self.specs[key]
 
     def evaluations(self, leg: Leg) -> tuple[Evaluation, ...]:
@@ -100,30 +129,37 @@ class Stored:
             return None
         losses = np.concatenate([piece.losses for piece in upto])
         measure = self.spec.workload.measure
-        looks = [look.score for piece in upto for look in piece.evaluations]
+        looks = [look for piece in upto for look in piece.evaluations]
         return Traced(
             losses[: upto[-1].stop + upto[-1].diverged],
             diverged=upto[-1].diverged,
             charged=upto[-1].charged,
-            score=measure.merit(looks[-1]) if looks else None,
+            score=measure.merit(looks[-1].score) if looks else None,
+            loss=looks[-1].loss if looks and math.isfinite(looks[-1].loss) else math.inf,
+            rise=measure.merit(looks[-1].score) - measure.merit(looks[0].score) if len(looks) > 1 else None,
+            why=next((str(event) for event in reversed(upto[-1].events) if event.kind in ENDS), ""),
         )
 
     def result(self, settled: Settled, test: TestScore | None) -> TuneResult:
         """What it all came to."""
+        run = self.run(settled.leg)
         return TuneResult(
             spec=self.spec,
-            run=self.run(settled.leg),
+            run=run,
             settled=settled,
             evaluations=self.evaluations(settled.leg),
-            traces={arm.rate: arm.trace.losses for arm in settled.arms},
+            events=tuple(event for piece in self.pieces.get(run.digest(), ()) for event in piece.events),
+            traces={arm.rate: arm.trace.losses for arm in settled.arms if not arm.also},
             seconds=sum(piece.seconds for pieces in self.pieces.values() for piece in pieces),
             test=test,
         )
 
 
-def concluded(spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None) -> TuneResult | None:
-    """What stored pieces come to; None: some are missing."""
-    stored, game = Stored(spec, pieces), settle(question_of(spec))
+def concluded(
+    spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None, proposals: Sequence[Proposed] = ()
+) -> TuneResult | None:
+    """What stored pieces and proposals come to; None: some are missing."""
+    stored, game = Stored(spec, pieces), game_of(spec, as_stored(proposals))
     try:
         legs = next(game)
         while True:
@@ -132,5 +168,7 @@ def concluded(spec: TuneSpec, pieces: Sequence[Piece], test: TestScore | None) -
             if len(known) < len(answers):
                 return None
             legs = game.send(known)
+    except Unknown:
+        return None
     except StopIteration as end:
         return stored.result(end.value, test)

@@ -37,7 +37,7 @@ for name, command in {
     "schedules": describe.schedules,
     "serve": study.serve,
 }.items():
-    app.command(name, cls=WithArguments if name == "compare" else None)(command)
+    app.command(name, cls=WithArguments if name in ("compare", "tune") else None)(command)
 app.add_typer(describe.data, name="data")
 
 

@@ -159,6 +159,14 @@ OPTIONS: Mapping[str, Given] = {
         rate_of,
     ),
     "budget": _option(float, "how many runs everything may cost, arms that lose and evaluations included"),
+    "also": Given(
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME…]",
+            help="then tune these too: weight_decay (a thirtieth to 30 times its own), momentum (0.5 to 0.99), warmup "
+            "(0 to 20% of the run); takes --budget 3 or more",
+        ),
+    ),
     # the comparison
     "family": _option(
         str | None,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calando.analysis import StudySummary
     from calando.rows import Rows
     from calando.verbs.study import Listed
-    from calando.verbs.tune import Tuned
+    from calando.verbs.tuned import Tuned
 
 __all__ = ["print_study", "report", "serve", "show"]
 
@@ -47,7 +47,7 @@ def show(call: Callable[..., StudySummary | Tuned | Rows[Listed]], as_json: bool
     """
     with _without_sweeping():
         shown = call()
-        from calando.verbs.tune import Tuned
+        from calando.verbs.tuned import Tuned
 
         if isinstance(shown, tuple):
             _print_listed(shown, as_json=as_json)
@@ -61,6 +61,7 @@ def show(call: Callable[..., StudySummary | Tuned | Rows[Listed]], as_json: bool
 def report(call: Callable[..., Path]) -> None:
     """Write a study's report.html and figures again.
 
+    Of a tuning, which has come to its end, as well.
     The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained, and torch is
     not needed.
     """

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,24 @@ import typer
 
 import calando
 from calando.cli import completion
+from calando.cli.dashes import arguments_after_dashes
 from calando.cli.options import OPTIONS, Given, verb
 from calando.cli.output import answer_console, others_on_stderr
 from calando.errors import NotDrawn
+from calando.verbs.study import write_page_of
+from calando.verbs.tuned import write_tuning_report
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
     from calando.study.tune import TuneStatus
-    from calando.verbs.tune import Tuned
+    from calando.verbs.tuned import Tuned
 
 __all__ = ["print_tuned", "tune"]
 
 
 @verb(
     calando.tune,
-    filled=("command", "listen"),
+    filled=("arguments", "command", "listen"),
     strategy=Given(
         str | None,
         typer.Argument(
@@ -55,37 +59,47 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     batches, losers are dropped early, and the winner goes on to the end.
     Stopped by Ctrl-C or anything else, the same command goes on where it stood.
     With a larger --budget the same folder goes on from its answer.
+    Your own script is run as a whole at each rate, at least three times.
 
     \b
     calando tune digits
     calando tune cifar10 --model resnet8 --epochs 16
-    calando tune my_project.tasks:workload adamw --budget 3
+    calando tune my_project.tasks:workload adamw --budget 3 --also weight_decay,warmup
     calando tune digits "sgd(momentum=0.9) | cosine(1, 0)" --seed 3 --study tuned --json
+    calando tune train.py --budget 3 -- --data photos
     """
     command = shlex.join(["calando", *sys.argv[1:]])
-    quiet = TuningProgress(lambda status: None) if as_json else TuningProgress()
-    folder: list[Path] = []
-
-    def listen(status: TuneStatus) -> None:
-        folder[:] = [status.folder]
-        quiet(status)
-
-    try:
-        with others_on_stderr(), quiet:
-            tuned = call(command=command, listen=listen)
-    except KeyboardInterrupt:
-        if not folder:
-            raise
-        print(f"stopped; nothing is lost: the same command goes on ({folder[0]})", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with others_on_stderr(), TuningProgress(_ignore if as_json else None) as progress:
+        try:
+            tuned = call(arguments=arguments_after_dashes(), command=command, listen=progress)
+        except KeyboardInterrupt:
+            if progress.folder is None:
+                raise
+            stopped = True
+        else:
+            stopped = False
+    if stopped:
+        print(f"stopped; nothing is lost: the same command goes on ({progress.folder})", file=sys.stderr)
+        raise typer.Exit(130)
     try:
         picture: str | None = str(calando.draw(tuned, tuned.folder / "race.png"))
     except NotDrawn as error:
         picture = None
         print(f"calando: {error}", file=sys.stderr)
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
+    # The answer first: whatever becomes of the page, it stands.
+    sys.stdout.flush()
+    path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
+    if lacking and picture is not None:
+        print(f"calando: {lacking}", file=sys.stderr)
+    if path is not None and not as_json:
+        typer.echo(f"report: {path}")
     if tuned.result.settled.begun is None or tuned.result.settled.died:
         raise typer.Exit(1)
+
+
+def _ignore(status: TuneStatus) -> None:
+    """Nothing is shown."""
 
 
 def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, command: str = "") -> None:
@@ -99,7 +113,7 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
 
     console, spec = answer_console(), tuned.result.spec
     console.print(str(tuned), markup=False, highlight=False, soft_wrap=True)
-    for note in tuned.result.settled.notes:
+    for note in (*tuned.result.settled.notes, *tuned.remarks):
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     arms = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     arms.add_column("rate", justify="right")
@@ -110,16 +124,19 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
         arms.add_row(f"{row['rate']:.3g}", str(row["updates"]), row["ended"], row["why"])
     console.print()
     console.print(arms)
-    console.print(
-        "behind, ahead: by training loss on the same batches; chance: the loss of a network that ignores its inputs",
-        style="dim",
-        highlight=False,
-        soft_wrap=True,
-    )
+    if not spec.whole:
+        console.print(
+            "behind, ahead: by training loss on the same batches; chance: the loss of a network that ignores its "
+            "inputs",
+            style="dim",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print()
     spent = ", ".join(f"{name} {cost:.0f}" for name, cost in tuned.ledger.items() if cost)
+    uncounted = "; the code's own evaluations are not counted" if spec.whole else ""
     console.print(
-        f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs",
+        f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs{uncounted}",
         highlight=False,
         soft_wrap=True,
     )
@@ -128,6 +145,7 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
         console.print(f"\n[bold]{form.title}[/bold]")
         console.print("\n".join(f"  {line}" for line in form.lines), markup=False, highlight=False, soft_wrap=True)
     console.print()
-    console.print(f"weights: {tuned.weights}", markup=False, highlight=False, soft_wrap=True)
+    if tuned.weights is not None:
+        console.print(f"weights: {tuned.weights}", markup=False, highlight=False, soft_wrap=True)
     if picture is not None:
         console.print(f"figure: {picture}", markup=False, highlight=False, soft_wrap=True)

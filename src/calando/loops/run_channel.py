@@ -55,6 +55,7 @@ class Assignment:
         folder: the run's own, for its checkpoint and its result; "": nothing is written.
         goal, unit: what a score means; "": the code says it.
         look: end after so many updates and report a digest of the weights; 0: make the whole run.
+        leave: save what is kept at the last update too: the study takes the weights from there.
         address: of the study's socket; "": none.
     """
 
@@ -68,6 +69,7 @@ class Assignment:
     goal: str = ""
     unit: str = ""
     look: int = 0
+    leave: bool = False
     address: str = ""
 
     def to_json(self) -> str:

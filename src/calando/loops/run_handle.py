@@ -359,13 +359,15 @@ class Run:
         self._keeping.put_back_again()
 
     def wants_checkpoint(self, *, within: bool = False, least: float = 0.0) -> bool:
-        """Whether to save now: a checkpoint is due, or the study asks the run to end; the same on every rank.
+        """Whether to save now: one is due, the study asks the run to end, or for its end; the same on every rank.
 
         Args:
             within: an epoch, where checkpoints are made only as `every` says.
             least: seconds between two checkpoints where `keep` was given no `every`.
         """
-        return self._keeping.is_due(stopping=self.stopping, within=within, least=least)
+        # The weights at the end are asked for: whatever `every` says, they are saved.
+        last = self.asked.leave and self.step == self.total_steps
+        return self._keeping.is_due(stopping=self.stopping or last, within=within, least=least)
 
     def _between(self, *, within: bool = False, least: float = 0.0) -> None:
         """Between two batches, steps or epochs: save what is due, stop where that is asked; as `wants_checkpoint`."""

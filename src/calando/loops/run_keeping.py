@@ -3,8 +3,8 @@
 saved       at the ends of epochs, by time, or where the study stops the run; the generators of every rank with it
 goes on     objects are loaded by `begin`; generators are put back where the loop goes on (`put_back`), since what the
             code draws in between it had drawn before the kill as well
-batches     within an epoch: those before are read again without being trained on, so that every generator stands
-            where it stood
+batches     within an epoch: it begins again with the generators as they stood at its start, so that what the code draws
+            there, an order say, is drawn again; the batches before are read again without being trained on
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Keeping:
         self._every_rank = False
         self._every, self._saved = 0.0, time.monotonic()
         self._restored: dict[str, Any] | None = None
-        self._epoch_start: dict[str, Any] | None = None
+        self._epoch_start: dict[str, Any] | None = None  # generators, where the loop came to it …
+        self._batches_start: dict[str, Any] | None = None  # … and where its batches began
         self._looping = self._looped = False
 
     def begin(
@@ -113,16 +114,27 @@ class Keeping:
         """All that the run trains is trained."""
         self._looped = True
 
+    def begin_epoch(self, step: int) -> None:
+        """Before the code of an epoch: put the generators where they stood there, where it is gone on with."""
+        if self.batch == 0:
+            self.put_back(step)
+        elif self._restored is not None and (start := _of_this_rank(self._restored).get("epoch_start")):
+            self._put_generators(start)
+        self._epoch_start = self._generators()
+
     def batches(
         self, loader: Iterable[Item], *, step: Callable[[], int], between: Callable[[], None]
     ) -> Iterator[Item]:
         """The batches of an epoch, from where the loop stands; `between` is called after each that is trained on."""
         restored, skipped = self._restored, self.batch
         if restored is not None and skipped:
-            self._epoch_start = _of_this_rank(restored)["epoch_start"]
-            self._put_generators(self._epoch_start)
+            mine = _of_this_rank(restored)
+            # Checkpoints of calando before had this one alone, under the other's name.
+            start: dict[str, Any] = mine.get("batches_start") or mine["epoch_start"]
+            self._batches_start = start
+            self._put_generators(start)
         else:
-            self._epoch_start = self._generators()
+            self._batches_start = self._generators()
         for number, batch in enumerate(loader):
             if number < skipped:
                 if number == skipped - 1:  # before the next is drawn, as when it was saved
@@ -167,7 +179,8 @@ class Keeping:
                 (folder / own).mkdir(parents=True, exist_ok=True)
                 self._save(folder / own)
         self._restored = None
-        ranks = gathered({**self._generators(), "epoch_start": self._epoch_start if self.batch else None})
+        starts = {"epoch_start": self._epoch_start, "batches_start": self._batches_start} if self.batch else {}
+        ranks = gathered({**self._generators(), **starts})
         if rank() > 0:
             return
         mine = {"epoch": self.epoch, "batch": self.batch, "step": step, **document}

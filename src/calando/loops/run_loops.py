@@ -37,8 +37,7 @@ class Epochs:
         keeping = self._keeping
         keeping.begin_loop("epochs")
         for epoch in range(keeping.epoch, self._number):
-            if keeping.batch == 0:
-                keeping.put_back(self._work.step)
+            keeping.begin_epoch(self._work.step)
             yield epoch
             keeping.epoch, keeping.batch = epoch + 1, 0
             self._between()

@@ -149,7 +149,7 @@ class AdamHD(_Hypergradient):
 
 for _method in (
     Method(
-        name="sgd_hd", family="adaptive", memory=2,
+        name="sgd_hd", family="adaptive", memory=2, sums=True,
         summary="SGD whose rate follows its own gradient, as a factor on the scheduled rate",
         usual_rate=0.01, decay="the authors start at 0.001 without a schedule; the factor composes with one",
         options={

@@ -23,7 +23,7 @@ _DECOUPLED = {"decoupled_weight_decay": True}
 
 for _method in (
     Method(
-        name="sgd", family="classic", memory=1,
+        name="sgd", family="classic", memory=1, sums=True,
         summary="stochastic gradient descent, optionally with (Nesterov) momentum",
         usual_rate=0.1, decay="gains much from decay",
         options={"momentum": _MOMENTUM, "nesterov": Flag(False), "weight_decay": WEIGHT_DECAY},
@@ -39,7 +39,7 @@ for _method in (
         source="Duchi, Hazan & Singer 2011",
     ),
     Method(
-        name="rmsprop", family="adaptive", memory=1,
+        name="rmsprop", family="adaptive", memory=1, sums=True,
         summary="per-parameter rates from a running mean of squared gradients",
         usual_rate=0.001, decay="gains from decay",
         options={

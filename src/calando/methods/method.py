@@ -196,6 +196,7 @@ class Method:
             are.
         keeps_base: what it does depends on its base rate, not on the scheduled one alone, so runs of other base rates
             have no past in common even where their rates are equal.
+        sums: its momentum sums gradients up, so that a step is lr / (1 - momentum) long.
         package: what must be installed besides torch, or "".
         groups: how parameters are divided.
     """
@@ -214,6 +215,7 @@ class Method:
     eval_mode: bool = False
     closure: Closure = "none"
     keeps_base: bool = False
+    sums: bool = False
     package: str = ""
     groups: Grouping = BY_DECAY
 

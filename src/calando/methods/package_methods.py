@@ -116,7 +116,7 @@ def _one_rate(optimizer: Optimizer, *_: object) -> None:
 
 for _method in (
     Method(
-        name="lars", family="classic", memory=1,
+        name="lars", family="classic", memory=1, sums=True,
         summary="SGD with momentum whose steps are a fraction of each layer's weights",
         usual_rate=1.0, decay="gains much from decay",
         options={
@@ -135,7 +135,7 @@ for _method in (
         source="Chen et al. 2023; pytorch-optimizer", package="pytorch-optimizer",
     ),
     Method(
-        name="sam", family="classic", memory=1,
+        name="sam", family="classic", memory=1, sums=True,
         summary="sharpness-aware minimisation over SGD with momentum; two passes an update",
         usual_rate=0.1, decay="gains much from decay",
         options={

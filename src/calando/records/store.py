@@ -107,7 +107,9 @@ class Store:
             raise CorruptFile(f"{path} is a folder; restore a copy or remove the study folder")
         if not path.is_file():
             if (folder / "tune.sqlite").exists():
-                raise UsageError(f"{str(folder)!r} holds a tuning, not a comparison; `calando show` reads it")
+                raise UsageError(
+                    f"{str(folder)!r} holds a tuning, not a comparison; `calando show` and `calando report` read it"
+                )
             inside = studies_in(folder)
             remedy = (
                 f"it holds {len(inside)}: name one, as {str(inside[0])!r}" if inside else "`calando compare` makes one"

@@ -16,10 +16,10 @@ import zlib
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, final
+from typing import Annotated, Any, Literal, final
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
 from calando.errors import CorruptFile
 from calando.records import rows
@@ -28,15 +28,20 @@ from calando.records.fields import Spec, Worded
 from calando.records.record import Evaluation, Event, TestScore
 from calando.records.spec import LARGEST_SEED, Lane, RunSpec, Steps
 from calando.records.strategy_spec import StrategySpec
-from calando.records.task_spec import AnyTask
+from calando.records.task_spec import AnyTask, OwnTrainingSpec
 from calando.schedules.text import parse
 
-__all__ = ["LEAST_BUDGET", "MOST_BUDGET", "Piece", "TuneSpec", "TuneStore"]
+__all__ = ["LEAST_BUDGET", "MOST_BUDGET", "Also", "Piece", "TuneSpec", "TuneStore"]
 
 VERSION = "1"
 LEAST_BUDGET, MOST_BUDGET = 1.0, 1000.0
 FILE = "tune.sqlite"
 PIECES = ("digest", "stop", "piece", "losses", "seal")
+
+
+Also = Literal["weight_decay", "momentum", "warmup"]
+WARMS_FROM = 0.01
+"""Of the rate, at the first update of a warmup."""
 
 
 class TuneSpec(Spec):
@@ -52,6 +57,8 @@ class TuneSpec(Spec):
         per_update: the most that an update is charged.
         measured: the update from on which it is `passes`.
         passes: what an update of a run that is left alone is charged: 2 where its method takes a second pass.
+        also, own: other hyper-parameters for which values are proposed once the rate is settled, and the strategy's.
+        sums: its momentum sums gradients up, so that the length of a step depends on it.
     """
 
     workload: AnyTask
@@ -72,14 +79,45 @@ class TuneSpec(Spec):
     measured: Annotated[int, Field(ge=0)] = 0
     passes: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     lane: Lane = Lane()
+    also: tuple[Also, ...] = ()
+    own: dict[str, float] = Field(default_factory=dict)
+    sums: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A question of the rate alone is written, and digested, as it was before there were others."""
+        written: dict[str, Any] = write(self)
+        if not self.also:
+            for name in ("also", "own", "sums"):
+                written.pop(name, None)
+        return written
+
+    @property
+    def whole(self) -> bool:
+        """Whether arms are whole runs: a person's own code trains them, which cannot be forked at any update."""
+        return isinstance(self.workload, OwnTrainingSpec)
 
     @property
     def run_cost(self) -> float:
         """What one run is charged, in updates: the unit of the budget."""
         return self.steps * self.passes
 
-    def run(self, rate: float, *, steps: int, cuts: tuple[tuple[int, float], ...]) -> RunSpec:
-        """The run of an arm: at a rate, of a length, with the rate cut to shares of the planned one from updates on."""
+    def run(
+        self,
+        rate: float,
+        *,
+        steps: int,
+        cuts: tuple[tuple[int, float], ...] = (),
+        also: tuple[tuple[str, float], ...] = (),
+    ) -> RunSpec:
+        """The run of an arm.
+
+        Args:
+            steps: its length.
+            cuts: from these updates on, the rate is such a share of the planned one.
+            also: other hyper-parameters: options of the method; "warmup" in percent of the run.
+        """
+        others = dict(also)
         text = self.strategy.schedules["lr"]
         if steps < self.steps:
             assert self.open
@@ -92,8 +130,11 @@ class TuneSpec(Spec):
                 over = "" if end is None else f", over='{end - step} steps'"
                 stairs.append(f"constant({factor!r}{over})")
             text = f"({text}) * ({' >> '.join(stairs)})"
+        if warmup := others.pop("warmup", 0.0):
+            text = f"({text}) * (linear({WARMS_FROM}, 1, over='{warmup:g}%') >> constant(1))"
         schedules = {**self.strategy.schedules, "lr": str(parse(text))}
-        strategy = self.strategy.model_copy(update={"lr": rate, "schedules": schedules, "horizon": ""})
+        settled = {"lr": rate, "schedules": schedules, "horizon": "", "options": {**self.strategy.options, **others}}
+        strategy = self.strategy.model_copy(update=settled)
         return RunSpec(
             workload=self.workload,
             strategy=strategy,
@@ -216,6 +257,16 @@ class TuneStore:
     def put_test(self, digest: str, score: TestScore) -> None:
         self.put_meta("test", json.dumps(asdict(score)))
         self.put_meta("tested", digest)
+
+    @property
+    def proposals(self) -> list[tuple[tuple[str, float], ...]]:
+        """Values of other hyper-parameters that were proposed so far, in their order."""
+        text = self.meta("proposals")
+        return [tuple((str(name), float(value)) for name, value in one) for one in json.loads(text)] if text else []
+
+    def put_proposal(self, values: tuple[tuple[str, float], ...]) -> None:
+        """Keep one more."""
+        self.put_meta("proposals", json.dumps([*self.proposals, values]))
 
     def put(self, piece: Piece) -> None:
         """Keep a piece; one that is there stays."""

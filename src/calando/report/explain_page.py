@@ -16,7 +16,7 @@ from calando.report.drawing_process import can_draw
 from calando.report.figures.looked import losses_figure
 from calando.report.figures.probes import gradients_figure, ratios_figure, sharpness_figure
 from calando.report.figures.theme import AnyChart, finished
-from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
+from calando.report.html import for_page, json_for_script, page_js, page_policy, page_style, render, specs_of
 from calando.report.study_figures import Figure
 
 __all__ = ["explain_figure", "explain_page", "write_explain_page"]
@@ -107,10 +107,10 @@ def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str =
         signals=_signals(reading),
         trust=TRUST,
         charts={name: json_for_script(for_page(spec)) for name, spec in specs_of(drawn).items()},
-        style=text_of("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=policy_of([page_js(), script]),
+        policy=page_policy([page_js(), script]),
     )
 
 

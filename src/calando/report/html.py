@@ -31,11 +31,11 @@ __all__ = [
     "for_page",
     "json_for_script",
     "page_js",
-    "policy_of",
+    "page_policy",
+    "page_style",
     "render",
     "specs_of",
     "study_page",
-    "text_of",
     "write_page",
 ]
 
@@ -126,10 +126,10 @@ def study_page(
         fingerprint=fingerprint,
         command=command,
         live=script is None,
-        style=text_of("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=policy_of([page_js(), script] if script else []),
+        policy=page_policy([page_js(), script] if script else []),
     )
 
 
@@ -147,16 +147,16 @@ def figure_page(spec: dict[str, Any]) -> str:
         title=title.get("text", "A figure"),
         pedigree=" ".join(title.get("subtitle", [])),
         chart=json_for_script(for_page(spec)),
-        style=text_of("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=policy_of([page_js(), script]),
+        policy=page_policy([page_js(), script]),
     )
 
 
 def page_js() -> str:
     """The page's own script: draws the figures and links their legends."""
-    return text_of("page.js")
+    return _text("page.js")
 
 
 def for_page(spec: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +179,12 @@ def json_for_script(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def policy_of(scripts: Sequence[str]) -> str:
+def page_style() -> str:
+    """The style of every page."""
+    return _text("style.css")
+
+
+def page_policy(scripts: Sequence[str]) -> str:
     """The content security policy of a file; the drawing script compiles its expressions, hence 'unsafe-eval'."""
     if not scripts:
         return ""
@@ -189,12 +194,12 @@ def policy_of(scripts: Sequence[str]) -> str:
 
 
 def render(template: str, /, **values: Any) -> str:
-    """A template filled in."""
+    """A page from its template."""
     return str(_templates().get_template(template).render(values))
 
 
 @functools.cache
-def text_of(name: str) -> str:
+def _text(name: str) -> str:
     """A file next to the templates, as it is."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 

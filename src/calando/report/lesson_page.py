@@ -17,7 +17,7 @@ from calando.records.files import write_atomically
 from calando.records.lesson import StoredLesson
 from calando.report import pictures
 from calando.report.drawing_process import can_draw
-from calando.report.html import for_page, json_for_script, page_js, policy_of, render, specs_of, text_of
+from calando.report.html import for_page, json_for_script, page_js, page_policy, page_style, render, specs_of
 from calando.report.lesson_figures import lesson_figures
 from calando.report.study_figures import Figure
 
@@ -81,10 +81,10 @@ def lesson_page(stored: StoredLesson, *, drawn: Sequence[Figure], command: str =
         charts=charts,
         command=command,
         percent=percent,
-        style=text_of("style.css"),
+        style=page_style(),
         bundle=script,
         script=page_js(),
-        policy=policy_of([page_js(), script]),
+        policy=page_policy([page_js(), script]),
     )
 
 

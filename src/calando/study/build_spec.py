@@ -40,6 +40,7 @@ __all__ = [
     "check_grid",
     "read_strategies",
     "read_workload",
+    "said_by",
 ]
 
 MOST_RATES = 100
@@ -261,14 +262,20 @@ def check_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) ->
             raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")
 
 
-def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_epoch: int) -> int:
-    """How long a single run is: what was asked for; where nothing was, what its strategy says."""
+def said_by(strategy: StrategySpec, budget: Budget) -> Budget:
+    """The length that is asked for; where none is, the one that the strategy says of itself."""
     if strategy.horizon and budget == Budget():
         span = Span.parse(strategy.horizon)
         if span.unit == "epochs":
-            budget = Budget(epochs=span.value)
-        elif span.unit == "steps":
-            budget = Budget(steps=round(span.value))
+            return Budget(epochs=span.value)
+        if span.unit == "steps":
+            return Budget(steps=round(span.value))
+    return budget
+
+
+def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_epoch: int) -> int:
+    """How long a single run is: what was asked for; where nothing was, what its strategy says."""
+    budget = said_by(strategy, budget)
     lengths = budget.settle(spec, per_epoch=per_epoch)
     if len(lengths) > 1:
         raise UsageError(f"a single run has one length, got {len(lengths)}; `calando compare` takes several")

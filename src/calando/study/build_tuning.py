@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from calando.analysis.arms import Question
@@ -12,12 +13,14 @@ from calando.records.fields import check
 from calando.records.tuning import TuneSpec
 from calando.schedules.span import Horizon
 from calando.strategy import bind
+from calando.strategy.bound import BoundStrategy
 from calando.strategy.presets import SGD
 from calando.study.build_spec import build_run, read_strategies
 from calando.study.limits import MOST_EVALUATIONS, Budget, Machine
+from calando.study.proposals import own_values, read_also
 from calando.tasks.workload import Workload
 
-__all__ = ["HALF", "build_tuning", "look_cost"]
+__all__ = ["HALF", "build_tuning", "check_begins", "look_cost", "measured_until", "with_schedule"]
 
 HALF = "constant(1, over='50%') >> linear(1, 0)"
 """The schedule where none is given: the rate is held for half of the run, then falls to zero."""
@@ -36,27 +39,12 @@ def look_cost(task: Workload) -> float:
     return FORWARD * len(task.validation) / task.batch_size
 
 
-def build_tuning(
-    task: WorkloadSpec | Workload,
-    strategy: str | StrategySpec | None,
-    *,
-    length: Budget,
-    budget: float,
-    machine: Machine,
-    seed: int = 0,
-    data_dir: Path | None = None,
-) -> tuple[TuneSpec, Workload]:
-    """The question, and the task, loaded.
-
-    Args:
-        strategy: a method, whose schedule is ours, or a strategy with a schedule of the rate; None: SGD with momentum.
-        length: of one run.
-        budget: in runs.
+def with_schedule(strategy: str | StrategySpec | None) -> tuple[StrategySpec, bool]:
+    """What is tuned, with a schedule of its rate; True where that schedule is ours, and may be shortened.
 
     Raises:
-        UsageError: anything that cannot be.
+        UsageError: it is none, or has no rate.
     """
-    check(TuneSpec, budget=budget, seed=seed)
     (read,) = read_strategies([SGD if strategy is None else strategy], lr=None)
     method = find_method(read.method)
     if method.rate_free:
@@ -65,21 +53,62 @@ def build_tuning(
     if "lr" not in read.schedules:
         text = HALF if is_open else {"warmup": WARMUP}.get(method.schedules, "constant(1)")
         read = read.model_copy(update={"schedules": {"lr": text, **read.schedules}})
-    run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
-    bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
-    if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
-        raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
-    # A measurement of the curvature takes a second pass over the batch.
+    return read, is_open
+
+
+def measured_until(bound: BoundStrategy, steps: int) -> int:
+    """The update from on which controllers measure no curvature, which takes a second pass over the batch."""
     measuring = (
-        step + 1 for step in reversed(range(run.steps)) if any(c.wants(step).curvature for c in bound.controllers)
+        step + 1 for step in reversed(range(steps)) if any(one.wants(step).curvature for one in bound.controllers)
     )
-    measured = next(measuring, 0)
-    rate = run.lr
+    return next(measuring, 0)
+
+
+def check_begins(rate: float) -> None:
+    """Nothing, where a tuning may begin at the rate.
+
+    Raises:
+        UsageError: it may not.
+    """
     if not Question.least <= rate <= Question.most:
         raise UsageError(
             f"a race begins at a rate from {Question.least:g} to {Question.most:g}, got {rate:g}; give another lr= in "
             f"the strategy, or leave it out"
         )
+
+
+def build_tuning(
+    task: WorkloadSpec | Workload,
+    strategy: str | StrategySpec | None,
+    *,
+    length: Budget,
+    budget: float,
+    machine: Machine,
+    seed: int = 0,
+    also: str | Sequence[str] = (),
+    data_dir: Path | None = None,
+) -> tuple[TuneSpec, Workload]:
+    """The question, and the task, loaded.
+
+    Args:
+        strategy: a method, whose schedule is ours, or a strategy with a schedule of the rate; None: SGD with momentum.
+        length: of one run.
+        budget: in runs.
+        also: other hyper-parameters for which values are proposed, as `read_also` takes them.
+
+    Raises:
+        UsageError: anything that cannot be.
+    """
+    check(TuneSpec, budget=budget, seed=seed)
+    read, is_open = with_schedule(strategy)
+    method = find_method(read.method)
+    names = read_also(also, read, budget=budget)
+    run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
+    bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
+    if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
+        raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
+    measured = measured_until(bound, run.steps)
+    check_begins(run.lr)
     if run.steps < LEAST_STEPS:
         raise UsageError(
             f"a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {run.steps}; give more "
@@ -104,5 +133,8 @@ def build_tuning(
         measured=measured,
         passes=method.passes,
         lane=run.lane,
+        also=names,
+        own=own_values(run.strategy, names),
+        sums=method.sums and "momentum" in names,
     )
     return spec, loaded

@@ -22,6 +22,7 @@ from calando.study.executors import find_executor
 from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
 from calando.study.own_training import OwnTraining
+from calando.study.recognise import recognised_code
 from calando.study.scheduler import Scheduler, Sharing, Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
@@ -109,22 +110,6 @@ def conduct(
         return summarize(scheduler.study, scheduler.runs, scheduler.tests)
 
 
-def _recognised_code(stored: str, training: OwnTraining, folder: Path) -> tuple[str, ...]:
-    """What to say of code that is run again: whether its first updates are those that the study was started with.
-
-    Raises:
-        UsageError: they are others.
-    """
-    if not stored or not training.fingerprint:
-        return ("whether the code is still the one that this study was started with is unknown: it does not repeat",)
-    if stored != training.fingerprint:
-        raise UsageError(
-            f"the first updates of {training.spec.title} differ from those that study {str(folder)!r} was started "
-            "with: its code, data or packages have changed; change them back, or name another --study"
-        )
-    return ()
-
-
 @contextmanager
 def _open_or_create(
     folder: Path, study: StudySpec, task: Workload | OwnTraining, command: str
@@ -138,7 +123,9 @@ def _open_or_create(
     with Store.open(folder) as store:
         larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
         if isinstance(task, OwnTraining):
-            notes = _recognised_code(store.fingerprint, task, folder)
+            notes = recognised_code(
+                store.fingerprint, task, what=f"study {str(folder)!r}", remedy="name another --study"
+            )
             if larger.asked != store.asked:
                 store.enlarge(asked=larger.asked, study=larger.study, command=command)
             yield store, "", notes

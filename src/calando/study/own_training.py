@@ -28,8 +28,9 @@ from calando.loops.run_result import RunResult, drop_result, read_result
 from calando.loops.run_start import active
 from calando.methods import find_method
 from calando.records import Evaluation, Event, OwnTrainingSpec, RunRecord, RunSpec, StrategySpec, TestScore
+from calando.records.tuning import Piece
 from calando.study.checkpoint_cache import run_folder
-from calando.study.jobs import Failed, Finished, Lease, Look, Lost, Outcome, Stopped, TestLook, Train
+from calando.study.jobs import Failed, Finished, Lease, Look, Lost, Outcome, Stopped, TestLook, Train, TrainPiece
 from calando.study.own_process import Ended, supervise
 from calando.tasks.randomness import holding_generators
 from calando.training.checkpoint import drop_checkpoint
@@ -112,20 +113,26 @@ def perform_own(
         return making.make(job.asked, log) or _seen(lease, making.reports, log)
     if isinstance(job, TestLook) and job.diverged:
         return Finished(lease, TestScore(score=training.spec.measure.worst, loss=math.inf, n=0))
-    assert isinstance(job, Train | TestLook)
+    assert isinstance(job, Train | TrainPiece | TestLook)
+    # A tuning takes the weights of its answer from what the run keeps; of other runs the score is all that is needed.
+    leave = isinstance(job, TrainPiece)
     folder, log = run_folder(study_folder, job.spec.digest()), study_folder / "logs" / f"{job.spec.digest()}.log"
     # Of a run that was over when its worker was lost, and of one whose result was lost, it is made once more.
     result = _left_behind(folder)
-    if result is None:
-        if unfinished := making.make(_assignment(job.spec, training.spec, folder), log):
+    if again := result is None:
+        if unfinished := making.make(_assignment(job.spec, training.spec, folder, leave=leave), log):
             if isinstance(unfinished, Failed):
                 drop_result(folder)
             return unfinished
         result = read_result(folder)
     if result is None:
         return _failed(lease, making.what, "the code left no result; does it call calando.run?", log)
-    drop_kept(folder)
-    return Finished(lease, _record(job.spec, result) if isinstance(job, Train) else _test_score(result))
+    if isinstance(job, Train) or (again and not leave):
+        drop_kept(folder)
+    if isinstance(job, TestLook):
+        return Finished(lease, _test_score(result))
+    record = _record(job.spec, result)
+    return Finished(lease, _piece(record) if isinstance(job, TrainPiece) else record)
 
 
 def _left_behind(folder: Path) -> RunResult | None:
@@ -188,7 +195,7 @@ class _Making:
         return self._report(*self._last)
 
 
-def _assignment(spec: RunSpec, task: OwnTrainingSpec, folder: Path) -> Assignment:
+def _assignment(spec: RunSpec, task: OwnTrainingSpec, folder: Path, *, leave: bool) -> Assignment:
     return Assignment(
         strategy=spec.strategy.model_dump_json(),
         seed=spec.seed,
@@ -197,6 +204,7 @@ def _assignment(spec: RunSpec, task: OwnTrainingSpec, folder: Path) -> Assignmen
         folder=str(folder.absolute()),
         goal=task.goal,
         unit=task.unit,
+        leave=leave,
     )
 
 
@@ -353,6 +361,23 @@ def _record(spec: RunSpec, result: RunResult) -> RunRecord:
         second_passes=result.second_passes,
         seconds=result.seconds,
         host=result.host,
+    )
+
+
+def _piece(record: RunRecord) -> Piece:
+    """The same as a tuning keeps it: a stage that is the whole run."""
+    return Piece(
+        spec=record.spec,
+        start=0,
+        stop=record.steps_done,
+        until=record.spec.steps,
+        since=0,
+        losses=record.losses,
+        evaluations=record.evaluations,
+        events=record.events,
+        charged=record.updates,
+        diverged=record.outcome == "diverged",
+        seconds=record.seconds,
     )
 
 

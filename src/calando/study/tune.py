@@ -17,12 +17,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from calando.analysis.also import Proposed, Tried
 from calando.analysis.arms import Leg, Traced
-from calando.analysis.ride import Settled, settle
-from calando.analysis.tuned import Stored, TuneResult, question_of
-from calando.errors import CorruptFile, UsageError, WorkerLost, plain
+from calando.analysis.ride import Settled
+from calando.analysis.tuned import Stored, TuneResult, as_stored, game_of
+from calando.errors import CorruptFile, WorkerLost, plain
+from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
+from calando.records.record import Event
 from calando.records.store import sole_coordinator
 from calando.records.tuning import Piece, TuneSpec, TuneStore
 from calando.registry import own_entries
@@ -41,13 +46,15 @@ from calando.study.jobs import (
     TestLook,
     TrainPiece,
 )
+from calando.study.own_training import OwnTraining
+from calando.study.own_weights import drop_others, take_weights
 from calando.study.perform_job import failure
 from calando.study.stages import RunPath
+from calando.study.tune_folder import open_or_create
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup
 from calando.tasks.workload import Workload
 from calando.training.checkpoint import drop_checkpoint, export_weights
-from calando.training.identity import identify, recognised
 
 __all__ = ["TuneStatus", "conduct_tuning"]
 
@@ -76,21 +83,40 @@ class TuneStatus:
 
 
 def _job(stored: Stored, leg: Leg) -> TrainPiece:
-    """What trains a leg: on from its run's last piece, or from where its cut says."""
+    """What trains a leg: on from its run's last piece, or from where its cut says; of a person's own code, the run."""
     run = stored.run(leg)
+    if stored.spec.whole:
+        return TrainPiece(run, start=0, until=leg.until)
     known = stored.pieces.get(run.digest(), [])
     if known:
-        return TrainPiece(run, start=known[-1].until, until=leg.until, leave=True)
+        return TrainPiece(run, start=known[-1].until, until=leg.until, leave=not leg.also)
     if leg.cuts and leg.cuts[-1][0]:
         step = leg.cuts[-1][0]
         return TrainPiece(run, start=step, until=leg.until, origin=RunPath(run).fork(step, seed=run.seed), leave=True)
-    return TrainPiece(run, start=0, until=leg.until, leave=True)
+    # Only a run that may go back after a death needs places to go back to.
+    return TrainPiece(run, start=0, until=leg.until, leave=not leg.also)
+
+
+def _failed(outcome: Failed) -> Piece:
+    """A whole run whose code raised an error; how far it came is not known, so it is charged to its end."""
+    run = outcome.lease.job.spec
+    return Piece(
+        spec=run,
+        start=0,
+        stop=0,
+        until=run.steps,
+        since=0,
+        losses=np.zeros(0, np.float32),
+        events=(Event(0, "failed", outcome.message),),
+        charged=run.steps * find_method(run.strategy.method).passes,
+        diverged=True,
+    )
 
 
 def conduct_tuning(
     folder: Path,
     spec: TuneSpec,
-    task: Workload,
+    task: Workload | OwnTraining,
     *,
     data_dir: Path | None = None,
     given: bool = False,
@@ -105,7 +131,8 @@ def conduct_tuning(
 
     Args:
         folder: the tuning's; `weights.safetensors` is written there.
-        task: loaded, in this process; `given`: it is the user's own object and is sent to workers as it is.
+        task: loaded, in this process, or a person's own training code; `given`: it is the user's own object and is
+            sent to workers as it is.
         executor, workers, address: as for `calando.study.conduct`.
         listen: called after every change with the status.
 
@@ -118,11 +145,11 @@ def conduct_tuning(
     if entry.prepare is not None:
         entry.prepare()
     with sole_coordinator(folder):
-        store, identity, notes = _open_or_create(folder, spec, task, command)
+        store, identity, notes = open_or_create(folder, spec, task, command)
         with store:
             status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
             status.machine = machine
-            tuning = _Tuning(store, spec, task, status, listen)
+            tuning = _Tuning(store, spec, status, listen)
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
                 task=spec.workload,
@@ -142,51 +169,6 @@ def conduct_tuning(
             return tuning.run(partial(entry.make, setup, workers=workers, on_progress=progress, address=address))
 
 
-def _open_or_create(
-    folder: Path, spec: TuneSpec, task: Workload, command: str
-) -> tuple[TuneStore, str, tuple[str, ...]]:
-    if (folder / "study.sqlite").exists():
-        raise UsageError(f"{str(folder)!r} holds a comparison; name another folder=")
-    if not TuneStore.there(folder):
-        identity = str(identify(task))
-        made = TuneStore.create(folder, spec, fingerprint=task.fingerprint, identity=identity, command=command)
-        return made, identity, ()
-    store = TuneStore.open(folder)
-    asked = store.spec
-    if asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
-        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
-    if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
-        raise UsageError(
-            f"{str(folder)!r} holds a tuning of another question ({_differing(asked, spec)}); name another folder="
-        )
-    if spec.budget < asked.budget:
-        raise UsageError(
-            f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
-            "spent: ask for as much or more, or name another folder="
-        )
-    before = store.meta("identity")
-    identity, notes = recognised(before, task, what=f"the tuning in {str(folder)!r}", remedy="name another folder=")
-    if identity != before:
-        store.put_meta("identity", identity)
-    if spec.budget != asked.budget:
-        store.put_meta("question", spec.model_dump_json())
-    return store, identity, tuple(notes)
-
-
-def _differing(asked: TuneSpec, spec: TuneSpec) -> str:
-    """What is another in a question, in words."""
-    before, now = asked.model_dump(mode="json"), spec.model_dump(mode="json")
-    before["strategy"], now["strategy"] = asked.strategy.text, spec.strategy.text
-    found: list[str] = []
-    for name, value in before.items():
-        if name in ("workload", "lane"):
-            other = now[name]
-            found += [f"{part} {v!r}, now {other.get(part)!r}" for part, v in value.items() if v != other.get(part)]
-        elif value != now[name] and name != "budget":
-            found.append(f"{name} {value!r}, now {now[name]!r}")
-    return "; ".join(found[:3])
-
-
 class _Tuning:
     """A tuning while it goes on; the only one who writes to its store."""
 
@@ -194,11 +176,10 @@ class _Tuning:
         self,
         store: TuneStore,
         spec: TuneSpec,
-        task: Workload,
         status: TuneStatus,
         listen: Callable[[TuneStatus], None] | None,
     ) -> None:
-        self.store, self.spec, self.task, self.status, self.listen = store, spec, task, status, listen
+        self.store, self.spec, self.status, self.listen = store, spec, status, listen
         self.stored = Stored(spec, store.pieces())
         status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
@@ -216,8 +197,12 @@ class _Tuning:
         try:
             settled = self.settled()
             run = self.stored.run(settled.leg)
-            self.write_weights(run)
-            test = self.look(run, diverged=self.stored.pieces[run.digest()][-1].diverged)
+            last = self.stored.pieces[run.digest()][-1]
+            if self.spec.whole:
+                self.take_weights(run, steps=last.stop)
+            else:
+                self.write_weights(run)
+            test = self.look(run, diverged=last.diverged)
         finally:
             if self.executor is not None:
                 for outcome in self.executor.stop():
@@ -229,7 +214,7 @@ class _Tuning:
         return self.stored.result(settled, test)
 
     def settled(self) -> Settled:
-        game = settle(question_of(self.spec))
+        game = game_of(self.spec, self.propose)
         try:
             legs = next(game)
             while True:
@@ -237,6 +222,16 @@ class _Tuning:
         except StopIteration as end:
             settled: Settled = end.value
             return settled
+
+    def propose(self, tried: Sequence[Tried]) -> Proposed:
+        """What is tried next: as it was proposed before, else as the sampler says, which is kept first."""
+        known = as_stored(self.store.proposals)(tried)
+        if known is None:
+            from calando.study.proposals import propose
+
+            known = propose(self.spec, tried)
+            self.store.put_proposal(known)
+        return known
 
     def answers(self, legs: Sequence[Leg]) -> dict[Leg, Traced]:
         """Train the legs that have not been trained."""
@@ -283,6 +278,12 @@ class _Tuning:
                 self.status.charged += self.cost(piece)
             case Finished(result=TestScore() as score):
                 self.store.put_test(job.spec.digest(), score)
+            case Failed() if self.is_lost(outcome):
+                piece = _failed(outcome)
+                self.store.put(piece)
+                self.stored.add(piece)
+                self.status.charged += self.cost(piece)
+                self.status.notes.append(f"{job.spec.lr:.3g}: {outcome.message}; it counts as lost, as a whole run")
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
@@ -299,8 +300,14 @@ class _Tuning:
                 return [job]
         return []
 
+    def is_lost(self, outcome: Failed) -> bool:
+        """Whether an error of a person's own code is the rate's fault: at the usual rate it is the code's."""
+        run = outcome.lease.job.spec
+        at_usual = run.lr == self.spec.strategy.lr
+        return self.spec.whole and outcome.fault == "user" and not at_usual
+
     def cost(self, piece: Piece) -> float:
-        return (piece.stop - piece.start) * self.spec.passes
+        return piece.charged if self.spec.whole else (piece.stop - piece.start) * self.spec.passes
 
     def look(self, run: RunSpec, *, diverged: bool) -> TestScore:
         """The test score of the answer: looked at once."""
@@ -310,6 +317,16 @@ class _Tuning:
         score = self.store.test
         assert score is not None
         return score
+
+    def take_weights(self, run: RunSpec, *, steps: int) -> None:
+        """Of a person's own code: those that its run has kept, if any."""
+        folder = self.store.folder
+        there = self.store.meta("weights of") == run.digest() and (folder / self.store.meta("weights")).exists()
+        if not there:
+            left = take_weights(folder, run, steps=steps)
+            for key, value in (("weights", left.name), ("lacking", left.lacking), ("weights of", run.digest())):
+                self.store.put_meta(key, value)
+        drop_others(folder, run)
 
     def write_weights(self, run: RunSpec) -> None:
         """From the answer's checkpoint; one that is gone or damaged is made again, to the same bits."""

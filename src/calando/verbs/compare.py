@@ -132,7 +132,7 @@ def compare(
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
     from calando.tasks.catalog import resolve
-    from calando.verbs.own_code import own_code
+    from calando.verbs.own_code import own_code, refuse_options
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
@@ -150,8 +150,7 @@ def compare(
             "train_limit": train_limit,
             "data_dir": data_dir,
         }
-        if given := [name for name, value in of_workloads.items() if value is not None]:
-            raise UsageError(f"{given[0]} is an option of workloads; your own code takes its options after --")
+        refuse_options(of_workloads)
         return _compare_code(
             code,
             chosen,

@@ -11,13 +11,13 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
 
-__all__ = ["own_code"]
+__all__ = ["own_code", "refuse_options"]
 
 
 def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], object] | None:
@@ -47,6 +47,16 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
         raise UsageError(f"arguments after -- are for a script, and {quote(task)} takes none")
     found: str | Callable[[Any], object] | None = code
     return found
+
+
+def refuse_options(given: Mapping[str, object]) -> None:
+    """Nothing, where no option of workloads was given to code that has its own.
+
+    Raises:
+        UsageError: one was.
+    """
+    if named := [name for name, value in given.items() if value is not None]:
+        raise UsageError(f"{named[0]} is an option of workloads; your own code takes its options after --")
 
 
 def _function_named(text: str) -> Callable[[Any], object] | None:

@@ -14,7 +14,7 @@ from calando.rows import Rows
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
-    from calando.verbs.tune import Tuned
+    from calando.verbs.tuned import Tuned
 
 __all__ = ["Listed", "serve", "show", "studies", "write_page_of", "write_report"]
 
@@ -104,7 +104,7 @@ def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]
 
     folder = STUDIES if study is None else Path(study)
     if TuneStore.there(folder):
-        from calando.verbs.tune import tuned_in
+        from calando.verbs.tuned import tuned_in
 
         return tuned_in(folder)
     return studies(folder) if study is None or _inside(folder) else _read(folder)
@@ -132,7 +132,7 @@ def _listed(folder: Path) -> Listed:
     size, written = sum(one.st_size for one in files), _written(folder)
     try:
         if TuneStore.there(folder):
-            from calando.verbs.tune import tuned_in
+            from calando.verbs.tuned import tuned_in
 
             return Listed(folder, size, written, None, tuned=tuned_in(folder))
         return Listed(folder, size, written, _read(folder))
@@ -152,7 +152,7 @@ def _read(folder: Path) -> StudySummary:
 
 
 def write_report(study: Path | str) -> Path:
-    """Write a study's report.html and figures, again or for the first time, and return the page's path.
+    """Write a study's or a tuning's report.html and figures, and return the page's path.
 
     The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained; what a study
     has not concluded yet is named.
@@ -161,7 +161,7 @@ def write_report(study: Path | str) -> Path:
         study: its folder.
 
     Raises:
-        UsageError: there is no study.
+        UsageError: there is no study, or a tuning that has not come to its end.
         CorruptFile: the study is damaged, or was written by a newer calando.
         NotDrawn: what draws pictures is not there.
         DiskFull: no space; files are whole or as they were.
@@ -169,9 +169,17 @@ def write_report(study: Path | str) -> Path:
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
+    from calando.records.tuning import TuneStore
     from calando.report.drawing_process import NEEDED, can_draw
 
     folder = Path(study)
+    if TuneStore.there(folder):
+        from calando.verbs.tuned import write_tuning_report
+
+        page = write_tuning_report(folder)
+        if not can_draw():
+            print(f"calando: {NEEDED}", file=sys.stderr)
+        return page
     with Store.open(folder, read_only=True) as store:
         there = store.read()
     page = report.write_page(
@@ -187,13 +195,15 @@ def write_report(study: Path | str) -> Path:
     return page
 
 
-def write_page_of(folder: Path) -> tuple[Path | None, str]:
+def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> tuple[Path | None, str]:
     """Write a study's page once its answer is there: the page's path, and what was not written, for a sentence.
+
+    `write`: what writes it; None: `write_report`.
 
     Whatever becomes of the pictures, the answer stands: nothing but Ctrl-C is raised.
     """
     try:
-        return write_report(folder), ""
+        return (write or write_report)(folder), ""
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
         lacking = "no report was" if page is None else "PNG and SVG were not"

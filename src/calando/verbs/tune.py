@@ -1,189 +1,37 @@
 """`calando.tune`: a rate settled and a network trained at it, in one and a half runs.
 
     FOLDER/tune.sqlite            the question, and every piece that was trained
-    FOLDER/weights.safetensors    the network's weights at the end
-    FOLDER/race.png, training.png figures, as the command draws them
+    FOLDER/weights.safetensors    the network's weights at the end, where a person's own code keeps them
+    FOLDER/race.png, report.html  figure and page, as the command writes them
 
 Called again it goes on where it stood; with a larger budget it goes on from its answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Literal
 
-from calando.shown import Drawn
+from calando.verbs.tuned import Tuned
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
-    from calando.analysis.tuned import TuneResult
-    from calando.records import RunSpec, StrategySpec, TestScore
+    from calando.loops.run_handle import Run
+    from calando.records import StrategySpec
     from calando.study.tune import TuneStatus
     from calando.tasks.workload import Workload
 
-__all__ = ["Tuned", "tune", "tuned_in"]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Tuned(Drawn):
-    """An answer: weights, the strategy that trained them, and what it all cost.
-
-    Args:
-        folder: the tuning's.
-        weights: the safetensors file of the network's weights.
-        result: the race, the ride and what was trained.
-    """
-
-    folder: Path
-    weights: Path
-    result: TuneResult
-
-    @property
-    def run(self) -> RunSpec:
-        """The run whose weights these are; `calando train` makes it again, to the bit."""
-        return self.result.run
-
-    @property
-    def strategy(self) -> StrategySpec:
-        """The strategy at its rate."""
-        return self.run.strategy
-
-    @property
-    def test(self) -> TestScore:
-        """Of the weights."""
-        assert self.result.test is not None
-        return self.result.test
-
-    @property
-    def validation(self) -> float | None:
-        """Score of the weights; None where the run ended before it was evaluated."""
-        looks = self.result.evaluations
-        return looks[-1].score if looks else None
-
-    @property
-    def updates(self) -> float:
-        """Everything charged, evaluations in updates included."""
-        return self.result.settled.charged
-
-    @property
-    def runs(self) -> float:
-        """The same in runs."""
-        return self.updates / self.result.spec.run_cost
-
-    @property
-    def ledger(self) -> dict[str, float]:
-        """What the updates went into."""
-        settled = self.result.settled
-        return {
-            "run": settled.ride,
-            "arms that lost": settled.race,
-            "going back": settled.back,
-            "evaluations": settled.looks,
-        }
-
-    @property
-    def verdict(self) -> str:
-        """In a sentence: the rate, and what is known of it."""
-        from calando.analysis.arms import USUAL
-
-        settled, rate = self.result.settled, self.run.lr
-        if settled.begun is None:
-            rates = [arm.rate for arm in settled.arms]
-            tried = f"at rates from {min(rates):.3g} to {max(rates):.3g}" if len(rates) > 1 else f"at {rate:.3g}"
-            if all(arm.trace.diverged for arm in settled.arms):
-                return (
-                    f"nothing was learned {tried}: every loss ended not finite; look at the data, the loss and the "
-                    "network, or begin at another rate, lr= in the strategy"
-                )
-            return (
-                f"nothing was learned {tried}: no arm's loss fell below {USUAL.begun:.0%} of chance, so none is better "
-                "than another; look at the data, the loss and the network, or begin at another rate, lr= in the "
-                "strategy"
-            )
-        if settled.died:
-            leg, raced = settled.leg, f"{rate:.3g}, the best of {len(settled.arms)} that were raced"
-            if settled.unpaid:
-                stop = f"at update {leg.until} of {leg.steps}"
-                return f"the budget ended before the run did, {stop}: rate {raced}; with a larger budget it goes on"
-            last = next(arm.trace for arm in settled.arms if arm.rate == rate)
-            return f"the run died: rate {raced}; its loss {'is not finite' if last.diverged else 'ends at chance'}"
-        near = "" if settled.low == settled.high else f" (undecided between {settled.low:.3g} and {settled.high:.3g})"
-        edge = "; it is at the edge of what was tried: the best may lie beyond" if settled.edge else ""
-        cuts = [f"{rate * factor:.3g} from update {step}" for step, factor in settled.leg.cuts if factor != 1.0]
-        cut = f", and after a death {', '.join(cuts)}" if cuts else ""
-        if len(settled.arms) == 1:
-            return f"rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another"
-        return f"rate {rate:.3g}{near}{cut}: the best of {len(settled.arms)} that were raced{edge}"
-
-    def __str__(self) -> str:
-        """What a terminal shows first."""
-        measure, spec = self.run.workload.measure, self.result.spec
-        validation = "" if self.validation is None else f"validation {measure.amount(self.validation, decimals=2)}, "
-        test = f"test {measure.amount(self.test.score, decimals=2)} ({self.test.n} samples, seed {spec.seed})"
-        return (
-            f"{self.verdict}\n{test}, {validation}for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
-        )
-
-    __repr__ = __str__
-
-    def plot(self) -> Any:
-        """The race and the ride: the losses of all arms over the updates, and the rates."""
-        from calando.report import race_figure
-
-        return race_figure(self.result.spec, self.result.settled, self.result.traces)
-
-    def table(self) -> list[dict[str, Any]]:
-        """A row for each arm, the highest rate first."""
-        best = "won" if self.result.settled.begun is not None else "kept"
-        return [
-            {
-                "rate": arm.rate,
-                "updates": arm.step,
-                "ended": best if arm.ending == "won" else arm.ending,
-                "why": arm.why,
-            }
-            for arm in sorted(self.result.settled.arms, key=lambda arm: -arm.rate)
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it but the losses, as what `json.dumps` takes."""
-        settled, spec = self.result.settled, self.result.spec
-        return {
-            "strategy": self.strategy.text,
-            "rate": self.run.lr,
-            "rate_interval": [settled.low, settled.high],
-            "at_the_edge": settled.edge,
-            "learned": settled.begun is not None,
-            "died": settled.died,
-            "verdict": self.verdict,
-            "workload": spec.workload.title,
-            "metric": spec.workload.metric if hasattr(spec.workload, "metric") else "",
-            "goal": spec.workload.measure.goal,
-            "test": self.test.score,
-            "test_n": self.test.n,
-            "validation": self.validation,
-            "updates": round(self.updates, 3),
-            "updates_of_one_run": spec.steps,
-            "runs": round(self.runs, 4),
-            "budget": spec.budget,
-            "ledger": {name: round(cost, 3) for name, cost in self.ledger.items()},
-            "seconds": round(self.result.seconds, 3),
-            "seed": spec.seed,
-            "lane": spec.lane.model_dump(),
-            "arms": self.table(),
-            "notes": list(settled.notes),
-            "weights": str(self.weights),
-        }
+__all__ = ["Tuned", "tune"]
 
 
 def tune(
-    workload: str | Workload,
+    workload: str | Workload | Callable[[Run], object],
     strategy: str | StrategySpec | None = None,
     *,
     budget: float = 1.5,
+    also: str | Sequence[str] | None = None,
     model: str | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -196,6 +44,10 @@ def tune(
     accumulate: int = 1,
     train_limit: int | None = None,
     data_dir: Path | str | None = None,
+    arguments: Sequence[str] = (),
+    goal: Literal["max", "min"] | None = None,
+    unit: str | None = None,
+    check_repeats: bool = True,
     folder: Path | str | None = None,
     executor: str | None = None,
     address: str | None = None,
@@ -212,18 +64,28 @@ def tune(
     winner goes on to the end and is the answer, so that its past is trained once. See `calando.analysis.race` for the
     rules. Called again it goes on where it stood.
 
+    A person's own training code, which cannot be forked at any update, is run as a whole at each rate, at least three
+    times: see `calando.analysis.whole_arms`.
+
     Args:
         workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: see
-            `calando.train`.
+            `calando.train`. Or your own training code, as `calando.compare` takes it: a script that calls
+            `calando.run`, "train.py", a launcher with its script, a function of the run.
         strategy: a method by name or text, "sgd(momentum=0.9)": the rate is held for half of the run, then falls to
             zero; or a strategy with a schedule, of which the rate alone is tuned. A rate in it is where the race
             begins. None: SGD with momentum.
-        budget: how many runs everything may cost, arms that lose and evaluations included: a hard cap.
+        budget: how many runs everything may cost, arms that lose and evaluations included: a hard cap. Your own
+            training code needs 3 or more; its evaluations are its own, and not counted.
+        also: other hyper-parameters, "weight_decay,momentum,warmup" or a list of some of them: once the rate is settled
+            by one and a half runs, each whole run that the budget has left, 3 or more in all, is trained with values
+            that Optuna's sampler proposes, and the best on validation is the answer. Needs the extra "tune".
         epochs, steps: length of one run; at most one of the two. None: the workload's usual number of epochs.
         seed: of initial weights, data order and augmentation.
         folder: the tuning's; None: calando-studies/tune-NAME-DIGEST in the current one.
+        arguments, goal, unit, check_repeats: of your own training code, as of `calando.compare`.
         executor, address, workers: with several workers arms run side by side, as runs of `calando.compare`; the
-            answer does not depend on them. None: this process where there is one worker.
+            answer does not depend on them. None: this process where there is one worker; your own training code runs
+            in processes of its own.
         data_dir, threads, device, precision: as of `calando.train`.
         command: the command line, kept for who reads the folder later.
         listen: called as it goes on; None: progress is shown.
@@ -243,15 +105,51 @@ def tune(
     from calando.errors import UsageError
     from calando.records.files import file_name
     from calando.tasks.catalog import resolve
-    from calando.verbs.own_code import own_code
+    from calando.verbs.own_code import own_code, refuse_options
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
-    if own_code(workload, ()) is not None:
-        raise UsageError(
-            "your own training code is not tuned, since its runs cannot be forked at any update: compare whole runs of "
-            'it, `calando compare SCRIPT "cosine"` tries five rates; or put data and network into calando.workload'
+    code = own_code(workload, arguments)
+    task_options = {
+        "model": model,
+        "batch_size": batch_size,
+        "augment": augment,
+        "label_smoothing": label_smoothing,
+        "metric": metric,
+        "clip_norm": clip_norm,
+        "accumulate": None if accumulate == 1 else accumulate,
+        "train_limit": train_limit,
+        "data_dir": data_dir,
+    }
+    if code is not None:
+        from calando.verbs.tune_code import tune_code
+
+        refuse_options({**task_options, "also": also or None})
+        return tune_code(
+            code,
+            strategy,
+            arguments=arguments,
+            budget=budget,
+            epochs=epochs,
+            steps=steps,
+            seed=seed,
+            goal=goal,
+            unit=unit,
+            check_repeats=check_repeats,
+            folder=folder,
+            executor=executor or "process",
+            address=address,
+            workers=workers,
+            threads=threads,
+            device=device,
+            command=command,
+            listen=listen,
         )
+    if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
+        raise UsageError(
+            f"{given[0]} is for your own training code; a workload's is that of its metric: give it to calando.workload"
+        )
+    assert isinstance(workload, str) or not callable(workload)
     task = resolve(
         workload,
         model=model,
@@ -278,6 +176,7 @@ def tune(
         budget=budget,
         machine=machine,
         seed=seed,
+        also=also or (),
         data_dir=where,
     )
     crew = machine.count_workers(spec.lane.device)
@@ -286,7 +185,7 @@ def tune(
         digest = spec.model_copy(update={"budget": 1.0}).digest()
         folder = Path("calando-studies") / f"tune-{file_name(name)}-{digest[:8]}"
     folder = Path(folder)
-    with TuningProgress(listen) as progress:
+    with TuningProgress.of(listen) as progress:
         result = conduct_tuning(
             folder,
             spec,
@@ -299,29 +198,5 @@ def tune(
             command=command,
             machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
             listen=progress,
-        )
-    return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)
-
-
-def tuned_in(folder: Path) -> Tuned:
-    """The answer of a tuning that was made before, read without torch.
-
-    Raises:
-        UsageError: it has not come to its end so far.
-        CorruptFile: it is damaged, or of a newer calando.
-    """
-    from calando.analysis.tuned import concluded
-    from calando.errors import UsageError
-    from calando.records.tuning import TuneStore
-
-    with TuneStore.open(folder, read_only=True) as store:
-        pieces = store.pieces()
-        result, command = concluded(store.spec, pieces, store.test), store.meta("command")
-    if result is None or result.test is None:
-        made = sum(piece.stop - piece.start for piece in pieces)
-        again = f": {command}" if command else ""
-        raise UsageError(
-            f"the tuning in {str(folder)!r} has not come to its end, {made} updates are made; the same command goes on"
-            f"{again}"
         )
     return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)

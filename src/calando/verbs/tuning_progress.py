@@ -9,6 +9,8 @@ from calando.errors import plain
 from calando.verbs.progress import ETA, Screen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from calando.study.tune import TuneStatus
 
 __all__ = ["TuningProgress"]
@@ -20,6 +22,12 @@ class TuningProgress:
     def __init__(self, listen: Callable[[TuneStatus], None] | None = None) -> None:
         self._listen, self._screen = listen, Screen() if listen is None else None
         self._told, self._eta, self._headed = 0, ETA(), False
+        self.folder: Path | None = None  # the tuning's, once it stands
+
+    @classmethod
+    def of(cls, listen: Callable[[TuneStatus], None] | None) -> TuningProgress:
+        """Itself, where it is one already."""
+        return listen if isinstance(listen, TuningProgress) else cls(listen)
 
     def __enter__(self) -> TuningProgress:
         return self
@@ -28,8 +36,14 @@ class TuningProgress:
         if self._screen is not None:
             self._screen.stop()
 
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        if self._screen is not None:
+            self._screen.say(line)
+
     def __call__(self, status: TuneStatus) -> None:
         """Take the status."""
+        self.folder = status.folder
         if self._listen is not None:
             self._listen(status)
             return

@@ -52,7 +52,7 @@ def sensitivity_figure(
                     "strategy": name,
                     "lr": trial.lr,
                     "y": axis.floor if failed else axis.place(trial.score),
-                    "score": trial.score if math.isfinite(trial.score) else None,
+                    "score": trial.score if math.isfinite(trial.score) else math.nan,
                     "outcome": trial.outcome,
                     "kind": "diverged" if failed else "chosen" if trial.lr == chosen[name] else "tried",
                 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import altair as alt
 import numpy as np
@@ -11,6 +12,7 @@ from calando.analysis.ride import Settled
 from calando.records.tuning import TuneSpec
 from calando.report.figures.scales import log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
+from calando.report.figures.whole_runs import whole_runs_figure
 from calando.report.formatting import rate
 from calando.report.palette import line_styles
 from calando.report.series import smoothed
@@ -22,12 +24,16 @@ ENDS = {"won": "the answer", "dead": "dead", "slow": "slow", "lost": "lost", "un
 
 
 def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndarray]) -> AnyChart:
-    """The race and the run of a tuning: see `arms_figure`.
+    """The race and the run of a tuning: see `arms_figure`; of whole runs, `whole_runs_figure`.
 
     Args:
         traces: rate -> losses of each update.
     """
+    if spec.whole:
+        return whole_runs_figure(spec, settled)
     name = f"{spec.strategy.method} on {spec.workload.title}"
+    # Runs with other hyper-parameters come after the race, at rates that may be the same.
+    settled = replace(settled, arms=tuple(arm for arm in settled.arms if not arm.also))
     return arms_figure(name, settled, traces, seed=spec.seed, steps=spec.steps)
 
 
