@@ -74,7 +74,7 @@ class Race:
             yield from self.book.go(running, at)
             for arm in running:
                 if arm.trace.diverged:
-                    arm.ending, arm.why = "dead", f"not finite at update {arm.step}"
+                    arm.ending, arm.why = "dead", f"too high: not finite at update {arm.step}"
             running = [arm for arm in running if arm.ending == "races"]
             if not running:
                 lower = min(self.book.arms) / rules.spacing
@@ -150,18 +150,19 @@ class Race:
         """How one has lost against the other already; None: it has not."""
         rules = self.rules
         if one.trace.diverged:
-            return "dead", f"not finite at update {one.step}"
+            return "dead", f"too high: not finite at update {one.step}"
         at = min(at, one.step, other.step)
         if at < self.book.window or not self.book.level(other, at) < rules.begun:
             return None
         level = self.book.level(one, at)
         gap, error = self.book.behind(one, other, at)
         if level >= rules.at_chance and one.rate > other.rate and gap > rules.sure * error:
-            return "dead", f"at chance at update {at}, where {other.rate:.3g} learns"
+            return "dead", f"too high: at chance at update {at}, where {other.rate:.3g} learns"
         allowed = (rules.tie + rules.patience * max(0.0, 1 - at / judged)) * self.book.known(other, at)
         if gap > allowed and gap > rules.sure * error:
             kind: Ending = "slow" if one.rate < other.rate else "lost"
-            return kind, f"{_share(gap)} behind {other.rate:.3g} at update {at}"
+            reading = "too low" if kind == "slow" else "too high"
+            return kind, f"{reading}: {_share(gap)} behind {other.rate:.3g} at update {at}"
         return None
 
     def decide(self, leader: Arm, other: Arm, judged: int) -> Arm:
@@ -173,6 +174,8 @@ class Race:
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
         loser.why = f"{_share(abs(gap))} {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
-        if not worse and gap > 0:
+        if worse or gap < 0:
+            loser.why = f"{'too high' if worse else 'too low'}: {loser.why}"
+        elif gap > 0:
             loser.why += f": a tie, as up to {_share(tie)}, and ties go to the higher rate"
         return winner
