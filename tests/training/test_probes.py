@@ -303,6 +303,25 @@ def test_layers_are_read_from_the_training_s_own_passes() -> None:
     assert row.slope > 0
 
 
+def test_the_curvature_along_the_update_is_that_of_the_hessian() -> None:
+    """A linear network under squares has a quadratic loss: 2 |X d|² / n along the update d, whatever its length."""
+    network, (inputs, _) = nn.Linear(5, 1, bias=False).double(), batch()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.3)
+    before = network.weight.detach().clone()
+
+    def loss() -> torch.Tensor:
+        return (network(inputs) - 1).square().mean()
+
+    probe = Probe(network, optimizer)
+    probe.open()
+    loss().backward()
+    optimizer.step()
+    row = probe.close(0, batch=loss)
+    assert row is not None
+    moved = inputs @ (network.weight.detach() - before).T
+    assert row.curvature == pytest.approx(float(2 * moved.square().mean()), rel=1e-10)
+
+
 def test_dead_channels_are_counted() -> None:
     network, (inputs, labels) = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double(), batch()
     with torch.no_grad():

@@ -74,6 +74,16 @@ class ProbeRow:
             return None
         return self.noise / self.signal
 
+    @property
+    def curvature(self) -> float | None:
+        """<d, H d> along the update d, the mean over the step: 2 (f(w + d) - f(w) + slope).
+
+        Exact for a quadratic loss. It stands in for sharpness where that is too dear.
+        """
+        if self.loss is None or self.after is None or self.slope is None:
+            return None
+        return 2 * (self.after - self.loss + self.slope)
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
