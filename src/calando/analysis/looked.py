@@ -16,14 +16,15 @@ from typing import Any, final
 import numpy as np
 
 from calando.analysis.reading import Reading, read_rate
-from calando.errors import CorruptFile
+from calando.errors import CorruptFile, UsageError
 from calando.records import RunSpec
 from calando.records.files import read_plain, write_atomically
 from calando.records.probe import ProbeRow
 
-__all__ = ["FILE", "Looked", "Looks", "keep_looks", "kept_looks", "plan_looks"]
+__all__ = ["FILE", "UNPLANNED", "Looked", "Looks", "keep_looks", "kept_looks", "plan_looks"]
 
 FILE = "probes.json"
+UNPLANNED = "a reading needs the planned length: calando.watch(…, total_steps=…)"
 AGES = (0.05, 0.1, 0.2)
 NEIGHBOURS = 3
 MORE = 12  # looks besides, for the eye
@@ -79,6 +80,7 @@ class Looked:
         twin: a residual network's plain twin, at the same updates as far as it was made.
         rows: of the updates that were looked at.
         losses, rates: of every update that was made; rates may be empty.
+        untold: updates whose loss is not known.
         total_steps: updates planned.
         chance: loss of a network that knows nothing of the inputs.
         stopped: why the run ended early.
@@ -94,6 +96,7 @@ class Looked:
     stopped: str | None = None
     spec: RunSpec | None = None
     twin: tuple[ProbeRow, ...] = ()
+    untold: tuple[int, ...] = ()
 
     @property
     def updates(self) -> float:
@@ -102,15 +105,20 @@ class Looked:
 
     def reading(self) -> Reading:
         """Of the last look that readings were tested at."""
-        total = self.total_steps or self.step
+        total = self.total_steps
+        if total is None:
+            rate = self.rows[-1].rate if self.rows else None
+            return Reading(verdict="silent", step=self.step, total_steps=self.step, rate=rate, because=(UNPLANNED,))
         last = self.rows[-1].step if self.rows else 0
         # A run that was looked at to its end is read where readings were tested.
         ages = [round(age * total) - 1 for age in AGES]
         asked = max((age for age in ages if age <= last), default=last)
         end = self.step if asked == last else asked + 1
+        untold = set(self.untold)
+        known = [place for place in range(min(end, len(self.losses))) if place not in untold]
         return read_rate(
             [row for row in self.rows if row.step <= asked],
-            losses=self.losses[:end],
+            losses=self.losses[known],
             step=end,
             total_steps=total,
             chance=self.chance,
@@ -133,6 +141,7 @@ class Looked:
             "chance": self.chance,
             "batch": self.batch,
             "stopped": self.stopped,
+            "untold": list(self.untold),
         }
 
     @classmethod
@@ -144,31 +153,54 @@ class Looked:
         """
         try:
             found = json.loads(read_plain(path, most=2**28))
-            assert found["calando"] == "probes"
-            spec = found.get("spec")
-            return cls(
+            if found["calando"] != "probes":
+                raise ValueError("of something else")
+            spec, total, batch = found.get("spec"), found["total_steps"], found.get("batch")
+            for count in (total, batch):
+                if count is not None and (type(count) is not int or count < 1):
+                    raise ValueError(f"{count!r} is no number of updates or samples")
+            stopped = found.get("stopped")
+            if not isinstance(stopped, str | None):
+                raise TypeError(f"{stopped!r} is no reason")
+            made = cls(
                 spec=None if spec is None else RunSpec.model_validate(spec),
                 rows=tuple(ProbeRow.read(row) for row in found["rows"]),
                 twin=tuple(ProbeRow.read(row) for row in found.get("twin", [])),
                 losses=np.array([float(value) for value in found["losses"]], np.float64),
                 rates=np.array(found.get("rates", []), np.float64),
-                total_steps=found["total_steps"],
+                total_steps=total,
                 step=int(found["step"]),
-                chance=found["chance"],
-                batch=found.get("batch"),
-                stopped=found.get("stopped"),
+                chance=None if found["chance"] is None else float(found["chance"]),
+                batch=batch,
+                stopped=stopped,
+                untold=tuple(map(int, found.get("untold", ()))),
             )
-        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+            steps = [row.step for row in made.rows]
+            if steps != sorted(set(steps)) or (steps and steps[-1] >= made.step):
+                raise ValueError("rows are not in the order of their updates")
+            return made
+        except OSError as error:
+            raise CorruptFile(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptFile(f"{path} holds no probes, or is damaged ({type(error).__name__})") from error
 
 
 def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
-    """What was seen before of the same run, as far; None: nothing."""
+    """What was seen before of the same run, as far; None: nothing.
+
+    Raises:
+        CorruptFile: what lies there is damaged.
+        UsageError: it is of another run, and would be lost.
+    """
     if not (folder / FILE).exists():
         return None
-    found = Looked.read(folder / FILE)
+    try:
+        found = Looked.read(folder / FILE)
+    except CorruptFile as error:
+        raise CorruptFile(f"{error}; remove it to have it made again, or name another folder=") from error
     if found.spec is None or found.spec.digest() != spec.digest():
-        return None
+        whose = "a training of its own" if found.spec is None else f"another run, of {found.spec.strategy.text}"
+        raise UsageError(f"{str(folder)!r} holds looks at {whose}: name another folder=, or remove {FILE} there")
     enough = found.stopped is not None or found.step >= looks.until
     return found if enough else None
 

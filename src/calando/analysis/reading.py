@@ -227,7 +227,8 @@ def read_rate(
     rate = rows[-1].rate if rows else None
     silent = _Silent(step=step, total_steps=total_steps, rate=rate)
     if stopped is not None or (len(losses) and not np.isfinite(losses[-1])):
-        ended = stopped or f"the loss of update {len(losses) - 1} is not finite"
+        which = f"the loss of update {step - 1}" if len(losses) == step else "the last loss that is known"
+        ended = stopped or f"{which} is not finite"
         return Reading(verdict="diverged", step=step, total_steps=total_steps, rate=rate, because=(ended,))
     if not rows:
         return silent("nothing has been looked at yet")

@@ -19,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, final
 
@@ -27,7 +28,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from calando.analysis.looked import Looked
+from calando.analysis.looked import UNPLANNED, Looked
 from calando.analysis.reading import Reading
 from calando.errors import UsageError
 from calando.loops.follow import chance_given
@@ -84,15 +85,26 @@ def watch(
     if not isinstance(network, nn.Module):
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
     check_runs_hooks(optimizer, "watch")
-    if total_steps is not None and (
-        isinstance(total_steps, bool) or int(total_steps) != total_steps or total_steps < 1
-    ):
+    for place, group in enumerate(optimizer.param_groups):
+        if not isinstance(group.get("lr"), Real | torch.Tensor):
+            raise UsageError(
+                f"watch reads each group's rate, and group {place} of {type(optimizer).__name__} has "
+                f"{group.get('lr')!r} for it: give the optimizer lr=, a number"
+            )
+    theirs = {id(p) for p in network.parameters()}
+    if not any(id(p) in theirs for group in optimizer.param_groups for p in group["params"]):
+        raise UsageError("the optimizer trains none of the network's parameters: pass the network that it was made for")
+    if total_steps is not None and not (_is_number(total_steps) and total_steps >= 1 and total_steps % 1 == 0):
         raise UsageError(f"total_steps must be a whole number of updates, at least 1, got {total_steps!r}")
-    if not 0 < share <= 1:
+    if not (_is_number(share) and 0 < share <= 1):
         raise UsageError(f"share must be above 0 and at most 1, got {share!r}")
     known = chance_given(chance)
     known = known.loss if isinstance(known, Chance) else known
     return Watch(network, optimizer, total_steps=total_steps, chance=known, share=share)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @final
@@ -113,7 +125,9 @@ class Watch:
         self.total_steps, self._chance, self._share = total_steps, chance, share
         self._probe = Probe(network, optimizer)
         self._again: BatchLoss | None = None
-        self._losses: list[torch.Tensor | float] = []
+        self._told: list[tuple[int, torch.Tensor | float]] = []  # whose numbers were not read yet
+        self._losses: dict[int, tuple[float, int]] = {}  # update -> sum of what was told of it, and how often
+        self._stepping = False  # a step, whose closure makes the passes
         self.seconds = 0.0
         self._last = self._opened = 0.0
         self._began: float | None = None
@@ -124,23 +138,44 @@ class Watch:
     def batch(self, loss: torch.Tensor | float, again: BatchLoss | None = None) -> None:
         """Tell it the update's training loss; call it after the backward pass and before the step.
 
+        Told several times before one step, as with accumulated gradients, an update's loss is the mean of them; within
+        a step, whose closure is called several times, the first one.
+
         Args:
             loss: of shape (); its number is read when it is needed.
             again: computes the same batch's loss at the weights of that moment, with its graph: then the critical ratio
                 is measured too. It is called at looks only, and what it changes in the network is put back.
         """
-        if isinstance(loss, torch.Tensor) and loss.numel() != 1:
-            raise UsageError(f"loss must be one number, got a tensor of shape {tuple(loss.shape)}")
+        self.told(loss, self.step)
         if again is not None and not callable(again):
             raise UsageError(f"again must be a function that computes the batch's loss, got {type(again).__name__}")
-        self._losses.append(loss.detach().reshape(()).clone() if isinstance(loss, torch.Tensor) else float(loss))
         self._again = again
+
+    def told(self, loss: torch.Tensor | float, step: int) -> None:
+        """Take the loss of an update, also of one that was made already."""
+        if isinstance(loss, torch.Tensor):
+            if loss.numel() != 1:
+                raise UsageError(f"loss must be one number, got a tensor of shape {tuple(loss.shape)}")
+            loss = loss.detach().reshape(()).clone()
+        elif not _is_number(loss):
+            raise UsageError(f"loss must be one number, got {loss!r}")
+        if not (self._stepping and (step in self._losses or (self._told and self._told[-1][0] == step))):
+            self._told.append((step, loss))
+
+    def _read(self) -> None:
+        for step, loss in self._told:
+            total, times = self._losses.get(step, (0.0, 0))
+            self._losses[step] = total + float(loss), times + 1
+        self._told.clear()
 
     @property
     def losses(self) -> np.ndarray:
-        """The training losses that `batch` was told, float64."""
-        self._losses = [float(loss) for loss in self._losses]
-        return np.array(self._losses, np.float64)
+        """The training loss of each update, float64, up to the last one that was told; nan of others."""
+        self._read()
+        found = np.full(max(self._losses, default=-1) + 1, np.nan)
+        for step, (total, times) in self._losses.items():
+            found[step] = total / times
+        return found
 
     def reading(self) -> Reading:
         """What the signals say of the rate, in words; silent where they were not shown to predict.
@@ -149,7 +184,7 @@ class Watch:
             UsageError: `total_steps` was not given.
         """
         if self.total_steps is None:
-            raise UsageError("a reading needs the planned length: calando.watch(…, total_steps=…)")
+            raise UsageError(UNPLANNED)
         return self.looked.reading()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -159,9 +194,11 @@ class Watch:
     @property
     def looked(self) -> Looked:
         """All that was seen."""
+        losses = self.losses
         return Looked(
             rows=tuple(self.rows),
-            losses=self.losses,
+            losses=losses,
+            untold=tuple(step for step in range(self.step) if step not in self._losses),
             rates=np.array([]),
             total_steps=self.total_steps,
             step=self.step,
@@ -185,25 +222,28 @@ class Watch:
     # Around the updates
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._stepping = True
         if self._probe.opened:
             began = time.perf_counter()
             self._probe.before_step(closure=bool(args or kwargs))
             self._last = self._opened + time.perf_counter() - began
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        again, self._again = self._again, None
+        again, self._again, self._stepping = self._again, None, False
+        made = self.step
+        self.step += 1  # also where `again` raises
         now = time.perf_counter()
         if self._began is None:
             self._began = now
         if self._probe.opened:
             self._probe.after_step()
             self._last += self._probe.seconds
-            row = self._probe.close(self.step, batch=again)
+            row = self._probe.close(made, batch=again)
+            self._read()
             if row is not None:
                 self.rows.append(row)
             self._last += time.perf_counter() - now
             self.seconds += self._last
-        self.step += 1
         due = self.seconds + self._last <= self._share * (now - self._began)
         if self.step == FIRST or (self.step > FIRST and due):
             began = time.perf_counter()

@@ -40,23 +40,40 @@ def for_lightning(*, chance: Any = None, share: float = SHARE) -> Any:
 
     class CalandoWatch(base):  # type: ignore[misc]
         watch: Watch | None = None
+        _seen = 0  # updates made when the last batch ended
 
         def on_train_start(self, trainer: Any, module: Any) -> None:
             if len(trainer.optimizers) != 1:
-                raise UsageError(f"watch looks at one optimizer, and the module has {len(trainer.optimizers)}")
+                raise UsageError(
+                    f"the callback looks at one optimizer, and the module has {len(trainer.optimizers)}: call "
+                    "calando.watch(network, optimizer) in configure_optimizers, for the one to look at"
+                )
+            self._close()
             total = trainer.estimated_stepping_batches
-            planned = int(total) if 0 < total < math.inf else None
+            # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
+            planned = int(total) if 0 < total < math.inf and not trainer.global_step else None
+            self._seen = 0
             self.watch = watch(
                 module, _innermost(trainer.optimizers[0]), total_steps=planned, chance=chance, share=share
             )
 
         def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
             loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-            if self.watch is not None and isinstance(loss, torch.Tensor):
+            if self.watch is None:
+                return
+            # The update was made where this was the last of its batches; it is the one that this loss is of.
+            made, self._seen = self.watch.step > self._seen, self.watch.step
+            if isinstance(loss, torch.Tensor):
                 # Lightning divides by it before the backward pass.
-                self.watch.batch(loss * trainer.accumulate_grad_batches)
+                self.watch.told(loss * trainer.accumulate_grad_batches, self.watch.step - made)
+
+        def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+            self._close()
 
         def on_train_end(self, trainer: Any, module: Any) -> None:
+            self._close()
+
+        def _close(self) -> None:
             if self.watch is not None:
                 self.watch.close()
 
@@ -79,14 +96,18 @@ def for_transformers(*, chance: Any = None, share: float = SHARE) -> Any:
         _told = 0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            if self.watch is not None:
+                self.watch.close()
+            self._told = 0
             inner = _innermost(given["optimizer"])
-            planned = int(state.max_steps) or None
+            # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
+            planned = int(state.max_steps) or None if not state.global_step else None
             self.watch = watch(given["model"], inner, total_steps=planned, chance=chance, share=share)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **given: Any) -> None:
             if self.watch is not None and logs and "loss" in logs:
-                for _ in range(self.watch.step - self._told):
-                    self.watch.batch(float(logs["loss"]))
+                for step in range(self._told, self.watch.step):
+                    self.watch.told(float(logs["loss"]), step)
                 self._told = self.watch.step
 
         def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:

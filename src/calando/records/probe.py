@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, final
@@ -85,8 +86,9 @@ class ProbeRow:
         return 2 * (self.after - self.loss + self.slope)
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON: a number that is not finite is a string, as JSON has none."""
+        found: dict[str, Any] = _written(asdict(self))
+        return found
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> ProbeRow:
@@ -96,4 +98,32 @@ class ProbeRow:
         >>> ProbeRow.read(row.document()) == row
         True
         """
-        return cls(**{**document, "layers": tuple(LayerRow(**layer) for layer in document["layers"])})
+        layers = tuple(LayerRow(**_read(layer, text=("name",))) for layer in document["layers"])
+        row = cls(**{**_read({**document, "layers": None}), "layers": layers})
+        if row.step < 0 or not isinstance(row.step, int) or not isinstance(row.rate, float):
+            raise ValueError(f"no update and rate: {row.step!r}, {row.rate!r}")
+        return row
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _written(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(document: Mapping[str, Any], *, text: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Its numbers as such.
+
+    Raises:
+        ValueError, TypeError: something else in a number's place.
+    """
+    found = dict(document)
+    for key, value in found.items():
+        if key in text:
+            if not isinstance(value, str):
+                raise TypeError(f"{key} is no text")
+        elif value is not None and key != "step":
+            found[key] = float(value)
+    return found

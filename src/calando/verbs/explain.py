@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "explain"]
 
+UNTIL = "20%"
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Explained(Drawn):
     """A run that was looked at.
 
     Args:
-        folder: where `probes.json` is; None for rows of a person's own loop.
+        folder: where the page is put, next to the looks where they were made here; None: in the current one.
         looked: what was seen, row by row.
         reading: what it says of the rate.
         outcome: how the stored run of a study ended, in words, next to what its first updates foretold; "" elsewhere.
@@ -114,7 +116,7 @@ def explain(
     strategy: str | StrategySpec | None = None,
     *,
     run: str | None = None,
-    until: str | int = "20%",
+    until: str | int = UNTIL,
     folder: Path | str | None = None,
     model: str | None = None,
     epochs: float | None = None,
@@ -170,14 +172,27 @@ def explain(
     from calando.errors import UsageError
 
     where = Path(workload) if isinstance(workload, str | os.PathLike) else None
-    if where is not None and (where.is_dir() or where.suffix == ".json"):
+    kind = None if where is None else _kind(where, task=strategy is not None)
+    if where is not None and kind is not None:
+        of_task = {
+            "model": model, "epochs": epochs, "steps": steps, "lr": lr, "batch_size": batch_size, "augment": augment,
+            "label_smoothing": label_smoothing, "metric": metric, "clip_norm": clip_norm, "train_limit": train_limit,
+            "threads": threads, "accumulate": None if accumulate == 1 else accumulate,
+            "device": None if device == "auto" else device, "precision": None if precision == "auto" else precision,
+        }  # fmt: skip
         if strategy is not None:
-            raise UsageError(f"{str(where)!r} has its strategies already; name one of its runs with run= (--run)")
-        if where.suffix == ".json":
-            return _of_file(where)
+            what = "holds looks at one run" if kind == "looks" else "has its strategies already; name a run with run="
+            raise UsageError(f"{str(where)!r} {what}: leave the strategy out")
+        if kind == "looks":
+            of_task |= {"run": run, "seed": seed or None, "until": None if until == UNTIL else until}
+        if ignored := [f"{name}=" for name, value in of_task.items() if value is not None]:
+            made = "holds looks that were made" if kind == "looks" else "is of runs that are made again as they were"
+            raise UsageError(f"{str(where)!r} {made}: leave out {', '.join(ignored)}")
+        if kind == "looks":
+            return _of_file(where / "probes.json", folder or where) if where.is_dir() else _of_file(where, folder)
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
     if run is not None:
-        raise UsageError("run= (--run) names a run of a study: give the study's folder first")
+        raise UsageError("run= names a run of a study: give the study's folder first")
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
@@ -217,11 +232,24 @@ def explain(
     return _look(spec, loaded, until=until, folder=folder, data_dir=where_data, listen=listen, machine=said)
 
 
-def _of_file(path: Path) -> Explained:
+def _kind(where: Path, *, task: bool) -> str | None:
+    """What a path is: "study", "looks", or None for a task, whose name a folder may have too."""
+    from calando.analysis.looked import FILE
+
+    if where.suffix == ".json" and not where.is_dir() and (where.exists() or ":" not in str(where)):
+        return "looks"
+    if not where.is_dir():
+        return None
+    if (where / FILE).exists() and not (where / "study.sqlite").exists():
+        return "looks"
+    return None if task and not any((where / f"{name}.sqlite").exists() for name in ("study", "tune")) else "study"
+
+
+def _of_file(path: Path, folder: Path | str | None) -> Explained:
     from calando.analysis.looked import Looked
 
     looked = Looked.read(path)
-    return Explained(folder=None, looked=looked, reading=looked.reading())
+    return Explained(folder=None if folder is None else Path(folder), looked=looked, reading=looked.reading())
 
 
 def _of_study(
@@ -259,11 +287,14 @@ def _of_study(
     if task.fingerprint != fingerprint:
         raise UsageError(f"the data has changed since {str(study)!r} was made, so its runs cannot be made again")
     found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
-    ours, theirs = found.looked.losses, record.losses[: len(found.looked.losses)].astype(np.float64)
-    same = np.array_equal(ours.astype(np.float32), theirs.astype(np.float32), equal_nan=True)
-    first = "" if same else f", from update {int(np.argmax(ours != theirs))} on"
+    ours, theirs = found.looked.losses.astype(np.float32), record.losses.astype(np.float32)[: found.looked.step]
+    both = min(len(ours), len(theirs))
+    same = (ours[:both] == theirs[:both]) | (np.isnan(ours[:both]) & np.isnan(theirs[:both]))
+    first = int(np.argmin(np.append(same, False)))  # the first update whose loss is another, or is in one run alone
+    bits = "its losses are these, to the bit"
+    if first < max(len(ours), len(theirs)):
+        bits = f"its losses are others, from update {first} on: another machine, or changes"
     score = spec.workload.measure.amount(record.score)
-    bits = "its losses are these, to the bit" if same else f"its losses are others{first}: another machine, or changes"
     return replace(found, outcome=f"the study's run {record.outcome}, validation {score}; {bits}")
 
 
@@ -277,7 +308,7 @@ def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
     if not names:
         raise UsageError(f"no run of {str(store.folder)!r} has ended yet")
     if name is None and len(names) > 1:
-        raise UsageError(f"name one of the study's strategies with run= (--run): {', '.join(names)}")
+        raise UsageError(f"name one of the study's strategies with run=: {', '.join(names)}")
     name = names[0] if name is None else name
     if name not in names:
         raise UsageError(f"{str(store.folder)!r} has no strategy {name!r}; it has {', '.join(names)}")
@@ -287,9 +318,30 @@ def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
         seeds = ", ".join(map(str, sorted({record.spec.seed for record in mine})))
         raise UsageError(f"{name!r} has no run of seed {seed}; it has seeds {seeds}")
     settled = next(one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name)
-    if settled is not None:
-        at_seed.sort(key=lambda record: abs(math.log(record.spec.lr / settled)))
-    return store.run(at_seed[0].spec.digest())
+    if settled is None:
+        raise UsageError(
+            f"the rate of {name!r} is not settled yet; the command that made {str(store.folder)!r} goes on"
+        )
+    at_rate = [record for record in at_seed if math.isclose(record.spec.lr, settled)]
+    if not at_rate:
+        others = sorted({record.spec.seed for record in mine if math.isclose(record.spec.lr, settled)})
+        there_are = f"; it has seeds {', '.join(map(str, others))}" if others else ""
+        raise UsageError(f"{name!r} has no run of seed {seed} at its settled rate {settled:g}{there_are}")
+    return store.run(at_rate[0].spec.digest())
+
+
+def _check_writable(folder: Path) -> None:
+    """Before minutes are spent on what could not be kept."""
+    from calando.errors import UsageError
+    from calando.records.files import write_atomically
+
+    try:
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UsageError(
+            f"nothing can be written to {str(folder)!r} ({error.strerror}): name another folder="
+        ) from error
 
 
 def _look(
@@ -317,6 +369,7 @@ def _look(
     where = Path("calando-explained") / digest if folder is None else Path(folder)
     looked = kept_looks(where, spec, looks)
     if looked is None:
+        _check_writable(where)
         what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
         with RunProgress(listen, what=f"{what} {spec.strategy.name or spec.strategy.method}") as progress:
             listening = Listening(spec, task, progress, folder=where, machine=machine, steps=looks.until)

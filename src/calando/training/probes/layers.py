@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
 from torch import nn
+
+from calando.training.probes.entries import entries
 
 __all__ = ["LayerGradients", "weighted_layers"]
 
@@ -29,7 +31,7 @@ def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
     """
     found = {}
     for name, module in network.named_modules():
-        weight = module._parameters.get("weight")
+        weight = dict(module.named_parameters(recurse=False)).get("weight")  # of a scripted module too
         if isinstance(weight, torch.Tensor) and weight.ndim >= 2 and not isinstance(module, nn.Embedding):
             found[name or "network"] = module
     return found
@@ -56,8 +58,12 @@ class LayerGradients:
                 handle.remove()
 
     def attach(self) -> list[Any]:
-        """Hook every layer; the caller removes the handles."""
-        return [module.register_forward_hook(self._hook(name)) for name, module in self.layers.items()]
+        """Hook every layer but scripted ones, which take no hooks; the caller removes the handles."""
+        return [
+            module.register_forward_hook(_LayerHook(self, name))
+            for name, module in self.layers.items()
+            if not isinstance(module, torch.jit.ScriptModule)
+        ]
 
     def gradient(self, name: str) -> float | None:
         squares = self._squares.get(name)
@@ -67,21 +73,18 @@ class LayerGradients:
         alive = self._alive.get(name)
         return None if alive is None else 1.0 - float(alive.float().mean())
 
-    def _hook(self, name: str) -> Any:
-        def after_forward(module: nn.Module, inputs: Any, output: Any) -> None:
-            if not isinstance(output, torch.Tensor) or not output.requires_grad:
-                return
-            if name not in self.order:
-                self.order.append(name)
-            # A convolution's channels are the dimension after the batch, those of other layers the last.
-            channels = 1 if isinstance(module, nn.modules.conv._ConvNd) and output.ndim > 2 else output.ndim - 1
-            output.register_hook(lambda gradient: self._see(name, gradient, channels))
-
-        return after_forward
+    def _passed(self, name: str, module: nn.Module, output: Any) -> None:
+        if not isinstance(output, torch.Tensor) or not output.requires_grad:
+            return
+        if name not in self.order:
+            self.order.append(name)
+        # A convolution's channels are the dimension after the batch, those of other layers the last.
+        channels = 1 if isinstance(module, nn.modules.conv._ConvNd) and output.ndim > 2 else output.ndim - 1
+        output.register_hook(lambda gradient: self._see(name, gradient, channels))
 
     def _see(self, name: str, gradient: torch.Tensor, channels: int) -> None:
         began = time.perf_counter()
-        found = gradient.detach()
+        found = entries(gradient)
         squares = found.double().square().sum() if found.dtype == torch.float64 else found.float().square().sum()
         others = [dimension for dimension in range(found.ndim) if dimension != channels]
         alive = (found != 0).any(dim=others) if others else found != 0
@@ -89,3 +92,21 @@ class LayerGradients:
             squares, alive = squares + self._squares[name], alive | self._alive[name]
         self._squares[name], self._alive[name] = squares, alive
         self.seconds += time.perf_counter() - began
+
+
+@final
+class _LayerHook:
+    """What a layer calls after its forward pass; in a copy or a pickle of the layer it does nothing.
+
+    A network may be copied or saved between two updates, while it is looked at. The copy is not; what is saved must
+    load where calando is not installed.
+    """
+
+    def __init__(self, gradients: LayerGradients, name: str) -> None:
+        self._gradients, self._name = gradients, name
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._gradients._passed(self._name, module, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")  # takes any three arguments, and returns None

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from calando.training.probes.entries import entries
+
 __all__ = ["noise_and_signal"]
 
 
@@ -39,8 +41,9 @@ def noise_and_signal(
     signal = distance = 0.0
     for a, b in zip(first, second, strict=True):
         if a is not None and b is not None:
-            signal += float((a.double() * b.double()).sum())
-            distance += float((a.double() - b.double()).square().sum())
+            one, other = entries(a).double(), entries(b).double()
+            signal += float((one * other).sum())
+            distance += float((one - other).square().sum())
     return samples * distance / 2, signal
 
 

@@ -16,6 +16,7 @@ gradients, modes, generators. The optimizer's state is read, never written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from calando.errors import UsageError
 from calando.records.probe import LayerRow, ProbeRow
 from calando.training.network_statistics import holding_statistics
 from calando.training.probes.along import critical_ratio
+from calando.training.probes.entries import entries
 from calando.training.probes.layers import LayerGradients
 from calando.training.probes.noise import noise_and_signal
 from calando.training.probes.sharpness import largest_eigenvalue
@@ -169,7 +172,7 @@ class Probe:
         self._norm = None if closure else self._gradient_norm()
 
     def _gradient_norm(self) -> float | None:
-        gradients = [p.grad.detach() for p in self._parameters() if p.grad is not None]
+        gradients = [entries(p.grad) for p in self._parameters() if p.grad is not None]
         return float(nn.utils.get_total_norm(gradients)) if gradients else None
 
     def after_step(self) -> None:
@@ -183,7 +186,7 @@ class Probe:
         slope, known = 0.0, False
         for p, old, new in zip(parameters, self._before, self._after, strict=True):
             if p.grad is not None:
-                slope, known = slope - float((p.grad.detach() * (new - old)).sum()), True
+                slope, known = slope - float((entries(p.grad) * entries(new - old)).sum()), True
         self._slope = slope if known else None
 
     def _parameters(self) -> list[torch.Tensor]:
@@ -198,6 +201,9 @@ class Probe:
             for p, old, new, group in zip(self._parameters(), self._before, after, groups, strict=True)
         }
         rest = [name for name in gradients.layers if name not in gradients.order]
+        # What a scaler skipped was no update, and its passes went before those of this one.
+        seen = [size for name in gradients.order if (size := gradients.gradient(name)) is not None]
+        whole = all(map(math.isfinite, seen)) or self._norm is None or not math.isfinite(self._norm)
         rows = []
         for name in [*gradients.order, *rest]:
             ratio = tends = size = None
@@ -212,7 +218,7 @@ class Probe:
                     weight=size,
                     update_ratio=ratio,
                     equilibrium=tends,
-                    gradient=gradients.gradient(name),
+                    gradient=gradients.gradient(name) if whole else None,
                     dead=gradients.dead(name),
                 )
             )
@@ -240,8 +246,8 @@ class Probe:
             updates += FORWARD
             put(s)
             again()
-            with torch.no_grad():
-                return float(loss())
+            with torch.enable_grad():  # a loss may take gradients itself, as a penalty of them does
+                return _number(loss())
 
         if batch is not None:
             found["loss"], found["after"] = along(batch, 0.0), along(batch, 1.0)
@@ -259,6 +265,13 @@ class Probe:
             found["noise"], found["signal"] = noise_and_signal(halves.losses, trained, samples=halves.samples)
             updates += 1
         return {**found, "updates": updates}
+
+
+def _number(loss: torch.Tensor | float) -> float:
+    if isinstance(loss, int | float) or (isinstance(loss, torch.Tensor) and loss.numel() == 1):
+        return float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
+    what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+    raise UsageError(f"what computes the batch's loss again must return one number, got {what}")
 
 
 @contextmanager

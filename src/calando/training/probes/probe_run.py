@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -74,10 +74,13 @@ def probe_run(
     rows: list[ProbeRow] = []
     probe: Probe | None = None
     last: TrainState | None = None
+    undone = 0.0  # what looks cost at updates that a controller took back
 
     def watch(state: TrainState) -> bool:
-        nonlocal probe, last
+        nonlocal probe, last, undone
         last, step, row = state, state.step - 1, None
+        while rows and rows[-1].step >= step:  # the run went back: what was seen of the updates since is of no run
+            undone += rows.pop().updates
         if probe is None:
             probe = Probe(state.network, state.optimizer)
         if probe.opened:
@@ -85,7 +88,8 @@ def probe_run(
                 row = _look(probe, state, workload, step, sharp=step in sharp, noise=noise)
             probe.drop()
         if row is not None:
-            rows.append(row)
+            rows.append(replace(row, updates=row.updates + undone))
+            undone = 0.0
         if step + 1 in at and step + 1 < until:
             probe.open()
         if listen is not None:

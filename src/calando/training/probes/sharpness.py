@@ -66,7 +66,7 @@ def largest_eigenvalue(
         pairs = [(p, group) for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         found = torch.autograd.grad(value, [p for p, _ in pairs], create_graph=True, allow_unused=True)
     reached = [(p, group, g) for (p, group), g in zip(pairs, found, strict=True) if g is not None and g.requires_grad]
-    if not reached or not bool(torch.isfinite(value)):
+    if not reached or not bool(torch.isfinite(value)) or any(p.is_complex() for p, _, _ in reached):
         return None
     parameters, gradients = [p for p, _, _ in reached], [g for _, _, g in reached]
     first = float(optimizer.param_groups[0]["lr"])
