@@ -60,14 +60,11 @@ def test_a_folder_of_looks_is_read_like_its_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     "options", [{"lr": 0.1}, {"steps": 9}, {"model": "cnn"}, {"accumulate": 2}, {"device": "cpu"}, {"until": "9%"}]
 )
-def test_what_looks_or_a_study_cannot_take_is_refused_not_ignored(tmp_path, options) -> None:
+def test_what_looks_cannot_take_is_refused_not_ignored(tmp_path, options) -> None:
     explain(tmp_path / "looks")
     (name,) = options
     with pytest.raises(UsageError, match=f"leave out {name}="):
         calando.explain(tmp_path / "looks", **options)
-    if name != "until":
-        with pytest.raises(UsageError, match=f"leave out {name}="):
-            calando.explain(tmp_path, **options)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +108,15 @@ def test_a_run_that_goes_back_has_a_row_an_update(tmp_path) -> None:
     steps = [row.step for row in found.looked.rows]
     assert steps == sorted(set(steps))
     assert found.looked.updates > len(steps)
+
+
+def test_a_folder_of_studies_is_named_with_one_of_them(tmp_path) -> None:
+    for name in ("a", "b"):
+        calando.compare(
+            "digits", "fixed", folder=tmp_path / name, steps=20, seeds=1, lr=0.1, executor="inline", threads=1,
+            listen=lambda _: None,
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="holds 2 studies: give one"):
+        calando.explain(tmp_path)
+    with pytest.raises(UsageError, match="leave out lr="):
+        calando.explain(tmp_path / "a", lr=0.1)

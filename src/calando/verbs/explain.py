@@ -172,7 +172,7 @@ def explain(
     from calando.errors import UsageError
 
     where = Path(workload) if isinstance(workload, str | os.PathLike) else None
-    kind = None if where is None else _kind(where, task=strategy is not None)
+    kind = None if where is None else _kind(where)
     if where is not None and kind is not None:
         of_task = {
             "model": model, "epochs": epochs, "steps": steps, "lr": lr, "batch_size": batch_size, "augment": augment,
@@ -196,7 +196,7 @@ def explain(
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
-            + ("" if where is None else f"; there is no study in {str(where)!r}")
+            + ("" if where is None else _no_study(where))
         )
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
@@ -232,8 +232,8 @@ def explain(
     return _look(spec, loaded, until=until, folder=folder, data_dir=where_data, listen=listen, machine=said)
 
 
-def _kind(where: Path, *, task: bool) -> str | None:
-    """What a path is: "study", "looks", or None for a task, whose name a folder may have too."""
+def _kind(where: Path) -> str | None:
+    """What a path is: "study", "looks", or None for a task, whose name any folder may have."""
     from calando.analysis.looked import FILE
 
     if where.suffix == ".json" and not where.is_dir() and (where.exists() or ":" not in str(where)):
@@ -242,7 +242,15 @@ def _kind(where: Path, *, task: bool) -> str | None:
         return None
     if (where / FILE).exists() and not (where / "study.sqlite").exists():
         return "looks"
-    return None if task and not any((where / f"{name}.sqlite").exists() for name in ("study", "tune")) else "study"
+    return "study" if any((where / f"{name}.sqlite").exists() for name in ("study", "tune")) else None
+
+
+def _no_study(where: Path) -> str:
+    from calando.records.store import studies_in
+
+    if found := [str(path) for path in studies_in(where)]:
+        return f"; {str(where)!r} holds {len(found)} studies: give one of them, such as {found[0]!r}"
+    return f"; there is no study in {str(where)!r}"
 
 
 def _of_file(path: Path, folder: Path | str | None) -> Explained:
