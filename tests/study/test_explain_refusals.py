@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+import torch
 
 import calando
 from calando.analysis.looked import Looked
@@ -120,3 +121,29 @@ def test_a_folder_of_studies_is_named_with_one_of_them(tmp_path) -> None:
         calando.explain(tmp_path)
     with pytest.raises(UsageError, match="leave out lr="):
         calando.explain(tmp_path / "a", lr=0.1)
+
+
+def test_a_run_that_diverged_after_the_tested_ages_says_so(tmp_path) -> None:
+    found = explain(tmp_path, "sgd(lr=1000000000.0)", until="100%")
+    assert found.looked.stopped
+    assert found.reading.verdict == "diverged"
+
+
+def test_a_study_of_a_workload_made_in_python_says_how_to_look_at_it(tmp_path) -> None:
+    torch.manual_seed(0)
+    task = calando.workload(
+        train=(torch.randn(120, 4), torch.arange(120) % 2), model=lambda: torch.nn.Linear(4, 2), batch_size=16
+    )
+    calando.compare(
+        task, "sgd(lr=0.1)", folder=tmp_path, steps=20, seeds=1, executor="inline", threads=1, listen=lambda _: None
+    )
+    with pytest.raises(UsageError, match="made in Python"):
+        calando.explain(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b", ""])
+def test_no_text_is_a_traceback(text) -> None:
+    with pytest.raises(UsageError):
+        calando.explain(text, "sgd(lr=0.1)")
+    with pytest.raises(UsageError):
+        calando.explain(text)

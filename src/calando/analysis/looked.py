@@ -110,12 +110,14 @@ class Looked:
             rate = self.rows[-1].rate if self.rows else None
             return Reading(verdict="silent", step=self.step, total_steps=self.step, rate=rate, because=(UNPLANNED,))
         last = self.rows[-1].step if self.rows else 0
-        # A run that was looked at to its end is read where readings were tested.
-        ages = [round(age * total) - 1 for age in AGES]
-        asked = max((age for age in ages if age <= last), default=last)
-        end = self.step if asked == last else asked + 1
         untold = set(self.untold)
-        known = [place for place in range(min(end, len(self.losses))) if place not in untold]
+        known = [place for place in range(len(self.losses)) if place not in untold]
+        # A run that was looked at to its end is read where readings were tested; what ended it is known without them.
+        broken = self.stopped is not None or (known and not math.isfinite(self.losses[known[-1]]))
+        ages = [round(age * total) - 1 for age in AGES]
+        asked = last if broken else max((age for age in ages if age <= last), default=last)
+        end = self.step if asked == last else asked + 1
+        known = [place for place in known if place < end]
         return read_rate(
             [row for row in self.rows if row.step <= asked],
             losses=self.losses[known],

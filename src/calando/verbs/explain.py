@@ -170,9 +170,10 @@ def explain(
         'too high'
     """
     from calando.errors import UsageError
+    from calando.verbs.explained_path import kind_of, no_study
 
     where = Path(workload) if isinstance(workload, str | os.PathLike) else None
-    kind = None if where is None else _kind(where)
+    kind = None if where is None else kind_of(where)
     if where is not None and kind is not None:
         of_task = {
             "model": model, "epochs": epochs, "steps": steps, "lr": lr, "batch_size": batch_size, "augment": augment,
@@ -196,7 +197,7 @@ def explain(
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
-            + ("" if where is None else _no_study(where))
+            + ("" if where is None else no_study(where))
         )
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
@@ -232,27 +233,6 @@ def explain(
     return _look(spec, loaded, until=until, folder=folder, data_dir=where_data, listen=listen, machine=said)
 
 
-def _kind(where: Path) -> str | None:
-    """What a path is: "study", "looks", or None for a task, whose name any folder may have."""
-    from calando.analysis.looked import FILE
-
-    if where.suffix == ".json" and not where.is_dir() and (where.exists() or ":" not in str(where)):
-        return "looks"
-    if not where.is_dir():
-        return None
-    if (where / FILE).exists() and not (where / "study.sqlite").exists():
-        return "looks"
-    return "study" if any((where / f"{name}.sqlite").exists() for name in ("study", "tune")) else None
-
-
-def _no_study(where: Path) -> str:
-    from calando.records.store import studies_in
-
-    if found := [str(path) for path in studies_in(where)]:
-        return f"; {str(where)!r} holds {len(found)} studies: give one of them, such as {found[0]!r}"
-    return f"; there is no study in {str(where)!r}"
-
-
 def _of_file(path: Path, folder: Path | str | None) -> Explained:
     from calando.analysis.looked import Looked
 
@@ -282,6 +262,7 @@ def _of_study(
 
     from calando.errors import UsageError
     from calando.records.task_spec import OwnTrainingSpec
+    from calando.study.limits import GIVEN
     from calando.tasks.load_task import load
 
     spec = record.spec
@@ -289,6 +270,11 @@ def _of_study(
         raise UsageError(
             f"{str(study)!r} compares your own training code, which only itself can run: look at it there with "
             "calando.watch(network, optimizer, total_steps=…)"
+        )
+    if spec.in_our_loop.data.startswith(GIVEN):
+        raise UsageError(
+            f"{str(study)!r} compares a workload that was made in Python, which it does not hold: "
+            "calando.explain(that workload, strategy, …) looks at it"
         )
     where_data = None if data_dir is None else Path(data_dir)
     task = load(spec.in_our_loop, data_dir=where_data)
@@ -338,20 +324,6 @@ def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
     return store.run(at_rate[0].spec.digest())
 
 
-def _check_writable(folder: Path) -> None:
-    """Before minutes are spent on what could not be kept."""
-    from calando.errors import UsageError
-    from calando.records.files import write_atomically
-
-    try:
-        write_atomically(folder / ".writable", b"")
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise UsageError(
-            f"nothing can be written to {str(folder)!r} ({error.strerror}): name another folder="
-        ) from error
-
-
 def _look(
     spec: RunSpec,
     task: Workload,
@@ -368,6 +340,7 @@ def _look(
     from calando.schedules import Span
     from calando.study.listening import Listening
     from calando.study.look import look_at
+    from calando.verbs.explained_path import check_writable
 
     made = round(spec.horizon.steps(Span.parse(until, name="until")))
     if not 2 <= made <= spec.steps:
@@ -377,7 +350,7 @@ def _look(
     where = Path("calando-explained") / digest if folder is None else Path(folder)
     looked = kept_looks(where, spec, looks)
     if looked is None:
-        _check_writable(where)
+        check_writable(where)
         what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
         with RunProgress(listen, what=f"{what} {spec.strategy.name or spec.strategy.method}") as progress:
             listening = Listening(spec, task, progress, folder=where, machine=machine, steps=looks.until)
