@@ -240,3 +240,25 @@ def test_an_optimizer_without_a_rate_or_of_other_weights_is_refused() -> None:
     for loss in (None, "low"):
         with pytest.raises(UsageError, match="one number"):
             watch.batch(loss)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("watched_first", [True, False])
+def test_rates_and_gradients_are_those_of_the_update_whoever_hooked_in_first(watched_first) -> None:
+    network, x, y = made()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    watch = calando.watch(network, optimizer, share=1.0) if watched_first else None
+    calando.attach(optimizer, "linear(0.1, 1)", total_steps=10)
+
+    def clip(optimizer, args, kwargs):
+        nn.utils.clip_grad_norm_(network.parameters(), 1e-3)
+
+    optimizer.register_step_pre_hook(clip)
+    watch = watch or calando.watch(network, optimizer, share=1.0)
+    applied = []
+    optimizer.register_step_post_hook(lambda optimizer, *_: applied.append(optimizer.param_groups[0]["lr"]))
+    for _ in range(8):
+        update(network, optimizer, x, y, watch)
+    watch.close()
+    assert watch.rows
+    assert [row.rate for row in watch.rows] == [applied[row.step] for row in watch.rows]
+    assert all(row.gradient_norm == pytest.approx(1e-3, rel=1e-2) for row in watch.rows)

@@ -147,3 +147,20 @@ def test_no_text_is_a_traceback(text) -> None:
         calando.explain(text, "sgd(lr=0.1)")
     with pytest.raises(UsageError):
         calando.explain(text)
+
+
+def test_a_run_that_is_stopped_leaves_no_folder(tmp_path, monkeypatch) -> None:
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(look, "probe_run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        explain(tmp_path / "looks")
+    assert not (tmp_path / "looks").exists()
+
+
+def test_progress_is_towards_the_part_that_is_made(tmp_path) -> None:
+    heard = []
+    explain(tmp_path, listen=heard.append)
+    assert {status.steps for status in heard} == {8}
+    assert max(status.step for status in heard) == 8

@@ -248,4 +248,6 @@ class Watch:
         if self.step == FIRST or (self.step > FIRST and due):
             began = time.perf_counter()
             self._probe.open(hooked=False)  # of the update that comes
+            if self._hooks is not None:
+                self._hooks.run_last(optimizer)
             self._opened = time.perf_counter() - began

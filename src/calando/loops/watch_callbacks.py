@@ -6,7 +6,8 @@
     print(course.watch.reading())
 
 What is planned is read from the trainer. Lightning hands over each update's loss; the Trainer hands over means, at
-`logging_steps`, each of which stands for the updates since the last one.
+`logging_steps`, each of which stands for the updates since the last one. It does not tell its callbacks of an
+exception: `course.watch.close()` then takes the hooks away.
 """
 
 from __future__ import annotations

@@ -49,8 +49,11 @@ def check_writable(folder: Path) -> None:
     """
     probe = folder / ".writable"
     try:
+        there = folder.exists()
         write_atomically(probe, b"", sync=False)
         probe.unlink()
+        if not there:
+            folder.rmdir()  # where the run is stopped nothing is left
     except OSError as error:
         raise UsageError(
             f"nothing can be written to {str(folder)!r} ({error.strerror}): name another folder="
