@@ -109,6 +109,7 @@ def test_what_is_lost_is_made_again(calando, there):
         ),
         ("lesson.json", "[]"),
         ("lesson.json", ""),
+        ("lesson.json", "[" * 100_000),
     ],
 )
 def test_what_is_damaged_is_refused_in_a_line_and_its_advice_works(calando, there, name, damage):
@@ -150,6 +151,18 @@ def test_a_folder_that_holds_something_else_is_refused(calando, there, tmp_path)
     (tmp_path / "file").write_text("")
     ended = calando(*ONE, "--study", "file")
     assert (ended.status, ended.err.count("\n")) == (2, 1)
+
+
+def test_a_page_of_something_else_stays(calando, there, tmp_path):
+    """Of a comparison too, which is refused: before anything is removed."""
+    (tmp_path / "own").mkdir()
+    for folder in (tmp_path / "own", there / "plain8"):
+        (folder / "report.html").write_text("mine")
+        ended = calando(*ONE, "--study", folder)
+        assert (ended.status, ended.err.count("\n")) == (2, 1)
+        assert "name another --study" in ended.err
+        assert (folder / "report.html").read_text() == "mine"
+    assert {path.name for path in (tmp_path / "own").iterdir()} == {"report.html"}
 
 
 def test_a_study_that_was_enlarged_by_hand_still_teaches(calando, there):

@@ -164,3 +164,11 @@ def test_progress_is_towards_the_part_that_is_made(tmp_path) -> None:
     explain(tmp_path, listen=heard.append)
     assert {status.steps for status in heard} == {8}
     assert max(status.step for status in heard) == 8
+
+
+@pytest.mark.parametrize("name", ["study.sqlite", "tune.sqlite", "lesson.json"])
+def test_looks_are_not_put_among_other_things(tmp_path, name) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError, match="name another folder="):
+        explain(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

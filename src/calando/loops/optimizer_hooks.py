@@ -91,7 +91,8 @@ class StepHooks:
 
     def run_last(self, optimizer: Optimizer) -> None:
         """Have `before` called after what others hooked in since, which may write rates or clip gradients."""
-        optimizer._optimizer_step_pre_hooks.move_to_end(self.handles[0].id)
+        hooks: Any = optimizer._optimizer_step_pre_hooks  # an OrderedDict, by handle
+        hooks.move_to_end(self.handles[0].id)
 
     def get_last_lr(self) -> list[float]:
         """Each group's rate as it was written last; that this is here tells a range test that the hooks write rates."""

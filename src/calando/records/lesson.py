@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
-from calando.errors import CorruptFile, UnknownName
+from calando.errors import CorruptFile, UnknownName, UsageError
 from calando.records.files import read_plain, write_atomically
 from calando.records.probe import ProbeRow
 from calando.records.record import RunRecord
@@ -26,6 +26,7 @@ __all__ = [
     "LESSONS",
     "Lesson",
     "StoredLesson",
+    "check_free",
     "find_lesson",
     "read_gradients",
     "read_lesson",
@@ -208,6 +209,20 @@ def stored_whole(folder: Path, lesson: Lesson, *, seeds: int) -> StoredLesson | 
     return None if any(read_gradients(folder, *one) is None for one in probed.items()) else stored
 
 
+def check_free(folder: Path, lesson: Lesson) -> None:
+    """Check that a folder is there for the lesson, before anything in it is removed or written.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    for name, kind in (("study.sqlite", "comparison"), ("tune.sqlite", "tuning")):
+        if (folder / name).exists():
+            raise UsageError(f"{str(folder)!r} holds a {kind}; name another folder=")
+    begun = [folder / "lesson.json", *(folder / network / "study.sqlite" for network in lesson.networks)]
+    if (folder / "report.html").exists() and not any(path.exists() for path in begun):
+        raise UsageError(f"{str(folder)!r} holds a report.html that is none of this lesson; name another folder=")
+
+
 def write_whole(folder: Path, lesson: Lesson, *, seeds: int) -> None:
     """Note that all of a lesson is there."""
     write_atomically(
@@ -224,7 +239,7 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
         return {}
     try:
         read = json.loads(read_plain(path, most=MOST_BYTES))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptFile(f"{path} is damaged; remove it, and {remedy}") from error
     if not isinstance(read, dict):
         raise CorruptFile(f"{path} is damaged; remove it, and {remedy}")

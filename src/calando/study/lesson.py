@@ -11,8 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
-from calando.errors import UsageError
-from calando.records.lesson import Lesson, StoredLesson, read_gradients, read_lesson, write_gradients, write_whole
+from calando.records.lesson import (
+    Lesson,
+    StoredLesson,
+    check_free,
+    read_gradients,
+    read_lesson,
+    write_gradients,
+    write_whole,
+)
 from calando.records.store import sole_coordinator
 from calando.strategy import read_strategy
 from calando.study.build_spec import BuiltStudy, build_study
@@ -72,9 +79,7 @@ def conduct_lesson(
         StudyStopped: a worker died too often, or the disk is full.
         KeyboardInterrupt: what was trained is kept.
     """
-    for name, kind in (("study.sqlite", "comparison"), ("tune.sqlite", "tuning")):
-        if (folder / name).exists():
-            raise UsageError(f"{str(folder)!r} holds a {kind}; name another folder=")
+    check_free(folder, lesson)
     find_executor(executor)
     machine = Machine(device="cpu", precision="fp32", threads=1, workers=workers)
     built = {network: _study(lesson, network, machine, seeds=seeds) for network in lesson.networks}

@@ -152,7 +152,7 @@ def demo(
     """
     from calando.records import StudySpec
     from calando.records.fields import check
-    from calando.records.lesson import LESSONS, find_lesson, stored_whole
+    from calando.records.lesson import LESSONS, check_free, find_lesson, stored_whole
     from calando.report.drawing_process import can_draw
 
     if lesson is None:
@@ -164,6 +164,7 @@ def demo(
     if stored is not None and page.exists() and ((where / "figures" / LAST_DRAWN).exists() or not can_draw()):
         return Taught(folder=where, page=page, stored=stored)
     if stored is None:
+        check_free(where, found)
         # One of fewer seeds would stay, where this is killed after the last run.
         page.unlink(missing_ok=True)
         from calando.verbs.torch_first import import_torch

@@ -45,8 +45,11 @@ def check_writable(folder: Path) -> None:
     """Check before minutes are spent on what could not be kept.
 
     Raises:
-        UsageError: nothing can be written there.
+        UsageError: nothing can be written there, or it holds something else.
     """
+    for name, kind in (("study.sqlite", "a comparison"), ("tune.sqlite", "a tuning"), ("lesson.json", "a lesson")):
+        if (folder / name).exists():
+            raise UsageError(f"{str(folder)!r} holds {kind}: name another folder=")
     probe = folder / ".writable"
     try:
         there = folder.exists()
