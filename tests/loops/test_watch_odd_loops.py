@@ -262,3 +262,28 @@ def test_rates_and_gradients_are_those_of_the_update_whoever_hooked_in_first(wat
     assert watch.rows
     assert [row.rate for row in watch.rows] == [applied[row.step] for row in watch.rows]
     assert all(row.gradient_norm == pytest.approx(1e-3, rel=1e-2) for row in watch.rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tested"), [("SGD", True), ("Adam", True), ("AdamW", True), ("Adagrad", False), ("NAdam", False)]
+)
+def test_an_optimizer_that_readings_were_not_tested_with_is_a_caution(tmp_path, kind, tested) -> None:
+    network, x, y = made()
+    optimizer = getattr(torch.optim, kind)(network.parameters(), lr=1e-5)
+    with calando.watch(network, optimizer, total_steps=100, chance=y, share=1.0) as watch:
+        for _ in range(20):
+            update(network, optimizer, x, y, watch)
+    watch.save(tmp_path / "probes.json")
+    for reading in (watch.reading(), calando.explain(tmp_path / "probes.json").reading):
+        assert reading.because
+        assert any(f"not with {kind.lower()}" in text for text in reading.cautions) == (not tested)
+
+
+def test_a_rate_of_zero_has_no_factor() -> None:
+    network, x, y = made()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with calando.watch(network, optimizer, total_steps=100, share=1.0) as watch:
+        for _ in range(20):
+            update(network, optimizer, x, y, watch)
+    assert watch.reading().verdict == "silent"
+    assert "the rate is 0" in watch.reading().because[0]

@@ -81,6 +81,7 @@ class Looked:
         rows: of the updates that were looked at.
         losses, rates: of every update that was made; rates may be empty.
         untold: updates whose loss is not known.
+        method: the optimizer's name, in small letters; "": the spec's.
         total_steps: updates planned.
         chance: loss of a network that knows nothing of the inputs.
         stopped: why the run ended early.
@@ -97,6 +98,7 @@ class Looked:
     spec: RunSpec | None = None
     twin: tuple[ProbeRow, ...] = ()
     untold: tuple[int, ...] = ()
+    method: str = ""
 
     @property
     def updates(self) -> float:
@@ -125,7 +127,7 @@ class Looked:
             total_steps=total,
             chance=self.chance,
             batch=self.batch,
-            method="" if self.spec is None else self.spec.strategy.method,
+            method=self.method if self.spec is None else self.spec.strategy.method,
             stopped=self.stopped if end == self.step else None,
         )
 
@@ -144,6 +146,7 @@ class Looked:
             "batch": self.batch,
             "stopped": self.stopped,
             "untold": list(self.untold),
+            "method": self.method,
         }
 
     @classmethod
@@ -176,6 +179,7 @@ class Looked:
                 batch=batch,
                 stopped=stopped,
                 untold=tuple(map(int, found.get("untold", ()))),
+                method=str(found.get("method", "")),
             )
             steps = [row.step for row in made.rows]
             if steps != sorted(set(steps)) or (steps and steps[-1] >= made.step):

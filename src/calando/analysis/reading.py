@@ -232,6 +232,8 @@ def read_rate(
         return Reading(verdict="diverged", step=step, total_steps=total_steps, rate=rate, because=(ended,))
     if not rows:
         return silent("nothing has been looked at yet")
+    if rate == 0:
+        return silent("the rate is 0, and no factor makes it another")
     age = (rows[-1].step + 1) / total_steps
     if age < TESTED_AGES[0]:
         return silent(f"{age:.1%} of the run is too early: readings were tested from {TESTED_AGES[0]:.0%} on")

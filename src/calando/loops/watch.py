@@ -198,6 +198,7 @@ class Watch:
         return Looked(
             rows=tuple(self.rows),
             losses=losses,
+            method=type(self._probe.optimizer).__name__.lower(),
             untold=tuple(step for step in range(self.step) if step not in self._losses),
             rates=np.array([]),
             total_steps=self.total_steps,
