@@ -287,3 +287,51 @@ def test_a_rate_of_zero_has_no_factor() -> None:
             update(network, optimizer, x, y, watch)
     assert watch.reading().verdict == "silent"
     assert "the rate is 0" in watch.reading().because[0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Lightning's own
+@pytest.mark.parametrize("raises", [False, True])
+def test_lightning_s_losses_are_by_update_and_an_exception_leaves_no_hook(raises) -> None:
+    lightning = pytest.importorskip("pytorch_lightning")
+    from calando.loops.watch_callbacks import for_lightning
+
+    network, x, y = made()
+    seen = []
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def training_step(self, batch, _):
+            if raises and len(seen) == 18:
+                raise RuntimeError
+            loss = nn.functional.cross_entropy(self.network(batch[0]), batch[1])
+            seen.append(float(loss.detach()))
+            return loss
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.network.parameters(), lr=0.1)
+
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=4)  # six batches an epoch
+    course = for_lightning(share=1.0)
+    trainer = lightning.Trainer(
+        max_epochs=4, accumulate_grad_batches=4, callbacks=[course], logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
+    )  # fmt: skip
+    if raises:
+        with pytest.raises(RuntimeError):
+            trainer.fit(Module(), loader)
+    else:
+        trainer.fit(Module(), loader)
+    watch = course.watch
+    assert watch is not None
+    # Four batches make an update, and so do the last two of an epoch.
+    means = [np.mean(seen[6 * epoch :][part]) for epoch in range(len(seen) // 6) for part in (slice(4), slice(4, 6))]
+    np.testing.assert_allclose(watch.losses, means, rtol=1e-6)
+    assert not any(layer._forward_hooks for layer in network)
+    trainer.fit_loop.max_epochs = 6
+    if not raises:
+        trainer.fit(Module(), loader)
+        assert course.watch.total_steps is None  # its start was not seen

@@ -172,3 +172,8 @@ def test_looks_are_not_put_among_other_things(tmp_path, name) -> None:
     with pytest.raises(UsageError, match="name another folder="):
         explain(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_training_code_is_looked_at_in_itself() -> None:
+    with pytest.raises(UsageError, match=r"calando\.watch"):
+        calando.explain("train.py", "cosine")

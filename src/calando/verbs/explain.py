@@ -192,6 +192,11 @@ def explain(
         if kind == "looks":
             return _of_file(where / "probes.json", folder or where) if where.is_dir() else _of_file(where, folder)
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
+    if where is not None and where.suffix == ".py":
+        raise UsageError(
+            f"{str(where)!r} is training code, which only itself can run: look at it there with "
+            "calando.watch(network, optimizer, total_steps=…)"
+        )
     if run is not None:
         raise UsageError("run= names a run of a study: give the study's folder first")
     if strategy is None:
