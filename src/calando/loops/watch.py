@@ -79,8 +79,8 @@ def watch(
     ...     watch.batch(loss)
     ...     optimizer.step()
     ...     optimizer.zero_grad()
-    >>> [row.step for row in watch.rows], watch.rows[0].layers[0].update_ratio > 0
-    ([1, 2, 3], True)
+    >>> watch.rows[0].step, watch.rows[0].layers[0].update_ratio > 0
+    (1, True)
     """
     if not isinstance(network, nn.Module):
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
