@@ -52,13 +52,19 @@ def test_a_run_that_barely_moves_is_too_low_and_by_how_much() -> None:
     assert found.factor < 1
     assert found.heading.startswith("too low by about ")
     assert any("updates so far would add up to" in text for text in found.because)
-    assert any("sharpness is 0.08%" in text for text in found.because)
+    assert any("sharpness is 0.083%" in text for text in found.because)
+
+
+def test_shares_have_two_digits_and_a_loss_at_chance_is_at_all_of_it() -> None:
+    found = read(loss=0.998, update_ratio=2e-4, sharpness=0.01, limit=12.0, ratio=0.004)
+    assert any("the loss is at 100% of chance level; 49% is usual" in text for text in found.because)
+    assert any("; 11% is usual" in text for text in found.because)
 
 
 def test_a_run_that_jumped_is_too_high() -> None:
     found = read(loss=3.5, update_ratio=0.08, first=1e-3, weight=9.0, ratio=1.0)
     assert found.verdict == "too high"
-    assert any("weights have grown to 9 times" in text for text in found.because)
+    assert any("weights are 9 times" in text for text in found.because)
     assert any("gradient at the first layer is 0.001" in text for text in found.because)
     assert found.factor is None or found.factor > 1
 

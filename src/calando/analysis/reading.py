@@ -22,7 +22,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from calando.analysis.signals import signals_of
+from calando.analysis.signals import SIGNALS, signals_of
 from calando.records.probe import ProbeRow
 
 __all__ = ["SURE", "TESTED_AGES", "TESTED_METHODS", "Fit", "Reading", "Verdict", "read_rate"]
@@ -233,7 +233,10 @@ def read_rate(
         return silent("nothing has been looked at yet")
     age = (rows[-1].step + 1) / total_steps
     if age < TESTED_AGES[0]:
-        return silent(f"{age:.1%} of the run is too early: readings were tested from {TESTED_AGES[0]:.0%} on")
+        return silent(
+            f"the last look was at {_percent(age)} of the run, too early: readings were tested from "
+            f"{TESTED_AGES[0]:.0%} on"
+        )
     if age > TESTED_AGES[1]:
         return silent(f"readings were tested up to {TESTED_AGES[1]:.0%} of a run, the last look was at {age:.0%}")
     recent = [row for row in rows if row.step >= (1 - NEAR) * rows[-1].step]
@@ -243,7 +246,8 @@ def read_rate(
         low_fit = FITS["too low"]
     missing = [name for fit in (FITS["too high"], low_fit) for name in fit.terms if not math.isfinite(signals[name])]
     if missing:
-        return silent(f"not seen: {', '.join(dict.fromkeys(missing))}", signals=signals)
+        unseen = ", ".join(f"{name} ({SIGNALS[name]})" for name in dict.fromkeys(missing))
+        return silent(f"not seen: {unseen}", signals=signals)
     high, low = (_probability(fit(signals)) for fit in (FITS["too high"], low_fit))
     cautions = tuple(_cautions(rows, method, chance))
     found = Reading(
@@ -262,14 +266,16 @@ def read_rate(
         return replace(found, verdict=verdict, because=tuple(_reasons(fit, signals)), **_factor(verdict, signals))
     if max(high, low) <= 1 - SURE:
         return replace(found, verdict="nothing wrong is seen", because=(_NOTHING,))
-    return replace(
-        found, because=(f"the signals leave it open: too high with {high:.0%} probability, too low with {low:.0%}",)
+    undecided = (
+        f"the signals do not decide: too high with {high:.0%}, too low with {low:.0%} probability; a verdict needs "
+        f"{SURE:.0%} of one, or at most {1 - SURE:.0%} of each"
     )
+    return replace(found, because=(undecided,))
 
 
 _NOTHING = (
-    "no signal of a rate too high, nor of one too low; on tasks left out, 147 of 171 such looks were at runs that "
-    "ended within a point of the best"
+    "no signal of a rate too high, nor of one too low; on tasks set aside, 110 of 147 such looks were at runs that "
+    "ended within a point of the best rate's"
 )
 
 
@@ -306,21 +312,35 @@ def _factor(verdict: Verdict, signals: Mapping[str, float]) -> dict[str, Any]:
 def _reasons(fit: Fit, signals: Mapping[str, float]) -> list[str]:
     """The signals that speak for it, the strongest first."""
     parts = sorted(fit.parts(signals).items(), key=lambda part: -part[1])
-    return [_WORDS[name].format(signals[name], USUAL[name]) for name, part in parts if part > LEAST_PART]
+    return [_reason(name, signals[name]) for name, part in parts if part > LEAST_PART]
+
+
+def _reason(name: str, value: float) -> str:
+    usual = USUAL[name]
+    return _WORDS[name].format(value, usual, _percent(value), _percent(usual))
 
 
 LEAST_PART = 0.3
 
 _WORDS = {
     "peak": "the loss stood at {:.2g} times chance level at its highest; {:.2g} is usual at a good rate",
-    "level": "the loss is at {:.2g} of chance level; {:.2g} is usual at a good rate",
+    "level": "the loss is at {2} of chance level; {3} is usual at a good rate",
     "path": "updates so far would add up to {:.2g} times a layer's weights; {:.2g} is usual at a good rate",
-    "alive": "{:.0%} of channels get a gradient; {:.0%} is usual at a good rate",
+    "alive": "{2} of channels get a gradient; {3} is usual at a good rate",
     "first over last": "the gradient at the first layer is {:.2g} of that at the last; {:.2g} is usual at a good rate",
-    "weight growth": "weights have grown to {:.3g} times their size at the start; {:.3g} is usual at a good rate",
-    "sharpness share": "the sharpness is {:.2%} of what the method bears at this rate; {:.2%} is usual at a good rate",
+    "weight growth": "weights are {:.3g} times their size at the start; {:.3g} is usual at a good rate",
+    "sharpness share": "the sharpness is {2} of what the method bears at this rate; {3} is usual at a good rate",
     "sharpness growth": "the sharpness is {:.2g} times that at the start; {:.2g} is usual at a good rate",
 }
+
+
+def _percent(share: float) -> str:
+    """Two digits, never as a power of ten.
+
+    >>> _percent(0.00043), _percent(0.11), _percent(2.31)
+    ('0.043%', '11%', '230%')
+    """
+    return f"{float(f'{100 * share:.2g}'):.10f}".rstrip("0").rstrip(".") + "%"
 
 
 def _times(factor: float) -> str:

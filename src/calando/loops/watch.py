@@ -19,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -78,8 +79,8 @@ def watch(
     ...     watch.batch(loss)
     ...     optimizer.step()
     ...     optimizer.zero_grad()
-    >>> [row.step for row in watch.rows], watch.rows[0].layers[0].update_ratio > 0
-    ([1, 2, 3], True)
+    >>> watch.rows[0].step, watch.rows[0].layers[0].update_ratio > 0
+    (1, True)
     """
     if not isinstance(network, nn.Module):
         raise UsageError(f"network must be a torch.nn.Module, got {type(network).__name__}")
@@ -115,7 +116,7 @@ class Watch:
         self._again: BatchLoss | None = None
         self._losses: list[torch.Tensor | float] = []
         self.seconds = 0.0
-        self._last = self._opened = 0.0
+        self._last = self._opened = self._lasted = 0.0
         self._began: float | None = None
         self._hooks: StepHooks | None = StepHooks(
             optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
@@ -150,7 +151,29 @@ class Watch:
         """
         if self.total_steps is None:
             raise UsageError("a reading needs the planned length: calando.watch(…, total_steps=…)")
-        return self.looked.reading()
+        found = self.looked.reading()
+        if found.verdict == "silent" and self._rare is not None:
+            found = replace(found, because=(*found.because, self._rare))
+        return found
+
+    @property
+    def _rare(self) -> str | None:
+        """Why the last look was long ago, and what makes looks more frequent; None: it was not."""
+        share = (self.seconds + self._last) / max(self._lasted, 1e-9)
+        if not self.rows or self.step < 2 * (self.rows[-1].step + 1) or share <= self._share:
+            return None
+        enough = min(1.0, float(f"{3 * share:.1g}"))
+        updates = self._last / self._lasted * self.step
+        return (
+            f"a look takes as long as {updates:.2g} updates here, and all of them together may take "
+            f"{self._share:.2g} of the time: calando.watch(…, share={enough:g}) looks more often"
+        )
+
+    def __str__(self) -> str:
+        """The reading; without the planned length how often it looked."""
+        return self.looked.cost if self.total_steps is None else str(self.reading())
+
+    __repr__ = __str__
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write rows and losses as JSON, which `calando explain PATH` draws."""
@@ -204,7 +227,8 @@ class Watch:
             self._last += time.perf_counter() - now
             self.seconds += self._last
         self.step += 1
-        due = self.seconds + self._last <= self._share * (now - self._began)
+        self._lasted = now - self._began
+        due = self.seconds + self._last <= self._share * self._lasted
         if self.step == FIRST or (self.step > FIRST and due):
             began = time.perf_counter()
             self._probe.open(hooked=False)  # of the update that comes

@@ -50,8 +50,7 @@ class Explained(Drawn):
         lines = [str(self.reading)]
         if self.outcome:
             lines.append(self.outcome)
-        made = self.looked.step
-        lines.append(f"{len(self.looked.rows)} looks cost {self.looked.updates:.0f} updates, on top of {made:,} made")
+        lines.append(self.looked.cost)
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -172,12 +171,33 @@ def explain(
     where = Path(workload) if isinstance(workload, str | os.PathLike) else None
     if where is not None and (where.is_dir() or where.suffix == ".json"):
         if strategy is not None:
-            raise UsageError(f"{str(where)!r} has its strategies already; name one of its runs with run= (--run)")
+            raise UsageError(f"{str(where)!r} has its strategies already; name one of its runs with run=")
+        parts = {
+            "model": model,
+            "epochs": epochs,
+            "steps": steps,
+            "lr": lr,
+            "batch_size": batch_size,
+            "augment": augment,
+            "label_smoothing": label_smoothing,
+            "metric": metric,
+            "clip_norm": clip_norm,
+            "accumulate": None if accumulate == 1 else accumulate,
+            "train_limit": train_limit,
+            "threads": threads,
+            "device": None if device == "auto" else device,
+            "precision": None if precision == "auto" else precision,
+        }
+        given = [f"{name}=" for name, value in parts.items() if value is not None]
+        if given:
+            raise UsageError(
+                f"{', '.join(given)} cannot be changed in {str(where)!r}: what is stored there is looked at"
+            )
         if where.suffix == ".json":
             return _of_file(where)
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
     if run is not None:
-        raise UsageError("run= (--run) names a run of a study: give the study's folder first")
+        raise UsageError("run= names a run of a study: give the study's folder first")
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
@@ -219,7 +239,10 @@ def explain(
 
 def _of_file(path: Path) -> Explained:
     from calando.analysis.looked import Looked
+    from calando.errors import UsageError
 
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}; `Watch.save(path)` and `calando explain` write such files")
     looked = Looked.read(path)
     return Explained(folder=None, looked=looked, reading=looked.reading())
 
@@ -277,7 +300,7 @@ def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
     if not names:
         raise UsageError(f"no run of {str(store.folder)!r} has ended yet")
     if name is None and len(names) > 1:
-        raise UsageError(f"name one of the study's strategies with run= (--run): {', '.join(names)}")
+        raise UsageError(f"name one of the study's strategies with run=: {', '.join(names)}")
     name = names[0] if name is None else name
     if name not in names:
         raise UsageError(f"{str(store.folder)!r} has no strategy {name!r}; it has {', '.join(names)}")
@@ -309,6 +332,8 @@ def _look(
     from calando.study.listening import Listening
     from calando.study.look import look_at
 
+    if isinstance(until, str) and until.isdecimal():  # updates, from the command line
+        until = int(until)
     made = round(spec.horizon.steps(Span.parse(until, name="until")))
     if not 2 <= made <= spec.steps:
         raise UsageError(f"until must be from 2 updates to the run's {spec.steps}, got {until!r}, {made} updates")

@@ -21,6 +21,7 @@ from calando.report.palette import COLOURS, WORSE, LineStyle, line_styles
 __all__ = ["depth_figure", "gradients_figure", "ratios_figure", "sharpness_figure"]
 
 PANEL = 210
+MOST_TICKS = 8
 ROW = 17  # pixels of a layer in the heat map
 NETWORK, TWIN = "this network", "its plain twin"
 
@@ -39,14 +40,15 @@ def depth_figure(
     sizes = [size for those in gradients.values() for layers in those.values() for size in layers]
     deepest = max(len(layers) for those in gradients.values() for layers in those.values())
     low, high = _around(sizes)
-    x = alt.X(
-        "layer:Q",
-        title="layer, from the input to the output",
-        scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
-        axis=alt.Axis(grid=False, tickMinStep=1, format="d", tickCount=min(8, deepest)),
-    )
+    places = [*range(1, deepest + 1, math.ceil(deepest / MOST_TICKS))]  # a tick between two layers has no name
     panels: list[alt.Chart] = []
-    for moment, those in gradients.items():
+    for panel, (moment, those) in enumerate(gradients.items(), start=1):
+        x = alt.X(
+            "layer:Q",
+            title="layer, from the input to the output" if panel == len(gradients) else None,
+            scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
+            axis=alt.Axis(grid=False, format="d", values=places),
+        )
         rows: list[Row] = [
             {"strategy": name, "layer": place + 1, "gradient": float(size)}
             for name, layers in those.items()
@@ -61,8 +63,6 @@ def depth_figure(
             ).properties(width=WIDTH, height=PANEL)
         )  # fmt: skip
     panels[0] = panels[0].add_params(picked())
-    for panel in panels[:-1]:
-        panel.encoding.x.title = None
     if len(panels) == 1:
         alone: AnyChart = panels[0].properties(height=PANEL + 60)
         return alone
@@ -131,7 +131,7 @@ def ratios_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
     chart: AnyChart = alt.Chart(csv_data(cells)).mark_rect().encode(
         x=alt.X("step:O", title="update", axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True)),
         y=alt.Y(
-            "layer:N", sort=layers, title=None, axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
+            "layer:N", sort=layers, title="layer, by name", axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
         ),
         color=alt.Color("ratio:Q", scale=scale, legend=legend),
         tooltip=[alt.Tooltip("layer:N"), alt.Tooltip("step:O"), alt.Tooltip("ratio:Q", format=".3g")],
