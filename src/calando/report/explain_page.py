@@ -56,6 +56,7 @@ WORDS = {
         (
             "A level line: every layer gets as much. A line that falls towards the input: gradients vanish on their way"
             " back, as they do without shortcuts or normalisation, and where the rate has driven weights too far."
+            " A layer without a point gets none."
         ),
     ),
 }
@@ -73,10 +74,21 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
     }
     pedigree = f"{title}; {looked.count}, n = 1"
     return [
-        Figure(name, *WORDS[name], pedigree, finished(chart, title=WORDS[name][0], subtitle=pedigree))
+        Figure(
+            name,
+            WORDS[name][0],
+            _how_to_read(name, looked),
+            pedigree,
+            finished(chart, title=WORDS[name][0], subtitle=pedigree),
+        )
         for name, chart in drawn.items()
         if chart is not None
     ]
+
+
+def _how_to_read(name: str, looked: Looked) -> str:
+    twin = " The plain twin is this network without its shortcuts." if name == "gradients" and looked.twin else ""
+    return WORDS[name][1] + twin
 
 
 def _next_to(looked: Looked) -> list[ProbeRow]:
