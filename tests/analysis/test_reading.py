@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -123,6 +124,13 @@ def test_every_reading_is_in_words_and_json(
     found = read(step, update_ratio=ratio, sharpness=sharpness, first=first, loss=loss)
     assert found.because
     assert found.heading in str(found)
+    assert (found.instead is None) == (found.factor is None)
+    if found.factor is not None and found.instead is not None:
+        at, low, high = map(float, re.findall(r"[0-9][0-9.e+-]*[0-9]|[0-9]", found.instead)[:3])
+        assert at == pytest.approx(0.1 / found.factor, rel=0.06)
+        assert low <= at * 1.06
+        assert at <= high * 1.06
+        assert high <= 0.1 if found.factor > 1 else low >= 0.1
     json.dumps(found.to_json(), allow_nan=False)
     if found.verdict == "too high":
         assert found.factor is None or found.factor > 1

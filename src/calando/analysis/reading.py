@@ -179,9 +179,21 @@ class Reading:
             return "no reading"
         return self.verdict
 
+    @property
+    def instead(self) -> str | None:
+        """The rate that the factor comes to, in words; None without one."""
+        if self.factor is None or self.factors is None or not self.rate:
+            return None
+        ends = [self.rate / (max(1.0, f) if self.factor >= 1 else min(1.0, f)) for f in self.factors]
+        low, high = sorted(ends)
+        return (
+            f"a rate near {self.rate / self.factor:.2g} would be right: between {low:.2g} and {high:.2g}, 8 times in 10"
+        )
+
     def __str__(self) -> str:
         at = "" if self.rate is None else f"rate {self.rate:.3g} after {self.step:,} of {self.total_steps:,} updates: "
-        lines = [f"{at}{self.heading}", *(f"  - {text}" for text in self.because)]
+        lines = [f"{at}{self.heading}", *([f"  {self.instead}"] if self.instead else [])]
+        lines += [f"  - {text}" for text in self.because]
         return "\n".join([*lines, *(f"  note: {text}" for text in self.cautions)])
 
     def to_json(self) -> dict[str, Any]:
