@@ -41,5 +41,8 @@ def test_what_cannot_be_changed_or_is_not_there_is_refused(calando, tmp_path) ->
     assert ended.status == 2
     assert "there is no file" in ended.err
     assert "Watch.save" in ended.err
+    ended = calando("explain", tmp_path / "nothing")
+    assert ended.status == 2
+    assert "there is no study in" in ended.err
     ended = calando("explain", "digits", "sgd", "--run", "fixed")
     assert ended.err.count("--run") == 1

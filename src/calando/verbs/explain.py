@@ -198,6 +198,8 @@ def explain(
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
     if run is not None:
         raise UsageError("run= names a run of a study: give the study's folder first")
+    if strategy is None and where is not None and len(where.parts) > 1 and ":" not in str(where):
+        raise UsageError(f"there is no study in {str(where)!r}; `calando show` lists those in calando-studies")
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
