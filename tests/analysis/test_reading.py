@@ -70,6 +70,14 @@ def test_a_run_that_jumped_is_too_high() -> None:
     assert found.factor is None or found.factor > 1
 
 
+def test_a_network_that_died_has_no_factor_as_what_is_zero_has_no_logarithm() -> None:
+    found = read(loss=1e4, update_ratio=1e-3, first=0.0, weight=1e10, ratio=0.4, sharpness=None, limit=None)
+    assert found.verdict == "too high"
+    assert found.factor is None
+    assert found.instead is None
+    assert any("first over last" in text and "not known" in text for text in found.cautions)
+
+
 @pytest.mark.parametrize("step", [20, 400])
 def test_outside_the_ages_that_were_tested_it_is_silent(step: int) -> None:
     found = read(step, loss=3.9, update_ratio=0.5)

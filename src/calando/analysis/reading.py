@@ -33,6 +33,7 @@ SURE = 0.8
 TESTED_AGES = (0.04, 0.3)
 TESTED_METHODS = ("sgd", "adam", "adamw")
 STEADY = 1.5  # a rate that changed by more since the middle of what was looked at was not tested
+LEAST = 1e-6  # of a signal
 FARTHEST = 3.0  # spreads from the mean: farther out nothing was fitted
 NEAR = 0.3  # rows of the last so much of the way are one look
 
@@ -54,12 +55,16 @@ class Fit:
         found = {}
         for name, (mean, spread, weight) in self.terms.items():
             value = signals.get(name, math.nan)
-            z = (math.log2(max(value, 1e-6)) - mean) / spread if math.isfinite(value) else 0.0
+            z = (math.log2(max(value, LEAST)) - mean) / spread if math.isfinite(value) else 0.0
             found[name] = weight * max(-FARTHEST, min(FARTHEST, z))
         return found
 
     def __call__(self, signals: Mapping[str, float]) -> float:
         return self.bias + sum(self.parts(signals).values())
+
+    def gone(self, signals: Mapping[str, float]) -> list[str]:
+        """The signals that are 0, and have no logarithm, as of a network that died."""
+        return [name for name in self.terms if signals.get(name, math.nan) <= LEAST]
 
     def covers(self, signals: Mapping[str, float]) -> bool:
         """Whether all its signals were seen."""
@@ -275,7 +280,9 @@ def read_rate(
     if max(high, low) >= SURE:
         verdict: Verdict = "too high" if high >= low else "too low"
         fit = FITS["too high"] if high >= low else low_fit
-        return replace(found, verdict=verdict, because=tuple(_reasons(fit, signals)), **_factor(verdict, signals))
+        return replace(
+            found, verdict=verdict, because=tuple(_reasons(fit, signals)), **_factor(verdict, signals, cautions)
+        )
     if max(high, low) <= 1 - SURE:
         return replace(found, verdict="nothing wrong is seen", because=(_NOTHING,))
     undecided = (
@@ -312,8 +319,12 @@ def _probability(score: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-def _factor(verdict: Verdict, signals: Mapping[str, float]) -> dict[str, Any]:
+def _factor(verdict: Verdict, signals: Mapping[str, float], cautions: tuple[str, ...]) -> dict[str, Any]:
     name = "distance, with sharpness" if FITS["distance, with sharpness"].covers(signals) else "distance"
+    if gone := FITS[name].gone(signals):
+        # LEAST in its place would give a factor, and one much too near to 1.
+        unknown = ", ".join(f"{name} ({SIGNALS[name]}) is 0" for name in gone)
+        return {"cautions": (*cautions, f"by how much is not known: {unknown}")}
     octaves = FITS[name](signals)
     least, most = (octaves + off for off in OFF[name][verdict])
     if (octaves <= 0) == (verdict == "too high"):

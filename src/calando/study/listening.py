@@ -41,7 +41,6 @@ class Listening:
         machine: str = "",
         steps: int | None = None,
     ) -> None:
-        self.steps = run.steps if steps is None else steps  # updates that are made: a run may be seen young only
         self.run, self.folder, self.listen, self.machine = run, folder, listen, machine
         self.steps = run.steps if steps is None else steps  # updates that will be made
         self.notes = (*task.notes, *task.doubts, *task.cautions)
