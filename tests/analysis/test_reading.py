@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -52,15 +53,29 @@ def test_a_run_that_barely_moves_is_too_low_and_by_how_much() -> None:
     assert found.factor < 1
     assert found.heading.startswith("too low by about ")
     assert any("updates so far would add up to" in text for text in found.because)
-    assert any("sharpness is 0.08%" in text for text in found.because)
+    assert any("sharpness is 0.083%" in text for text in found.because)
+
+
+def test_shares_have_two_digits_and_a_loss_at_chance_is_at_all_of_it() -> None:
+    found = read(loss=0.998, update_ratio=2e-4, sharpness=0.01, limit=12.0, ratio=0.004)
+    assert any("the loss is at 100% of chance level; 49% is usual" in text for text in found.because)
+    assert any("; 11% is usual" in text for text in found.because)
 
 
 def test_a_run_that_jumped_is_too_high() -> None:
     found = read(loss=3.5, update_ratio=0.08, first=1e-3, weight=9.0, ratio=1.0)
     assert found.verdict == "too high"
-    assert any("weights have grown to 9 times" in text for text in found.because)
+    assert any("weights are 9 times" in text for text in found.because)
     assert any("gradient at the first layer is 0.001" in text for text in found.because)
     assert found.factor is None or found.factor > 1
+
+
+def test_a_network_that_died_has_no_factor_as_what_is_zero_has_no_logarithm() -> None:
+    found = read(loss=1e4, update_ratio=1e-3, first=0.0, weight=1e10, ratio=0.4, sharpness=None, limit=None)
+    assert found.verdict == "too high"
+    assert found.factor is None
+    assert found.instead is None
+    assert any("first over last" in text and "not known" in text for text in found.cautions)
 
 
 @pytest.mark.parametrize("step", [20, 400])
@@ -117,6 +132,13 @@ def test_every_reading_is_in_words_and_json(
     found = read(step, update_ratio=ratio, sharpness=sharpness, first=first, loss=loss)
     assert found.because
     assert found.heading in str(found)
+    assert (found.instead is None) == (found.factor is None)
+    if found.factor is not None and found.instead is not None:
+        at, low, high = map(float, re.findall(r"[0-9][0-9.e+-]*[0-9]|[0-9]", found.instead)[:3])
+        assert at == pytest.approx(0.1 / found.factor, rel=0.06)
+        assert low <= at * 1.06
+        assert at <= high * 1.06
+        assert high <= 0.1 if found.factor > 1 else low >= 0.1
     json.dumps(found.to_json(), allow_nan=False)
     if found.verdict == "too high":
         assert found.factor is None or found.factor > 1

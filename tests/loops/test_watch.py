@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -108,6 +109,26 @@ def test_looks_take_no_more_than_their_share(monkeypatch, share, again) -> None:
     assert [row.step for row in watch.rows][:1] == [1]
     assert watch.seconds == 10 * len(watch.rows)
     assert len(watch.rows) >= 1 + (share == 0.1) * 5
+
+
+def test_where_looks_are_too_few_it_says_which_share_is_enough() -> None:
+    def seen(share: float):
+        network, x, y = made()
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-5, momentum=0.9)
+        with calando.watch(network, optimizer, total_steps=400, chance=y, share=share) as watch:
+            train(network, optimizer, x, y, 60, watch=watch)
+        return watch
+
+    few = seen(1e-6)
+    assert [row.step for row in few.rows] == [1]
+    assert few.reading().verdict == "silent"
+    assert "too early" in few.reading().because[0]
+    advised = re.search(r"share=([0-9.]+)\)", few.reading().because[1])
+    assert advised is not None
+    assert 1e-6 < float(advised[1]) <= 1
+    assert str(few) == repr(few) == str(few.reading())
+    assert len(seen(1.0).reading().because) >= 1
+    assert "share=" not in str(seen(1.0))
 
 
 def test_the_reading_follows_the_rate() -> None:

@@ -52,6 +52,42 @@ def test_layers_keep_the_networks_order():
     assert made["encoding"]["y"]["sort"] == [f"layer.{i}" for i in range(12)]
 
 
+def points(chart):
+    """(moment, layer) of every point that is drawn."""
+    made = spec(chart)
+    panels = made.get("vconcat", [made])
+    return [
+        (moment, int(line[made_of.index("layer")]))
+        for moment, panel in enumerate(panels)
+        for made_of, *lines in [[text.split(",") for text in _data(made, panel).strip().splitlines()]]
+        for line in lines
+    ]
+
+
+def _data(made, panel):
+    data = panel["data"]
+    return data["values"] if "values" in data else made["datasets"][data["name"]]
+
+
+def test_layers_that_get_no_gradient_leave_the_others_where_they_are():
+    late = ProbeRow(
+        step=20, rate=0.1, layers=tuple(LayerRow(name=str(i), gradient=size) for i, size in enumerate((0.0, None, 0.3)))
+    )
+    assert points(gradients_figure([*rows(1), late])) == [(0, 1), (0, 2), (0, 3), (1, 3)]
+
+
+@pytest.mark.parametrize("layers", [2, 3, 8, 9, 40])
+def test_ticks_are_layers_and_the_axis_has_its_name(layers):
+    *above, last = spec(gradients_figure(rows(2, layers=layers)))["vconcat"]
+    for panel in (*above, last):
+        ticks = panel["encoding"]["x"]["axis"]["values"]
+        assert ticks == sorted({round(tick) for tick in ticks})
+        assert 1 <= ticks[0] <= ticks[-1] <= layers
+        assert len(ticks) <= 8
+    assert last["encoding"]["x"]["title"] == "layer, from the input to the output"
+    assert all(panel["encoding"]["x"]["title"] is None for panel in above)
+
+
 def test_the_twin_is_a_line_of_its_own():
     text = json.dumps(spec(gradients_figure(rows(), rows(2))))
     assert "this network" in text

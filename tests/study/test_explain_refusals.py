@@ -64,7 +64,7 @@ def test_a_folder_of_looks_is_read_like_its_file(tmp_path) -> None:
 def test_what_looks_cannot_take_is_refused_not_ignored(tmp_path, options) -> None:
     explain(tmp_path / "looks")
     (name,) = options
-    with pytest.raises(UsageError, match=f"leave out {name}="):
+    with pytest.raises(UsageError, match=f"{name}= cannot be changed"):
         calando.explain(tmp_path / "looks", **options)
 
 
@@ -119,7 +119,7 @@ def test_a_folder_of_studies_is_named_with_one_of_them(tmp_path) -> None:
         )  # fmt: skip
     with pytest.raises(UsageError, match="holds 2 studies: give one"):
         calando.explain(tmp_path)
-    with pytest.raises(UsageError, match="leave out lr="):
+    with pytest.raises(UsageError, match="lr= cannot be changed"):
         calando.explain(tmp_path / "a", lr=0.1)
 
 

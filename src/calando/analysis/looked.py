@@ -105,6 +105,18 @@ class Looked:
         """What the looks cost, in updates, those of the twin included."""
         return sum(row.updates for row in (*self.rows, *self.twin)) + (self.twin[-1].step + 1 if self.twin else 0)
 
+    @property
+    def count(self) -> str:
+        """How many looks, in words."""
+        return f"{len(self.rows)} look{'' if len(self.rows) == 1 else 's'}"
+
+    @property
+    def cost(self) -> str:
+        """What they cost, in words; in a person's own loop they cost time, which is not kept."""
+        if self.spec is None:
+            return f"{self.count} at {self.step:,} updates"
+        return f"{self.count} cost {self.updates:.0f} updates, on top of {self.step:,} made"
+
     def reading(self) -> Reading:
         """Of the last look that readings were tested at."""
         total = self.total_steps

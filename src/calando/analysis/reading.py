@@ -22,7 +22,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from calando.analysis.signals import signals_of
+from calando.analysis.signals import SIGNALS, signals_of
 from calando.records.probe import ProbeRow
 
 __all__ = ["SURE", "TESTED_AGES", "TESTED_METHODS", "Fit", "Reading", "Verdict", "read_rate"]
@@ -33,6 +33,7 @@ SURE = 0.8
 TESTED_AGES = (0.04, 0.3)
 TESTED_METHODS = ("sgd", "adam", "adamw")
 STEADY = 1.5  # a rate that changed by more since the middle of what was looked at was not tested
+LEAST = 1e-6  # of a signal
 FARTHEST = 3.0  # spreads from the mean: farther out nothing was fitted
 NEAR = 0.3  # rows of the last so much of the way are one look
 
@@ -54,12 +55,16 @@ class Fit:
         found = {}
         for name, (mean, spread, weight) in self.terms.items():
             value = signals.get(name, math.nan)
-            z = (math.log2(max(value, 1e-6)) - mean) / spread if math.isfinite(value) else 0.0
+            z = (math.log2(max(value, LEAST)) - mean) / spread if math.isfinite(value) else 0.0
             found[name] = weight * max(-FARTHEST, min(FARTHEST, z))
         return found
 
     def __call__(self, signals: Mapping[str, float]) -> float:
         return self.bias + sum(self.parts(signals).values())
+
+    def gone(self, signals: Mapping[str, float]) -> list[str]:
+        """The signals that are 0, and have no logarithm, as of a network that died."""
+        return [name for name in self.terms if signals.get(name, math.nan) <= LEAST]
 
     def covers(self, signals: Mapping[str, float]) -> bool:
         """Whether all its signals were seen."""
@@ -179,9 +184,21 @@ class Reading:
             return "no reading"
         return self.verdict
 
+    @property
+    def instead(self) -> str | None:
+        """The rate that the factor comes to, in words; None without one."""
+        if self.factor is None or self.factors is None or not self.rate:
+            return None
+        ends = [self.rate / (max(1.0, f) if self.factor >= 1 else min(1.0, f)) for f in self.factors]
+        low, high = sorted(ends)
+        return (
+            f"a rate near {self.rate / self.factor:.2g} would be right: between {low:.2g} and {high:.2g}, 8 times in 10"
+        )
+
     def __str__(self) -> str:
         at = "" if self.rate is None else f"rate {self.rate:.3g} after {self.step:,} of {self.total_steps:,} updates: "
-        lines = [f"{at}{self.heading}", *(f"  - {text}" for text in self.because)]
+        lines = [f"{at}{self.heading}", *([f"  {self.instead}"] if self.instead else [])]
+        lines += [f"  - {text}" for text in self.because]
         return "\n".join([*lines, *(f"  note: {text}" for text in self.cautions)])
 
     def to_json(self) -> dict[str, Any]:
@@ -236,7 +253,10 @@ def read_rate(
         return silent("the rate is 0, and no factor makes it another")
     age = (rows[-1].step + 1) / total_steps
     if age < TESTED_AGES[0]:
-        return silent(f"{age:.1%} of the run is too early: readings were tested from {TESTED_AGES[0]:.0%} on")
+        return silent(
+            f"the last look was at {_percent(age)} of the run, too early: readings were tested from "
+            f"{TESTED_AGES[0]:.0%} on"
+        )
     if age > TESTED_AGES[1]:
         return silent(f"readings were tested up to {TESTED_AGES[1]:.0%} of a run, the last look was at {age:.0%}")
     recent = [row for row in rows if row.step >= (1 - NEAR) * rows[-1].step]
@@ -246,7 +266,8 @@ def read_rate(
         low_fit = FITS["too low"]
     missing = [name for fit in (FITS["too high"], low_fit) for name in fit.terms if not math.isfinite(signals[name])]
     if missing:
-        return silent(f"not seen: {', '.join(dict.fromkeys(missing))}", signals=signals)
+        unseen = ", ".join(f"{name} ({SIGNALS[name]})" for name in dict.fromkeys(missing))
+        return silent(f"not seen: {unseen}", signals=signals)
     high, low = (_probability(fit(signals)) for fit in (FITS["too high"], low_fit))
     cautions = tuple(_cautions(rows, method, chance))
     found = Reading(
@@ -262,17 +283,21 @@ def read_rate(
     if max(high, low) >= SURE:
         verdict: Verdict = "too high" if high >= low else "too low"
         fit = FITS["too high"] if high >= low else low_fit
-        return replace(found, verdict=verdict, because=tuple(_reasons(fit, signals)), **_factor(verdict, signals))
+        return replace(
+            found, verdict=verdict, because=tuple(_reasons(fit, signals)), **_factor(verdict, signals, cautions)
+        )
     if max(high, low) <= 1 - SURE:
         return replace(found, verdict="nothing wrong is seen", because=(_NOTHING,))
-    return replace(
-        found, because=(f"the signals leave it open: too high with {high:.0%} probability, too low with {low:.0%}",)
+    undecided = (
+        f"the signals do not decide: too high with {high:.0%}, too low with {low:.0%} probability; a verdict needs "
+        f"{SURE:.0%} of one, or at most {1 - SURE:.0%} of each"
     )
+    return replace(found, because=(undecided,))
 
 
 _NOTHING = (
-    "no signal of a rate too high, nor of one too low; on tasks left out, 147 of 171 such looks were at runs that "
-    "ended within a point of the best"
+    "no signal of a rate too high, nor of one too low; on tasks set aside, 110 of 147 such looks were at runs that "
+    "ended within a point of the best rate's"
 )
 
 
@@ -297,8 +322,12 @@ def _probability(score: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-def _factor(verdict: Verdict, signals: Mapping[str, float]) -> dict[str, Any]:
+def _factor(verdict: Verdict, signals: Mapping[str, float], cautions: tuple[str, ...]) -> dict[str, Any]:
     name = "distance, with sharpness" if FITS["distance, with sharpness"].covers(signals) else "distance"
+    if gone := FITS[name].gone(signals):
+        # LEAST in its place would give a factor, and one much too near to 1.
+        unknown = ", ".join(f"{name} ({SIGNALS[name]}) is 0" for name in gone)
+        return {"cautions": (*cautions, f"by how much is not known: {unknown}")}
     octaves = FITS[name](signals)
     least, most = (octaves + off for off in OFF[name][verdict])
     if (octaves <= 0) == (verdict == "too high"):
@@ -309,21 +338,35 @@ def _factor(verdict: Verdict, signals: Mapping[str, float]) -> dict[str, Any]:
 def _reasons(fit: Fit, signals: Mapping[str, float]) -> list[str]:
     """The signals that speak for it, the strongest first."""
     parts = sorted(fit.parts(signals).items(), key=lambda part: -part[1])
-    return [_WORDS[name].format(signals[name], USUAL[name]) for name, part in parts if part > LEAST_PART]
+    return [_reason(name, signals[name]) for name, part in parts if part > LEAST_PART]
+
+
+def _reason(name: str, value: float) -> str:
+    usual = USUAL[name]
+    return _WORDS[name].format(value, usual, _percent(value), _percent(usual))
 
 
 LEAST_PART = 0.3
 
 _WORDS = {
     "peak": "the loss stood at {:.2g} times chance level at its highest; {:.2g} is usual at a good rate",
-    "level": "the loss is at {:.2g} of chance level; {:.2g} is usual at a good rate",
+    "level": "the loss is at {2} of chance level; {3} is usual at a good rate",
     "path": "updates so far would add up to {:.2g} times a layer's weights; {:.2g} is usual at a good rate",
-    "alive": "{:.0%} of channels get a gradient; {:.0%} is usual at a good rate",
+    "alive": "{2} of channels get a gradient; {3} is usual at a good rate",
     "first over last": "the gradient at the first layer is {:.2g} of that at the last; {:.2g} is usual at a good rate",
-    "weight growth": "weights have grown to {:.3g} times their size at the start; {:.3g} is usual at a good rate",
-    "sharpness share": "the sharpness is {:.2%} of what the method bears at this rate; {:.2%} is usual at a good rate",
+    "weight growth": "weights are {:.3g} times their size at the start; {:.3g} is usual at a good rate",
+    "sharpness share": "the sharpness is {2} of what the method bears at this rate; {3} is usual at a good rate",
     "sharpness growth": "the sharpness is {:.2g} times that at the start; {:.2g} is usual at a good rate",
 }
+
+
+def _percent(share: float) -> str:
+    """Two digits, never as a power of ten.
+
+    >>> _percent(0.00043), _percent(0.11), _percent(2.31)
+    ('0.043%', '11%', '230%')
+    """
+    return f"{float(f'{100 * share:.2g}'):.10f}".rstrip("0").rstrip(".") + "%"
 
 
 def _times(factor: float) -> str:

@@ -79,6 +79,7 @@ def _print_list(lessons: Rows[LessonEntry], *, as_json: bool) -> None:
         return
     for one in lessons:
         typer.echo(f"{one.name}  {one.summary}")
+    typer.echo("see one: calando demo NAME")
 
 
 def _print_taught(taught: Taught, *, as_json: bool) -> None:

@@ -57,6 +57,7 @@ def explain(call: Callable[..., Explained], as_json: bool = False) -> None:
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "page": None if page is None else str(page)}, indent=2))
         return
-    typer.echo(found)
+    first, *rest = str(found).splitlines()
+    typer.echo("\n".join([typer.style(first, bold=True), *rest]))
     if page is not None:
         typer.echo(f"page: {page}")

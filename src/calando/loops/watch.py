@@ -19,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, final
@@ -129,7 +130,7 @@ class Watch:
         self._losses: dict[int, tuple[float, int]] = {}  # update -> sum of what was told of it, and how often
         self._stepping = False  # a step, whose closure makes the passes
         self.seconds = 0.0
-        self._last = self._opened = 0.0
+        self._last = self._opened = self._lasted = 0.0
         self._began: float | None = None
         self._hooks: StepHooks | None = StepHooks(
             optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
@@ -185,7 +186,29 @@ class Watch:
         """
         if self.total_steps is None:
             raise UsageError(UNPLANNED)
-        return self.looked.reading()
+        found = self.looked.reading()
+        if found.verdict == "silent" and self._rare is not None:
+            found = replace(found, because=(*found.because, self._rare))
+        return found
+
+    @property
+    def _rare(self) -> str | None:
+        """Why the last look was long ago, and what makes looks more frequent; None: it was not."""
+        share = (self.seconds + self._last) / max(self._lasted, 1e-9)
+        if not self.rows or self.step < 2 * (self.rows[-1].step + 1) or share <= self._share:
+            return None
+        enough = min(1.0, float(f"{3 * share:.1g}"))
+        updates = self._last / self._lasted * self.step
+        return (
+            f"a look takes as long as {updates:.2g} updates here, and all of them together may take "
+            f"{self._share:.2g} of the time: calando.watch(…, share={enough:g}) looks more often"
+        )
+
+    def __str__(self) -> str:
+        """The reading; without the planned length how often it looked."""
+        return self.looked.cost if self.total_steps is None else str(self.reading())
+
+    __repr__ = __str__
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write rows and losses as JSON, which `calando explain PATH` draws."""
@@ -245,7 +268,8 @@ class Watch:
                 self.rows.append(row)
             self._last += time.perf_counter() - now
             self.seconds += self._last
-        due = self.seconds + self._last <= self._share * (now - self._began)
+        self._lasted = now - self._began
+        due = self.seconds + self._last <= self._share * self._lasted
         if self.step == FIRST or (self.step > FIRST and due):
             began = time.perf_counter()
             self._probe.open(hooked=False)  # of the update that comes

@@ -23,9 +23,9 @@ __all__ = ["explain_figure", "explain_page", "write_explain_page"]
 
 TRUST = (
     "The reading was made on eleven tasks with known ends (SGD, Adam, AdamW; batch, group and no normalisation; "
-    "images, a table, speech), and judged on tasks that it had not seen: docs/LOG.md has how often it spoke and was "
-    "right. It sees one run of one seed while it is young. A race of several rates from one start (calando tune) sees "
-    "more."
+    "images, a table, speech). On five tasks set aside until its numbers were frozen it spoke in 66 % of the looks, "
+    "and was right in 85 % of those. It sees one run of one seed while it is young. A race of several rates from one "
+    "start (calando tune) sees more."
 )
 
 WORDS = {
@@ -56,6 +56,7 @@ WORDS = {
         (
             "A level line: every layer gets as much. A line that falls towards the input: gradients vanish on their way"
             " back, as they do without shortcuts or normalisation, and where the rate has driven weights too far."
+            " A layer without a point gets none."
         ),
     ),
 }
@@ -71,12 +72,23 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
         "ratios": ratios_figure(looked.rows),
         "gradients": gradients_figure(_next_to(looked), looked.twin),
     }
-    pedigree = f"{title}; {len(looked.rows)} looks, n = 1"
+    pedigree = f"{title}; {looked.count}, n = 1"
     return [
-        Figure(name, *WORDS[name], pedigree, finished(chart, title=WORDS[name][0], subtitle=pedigree))
+        Figure(
+            name,
+            WORDS[name][0],
+            _how_to_read(name, looked),
+            pedigree,
+            finished(chart, title=WORDS[name][0], subtitle=pedigree),
+        )
         for name, chart in drawn.items()
         if chart is not None
     ]
+
+
+def _how_to_read(name: str, looked: Looked) -> str:
+    twin = " The plain twin is this network without its shortcuts." if name == "gradients" and looked.twin else ""
+    return WORDS[name][1] + twin
 
 
 def _next_to(looked: Looked) -> list[ProbeRow]:
@@ -90,7 +102,7 @@ def explain_figure(looked: Looked, *, title: str) -> AnyChart:
     chart = losses_figure(looked.losses, looked.rates, chance=looked.chance, looks=[row.step for row in looked.rows])
     if chart is None:
         raise UsageError("no loss was seen yet, so there is nothing to draw")
-    return finished(chart, title=title, subtitle=f"{len(looked.rows)} looks, n = 1")
+    return finished(chart, title=title, subtitle=f"{looked.count}, n = 1")
 
 
 def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str = "") -> str:
@@ -123,14 +135,15 @@ def write_explain_page(path: Path, looked: Looked, reading: Reading, *, title: s
 
 
 def _signals(reading: Reading) -> list[tuple[str, str, str, str, str]]:
-    """Name, what it is, value, usual value, and which verdict it speaks in."""
-    speaking = {name: verdict for verdict in ("too low", "too high") for name in FITS[verdict].terms}
-    speaking |= {
-        name: "too low" for name in FITS["too low, with sharpness"].terms if name not in FITS["too high"].terms
-    }
+    """Name, value, usual value, what it speaks in, and what it is: on a phone the numbers are seen first."""
+    high = set(FITS["too high"].terms)
+    low = {name for fit in ("too low", "too low, with sharpness") for name in FITS[fit].terms}
+    distance = {name for fit in ("distance", "distance, with sharpness") for name in FITS[fit].terms}
+    speaking = dict.fromkeys(distance, "the factor")
+    speaking |= dict.fromkeys(low, "too low") | dict.fromkeys(high, "too high") | dict.fromkeys(high & low, "both")
     rows = []
     for name in SIGNALS:
         value = reading.signals.get(name, math.nan)
         if math.isfinite(value):
-            rows.append((name, SIGNALS[name], f"{value:.3g}", f"{USUAL[name]:.2g}", speaking.get(name, "no verdict")))
+            rows.append((name, f"{value:.3g}", f"{USUAL[name]:.2g}", speaking.get(name, "nothing"), SIGNALS[name]))
     return rows

@@ -52,8 +52,7 @@ class Explained(Drawn):
         lines = [str(self.reading)]
         if self.outcome:
             lines.append(self.outcome)
-        made = self.looked.step
-        lines.append(f"{len(self.looked.rows)} looks cost {self.looked.updates:.0f} updates, on top of {made:,} made")
+        lines.append(self.looked.cost)
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -187,8 +186,9 @@ def explain(
         if kind == "looks":
             of_task |= {"run": run, "seed": seed or None, "until": None if until == UNTIL else until}
         if ignored := [f"{name}=" for name, value in of_task.items() if value is not None]:
-            made = "holds looks that were made" if kind == "looks" else "is of runs that are made again as they were"
-            raise UsageError(f"{str(where)!r} {made}: leave out {', '.join(ignored)}")
+            raise UsageError(
+                f"{', '.join(ignored)} cannot be changed in {str(where)!r}: what is stored there is looked at"
+            )
         if kind == "looks":
             return _of_file(where / "probes.json", folder or where) if where.is_dir() else _of_file(where, folder)
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
@@ -199,6 +199,8 @@ def explain(
         )
     if run is not None:
         raise UsageError("run= names a run of a study: give the study's folder first")
+    if strategy is None and where is not None and len(where.parts) > 1 and ":" not in str(where):
+        raise UsageError(f"{no_study(where).removeprefix('; ')}; `calando show` lists those in calando-studies")
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
@@ -240,7 +242,10 @@ def explain(
 
 def _of_file(path: Path, folder: Path | str | None) -> Explained:
     from calando.analysis.looked import Looked
+    from calando.errors import UsageError
 
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}; `Watch.save(path)` and `calando explain` write such files")
     looked = Looked.read(path)
     return Explained(folder=None if folder is None else Path(folder), looked=looked, reading=looked.reading())
 
@@ -347,6 +352,8 @@ def _look(
     from calando.study.look import look_at
     from calando.verbs.explained_path import check_writable
 
+    if isinstance(until, str) and until.isdecimal():  # updates, from the command line
+        until = int(until)
     made = round(spec.horizon.steps(Span.parse(until, name="until")))
     if not 2 <= made <= spec.steps:
         raise UsageError(f"until must be from 2 updates to the run's {spec.steps}, got {until!r}, {made} updates")

@@ -21,6 +21,7 @@ from calando.report.palette import COLOURS, WORSE, LineStyle, line_styles
 __all__ = ["depth_figure", "gradients_figure", "ratios_figure", "sharpness_figure"]
 
 PANEL = 210
+MOST_TICKS = 8
 ROW = 17  # pixels of a layer in the heat map
 NETWORK, TWIN = "this network", "its plain twin"
 
@@ -31,26 +32,33 @@ def depth_figure(
     """Gradient at each layer, a line a network, a panel a moment.
 
     Args:
-        gradients: moment -> network -> |∂L/∂h| of its layers, first to last; positive and finite, at least one.
+        gradients: moment -> network -> |∂L/∂h| of its layers, first to last; one that is not positive and finite has no
+            point, and at least one is.
         styles: by network.
     """
+
+    def drawn(size: float) -> bool:
+        return 0 < size < math.inf
+
     names = list(dict.fromkeys(name for those in gradients.values() for name in those))
     shown = styles or line_styles(names)
-    sizes = [size for those in gradients.values() for layers in those.values() for size in layers]
+    sizes = [size for those in gradients.values() for layers in those.values() for size in layers if drawn(size)]
     deepest = max(len(layers) for those in gradients.values() for layers in those.values())
     low, high = _around(sizes)
-    x = alt.X(
-        "layer:Q",
-        title="layer, from the input to the output",
-        scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
-        axis=alt.Axis(grid=False, tickMinStep=1, format="d", tickCount=min(8, deepest)),
-    )
+    places = [*range(1, deepest + 1, math.ceil(deepest / MOST_TICKS))]  # a tick between two layers has no name
     panels: list[alt.Chart] = []
-    for moment, those in gradients.items():
+    for panel, (moment, those) in enumerate(gradients.items(), start=1):
+        x = alt.X(
+            "layer:Q",
+            title="layer, from the input to the output" if panel == len(gradients) else None,
+            scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
+            axis=alt.Axis(grid=False, format="d", values=places),
+        )
         rows: list[Row] = [
             {"strategy": name, "layer": place + 1, "gradient": float(size)}
             for name, layers in those.items()
             for place, size in enumerate(layers)
+            if drawn(size)
         ]
         y = log_y("gradient", low=low, high=high, title=f"gradient {moment}")
         lines = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=26, filled=True), strokeWidth=2)
@@ -61,8 +69,6 @@ def depth_figure(
             ).properties(width=WIDTH, height=PANEL)
         )  # fmt: skip
     panels[0] = panels[0].add_params(picked())
-    for panel in panels[:-1]:
-        panel.encoding.x.title = None
     if len(panels) == 1:
         alone: AnyChart = panels[0].properties(height=PANEL + 60)
         return alone
@@ -74,14 +80,15 @@ def gradients_figure(rows: Sequence[ProbeRow], twin: Sequence[ProbeRow] = ()) ->
     """Gradients by depth at the first and at the last look; of the plain twin as well. None: no gradient was seen."""
     moments: dict[str, dict[str, list[float]]] = {}
     for name, those in ((NETWORK, rows), (TWIN, twin)):
-        seen = [row for row in those if _sizes(row.layers)]
+        seen = [row for row in those if any(0 < size < math.inf for size in _sizes(row.layers))]
         for row in seen[:1] + seen[1:][-1:]:
             moments.setdefault(f"at update {row.step}", {})[name] = _sizes(row.layers)
     return depth_figure(moments) if moments else None
 
 
 def _sizes(layers: Iterable[LayerRow]) -> list[float]:
-    return [layer.gradient for layer in layers if layer.gradient is not None and 0 < layer.gradient < math.inf]
+    """Of each layer in its place: one that gets no gradient, or none that is finite, keeps it."""
+    return [math.nan if layer.gradient is None else layer.gradient for layer in layers]
 
 
 def sharpness_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
@@ -131,7 +138,7 @@ def ratios_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
     chart: AnyChart = alt.Chart(csv_data(cells)).mark_rect().encode(
         x=alt.X("step:O", title="update", axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True)),
         y=alt.Y(
-            "layer:N", sort=layers, title=None, axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
+            "layer:N", sort=layers, title="layer, by name", axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
         ),
         color=alt.Color("ratio:Q", scale=scale, legend=legend),
         tooltip=[alt.Tooltip("layer:N"), alt.Tooltip("step:O"), alt.Tooltip("ratio:Q", format=".3g")],
