@@ -33,6 +33,7 @@ def test_updates_are_a_length_and_the_time_left_is_that_of_what_is_made(calando,
 
 def test_what_cannot_be_changed_or_is_not_there_is_refused(calando, tmp_path) -> None:
     (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.sqlite").touch()
     ended = calando("explain", tmp_path / "study", "--lr", "3", "--steps", "9")
     assert ended.status == 2
     assert "--lr" in ended.err
