@@ -44,6 +44,7 @@ from calando.schedules.named_ramps import (
     tanh,
 )
 from calando.schedules.primitive import Primitive
+from calando.schedules.recover import Recovered, recover
 from calando.schedules.repeat import repeat
 from calando.schedules.scatter import chebyshev, noise
 from calando.schedules.schedule import Bound, Extent, Schedule
@@ -83,6 +84,7 @@ __all__ = [
     "Finding",
     "Horizon",
     "Primitive",
+    "Recovered",
     "Schedule",
     "Span",
     "Value",
@@ -131,6 +133,7 @@ __all__ = [
     "polynomial_cycles",
     "power_decay",
     "radam_warmup",
+    "recover",
     "register",
     "repeat",
     "rex",
