@@ -142,7 +142,8 @@ def _jitters(steps: Array, rates: Array, unit: Array) -> bool:
     off = (rates[:-2] + share * (rates[2:] - rates[:-2]) - rates[1:-1]) / unit[1:-1]
     moving = rates[:-2] != rates[2:]
     bent = np.abs(np.diff(off, prepend=off[:1])) > 0.05  # a curve is off its chords too, but evenly
-    shaken = (bent & (np.abs(off) < 3))[moving]
+    alone = (rates[:-2] != rates[1:-1]) & (rates[1:-1] != rates[2:])  # a curve all of whose rates are round
+    shaken = ((bent & (np.abs(off) < 3)) | (alone & (np.abs(off) > 0.05)))[moving]
     return bool(shaken.sum() >= ENOUGH - 2 and shaken.mean() > 0.3)
 
 

@@ -302,7 +302,10 @@ def by_templates(thinned: Logged, total: int, per_epoch: int | None) -> Iterator
 
 
 def _templates(thinned: Logged) -> Iterator[tuple[str, ...]]:
-    rises = [()] if int(np.argmax(thinned.rates)) == 0 else [("linear",), ("cosine",)]
+    peak = int(np.argmax(thinned.rates))
+    rises: list[tuple[str, ...]] = [("linear",), ("cosine",)] if peak else []
+    if peak <= len(thinned.rates) // 10:
+        rises.append(())  # noise has its peak a little later than its schedule
     held = float(np.mean(thinned.rates >= thinned.rates.max() - thinned.tolerance.max())) > 0.05
     for fall in FALLS:
         for rise in rises:
