@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from calando.verbs.draw import draw
     from calando.verbs.explain import explain
     from calando.verbs.find import find
+    from calando.verbs.importing import import_runs
     from calando.verbs.schedules import lint, plot
     from calando.verbs.study import serve, show, studies, write_report
     from calando.verbs.train import train
@@ -55,6 +56,7 @@ __all__ = [
     "find_lr",
     "follow",
     "get_data",
+    "import_runs",
     "layer_groups",
     "lint",
     "list_schedules",
@@ -92,6 +94,7 @@ _HOMES = {
     "find_lr": "calando.range_test",
     "follow": "calando.loops.follow",
     "get_data": "calando.tasks.fetch",
+    "import_runs": "calando.verbs.importing",
     "layer_groups": "calando.methods.parameter_groups",
     "lint": "calando.verbs.schedules",
     "list_schedules": "calando.verbs.describe",

@@ -25,6 +25,7 @@ VERBS = {
     "report": calando.write_report,
     "plot": calando.plot,
     "lint": calando.lint,
+    "import": calando.import_runs,
     "strategies": calando.list_strategies,
     "workloads": calando.list_workloads,
     "schedules": calando.list_schedules,
@@ -130,6 +131,7 @@ def test_each_option_is_declared_once_and_used():
         (["compare", "--help"], ["torch", "numpy"]),
         (["plot", "cosine"], ["torch"]),
         (["lint", "cosine", "--steps", "9"], ["torch"]),
+        (["import", "--help"], ["torch", "numpy"]),
     ],
 )
 def test_what_can_do_without_does_not_import_it(words, heavy):

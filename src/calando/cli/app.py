@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, demo, describe, explain, find, schedules, study, train, tune
+from calando.cli import compare, demo, describe, explain, find, importing, schedules, study, train, tune
 from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
@@ -32,6 +32,7 @@ for name, command in {
     "report": study.report,
     "plot": schedules.plot,
     "lint": schedules.lint,
+    "import": importing.import_runs,
     "strategies": describe.strategies,
     "workloads": describe.workloads,
     "schedules": describe.schedules,

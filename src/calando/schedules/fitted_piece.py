@@ -101,6 +101,14 @@ def _paired(pieces: list[Piece], logged: Logged) -> list[Piece]:
             found[-1] = Piece("linear", before.first, piece.last, _line(t0, y0, rise))
         else:
             found.append(piece)
+    first = found[0]
+    if len(found) > 1 and first.last == 1 and logged.steps[0] > 0:
+        # a warmup of which one rate was logged: from 0, where it meets what follows before the next rate
+        t0, y0 = float(logged.steps[0]), float(logged.rates[0])
+        warmup, following = _line(t0, y0, y0 / t0), found[1].curve
+        low, high = (warmup(at) - following(at) for at in (np.array([t0]), np.array([logged.steps[1]])))
+        if low[0] <= 0 <= high[0] + 2 * logged.tolerance[1]:
+            found[0] = Piece("linear", 0, 1, warmup)
     return found
 
 

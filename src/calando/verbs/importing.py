@@ -1,0 +1,127 @@
+"""`calando.import_runs`: runs that others logged, and the schedules that their rates came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from calando.errors import UsageError
+from calando.rows import Rows
+
+if TYPE_CHECKING:
+    from calando.loops.logged_runs import LoggedRun
+    from calando.schedules import Finding
+    from calando.schedules.recover import Recovered
+
+__all__ = ["Imported", "import_runs"]
+
+
+@final
+@dataclass(frozen=True)
+class Imported:
+    """A run that was logged elsewhere.
+
+    Args:
+        logged: its rates, losses and scores, by step.
+        recovered: the schedule that its rates came from, or the closest with its misfit.
+        findings: what `lint` finds suspicious about that.
+    """
+
+    logged: LoggedRun
+    recovered: Recovered
+    findings: tuple[Finding, ...]
+
+    @property
+    def again(self) -> str:
+        """The line that schedules a run like it."""
+        text, steps = self.recovered.text, self.recovered.total_steps
+        return f'calando.LRScheduler(optimizer, "{text}", total_steps={steps})'
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Its row in a table."""
+        found = self.recovered
+        return {
+            "run": self.logged.name,
+            "steps": found.total_steps,
+            "base": found.base,
+            "schedule": found.text if found.exact else f"none found; the closest: {found.text}",
+            "misfit": found.misfit,
+            "findings": "; ".join(map(str, self.findings)) or "none",
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        found = self.recovered
+        return {
+            "run": self.logged.name,
+            "logged": len(self.logged.rates),
+            "steps": found.total_steps,
+            "base": found.base,
+            "schedule": found.text,
+            "exact": found.exact,
+            "misfit": found.misfit,
+            "rounding": found.rounding,
+            "findings": [str(one) for one in self.findings],
+            "notes": list(found.notes),
+            "again": self.again,
+        }
+
+    def __repr__(self) -> str:
+        return f"{self.logged.name}: {self.recovered}"
+
+
+def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | None = None) -> tuple[Imported, ...]:
+    """Read runs that others logged, and recover the schedules that their rates came from.
+
+    Of a schedule that is recovered, every logged rate is met within the rounding of the log; else the closest is named
+    with its misfit. A log may give a rate at the update that used it or at the one after: the simpler schedule tells.
+
+    Args:
+        paths: files, or folders that are searched: trainer_state.json of Transformers, metrics.csv of Lightning; as a
+            file also any .csv with columns step and lr.
+        steps: updates that the runs were planned for; None: as the log says, else read from where the rates end.
+        steps_per_epoch: updates in one pass over the data; lengths may then be given in epochs.
+
+    Returns:
+        A run each: `.recovered.text`, `.recovered.base`, `.recovered.misfit`, `.findings` of `calando.lint`, and
+        `.again`, the line of code for it.
+
+    Raises:
+        UsageError: a path that does not exist or holds no log with rates; fewer steps than were logged.
+
+    Example:
+        >>> import calando, tempfile, pathlib
+        >>> log = pathlib.Path(tempfile.mkdtemp(), "log.csv")
+        >>> _ = log.write_text("step,lr" + "".join(f"\\n{t},{0.1 * (1 - t / 100)}" for t in range(100)))
+        >>> print(calando.import_runs(str(log))[0].again)
+        calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=100)
+    """
+    from calando.loops.logged_runs import logged_runs
+
+    if not paths:
+        raise UsageError("nothing to import: give a file or a folder with logs")
+    runs = [run for path in paths for run in logged_runs(Path(path))]
+    return Rows([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
+
+
+def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) -> Imported:
+    from calando.schedules import lint_schedule, recover
+
+    places, rates = zip(*run.rates, strict=True)
+    total = steps if steps is not None else run.total_steps
+    tried = []
+    for late in (0, 1) if min(places) >= 1 else (0,):
+        moved = [place - late for place in places]
+        found = recover(moved, rates, total_steps=total, steps_per_epoch=steps_per_epoch)
+        digits = sum(letter in "123456789" for letter in found.text)
+        tried.append(((not found.exact, found.misfit if not found.exact else len(found.text) + digits), late, found))
+    _, late, recovered = min(tried, key=lambda one: one[:2])
+    if late:
+        from dataclasses import replace
+
+        note = "the rate logged at step n is taken for that of update n - 1, counted from 0"
+        recovered = replace(recovered, notes=(*recovered.notes, note))
+    findings = lint_schedule(recovered.schedule, recovered.total_steps, steps_per_epoch=steps_per_epoch)
+    return Imported(run, recovered, tuple(findings))
