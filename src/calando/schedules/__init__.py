@@ -44,7 +44,7 @@ from calando.schedules.named_ramps import (
     tanh,
 )
 from calando.schedules.primitive import Primitive
-from calando.schedules.recover import Recovered, recover
+from calando.schedules.recovered import Recovered, recover
 from calando.schedules.repeat import repeat
 from calando.schedules.scatter import chebyshev, noise
 from calando.schedules.schedule import Bound, Extent, Schedule

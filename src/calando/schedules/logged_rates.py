@@ -37,12 +37,14 @@ class Logged:
         rates: shape (n,), 0 or more.
         tolerance: shape (n,), how far a rate may lie from what it was before it was rounded.
         notes: what was left out.
+        coarser: the tolerance if rates that are all short were rounded, though they do not show it; None: they are not.
     """
 
     steps: Array
     rates: Array
     tolerance: Array
     notes: tuple[str, ...] = ()
+    coarser: Array | None = None
 
     @property
     def gap(self) -> float:
@@ -83,7 +85,9 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     backwards = np.arange(len(places))[::-1]
     unique, first = np.unique(places[backwards], return_index=True)
     chosen = backwards[first]
-    tolerance = _rounding(unique, values[chosen]) + FLOOR * values.max()
+    kept, short = _rounding(unique, values[chosen])
+    floor = FLOOR * values.max()
+    tolerance, coarser = kept + floor, None if short is None else short + floor
     before = values[chosen][np.searchsorted(unique, places)]
     other = np.abs(values - before) > 2 * tolerance[np.searchsorted(unique, places)]
     notes: tuple[str, ...] = ()
@@ -91,7 +95,7 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
         twice = np.unique(places[other])
         said = f"{len(twice)} of {len(unique)} steps were logged with different rates, first step {twice[0]:g}: "
         notes = (f"{said}the rate logged last counts",)
-    return Logged(unique, values[chosen], tolerance, notes)
+    return Logged(unique, values[chosen], tolerance, notes, coarser)
 
 
 def _numbers(name: str, given: Iterable[float]) -> Array:
@@ -104,18 +108,18 @@ def _numbers(name: str, given: Iterable[float]) -> Array:
     return found
 
 
-def _rounding(steps: Array, rates: Array) -> Array:
-    """One unit in the last place that each rate was logged with, shape (n,)."""
+def _rounding(steps: Array, rates: Array) -> tuple[Array, Array | None]:
+    """One unit in the last place that each rate was logged with, shape (n,); and a larger one that may be it."""
     distinct = np.unique(rates[rates > 0])[:2000]
     if not len(distinct):
-        return np.zeros_like(rates)
+        return np.zeros_like(rates), None
     size = np.where(rates > 0, rates, 1.0)
     places = np.floor(np.log10(size))
     enough = len(distinct) >= ENOUGH
     digits = next((k for k in range(1, MOST_DIGITS + 1) if _same(distinct, [f"{r:.{k}g}" for r in distinct])), 0)
     decimals = next((k for k in range(1, 13) if _same(distinct, [f"{r:.{k}f}" for r in distinct])), 0)
     found = []
-    if digits:
+    if digits > 1:  # nobody keeps one digit, and drops to a tenth have no more
         found.append(np.where(rates > 0, 10.0 ** (places - digits + 1), 0.0))
     if decimals:
         found.append(np.full_like(rates, 10.0**-decimals))
@@ -123,12 +127,13 @@ def _rounding(steps: Array, rates: Array) -> Array:
     found.sort(key=lambda unit: -float(np.log(unit[rates > 0]).mean()))
     for unit in found if enough else ():
         if _jitters(steps, rates, unit):
-            return unit
+            return unit, None
     if digits:
-        return np.where(rates > 0, 10.0 ** (places - max(digits, FEWEST_DIGITS) + 1), 0.0)
+        short = found[0] if enough and 3 <= digits < FEWEST_DIGITS else None
+        return np.where(rates > 0, 10.0 ** (places - max(digits, FEWEST_DIGITS) + 1), 0.0), short
     if (distinct == distinct.astype(np.float32)).all():
-        return rates * SINGLE
-    return np.zeros_like(rates)
+        return rates * SINGLE, None
+    return np.zeros_like(rates), None
 
 
 def _jitters(steps: Array, rates: Array, unit: Array) -> bool:

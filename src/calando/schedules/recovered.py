@@ -108,7 +108,7 @@ def recover(
     >>> steps = range(0, 1000, 10)
     >>> curve = parse("linear(0, 1, over='5%') >> cosine(1, 0)").bind(1000)
     >>> recover(steps, [round(0.1 * curve(step), 6) for step in steps], total_steps=1000)
-    linear(0, 1, over='5%') >> cosine(1, 0), base 0.1, 1000 steps, misfit 5e-06
+    linear(0, 1, over='5%') >> cosine(1, 0), base 0.1, 1000 steps, misfit 4.9e-06
     """
     logged = read_logged(steps, rates)
     last = int(logged.steps[-1])
@@ -119,6 +119,10 @@ def recover(
                 f"step {last} was logged, after the {total_steps} of total_steps; raise it or leave it out"
             )
     best = _best(logged, total_steps, steps_per_epoch)
+    if not best.exact and logged.coarser is not None:
+        other = _best(replace(logged, tolerance=logged.coarser), total_steps, steps_per_epoch)
+        if other.exact and len(other.text) <= SHORT:
+            best = other
     notes = list(logged.notes)
     if total_steps is None:
         notes.append(f"the run is taken to have {best.total_steps} steps; the last logged is {last}")
