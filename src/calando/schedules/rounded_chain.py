@@ -97,7 +97,8 @@ def _with_length(
         low = logged.steps[here - 1] if here else 0.0
         doubt = float(max(abs(logged.steps[min(here, len(logged.steps) - 1)] - low), 1.0))
     else:
-        doubt = chain.doubt(logged, moved)
+        # a root begins so steeply that its place seems more certain than it is
+        doubt = max(chain.doubt(logged, moved), 1e-3)
     for steps, span in round_places(length, doubt, chain.total, per_epoch):
         place = chain.numbers[index] - steps if backwards else begin + steps
         trial = chain.with_number(moved, place).fitted(logged)
