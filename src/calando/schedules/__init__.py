@@ -33,6 +33,7 @@ from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
 from calando.schedules.known_schedules import SCHEDULES, Description, describe, register
 from calando.schedules.lint_rules import Finding
 from calando.schedules.linting import lint, lint_schedule
+from calando.schedules.logged.recovered import Recovered, recover
 from calando.schedules.named_ramps import (
     cosine,
     exponential,
@@ -44,7 +45,6 @@ from calando.schedules.named_ramps import (
     tanh,
 )
 from calando.schedules.primitive import Primitive
-from calando.schedules.recovered import Recovered, recover
 from calando.schedules.repeat import repeat
 from calando.schedules.scatter import chebyshev, noise
 from calando.schedules.schedule import Bound, Extent, Schedule

@@ -12,7 +12,7 @@ from calando.rows import Rows
 if TYPE_CHECKING:
     from calando.loops.logged_runs import LoggedRun
     from calando.schedules import Finding
-    from calando.schedules.recovered import Recovered
+    from calando.schedules.logged.recovered import Recovered
 
 __all__ = ["Imported", "import_runs"]
 
@@ -108,7 +108,7 @@ def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | No
 
 def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) -> Imported:
     from calando.schedules.linting import lint_schedule
-    from calando.schedules.recovered import recover
+    from calando.schedules.logged.recovered import recover
 
     places, rates = zip(*run.rates, strict=True)
     total = steps if steps is not None else run.total_steps

@@ -22,8 +22,8 @@ from typing import Final, final
 
 import numpy as np
 
-from calando.schedules.least_squares import least, least_squares, solved
-from calando.schedules.logged_rates import Logged
+from calando.schedules.logged.least_squares import least, least_squares, solved
+from calando.schedules.logged.rates import Logged
 from calando.schedules.schedule import Array
 
 __all__ = ["Piece", "fit_pieces"]

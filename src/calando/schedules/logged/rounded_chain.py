@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from calando.schedules.checks import spell_number
-from calando.schedules.fitted_chain import FREE, Chain, tidy
-from calando.schedules.logged_rates import Logged
+from calando.schedules.logged.fitted_chain import FREE, Chain, tidy
+from calando.schedules.logged.rates import Logged
 from calando.schedules.span import Span
 
 __all__ = ["round_numbers", "round_places", "rounded"]

@@ -16,8 +16,7 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.compose import constant
-from calando.schedules.logged_rates import Logged, read_logged
-from calando.schedules.recovered_forms import (
+from calando.schedules.logged.forms import (
     Candidate,
     by_cycles,
     by_levels,
@@ -27,6 +26,7 @@ from calando.schedules.recovered_forms import (
     closest,
     horizons,
 )
+from calando.schedules.logged.rates import Logged, read_logged
 from calando.schedules.schedule import Schedule
 from calando.schedules.span import Horizon
 from calando.shown import Shown

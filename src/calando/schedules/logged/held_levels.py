@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from calando.schedules.fitted_chain import tidy
-from calando.schedules.logged_rates import Logged
-from calando.schedules.rounded_chain import round_numbers, round_places
+from calando.schedules.logged.fitted_chain import tidy
+from calando.schedules.logged.rates import Logged
+from calando.schedules.logged.rounded_chain import round_numbers, round_places
 from calando.schedules.schedule import Array, Schedule
 from calando.schedules.span import Span
 from calando.schedules.steps import multistep, piecewise, step

@@ -17,14 +17,14 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.schedules.compose import constant
-from calando.schedules.fitted_chain import FREE, Chain, Link, chain_of, tidy
-from calando.schedules.fitted_piece import Piece, fit_pieces
-from calando.schedules.held_levels import schedules_of_levels
 from calando.schedules.known_schedules import chain as chained
-from calando.schedules.logged_rates import Logged
+from calando.schedules.logged.fitted_chain import FREE, Chain, Link, chain_of, tidy
+from calando.schedules.logged.fitted_piece import Piece, fit_pieces
+from calando.schedules.logged.held_levels import schedules_of_levels
+from calando.schedules.logged.rates import Logged
+from calando.schedules.logged.rounded_chain import round_numbers, round_places, rounded
 from calando.schedules.named_ramps import cosine, linear
 from calando.schedules.repeat import repeat
-from calando.schedules.rounded_chain import round_numbers, round_places, rounded
 from calando.schedules.schedule import Schedule
 from calando.schedules.span import Span
 from calando.schedules.steps import step

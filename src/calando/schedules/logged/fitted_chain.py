@@ -11,10 +11,10 @@ from typing import Final, Self, final
 import numpy as np
 
 from calando.schedules.compose import constant
-from calando.schedules.fitted_piece import Piece
 from calando.schedules.known_schedules import chain as chained
-from calando.schedules.least_squares import solved
-from calando.schedules.logged_rates import Logged
+from calando.schedules.logged.fitted_piece import Piece
+from calando.schedules.logged.least_squares import solved
+from calando.schedules.logged.rates import Logged
 from calando.schedules.named_ramps import cosine, exponential, linear, one_minus_sqrt, one_minus_square, polynomial
 from calando.schedules.repeat import repeat
 from calando.schedules.schedule import Array, Schedule
