@@ -81,8 +81,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
 
 
 @pytest.mark.slow
-def test_a_script_is_tuned_to_weights_a_strategy_and_accounts(alone: tuple[Path, dict]) -> None:
-    folder, facts = alone
+def test_a_script_is_tuned_repeated_shown_and_noticed_where_it_was_edited(
+    alone: tuple[Path, dict], tmp_path: Path
+) -> None:
+    """In one test, as tests of a module are spread over processes, and each would tune it again."""
+    has_weights_a_strategy_and_accounts(*alone)
+    gives_the_same_weights_alone(*alone, tmp_path)
+    is_shown_without_torch(*alone)
+    is_refused_where_it_was_edited(alone[0])
+
+
+def has_weights_a_strategy_and_accounts(folder: Path, facts: dict) -> None:
     assert {"test", "strategy", "updates", "updates_of_one_run", "weights", "arms"} <= facts.keys()
     assert facts["updates_of_one_run"] == 32
     assert 2 * 32 <= facts["updates"] <= 3 * 32
@@ -94,9 +103,7 @@ def test_a_script_is_tuned_to_weights_a_strategy_and_accounts(alone: tuple[Path,
     assert len([*(folder / "t").glob("checkpoints/*/kept.json")]) == 1
 
 
-@pytest.mark.slow
-def test_the_script_alone_at_that_rate_gives_the_same_weights(alone: tuple[Path, dict], tmp_path: Path) -> None:
-    folder, facts = alone
+def gives_the_same_weights_alone(folder: Path, facts: dict, tmp_path: Path) -> None:
     script = write(tmp_path, strategy=repr(facts["strategy"]))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     words = [sys.executable, str(script), "--out", str(tmp_path / "w.safetensors")]
@@ -144,9 +151,7 @@ def _fails(words: list[str], folder: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.slow
-def test_it_is_shown_without_torch(alone: tuple[Path, dict]) -> None:
-    folder, facts = alone
+def is_shown_without_torch(folder: Path, facts: dict) -> None:
     script = (
         "import sys, json, calando; shown = calando.show('t'); assert 'torch' not in sys.modules;"
         "print(json.dumps(shown.to_json()))"
@@ -157,9 +162,7 @@ def test_it_is_shown_without_torch(alone: tuple[Path, dict]) -> None:
     assert json.loads(shown) == {name: fact for name, fact in facts.items() if name != "figure"}
 
 
-@pytest.mark.slow
-def test_code_that_was_edited_is_refused_in_the_same_folder(alone: tuple[Path, dict], tmp_path: Path) -> None:
-    folder, _ = alone
+def is_refused_where_it_was_edited(folder: Path) -> None:
     text = (folder / "train.py").read_text()
     try:
         (folder / "train.py").write_text(text.replace("Linear(8, 1)", "Linear(8, 1, bias=False)"))

@@ -7,6 +7,7 @@ A length may be a share of the run, epochs or steps, whichever has fewer digits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -24,7 +25,9 @@ RIGHT: Final = 0.55  # of a unit in the last place: what rounding alone may do
 
 
 def round_numbers(value: float, doubt: float, most: int = 6) -> Iterator[float]:
-    """Numbers within `doubt` of a value, the roundest first."""
+    """Numbers within `doubt` of a value, the roundest first; none where the rates leave the value open."""
+    if not math.isfinite(value) or not math.isfinite(doubt):
+        return
     if abs(value) <= doubt:
         yield 0.0
     for digits in range(1, most + 1):
@@ -61,6 +64,8 @@ def round_places(steps: float, doubt: float, total: int, per_epoch: int | None) 
 def rounded(chain: Chain, logged: Logged, stretched: int, per_epoch: int | None) -> Chain:
     """The chain with round numbers wherever the rates are met as well with them."""
     chain = chain.fitted(logged, rounds=20)
+    if not np.isfinite(chain.numbers).all():
+        return chain  # the fit ran away: not plausible
     allowed = max(RIGHT, 1.05 * chain.worst(logged))
     count = len(chain.links)
     # a last piece that ends where the run does
