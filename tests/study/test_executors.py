@@ -79,13 +79,21 @@ def crew(kept):
 mortal = pytest.mark.parametrize("kept", ["process", "ray"], indirect=True)
 
 
-# Inline passes all of them in the example of `check_executor`; over Ray the harder of its two ways is always shown.
+# Inline passes all of them in the example of `check_executor`; over Ray the harder of its two ways is shown, but for
+# stopping, which `test_stop_puts_away_and_the_next_goes_on_to_the_same_bits` shows.
 @pytest.mark.parametrize(
-    "kept",
-    ["process", pytest.param("ray", marks=pytest.mark.torture), "ray without a shared path"],
-    indirect=True,
+    ("kept", "check"),
+    [
+        pytest.param(
+            kept,
+            check,
+            marks=[pytest.mark.torture] if kept == "ray" or (kept != "process" and "stopping" in check) else [],
+        )
+        for kept in ("process", "ray", "ray without a shared path")
+        for check in EXECUTOR_CHECKS
+    ],
+    indirect=["kept"],
 )
-@pytest.mark.parametrize("check", EXECUTOR_CHECKS)
 def test_it_does_what_every_executor_must(crew, check):
     EXECUTOR_CHECKS[check](crew)
 

@@ -275,6 +275,7 @@ class Unborn:
         raise NotImplementedError
 
 
+@pytest.mark.torture
 @pytest.mark.usefixtures("one_node")
 def test_workers_that_cannot_be_started_are_not_tried_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(of_ray, "RemoteWorker", Unborn)
