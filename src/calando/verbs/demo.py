@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.rows import Rows
 from calando.shown import Drawn
-from calando.verbs.progress import ETA, Screen
+from calando.verbs.progress import ETA, Screen, ShownProgress
 
 if TYPE_CHECKING:
     from calando.analysis.lesson import Claim
@@ -194,40 +194,22 @@ def _written(folder: Path, stored: StoredLesson, command: str) -> tuple[Path | N
         return page, f"{lacking} written ({str(error) or 'out of memory'}); the same command tries again"
 
 
-class LessonProgress:
-    """A listener that shows how a lesson stands; given another listener, that one hears it and nothing is shown."""
+@final
+class LessonProgress(ShownProgress["LessonStatus"]):
+    """Of a lesson."""
 
     def __init__(self, listen: Callable[[LessonStatus], None] | None = None) -> None:
-        self._listen, self._screen = listen, Screen() if listen is None else None
+        super().__init__(listen)
         self._eta, self._headed = ETA(), False
-        self.folder: Path | None = None  # the lesson's, once it stands
 
-    @classmethod
-    def of(cls, listen: Callable[[LessonStatus], None] | None) -> LessonProgress:
-        """Itself, where it is one already."""
-        return listen if isinstance(listen, LessonProgress) else cls(listen)
-
-    def __enter__(self) -> LessonProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._screen is not None:
-            self._screen.stop()
-
-    def __call__(self, status: LessonStatus) -> None:
-        """Take the status."""
-        self.folder = status.folder
-        if self._listen is not None:
-            self._listen(status)
-            return
-        assert self._screen is not None
+    def _show(self, screen: Screen, status: LessonStatus) -> None:
         if not self._headed:
             self._headed = True
             lesson = status.lesson
-            self._screen.say(f"{lesson.name}: {lesson.summary}")
-            self._screen.say(f"{status.runs} runs on {lesson.data}, {len(lesson.networks)} networks; {status.machine}")
-            self._screen.say(f"folder: {status.folder}")
-        self._screen.show(lambda: _line(status, self._eta))
+            screen.say(f"{lesson.name}: {lesson.summary}")
+            screen.say(f"{status.runs} runs on {lesson.data}, {len(lesson.networks)} networks; {status.machine}")
+            screen.say(f"folder: {status.folder}")
+        screen.show(lambda: _line(status, self._eta))
 
 
 def _line(status: LessonStatus, eta: ETA) -> str:

@@ -14,14 +14,14 @@ import importlib
 import math
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import RenderableType
     from rich.text import Text
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from calando.study.listening import RunStatus
     from calando.study.scheduler import Status
 
-__all__ = ["ETA", "Pace", "RunProgress", "Screen", "StudyProgress"]
+__all__ = ["ETA", "Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
 
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where standard error is no terminal."""
@@ -126,25 +126,33 @@ class Screen:
             self._output.update(data, raw=True)
 
 
-class StudyProgress:
-    """A listener that shows how a study stands; given another listener, that one hears it and nothing is shown.
+class HasFolder(Protocol):
+    """How something stands, and where."""
 
-    The heading comes with the first status: by then nothing about the folder can be wrong any more, so that an
-    error stands alone.
+    @property
+    def folder(self) -> Path | None: ...
+
+
+Stand = TypeVar("Stand", bound=HasFolder)
+
+
+class ShownProgress(ABC, Generic[Stand]):
+    """A listener that shows how things stand; given another listener, that one hears it and nothing is shown.
+
+    What it is of shows itself by `_show`. The heading comes with the first status: by then nothing about the folder
+    can be wrong any more, so that an error stands alone.
     """
 
-    def __init__(self, listen: Callable[[Status], None] | None = None) -> None:
-        self.known: set[str] = set()  # notes that were reported before
+    def __init__(self, listen: Callable[[Stand], None] | None = None) -> None:
         self._listen, self._screen = listen, Screen() if listen is None else None
-        self._eta, self._told = ETA(), -1
-        self.folder: Path | None = None  # the study's, once it stands
+        self.folder: Path | None = None  # once it stands
 
     @classmethod
-    def of(cls, listen: Callable[[Status], None] | None) -> StudyProgress:
+    def of(cls, listen: Callable[[Stand], None] | None) -> Self:
         """Itself, where it is one already."""
-        return listen if isinstance(listen, StudyProgress) else cls(listen)
+        return listen if isinstance(listen, cls) else cls(listen)
 
-    def __enter__(self) -> StudyProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,58 +164,61 @@ class StudyProgress:
         if self._screen is not None:
             self._screen.say(text)
 
-    def __call__(self, status: Status) -> None:
+    def __call__(self, status: Stand) -> None:
         """Take the status."""
         self.folder = status.folder
         if self._listen is not None:
             self._listen(status)
-            return
-        assert self._screen is not None
-        if self._told < 0:
-            self._told = 0
+        elif self._screen is not None:
+            self._show(self._screen, status)
+
+    @abstractmethod
+    def _show(self, screen: Screen, status: Stand) -> None:
+        """Show it; called with the first status, and after every change."""
+
+
+@final
+class StudyProgress(ShownProgress["Status"]):
+    """Of a study."""
+
+    def __init__(self, listen: Callable[[Status], None] | None = None) -> None:
+        super().__init__(listen)
+        self.known: set[str] = set()  # notes that were reported before
+        self._eta, self._reported = ETA(), -1
+
+    def _show(self, screen: Screen, status: Status) -> None:
+        if self._reported < 0:
+            self._reported = 0
             for line in _heading(status):
-                self._screen.say(line)
-        _say_notes(self._screen, [note for note in status.notes[self._told :] if note not in self.known])
-        self._told = len(status.notes)
-        self._screen.show(lambda: _counts(status, self._eta), lambda: _picture(status, self._eta))
+                screen.say(line)
+        _say_notes(screen, [note for note in status.notes[self._reported :] if note not in self.known])
+        self._reported = len(status.notes)
+        screen.show(lambda: _counts(status, self._eta), lambda: _picture(status, self._eta))
 
 
-class RunProgress:
-    """A listener that shows how a run stands, or the range test for it; given another listener, as `StudyProgress`.
+@final
+class RunProgress(ShownProgress["RunStatus"]):
+    """Of a run, or of the range test for it.
 
     Args:
         what: is made, for the heading: "range test of sgd"; "": the run's strategy.
     """
 
     def __init__(self, listen: Callable[[RunStatus], None] | None = None, *, what: str = "") -> None:
-        self._listen, self._screen, self._what = listen, Screen() if listen is None else None, what
-        self._eta, self._kind = ETA(), ""
+        super().__init__(listen)
+        self._what, self._eta, self._kind = what, ETA(), ""
 
-    def __enter__(self) -> RunProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._screen is not None:
-            self._screen.stop()
-
-    def __call__(self, status: RunStatus) -> None:
-        """Take the status."""
-        if self._listen is not None:
-            self._listen(status)
-            return
-        assert self._screen is not None
+    def _show(self, screen: Screen, status: RunStatus) -> None:
         trained = status.lr is not None and status.loss is not None
         if status.step == 0 and not trained:
             run = status.run
-            _say_notes(self._screen, status.notes)
-            self._screen.say(
-                f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}"
-            )
+            _say_notes(screen, status.notes)
+            screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
             return
         kind = "step" if trained else "range test: update"
         if kind != self._kind:
             self._kind, self._eta = kind, ETA()
-        self._screen.show(lambda: _run_line(status, kind, self._eta))
+        screen.show(lambda: _run_line(status, kind, self._eta))
 
 
 def _say_notes(screen: Screen, notes: Iterable[str]) -> None:

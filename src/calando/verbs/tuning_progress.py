@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from calando.errors import plain
-from calando.verbs.progress import ETA, Screen
+from calando.verbs.progress import ETA, Screen, ShownProgress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from calando.study.tune import TuneStatus
 
 __all__ = ["TuningProgress"]
 
 
-class TuningProgress:
-    """A listener that shows how a tuning stands; given another listener, that one hears it and nothing is shown."""
+@final
+class TuningProgress(ShownProgress["TuneStatus"]):
+    """Of a tuning."""
 
     def __init__(self, listen: Callable[[TuneStatus], None] | None = None) -> None:
-        self._listen, self._screen = listen, Screen() if listen is None else None
-        self._told, self._eta, self._headed = 0, ETA(), False
-        self.folder: Path | None = None  # the tuning's, once it stands
+        super().__init__(listen)
+        self._reported, self._eta, self._headed = 0, ETA(), False
 
-    @classmethod
-    def of(cls, listen: Callable[[TuneStatus], None] | None) -> TuningProgress:
-        """Itself, where it is one already."""
-        return listen if isinstance(listen, TuningProgress) else cls(listen)
-
-    def __enter__(self) -> TuningProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._screen is not None:
-            self._screen.stop()
-
-    def say(self, line: str) -> None:
-        """A line that stays."""
-        if self._screen is not None:
-            self._screen.say(line)
-
-    def __call__(self, status: TuneStatus) -> None:
-        """Take the status."""
-        self.folder = status.folder
-        if self._listen is not None:
-            self._listen(status)
-            return
-        assert self._screen is not None
+    def _show(self, screen: Screen, status: TuneStatus) -> None:
         if not self._headed:
             self._headed = True
             for line in _heading(status):
-                self._screen.say(line)
-        for note in status.notes[self._told :]:
-            self._screen.say(plain(note))
-        self._told = len(status.notes)
-        self._screen.show(lambda: _line(status, self._eta))
+                screen.say(line)
+        for note in status.notes[self._reported :]:
+            screen.say(plain(note))
+        self._reported = len(status.notes)
+        screen.show(lambda: _line(status, self._eta))
 
 
 def _heading(status: TuneStatus) -> tuple[str, ...]:
