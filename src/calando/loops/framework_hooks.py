@@ -21,7 +21,7 @@ __all__ = ["FrameworkHooks", "callback_of"]
 
 
 @cache
-def callback_of(hooks: type[FrameworkHooks], base: type) -> Any:
+def callback_of(hooks: type, base: type) -> Any:
     """A class of callbacks, made when it is used: the framework is whichever the code has imported."""
     return type("CalandoCallback", (hooks, base), {})
 

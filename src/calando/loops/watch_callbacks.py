@@ -20,6 +20,7 @@ import torch
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.loops.framework_hooks import callback_of
 from calando.loops.optimizer_hooks import wrapped
 from calando.loops.watch import SHARE, Watch, watch
 
@@ -37,48 +38,7 @@ def for_lightning(*, chance: Any = None, share: float = SHARE) -> Any:
     package = next((name for name in LIGHTNINGS if name in sys.modules), None)
     if package is None:
         raise UsageError("import lightning, or pytorch_lightning, before its callback is made")
-    base: Any = sys.modules[package].Callback
-
-    class CalandoWatch(base):  # type: ignore[misc]
-        watch: Watch | None = None
-        _seen = 0  # updates made when the last batch ended
-
-        def on_train_start(self, trainer: Any, module: Any) -> None:
-            if len(trainer.optimizers) != 1:
-                raise UsageError(
-                    f"the callback looks at one optimizer, and the module has {len(trainer.optimizers)}: call "
-                    "calando.watch(network, optimizer) in configure_optimizers, for the one to look at"
-                )
-            self._close()
-            total = trainer.estimated_stepping_batches
-            # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
-            planned = int(total) if 0 < total < math.inf and not trainer.global_step else None
-            self._seen = 0
-            self.watch = watch(
-                module, _innermost(trainer.optimizers[0]), total_steps=planned, chance=chance, share=share
-            )
-
-        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
-            loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-            if self.watch is None:
-                return
-            # The update was made where this was the last of its batches; it is the one that this loss is of.
-            made, self._seen = self.watch.step > self._seen, self.watch.step
-            if isinstance(loss, torch.Tensor):
-                # Lightning divides by it before the backward pass.
-                self.watch.told(loss * trainer.accumulate_grad_batches, self.watch.step - made)
-
-        def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
-            self._close()
-
-        def on_train_end(self, trainer: Any, module: Any) -> None:
-            self._close()
-
-        def _close(self) -> None:
-            if self.watch is not None:
-                self.watch.close()
-
-    return CalandoWatch()
+    return callback_of(_LightningHooks, sys.modules[package].Callback)(chance, share)
 
 
 def for_transformers(*, chance: Any = None, share: float = SHARE) -> Any:
@@ -90,32 +50,81 @@ def for_transformers(*, chance: Any = None, share: float = SHARE) -> Any:
     package = sys.modules.get("transformers")
     if package is None:
         raise UsageError("import transformers before its callback is made")
-    base: Any = package.TrainerCallback
+    return callback_of(_TrainerHooks, package.TrainerCallback)(chance, share)
 
-    class CalandoWatch(base):  # type: ignore[misc]
-        watch: Watch | None = None
-        _told = 0
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            if self.watch is not None:
-                self.watch.close()
-            self._told = 0
-            inner = _innermost(given["optimizer"])
-            # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
-            planned = int(state.max_steps) or None if not state.global_step else None
-            self.watch = watch(given["model"], inner, total_steps=planned, chance=chance, share=share)
+class _LightningHooks:
+    """What Lightning calls; mixed with the callback class of the one that is imported."""
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **given: Any) -> None:
-            if self.watch is not None and logs and "loss" in logs:
-                for step in range(self._told, self.watch.step):
-                    self.watch.told(float(logs["loss"]), step)
-                self._told = self.watch.step
+    def __init__(self, chance: Any, share: float) -> None:
+        super().__init__()
+        self.watch: Watch | None = None
+        self._chance, self._share = chance, share
+        self._seen = 0  # updates made when the last batch ended
 
-        def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            if self.watch is not None:
-                self.watch.close()
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        if len(trainer.optimizers) != 1:
+            raise UsageError(
+                f"the callback looks at one optimizer, and the module has {len(trainer.optimizers)}: call "
+                "calando.watch(network, optimizer) in configure_optimizers, for the one to look at"
+            )
+        self._close()
+        total = trainer.estimated_stepping_batches
+        # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
+        planned = int(total) if 0 < total < math.inf and not trainer.global_step else None
+        self._seen = 0
+        self.watch = watch(
+            module, _innermost(trainer.optimizers[0]), total_steps=planned, chance=self._chance, share=self._share
+        )
 
-    return CalandoWatch()
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if self.watch is None:
+            return
+        # The update was made where this was the last of its batches; it is the one that this loss is of.
+        made, self._seen = self.watch.step > self._seen, self.watch.step
+        if isinstance(loss, torch.Tensor):
+            # Lightning divides by it before the backward pass.
+            self.watch.told(loss * trainer.accumulate_grad_batches, self.watch.step - made)
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        self._close()
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.watch is not None:
+            self.watch.close()
+
+
+class _TrainerHooks:
+    """What Transformers' Trainer calls; mixed with the callback class of the one that is imported."""
+
+    def __init__(self, chance: Any, share: float) -> None:
+        super().__init__()
+        self.watch: Watch | None = None
+        self._chance, self._share = chance, share
+        self._logged = 0  # updates whose losses were logged
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self.watch is not None:
+            self.watch.close()
+        self._logged = 0
+        inner = _innermost(given["optimizer"])
+        # Of a training that goes on from a checkpoint the start was not seen, so its age here is another.
+        planned = int(state.max_steps) or None if not state.global_step else None
+        self.watch = watch(given["model"], inner, total_steps=planned, chance=self._chance, share=self._share)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **given: Any) -> None:
+        if self.watch is not None and logs and "loss" in logs:
+            for step in range(self._logged, self.watch.step):
+                self.watch.told(float(logs["loss"]), step)
+            self._logged = self.watch.step
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self.watch is not None:
+            self.watch.close()
 
 
 def _innermost(optimizer: Any) -> Optimizer:
