@@ -10,6 +10,7 @@ import torch
 from tuning.cases import CASES, settled
 
 import calando
+from calando.tasks.objective import Samples
 from calando.tasks.workload import Workload
 from calando.training.lane import holding_lane, seed_step
 
@@ -54,8 +55,8 @@ def _seconds(task: Workload, *, watched: bool, again: bool) -> tuple[float, int]
             began = time.process_time()
         batch = own.batch(step, seed=0)
 
-        def loss(batch: object = batch) -> torch.Tensor:
-            return own.judged(network, batch, precision=_fully)[0]  # type: ignore[arg-type]
+        def loss(batch: Samples = batch) -> torch.Tensor:
+            return own.judged(network, batch, precision=_fully)[0]
 
         found = loss()
         found.backward()

@@ -1,4 +1,4 @@
-"""`calando.watch` in loops of other forms: what it is told, what it cannot look at, and what it leaves in copies."""
+"""`calando.watch` in loops of other forms: the losses it gets, what it cannot look at, what it leaves in copies."""
 
 from __future__ import annotations
 

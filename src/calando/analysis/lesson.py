@@ -45,7 +45,7 @@ Found = tuple[bool, str]
 
 
 def claims_of(stored: StoredLesson) -> tuple[Claim, ...]:
-    """All claims, in the order in which they are told."""
+    """All claims, in the order of the page."""
     lesson, seeds = stored.lesson, stored.seeds
     every = [read_runs(stored, seed=seed) for seed in range(seeds)]
     told: list[tuple[str, str, Callable[[Runs], Found]]] = [

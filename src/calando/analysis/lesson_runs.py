@@ -38,7 +38,7 @@ WINDOW = 10
 HALF = 2.0
 POINTS = 0.05
 SHARE = 0.9
-RISING = 2  # updates in a row, from which on a loss is said to rise
+RISING = 2  # updates in a row, from which on a loss counts as rising
 
 Ending = Literal["diverged", "chance", "crawled", "unsteady", "works", "best"]
 

@@ -207,7 +207,7 @@ def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
     """What was seen before of the same run, as far; None: nothing.
 
     Raises:
-        CorruptFile: what lies there is damaged.
+        CorruptFile: the file there is damaged.
         UsageError: it is of another run, and would be lost.
     """
     if not (folder / FILE).exists():

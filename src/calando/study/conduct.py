@@ -21,8 +21,8 @@ from calando.schedules.function import functions_named
 from calando.study.executors import find_executor
 from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
+from calando.study.own_look import recognised_code
 from calando.study.own_training import OwnTraining
-from calando.study.recognise import recognised_code
 from calando.study.scheduler import Scheduler, Sharing, Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable

@@ -29,7 +29,7 @@ from calando.study.perform_job import failure
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import Setup
 
-__all__ = ["LookedAt", "gpus_for", "look_at"]
+__all__ = ["LookedAt", "gpus_for", "look_at", "recognised_code"]
 
 LOOKS = 2
 LONG_SECONDS = 60.0
@@ -219,3 +219,23 @@ def gpus_for(machine: Machine) -> tuple[str, ...]:
     names = visible or [str(number) for number in range(torch.cuda.device_count())]
     workers = machine.workers or len(names) or 1
     return tuple(names) if len(names) > 1 and workers > 1 else ()
+
+
+def recognised_code(stored: str, training: OwnTraining, *, what: str, remedy: str) -> tuple[str, ...]:
+    """What to say of code that is run again: whether its first updates are those that there were.
+
+    Args:
+        stored: the digest of the first updates at the start; "": they did not repeat.
+        what, remedy: the study, and what to do, for an error.
+
+    Raises:
+        UsageError: they are others.
+    """
+    if not stored or not training.fingerprint:
+        return (f"whether the code is still the one that {what} was started with is unknown: it does not repeat",)
+    if stored != training.fingerprint:
+        raise UsageError(
+            f"the first updates of {training.spec.title} differ from those that {what} was started with: its code, "
+            f"data or packages have changed; change them back, or {remedy}"
+        )
+    return ()

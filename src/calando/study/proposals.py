@@ -5,7 +5,7 @@
     momentum        0.5 to 0.99, logarithmic in 1 - momentum
     warmup          0 to 20 % of the run, in whole percent, before whatever the schedule does
 
-Each time a sampler is made from the tuning's seed and the number of runs so far, is told all of them, and asked once.
+Each time a sampler is made from the tuning's seed and the number of runs so far, gets all of them, and is asked once.
 So a proposal is a pure function of the question and the runs before, whoever asks, and after a kill as well.
 
 The first proposal is drawn at random. Its tree-structured Parzen estimator needs more runs than a budget of a few has:

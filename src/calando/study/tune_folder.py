@@ -6,8 +6,8 @@ from pathlib import Path
 
 from calando.errors import UsageError
 from calando.records.tuning import TuneSpec, TuneStore
+from calando.study.own_look import recognised_code
 from calando.study.own_training import OwnTraining
-from calando.study.recognise import recognised_code
 from calando.tasks.workload import Workload
 from calando.training.identity import identify, recognised
 

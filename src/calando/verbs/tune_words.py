@@ -1,4 +1,4 @@
-"""What is said of a tuning's answer, in sentences."""
+"""A tuning's answer in sentences."""
 
 from __future__ import annotations
 

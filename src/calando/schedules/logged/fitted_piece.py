@@ -185,12 +185,12 @@ def _fit(logged: Logged, shape: str, first: int, last: int, earliest: float) -> 
             level = float(rates[0])
         found: Iterator[tuple[Curve, dict[str, float]]] = iter([(lambda t: np.full(np.shape(t), level), {})])
     else:
-        chosen = slice(None)
+        chosen = np.arange(len(steps))
         if len(steps) > FITTED:
             # near zero a rate is logged more precisely than elsewhere, so the ends say most
             even = np.linspace(0, len(steps) - 1, FITTED).round().astype(int)
             ends = np.concatenate([np.arange(8), len(steps) - 1 - np.arange(16)])
-            chosen = np.unique(np.concatenate([even, ends]))  # type: ignore[assignment]
+            chosen = np.unique(np.concatenate([even, ends]))
         span = max(float(steps[-1] - steps[0]), 1.0)
         window = Window((steps[chosen] - steps[0]) / span, rates[chosen], 1 / tolerance[chosen], float(steps[0]), span)
         before = float(logged.steps[first - 1]) if first else float(steps[0])

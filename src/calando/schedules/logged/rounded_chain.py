@@ -17,7 +17,7 @@ import numpy as np
 from calando.schedules.checks import spell_number
 from calando.schedules.logged.fitted_chain import FREE, Chain, tidy
 from calando.schedules.logged.rates import Logged
-from calando.schedules.span import Span
+from calando.schedules.span import Span, Unit
 
 __all__ = ["round_numbers", "round_places", "rounded"]
 
@@ -45,14 +45,14 @@ def round_numbers(value: float, doubt: float, most: int = 6) -> Iterator[float]:
 def round_places(steps: float, doubt: float, total: int, per_epoch: int | None) -> Iterator[tuple[float, Span]]:
     """Lengths within `doubt` of a number of steps, the roundest first: shares, epochs and steps."""
     found: dict[tuple[int, int, str], tuple[float, Span]] = {}
-    units: list[tuple[str, float, int]] = [("%", total / 100, 0), ("steps", 1.0, 2)]
+    units: list[tuple[Unit, float, int]] = [("%", total / 100, 0), ("steps", 1.0, 2)]
     if per_epoch:
         units.append(("epochs", float(per_epoch), 1))
     for unit, size, rank in units:
         for number in round_numbers(steps / size, doubt / size):
             if number <= 0 or (unit == "steps" and number != int(number)) or (unit == "%" and number > 100):
                 continue
-            span = Span(number, unit)  # type: ignore[arg-type]
+            span = Span(number, unit)
             digits = len(spell_number(number).strip("0").replace(".", ""))
             found.setdefault((digits, rank, str(span)), (span.resolve(total, per_epoch), span))
     for key in sorted(found):
