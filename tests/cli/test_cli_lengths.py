@@ -8,6 +8,7 @@ import pytest
 
 from calando.errors import UsageError
 from calando.records import Store
+from calando.records.follower import Progress
 from calando.study.jobs import JobProgress, Lease, Train
 from calando.study.scheduler import Status
 from calando.verbs.progress import StudyProgress
@@ -77,7 +78,7 @@ def test_the_live_display_shows_every_runs_own_length(finished_study, tmp_path, 
     study = study.model_copy(update={"strategies": (short, *study.strategies[1:])})
     runs = [study.run(strategy.at_rate(0.1), seed=1) for strategy in study.strategies]
     running = {
-        slot: JobProgress(slot=slot, lease=Lease(slot, Train(run)), step=5, lr=0.1, loss=1.5)
+        slot: JobProgress(slot=slot, lease=Lease(slot, Train(run)), now=Progress(5, lr=0.1, loss=1.5))
         for slot, run in enumerate(runs)
     }
     with StudyProgress() as listen:

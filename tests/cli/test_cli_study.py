@@ -13,6 +13,7 @@ import calando as public
 from calando.analysis import choose
 from calando.records import Store
 from calando.records.database import Database
+from calando.records.follower import Progress
 from calando.study.jobs import JobProgress, Lease, TestLook, Train
 from calando.study.scheduler import Status
 from calando.verbs.progress import StudyProgress
@@ -132,7 +133,7 @@ def study(finished_study):
 def statuses(study, folder):
     """A study under way: nothing yet, one run at step 5 and one lost, then the test looks."""
     run = study.run(study.strategies[0].at_rate(0.1), seed=1)
-    progress = JobProgress(slot=0, lease=Lease(1, Train(run)), step=5, lr=0.0125, loss=1.5)
+    progress = JobProgress(slot=0, lease=Lease(1, Train(run)), now=Progress(5, lr=0.0125, loss=1.5))
     yield Status(study, folder, expected=6, queued=6, steps_left=6 * study.steps)
     yield Status(
         study,
@@ -144,7 +145,7 @@ def statuses(study, folder):
         steps_left=70,
         notes=["a worker was lost (x)"],
     )
-    look = JobProgress(slot=1, lease=Lease(2, TestLook(run, diverged=False)), step=0, lr=0.0, loss=0.0)
+    look = JobProgress(slot=1, lease=Lease(2, TestLook(run, diverged=False)), now=Progress(0, lr=0.0, loss=0.0))
     yield Status(
         study, folder, expected=6, done=6, looks=4, running={1: look}, notes=["a worker was lost (x)", "another note"]
     )

@@ -212,8 +212,7 @@ class Run:
         if now - self._sent < SAID_SECONDS:
             return
         self._sent = now
-        loss = self._trace.losses[-1]
-        known = loss if math.isfinite(loss) else None
+        known = loss if math.isfinite(loss := self._trace.losses[-1]) else None
         # Every rank: the study answers with whether to stop.
         self._channel.send({"kind": "progress", "step": step, "lr": rate, "loss": known})
         if self.stopping and not self._keeping.saves_within:
@@ -258,6 +257,7 @@ class Run:
         numbers = {name: number(f"run.report: {name}", one) for name, one in others.items()}
         broken = self._work.broken
         self._trace.look(Look(self.step, value, given, numbers))
+        self._tell({"kind": "score", "step": self.step, "score": value, "loss": given})
         for events in self._work.answer(value if self.goal == "max" else -value, given):
             self._trace.note(self.step, events)
         why = broken or self._work.stopped or ("" if abs(value) < LARGEST else f"the score is {value}")

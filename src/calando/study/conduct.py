@@ -6,7 +6,7 @@ same study conducted again makes the rest, to the same bits and the same decisio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
@@ -15,6 +15,7 @@ from calando.analysis import StudySummary, summarize
 from calando.errors import UnknownName, UsageError
 from calando.records import Store, StudySpec
 from calando.records.files import sweep
+from calando.records.follower import Follower
 from calando.records.store import sole_coordinator
 from calando.registry import own_entries
 from calando.schedules.function import functions_named
@@ -48,6 +49,7 @@ def conduct(
     command: str = "",
     machine: str = "",
     listen: Callable[[Status], None] | None = None,
+    followers: Sequence[Follower] = (),
 ) -> StudySummary:
     """Make whatever `study` still needs in `folder`, and return what it concluded.
 
@@ -65,6 +67,7 @@ def conduct(
         command: the command line, kept with a new study for its report.
         machine: its description, see `Status.machine`.
         listen: called after every change with the status.
+        followers: what hears of every run; see `calando.records.follower`.
 
     Raises:
         UsageError: the folder holds a study that cannot become this one, another process conducts it, or a run cannot
@@ -86,7 +89,16 @@ def conduct(
         store, identity, notes = opened
         if isinstance(task, OwnTraining):
             sharing = "none"
-        scheduler = Scheduler(store, task, keep=budget, sharing=sharing, listen=listen, notes=notes, machine=machine)
+        scheduler = Scheduler(
+            store,
+            task,
+            keep=budget,
+            sharing=sharing,
+            listen=listen,
+            followers=followers,
+            notes=notes,
+            machine=machine,
+        )
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             texts = " ".join(strategy.text for strategy in scheduler.study.strategies)

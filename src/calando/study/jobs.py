@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from calando.loops.run_channel import Assignment
 from calando.records import RunSpec
+from calando.records.follower import Progress
 from calando.study.stages import Fork
 
 __all__ = [
@@ -110,9 +111,7 @@ class JobProgress:
 
     slot: int
     lease: Lease
-    step: int
-    lr: float
-    loss: float
+    now: Progress
 
     @property
     def job(self) -> Job:

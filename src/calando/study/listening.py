@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calando.records import Centre, RunSpec
+from calando.records.follower import Progress
 from calando.tasks.workload import Workload
 
 __all__ = ["Listening", "RunStatus"]
@@ -57,9 +58,9 @@ class Listening:
         """Updates of a range test."""
         self._tell(made, expected)
 
-    def trained(self, step: int, lr: float, loss: float) -> None:
+    def trained(self, now: Progress) -> None:
         """Updates of the run."""
-        self._tell(step, self.steps, lr=lr, loss=loss)
+        self._tell(now.step, self.steps, lr=now.lr, loss=now.loss)
 
     def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
         if self.listen is not None:

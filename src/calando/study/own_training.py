@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -28,6 +28,7 @@ from calando.loops.run_result import RunResult, drop_result, read_result
 from calando.loops.run_start import active
 from calando.methods import find_method
 from calando.records import Evaluation, Event, OwnTrainingSpec, RunRecord, RunSpec, StrategySpec, TestScore
+from calando.records.follower import Progress
 from calando.records.tuning import Piece
 from calando.study.checkpoint_cache import run_folder
 from calando.study.jobs import Failed, Finished, Lease, Look, Lost, Outcome, Stopped, TestLook, Train, TrainPiece
@@ -104,7 +105,7 @@ def perform_own(
     *,
     slot: int,
     threads: int,
-    report: Callable[[int, float, float], bool],
+    report: Callable[[Progress], bool],
 ) -> Outcome:
     """Do a job of such a study; as `perform_job.perform`."""
     job, making = lease.job, _Making(lease, training, slot=slot, threads=threads, report=report)
@@ -154,10 +155,10 @@ class _Making:
         *,
         slot: int,
         threads: int,
-        report: Callable[[int, float, float], bool],
+        report: Callable[[Progress], bool],
     ) -> None:
         self._lease, self._training, self._slot, self._threads = lease, training, slot, threads
-        self._report, self._last, self._said = report, (0, math.nan, math.nan), time.monotonic()
+        self._report, self._last, self._said = report, Progress(0, math.nan, math.nan), time.monotonic()
         self.reports: list[Any] = []
         spec = lease.job.spec
         self.what = "its first updates" if isinstance(lease.job, Look) else f"{spec.strategy.name}, seed {spec.seed}"
@@ -185,14 +186,18 @@ class _Making:
     def _hear(self, message: Any) -> bool:
         match message:
             case {"kind": "progress", "step": step, "lr": lr, "loss": loss}:
-                self._last = step, lr, math.nan if loss is None else loss
+                self._last = replace(self._last, step=step, lr=lr, loss=math.nan if loss is None else loss)
+            case {"kind": "score", "step": step, "score": score, "loss": loss}:
+                look = Evaluation(step, math.nan if loss is None else loss, score)
+                self._last = replace(self._last, evaluations=(*self._last.evaluations, look))
             case {"kind": "began" | "looked"}:
                 self.reports.append(message)
                 return False
         if time.monotonic() - self._said < SAID_SECONDS:
             return False
         self._said = time.monotonic()
-        return self._report(*self._last)
+        now, self._last = self._last, replace(self._last, evaluations=())
+        return self._report(now)
 
 
 def _assignment(spec: RunSpec, task: OwnTrainingSpec, folder: Path, *, leave: bool) -> Assignment:

@@ -15,6 +15,7 @@ from calando.analysis.range_curves import Rule
 from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, plain, reason_of
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
+from calando.records.follower import Progress
 from calando.records.tuning import Piece
 from calando.study.checkpoint_cache import place, run_folder
 from calando.study.jobs import Failed, Find, Finished, Lease, Left, Look, Outcome, Stopped, TestLook, Train, TrainPiece
@@ -31,7 +32,8 @@ __all__ = ["failure", "perform", "range_record"]
 
 PROGRESS_SECONDS = 0.1
 
-Report = Callable[[int, float, float], bool]
+Report = Callable[[Progress], bool]
+"""Called with how far a run is; True asks to stop."""
 
 
 def perform(
@@ -48,7 +50,7 @@ def perform(
 
     Args:
         slot, threads: of the worker, for a process that it starts.
-        report: called every tenth of a second or so with (step, lr, loss); True asks to stop.
+        report: called every tenth of a second or so; True asks to stop.
         left: called with each fork that is on disk for others.
     """
     job = lease.job
@@ -96,15 +98,11 @@ def _logged(folder: Path) -> str:
 def _train(job: Train, task: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]) -> RunRecord:
     """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
     folder = run_folder(study_folder, job.spec.digest())
-    path, seed, due = RunPath(job.spec), job.spec.seed, _throttle()
+    path, seed, told = RunPath(job.spec), job.spec.seed, _Told(report)
     origin = place(study_folder, job.origin) if job.origin else None
 
     def place_at(step: int) -> Place:
         return place(study_folder, path.fork(step, seed=seed))
-
-    def watch(state: TrainState) -> bool:
-        last = max(state.step - 1, 0)
-        return due() and report(state.step, float(state.rates[last]), float(state.losses[last]))
 
     def make(origin: Place | None) -> RunRecord:
         return execute(
@@ -116,7 +114,7 @@ def _train(job: Train, task: Workload, study_folder: Path, report: Report, left:
             leaves={fork.step: place_at(fork.step) for fork in job.leaves},
             spare=place_at if job.spares else None,
             left=lambda step: left(path.fork(step, seed=seed)),
-            watch=watch,
+            watch=told,
         )
 
     return _without_damaged(folder, origin, make)
@@ -140,7 +138,7 @@ def _without_damaged(folder: Path, origin: Place | None, make: Callable[[Place |
 
 def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) -> Piece:
     """A stage of a run. A damaged checkpoint costs the time of the run's past, never its result."""
-    spec, path, due = job.spec, RunPath(job.spec), _throttle()
+    spec, path, told = job.spec, RunPath(job.spec), _Told(report)
     folder, began = run_folder(study_folder, spec.digest()), time.monotonic()
     origin = place(study_folder, job.origin) if job.origin else None
     leaves = {job.until: place(study_folder, path.fork(job.until, seed=spec.seed))} if job.leave else {}
@@ -148,9 +146,7 @@ def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) 
 
     def watch(state: TrainState) -> bool:
         reached[:] = [state]
-        last = max(state.step - 1, 0)
-        asked = due() and report(state.step, float(state.rates[last]), float(state.losses[last]))
-        return asked or state.step >= job.until
+        return told(state) or state.step >= job.until
 
     def piece(made: TrainState | RunRecord, *, stop: int, losses: np.ndarray, charged: int) -> Piece:
         since = job.start if job.origin is None else 0
@@ -199,6 +195,21 @@ def failure(outcome: Failed) -> CalandoError:
     return CodeFailed(outcome.message, outcome.printed) if outcome.printed else UsageError(outcome.message)
 
 
+class _Told:
+    """Reports how far a training is, at most once in `PROGRESS_SECONDS`; True where it is asked to stop."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._due, self._evaluated = report, _throttle(), 0
+
+    def __call__(self, state: TrainState) -> bool:
+        if not self._due():
+            return False
+        last = max(state.step - 1, 0)
+        looks = tuple(look for look in state.evaluations if look.step > self._evaluated)
+        self._evaluated = max((look.step for look in looks), default=self._evaluated)
+        return self._report(Progress(state.step, float(state.rates[last]), float(state.losses[last]), looks))
+
+
 def _throttle() -> Callable[[], bool]:
     """True at most once in `PROGRESS_SECONDS`."""
     following = 0.0
@@ -219,7 +230,7 @@ def _find(job: Find, task: Workload, report: Report) -> RangeRecord:
     began, due = time.monotonic(), _throttle()
 
     def progress(made: int, _: int) -> None:
-        if due() and report(made, math.nan, math.nan):
+        if due() and report(Progress(made, math.nan, math.nan)):
             raise Interrupted
 
     found = find_for_run(job.spec, task, progress=progress)

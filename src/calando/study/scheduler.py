@@ -16,6 +16,7 @@ from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
+from calando.records.follower import Follower, Followers
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
 from calando.study.grid_from_range_test import centre_grids, is_centred
@@ -89,7 +90,7 @@ class Scheduler:
     Args:
         store: the study's; nobody else writes to it.
         workload: for seeing whether its runs can be forked.
-        keep, sharing, listen: as for `conduct`.
+        keep, sharing, listen, followers: as for `conduct`.
         notes: what to report at the start.
         machine: as `Status.machine`.
     """
@@ -102,6 +103,7 @@ class Scheduler:
         keep: int,
         sharing: Sharing,
         listen: Callable[[Status], None] | None,
+        followers: Sequence[Follower] = (),
         notes: Sequence[str] = (),
         machine: str = "",
     ) -> None:
@@ -118,6 +120,7 @@ class Scheduler:
         self.shown = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
+        self.followers = Followers(followers, tell=self.tell)
         self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known), machine=machine)
         for note in notes:
             self.report(note)
@@ -180,11 +183,16 @@ class Scheduler:
             )
             self.report(f"{effect}: {doubt}")
         elif thoroughly:
-            self.status.notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
+            self.tell("runs that start from another's checkpoint equal those trained alone, to the bit")
+
+    def tell(self, note: str) -> None:
+        """Add a note."""
+        self.status.notes.append(note)
+        self.followers.noted(note)
 
     def report(self, note: str) -> None:
         """Add a note needed to read the scores; without a listener, print it to standard error."""
-        self.status.notes.append(note)
+        self.tell(note)
         if self.listen is None:
             print(note, file=sys.stderr)
 
@@ -206,23 +214,28 @@ class Scheduler:
             if name in before:
                 continue
             if centre.lr is None and centre.updates == 0:
-                self.status.notes.append(f"{name}: no range test: {'; '.join(centre.doubts)}")
+                self.tell(f"{name}: no range test: {'; '.join(centre.doubts)}")
             elif centre.lr is None:
-                self.status.notes.append(
+                self.tell(
                     f"{name}: the range test is not reliable ({'; '.join(centre.doubts)}); the usual grid is kept"
                 )
             else:
-                self.status.notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+                self.tell(f"{name}: grid centred on {centre.lr:g}, found by a range test")
 
     def count_steps(self) -> None:
-        made = sum(one.step for one in self.status.running.values() if not isinstance(one.job, Find))
+        made = sum(one.now.step for one in self.status.running.values() if not isinstance(one.job, Find))
         self.status.steps = expected_updates(self.study, self.plan.seeds)
         self.status.steps_left = max(0, self.status.steps - self.charged - made)
 
     def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number not in self.leases:
             return
+        before = self.status.running.get(progress.slot)
         self.status.running[progress.slot] = progress
+        if isinstance(progress.job, Train):
+            if before is None or before.lease.number != progress.lease.number:
+                self.followers.began(progress.job.spec, progress.slot)
+            self.followers.progressed(progress.job.spec, progress.now)
         if time.monotonic() - self.shown > POLL_SECONDS:
             self.count_steps()
             self.show()
@@ -261,6 +274,7 @@ class Scheduler:
             for outcome in executor.stop():
                 if isinstance(outcome, Left | Finished):
                     self.take(outcome)
+            self.followers.close()
         self.trim()
 
     def next_lease(self) -> Lease | None:
@@ -298,16 +312,17 @@ class Scheduler:
             case Finished(result=TestScore() as test):
                 self.store.put_test(digest, test)
                 self.tests[digest] = test
+                self.followers.tested(job.spec, test)
                 if wanted := self.plan.read():
                     self.queue.put(wanted)
-                    self.status.notes.append(self.plan.look_taken)
+                    self.tell(self.plan.look_taken)
                 elif not self.leases and not self.look_queue:
                     self.look_queue = self.plan.looks()
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
                 self.losses[digest] += 1
-                self.status.notes.append(
+                self.tell(
                     f"a worker was lost ({reason}); its run goes on in another, "
                     f"loss {self.losses[digest]} of at most {FORGIVEN_LOSSES}"
                 )
@@ -322,6 +337,7 @@ class Scheduler:
 
     def took_run(self, number: int, digest: str, record: RunRecord) -> None:
         """Record a finished run, queue the runs that depend on it, and drop its traces from memory."""
+        self.followers.ended(record)
         nothing = record.losses[:0], record.rates[:0]
         self.runs[digest] = replace(record, losses=nothing[0], rates=nothing[1])
         self.charged += record.spec.steps
@@ -336,6 +352,7 @@ class Scheduler:
         """A job that came to nothing is queued again."""
         match job:
             case Train():
+                self.followers.left(job.spec)
                 self.queue.ended(number, job.spec.digest())
             case Find():
                 self.find_queue.insert(0, job)
@@ -361,7 +378,7 @@ class Scheduler:
     def note_once(self, what: str, note: str) -> None:
         if what not in self.noted:
             self.noted.add(what)
-            self.status.notes.append(note)
+            self.tell(note)
 
 
 def _remedy(reason: str) -> str:

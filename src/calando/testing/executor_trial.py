@@ -167,7 +167,7 @@ class ExecutorTrial:
             outcomes = self.executor.poll(seconds=0.2)
             require(not outcomes, f"{outcomes} before any progress of {lease}")
             ids: list[int] = self.executor.process_ids  # type: ignore[attr-defined]
-            slots = [one.slot for one in self.progress if one.lease == lease and one.step > 1]
+            slots = [one.slot for one in self.progress if one.lease == lease and one.now.step > 1]
             if slots and len(ids) == self.executor.slots:
                 return ids[slots[0]]
 

@@ -76,7 +76,7 @@ def all_slots_work_at_a_time_and_report_how_far_they_are(trial: ExecutorTrial) -
     slots = {progress.slot for progress in trial.progress}
     require(slots == set(range(trial.executor.slots)), f"progress of slots {slots}, of {trial.executor.slots}")
     for lease in leases:
-        reports = [(one.step, one.lr) for one in trial.progress if one.lease == lease]
+        reports = [(one.now.step, one.now.lr) for one in trial.progress if one.lease == lease]
         require(len(reports) >= 2 and reports == sorted(reports), f"progress does not ascend: {reports}")
         require(all(0 < step <= STEPS and lr == 0.01 for step, lr in reports), f"no progress of this run: {reports}")
 

@@ -217,7 +217,7 @@ def _line(status: LessonStatus, eta: ETA) -> str:
     if status.status is None:
         return f"{stand}; {status.network}: looking at its gradients"
     running = [
-        f"{one.job.spec.strategy.name}: update {one.step}, loss {one.loss:.3g}"
+        f"{one.job.spec.strategy.name}: update {one.now.step}, loss {one.now.loss:.3g}"
         for one in status.status.running.values()
     ]
     now = "; ".join([f"{stand}; {status.network}", *running])

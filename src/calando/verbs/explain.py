@@ -347,6 +347,7 @@ def _look(
     from calando.analysis.looked import keep_looks, kept_looks, plan_looks
     from calando.errors import UsageError
     from calando.records.files import file_name
+    from calando.records.follower import Progress
     from calando.schedules import Span
     from calando.study.listening import Listening
     from calando.study.look import look_at
@@ -373,7 +374,7 @@ def _look(
                 looks,
                 data_dir=data_dir,
                 listen=lambda state, _: listening.trained(
-                    state.step, float(state.rates[state.step - 1]), float(state.losses[state.step - 1])
+                    Progress(state.step, float(state.rates[state.step - 1]), float(state.losses[state.step - 1]))
                 ),
             )
         keep_looks(where, looked)

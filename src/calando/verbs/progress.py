@@ -292,14 +292,14 @@ def _row(slot: int, progress: JobProgress) -> tuple[str, str, str, str, str]:
 
     spec = progress.job.spec
     if isinstance(progress.job, Find):
-        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.step}", "", ""
+        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.now.step}", "", ""
     what = (
         "test look" if isinstance(progress.job, TestLook) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
     )
     return (
         f"worker {slot + 1}",
         what,
-        f"step {progress.step}/{spec.steps}",
-        f"rate {progress.lr:.3g}",
-        f"loss {progress.loss:.3f}",
+        f"step {progress.now.step}/{spec.steps}",
+        f"rate {progress.now.lr:.3g}",
+        f"loss {progress.now.loss:.3f}",
     )

@@ -24,6 +24,7 @@ from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
+    from calando.records.follower import Progress
     from calando.records.measure import Measure
     from calando.study.jobs import Outcome
     from calando.study.listening import Listening, RunStatus
@@ -299,8 +300,8 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
 
     with _interrupt_kept() as pressed:
 
-        def report(step: int, lr: float, loss: float) -> bool:
-            listening.trained(step, lr, loss)
+        def report(progress: Progress) -> bool:
+            listening.trained(progress)
             return bool(pressed)
 
         record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))

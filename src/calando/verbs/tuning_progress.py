@@ -51,10 +51,12 @@ def _line(status: TuneStatus, eta: ETA) -> str:
         return "reading the test part with the final weights"
     if not status.running and not status.arms:
         return "starting"
-    running = [f"{one.job.spec.lr:.3g}: step {one.step}, loss {one.loss:.3f}" for one in status.running.values()]
+    running = [
+        f"{one.job.spec.lr:.3g}: step {one.now.step}, loss {one.now.loss:.3f}" for one in status.running.values()
+    ]
     made = (
         status.charged
-        + sum(one.step - getattr(one.job, "start", one.step) for one in status.running.values()) * spec.passes
+        + sum(one.now.step - getattr(one.job, "start", one.now.step) for one in status.running.values()) * spec.passes
     )
     most = spec.budget * spec.run_cost
     at_most = max(0, round(most - made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calando.records.follower import Progress
 from calando.study.executors import register
 from calando.study.jobs import JobProgress, Lease, Left, OnProgress, Outcome
 from calando.study.workers.messages import Setup
@@ -43,8 +44,8 @@ class InlineExecutor:
         lease = self._waiting.pop()
         forks: list[Left] = []
 
-        def report(step: int, lr: float, loss: float) -> bool:
-            self._on_progress(JobProgress(slot=0, lease=lease, step=step, lr=lr, loss=loss))
+        def report(progress: Progress) -> bool:
+            self._on_progress(JobProgress(slot=0, lease=lease, now=progress))
             return False
 
         outcome = perform(

@@ -162,7 +162,7 @@ class RemoteWorker:
                 pass
             case JobProgress():
                 with self._changed:
-                    self._progress = message
+                    self._progress = _joined(self._progress, message)
             case Refused():
                 self._report(message)
             case Left(fork=fork) if self._own is not None:
@@ -190,6 +190,14 @@ class RemoteWorker:
             case Failed(fault="disk", message=message):
                 outcome = replace(outcome, message=f"{socket.gethostname()}: {message}")
         return Reported(outcome, transfer)
+
+
+def _joined(before: JobProgress | None, now: JobProgress) -> JobProgress:
+    """The later report, with the evaluations of one that was not yet passed on."""
+    if before is None or before.lease.number != now.lease.number:
+        return now
+    looks = (*before.now.evaluations, *now.now.evaluations)
+    return replace(now, now=replace(now.now, evaluations=looks))
 
 
 def _sees(settings: WorkerSettings) -> bool:

@@ -29,6 +29,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from calando.errors import StudyStopped, UsageError
+from calando.records.follower import Progress
 from calando.study import executors
 from calando.study.jobs import JobProgress, Lease, TestLook
 from calando.study.workers.messages import Beat, Refused, Setup, WorkerSettings
@@ -78,11 +79,11 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
             if lease is None:
                 return
 
-            def report(step: int, lr: float, loss: float, lease: Lease = lease) -> bool:
+            def report(progress: Progress, lease: Lease = lease) -> bool:
                 if asked_to_stop():
                     return True
                 try:
-                    say(JobProgress(slot=slot, lease=lease, step=step, lr=lr, loss=loss))
+                    say(JobProgress(slot=slot, lease=lease, now=progress))
                 except OSError:
                     noticed.set()
                     return True

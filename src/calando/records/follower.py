@@ -1,0 +1,133 @@
+"""Who follows runs while they are made: the picture of what goes on, and trackers.
+
+    began(run, slot)              a worker has taken it up, from its start or from where it stood
+    progressed(run, progress)     some ten times a second
+    left(run)                     it was put away, by a stop, a pause or a worker's death; it may begin again
+    ended(record)                 it is over, and its record is stored
+    tested(run, score)            its one look at the test part
+    noted(sentence)               what the user is told of the study
+    stands(words)                 how the whole stands, in the terminal's words
+    close()                       nothing comes after it
+
+The coordinator calls them, in its own process and between its other work: none of them may wait for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from calando.errors import reason_of
+from calando.records.record import Evaluation, RunRecord, TestScore
+from calando.records.spec import RunSpec
+
+__all__ = ["Follower", "Followers", "Progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, and what happened since its last report.
+
+    Args:
+        step: updates made.
+        lr, loss: of the last update; NaN where there is none yet, or none is known.
+        evaluations: looks at the validation part since the last report.
+    """
+
+    step: int
+    lr: float
+    loss: float
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+class Follower:
+    """Hears everything and does nothing; override what is of use.
+
+    Args:
+        name: what a note calls it where it fails.
+    """
+
+    name: str = ""
+
+    def began(self, run: RunSpec, slot: int) -> None:
+        """A worker has taken a run up."""
+
+    def progressed(self, run: RunSpec, progress: Progress) -> None:
+        """A run in progress has reported."""
+
+    def left(self, run: RunSpec) -> None:
+        """A run was put away unfinished."""
+
+    def ended(self, record: RunRecord) -> None:
+        """A run is over."""
+
+    def tested(self, run: RunSpec, score: TestScore) -> None:
+        """A run's weights were tested."""
+
+    def noted(self, sentence: str) -> None:
+        """Something the user is told."""
+
+    def stands(self, words: str) -> None:
+        """How the whole stands."""
+
+    def close(self) -> None:
+        """The end."""
+
+
+@final
+class Followers(Follower):
+    """All who follow. One that raises an error is dropped, which is reported once; training never suffers from it.
+
+    >>> class Broken(Follower):
+    ...     name = "broken"
+    ...     def stands(self, words):
+    ...         raise OSError("no space left")
+    >>> told = []
+    >>> all_of_them = Followers([Broken()], tell=told.append)
+    >>> all_of_them.stands("3 of 8 runs"); all_of_them.stands("4 of 8 runs"); told
+    ['broken follows no longer (OSError: no space left); training goes on']
+    """
+
+    def __init__(self, followers: Sequence[Follower] = (), *, tell: Callable[[str], None] = print) -> None:
+        self._followers, self._tell = list(followers), tell
+
+    def began(self, run: RunSpec, slot: int) -> None:
+        """Passed on."""
+        self._each(lambda one: one.began(run, slot))
+
+    def progressed(self, run: RunSpec, progress: Progress) -> None:
+        """Passed on."""
+        self._each(lambda one: one.progressed(run, progress))
+
+    def left(self, run: RunSpec) -> None:
+        """Passed on."""
+        self._each(lambda one: one.left(run))
+
+    def ended(self, record: RunRecord) -> None:
+        """Passed on."""
+        self._each(lambda one: one.ended(record))
+
+    def tested(self, run: RunSpec, score: TestScore) -> None:
+        """Passed on."""
+        self._each(lambda one: one.tested(run, score))
+
+    def noted(self, sentence: str) -> None:
+        """Passed on."""
+        self._each(lambda one: one.noted(sentence))
+
+    def stands(self, words: str) -> None:
+        """Passed on."""
+        self._each(lambda one: one.stands(words))
+
+    def close(self) -> None:
+        """Passed on."""
+        self._each(lambda one: one.close())
+
+    def _each(self, call: Callable[[Follower], None]) -> None:
+        for one in list(self._followers):
+            try:
+                call(one)
+            except Exception as error:  # a follower is others' code, or a full disk
+                self._followers.remove(one)
+                self._tell(f"{one.name} follows no longer ({reason_of(error)}); training goes on")
