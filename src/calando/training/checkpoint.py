@@ -32,8 +32,10 @@ from calando.training.state import Captured, TrainState, capture, resume, under
 
 __all__ = [
     "Place",
+    "copy_checkpoint",
     "drop_checkpoint",
     "export_weights",
+    "furthest_of",
     "load_checkpoint",
     "load_weights",
     "save_checkpoint",
@@ -121,6 +123,35 @@ def export_weights(folder: Path, path: Path) -> None:
     """Write the weights of a checkpoint, as they are evaluated, as safetensors with the names of the `state_dict`."""
     _, tensors = _read(folder)
     write_atomically(path, safetensors.torch.save(_weights(tensors)))
+
+
+def copy_checkpoint(source: Path, place: Place) -> int:
+    """Leave the state of another run as the checkpoint of `place`; the updates it has made.
+
+    Raises:
+        CorruptFile: there is none, or it is damaged.
+        DiskFull: no space is left.
+    """
+    document, _ = _read(source)
+    name = str(document["tensors"])
+    data = read_plain(source / name, most=LONGEST)
+    drop_checkpoint(place.folder)
+    write_atomically(place.folder / name, data)
+    text = json.dumps({**document, "owner": place.owner})
+    sealed = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "state": text})
+    write_atomically(place.folder / "state.json", sealed.encode())
+    return int(document["state"]["step"])
+
+
+def furthest_of(folder: Path) -> int:
+    """Updates made before the checkpoint in `folder`, or more where a controller has gone back on the way.
+
+    Raises:
+        CorruptFile: there is none, or it is damaged.
+    """
+    document = _read(folder)[0]["state"]
+    back = [int(event["step"]) + 1 for event in document["events"] if event["kind"] == "rewind"]
+    return max([int(document["step"]), *back])
 
 
 def step_of(folder: Path) -> int | None:

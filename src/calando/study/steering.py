@@ -1,0 +1,307 @@
+"""What a coordinator does with commands: it puts a run away, makes the branch, and says what came of it.
+
+    asked      a line in the folder's commands; the coordinator looks for some a few times a second
+    put away   the run saves its state between two updates, at step n
+    accepted   the parent's state at n lies where the branch starts, and the branch is stored: from here on a kill
+               changes nothing, since what is stored is made after it
+    done       a worker has taken the branch up; a pause is done as soon as it is accepted
+    refused    with why; the run goes on as before
+
+A branch starts from its parent's state where that is the branch's own past, to the bit; else, and where it is lost, it
+is trained from the start, to the same bits: its spec alone says what it is.
+
+    FOLDER/forks/BRANCH        the parent's state at the step where the branch leaves it; kept
+    FOLDER/checkpoints/RUN     of a person's own code: what the parent kept is copied into the branch's folder
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, final
+
+from calando.errors import CorruptFile, UsageError
+from calando.records import RunSpec
+from calando.records.command import Command, branch_of, parse_command
+from calando.records.command_log import Asked, Branch, CommandLog
+from calando.records.task_spec import OwnTrainingSpec
+from calando.study.checkpoint_cache import place, run_folder
+from calando.study.stages import Fork, RunPath
+from calando.training.checkpoint import copy_checkpoint, drop_checkpoint, furthest_of, step_of
+
+__all__ = ["Steered", "Steering", "start_of"]
+
+LOOK_SECONDS = 0.2
+LEAST_LETTERS = 4
+"""Of a digest, that name a run."""
+
+
+class Steered(Protocol):
+    """The coordinator, as steering sees it."""
+
+    def in_progress(self) -> Mapping[str, tuple[RunSpec, int]]:
+        """The runs that workers have now, by digest, each with the updates it has made as far as is known."""
+        ...
+
+    def all_runs(self) -> Mapping[str, RunSpec]:
+        """Every run that can be named: those asked for, made, and branches."""
+        ...
+
+    def is_made(self, digest: str) -> bool:
+        """Whether the run has ended."""
+        ...
+
+    def put_away(self, digest: str) -> bool:
+        """Have a run in progress save its state and end; False where its executor cannot."""
+        ...
+
+    def changed(self) -> None:
+        """A run rests now or goes on, or there is a branch."""
+        ...
+
+    def tell(self, note: str) -> None:
+        """Tell the user."""
+        ...
+
+
+def start_of(branch: Branch) -> Fork:
+    """Where a branch's start lies: its parent's state, under the branch's own name."""
+    return Fork(branch.step, branch.digest)
+
+
+@final
+class Steering:
+    """The commands of a folder while its coordinator lives.
+
+    Args:
+        folder: of the study or the run.
+        trainer: the coordinator.
+
+    `resting` holds the runs that do not go on, and why; `branches` every branch by digest.
+    """
+
+    def __init__(self, folder: Path, trainer: Steered) -> None:
+        self.folder, self._trainer = folder, trainer
+        self._log: CommandLog | None = None
+        self._looked = 0.0
+        self._asked: dict[str, list[Asked]] = {}  # by the run in progress that is to be put away for them
+        self._waits: set[int] = set()
+        self.resting: dict[str, str] = {}
+        self.branches: dict[str, Branch] = {}
+        self._take_stock()
+        for one in self._rows():
+            if one.state == "accepted":
+                # Killed between acceptance and effect: what is stored is what is done now.
+                self._known().done(one)
+
+    def close(self) -> None:
+        """Nobody asks this coordinator any more."""
+        if self._log is not None:
+            self._log.__exit__(None, None, None)
+            self._log = None
+
+    @property
+    def waiting(self) -> list[Branch]:
+        """Branches that are still to be trained."""
+        return [
+            one
+            for digest, one in self.branches.items()
+            if digest not in self.resting and not self._trainer.is_made(digest)
+        ]
+
+    @property
+    def pauses(self) -> bool:
+        """Whether somebody has paused a run, and may let it go on."""
+        return "paused" in self.resting.values()
+
+    def look(self, *, at_once: bool = False) -> bool:
+        """Carry out what was asked since the last look; True where all of it is to stop."""
+        now = time.monotonic()
+        if not at_once and now - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = now
+        for asked in [one for one in self._rows() if one.state == "asked" and one.number not in self._waits]:
+            try:
+                if self._take(asked, parse_command(asked.line)):
+                    return True
+            except UsageError as error:
+                self._refuse(asked, str(error))
+        return False
+
+    def was_put_away(self, spec: RunSpec, *, step: int) -> None:
+        """A run that was to be put away has been; `step`: as it reported last."""
+        for asked in self._asked.pop(spec.digest(), []):
+            self._waits.discard(asked.number)
+            try:
+                command = parse_command(asked.line)
+                if command.verb == "change":
+                    self._branch(asked, command, spec, reported=step)
+                else:
+                    kept = step_of(run_folder(self.folder, spec.digest()))
+                    self._accept(asked, spec.digest(), step=step if kept is None else kept)
+                    self._known().done(asked)
+            except UsageError as error:
+                self._refuse(asked, str(error), target=spec.digest())
+            except CorruptFile as error:
+                self._refuse(asked, f"its state could not be read: {error}", target=spec.digest())
+
+    def has_ended(self, digest: str) -> None:
+        """A run has ended by itself: what was asked of it comes too late."""
+        for asked in self._asked.pop(digest, []):
+            self._waits.discard(asked.number)
+            self._refuse(asked, "the run ended before it could be put away", target=digest)
+
+    def was_lost(self, digest: str) -> None:
+        """Its worker died: it is asked again when the run is back."""
+        for asked in self._asked.pop(digest, []):
+            self._waits.discard(asked.number)
+
+    def began(self, digest: str) -> None:
+        """A worker has taken a branch up."""
+        branch = self.branches.get(digest)
+        if branch is not None:
+            for one in self._rows():
+                if one.number == branch.command and one.state == "accepted":
+                    self._known().done(one)
+
+    # What is asked
+
+    def _take(self, asked: Asked, command: Command) -> bool:
+        if not asked.run and command.verb == "stop":
+            self._accept(asked, "", step=0)
+            self._known().done(asked)
+            return True
+        running = self._trainer.in_progress()
+        digest = self._which(asked, command, running)
+        spec = self._trainer.all_runs()[digest]
+        if digest in running:
+            if command.verb == "resume":
+                raise UsageError("it is in progress")
+            if command.verb == "change":
+                branch_of(spec, command, step=running[digest][1])  # refused at once where it cannot be
+            if not self._trainer.put_away(digest):
+                raise UsageError("its executor cannot put one run away; use --executor process or inline")
+            self._asked.setdefault(digest, []).append(asked)
+            self._waits.add(asked.number)
+            return False
+        match command.verb:
+            case "resume":
+                if digest not in self.resting:
+                    raise UsageError("it does not rest: it has ended, or waits for a worker")
+            case "pause" | "stop":
+                if self._trainer.is_made(digest):
+                    raise UsageError("it has ended")
+            case "change":
+                if self._trainer.is_made(digest) and command.since is None:
+                    raise UsageError(f"it has ended; say from where, as 'from {spec.steps // 2}: {command.text}'")
+                self._branch(asked, command, spec, reported=step_of(run_folder(self.folder, digest)) or 0)
+                return False
+        self._accept(asked, digest, step=step_of(run_folder(self.folder, digest)) or 0)
+        self._known().done(asked)
+        return False
+
+    def _which(self, asked: Asked, command: Command, running: Mapping[str, tuple[RunSpec, int]]) -> str:
+        """The digest of the run that is meant.
+
+        Raises:
+            UsageError: none, or several.
+        """
+        known = self._trainer.all_runs()
+        if asked.run in known:
+            return asked.run
+        likely = running or dict.fromkeys(self.resting)
+        if not asked.run:
+            found = list(likely)
+        elif len(asked.run) >= LEAST_LETTERS and (found := [one for one in known if one.startswith(asked.run)]):
+            pass
+        else:
+            found = [digest for digest in likely if known[digest].strategy.name == asked.run]
+        if len(found) == 1:
+            return found[0]
+        named = ", ".join(f"{one} ({known[one].strategy.name}, seed {known[one].seed})" for one in found or likely)
+        raise UsageError(
+            f"{'several runs are' if found else 'no run is'} meant by {asked.run!r}; name one of {named or 'none'}"
+        )
+
+    def _branch(self, asked: Asked, command: Command, parent: RunSpec, *, reported: int) -> None:
+        """Store the branch, its start first; the parent rests unless both are to go on."""
+        digest, own = parent.digest(), isinstance(parent.workload, OwnTrainingSpec)
+        kept = run_folder(self.folder, digest)
+        there = step_of(kept)
+        step = reported if there is None else there
+        if own and command.horizon is not None:
+            raise UsageError("the code of its own says how long it trains; compare it at another length instead")
+        spec = branch_of(parent, command, step=step)
+        since = step if command.since is None else command.since
+        furthest = 0 if own or there is None else furthest_of(kept)
+        if furthest > step and since < furthest:
+            raise UsageError(
+                f"a controller has taken the run back from update {furthest} on, so a change before it would begin in "
+                f"another pass; ask 'from {furthest}: {command.text.rpartition(': ')[2]}'"
+            )
+        branch = Branch(spec=spec, parent=digest, step=0, command=asked.number)
+        start = 0
+        if not self._trainer.is_made(spec.digest()) and spec.digest() not in self.branches:
+            start = self._keep_start(kept, parent, spec, since=since, there=step if own else there, own=own)
+        branch = Branch(spec=spec, parent=digest, step=start, command=asked.number)
+        self._accept(asked, digest, step=step, branch=branch)
+        self._trainer.tell(
+            f"{parent.strategy.name}, seed {parent.seed}: {command.text!r} at update {since}; the branch "
+            f"{spec.digest()} goes on{'' if command.fork else ', and the run rests'}"
+        )
+        if self._trainer.is_made(spec.digest()):
+            self._known().done(asked)
+
+    def _keep_start(
+        self, kept: Path, parent: RunSpec, spec: RunSpec, *, since: int, there: int | None, own: bool
+    ) -> int:
+        """Leave the state that the branch starts from; the updates that it has made, 0: from the beginning."""
+        if own:
+            target = run_folder(self.folder, spec.digest())
+            # What the code kept is of a place that only it knows, at most the step reported last.
+            if (kept / "kept.json").is_file() and since >= (there or 0) and not target.exists():
+                shutil.copytree(kept, target, ignore=shutil.ignore_patterns("result*"))
+                return there or 0
+            return 0
+        before, after = RunPath(parent), RunPath(spec)
+        candidates = [] if there is None else [(there, kept)]
+        for path in (self.folder / "forks").glob("*"):
+            if (step := step_of(path)) is not None and after.fork(step, seed=spec.seed).address == path.name:
+                candidates.append((step, path))
+        fitting = [
+            (step, path) for step, path in candidates if 0 < step <= since and before.past(step) == after.past(step)
+        ]
+        fork = place(self.folder, Fork(0, spec.digest()))
+        for _, path in sorted(fitting, key=lambda one: -one[0]):
+            with suppress(CorruptFile):
+                return copy_checkpoint(path, fork)
+        drop_checkpoint(fork.folder)
+        return 0
+
+    # What is stored
+
+    def _known(self) -> CommandLog:
+        if self._log is None:
+            self._log = CommandLog.open(self.folder)
+        return self._log
+
+    def _rows(self) -> list[Asked]:
+        if self._log is None and not CommandLog.there(self.folder):
+            return []
+        return self._known().rows()
+
+    def _take_stock(self) -> None:
+        if self._log is not None or CommandLog.there(self.folder):
+            self.branches, self.resting = self._known().branches(), dict(self._known().at_rest())
+
+    def _accept(self, asked: Asked, target: str, *, step: int, branch: Branch | None = None) -> None:
+        self._known().accept(asked, target=target, step=step, branch=branch)
+        self._take_stock()
+        self._trainer.changed()
+
+    def _refuse(self, asked: Asked, why: str, *, target: str = "") -> None:
+        self._known().refuse(asked, why, target=target)
+        self._trainer.tell(f"refused {asked.line!r}: {why}")
