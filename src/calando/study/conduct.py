@@ -24,7 +24,8 @@ from calando.study.extend import extended
 from calando.study.limits import KEEP, read_size
 from calando.study.own_look import recognised_code
 from calando.study.own_training import OwnTraining
-from calando.study.scheduler import Scheduler, Sharing, Status
+from calando.study.scheduler import Scheduler, Sharing
+from calando.study.status import Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup

@@ -21,7 +21,7 @@ from calando.schedules.span import Horizon
 from calando.strategy import bind
 from calando.strategy.called_parts import called
 
-__all__ = ["centre_grids", "centre_of", "is_centred", "range_run", "range_runs"]
+__all__ = ["centre_grids", "centre_of", "is_centred", "notes_on_centres", "range_run", "range_runs"]
 
 DECAYED = 0.5
 """A schedule that ends at or below this share of its highest multiplier decays."""
@@ -95,3 +95,19 @@ def _unsettled(study: StudySpec) -> list[str]:
 def _range_run(study: StudySpec, strategy: StrategySpec) -> RunSpec:
     usual = find_method(strategy.method).usual_rate
     return range_run(study.run(strategy.at_rate(usual), seed=0))
+
+
+def notes_on_centres(study: StudySpec, *, before: Mapping[str, Centre]) -> list[str]:
+    """What range tests found, in sentences, of the strategies that had no centre before."""
+    notes = []
+    for name, centre in study.centres.items():
+        if name in before:
+            continue
+        doubts = "; ".join(centre.doubts)
+        if centre.lr is None and centre.updates == 0:
+            notes.append(f"{name}: no range test: {doubts}")
+        elif centre.lr is None:
+            notes.append(f"{name}: the range test is not reliable ({doubts}); the usual grid is kept")
+        else:
+            notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+    return notes

@@ -163,6 +163,15 @@ class Lost:
     lease: Lease
     reason: str
 
+    @property
+    def remedy(self) -> str:
+        """What helps where it happens again and again."""
+        if "exited with status" in self.reason:
+            return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+        if "no sign of life" in self.reason:
+            return 'find what stops its process, try fewer --workers, or train in this process (executor="inline")'
+        return "try fewer --workers or a smaller --batch-size"
+
 
 Outcome = Left | Finished | Failed | Stopped | Lost
 OnProgress = Callable[[JobProgress], None]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import final
 
 from calando.records import RunSpec
@@ -41,6 +42,8 @@ class RunQueue:
         self._promised: dict[str, int] = {}  # address of a fork -> lease that is to leave it
         self._waiting: defaultdict[str, list[str]] = defaultdict(list)  # address -> runs that wait for it
         self._heap: list[tuple[bool, bool, int, int, str]] = []
+        self.asleep: set[str] = set()  # runs that rest by command and were passed over
+        self.resting: Mapping[str, str] = {}  # runs that rest by command, and why
         self._places: dict[str, int] = {}  # run -> its place among equals, which it keeps when it comes back
         self.put(list(plan.wanted.values()))
 
@@ -72,6 +75,9 @@ class RunQueue:
             digest = heapq.heappop(self._heap)[-1]
             if digest not in self._plan.wanted or digest in self._started:
                 continue
+            if digest in self.resting:
+                self.asleep.add(digest)
+                continue
             spec = self._plan.wanted[digest].spec
             own = step_of(run_folder(self._cache.folder, digest))
             origin = self._origin(spec)
@@ -87,6 +93,14 @@ class RunQueue:
             self._promised |= {fork.address: number for fork in leaves}
             return Train(spec, origin=origin, leaves=leaves, spares=self._sharing)
         return None
+
+    def rest(self, resting: Mapping[str, str]) -> None:
+        """These runs rest from now on, and no others."""
+        self.resting = resting
+        for digest in self.asleep - resting.keys():
+            self.asleep.discard(digest)
+            if digest in self._plan.wanted:
+                self._push(self._plan.wanted[digest])
 
     def left(self, fork: Fork) -> None:
         """A fork is on disk: those who waited for it can start."""

@@ -10,16 +10,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
-from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
+from calando.records import RangeRecord, RunRecord, RunSpec, Store, TestScore
 from calando.records.follower import Follower, Followers
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
-from calando.study.grid_from_range_test import centre_grids, is_centred
+from calando.study.grid_from_range_test import centre_grids, is_centred, notes_on_centres
 from calando.study.jobs import (
     Failed,
     Find,
@@ -40,47 +39,17 @@ from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
-from calando.study.verify import difference_when_repeated, quick_doubt, thorough_doubt
+from calando.study.status import Status
+from calando.study.steering import Steering, start_of
+from calando.study.verify import doubts_about
 from calando.tasks.workload import Workload
 
-__all__ = ["Scheduler", "Sharing", "Status"]
+__all__ = ["Scheduler", "Sharing"]
 
 Sharing = Literal["checked", "verified", "none"]
 
 FORGIVEN_LOSSES = 3
 POLL_SECONDS = 0.2
-
-
-@dataclass
-class Status:
-    """How a study stands: what the live display shows.
-
-    Args:
-        study, folder: which study, and where it is.
-        done, expected: finished runs, and how many there will be (a grid may still be extended by one; where seeds are
-            added until verdicts are settled, those asked for so far).
-        queued: runs that could start but wait for a worker.
-        running: by worker slot, the last report of each.
-        finds: range tests still to make, before training.
-        looks: test looks still to make, once training is over.
-        steps_left: updates still to make, running ones' shares included.
-        steps: updates of all runs asked for so far, each as if trained alone.
-        notes: sentences for the user: how the data were read, a worker lost, a grid extended.
-        machine: device, precision, threads and workers, with what decided those that nobody asked for; "": unknown.
-    """
-
-    study: StudySpec
-    folder: Path
-    expected: int
-    done: int = 0
-    queued: int = 0
-    running: dict[int, JobProgress] = field(default_factory=dict)
-    finds: int = 0
-    looks: int = 0
-    steps_left: int = 0
-    steps: int = 0
-    notes: list[str] = field(default_factory=list)
-    machine: str = ""
 
 
 @final
@@ -116,6 +85,7 @@ class Scheduler:
         self.leases: dict[int, Lease] = {}
         self.numbers = itertools.count(1)
         self.losses: Counter[str] = Counter()
+        self.steps_known: dict[str, int] = {}  # of runs that have been in progress, as they reported last
         self.noted: set[str] = set()
         self.shown = 0.0
         self.charged = sum(record.spec.steps for record in self.runs.values())
@@ -128,13 +98,17 @@ class Scheduler:
             self.note_once(
                 "rule", "this study was started by an older calando, so each grid is extended by at most one rate"
             )
+        self.executor: Executor | None = None
+        self.stopping = False
+        self.steering = Steering(store.folder, self)
         self.look_queue: list[TestLook] = []
         self.find_queue: list[Find] = []
         self.replan()
 
     @property
     def complete(self) -> bool:
-        return not self.leases and not self.find_queue and not self.look_queue and self.plan.trained
+        trained = self.plan.trained and not self.steering.waiting
+        return not self.leases and not self.find_queue and not self.look_queue and trained
 
     def replan(self) -> None:
         """Make the plan: at the start, and again when range tests have moved the grids."""
@@ -156,6 +130,7 @@ class Scheduler:
         for digest, record in self.runs.items():
             if digest in self.cache:
                 queue.finished(record.spec)
+        queue.resting = self.steering.resting
         return queue
 
     def doubt(self, shared: list[RunPath]) -> None:
@@ -165,25 +140,10 @@ class Scheduler:
             return  # our own networks, losses and data repeat themselves
         self.doubted, thoroughly = True, bool(sharing) and self.sharing == "verified"
         spec = shared[0].spec if shared else next(iter(self.plan.wanted.values())).spec
-        wavering, moved = ("", ()) if self.task.is_ours else difference_when_repeated(spec, self.task)
-        doubt = wavering or (thorough_doubt(shared, self.task) if thoroughly else quick_doubt(spec, self.task))
-        if wavering:
-            self.sharing = "none"
-            self.report(f"scores depend on the order of runs and on the number of workers: {doubt}")
-        elif moved:
-            names = ", ".join(moved[:3]) + (" …" if len(moved) > 3 else "")
-            self.report(
-                "scores may depend on the order of runs and on the number of workers: training changes what all runs "
-                f"share ({names}); keep it in the network, the loss or the Dataset, of which each run has its own"
-            )
-        if doubt and not wavering:
-            self.sharing = "none"
-            effect = (
-                "nothing is shared between runs" if sharing else "a stopped run would not resume to the same result"
-            )
-            self.report(f"{effect}: {doubt}")
-        elif thoroughly:
-            self.tell("runs that start from another's checkpoint equal those trained alone, to the bit")
+        notes, shares = doubts_about(spec, self.task, sharing=sharing, thoroughly=thoroughly)
+        self.sharing = self.sharing if shares else "none"
+        for note in notes:
+            self.report(note)
 
     def tell(self, note: str) -> None:
         """Add a note."""
@@ -210,17 +170,8 @@ class Scheduler:
         before = self.study.centres
         self.study = self.status.study = centre_grids(self.study, self.ranges)
         self.store.settle(self.study)
-        for name, centre in self.study.centres.items():
-            if name in before:
-                continue
-            if centre.lr is None and centre.updates == 0:
-                self.tell(f"{name}: no range test: {'; '.join(centre.doubts)}")
-            elif centre.lr is None:
-                self.tell(
-                    f"{name}: the range test is not reliable ({'; '.join(centre.doubts)}); the usual grid is kept"
-                )
-            else:
-                self.tell(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+        for note in notes_on_centres(self.study, before=before):
+            self.tell(note)
 
     def count_steps(self) -> None:
         made = sum(one.now.step for one in self.status.running.values() if not isinstance(one.job, Find))
@@ -232,9 +183,12 @@ class Scheduler:
             return
         before = self.status.running.get(progress.slot)
         self.status.running[progress.slot] = progress
+        self.steps_known[progress.job.spec.digest()] = progress.now.step
         if isinstance(progress.job, Train):
+            self.look_for_commands()
             if before is None or before.lease.number != progress.lease.number:
                 self.followers.began(progress.job.spec, progress.slot)
+                self.steering.began(progress.job.spec.digest())
             self.followers.progressed(progress.job.spec, progress.now)
         if time.monotonic() - self.shown > POLL_SECONDS:
             self.count_steps()
@@ -249,6 +203,8 @@ class Scheduler:
         """Keep `executor` busy until the study is complete."""
         # A command that came too late for an earlier session is not for this one.
         self.store.take_commands()
+        self.executor = executor
+        self.steering.begin()
         try:
             while not self.complete:
                 while len(self.leases) < executor.slots and (lease := self.next_lease()) is not None:
@@ -260,12 +216,18 @@ class Scheduler:
                         "idle",
                         f"{idle} of {executor.slots} workers wait: the runs left start from those being trained",
                     )
+                self.see_that_somebody_goes_on()
                 self.count()
                 self.show()
+                if not self.leases:
+                    time.sleep(POLL_SECONDS)  # somebody has paused all that is left
                 for outcome in executor.poll(seconds=POLL_SECONDS):
                     self.take(outcome)
                 if "stop" in self.store.take_commands():
                     raise StudyStopped("stopped from the page; the same command goes on from there")
+                self.look_for_commands()
+                if self.stopping:
+                    raise StudyStopped("stopped by command; the same command that started it goes on from there")
         finally:
             if self.leases:
                 again = "; Ctrl-C again ends at once" if isinstance(sys.exception(), KeyboardInterrupt) else ""
@@ -275,13 +237,14 @@ class Scheduler:
                 if isinstance(outcome, Left | Finished):
                     self.take(outcome)
             self.followers.close()
+            self.steering.close()
         self.trim()
 
     def next_lease(self) -> Lease | None:
         number = next(self.numbers)
         if self.find_queue:
             return Lease(number, self.find_queue.pop(0))
-        job = self.queue.next(number)
+        job = self.steering.next(self.in_progress()) or self.queue.next(number)
         if job is None and self.look_queue:
             return Lease(number, self.look_queue.pop(0))
         return None if job is None else Lease(number, job)
@@ -321,6 +284,7 @@ class Scheduler:
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
+                self.steering.was_lost(digest)
                 self.losses[digest] += 1
                 self.tell(
                     f"a worker was lost ({reason}); its run goes on in another, "
@@ -329,15 +293,18 @@ class Scheduler:
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
                         f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
-                        f"{_remedy(reason)}, then run the same command again"
+                        f"{outcome.remedy}, then run the same command again"
                     )
                 self.put_back(number, job)
             case Stopped():
                 self.put_back(number, job)
+                if isinstance(job, Train):
+                    self.steering.was_put_away(job.spec, step=self.steps_known.get(digest, 0))
 
     def took_run(self, number: int, digest: str, record: RunRecord) -> None:
         """Record a finished run, queue the runs that depend on it, and drop its traces from memory."""
         self.followers.ended(record)
+        self.steering.has_ended(digest)
         nothing = record.losses[:0], record.rates[:0]
         self.runs[digest] = replace(record, losses=nothing[0], rates=nothing[1])
         self.charged += record.spec.steps
@@ -367,7 +334,8 @@ class Scheduler:
 
     def held(self) -> set[str]:
         """Checkpoints that must stay: those that runs in progress start from, and final weights to be looked at."""
-        origins = {
+        starts = {start_of(one).address for one in self.steering.branches.values()}
+        origins = starts | {
             job.origin.address
             for job in (lease.job for lease in self.leases.values())
             if isinstance(job, Train) and job.origin
@@ -375,16 +343,58 @@ class Scheduler:
         looked_at = {lease.job.spec.digest() for lease in self.leases.values()}
         return origins | looked_at | self.plan.awaited_looks()
 
+    # What a person asks of runs; see `Steered`
+
+    def look_for_commands(self) -> None:
+        """Carry out what was asked, a few times a second."""
+        if self.steering.look():
+            self.stopping = True
+            for digest in self.in_progress():
+                self.put_away(digest)  # it may be in this very process, whose loop is reached only then
+
+    def in_progress(self) -> dict[str, tuple[RunSpec, int]]:
+        """As `Steered.in_progress`."""
+        specs = {
+            lease.job.spec.digest(): lease.job.spec for lease in self.leases.values() if isinstance(lease.job, Train)
+        }
+        return {digest: (spec, self.steps_known.get(digest, 0)) for digest, spec in specs.items()}
+
+    def all_runs(self) -> dict[str, RunSpec]:
+        """As `Steered.all_runs`."""
+        known = {digest: record.spec for digest, record in self.runs.items()}
+        known |= {digest: one.spec for digest, one in self.plan.wanted.items()}
+        return known | {digest: one.spec for digest, one in self.steering.branches.items()}
+
+    def is_made(self, digest: str) -> bool:
+        """As `Steered.is_made`."""
+        return digest in self.runs
+
+    def put_away(self, digest: str) -> bool:
+        """As `Steered.put_away`."""
+        lease = next(one for one in self.leases.values() if one.job.spec.digest() == digest)
+        ask = getattr(self.executor, "put_away", None)
+        if ask is not None:
+            ask(lease)
+        return ask is not None
+
+    def changed(self) -> None:
+        """As `Steered.changed`."""
+        self.queue.rest(self.steering.resting)
+
+    def see_that_somebody_goes_on(self) -> None:
+        """Wait for whoever paused a run; end where nobody is expected to let the runs that rest go on."""
+        if self.leases or not self.steering.resting or self.queue.queued > len(self.queue.asleep):
+            return
+        resting = [digest for digest in self.steering.resting if digest in self.plan.wanted]
+        if self.steering.pauses:
+            self.note_once("paused", "all that is left is paused; `calando steer` lets it go on (resume)")
+        elif resting:
+            raise StudyStopped(
+                f"the comparison needs {len(resting)} more, which rest by command: let them go on (`calando steer "
+                f"{self.store.folder} resume --run {resting[0]}`), and run the same command again"
+            )
+
     def note_once(self, what: str, note: str) -> None:
         if what not in self.noted:
             self.noted.add(what)
             self.tell(note)
-
-
-def _remedy(reason: str) -> str:
-    """What helps where a run's workers die again and again."""
-    if "exited with status" in reason:
-        return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
-    if "no sign of life" in reason:
-        return 'find what stops its process, try fewer --workers, or train in this process (executor="inline")'
-    return "try fewer --workers or a smaller --batch-size"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, final
@@ -29,6 +29,7 @@ from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
 from calando.records.task_spec import OwnTrainingSpec
 from calando.study.checkpoint_cache import place, run_folder
+from calando.study.jobs import Train
 from calando.study.stages import Fork, RunPath
 from calando.training.checkpoint import copy_checkpoint, drop_checkpoint, furthest_of, step_of
 
@@ -92,10 +93,16 @@ class Steering:
         self.resting: dict[str, str] = {}
         self.branches: dict[str, Branch] = {}
         self._take_stock()
+
+    def begin(self) -> None:
+        """Take in what happened before: a stop of all that came too late for an earlier session is not for this one."""
         for one in self._rows():
-            if one.state == "accepted":
-                # Killed between acceptance and effect: what is stored is what is done now.
+            if one.state == "accepted" and not one.branch:
+                # Killed between the two: it rests, or goes on, since it was accepted.
                 self._known().done(one)
+            elif one.state == "asked" and not one.run and parse_command(one.line).verb == "stop":
+                self._refuse(one, "nobody trained when it was asked")
+        self.look(at_once=True)
 
     def close(self) -> None:
         """Nobody asks this coordinator any more."""
@@ -111,6 +118,11 @@ class Steering:
             for digest, one in self.branches.items()
             if digest not in self.resting and not self._trainer.is_made(digest)
         ]
+
+    def next(self, running: Collection[str]) -> Train | None:
+        """The next branch to train, from its own checkpoint, or from where it leaves its parent."""
+        branch = next((one for one in self.waiting if one.digest not in running), None)
+        return None if branch is None else Train(branch.spec, origin=start_of(branch) if branch.step else None)
 
     @property
     def pauses(self) -> bool:
@@ -212,9 +224,12 @@ class Steering:
         known = self._trainer.all_runs()
         if asked.run in known:
             return asked.run
-        likely = running or dict.fromkeys(self.resting)
+        unmade = (
+            {digest for digest in known if not self._trainer.is_made(digest)} - running.keys() - self.resting.keys()
+        )
+        likely = list(running) or list(self.resting) or [digest for digest in known if digest in unmade]
         if not asked.run:
-            found = list(likely)
+            found = likely
         elif len(asked.run) >= LEAST_LETTERS and (found := [one for one in known if one.startswith(asked.run)]):
             pass
         else:
@@ -267,13 +282,12 @@ class Steering:
                 return there or 0
             return 0
         before, after = RunPath(parent), RunPath(spec)
-        candidates = [] if there is None else [(there, kept)]
-        for path in (self.folder / "forks").glob("*"):
-            if (step := step_of(path)) is not None and after.fork(step, seed=spec.seed).address == path.name:
-                candidates.append((step, path))
-        fitting = [
-            (step, path) for step, path in candidates if 0 < step <= since and before.past(step) == after.past(step)
+        candidates = [(step_of(path) or 0, path) for path in (self.folder / "forks").glob("*")]
+        candidates = [
+            (step, path) for step, path in candidates if step and after.fork(step, seed=spec.seed).address == path.name
         ]
+        candidates += [] if there is None or before.past(there) != after.past(there) else [(there, kept)]
+        fitting = [(step, path) for step, path in candidates if step <= since]
         fork = place(self.folder, Fork(0, spec.digest()))
         for _, path in sorted(fitting, key=lambda one: -one[0]):
             with suppress(CorruptFile):

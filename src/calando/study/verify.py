@@ -37,7 +37,14 @@ from calando.training.lane import describe_host, holding_lane
 from calando.training.loop import advance
 from calando.training.state import TrainState, capture, start
 
-__all__ = ["check_retraced", "difference_when_forked", "difference_when_repeated", "quick_doubt", "thorough_doubt"]
+__all__ = [
+    "check_retraced",
+    "difference_when_forked",
+    "difference_when_repeated",
+    "doubts_about",
+    "quick_doubt",
+    "thorough_doubt",
+]
 
 QUICK_STEP, QUICK_UNTIL = 2, 4
 THOROUGH_RUNS, THOROUGH_PATHS = 3, 64
@@ -48,6 +55,32 @@ ELSEWHERE = (
     "the network, the loss or the data keep state that cannot be copied for each run (a global variable, a class's "
     "attribute, a file), or draw from a generator that nobody seeds"
 )
+
+
+def doubts_about(spec: RunSpec, task: Workload, *, sharing: list[RunPath], thoroughly: bool) -> tuple[list[str], bool]:
+    """Where two equal runs differ, in sentences; and whether a run from a fork is what it would be alone.
+
+    Args:
+        sharing: the paths of which a part is to be trained once for several.
+        thoroughly: whole runs are compared, not a few updates.
+    """
+    wavering, moved = ("", ()) if task.is_ours else difference_when_repeated(spec, task)
+    if wavering:
+        return [f"scores depend on the order of runs and on the number of workers: {wavering}"], False
+    notes = []
+    if moved:
+        names = ", ".join(moved[:3]) + (" …" if len(moved) > 3 else "")
+        notes.append(
+            "scores may depend on the order of runs and on the number of workers: training changes what all runs "
+            f"share ({names}); keep it in the network, the loss or the Dataset, of which each run has its own"
+        )
+    doubt = thorough_doubt(sharing, task) if thoroughly else quick_doubt(spec, task)
+    if doubt:
+        effect = "nothing is shared between runs" if sharing else "a stopped run would not resume to the same result"
+        notes.append(f"{effect}: {doubt}")
+    elif thoroughly:
+        notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
+    return notes, not doubt
 
 
 def quick_doubt(spec: RunSpec, task: Workload) -> str:

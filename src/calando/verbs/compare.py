@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from calando.analysis import StudySummary
     from calando.loops.run_handle import Run
     from calando.records import StrategySpec
-    from calando.study.scheduler import Sharing, Status
+    from calando.study.scheduler import Sharing
+    from calando.study.status import Status
     from calando.tasks.workload import Workload
 
 __all__ = ["compare"]

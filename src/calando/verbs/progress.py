@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from calando.study.jobs import JobProgress
     from calando.study.listening import RunStatus
-    from calando.study.scheduler import Status
+    from calando.study.status import Status
 
 __all__ = ["ETA", "Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
 

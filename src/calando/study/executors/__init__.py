@@ -2,6 +2,7 @@
 
     submit(lease)     a job, leased to a worker: at most `slots` leases are out at a time
     poll()            what came of them: forks left on the way, and one outcome that ends each lease
+    put_away(lease)   that job alone is saved in its checkpoint, and reported Stopped; one that lacks it cannot steer
     stop()            running jobs are saved in their checkpoints, workers end
 
 A worker reports at least every BEAT_SECONDS, whatever it does. One that is silent for SILENT_SECONDS counts as dead: it

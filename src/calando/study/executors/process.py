@@ -20,7 +20,7 @@ from calando.process_limits import FROM_OTHERS, files_allowed, for_more_files, m
 from calando.study import executors
 from calando.study.executors import register
 from calando.study.jobs import JobProgress, Lease, Left, Lost, OnProgress, Outcome, TestLook
-from calando.study.workers.messages import Beat, Refused, Setup, how_it_ended, silent_for
+from calando.study.workers.messages import Beat, PutAway, Refused, Setup, how_it_ended, silent_for
 from calando.study.workers.start import main_can_be_imported, start_early, start_worker
 
 __all__ = ["ProcessExecutor"]
@@ -118,6 +118,13 @@ class ProcessExecutor:
                 worker.process.join()
                 self._replace(index, silent_for(executors.SILENT_SECONDS), outcomes)
         return outcomes
+
+    def put_away(self, lease: Lease) -> None:
+        """Have this job saved in its checkpoint; `poll` reports it Stopped, unless it has ended meanwhile."""
+        for worker in self._workers:
+            if worker.lease == lease:
+                with suppress(OSError):
+                    worker.connection.send(PutAway(lease.number))
 
     def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
         while worker.connection.poll():

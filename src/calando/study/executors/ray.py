@@ -156,6 +156,12 @@ class RayExecutor:
             )
         return outcomes
 
+    def put_away(self, lease: Lease) -> None:
+        """Have this job saved in its checkpoint; `poll` reports it Stopped, unless it has ended meanwhile."""
+        for worker in self._workers:
+            if worker.lease == lease:
+                worker.actor.put_away.remote(lease.number)
+
     def stop(self) -> list[Outcome]:
         """Ask every worker to save its run; wait for it; end it, and Ray if it is our own."""
         outcomes: list[Outcome] = []

@@ -1,6 +1,6 @@
 """Messages between a worker and who started it, next to those on leases in `jobs`.
 
-    worker          is given its Setup at its start; says Beat, Refused
+    worker          is given its Setup at its start, PutAway; says Beat, Refused
     remote worker   is given its WorkerSettings, and passes them on to its process; says Ready, Reported, Ended
 
 Needs no torch: a remote worker starts at once.
@@ -36,6 +36,7 @@ __all__ = [
     "Beat",
     "Ended",
     "Message",
+    "PutAway",
     "Ready",
     "Refused",
     "Reported",
@@ -109,6 +110,13 @@ class Setup:
 @dataclass(frozen=True)
 class Beat:
     """A worker is alive."""
+
+
+@dataclass(frozen=True)
+class PutAway:
+    """To a worker: save the job of this lease in its checkpoint; passed over where it has ended."""
+
+    number: int
 
 
 @dataclass(frozen=True)

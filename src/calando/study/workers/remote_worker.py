@@ -36,6 +36,7 @@ from calando.study.workers.messages import (
     Beat,
     Ended,
     Message,
+    PutAway,
     Ready,
     Refused,
     Reported,
@@ -73,7 +74,7 @@ class RemoteWorker:
         self._stamps: dict[str, frozenset[tuple[str, int, int]]] = {}
         self._progress: JobProgress | None = None
         self._changed = threading.Condition()
-        self._outgoing: SimpleQueue[tuple[WorkerSettings, bool, int] | bytes | Lease | None] = SimpleQueue()
+        self._outgoing: SimpleQueue[tuple[WorkerSettings, bool, int] | bytes | Lease | PutAway | None] = SimpleQueue()
         self._worker, self._pid, self._pipe = _start(settings)
         self._messages: list[Message] = [Ready(socket.gethostname(), self._pid, shared, versions())]
         self._outgoing.put((replace(settings, folder=self._own or settings.folder), self._own is not None, slot))
@@ -92,6 +93,10 @@ class RemoteWorker:
             self._report(Reported(Failed(lease, "disk", f"{socket.gethostname()}: {error}")))
             return
         self._outgoing.put(lease)
+
+    def put_away(self, number: int) -> None:
+        """Have the job of this lease saved in its checkpoint."""
+        self._outgoing.put(PutAway(number))
 
     def stop(self) -> None:
         self._outgoing.put(None)

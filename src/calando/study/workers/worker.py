@@ -1,6 +1,7 @@
 """A worker's life, whatever started it: load the workload, then take lease after lease over a connection.
 
     it hears    Lease    do this job
+                PutAway  save the job of that lease in its checkpoint
                 None     save what runs in its checkpoint, and end; so does the end of file: the scheduler is gone
     it says     Beat     every BEAT_SECONDS, whatever it does
                 Refused  the workload could not be loaded; it ends
@@ -32,7 +33,7 @@ from calando.errors import StudyStopped, UsageError
 from calando.records.follower import Progress
 from calando.study import executors
 from calando.study.jobs import JobProgress, Lease, TestLook
-from calando.study.workers.messages import Beat, Refused, Setup, WorkerSettings
+from calando.study.workers.messages import Beat, PutAway, Refused, Setup, WorkerSettings
 
 __all__ = ["main", "serve"]
 
@@ -63,24 +64,30 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
         return
     stopping = False
 
-    def asked_to_stop() -> bool:
+    def asked_to_stop(number: int) -> bool:
         nonlocal stopping
+        away = False
         try:
-            stopping = stopping or (connection.poll() and connection.recv() is None)
+            while not stopping and connection.poll():
+                message = connection.recv()
+                stopping = message is None
+                away = away or message == PutAway(number)
         except (EOFError, OSError):
             stopping = True
         if stopping:
             noticed.set()
-        return stopping
+        return stopping or away
 
     try:
         while not stopping:
-            lease: Lease | None = connection.recv()
+            lease: Lease | PutAway | None = connection.recv()
             if lease is None:
                 return
+            if isinstance(lease, PutAway):
+                continue
 
             def report(progress: Progress, lease: Lease = lease) -> bool:
-                if asked_to_stop():
+                if asked_to_stop(lease.number):
                     return True
                 try:
                     say(JobProgress(slot=slot, lease=lease, now=progress))

@@ -1,0 +1,238 @@
+"""Steering a study: a rate changed by hand makes a branch that replays to the bit, whoever is killed when."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calando
+from calando.errors import StudyStopped
+from calando.records import Store
+from calando.records.command_log import CommandLog
+from calando.study import perform_job, steering
+
+STEPS = 200
+TEXT = "mine = sgd(lr=0.05, momentum=0.9) | linear(0, 1, over='10%') >> cosine(1, 0)"
+
+
+@pytest.fixture(autouse=True)
+def told_at_once(monkeypatch):
+    """Runs of a second are steered in the midst: each update reports, and commands are looked for after each."""
+    quickly(monkeypatch.setattr)
+
+
+def quickly(put=setattr):
+    put(perform_job, "PROGRESS_SECONDS", 0.0)
+    put(steering, "LOOK_SECONDS", 0.0)
+
+
+def compare(folder, *, executor="inline", steps=STEPS, strategies=(TEXT,), seeds=1, listen=lambda status: None):
+    return calando.compare(
+        "digits",
+        *strategies,
+        seeds=seeds,
+        steps=steps,
+        folder=folder,
+        executor=executor,
+        workers=1,
+        threads=1,
+        train_limit=200,
+        page=False,
+        listen=listen,
+    )
+
+
+def ask(folder, line, *, run="mine", key=None):
+    with CommandLog.open(folder) as log:
+        return log.ask(line, run=run, key=key or f"k{time.monotonic_ns()}")
+
+
+def at_step(folder, step, line, **more):
+    """A listener that asks once when the run has made so many updates."""
+    asked = []
+
+    def listen(status):
+        if not asked and any(one.now.step >= step for one in status.running.values()):
+            asked.append(ask(folder, line, **more))
+
+    return listen
+
+
+def rows(folder):
+    with CommandLog.open(folder, read_only=True) as log:
+        return log.rows(), log.branches(), log.at_rest()
+
+
+def records(folder):
+    with Store.open(folder, read_only=True) as store:
+        return store.runs()
+
+
+def replayed(spec, folder):
+    """The branch from its text and length alone."""
+    return calando.train(
+        "digits",
+        spec.strategy.text,
+        steps=spec.steps,
+        seed=spec.seed,
+        train_limit=200,
+        threads=1,
+        folder=folder,
+        listen=lambda status: None,
+    ).record
+
+
+def same_bits(one, other):
+    assert np.array_equal(one.losses.view(np.uint32), other.losses.view(np.uint32))
+    assert np.array_equal(one.rates, other.rates)
+    assert [look.score for look in one.evaluations] == [look.score for look in other.evaluations]
+
+
+@pytest.mark.parametrize("line", ["rate *0.5", "rate =0.003", "schedule cosine(0.3, 0)", "horizon 250"])
+def test_a_branch_replays_to_the_bit_from_its_text(tmp_path, line):
+    with pytest.raises(StudyStopped, match="rest by command"):
+        compare(tmp_path / "study", listen=at_step(tmp_path / "study", 30, line))
+    (row,), branches, resting = rows(tmp_path / "study")
+    (branch,) = branches.values()
+    assert (row.state, row.branch) == ("done", branch.digest)
+    assert row.step is not None
+    assert row.step >= 30
+    assert resting == {branch.parent: "left"}
+    made = records(tmp_path / "study")[branch.digest]
+    assert made.updates == branch.spec.steps  # charged with its past
+    same_bits(made, replayed(branch.spec, tmp_path / "again"))
+    # The parent's state at that step is kept, and it goes on to what it would have been.
+    ask(tmp_path / "study", "resume", run=branch.parent)
+    summary = compare(tmp_path / "study")
+    assert summary.complete
+    undisturbed = compare(tmp_path / "alone")
+    same_bits(records(tmp_path / "study")[branch.parent], records(tmp_path / "alone")[branch.parent])
+    assert summary.results[0].test == undisturbed.results[0].test
+    assert summary.updates == undisturbed.updates
+
+
+def test_a_fork_lets_both_go_on(tmp_path):
+    summary = compare(tmp_path, listen=at_step(tmp_path, 30, "fork: rate *0.5"))
+    _, branches, resting = rows(tmp_path)
+    assert summary.complete
+    assert resting == {}
+    assert set(records(tmp_path)) == {*branches, *(one.parent for one in branches.values())}
+
+
+def test_going_back_and_a_branch_of_a_branch(tmp_path):
+    first = at_step(tmp_path, 60, "from 20: rate *0.5", key="one")
+    second = at_step(tmp_path, 120, "from 100: rate =0.01", key="two")
+
+    def listen(status):
+        first(status)
+        if CommandLog.there(tmp_path) and rows(tmp_path)[1]:
+            second(status)
+
+    with pytest.raises(StudyStopped):
+        compare(tmp_path, listen=listen)
+    _, branches, resting = rows(tmp_path)
+    once, twice = branches.values()
+    assert twice.parent == once.digest
+    assert resting == {once.parent: "left", once.digest: "left"}
+    same_bits(records(tmp_path)[twice.digest], replayed(twice.spec, tmp_path / "again"))
+
+
+def test_paused_it_waits_and_resumed_it_is_what_it_would_have_been(tmp_path):
+    paused = at_step(tmp_path / "study", 30, "pause")
+    seen = []
+
+    def listen(status):
+        paused(status)
+        if not status.running and CommandLog.there(tmp_path / "study") and rows(tmp_path / "study")[2] and not seen:
+            seen.append(ask(tmp_path / "study", "resume"))
+
+    summary = compare(tmp_path / "study", listen=listen)
+    assert seen
+    assert summary.complete
+    compare(tmp_path / "alone")
+    for digest, record in records(tmp_path / "alone").items():
+        same_bits(records(tmp_path / "study")[digest], record)
+
+
+@pytest.mark.parametrize(
+    ("line", "run", "why"),
+    [
+        ("rate *0.5", "other", "no run is meant"),
+        ("rate *1", "mine", "changes nothing"),
+        ("resume", "mine", "in progress"),
+        ("horizon 10", "mine", "begin at update"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_the_run_goes_on(tmp_path, line, run, why):
+    notes = []
+
+    asked = at_step(tmp_path, 30, line, run=run)
+
+    def listen(status):
+        asked(status)
+        notes[:] = status.notes
+
+    assert compare(tmp_path, listen=listen).complete
+    ((row,), branches, resting) = rows(tmp_path)
+    assert row.state == "refused"
+    assert why in row.why
+    assert (branches, resting) == ({}, {})
+    assert any(why in note for note in notes)
+
+
+def test_stopping_all(tmp_path):
+    with pytest.raises(StudyStopped, match="stopped by command"):
+        compare(tmp_path, listen=at_step(tmp_path, 30, "stop", run=""))
+    assert compare(tmp_path).complete
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from calando.records.command_log import CommandLog
+real = CommandLog.accept
+def accept(self, *args, **kwargs):
+    if sys.argv[1] == "after":
+        real(self, *args, **kwargs)
+    os._exit(9)
+CommandLog.accept = accept
+sys.path.insert(0, sys.argv[3])
+from test_steering import compare, at_step, quickly
+quickly()
+compare(Path(sys.argv[2]), listen=at_step(Path(sys.argv[2]), 30, "rate *0.5", key="once"))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_around_the_acceptance_it_is_done_once(tmp_path, when):
+    command = [sys.executable, "-c", KILLED, when, str(tmp_path / "study"), str(Path(__file__).parent)]
+    killed = subprocess.run(command, check=False, timeout=100, capture_output=True, text=True)
+    assert killed.returncode == 9, killed.stderr
+    (row,), branches, _ = rows(tmp_path / "study")
+    assert row.state == ("accepted" if when == "after" else "asked")
+    with pytest.raises(StudyStopped, match="rest by command"):
+        compare(tmp_path / "study")
+    (row,), after, _ = rows(tmp_path / "study")
+    assert row.state == "done"
+    assert set(branches) <= set(after)
+    ((digest, branch),) = after.items()
+    assert set(records(tmp_path / "study")) == {digest}
+    same_bits(records(tmp_path / "study")[digest], replayed(branch.spec, tmp_path / "again"))
+
+
+def test_in_worker_processes(tmp_path):
+    """One of two runs is steered while both are trained; verdicts are of the runs that were asked for."""
+    strategies = (TEXT, "other = sgd(lr=0.05, momentum=0.9)")
+    asked = at_step(tmp_path, 30, "fork: rate *0.25")
+    summary = calando.compare(
+        "digits", *strategies, seeds=1, steps=1500, folder=tmp_path, workers=2, threads=1, page=False, listen=asked
+    )
+    (row,), branches, _ = rows(tmp_path)
+    assert (row.state, summary.complete) == ("done", True)
+    (branch,) = branches.values()
+    assert branch.digest in records(tmp_path)
+    assert {result.name for result in summary.results} == {"mine", "other"}
+    assert summary.runs_done == 2
