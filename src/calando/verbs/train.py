@@ -3,6 +3,7 @@
     FOLDER/spec.json            what is run in it, on which data
     FOLDER/range_test.json      the rate found for it, where it was asked for
     FOLDER/weights.safetensors  the network's weights at the end
+    FOLDER/record.json          how it went, for who reads it later (calando.records.run_file)
 
 Called again it goes on where it stood; a rate that was found is not measured again.
 """
@@ -173,6 +174,7 @@ def train(
         train_limit=train_limit,
     )
     import_torch()
+    from calando.records.run_file import write_run
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run, read_strategies
     from calando.study.checkpoint_cache import run_folder
@@ -207,6 +209,7 @@ def train(
         record, test = _run(run, loaded, folder, listening)
         weights = folder / "weights.safetensors"
         export_weights(run_folder(folder, run.digest()), weights)
+        write_run(folder, record, test)
     return Trained(folder=folder, weights=weights, record=record, test=test, centre=listening.centre)
 
 
