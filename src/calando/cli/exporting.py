@@ -34,12 +34,13 @@ __all__ = ["export"]
 def export(call: Callable[..., Exported], as_json: bool = False) -> None:
     """Write runs for other programs.
 
-    As tables: runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest.
+    As tables: runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest. As appendix:
+    one run with figures, environment and the command that makes it again.
 
     \b
     calando export calando-studies/digits-1a2b3c4d
     calando export study --to parquet --out tables
-    calando export study --run cosine --seed 0
+    calando export study --run cosine --to appendix --out appendix
     """
     done = call()
     print_notes(done.notes)

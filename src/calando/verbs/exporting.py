@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "Exported", "export"]
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet", "appendix")
 LEAST_DIGITS = 4
 """Of a digest, so that no strategy's name passes for one by chance."""
 
@@ -59,10 +60,13 @@ def export(
 
     Args:
         folder: of a study, a tuning, or `calando train`.
-        to: "csv"; "parquet" (extra "parquet").
-        run: the first digits of a run's digest, or the name of a strategy; None: all.
-        seed: with the name of a strategy, one of its seeds; None: all.
-        out: the folder to write to; None: FOLDER/export.
+        to: "csv"; "parquet" (extra "parquet"); "appendix": one run with figures, environment and the command that makes
+            it again.
+        run: the first digits of a run's digest, or the name of a strategy; None: all, and for "appendix" the run of a
+            training or the answer of a tuning.
+        seed: with the name of a strategy, one of its seeds; None: all, and for "appendix" the first, at the rate that
+            was settled.
+        out: the folder to write to; None: FOLDER/export, or FOLDER/appendix.
 
     Returns:
         `.path`, `.runs` and `.notes`.
@@ -86,12 +90,64 @@ def export(
     if to not in FORMATS:
         raise UnknownName("form", to, FORMATS)
     source = Path(folder)
-    where = source / "export" if out is None else Path(out)
+    where = source / ("appendix" if to == "appendix" else "export") if out is None else Path(out)
     with open_kept(source) as kept:
+        if to == "appendix":
+            _write_appendix(kept, where, run, seed)
+            return Exported(where, 1, to, kept.notes)
         chosen = _Chosen(kept, run, seed)
         count = _writer(to)(chosen.runs(), where)
         write_atomically(where / "question.json", json.dumps(_question(kept), indent=2).encode())
         return Exported(where, count, to, kept.notes)
+
+
+def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | None) -> None:
+    from calando.report.appendix import Origin, write_appendix
+    from calando.verbs.stored_spec import spec_document
+
+    digest = _only(kept, run, seed)
+    (one,) = kept.runs(only={digest})
+    spec = spec_document(one.spec, data=kept.fingerprint, identity=kept.identity)
+    write_appendix(one, where, Origin(command=kept.command, data=kept.fingerprint, spec=spec))
+
+
+def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
+    """The digest of the one run that is meant."""
+    if run is None and kept.kind == "tuning":
+        from calando.verbs.tuned import tuned_in
+
+        if seed is not None:
+            raise UsageError("a tuning has one seed; leave seed= out")
+        return tuned_in(kept.folder).run.digest()
+    if run is None and kept.kind == "training":
+        if seed is not None:
+            raise UsageError("there is one run, with a seed of its own; leave seed= out")
+        return next(kept.runs(traces=False)).digest
+    if run is None:
+        names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in kept.runs(traces=False)))
+        raise UsageError(f"an appendix holds one run: give run= the name of a strategy ({names}), or a digest")
+    found = list(kept.runs(traces=False, only=_named(kept, run, seed)))
+    if len(found) == 1:
+        return found[0].digest
+    settled = _settled_rate(kept, run)
+    at_rate = [one for one in found if settled is not None and math.isclose(one.spec.lr, settled)]
+    if not at_rate:
+        rates = ", ".join(f"{one.spec.lr:g}: {one.digest[:8]}" for one in found)
+        raise UsageError(
+            f"which run of {quote(run)} is meant is open, since its rate is not settled; give one of {rates}"
+        )
+    return min(at_rate, key=lambda one: one.spec.seed).digest
+
+
+def _settled_rate(kept: KeptFolder, name: str) -> float | None:
+    if kept.kind != "study":
+        return None
+    from calando.analysis import summarize
+    from calando.records import Store
+
+    with Store.open(kept.folder, read_only=True) as store:
+        there = store.read(traces=False)
+    return next((one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name), None)
 
 
 def _writer(to: str) -> Callable[[Iterable[KeptRun], Path], int]:

@@ -7,10 +7,11 @@ loss    the shortest text of the float32 that it is
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from calando.loops.trackers.tables import TABLES, cells_of
 from calando.loops.trackers.written_whole import replacing
 from calando.records.kept_runs import KeptRun
 
-__all__ = ["write"]
+__all__ = ["texts_of", "write"]
 
 
 def write(runs: Iterable[KeptRun], folder: Path) -> int:
@@ -33,14 +34,26 @@ def write(runs: Iterable[KeptRun], folder: Path) -> int:
         files = {
             name: opened.enter_context(path.open("w", encoding="utf-8", newline="")) for name, path in paths.items()
         }
-        writers = {name: csv.writer(file, lineterminator="\n") for name, file in files.items()}
         for name, columns in TABLES.items():
-            writers[name].writerow(columns)
+            csv.writer(files[name], lineterminator="\n").writerow(columns)
         for run in runs:
             count += 1
-            for name, cells in cells_of(run).items():
-                writers[name].writerows(zip(*map(_texts, cells.values()), strict=True))
+            _add(run, files)
     return count
+
+
+def texts_of(run: KeptRun) -> Mapping[str, str]:
+    """The files of one run, by table, as `write` writes them."""
+    files = {name: io.StringIO() for name in TABLES}
+    for name, columns in TABLES.items():
+        csv.writer(files[name], lineterminator="\n").writerow(columns)
+    _add(run, files)
+    return {name: file.getvalue() for name, file in files.items()}
+
+
+def _add(run: KeptRun, files: Mapping[str, TextIO]) -> None:
+    for name, cells in cells_of(run).items():
+        csv.writer(files[name], lineterminator="\n").writerows(zip(*map(_texts, cells.values()), strict=True))
 
 
 def _texts(values: Sequence[Any] | np.ndarray) -> Sequence[Any]:
