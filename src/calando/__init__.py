@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from calando.verbs.describe import list_schedules, list_strategies, list_workloads
     from calando.verbs.draw import draw
     from calando.verbs.explain import explain
+    from calando.verbs.exporting import export
     from calando.verbs.find import find
     from calando.verbs.importing import import_runs
     from calando.verbs.schedules import lint, plot
@@ -52,6 +53,7 @@ __all__ = [
     "demo",
     "draw",
     "explain",
+    "export",
     "find",
     "find_lr",
     "follow",
@@ -90,6 +92,7 @@ _HOMES = {
     "demo": "calando.verbs.demo",
     "draw": "calando.verbs.draw",
     "explain": "calando.verbs.explain",
+    "export": "calando.verbs.exporting",
     "find": "calando.verbs.find",
     "find_lr": "calando.range_test",
     "follow": "calando.loops.follow",

@@ -42,6 +42,7 @@ VERBS = {
     "report": [],
     "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],
     "lint": ["--steps", "--epochs", "--steps-per-epoch", "--of", "--strict", "--json"],
+    "export": ["--to", "--run", "--seed", "--out", "--json"],
     "import": ["--steps", "--steps-per-epoch", "--json"],
     "strategies": ["--json"],
     "workloads": ["--json"],

@@ -26,6 +26,7 @@ VERBS = {
     "plot": calando.plot,
     "lint": calando.lint,
     "import": calando.import_runs,
+    "export": calando.export,
     "strategies": calando.list_strategies,
     "workloads": calando.list_workloads,
     "schedules": calando.list_schedules,
@@ -132,6 +133,7 @@ def test_each_option_is_declared_once_and_used():
         (["plot", "cosine"], ["torch"]),
         (["lint", "cosine", "--steps", "9"], ["torch"]),
         (["import", "--help"], ["torch", "numpy"]),
+        (["export", "--help"], ["torch", "numpy"]),
     ],
 )
 def test_what_can_do_without_does_not_import_it(words, heavy):

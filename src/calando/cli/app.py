@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, demo, describe, explain, find, importing, schedules, study, train, tune
+from calando.cli import compare, demo, describe, explain, exporting, find, importing, schedules, study, train, tune
 from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
@@ -33,6 +33,7 @@ for name, command in {
     "plot": schedules.plot,
     "lint": schedules.lint,
     "import": importing.import_runs,
+    "export": exporting.export,
     "strategies": describe.strategies,
     "workloads": describe.workloads,
     "schedules": describe.schedules,

@@ -239,6 +239,8 @@ OPTIONS: Mapping[str, Given] = {
     "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),
     "no_token": _option(bool, "let every user of this machine read the page and stop the study", "--no-token"),
     # what is printed
+    "to": _option(str, "csv, parquet or appendix", complete=completion.words("csv", "parquet", "appendix")),
+    "out": _option(Path | None, "folder to write to; else FOLDER/export, or FOLDER/appendix"),
     "output": _option(Path | None, "write .png, .svg, .html or .json", "--output", "-o"),
     "strict": _option(bool, "end with status 1 on warnings too", "--strict"),
     "as_json": _option(bool, "print JSON instead of tables", "--json"),

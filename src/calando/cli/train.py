@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import typer
 
 import calando
+from calando.cli import completion
 from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn
 from calando.verbs.progress import Pace
+from calando.verbs.stored_spec import is_stored
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -29,6 +31,22 @@ __all__ = ["train"]
 
 @verb(
     calando.train,
+    workload=Given(
+        str,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help="a task as for `calando compare`, or the spec.json of a run",
+            autocompletion=completion.workloads,
+        ),
+    ),
+    strategy=Given(
+        str | None,
+        typer.Argument(
+            metavar="[STRATEGY]",
+            help="a preset's name, a .toml file or pipe text; not with a spec.json",
+            autocompletion=completion.strategies,
+        ),
+    ),
     folder=Given(Path | None, typer.Option("--out", help="folder for the run; else calando-runs/STRATEGY-DIGEST")),
 )
 def train(call: Callable[..., Trained], as_json: bool = False) -> None:
@@ -41,7 +59,11 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
     \b
     calando train digits "sgd(lr=0.1, momentum=0.9) | cosine(1, 0)" --epochs 20
     calando train digits cosine --lr find
+    calando train appendix/spec.json
     """
+    task, strategy = getattr(call, "args", (None, ""))
+    if strategy is None and not is_stored(task):
+        raise typer.BadParameter("a task needs a strategy; only a spec.json says its own", param_hint="STRATEGY")
     drawing = _Drawing(quiet=as_json)
     try:
         with others_on_stderr(), drawing:

@@ -3,6 +3,7 @@
     FOLDER/spec.json            what is run in it, on which data
     FOLDER/range_test.json      the rate found for it, where it was asked for
     FOLDER/weights.safetensors  the network's weights at the end
+    FOLDER/record.json          how it went, for who reads it later (calando.records.run_file)
 
 Called again it goes on where it stood; a rate that was found is not measured again.
 """
@@ -10,6 +11,7 @@ Called again it goes on where it stood; a rate that was found is not measured ag
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 import time
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from calando.shown import Drawn
 from calando.verbs.progress import RunProgress
+from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
@@ -102,8 +105,8 @@ def _written(score: float, measure: Measure) -> str:
 
 
 def train(
-    workload: str | Workload,
-    strategy: str | StrategySpec,
+    workload: str | os.PathLike[str] | Workload,
+    strategy: str | StrategySpec | None = None,
     *,
     folder: Path | str | None = None,
     model: str | None = None,
@@ -127,8 +130,9 @@ def train(
     """Train once and return how it went; called again, it goes on where it stood, to the same bits.
 
     Args:
-        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own.
-        strategy: a preset's or a schedule's name, a TOML path, a text or a value.
+        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; or the spec.json of a
+            run, of which everything is known then but where the data lie.
+        strategy: a preset's or a schedule's name, a TOML path, a text or a value; None: as in spec.json.
         folder: the run's; None: calando-runs/STRATEGY-DIGEST in the current one.
         model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named workload,
             see `calando.records.WorkloadSpec`; your own object has them already.
@@ -160,19 +164,27 @@ def train(
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
 
+    of_task: dict[str, Any] = {
+        "model": model,
+        "batch_size": batch_size,
+        "augment": augment,
+        "label_smoothing": label_smoothing,
+        "metric": metric,
+        "clip_norm": clip_norm,
+        "accumulate": accumulate,
+        "train_limit": train_limit,
+    }
+    of_run: dict[str, Any] = {"epochs": epochs, "steps": steps, "seed": seed or None, "lr": lr, "threads": threads}
+    of_run |= {"device": None if device == "auto" else device, "precision": None if precision == "auto" else precision}
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
-    task = resolve(
-        workload,
-        model=model,
-        batch_size=batch_size,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        metric=metric,
-        clip_norm=clip_norm,
-        accumulate=accumulate,
-        train_limit=train_limit,
-    )
+    if strategy is None:
+        given = of_task | {"accumulate": None if accumulate == 1 else accumulate} | of_run
+        stored = StoredSpec.read(workload, {name: value for name, value in given.items() if value is not None})
+    else:
+        stored = None
+        task = resolve(os.fspath(workload) if isinstance(workload, os.PathLike) else workload, **of_task)
     import_torch()
+    from calando.records.run_file import write_run
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run, read_strategies
     from calando.study.checkpoint_cache import run_folder
@@ -180,26 +192,26 @@ def train(
     from calando.study.listening import Listening
     from calando.training.checkpoint import export_weights
 
-    machine = Machine.whole(device=device, precision=precision, threads=threads)
-    run, loaded = build_run(
-        task,
-        strategy,
-        budget=Budget(epochs=epochs, steps=steps),
-        machine=machine,
-        seed=seed,
-        lr=lr,
-        data_dir=None if data_dir is None else Path(data_dir),
-    )
+    where = None if data_dir is None else Path(data_dir)
+    if stored is not None:
+        run, loaded = stored.load(where)
+        said = f"{run.lane.text}, as in {stored.path}"
+    else:
+        assert strategy is not None
+        machine = Machine.whole(device=device, precision=precision, threads=threads)
+        length = Budget(epochs=epochs, steps=steps)
+        run, loaded = build_run(task, strategy, budget=length, machine=machine, seed=seed, lr=lr, data_dir=where)
+        said = machine.said(run.lane)
     if folder is None:
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
     with sole_coordinator(folder), RunProgress(listen) as progress:
-        listening = Listening(run, loaded, progress, folder=folder, machine=machine.said(run.lane))
+        listening = Listening(run, loaded, progress, folder=folder, machine=said)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
-        elif read_strategies([strategy], lr=lr)[0].lr is None:
+        elif strategy is not None and read_strategies([strategy], lr=lr)[0].lr is None:
             usual = f"rate {run.strategy.lr:g}: the usual one of {run.strategy.method}, since none is given"
             listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
         listening.notes += _refuse_another(folder, run, loaded)
@@ -207,6 +219,7 @@ def train(
         record, test = _run(run, loaded, folder, listening)
         weights = folder / "weights.safetensors"
         export_weights(run_folder(folder, run.digest()), weights)
+        write_run(folder, record, test)
     return Trained(folder=folder, weights=weights, record=record, test=test, centre=listening.centre)
 
 
@@ -264,10 +277,9 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
     from calando.records.files import read_plain, write_atomically
     from calando.training.identity import identify, recognised
 
-    path, data = folder / "spec.json", workload.fingerprint
+    path, data = folder / SPEC_FILE, workload.fingerprint
     if not path.exists():
-        written = {"spec": run.model_dump(mode="json"), "data": data, "identity": str(identify(workload))}
-        write_atomically(path, json.dumps(written, indent=2).encode())
+        write_atomically(path, spec_document(run, data=data, identity=str(identify(workload))))
         return ()
     try:
         kept = json.loads(read_plain(path, most=2**20))

@@ -1,0 +1,216 @@
+"""One run as a folder that a paper's appendix can hold.
+
+README.md             what it is, what it gave, the command that makes it again
+spec.json             all that decides its bits; `calando train spec.json` reads it
+environment.json      where it was made, and with what it was exported
+curve.csv             run, step, rate, loss: every update, to the last digit
+evaluations.csv       run, step, score, loss, …: every look at the validation part
+events.csv            what controllers and the loop did, where they did something
+training.png, .svg    rate, loss and score; training.html where no pictures can be drawn
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+from calando.errors import NotDrawn, UsageError, plain
+from calando.loops.trackers.csv_files import texts_of
+from calando.records.files import write_atomically
+from calando.records.kept_runs import KeptRun
+from calando.records.record import RunRecord
+from calando.records.task_spec import OwnTrainingSpec
+from calando.report.use import OBJECT
+
+__all__ = ["Origin", "write_appendix"]
+
+PACKAGES = ("calando", "torch", "numpy")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a run was taken from.
+
+    Args:
+        command: the line that made it all; "": unknown.
+        data: fingerprint of the data.
+        spec: the document that makes it again.
+    """
+
+    command: str
+    data: str
+    spec: bytes
+
+
+def write_appendix(run: KeptRun, folder: Path, origin: Origin) -> None:
+    """Write it.
+
+    Raises:
+        UsageError: an arm of a tuning that was dropped, which has no end to show.
+        DiskFull: no space.
+    """
+    pictures, tables = _draw(_record(run), folder), texts_of(run)
+    files = {
+        "spec.json": origin.spec,
+        "environment.json": json.dumps(_environment(run, origin), indent=2).encode(),
+        "curve.csv": tables["trace"].encode(),
+        "evaluations.csv": tables["evaluations"].encode(),
+        **({"events.csv": tables["events"].encode()} if run.events else {}),
+    }
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    write_atomically(folder / "README.md", _readme(run, origin, [*files, *pictures]).encode())
+
+
+def _draw(record: RunRecord, folder: Path) -> list[str]:
+    """The names of the pictures; a page where none can be drawn here."""
+    from calando.report.figures.one_run import training_figure
+    from calando.report.pictures import save
+
+    figure, names = training_figure(record), ["training.png", "training.svg"]
+    try:
+        for name in names:
+            save(figure, folder / name)
+    except NotDrawn:
+        names = ["training.html"]
+        save(figure, folder / names[0])
+    return names
+
+
+def _record(run: KeptRun) -> RunRecord:
+    if run.record is not None:
+        return run.record
+    if run.outcome not in ("finished", "diverged"):
+        raise UsageError(
+            f"run {run.digest} is an arm of a tuning that was {run.outcome} at update {run.steps_done}; choose the one "
+            "that came to its end, as runs.csv says"
+        )
+    return RunRecord(
+        spec=run.spec,
+        outcome="finished" if run.outcome == "finished" else "diverged",
+        steps_done=run.steps_done,
+        losses=run.losses,
+        rates=run.rates,
+        evaluations=run.evaluations,
+        chance=float("nan"),
+        events=run.events,
+    )
+
+
+def _environment(run: KeptRun, origin: Origin) -> dict[str, Any]:
+    return {
+        "made": run.host or "not recorded",
+        "lane": run.spec.lane.model_dump(),
+        "exported": {
+            "python": platform.python_version(),
+            **{name: found for name in PACKAGES if (found := _version(name))},
+        },
+        "data": origin.data,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _readme(run: KeptRun, origin: Origin, files: Sequence[str]) -> str:
+    spec, test = run.spec, run.test
+    measure = spec.workload.measure
+    scores = [] if run.score is None else [f"validation {measure.amount(run.score, decimals=2)}"]
+    if test is not None:
+        samples = f" ({test.n} samples)" if test.n else ""
+        scores.append(f"test {measure.amount(test.score, decimals=2)}{samples}")
+    facts = ", ".join((spec.workload.heading, *spec.workload.facts))
+    made = ", ".join(value if key == "machine" else f"{key} {value}" for key, value in run.host.items())
+    lines = [
+        f"# {_text(spec.strategy.name or spec.strategy.method)} on {_text(spec.workload.title)}, seed {spec.seed}",
+        "",
+        f"{run.outcome} after {run.steps_done:,} of {spec.steps:,} updates; {', '.join(scores) or 'no score'}; 1 seed",
+        "",
+        *_fenced(spec.strategy.text),
+        f"- task: {_text(facts)}",
+        f"- made on: {_text(made) or 'not recorded'}; {_text(spec.lane.text)}",
+        f"- cost: {run.updates:,} updates, {run.updates_spent:,} of them its own, {run.seconds_spent:.1f} s",
+        f"- run `{run.digest}`" + (f", data {_code(origin.data)}" if origin.data else ""),
+        "",
+        "## Make it again",
+        "",
+        *_again(run, origin),
+        "## Files",
+        "",
+        *(f"- `{name}`: {WHAT[name]}" for name in files),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+WHAT = {
+    "spec.json": "all that decides the run's bits",
+    "environment.json": "the machine and versions that were recorded, and those of the export",
+    "curve.csv": "rate and loss of every update",
+    "evaluations.csv": "every look at the validation part",
+    "events.csv": "what controllers and the loop did",
+    "training.png": "rate, loss and score by update",
+    "training.svg": "the same as a vector drawing",
+    "training.html": "rate, loss and score by update; opens without a network",
+}
+
+
+def _again(run: KeptRun, origin: Origin) -> list[str]:
+    spec = run.spec
+    if isinstance(spec.workload, OwnTrainingSpec):
+        command = [f"The line that made all runs: {_code(origin.command)}.", ""] if origin.command else []
+        return [
+            f"It was trained by code of its own, {_code(spec.workload.code)}, with this line in it:",
+            "",
+            *_fenced(f"run = calando.run({spec.strategy.text!r}, seed={spec.seed})"),
+            *command,
+        ]
+    if spec.in_our_loop.data.startswith(OBJECT):
+        call = f"calando.train(workload, {spec.strategy.text!r}, steps={spec.steps}, seed={spec.seed}"
+        return [
+            "Its task was made in Python, which no file holds. With it as `workload`:",
+            "",
+            *_fenced(f"{call}, threads={spec.lane.threads})"),
+        ]
+    return [
+        "In this folder, with calando installed:",
+        "",
+        *_fenced("calando train spec.json --out again", "calando export again", "cmp curve.csv again/export/trace.csv"),
+        "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same versions.",
+        f"The data are {_code(spec.in_our_loop.data)}; where they lie elsewhere, `--data` says where.",
+        "",
+    ]
+
+
+def _fenced(*lines: str) -> list[str]:
+    fence = "`" * max(3, 1 + max(_longest_run(line) for line in lines))
+    return [fence, *map(plain, lines), fence, ""]
+
+
+def _code(text: str) -> str:
+    """A text within a line, as code."""
+    marks = "`" * (1 + _longest_run(text))
+    return f"{marks} {plain(text)} {marks}" if len(marks) > 1 else f"`{plain(text)}`"
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for letter in text:
+        run = run + 1 if letter == "`" else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _text(text: str) -> str:
+    """One line of Markdown that means nothing but itself."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in plain(" ".join(text.split())))

@@ -1,0 +1,211 @@
+"""`calando.export`: what a study, a tuning or a run holds, as files for other programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from calando.errors import UnknownName, UsageError, quote
+
+if TYPE_CHECKING:
+    from calando.records.kept_runs import KeptFolder, KeptRun
+
+__all__ = ["FORMATS", "Exported", "export"]
+
+FORMATS = ("csv", "parquet", "appendix")
+LEAST_DIGITS = 4
+"""Of a digest, so that no strategy's name passes for one by chance."""
+
+
+@final
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Args:
+        path: the folder that it is in.
+        runs: how many runs it holds.
+        form: "csv", "parquet", …
+        notes: what whoever reads it should know.
+    """
+
+    path: Path
+    runs: int
+    form: str
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Where it is, and how much."""
+        return f"{self.runs:,} run{'s' * (self.runs != 1)} as {self.form}: {self.path}"
+
+    __repr__ = __str__
+
+
+def export(
+    folder: Path | str,
+    *,
+    to: str = "csv",
+    run: str | None = None,
+    seed: int | None = None,
+    out: Path | str | None = None,
+) -> Exported:
+    """Write every run of a study, a tuning or a training for other programs; nothing is trained.
+
+    As tables: runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest; question.json
+    has what was asked. Of a study in progress, the runs that have ended. What was exported before is replaced.
+
+    Args:
+        folder: of a study, a tuning, or `calando train`.
+        to: "csv"; "parquet" (extra "parquet"); "appendix": one run with figures, environment and the command that makes
+            it again.
+        run: the first digits of a run's digest, or the name of a strategy; None: all, and for "appendix" the run of a
+            training or the answer of a tuning.
+        seed: with the name of a strategy, one of its seeds; None: all, and for "appendix" the first, at the rate that
+            was settled.
+        out: the folder to write to; None: FOLDER/export, or FOLDER/appendix.
+
+    Returns:
+        `.path`, `.runs` and `.notes`.
+
+    Raises:
+        UsageError: there is nothing to export, no such run or form, or an extra is not installed.
+        CorruptFile: what the folder holds is damaged.
+        DiskFull: no space; what was there is as it was.
+
+    Example:
+        >>> import tempfile, calando
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = calando.train("digits", "cosine", steps=10, lr=0.1, threads=1, folder=folder)
+        ...     exported = calando.export(folder)
+        ...     (exported.path / "trace.csv").read_text().splitlines()[0]
+        'run,step,rate,loss'
+    """
+    from calando.records.files import write_atomically
+    from calando.records.kept_runs import open_kept
+
+    if to not in FORMATS:
+        raise UnknownName("form", to, FORMATS)
+    source = Path(folder)
+    where = source / ("appendix" if to == "appendix" else "export") if out is None else Path(out)
+    with open_kept(source) as kept:
+        if to == "appendix":
+            _write_appendix(kept, where, run, seed)
+            return Exported(where, 1, to, kept.notes)
+        chosen = _Chosen(kept, run, seed)
+        count = _writer(to)(chosen.runs(), where)
+        write_atomically(where / "question.json", json.dumps(_question(kept), indent=2).encode())
+        return Exported(where, count, to, kept.notes)
+
+
+def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | None) -> None:
+    from calando.report.appendix import Origin, write_appendix
+    from calando.verbs.stored_spec import spec_document
+
+    digest = _only(kept, run, seed)
+    (one,) = kept.runs(only={digest})
+    spec = spec_document(one.spec, data=kept.fingerprint, identity=kept.identity)
+    write_appendix(one, where, Origin(command=kept.command, data=kept.fingerprint, spec=spec))
+
+
+def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
+    """The digest of the one run that is meant."""
+    if run is None and kept.kind == "tuning":
+        from calando.verbs.tuned import tuned_in
+
+        if seed is not None:
+            raise UsageError("a tuning has one seed; leave seed= out")
+        return tuned_in(kept.folder).run.digest()
+    if run is None and kept.kind == "training":
+        if seed is not None:
+            raise UsageError("there is one run, with a seed of its own; leave seed= out")
+        return next(kept.runs(traces=False)).digest
+    if run is None:
+        names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in kept.runs(traces=False)))
+        raise UsageError(f"an appendix holds one run: give run= the name of a strategy ({names}), or a digest")
+    found = list(kept.runs(traces=False, only=_named(kept, run, seed)))
+    if len(found) == 1:
+        return found[0].digest
+    settled = _settled_rate(kept, run)
+    at_rate = [one for one in found if settled is not None and math.isclose(one.spec.lr, settled)]
+    if not at_rate:
+        rates = ", ".join(f"{one.spec.lr:g}: {one.digest[:8]}" for one in found)
+        raise UsageError(
+            f"which run of {quote(run)} is meant is open, since its rate is not settled; give one of {rates}"
+        )
+    return min(at_rate, key=lambda one: one.spec.seed).digest
+
+
+def _settled_rate(kept: KeptFolder, name: str) -> float | None:
+    if kept.kind != "study":
+        return None
+    from calando.analysis import summarize
+    from calando.records import Store
+
+    with Store.open(kept.folder, read_only=True) as store:
+        there = store.read(traces=False)
+    return next((one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name), None)
+
+
+def _writer(to: str) -> Callable[[Iterable[KeptRun], Path], int]:
+    from calando.loops.trackers import csv_files, parquet_files
+
+    return {"csv": csv_files.write, "parquet": parquet_files.write}[to]
+
+
+def _question(kept: KeptFolder) -> dict[str, object]:
+    from calando import __version__
+
+    return {
+        "kind": kept.kind,
+        "question": kept.question,
+        "data": kept.fingerprint,
+        "command": kept.command,
+        "calando": __version__,
+    }
+
+
+@final
+class _Chosen:
+    """Which runs of a folder are exported.
+
+    Raises:
+        UsageError: none is.
+    """
+
+    def __init__(self, kept: KeptFolder, run: str | None, seed: int | None) -> None:
+        self.kept, self.digests = kept, None if run is None else _named(kept, run, seed)
+        if run is None and seed is not None:
+            raise UsageError(f"seed= is that of a run: give run= the name of a strategy as well, got seed={seed}")
+        if run is None and next(kept.runs(traces=False), None) is None:
+            raise UsageError(f"no run of {str(kept.folder)!r} has ended yet, so there is nothing to export")
+
+    def runs(self) -> Iterator[KeptRun]:
+        """They, one at a time."""
+        return self.kept.runs(only=self.digests)
+
+
+def _named(kept: KeptFolder, run: str, seed: int | None) -> frozenset[str]:
+    there = list(kept.runs(traces=False))
+    named = [one for one in there if one.spec.strategy.name == run]
+    if named:
+        found = [one for one in named if seed is None or one.spec.seed == seed]
+        if not found:
+            seeds = ", ".join(map(str, sorted({one.spec.seed for one in named})))
+            raise UsageError(f"{quote(run)} has no run of seed {seed}; it has seeds {seeds}")
+        return frozenset(one.digest for one in found)
+    digests = [one.digest for one in there if len(run) >= LEAST_DIGITS and one.digest.startswith(run)]
+    if len(digests) > 1:
+        raise UsageError(f"{len(digests)} runs begin with {quote(run)}; give more digits, as {digests[0]!r}")
+    if not digests:
+        names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in there))
+        raise UsageError(
+            f"{str(kept.folder)!r} has no run {quote(run)}; give the name of a strategy ({names}), or a digest as in "
+            "runs.csv"
+        )
+    if seed is not None:
+        raise UsageError(f"{quote(run)} is one run, with a seed of its own; leave seed= out")
+    return frozenset(digests)

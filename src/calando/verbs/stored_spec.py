@@ -1,0 +1,137 @@
+"""A run to make again from the file that says what it was: `calando train spec.json`.
+
+    spec.json    {"spec", "data", "identity"}: as `calando train` and `calando export --to appendix` write it
+
+The spec has everything that decides the run's bits, so nothing else is asked; data, network and loss are checked
+against what they were.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from calando.errors import CorruptFile, UsageError, quote
+
+if TYPE_CHECKING:
+    from calando.records import RunSpec
+    from calando.tasks.workload import Workload
+
+__all__ = ["SPEC_FILE", "StoredSpec", "is_stored", "spec_document"]
+
+SPEC_FILE = "spec.json"
+LARGEST = 2**20
+
+
+@final
+@dataclass(frozen=True)
+class StoredSpec:
+    """A run as a file has it.
+
+    Args:
+        path: of the file.
+        run: its spec.
+        data: fingerprint of the data; "": unknown.
+        identity: of network and loss, as `calando.training.identity` writes it; "": unknown.
+    """
+
+    path: Path
+    run: RunSpec
+    data: str
+    identity: str
+
+    @classmethod
+    def read(cls, given: object, options: Mapping[str, object]) -> StoredSpec:
+        """From a file, or from the folder that holds it.
+
+        Args:
+            given: what stands where a workload does.
+            options: those that were given, of what a spec says itself.
+
+        Raises:
+            UsageError: no such file; options next to it.
+            CorruptFile: it is damaged.
+        """
+        path = _path(given)
+        if path is None:
+            raise UsageError(
+                "a task needs a strategy to train with, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'; a run is "
+                f"made again from its {SPEC_FILE} alone, got {quote(given)}"
+            )
+        if options:
+            named = ", ".join(f"{name}=" for name in options)
+            raise UsageError(f"{named} cannot be changed in {str(path)!r}: it says the whole run; leave it out")
+        from calando.records import RunSpec
+        from calando.records.files import read_plain
+
+        try:
+            kept: dict[str, Any] = json.loads(read_plain(path, most=LARGEST))
+            run = RunSpec.model_validate(kept["spec"])
+            return cls(path, run, str(kept.get("data", "")), str(kept.get("identity", "")))
+        except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            raise CorruptFile(f"{str(path)!r} is no spec of a run, or damaged ({why}); export it again") from error
+
+    def load(self, data_dir: Path | None) -> tuple[RunSpec, Workload]:
+        """The run and its task, which is what it was.
+
+        Raises:
+            UsageError: a task that no file holds, other data, another network, or no such device.
+        """
+        from calando.records.task_spec import OwnTrainingSpec
+        from calando.study.limits import GIVEN
+        from calando.tasks.load_task import load
+        from calando.training.identity import recognised
+        from calando.training.lane import choose_lane
+
+        spec = self.run
+        if isinstance(spec.workload, OwnTrainingSpec):
+            raise UsageError(
+                f"the run in {str(self.path)!r} was made by training code of its own, {quote(spec.workload.code)}, "
+                f"which only itself can run: with calando.run({spec.strategy.text!r}, seed={spec.seed}) in it"
+            )
+        if spec.in_our_loop.data.startswith(GIVEN):
+            raise UsageError(
+                f"the run in {str(self.path)!r} is of a workload that was made in Python, which no file holds: "
+                f"calando.train(that workload, {spec.strategy.text!r}, steps={spec.steps}, seed={spec.seed}) makes it"
+            )
+        if spec.lane.device != "cpu":
+            choose_lane(device=spec.lane.device, image_size=0)
+        task = load(spec.in_our_loop, data_dir=data_dir)
+        if self.data and task.fingerprint != self.data:
+            raise UsageError(
+                f"the data here are not those of the run in {str(self.path)!r}, so it cannot be made again; is "
+                "data_dir= the right folder?"
+            )
+        recognised(self.identity, task, what=f"the run in {str(self.path)!r}", remedy="give task and strategy in words")
+        return spec, task
+
+
+def spec_document(run: RunSpec, *, data: str, identity: str) -> bytes:
+    """What `StoredSpec.read` reads."""
+    return json.dumps({"spec": run.model_dump(mode="json"), "data": data, "identity": identity}, indent=2).encode()
+
+
+def is_stored(given: object) -> bool:
+    """Whether it names such a file, or the folder that holds one.
+
+    >>> is_stored("appendix/spec.json"), is_stored("digits")
+    (True, False)
+    """
+    return _path(given) is not None
+
+
+def _path(given: object) -> Path | None:
+    if not isinstance(given, str | os.PathLike):
+        return None
+    path = Path(given)
+    try:
+        if path.is_dir() and (path / SPEC_FILE).is_file():
+            return path / SPEC_FILE
+    except OSError:  # too long for a path, say
+        return None
+    return path if path.suffix == ".json" else None
