@@ -47,7 +47,7 @@ VERBS = {
     "strategies": ["--json"],
     "workloads": ["--json"],
     "schedules": ["--json"],
-    "serve": ["--no-token", "--port"],
+    "serve": ["--port", "--host", "--tls-cert", "--tls-key", "--behind-proxy", "--known-as", "--no-token"],
     "data": ["get"],
 }  # fmt: skip
 

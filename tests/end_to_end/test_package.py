@@ -1,6 +1,7 @@
 """What is built and shipped: a wheel from an sdist, what both hold, and where shipped files are from."""
 
 import gzip
+import hashlib
 import importlib.util
 import json
 import os
@@ -24,8 +25,12 @@ SHIPPED = (
     "calando/report/templates/vega.js.gz",
     "calando/tasks/data/digits.LICENSE.txt",
     "calando/tasks/data/digits.npy.gz",
-    "calando/web/static/live.js",
+    *(f"calando/web/static/{path.name}" for path in (ROOT / "src" / "calando" / "web" / "static").iterdir()),
 )
+UPLOT = {  # SHA-256 of dist/uPlot.iife.min.js and dist/uPlot.min.css in https://registry.npmjs.org/uplot/-/uplot-1.6.32.tgz
+    "uplot.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uplot.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
 
 
 def tool():
@@ -55,6 +60,13 @@ def test_the_pages_script_is_the_one_that_altair_writes_for():
     pytest.importorskip("vl_convert")
     assert altair.SCHEMA_VERSION.startswith("v6.")
     assert bundle_js() == tool().script()
+
+
+def test_uplot_is_theirs_unchanged_and_its_licence_is_with_it():
+    static = ROOT / "src" / "calando" / "web" / "static"
+    assert {name: hashlib.sha256((static / name).read_bytes()).hexdigest() for name in UPLOT} == UPLOT
+    assert "The MIT License (MIT)" in (static / "uplot.LICENSE.txt").read_text(encoding="utf-8")
+    assert "src/calando/web/static/uplot.LICENSE.txt" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

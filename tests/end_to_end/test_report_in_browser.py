@@ -230,7 +230,8 @@ def test_the_live_page_follows_the_study_and_asks_it_to_stop(browser, tmp_path):
         with Visit(browser, f"http://127.0.0.1:{port}/") as visit:
             assert "Not finished." in visit.page.inner_text("body")
             visit.page.click("#stop")
-            visit.page.wait_for_function("document.getElementById('stop-status').textContent.startsWith('Stopping')")
+            # Not `wait_for_function`: it makes a function of text, which the page's policy forbids.
+            until(lambda: visit.page.inner_text("#stop-status").startswith("Stopping"))
             with Store.open(tmp_path) as store:
                 assert store.take_commands() == ["stop"]
                 for record in others:

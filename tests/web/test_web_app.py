@@ -11,6 +11,7 @@ from tests.report.fabricate import fabricate, make_study
 from calando.analysis.summary import summarize
 from calando.errors import CorruptFile, UsageError
 from calando.records.store import Store
+from calando.web.access import Tokens
 from calando.web.live_page import create_app
 
 HOME = "http://127.0.0.1:8321"
@@ -159,14 +160,15 @@ def test_a_store_that_breaks_later_is_one_line(tmp_path):
         create_app(tmp_path)
 
 
-TOKEN = "0123456789abcdef"
+TOKENS = Tokens(look="0123456789abcdef", steer="fedcba9876543210")
+TOKEN = TOKENS.steer
 
 
 @pytest.fixture
 def guarded(tmp_path):
     """A study that is for whoever knows the token."""
     fill(tmp_path, until=7)
-    return Client(create_app(tmp_path, token=TOKEN))
+    return Client(create_app(tmp_path, tokens=TOKENS))
 
 
 @pytest.mark.parametrize(
@@ -180,21 +182,22 @@ def guarded(tmp_path):
         ("/?token=", {}),
         ("/api/summary", {"Authorization": "Bearer 0123"}),
         ("/api/summary", {"Authorization": TOKEN}),
-        ("/api/summary", {"Cookie": f"calando-9999={TOKEN}"}),
+        ("/api/summary", {"Cookie": f"calando-9999-steer={TOKEN}"}),
         ("/api/summary?token=%ff%fe", {}),
     ],
 )
 def test_whoever_does_not_know_the_token_reads_nothing(guarded, path, headers):
     answer = guarded.get(path, headers)
     assert answer.status_code == 403
-    assert "open the address that it printed" in answer.text
+    assert "open an address that it printed" in answer.text
 
 
 def test_whoever_knows_the_token_is_let_in(guarded, tmp_path):
     first = guarded.get(f"/?token={TOKEN}")
     assert first.status_code == 303
-    assert first.headers["location"] == "/"
-    cookie = first.headers["set-cookie"]
+    assert first.headers["location"] == "./"
+    cookie, dropped = first.headers.get_list("set-cookie")[::-1]
+    assert 'calando-8321-look=""' in dropped
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
     carried = {"Cookie": cookie.split(";")[0]}

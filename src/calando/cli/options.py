@@ -236,8 +236,15 @@ OPTIONS: Mapping[str, Given] = {
     "threads": _option(int | None, "CPU threads; else $OMP_NUM_THREADS, else one per core"),
     "device": _option(str, "auto, cpu, cuda or cuda:N", complete=completion.words("auto", "cpu", "cuda")),
     "precision": _option(str, "auto, fp32 or bf16", complete=completion.words("auto", "fp32", "bf16")),
-    "port": _option(int, "on this machine alone (127.0.0.1); 0: any free one"),
-    "no_token": _option(bool, "let every user of this machine read the page and stop the study", "--no-token"),
+    "port": _option(int, "where the page is reached; 0: any free one"),
+    "host": _option(str, "listen here; beyond this machine: https or a proxy"),
+    "tls_cert": _option(Path | None, "certificate in PEM, for https", metavar="FILE"),
+    "tls_key": _option(Path | None, "its key, without a passphrase", metavar="FILE"),
+    "behind_proxy": _option(bool, "a proxy in front of the page does the encryption", "--behind-proxy"),
+    "known_as": _option(
+        str | None, "another host name that the page is reached by, or several joined by commas", metavar="NAME"
+    ),
+    "no_token": _option(bool, "let every user of this machine read the page and steer", "--no-token"),
     # what is printed
     "to": _option(str, "csv, parquet or appendix", complete=completion.words("csv", "parquet", "appendix")),
     "out": _option(Path | None, "folder to write to; else FOLDER/export, or FOLDER/appendix"),

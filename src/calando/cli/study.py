@@ -75,10 +75,17 @@ def report(call: Callable[..., Path]) -> None:
 def serve(call: Callable[..., None]) -> None:
     """Serve a study's page while it runs.
 
-    On this machine alone, and to whoever has the address that is printed, with its token. The page follows the study,
-    and can ask it to stop.
+    On this machine alone unless asked, and to whoever has one of the two addresses that are printed, with their tokens:
+    one looks, the other steers too. The page follows the study, and can ask it to stop.
     """
-    call(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)"))
+    call(listen=_addresses)
+
+
+def _addresses(looks: str, steers: str) -> None:
+    typer.echo(f"{looks}  looks" if looks != steers else f"{looks}  looks and steers, whoever opens it")
+    if looks != steers:
+        typer.echo(f"{steers}  looks and steers")
+    typer.echo("Ctrl-C ends it; the study is not touched")
 
 
 @contextmanager

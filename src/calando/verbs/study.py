@@ -212,41 +212,58 @@ def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> 
 
 
 def serve(
-    study: Path | str, *, port: int = 8321, no_token: bool = False, listen: Callable[[str], object] = print
+    study: Path | str,
+    *,
+    port: int = 8321,
+    host: str = "127.0.0.1",
+    tls_cert: Path | str | None = None,
+    tls_key: Path | str | None = None,
+    behind_proxy: bool = False,
+    known_as: str | None = None,
+    no_token: bool = False,
+    listen: Callable[[str, str], object] = print,
 ) -> None:
     """Serve a study's page while it runs, until Ctrl-C.
 
-    On this machine alone, and to whoever has the address, with its token. The page follows the study, and can ask it
-    to stop.
+    On this machine alone unless asked, and to whoever has one of two addresses: the first looks, the second steers too.
+    The page follows the study, and can ask it to stop.
 
     Args:
         study: its folder.
-        port: on this machine alone (127.0.0.1); 0: any free one.
-        no_token: let every user of this machine read the page and stop the study.
-        listen: called with the address once it answers.
+        port: 0: any free one.
+        host: where to listen; beyond this machine it needs tls_cert and tls_key, or behind_proxy.
+        tls_cert: file of a certificate in PEM, for https.
+        tls_key: file of its key, without a passphrase.
+        behind_proxy: a proxy in front of the page does the encryption; browsers reach it by https.
+        known_as: another host name that the page is reached by, or several joined by commas.
+        no_token: let every user of this machine read the page and steer.
+        listen: called with both addresses, the one that looks and the one that steers, once they answer.
 
     Raises:
-        UsageError: there is no study, the port is in use or out of range, or the extra is not installed.
+        UsageError: there is no study, the port is in use or out of range, the page would be open to the network without
+            encryption, or the extra is not installed.
         CorruptFile: the study is damaged, or was written by a newer calando.
     """
-    import errno
-    import secrets
-    import socket
-
     try:
+        from calando.web.access import Tokens
         from calando.web.http_server import run_server
         from calando.web.live_page import create_app
+        from calando.web.reach import plan_reach
     except ModuleNotFoundError as error:
         raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
-    if not 0 <= port <= 65535:
-        raise UsageError(f"port= must be from 0 to 65535, got {port}")
-    token = None if no_token else secrets.token_hex(16)
-    app = create_app(Path(study), token=token)
-    try:
-        listener = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-        raise UsageError(f"port {port} {why}; choose another, or 0") from error
-    with listener:
-        listen(f"http://127.0.0.1:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
-        run_server(app, listener)
+    tokens = None if no_token else Tokens.random()
+    reach = plan_reach(
+        host,
+        port,
+        tls_cert=None if tls_cert is None else Path(tls_cert),
+        tls_key=None if tls_key is None else Path(tls_key),
+        behind_proxy=behind_proxy,
+        names=[one.strip() for one in (known_as or "").split(",") if one.strip()],
+        open_to_all=no_token,
+    )
+    app = create_app(Path(study), tokens=tokens, hosts=reach.hosts)
+    with reach.listen() as listener:
+        address = reach.address(listener)
+        looks, steers = (f"{address}?token={one}" for one in tokens) if tokens else (address, address)
+        listen(looks, steers)
+        run_server(app, listener, reach.certificate)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h11
@@ -28,13 +29,23 @@ BACKLOG = 32
 QUIET_SECONDS = 60.0
 
 
-def run_server(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until Ctrl-C."""
+def run_server(app: ASGIApp, listener: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
+    """Serve until Ctrl-C; with the files of a certificate and its key, by https."""
     quiet = _OnceAMinute()
     logging.getLogger("asyncio").addFilter(quiet)
     try:
         # asyncio tries as often as the backlog is long to take in a connection that there is no descriptor for.
-        config = uvicorn.Config(app, log_level="warning", http=_Bounded, backlog=BACKLOG)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            http=_Bounded,
+            backlog=BACKLOG,
+            # What a proxy says of the client is not believed: whoever reaches the port can say it too.
+            proxy_headers=False,
+            server_header=False,
+            ssl_certfile=str(certificate[0]) if certificate else None,
+            ssl_keyfile=str(certificate[1]) if certificate else None,
+        )
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         logging.getLogger("asyncio").removeFilter(quiet)
