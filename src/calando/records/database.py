@@ -45,7 +45,7 @@ from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
-__all__ = ["Database", "in_one_line", "lost_commits"]
+__all__ = ["LONGEST_VALUE", "Database", "check_tables", "in_one_line", "lost_commits"]
 
 
 PATIENCE_SECONDS = 30.0
@@ -87,7 +87,7 @@ class Database:
             opened.callback(connection.close)
             # Never so much memory for one value, nor anything that works when it is read.
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
-            _check_tables(connection)
+            check_tables(connection)
             schema = schema_of(connection)
             if schema not in {str(version) for version in range(1, SCHEMA_VERSION + 1)}:
                 raise CorruptFile(
@@ -129,7 +129,7 @@ class Database:
         return found
 
 
-def _check_tables(connection: sqlite3.Connection) -> None:
+def check_tables(connection: sqlite3.Connection) -> None:
     """Raise Damaged where there is more than rows of tables: a view or a computed column can run for ever."""
     for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind not in ("table", "index") or (made and _COMPUTED.search(made)):

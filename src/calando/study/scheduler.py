@@ -17,6 +17,7 @@ from typing import Literal, final
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
 from calando.records.follower import Follower, Followers
+from calando.records.standing import ETA
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
 from calando.study.grid_from_range_test import centre_grids, is_centred
@@ -40,6 +41,7 @@ from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
+from calando.study.standing import study_standing
 from calando.study.verify import difference_when_repeated, quick_doubt, thorough_doubt
 from calando.tasks.workload import Workload
 
@@ -117,7 +119,7 @@ class Scheduler:
         self.numbers = itertools.count(1)
         self.losses: Counter[str] = Counter()
         self.noted: set[str] = set()
-        self.shown = 0.0
+        self.shown, self.eta = 0.0, ETA()
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
         self.followers = Followers(followers, tell=self.tell)
@@ -242,6 +244,7 @@ class Scheduler:
 
     def show(self) -> None:
         self.shown = time.monotonic()
+        self.followers.stands(study_standing(self.status, self.eta))
         if self.listen is not None:
             self.listen(self.status)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from calando.records.standing import ETA
 from calando.rows import Rows
 from calando.shown import Drawn
-from calando.verbs.progress import ETA, Screen, ShownProgress
+from calando.verbs.progress import Screen, ShownProgress
 
 if TYPE_CHECKING:
     from calando.analysis.lesson import Claim
