@@ -70,15 +70,22 @@ def report(call: Callable[..., Path]) -> None:
 
 @verb(
     calando.serve,
-    study=Given(Path, typer.Argument(metavar="STUDY", help="study folder", autocompletion=completion.studies)),
+    folder=Given(
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="a study, a tuning or a run, or a folder that holds some; else the current one",
+            autocompletion=completion.studies,
+        ),
+    ),
 )
 def serve(call: Callable[..., None]) -> None:
-    """Serve a study's page while it runs.
+    """Serve studies and runs as a page that follows them.
 
-    On this machine alone, and to whoever has the address that is printed, with its token. The page follows the study,
-    and can ask it to stop.
+    On this machine alone, and to whoever has the address that is printed, with its token. The page can ask a study to
+    stop.
     """
-    call(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; the study is not touched)"))
+    call(listen=lambda address: typer.echo(f"{address}  (Ctrl-C ends it; what it shows is not touched)"))
 
 
 @contextmanager

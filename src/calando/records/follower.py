@@ -21,7 +21,7 @@ from typing import final
 from calando.errors import reason_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
-from calando.records.standing import Standing
+from calando.standing import Standing
 
 __all__ = ["Follower", "Followers", "Progress"]
 

@@ -13,7 +13,7 @@ from calando.records.follower import Follower, Progress
 from calando.records.live_file import FILE, LiveFile, RunRow
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
-from calando.records.standing import Standing
+from calando.standing import Standing
 
 __all__ = ["Live", "live_in"]
 

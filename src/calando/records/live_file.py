@@ -46,7 +46,7 @@ _TABLES = (
     """CREATE TABLE runs (
     seq INTEGER NOT NULL, digest TEXT PRIMARY KEY, spec TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
     seed INTEGER NOT NULL, lr REAL, steps INTEGER, state TEXT NOT NULL, slot INTEGER NOT NULL, began REAL NOT NULL,
-    step INTEGER NOT NULL, rate REAL, loss REAL, score REAL
+    step INTEGER NOT NULL, rate REAL, loss REAL, score REAL, score_loss REAL
 )""",
     "CREATE TABLE points (seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL, rate REAL, loss REAL)",
     "CREATE TABLE scores (seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL, score REAL, loss REAL)",
@@ -57,7 +57,7 @@ _TABLES = (
 )
 RUN_COLUMNS = (
     "seq", "digest", "spec", "name", "text", "seed", "lr", "steps", "state", "slot", "began", "step", "rate", "loss",
-    "score",
+    "score", "score_loss",
 )  # fmt: skip
 _REPLACE_RUN = f"REPLACE INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 Point = tuple[int, float, float]
@@ -74,6 +74,7 @@ class RunRow:
         steps: planned; None: unknown.
         state: "running", "left" (put away unfinished), "finished", "diverged", "died".
         began: seconds since the epoch, when it was last taken up.
+        rate, loss: of the last update; `score`, `score_loss`: of the last look at the validation part.
     """
 
     digest: str
@@ -90,6 +91,7 @@ class RunRow:
     rate: float | None = None
     loss: float | None = None
     score: float | None = None
+    score_loss: float | None = None
 
 
 class _Thinned:
@@ -165,8 +167,8 @@ class LiveFile:
     def score(self, digest: str, step: int, score: float, loss: float) -> None:
         """A look at the validation part."""
         row = self._changed[digest] = self._runs[digest]
-        row.score = _number(score)
-        self._put("scores", digest, step, row.score, _number(loss))
+        row.score, row.score_loss = _number(score), _number(loss)
+        self._put("scores", digest, step, row.score, row.score_loss)
         self._soon()
 
     def probe(self, digest: str, step: int, row: str) -> None:

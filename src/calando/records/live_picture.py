@@ -20,7 +20,7 @@ from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables
 from calando.records.live_file import FILE, LOCK, RUN_COLUMNS, VERSION, RunRow
 from calando.records.record import RunRecord, TestScore
-from calando.records.standing import Standing
+from calando.standing import Standing
 
 __all__ = ["LivePicture", "News", "is_conducted"]
 
@@ -47,6 +47,7 @@ class News:
     generation: str = ""
     seq: int = 0
     runs: list[RunRow] = field(default_factory=list)
+    there: set[str] = field(default_factory=set)  # digests of all rows
     points: dict[str, Points] = field(default_factory=dict)
     scores: dict[str, Points] = field(default_factory=dict)
     probes: list[tuple[str, int]] = field(default_factory=list)
@@ -85,6 +86,7 @@ class LivePicture:
             seq = seq if generation == news.generation else 0
             found = f"SELECT {', '.join(RUN_COLUMNS[1:])} FROM runs WHERE seq > ? ORDER BY seq"
             news.runs = [RunRow(*row) for row in file.execute(found, (seq,))]
+            news.there = {digest for (digest,) in file.execute("SELECT digest FROM runs")}
             for into, table, first, second in (
                 (news.points, "points", "rate", "loss"),
                 (news.scores, "scores", "score", "loss"),

@@ -17,7 +17,7 @@ from typing import Literal, final
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, StudySpec, TestScore
 from calando.records.follower import Follower, Followers
-from calando.records.standing import ETA
+from calando.standing import ETA
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
 from calando.study.grid_from_range_test import centre_grids, is_centred

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calando.records.standing import UNKNOWN, Standing
+from calando.standing import UNKNOWN, Standing
 
 if TYPE_CHECKING:
-    from calando.records.standing import ETA
+    from calando.standing import ETA
     from calando.study.listening import RunStatus
     from calando.study.scheduler import Status
     from calando.study.tune import TuneStatus

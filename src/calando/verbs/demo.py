@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from calando.records.standing import ETA
 from calando.rows import Rows
 from calando.shown import Drawn
+from calando.standing import ETA
 from calando.verbs.progress import Screen, ShownProgress
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
-from calando.records.standing import ETA
+from calando.standing import ETA
 from calando.study.standing import has_begun, run_standing, study_standing, what_is_counted
 
 if TYPE_CHECKING:

@@ -212,21 +212,24 @@ def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> 
 
 
 def serve(
-    study: Path | str, *, port: int = 8321, no_token: bool = False, listen: Callable[[str], object] = print
+    folder: Path | str | None = None,
+    *,
+    port: int = 8321,
+    no_token: bool = False,
+    listen: Callable[[str], object] = print,
 ) -> None:
-    """Serve a study's page while it runs, until Ctrl-C.
+    """Serve studies, tunings and runs as a page that follows them, until Ctrl-C.
 
-    On this machine alone, and to whoever has the address, with its token. The page follows the study, and can ask it
-    to stop.
+    On this machine alone, and to whoever has the address, with its token. The page can ask a study to stop.
 
     Args:
-        study: its folder.
+        folder: a study, a tuning or a run, or a folder that holds some; None: the current one.
         port: on this machine alone (127.0.0.1); 0: any free one.
         no_token: let every user of this machine read the page and stop the study.
         listen: called with the address once it answers.
 
     Raises:
-        UsageError: there is no study, the port is in use or out of range, or the extra is not installed.
+        UsageError: there is nothing to show, the port is in use or out of range, or the extra is not installed.
         CorruptFile: the study is damaged, or was written by a newer calando.
     """
     import errno
@@ -241,7 +244,7 @@ def serve(
     if not 0 <= port <= 65535:
         raise UsageError(f"port= must be from 0 to 65535, got {port}")
     token = None if no_token else secrets.token_hex(16)
-    app = create_app(Path(study), token=token)
+    app = create_app(Path() if folder is None else Path(folder), token=token)
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:

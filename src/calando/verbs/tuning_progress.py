@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from calando.errors import plain
-from calando.records.standing import ETA
+from calando.standing import ETA
 from calando.study.standing import tuning_standing
 from calando.verbs.progress import Screen, ShownProgress
 
