@@ -13,13 +13,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
-__all__ = ["count_processors", "free_bytes", "lock", "sync_folder"]
+__all__ = ["count_processors", "free_bytes", "is_locked", "lock", "sync_folder"]
 
 # Windows keeps others from reading what is locked, and they read who holds the lock.
 FAR_BYTE = 2**30
+LOOKS, LOOK_SECONDS = 3, 0.02
 
 
 def count_processors() -> int:
@@ -39,11 +41,28 @@ def lock(file: IO[str]) -> bool:
         import fcntl
     except ImportError:
         return _lock_a_byte(file)
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)  # somebody may only look whether it is held
+        else:
+            return True
+    return False
+
+
+def is_locked(file: IO[str]) -> bool:
+    """Whether another has the lock of an open file; who looks takes it for a moment, so that `lock` tries again."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        import fcntl
+    except ImportError:
+        return not _lock_a_byte(file)  # closing the file gives it back
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    return True
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
 
 
 def _lock_a_byte(file: IO[str]) -> bool:

@@ -146,6 +146,7 @@ WRONG = [
     (("show", ""), "no study in"),
     (("report", "nope"), "no study in 'nope'"),
     (("serve", "nope"), "no study in 'nope'"),
+    (("serve",), "no study, tuning or run in"),
     (("serve", "nope", "--port", "99999"), "--port must be from 0 to 65535, got 99999"),
     (("plot", "cosine", "-o", "a.pdf"), "a figure can be .png, .svg, .html, .json, got 'a.pdf'"),
     (("plot", "cosine", "-o", "a"), "choose one of these suffixes"),
@@ -172,7 +173,6 @@ def test_a_wrong_command_gets_one_line_and_leaves_nothing(refused, arguments, me
         ("compare", "digits", "--nope"),
         ("train", "digits", "fixed", "--steps", "x"),
         ("compare", "digits", "--seeds", "2.5"),
-        ("serve",),
     ],
     ids=" ".join,
 )

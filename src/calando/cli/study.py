@@ -70,13 +70,20 @@ def report(call: Callable[..., Path]) -> None:
 
 @verb(
     calando.serve,
-    study=Given(Path, typer.Argument(metavar="STUDY", help="study folder", autocompletion=completion.studies)),
+    folder=Given(
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="a study, a tuning or a run, or a folder that holds some; else the current one",
+            autocompletion=completion.studies,
+        ),
+    ),
 )
 def serve(call: Callable[..., None]) -> None:
-    """Serve a study's page while it runs.
+    """Serve studies and runs as a page that follows them.
 
     On this machine alone unless asked, and to whoever has one of the two addresses that are printed, with their tokens:
-    one looks, the other steers too. The page follows the study, and can ask it to stop.
+    one looks, the other steers too.
     """
     call(listen=_addresses)
 
@@ -85,7 +92,7 @@ def _addresses(looks: str, steers: str) -> None:
     typer.echo(f"{looks}  looks" if looks != steers else f"{looks}  looks and steers, whoever opens it")
     if looks != steers:
         typer.echo(f"{steers}  looks and steers")
-    typer.echo("Ctrl-C ends it; the study is not touched")
+    typer.echo("Ctrl-C ends it; what it shows is not touched")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
-__all__ = ["Database", "in_one_line", "lost_commits"]
+__all__ = ["LONGEST_VALUE", "Database", "check_tables", "in_one_line", "lost_commits"]
 
 
 PATIENCE_SECONDS = 30.0
@@ -58,8 +58,8 @@ _COMPUTED = re.compile(r"\b(VIRTUAL|GENERATED|AS|CHECK|WHERE)\b", re.IGNORECASE)
 class Database:
     """An open file of today's schema, whatever it was before; CorruptFile and DiskFull say what is wrong with it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack) -> None:
-        self.path = path
+    def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack, *, is_copy: bool) -> None:
+        self.path, self._is_copy = path, is_copy
         self._connection = connection
         self._held = held
 
@@ -87,22 +87,31 @@ class Database:
             opened.callback(connection.close)
             # Never so much memory for one value, nor anything that works when it is read.
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
-            _check_tables(connection)
+            check_tables(connection)
             schema = schema_of(connection)
             if schema not in {str(version) for version in range(1, SCHEMA_VERSION + 1)}:
                 raise CorruptFile(
                     f"{path} has schema {schema!r}, this calando reads 1 to {SCHEMA_VERSION}; use the one that made it"
                 )
-            if schema != str(SCHEMA_VERSION) and read_only:
+            is_copy = schema != str(SCHEMA_VERSION) and read_only
+            if is_copy:
                 # Nothing may be written next to it: a copy in memory is brought up to date, and read.
                 connection = opened.enter_context(closing(in_memory(connection)))
                 bring_up_to_date(connection, path=None)
             elif schema != str(SCHEMA_VERSION):
                 bring_up_to_date(connection, path=path)
-            return cls(path, connection, opened.pop_all())
+            return cls(path, connection, opened.pop_all(), is_copy=is_copy)
 
     def close(self) -> None:
         self._held.close()
+
+    @property
+    def version(self) -> object:
+        """Another one after anybody else has written."""
+        with in_one_line(self.path):
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            # A copy in memory does not hear of it.
+            return version, self.path.stat().st_mtime_ns if self._is_copy else 0
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -129,7 +138,7 @@ class Database:
         return found
 
 
-def _check_tables(connection: sqlite3.Connection) -> None:
+def check_tables(connection: sqlite3.Connection) -> None:
     """Raise Damaged where there is more than rows of tables: a view or a computed column can run for ever."""
     for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind not in ("table", "index") or (made and _COMPUTED.search(made)):
@@ -142,7 +151,10 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         log = path.with_name(f"{path.name}-wal")
         settled = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
         mode = "immutable=1" if settled else "mode=ro"
-        return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=PATIENCE_SECONDS)
+        # Whoever reads in several threads sees to it that one does at a time.
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False
+        )
     connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS)
     connection.execute("PRAGMA journal_mode = WAL")
     # A power cut may take the last records with it, never damage the file: they are made again from checkpoints.

@@ -6,7 +6,7 @@
     ended(record)                 it is over, and its record is stored
     tested(run, score)            its one look at the test part
     noted(sentence)               what the user is told of the study
-    stands(words)                 how the whole stands, in the terminal's words
+    stands(standing)              how the whole stands, in the terminal's words
     close()                       nothing comes after it
 
 The coordinator calls them, in its own process and between its other work: none of them may wait for anything.
@@ -21,6 +21,7 @@ from typing import final
 from calando.errors import reason_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
+from calando.standing import Standing
 
 __all__ = ["Follower", "Followers", "Progress"]
 
@@ -68,7 +69,7 @@ class Follower:
     def noted(self, sentence: str) -> None:
         """Something the user is told."""
 
-    def stands(self, words: str) -> None:
+    def stands(self, standing: Standing) -> None:
         """How the whole stands."""
 
     def close(self) -> None:
@@ -81,11 +82,11 @@ class Followers(Follower):
 
     >>> class Broken(Follower):
     ...     name = "broken"
-    ...     def stands(self, words):
+    ...     def stands(self, standing):
     ...         raise OSError("no space left")
     >>> told = []
     >>> all_of_them = Followers([Broken()], tell=told.append)
-    >>> all_of_them.stands("3 of 8 runs"); all_of_them.stands("4 of 8 runs"); told
+    >>> all_of_them.stands(Standing("3 of 8 runs")); all_of_them.stands(Standing("4 of 8 runs")); told
     ['broken follows no longer (OSError: no space left); training goes on']
     """
 
@@ -116,9 +117,9 @@ class Followers(Follower):
         """Passed on."""
         self._each(lambda one: one.noted(sentence))
 
-    def stands(self, words: str) -> None:
+    def stands(self, standing: Standing) -> None:
         """Passed on."""
-        self._each(lambda one: one.stands(words))
+        self._each(lambda one: one.stands(standing))
 
     def close(self) -> None:
         """Passed on."""

@@ -40,6 +40,7 @@ __all__ = [
     "score_row",
     "sealed",
     "trace_row",
+    "unpacked",
     "unsealed",
 ]
 
@@ -139,7 +140,7 @@ class RunReader:
         if host not in self._hosts:
             self._hosts[host] = json.loads(host)
         seen = steps_done + (outcome == "diverged")  # the loss that ended the run, though no update followed it
-        losses, rates = (NO_LOSSES, NO_RATES) if traces is None else _unpacked(digest, traces, seen=seen)
+        losses, rates = (NO_LOSSES, NO_RATES) if traces is None else unpacked(digest, traces, seen=seen)
         return RunRecord(
             spec=run,
             outcome=outcome,
@@ -186,7 +187,8 @@ def _seal_of_traces(digest: str, losses: bytes, rates: bytes) -> int:
     return zlib.crc32(rates, zlib.crc32(losses, zlib.crc32(digest.encode())))
 
 
-def _unpacked(digest: str, row: Row, *, seen: int) -> tuple[np.ndarray, np.ndarray]:
+def unpacked(digest: str, row: Row, *, seen: int) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and rates from a row of `traces`, of at most `seen` updates."""
     theirs, losses, rates, seal = row
     if theirs != digest or _seal_of_traces(digest, losses, rates) != seal:
         raise Damaged(f"the traces of run {digest} are not what was written")

@@ -22,10 +22,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from calando.errors import CorruptFile, UsageError
 from calando.host import lock
@@ -35,7 +37,7 @@ from calando.records.files import noticing_full_disk
 from calando.records.record import RangeRecord, RunRecord, TestScore, range_record_of
 from calando.records.spec import StudySpec
 
-__all__ = ["Store", "StoredStudy", "sole_coordinator", "studies_in"]
+__all__ = ["Added", "Store", "StoredStudy", "sole_coordinator", "studies_in"]
 
 FILE_NAME = "study.sqlite"
 _RANGE = "range test "
@@ -58,6 +60,22 @@ class StoredStudy:
     tests: dict[str, TestScore]  # by the run's digest
     fingerprint: str  # of the data
     command: str  # the line that started the study, or "" where Python did
+
+
+@dataclass
+class Added:
+    """What a store got.
+
+    Args:
+        study: JSON of the question as it is now.
+        run, test: row numbers of the last ones.
+    """
+
+    study: str
+    run: int
+    test: int
+    runs: dict[str, RunRecord] = field(default_factory=dict)
+    tests: dict[str, TestScore] = field(default_factory=dict)
 
 
 class Store:
@@ -170,6 +188,33 @@ class Store:
         with self._file.reading() as file:
             return self._runs(file, traces=traces)
 
+    @property
+    def version(self) -> object:
+        """Another one after anybody else has written; to ask for it costs some microseconds."""
+        return self._file.version
+
+    def after(self, *, run: int, test: int) -> Added:
+        """What was put after the row numbers of a run and of a test; records come without traces."""
+        with self._file.reading() as file:
+            reader, added = rows.RunReader(), Added(run=run, test=test, study=_text(self._all_meta()))
+            for number, *row in file.execute(f"SELECT rowid, {', '.join(rows.RUNS)} FROM runs WHERE rowid > ?", (run,)):
+                added.run, added.runs[row[0]] = number, reader.read(tuple(row), None)
+            found = f"SELECT rowid, {', '.join(rows.TESTS)} FROM tests WHERE rowid > ?"
+            for number, *row in file.execute(found, (test,)):
+                digest, score = rows.read_score(tuple(row))
+                added.test, added.tests[digest] = number, score
+            return added
+
+    def traces(self, digests: Sequence[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Digest, losses and rates of runs that are there, as they were written."""
+        with self._file.reading() as file:
+            for digest in digests:
+                (steps, outcome) = file.execute(
+                    "SELECT steps_done, outcome FROM runs WHERE digest = ?", (digest,)
+                ).fetchone()
+                seen = steps + (outcome == "diverged")
+                yield digest, *rows.unpacked(digest, _traces(file, digest), seen=seen)
+
     def run(self, digest: str) -> RunRecord:
         with self._file.reading() as file:
             row = file.execute(f"SELECT {', '.join(rows.RUNS)} FROM runs WHERE digest = ?", (digest,)).fetchone()
@@ -264,8 +309,12 @@ def _known(meta: Mapping[str, str], *keys: str) -> str:
     raise rows.Damaged(f"it lacks its {keys[-1]!r}")
 
 
+def _text(meta: Mapping[str, str]) -> str:
+    return _known(meta, "settled", "study")
+
+
 def _study(meta: Mapping[str, str]) -> StudySpec:
-    return StudySpec.model_validate_json(_known(meta, "settled", "study"))
+    return StudySpec.model_validate_json(_text(meta))
 
 
 def _traces(file: sqlite3.Connection, digest: str) -> rows.Row:

@@ -16,6 +16,7 @@ from calando.errors import UnknownName, UsageError
 from calando.records import Store, StudySpec
 from calando.records.files import sweep
 from calando.records.follower import Follower
+from calando.records.live import live_in
 from calando.records.store import sole_coordinator
 from calando.registry import own_entries
 from calando.schedules.function import functions_named
@@ -90,14 +91,15 @@ def conduct(
         store, identity, notes = opened
         if isinstance(task, OwnTraining):
             sharing = "none"
+        live, lacking = live_in(folder)
         scheduler = Scheduler(
             store,
             task,
             keep=budget,
             sharing=sharing,
             listen=listen,
-            followers=followers,
-            notes=notes,
+            followers=(*live, *followers),
+            notes=(*notes, *lacking),
             machine=machine,
         )
         if not scheduler.complete:

@@ -16,6 +16,7 @@ from typing import Literal, final
 from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, RunSpec, Store, TestScore
 from calando.records.follower import Follower, Followers
+from calando.standing import ETA
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
 from calando.study.grid_from_range_test import centre_grids, is_centred, notes_on_centres
@@ -39,6 +40,7 @@ from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
+from calando.study.standing import study_standing
 from calando.study.status import Status
 from calando.study.steering import Steering, start_of
 from calando.study.verify import doubts_about
@@ -87,7 +89,7 @@ class Scheduler:
         self.losses: Counter[str] = Counter()
         self.steps_known: dict[str, int] = {}  # of runs that have been in progress, as they reported last
         self.noted: set[str] = set()
-        self.shown = 0.0
+        self.shown, self.eta = 0.0, ETA()
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
         self.followers = Followers(followers, tell=self.tell)
@@ -196,6 +198,7 @@ class Scheduler:
 
     def show(self) -> None:
         self.shown = time.monotonic()
+        self.followers.stands(study_standing(self.status, self.eta))
         if self.listen is not None:
             self.listen(self.status)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.rows import Rows
 from calando.shown import Drawn
-from calando.verbs.progress import ETA, Screen, ShownProgress
+from calando.standing import ETA
+from calando.verbs.progress import Screen, ShownProgress
 
 if TYPE_CHECKING:
     from calando.analysis.lesson import Claim

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
+from calando.standing import ETA
+from calando.study.standing import has_begun, run_standing, study_standing, what_is_counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from calando.study.listening import RunStatus
     from calando.study.status import Status
 
-__all__ = ["ETA", "Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
+__all__ = ["Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
 
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where standard error is no terminal."""
@@ -48,28 +50,6 @@ class Pace:
         due = now - self.last > (PLAIN_SECONDS if self.seconds is None else self.seconds)
         self.last = now if due else self.last
         return due
-
-
-class ETA:
-    """Estimates the time left from the updates made since the first one was reported: workers take a while to start."""
-
-    def __init__(self) -> None:
-        self.began: float | None = None
-        self.left = 0
-
-    def remaining(self, left: int, *, begun: bool = True) -> str:
-        """Of `left` updates, as "1:05" or "2:03:10"; `begun`: some are being made."""
-        now = time.monotonic()
-        if self.began is None:
-            if not begun:
-                return "unknown yet"
-            self.began, self.left = now, left
-        made = self.left - left
-        if made <= 0 or now - self.began < 1:
-            return "unknown yet"
-        seconds = round(left * (now - self.began) / made)
-        hours, minutes = divmod(seconds // 60, 60)
-        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
 class Screen:
@@ -193,7 +173,7 @@ class StudyProgress(ShownProgress["Status"]):
                 screen.say(line)
         _say_notes(screen, [note for note in status.notes[self._reported :] if note not in self.known])
         self._reported = len(status.notes)
-        screen.show(lambda: _counts(status, self._eta), lambda: _picture(status, self._eta))
+        screen.show(lambda: study_standing(status, self._eta).words, lambda: _picture(status, self._eta))
 
 
 @final
@@ -209,16 +189,15 @@ class RunProgress(ShownProgress["RunStatus"]):
         self._what, self._eta, self._kind = what, ETA(), ""
 
     def _show(self, screen: Screen, status: RunStatus) -> None:
-        trained = status.lr is not None and status.loss is not None
-        if status.step == 0 and not trained:
+        if not has_begun(status):
             run = status.run
             _say_notes(screen, status.notes)
             screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
             return
-        kind = "step" if trained else "range test: update"
+        kind = what_is_counted(status)
         if kind != self._kind:
             self._kind, self._eta = kind, ETA()
-        screen.show(lambda: _run_line(status, kind, self._eta))
+        screen.show(lambda: run_standing(status, self._eta).words)
 
 
 def _say_notes(screen: Screen, notes: Iterable[str]) -> None:
@@ -226,12 +205,6 @@ def _say_notes(screen: Screen, notes: Iterable[str]) -> None:
 
     for note in notes:
         screen.say(Text(plain(note), style="yellow"))
-
-
-def _run_line(status: RunStatus, kind: str, eta: ETA) -> str:
-    trained = "" if status.lr is None or status.loss is None else f"rate {status.lr:.3g}  loss {status.loss:.3f}  "
-    left = eta.remaining(status.steps - status.step)
-    return f"{kind} {status.step}/{status.steps}  {trained}ETA {left}"
 
 
 def _heading(status: Status) -> tuple[Text, ...]:
@@ -252,22 +225,6 @@ def _heading(status: Status) -> tuple[Text, ...]:
     )
 
 
-def _counts(status: Status, eta: ETA) -> str:
-    if status.finds:
-        return f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
-    if status.looks:
-        return f"reading the test part with the final weights: {status.looks} to go"
-    running = len(status.running)
-    if not running and not status.done:
-        return f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
-    later = status.expected - status.done - running - status.queued
-    rest = f", {later} to follow" if later > 0 else ""
-    return (
-        f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, "
-        f"ETA {eta.remaining(status.steps_left, begun=bool(status.running))}"
-    )
-
-
 def _picture(status: Status, eta: ETA) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -282,7 +239,7 @@ def _picture(status: Status, eta: ETA) -> RenderableType:
     # In a table, since a bar on its own ends no line and what follows it would be cut off.
     picture = Table.grid(expand=True)
     picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
-    picture.add_row(Text(_counts(status, eta)))
+    picture.add_row(Text(study_standing(status, eta).words))
     picture.add_row(workers)
     return picture
 

@@ -212,7 +212,7 @@ def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> 
 
 
 def serve(
-    study: Path | str,
+    folder: Path | str | None = None,
     *,
     port: int = 8321,
     host: str = "127.0.0.1",
@@ -223,13 +223,12 @@ def serve(
     no_token: bool = False,
     listen: Callable[[str, str], object] = print,
 ) -> None:
-    """Serve a study's page while it runs, until Ctrl-C.
+    """Serve studies, tunings and runs as a page that follows them, until Ctrl-C.
 
     On this machine alone unless asked, and to whoever has one of two addresses: the first looks, the second steers too.
-    The page follows the study, and can ask it to stop.
 
     Args:
-        study: its folder.
+        folder: a study, a tuning or a run, or a folder that holds some; None: the current one.
         port: 0: any free one.
         host: where to listen; beyond this machine it needs tls_cert and tls_key, or behind_proxy.
         tls_cert: file of a certificate in PEM, for https.
@@ -240,8 +239,8 @@ def serve(
         listen: called with both addresses, the one that looks and the one that steers, once they answer.
 
     Raises:
-        UsageError: there is no study, the port is in use or out of range, the page would be open to the network without
-            encryption, or the extra is not installed.
+        UsageError: there is nothing to show, the port is in use or out of range, the page would be open to the network
+            without encryption, or the extra is not installed.
         CorruptFile: the study is damaged, or was written by a newer calando.
     """
     try:
@@ -261,7 +260,7 @@ def serve(
         names=[one.strip() for one in (known_as or "").split(",") if one.strip()],
         open_to_all=no_token,
     )
-    app = create_app(Path(study), tokens=tokens, hosts=reach.hosts)
+    app = create_app(Path() if folder is None else Path(folder), tokens=tokens, hosts=reach.hosts)
     with reach.listen() as listener:
         address = reach.address(listener)
         looks, steers = (f"{address}?token={one}" for one in tokens) if tokens else (address, address)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from calando.errors import plain
-from calando.verbs.progress import ETA, Screen, ShownProgress
+from calando.standing import ETA
+from calando.study.standing import tuning_standing
+from calando.verbs.progress import Screen, ShownProgress
 
 if TYPE_CHECKING:
     from calando.study.tune import TuneStatus
@@ -30,7 +32,7 @@ class TuningProgress(ShownProgress["TuneStatus"]):
         for note in status.notes[self._reported :]:
             screen.say(plain(note))
         self._reported = len(status.notes)
-        screen.show(lambda: _line(status, self._eta))
+        screen.show(lambda: tuning_standing(status, self._eta).words)
 
 
 def _heading(status: TuneStatus) -> tuple[str, ...]:
@@ -43,24 +45,3 @@ def _heading(status: TuneStatus) -> tuple[str, ...]:
         f"tuning {spec.strategy.method} | {schedule}: one run is {spec.steps} updates{twice}, {most}",
         f"on {status.machine or spec.lane.text}; folder: {status.folder}",
     )
-
-
-def _line(status: TuneStatus, eta: ETA) -> str:
-    spec = status.spec
-    if status.looking:
-        return "reading the test part with the final weights"
-    if not status.running and not status.arms:
-        return "starting"
-    running = [
-        f"{one.job.spec.lr:.3g}: step {one.now.step}, loss {one.now.loss:.3f}" for one in status.running.values()
-    ]
-    made = (
-        status.charged
-        + sum(one.now.step - getattr(one.job, "start", one.now.step) for one in status.running.values()) * spec.passes
-    )
-    most = spec.budget * spec.run_cost
-    at_most = max(0, round(most - made))
-    stand = f"{len(status.arms)} rates raced; " if status.arms else ""
-    left = eta.remaining(at_most, begun=bool(status.running))
-    left = left if left == "unknown yet" else f"at most {left}"
-    return f"{stand}{'; '.join([f'{made:.0f} of at most {most:.0f} updates', *running])}  ETA {left}"

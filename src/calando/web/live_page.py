@@ -1,7 +1,7 @@
 """A study as a page that follows it while it runs.
 
     GET  /                    the page of `calando report`, as far as the study is
-    GET  /api/summary         the summary as JSON; the page asks for it every few seconds
+    GET  /api/…               what the page asks for, as JSON: see `api`
     GET  /figures/NAME.svg    one figure
     GET  /static/NAME         the scripts
     POST /commands/stop       ask the coordinator to stop; the one thing the page may write
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from calando.analysis.results import StudySummary
@@ -24,8 +24,10 @@ from calando.analysis.summary import summarize
 from calando.errors import CalandoError
 from calando.records.store import Store, StoredStudy
 from calando.web.access import Tokens, guards
+from calando.web.api import api_routes
 from calando.web.hosts import LOOPBACK, Hosts
 from calando.web.page_headers import REPORT
+from calando.web.places import Places, kind_of_folder
 
 __all__ = ["create_app"]
 
@@ -42,12 +44,13 @@ def create_app(study_folder: Path, *, tokens: Tokens | None = None, hosts: Hosts
         UsageError: no study there.
         CorruptFile: the store cannot be read.
     """
-    Store.open(study_folder, read_only=True).__exit__(None, None, None)
-    pages = _Pages(study_folder)
+    if kind_of_folder(study_folder) == "study" or not study_folder.is_dir():
+        Store.open(study_folder, read_only=True).__exit__(None, None, None)
+    pages, places = _Pages(study_folder), Places(study_folder)
     return Starlette(
         routes=[
             Route("/", pages.study),
-            Route("/api/summary", pages.summary),
+            *api_routes(places),
             Route("/figures/{name}.svg", pages.figure),
             Route("/static/{name}", pages.static),
             Route("/commands/stop", pages.stop, methods=["POST"]),
@@ -84,9 +87,6 @@ class _Pages:
             specs=html.specs_of(drawn),
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT})
-
-    def summary(self, request: Request) -> Response:
-        return JSONResponse(self._read(traces=False)[1].to_json())
 
     def figure(self, request: Request) -> Response:
         from calando.report import pictures

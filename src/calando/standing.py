@@ -1,0 +1,60 @@
+"""How a study, a tuning or a run stands: the words and counts that the terminal and the page show alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import final
+
+__all__ = ["ETA", "Standing"]
+
+UNKNOWN = "unknown yet"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far something is.
+
+    Args:
+        words: the terminal's line.
+        done, expected, queued: runs made, to be made in all, and ready but without a worker.
+        eta_s: seconds left; None: unknown yet.
+    """
+
+    words: str
+    done: int = 0
+    expected: int = 1
+    queued: int = 0
+    eta_s: float | None = None
+
+
+@final
+class ETA:
+    """Estimates the time left from the updates made since the first one was reported: workers take a while to start."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.left = 0
+        self.seconds: float | None = None  # the last estimate
+
+    def estimate(self, left: int, *, begun: bool = True) -> float | None:
+        """Seconds for `left` updates; `begun`: some are being made. None: unknown yet."""
+        now = time.monotonic()
+        self.seconds = None
+        if self.began is None:
+            if begun:
+                self.began, self.left = now, left
+            return None
+        made = self.left - left
+        if made > 0 and now - self.began >= 1:
+            self.seconds = left * (now - self.began) / made
+        return self.seconds
+
+    def remaining(self, left: int, *, begun: bool = True) -> str:
+        """The same as "1:05" or "2:03:10"."""
+        seconds = self.estimate(left, begun=begun)
+        if seconds is None:
+            return UNKNOWN
+        hours, minutes = divmod(round(seconds) // 60, 60)
+        return f"{hours}:{minutes:02}:{round(seconds) % 60:02}" if hours else f"{minutes}:{round(seconds) % 60:02}"

@@ -1,0 +1,74 @@
+"""How things stand, in the words of the terminal and the page: a study's, a tuning's, a run's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calando.standing import UNKNOWN, Standing
+
+if TYPE_CHECKING:
+    from calando.standing import ETA
+    from calando.study.listening import RunStatus
+    from calando.study.status import Status
+    from calando.study.tune import TuneStatus
+
+__all__ = ["has_begun", "run_standing", "study_standing", "tuning_standing", "what_is_counted"]
+
+
+def study_standing(status: Status, eta: ETA) -> Standing:
+    """Of a study; `eta` is its own."""
+    running, known = len(status.running), None
+    if status.finds:
+        words = f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
+    elif status.looks:
+        words = f"reading the test part with the final weights: {status.looks} to go"
+    elif not running and not status.done:
+        words = f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
+    else:
+        later = status.expected - status.done - running - status.queued
+        left = eta.remaining(status.steps_left, begun=bool(status.running))
+        known = eta.seconds
+        rest = f", {later} to follow" if later > 0 else ""
+        words = (
+            f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, ETA {left}"
+        )
+    return Standing(words, status.done, status.expected, status.queued, known)
+
+
+def tuning_standing(status: TuneStatus, eta: ETA) -> Standing:
+    """Of a tuning; `done` and `expected` are updates charged, and the most that may be."""
+    spec = status.spec
+    made = (
+        status.charged
+        + sum(one.now.step - getattr(one.job, "start", one.now.step) for one in status.running.values()) * spec.passes
+    )
+    most = spec.budget * spec.run_cost
+    if status.looking or (not status.running and not status.arms):
+        words = "reading the test part with the final weights" if status.looking else "starting"
+        return Standing(words, round(made), round(most))
+    running = [
+        f"{one.job.spec.lr:.3g}: step {one.now.step}, loss {one.now.loss:.3f}" for one in status.running.values()
+    ]
+    stand = f"{len(status.arms)} rates raced; " if status.arms else ""
+    left = eta.remaining(max(0, round(most - made)), begun=bool(status.running))
+    left = left if left == UNKNOWN else f"at most {left}"
+    words = f"{stand}{'; '.join([f'{made:.0f} of at most {most:.0f} updates', *running])}  ETA {left}"
+    return Standing(words, round(made), round(most), eta_s=eta.seconds)
+
+
+def has_begun(status: RunStatus) -> bool:
+    """Whether an update was reported."""
+    return status.step > 0 or (status.lr is not None and status.loss is not None)
+
+
+def what_is_counted(status: RunStatus) -> str:
+    """Updates of the run, or of the range test before it."""
+    return "range test: update" if status.lr is None or status.loss is None else "step"
+
+
+def run_standing(status: RunStatus, eta: ETA) -> Standing:
+    """Of a single run, or of the range test for it; `done` and `expected` are updates."""
+    trained = "" if status.lr is None or status.loss is None else f"rate {status.lr:.3g}  loss {status.loss:.3f}  "
+    left = eta.remaining(status.steps - status.step)
+    words = f"{what_is_counted(status)} {status.step}/{status.steps}  {trained}ETA {left}"
+    return Standing(words, status.step, status.steps, eta_s=eta.seconds)

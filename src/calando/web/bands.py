@@ -1,0 +1,81 @@
+"""Thousands of curves as one band a strategy: median, and the middle 80 % of its runs.
+
+    x      buckets of equal width in updates, at most one a pixel
+    y      of each run the mean of a bucket; of those the 10th, 50th and 90th percentile
+
+Where a strategy has so many values that reading them would take seconds, some of its runs stand for all, evenly spread
+over its seeds; the band says how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from calando.web.curve import Curve
+
+__all__ = ["HIGH", "LOW", "MOST_VALUES", "Band", "band", "spread_out"]
+
+LOW, HIGH = 10.0, 90.0
+MOST_VALUES = 20_000_000
+BUCKETS = 200
+
+
+@final
+@dataclass(frozen=True)
+class Band:
+    """Of one strategy: `runs` there are, `sampled` of them were read."""
+
+    strategy: str
+    runs: int
+    sampled: int
+    x: np.ndarray
+    median: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def spread_out(digests: Sequence[str], *, most: int) -> Sequence[str]:
+    """At most so many of them, evenly spread.
+
+    >>> spread_out(["a", "b", "c", "d"], most=2)
+    ['a', 'c']
+    """
+    most = max(1, most)
+    if len(digests) <= most:
+        return digests
+    return [digests[place * len(digests) // most] for place in range(most)]
+
+
+def band(strategy: str, curves: Sequence[Curve], *, runs: int, pixels: int) -> Band:
+    """Of curves that may differ in length: at each x those that got there."""
+    buckets = min(pixels, BUCKETS)
+    whole = max((curve.x[-1] for curve in curves if len(curve.x)), default=0)
+    grid: np.ndarray = np.unique(np.ceil(np.arange(1, buckets + 1) * whole / buckets))
+    same = [curve for curve in curves if len(curve.x)]
+    if not same:
+        nothing = np.empty(0)
+        return Band(strategy, runs, 0, nothing, nothing, nothing, nothing)
+    rows = np.full((len(same), len(grid)), np.nan)
+    for place, curve in enumerate(same):
+        rows[place] = _at(curve, grid)
+    kept = np.isfinite(rows).any(axis=0)
+    found = rows[:, kept]
+    low, median, high = np.nanpercentile(np.where(np.isfinite(found), found, np.nan), (LOW, 50, HIGH), axis=0)
+    return Band(strategy, runs, len(same), grid[kept], median, low, high)
+
+
+def _at(curve: Curve, grid: np.ndarray) -> np.ndarray:
+    """The mean of each bucket that ends at a point of the grid; of one without values, nothing."""
+    if len(curve.x) <= len(grid):
+        found = np.full(len(grid), np.nan)
+        found[np.searchsorted(grid, curve.x)] = curve.y
+        return found
+    edges = np.concatenate([[0], np.searchsorted(curve.x, grid, side="right")])
+    total = np.concatenate([[0.0], np.cumsum(curve.y)])
+    count = np.diff(edges)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 0, (total[edges[1:]] - total[edges[:-1]]) / count, np.nan)

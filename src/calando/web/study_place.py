@@ -1,0 +1,197 @@
+"""A study as a place: finished runs from its store, read once each and kept; the summary made when something came."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from calando.analysis.results import StudySummary
+from calando.analysis.summary import summarize
+from calando.records.measure import Measure
+from calando.records.record import RunRecord, TestScore
+from calando.records.spec import RunSpec, StudySpec
+from calando.records.store import FILE_NAME, Store
+from calando.report.use import forms_of
+from calando.web.place import Place, Row
+
+__all__ = ["StudyPlace"]
+
+REST = 4.0
+"""Between two summaries so many times as long as the last one took: a study of thousands of runs is not held up."""
+
+
+@final
+class StudyPlace(Place):
+    """A study."""
+
+    kind = "study"
+
+    def __init__(self, path: str, folder: Path) -> None:
+        super().__init__(path, folder)
+        self._store: Store | None = None
+        self._open()
+        self._background: threading.Thread | None = None
+
+    def _open(self) -> None:
+        if self._store is not None:
+            self._store.__exit__(None, None, None)
+        self._store = Store.open(self.folder, read_only=True)
+        self._inode = (self.folder / FILE_NAME).stat().st_ino
+        self._seen: object = None
+        self._run = self._test = 0
+        self._text = ""
+        self.records: dict[str, RunRecord] = {}
+        self.tests: dict[str, TestScore] = {}
+        self.command = self._store.command
+        self._summary: StudySummary | None = None
+        self._summary_of = (-1, -1)
+        self._took, self._summarized = 0.0, 0.0
+        self.study: StudySpec = self._store.study
+
+    def take(self) -> Iterable[Row]:
+        """Rows of runs and test scores that came."""
+        if (self.folder / FILE_NAME).stat().st_ino != self._inode:
+            self.rows.clear()
+            self._open()
+        assert self._store is not None
+        version = self._store.version
+        if version == self._seen:
+            return ()
+        self._seen = version
+        added = self._store.after(run=self._run, test=self._test)
+        self._run, self._test = added.run, added.test
+        self.records |= added.runs
+        self.tests |= added.tests
+        if added.study != self._text:
+            self._text, self.study = added.study, StudySpec.model_validate_json(added.study)
+        return [self._row(digest) for digest in dict.fromkeys((*added.runs, *added.tests)) if digest in self.records]
+
+    def _row(self, digest: str) -> Row:
+        record, test = self.records[digest], self.tests.get(digest)
+        run, last = record.spec, record.evaluations[-1] if record.evaluations else None
+        return Row(
+            run=digest,
+            strategy=run.strategy.name,
+            seed=run.seed,
+            lr=run.lr,
+            steps=run.steps,
+            step=record.steps_done,
+            state=record.outcome,
+            score=record.score if last is not None or record.outcome == "diverged" else None,
+            loss=None if last is None else last.loss,
+            test=None if test is None else test.score,
+            seconds=record.seconds,
+        )
+
+    def spec(self, run: str) -> RunSpec | None:
+        """From its record, else as the picture has it."""
+        if run in self.records:
+            return self.records[run].spec
+        live = self.live.get(run)
+        return RunSpec.model_validate_json(live.spec) if live is not None and live.spec else None
+
+    def trace(self, run: str) -> tuple[np.ndarray, np.ndarray, int]:
+        """Of a finished run."""
+        if run not in self.records:
+            return np.empty(0), np.empty(0), 0
+        assert self._store is not None
+        ((_, losses, rates),) = self._store.traces([run])
+        return losses, rates, 0
+
+    def stored_looks(self, run: str) -> tuple[list[int], list[float], list[float]]:
+        """Of a finished run."""
+        looks = self.records[run].evaluations if run in self.records else ()
+        return [one.step for one in looks], [one.score for one in looks], [one.loss for one in looks]
+
+    def record(self, run: str) -> RunRecord | None:
+        """With its traces left in the store."""
+        return self.records.get(run)
+
+    def counts(self) -> tuple[int, int]:
+        """Runs."""
+        known = self._summary
+        return (len(self.records), 0) if known is None else (known.runs_done, known.runs_expected)
+
+    @property
+    def title(self) -> str:
+        """The task."""
+        return self.study.workload.title
+
+    @property
+    def measure(self) -> Measure:
+        """The task's."""
+        return self.study.workload.measure
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is answered."""
+        return self._summary is not None and self._summary.complete
+
+    @property
+    def headline(self) -> str:
+        """As the terminal has it."""
+        return "" if self._summary is None else self._summary.headline
+
+    def texts(self, run: str) -> tuple[str, str]:
+        """As `calando report` writes them."""
+        spec = self.spec(run)
+        if spec is None:
+            return "", ""
+        forms = forms_of(
+            spec.strategy, spec.workload, steps=spec.steps, per_epoch=spec.steps_per_epoch, command=self.command
+        )
+        command = forms[0].text + (f" \\\n  --seed {spec.seed}" if forms[0].title == "command" and spec.seed else "")
+        return spec.strategy.text, command
+
+    def summary(self) -> StudySummary:
+        """What it has concluded, of the runs that are known now."""
+        with self.lock:
+            now = len(self.records), len(self.tests)
+            if self._summary is not None and now == self._summary_of:
+                return self._summary
+            study, runs, tests = self.study, dict(self.records), dict(self.tests)
+        began = time.monotonic()
+        made = summarize(study, runs, tests)
+        with self.lock:
+            self._summary, self._summary_of = made, now
+            self._took, self._summarized = time.monotonic() - began, time.monotonic()
+            self._queue(made)
+        return made
+
+    def _queue(self, summary: StudySummary) -> None:
+        """Rows of the runs that will be made."""
+        self.version += 1
+        for result in summary.results:
+            planned = result.planned
+            pending = {run.digest(): run for run in planned.choice.pending}
+            finals = zip(planned.finals, planned.final_runs, strict=True)
+            pending |= {digest: run for digest, run in finals if digest not in self.records}
+            for digest, run in pending.items():
+                if digest not in self.rows:
+                    self.rows[digest] = Row(
+                        digest, run.strategy.name, run.seed, run.lr, run.steps, step=0, state="queued"
+                    )
+                    self._log.append((self.version, digest))
+
+    def refresh(self) -> None:
+        """Take in what came; another summary is made in the background."""
+        with self.lock:
+            super().refresh()
+            if self._summary is None:
+                self.summary()
+            rested = time.monotonic() - self._summarized > REST * self._took
+            busy = self._background is not None and self._background.is_alive()
+            if (len(self.records), len(self.tests)) != self._summary_of and rested and not busy:
+                self._background = threading.Thread(target=self.summary, daemon=True)
+                self._background.start()
+
+    def close(self) -> None:
+        """Close the store as well."""
+        super().close()
+        if self._store is not None:
+            self._store.__exit__(None, None, None)

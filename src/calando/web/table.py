@@ -1,0 +1,88 @@
+"""The table of runs: filtered, sorted and cut into pages on the server; and all of it as CSV.
+
+filter    words, each of which is in the run's digest, its strategy, "seed N" or its state
+sort      a column's name, with "-" before it for descending; rows without a value come last
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
+
+from calando.errors import UnknownName, UsageError
+from calando.web.place import Row
+
+__all__ = ["as_csv", "selected", "states"]
+
+COLUMNS = tuple(field.name for field in fields(Row))
+STATES = ("running", "finished", "diverged", "died", "queued", "paused", "steered")
+
+
+def selected(rows: Sequence[Row], *, sort: str = "", text: str = "", state: str = "") -> list[Row]:
+    """Those that fit, in order; `sort` "": as they came.
+
+    Raises:
+        UsageError: no such column or state.
+    """
+    if state and state not in STATES:
+        raise UnknownName("state", state, STATES)
+    found = [row for row in rows if not state or (row.steered if state == "steered" else row.state == state)]
+    for word in text.lower().split():
+        found = [row for row in found if word in _words(row)]
+    column = sort.removeprefix("-")
+    if not column:
+        return found
+    if column not in COLUMNS:
+        raise UnknownName("sort", column, COLUMNS)
+    value = attrgetter(column)
+    known = [row for row in found if value(row) is not None and value(row) == value(row)]
+    # Equal ones keep their order, which the digest makes the same from page to page.
+    known.sort(key=attrgetter("run"))
+    known.sort(key=value, reverse=sort.startswith("-"))
+    there = {row.run for row in known}
+    return known + [row for row in found if row.run not in there]
+
+
+def _words(row: Row) -> str:
+    lr = "" if row.lr is None else f"lr={row.lr:g}"
+    return f"{row.run} {row.strategy} seed {row.seed} {lr} {row.state}{' steered' * row.steered}".lower()
+
+
+def states(rows: Sequence[Row]) -> dict[str, int]:
+    """How many there are of each state."""
+    found: dict[str, int] = {}
+    for row in rows:
+        found[row.state] = found.get(row.state, 0) + 1
+    return found
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """All of them, with a line of names; a text that a spreadsheet would take for a formula gets a "'" before it."""
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n")
+    write.writerow(COLUMNS)
+    for row in rows:
+        write.writerow(_cell(getattr(row, name)) for name in COLUMNS)
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def whole_number(given: str | None, name: str, usual: int, *, least: int, most: int) -> int:
+    """A number from a request.
+
+    Raises:
+        UsageError: it is none, or out of range.
+    """
+    if given is None or given == "":
+        return usual
+    if not given.removeprefix("-").isdecimal() or len(given) > 12 or not least <= int(given) <= most:
+        raise UsageError(f"{name} must be a whole number from {least} to {most}, got {given[:20]!r}")
+    return int(given)
