@@ -14,6 +14,7 @@ from tests.report.fabricate import NAMES, fabricate, make_study
 from tests.report.make_lessons import as_usual, make_lesson
 
 from calando.analysis.summary import summarize
+from calando.records.command_log import CommandLog
 from calando.records.store import Store
 from calando.report import write_page
 from calando.report.lesson_page import write_lesson_page
@@ -232,8 +233,9 @@ def test_the_live_page_follows_the_study_and_asks_it_to_stop(browser, tmp_path):
             visit.page.click("#stop")
             # Not `wait_for_function`: it makes a function of text, which the page's policy forbids.
             until(lambda: visit.page.inner_text("#stop-status").startswith("Stopping"))
+            with CommandLog.open(tmp_path, read_only=True) as log:
+                assert [one.line for one in log.rows()] == ["stop"]
             with Store.open(tmp_path) as store:
-                assert store.take_commands() == ["stop"]
                 for record in others:
                     store.put_run(record)
                 for digest, test in tests.items():

@@ -208,13 +208,6 @@ def test_a_newer_schema_is_refused_naming_what_is_read(tmp_path):
         Store.open(tmp_path)
 
 
-def test_commands_are_taken_once(tmp_path):
-    with Store.create(tmp_path, a_study(), fingerprint="f") as store:
-        store.post_command("stop")
-        assert store.take_commands() == ["stop"]
-        assert store.take_commands() == []
-
-
 def test_no_study_is_said(tmp_path):
     with pytest.raises(UsageError, match="no study in"):
         Store.open(tmp_path)
@@ -370,6 +363,6 @@ def test_a_store_that_another_program_holds_is_locked_not_damaged(tmp_path, monk
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(UsageError, match="is locked by another program") as refused, Store.open(tmp_path) as store:
-        store.post_command("stop")
+        store.identify("other")
     assert not isinstance(refused.value, CorruptFile)
     other.close()

@@ -21,6 +21,7 @@ from tests.study.study_kit import decided, processes_under, workers_under
 import calando
 from calando.errors import DiskFull, UsageError, WorkerLost
 from calando.records import Store
+from calando.records.command_log import CommandLog
 from calando.report import write_page
 from calando.study.build_spec import build_study
 from calando.study.conduct import conduct
@@ -241,8 +242,8 @@ def test_a_stop_that_nobody_was_there_to_hear_stops_nothing_later(undisturbed, t
     """The page's button, pressed when the command had ended already."""
     asked = ask()
     Store.create(tmp_path, asked.study, fingerprint=asked.task.fingerprint).__exit__(None, None, None)
-    with Store.open(tmp_path) as store:
-        store.post_command("stop")
+    with CommandLog.open(tmp_path) as log:
+        log.ask("stop", key="late")
     assert conduct(tmp_path, asked.study, asked.task, executor="inline").complete
 
 

@@ -6,7 +6,7 @@
                             runs      one row a finished run: spec, outcome, evaluations, cost
                             traces    its losses and rates
                             tests     one row a test look
-                            commands  what the web page asked for; the one table it may append to
+                            commands  empty since commands have a file of their own (command_log.py)
     STUDY/checkpoints/      see training/checkpoint.py
     STUDY/report.html, STUDY/figures/
 
@@ -263,20 +263,6 @@ class Store:
 
     def put_test(self, digest: str, test: TestScore) -> None:
         self._put("tests", rows.TESTS, rows.score_row(digest, test))
-
-    def post_command(self, text: str) -> None:
-        """Ask the coordinator for something ("stop")."""
-        with self._file.writing() as file:
-            file.execute("INSERT INTO commands (text) VALUES (?)", (text,))
-
-    def take_commands(self) -> list[str]:
-        """What was asked since the last call, in order; asked once, answered once."""
-        with self._file.reading() as file:
-            asked = file.execute("SELECT id, text FROM commands ORDER BY id").fetchall()
-        if asked:
-            with self._file.writing() as file:
-                file.execute("DELETE FROM commands WHERE id <= ?", (asked[-1][0],))
-        return [text for _, text in asked]
 
     def _runs(self, file: sqlite3.Connection, *, traces: bool) -> dict[str, RunRecord]:
         reader = rows.RunReader()

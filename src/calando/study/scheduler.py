@@ -204,8 +204,6 @@ class Scheduler:
 
     def run(self, executor: Executor) -> None:
         """Keep `executor` busy until the study is complete."""
-        # A command that came too late for an earlier session is not for this one.
-        self.store.take_commands()
         self.executor = executor
         self.steering.begin()
         try:
@@ -226,11 +224,9 @@ class Scheduler:
                     time.sleep(POLL_SECONDS)  # somebody has paused all that is left
                 for outcome in executor.poll(seconds=POLL_SECONDS):
                     self.take(outcome)
-                if "stop" in self.store.take_commands():
-                    raise StudyStopped("stopped from the page; the same command goes on from there")
                 self.look_for_commands()
                 if self.stopping:
-                    raise StudyStopped("stopped by command; the same command that started it goes on from there")
+                    raise StudyStopped("stopped by command; the command that started it goes on from there")
         finally:
             if self.leases:
                 again = "; Ctrl-C again ends at once" if isinstance(sys.exception(), KeyboardInterrupt) else ""

@@ -11,6 +11,7 @@ The study's store is opened again for each request, read-only but for the comman
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from calando.analysis.results import StudySummary
 from calando.analysis.summary import summarize
 from calando.errors import CalandoError
+from calando.records.command_log import CommandLog
 from calando.records.store import Store, StoredStudy
 from calando.web.access import Tokens, guards
 from calando.web.api import api_routes
@@ -118,8 +120,8 @@ class _Pages:
         return Response(scripts[name](), media_type="text/javascript", headers=caching)
 
     def stop(self, request: Request) -> Response:
-        with Store.open(self._folder) as store:
-            store.post_command("stop")
+        with CommandLog.open(self._folder) as log:
+            log.ask("stop", key=secrets.token_hex(8), who="page")
         return PlainTextResponse("stop", status_code=202)
 
 
