@@ -3,6 +3,7 @@
     FOLDER/spec.json            what is run in it, on which data
     FOLDER/range_test.json      the rate found for it, where it was asked for
     FOLDER/weights.safetensors  the network's weights at the end
+    FOLDER/live.sqlite          rates, losses and scores, for `calando serve`
 
 Called again it goes on where it stood; a rate that was found is not measured again.
 """
@@ -173,6 +174,7 @@ def train(
         train_limit=train_limit,
     )
     import_torch()
+    from calando.records.live import following
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run, read_strategies
     from calando.study.checkpoint_cache import run_folder
@@ -194,8 +196,9 @@ def train(
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
-    with sole_coordinator(folder), RunProgress(listen) as progress:
-        listening = Listening(run, loaded, progress, folder=folder, machine=machine.said(run.lane))
+    with sole_coordinator(folder), RunProgress(listen) as progress, following(folder) as followers:
+        said = machine.said(run.lane)
+        listening = Listening(run, loaded, progress, folder=folder, machine=said, followers=followers)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
@@ -306,9 +309,11 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
 
         record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
     assert isinstance(record, RunRecord)
+    listening.followers.ended(record)
     look = TestLook(run, diverged=record.outcome == "diverged")
     test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
     assert isinstance(test, TestScore)
+    listening.followers.tested(run, test)
     return record, test
 
 
