@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import final
 
 from calando.errors import reason_of
-from calando.records.follower import Follower, Progress
+from calando.records.follower import Follower, Followers, Progress
 from calando.records.live_file import FILE, LiveFile, RunRow
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.standing import Standing
 
-__all__ = ["Live", "live_in"]
+__all__ = ["Live", "following", "live_in"]
 
 
 @final
@@ -97,3 +100,20 @@ def live_in(folder: Path, *, whole: bool = False) -> tuple[tuple[Follower, ...],
         return (), (
             f"{folder / FILE} cannot be written ({reason_of(error)}); `calando serve` shows finished runs alone",
         )
+
+
+@contextmanager
+def following(folder: Path) -> Iterator[Followers]:
+    """The followers of a run that no store keeps, to its end; what cannot be written is a line on standard error."""
+
+    def tell(sentence: str) -> None:
+        print(f"calando: {sentence}", file=sys.stderr)
+
+    live, lacking = live_in(folder, whole=True)
+    for note in lacking:
+        tell(note)
+    followers = Followers(live, tell=tell)
+    try:
+        yield followers
+    finally:
+        followers.close()

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calando.records import Centre, RunSpec
-from calando.records.follower import Progress
+from calando.records.follower import Followers, Progress
+from calando.standing import ETA
+from calando.study.standing import run_standing
 from calando.tasks.workload import Workload
 
 __all__ = ["Listening", "RunStatus"]
@@ -41,7 +43,9 @@ class Listening:
         folder: Path | None = None,
         machine: str = "",
         steps: int | None = None,
+        followers: Followers | None = None,
     ) -> None:
+        self.followers, self._began, self._eta = followers or Followers(), False, ETA()
         self.run, self.folder, self.listen, self.machine = run, folder, listen, machine
         self.steps = run.steps if steps is None else steps  # updates that will be made
         self.notes = (*task.notes, *task.doubts, *task.cautions)
@@ -49,6 +53,8 @@ class Listening:
 
     def begin(self) -> None:
         """The data have been read; nothing has been trained on them."""
+        for note in self.notes:
+            self.followers.noted(note)
         self._tell(0, self.steps)
         if self.listen is None:
             for note in (*self.notes, *([f"on {self.machine}"] if self.machine else [])):
@@ -60,9 +66,14 @@ class Listening:
 
     def trained(self, now: Progress) -> None:
         """Updates of the run."""
+        if not self._began:
+            self._began, self._eta = True, ETA()
+            self.followers.began(self.run, 0)
+        self.followers.progressed(self.run, now)
         self._tell(now.step, self.steps, lr=now.lr, loss=now.loss)
 
     def _tell(self, step: int, steps: int, *, lr: float | None = None, loss: float | None = None) -> None:
+        now = RunStatus(run=self.run, notes=self.notes, step=step, steps=steps, lr=lr, loss=loss)
+        self.followers.stands(run_standing(now, self._eta))
         if self.listen is not None:
-            now = RunStatus(run=self.run, notes=self.notes, step=step, steps=steps, lr=lr, loss=loss)
             self.listen(replace(now, centre=self.centre, folder=self.folder, machine=self.machine))

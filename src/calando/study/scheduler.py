@@ -93,7 +93,9 @@ class Scheduler:
         self.charged = sum(record.spec.steps for record in self.runs.values())
         known = (*store.notes, *task.notes, *task.doubts, *task.cautions)
         self.followers = Followers(followers, tell=self.tell)
-        self.status = Status(study=store.study, folder=store.folder, expected=0, notes=list(known), machine=machine)
+        self.status = Status(study=store.study, folder=store.folder, expected=0, notes=[], machine=machine)
+        for note in known:
+            self.tell(note)
         for note in notes:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:

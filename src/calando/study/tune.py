@@ -27,11 +27,14 @@ from calando.errors import CorruptFile, WorkerLost, plain
 from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
+from calando.records.follower import Follower, Followers
+from calando.records.live import live_in
 from calando.records.record import Event
 from calando.records.store import sole_coordinator
 from calando.records.tuning import Piece, TuneSpec, TuneStore
 from calando.registry import own_entries
 from calando.schedules.function import functions_named
+from calando.standing import ETA
 from calando.study.checkpoint_cache import run_folder
 from calando.study.executors import Executor, find_executor
 from calando.study.jobs import (
@@ -50,6 +53,7 @@ from calando.study.own_training import OwnTraining
 from calando.study.own_weights import drop_others, take_weights
 from calando.study.perform_job import failure
 from calando.study.stages import RunPath
+from calando.study.standing import tuning_standing
 from calando.study.tune_folder import open_or_create
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup
@@ -126,6 +130,7 @@ def conduct_tuning(
     command: str = "",
     machine: str = "",
     listen: Callable[[TuneStatus], None] | None = None,
+    followers: Sequence[Follower] = (),
 ) -> TuneResult:
     """Train whatever the question still needs, look at the test part once, and write the weights.
 
@@ -135,6 +140,7 @@ def conduct_tuning(
             sent to workers as it is.
         executor, workers, address: as for `calando.study.conduct`.
         listen: called after every change with the status.
+        followers: what hears of every arm; one whose leg is trained is put away until it is asked for another.
 
     Raises:
         UsageError: the folder holds another tuning, another process conducts it, or a run cannot be made.
@@ -149,7 +155,9 @@ def conduct_tuning(
         with store:
             status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
             status.machine = machine
-            tuning = _Tuning(store, spec, status, listen)
+            live, lacking = live_in(folder)
+            status.notes += lacking
+            tuning = _Tuning(store, spec, status, listen, (*live, *followers))
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
                 task=spec.workload,
@@ -178,13 +186,17 @@ class _Tuning:
         spec: TuneSpec,
         status: TuneStatus,
         listen: Callable[[TuneStatus], None] | None,
+        followers: Sequence[Follower],
     ) -> None:
         self.store, self.spec, self.status, self.listen = store, spec, status, listen
         self.stored = Stored(spec, store.pieces())
         status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
         self.leases: dict[int, Lease] = {}
-        self.shown = 0.0
+        self.shown, self.eta = 0.0, ETA()
+        self.followers = Followers(followers, tell=status.notes.append)
+        for note in status.notes:
+            self.followers.noted(note)
         self.executor: Executor | None = None
         if listen is None:
             for note in status.notes:
@@ -208,6 +220,7 @@ class _Tuning:
                 for outcome in self.executor.stop():
                     if isinstance(outcome, Finished):
                         self.take(outcome)
+            self.followers.close()
         # Only a death would have needed them.
         for path in (self.store.folder / "forks").glob("*"):
             drop_checkpoint(path)
@@ -269,6 +282,8 @@ class _Tuning:
             return []
         del self.leases[number]
         self.status.running = {slot: p for slot, p in self.status.running.items() if p.lease.number != number}
+        if isinstance(job, TrainPiece):
+            self.followers.left(job.spec)
         match outcome:
             case Finished(result=Piece() as piece) if self.stored.knows(piece):
                 pass
@@ -278,18 +293,19 @@ class _Tuning:
                 self.status.charged += self.cost(piece)
             case Finished(result=TestScore() as score):
                 self.store.put_test(job.spec.digest(), score)
+                self.followers.tested(job.spec, score)
             case Failed() if self.is_lost(outcome):
                 piece = _failed(outcome)
                 self.store.put(piece)
                 self.stored.add(piece)
                 self.status.charged += self.cost(piece)
-                self.status.notes.append(f"{job.spec.lr:.3g}: {outcome.message}; it counts as lost, as a whole run")
+                self.tell(f"{job.spec.lr:.3g}: {outcome.message}; it counts as lost, as a whole run")
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
                 digest = job.spec.digest()
                 self.losses[digest] += 1
-                self.status.notes.append(f"a worker was lost ({reason}); its run goes on in another")
+                self.tell(f"a worker was lost ({reason}); its run goes on in another")
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
                         f"lost a worker {self.losses[digest]} times ({reason}); try fewer --workers or a smaller "
@@ -334,7 +350,7 @@ class _Tuning:
         try:
             export_weights(folder, weights)
         except CorruptFile as error:
-            self.status.notes.append(f"the run is trained again, to the same bits: {plain(str(error)).split(';')[0]}")
+            self.tell(f"the run is trained again, to the same bits: {plain(str(error)).split(';')[0]}")
             drop_checkpoint(folder)
             last = self.stored.pieces[run.digest()][-1]
             self.work([TrainPiece(run, start=last.start, until=last.until)])
@@ -342,11 +358,22 @@ class _Tuning:
 
     def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number in self.leases:
+            before = self.status.running.get(progress.slot)
             self.status.running[progress.slot] = progress
+            if isinstance(progress.job, TrainPiece):
+                if before is None or before.lease.number != progress.lease.number:
+                    self.followers.began(progress.job.spec, progress.slot)
+                self.followers.progressed(progress.job.spec, progress.now)
             if time.monotonic() - self.shown > POLL_SECONDS:
                 self.show()
 
+    def tell(self, note: str) -> None:
+        """Add a note."""
+        self.status.notes.append(note)
+        self.followers.noted(note)
+
     def show(self) -> None:
         self.shown = time.monotonic()
+        self.followers.stands(tuning_standing(self.status, self.eta))
         if self.listen is not None:
             self.listen(replace(self.status, notes=list(self.status.notes)))

@@ -4,6 +4,7 @@
     FOLDER/range_test.json      the rate found for it, where it was asked for
     FOLDER/weights.safetensors  the network's weights at the end
     FOLDER/record.json          how it went, for who reads it later (calando.records.run_file)
+    FOLDER/live.sqlite          rates, losses and scores, for `calando serve`
 
 Called again it goes on where it stood; a rate that was found is not measured again.
 """
@@ -184,6 +185,7 @@ def train(
         stored = None
         task = resolve(os.fspath(workload) if isinstance(workload, os.PathLike) else workload, **of_task)
     import_torch()
+    from calando.records.live import following
     from calando.records.run_file import write_run
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run, read_strategies
@@ -206,8 +208,8 @@ def train(
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
-    with sole_coordinator(folder), RunProgress(listen) as progress:
-        listening = Listening(run, loaded, progress, folder=folder, machine=said)
+    with sole_coordinator(folder), RunProgress(listen) as progress, following(folder) as followers:
+        listening = Listening(run, loaded, progress, folder=folder, machine=said, followers=followers)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
@@ -318,9 +320,11 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
 
         record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
     assert isinstance(record, RunRecord)
+    listening.followers.ended(record)
     look = TestLook(run, diverged=record.outcome == "diverged")
     test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
     assert isinstance(test, TestScore)
+    listening.followers.tested(run, test)
     return record, test
 
 

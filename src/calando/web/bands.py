@@ -52,13 +52,15 @@ def spread_out(digests: Sequence[str], *, most: int) -> Sequence[str]:
 
 def band(strategy: str, curves: Sequence[Curve], *, runs: int, pixels: int) -> Band:
     """Of curves that may differ in length: at each x those that got there."""
-    buckets = min(pixels, BUCKETS)
-    whole = max((curve.x[-1] for curve in curves if len(curve.x)), default=0)
-    grid: np.ndarray = np.unique(np.ceil(np.arange(1, buckets + 1) * whole / buckets))
     same = [curve for curve in curves if len(curve.x)]
     if not same:
         nothing = np.empty(0)
         return Band(strategy, runs, 0, nothing, nothing, nothing, nothing)
+    buckets = min(pixels, BUCKETS)
+    grid = np.unique(np.concatenate([curve.x for curve in same[:BUCKETS]]))
+    if len(grid) > buckets or len(same) > BUCKETS:
+        whole = max(curve.x[-1] for curve in same)
+        grid = grid if _all_on(grid, same, buckets) else np.unique(np.ceil(np.arange(1, buckets + 1) * whole / buckets))
     rows = np.full((len(same), len(grid)), np.nan)
     for place, curve in enumerate(same):
         rows[place] = _at(curve, grid)
@@ -66,6 +68,11 @@ def band(strategy: str, curves: Sequence[Curve], *, runs: int, pixels: int) -> B
     found = rows[:, kept]
     low, median, high = np.nanpercentile(np.where(np.isfinite(found), found, np.nan), (LOW, 50, HIGH), axis=0)
     return Band(strategy, runs, len(same), grid[kept], median, low, high)
+
+
+def _all_on(grid: np.ndarray, curves: Sequence[Curve], buckets: int) -> bool:
+    """Whether the few updates of a grid are all that curves have values at: looks at the validation part, say."""
+    return len(grid) <= buckets and all(np.isin(curve.x, grid).all() for curve in curves)
 
 
 def _at(curve: Curve, grid: np.ndarray) -> np.ndarray:
