@@ -71,18 +71,11 @@ def records(folder):
         return store.runs()
 
 
-def replayed(spec, folder):
-    """The branch from its text and length alone."""
-    return calando.train(
-        "digits",
-        spec.strategy.text,
-        steps=spec.steps,
-        seed=spec.seed,
-        train_limit=200,
-        threads=1,
-        folder=folder,
-        listen=lambda status: None,
-    ).record
+def replayed(folder, spec, again):
+    """The branch from the file of its spec alone, from the beginning."""
+    trained = calando.train(folder / "branches" / f"{spec.digest()}.json", folder=again, listen=lambda status: None)
+    assert trained.record.spec.digest() == spec.digest()
+    return trained.record
 
 
 def same_bits(one, other):
@@ -103,7 +96,7 @@ def test_a_branch_replays_to_the_bit_from_its_text(tmp_path, line):
     assert resting == {branch.parent: "left"}
     made = records(tmp_path / "study")[branch.digest]
     assert made.updates == branch.spec.steps  # charged with its past
-    same_bits(made, replayed(branch.spec, tmp_path / "again"))
+    same_bits(made, replayed(tmp_path / "study", branch.spec, tmp_path / "again"))
     # The parent's state at that step is kept, and it goes on to what it would have been.
     ask(tmp_path / "study", "resume", run=branch.parent)
     summary = compare(tmp_path / "study")
@@ -137,7 +130,7 @@ def test_going_back_and_a_branch_of_a_branch(tmp_path):
     once, twice = branches.values()
     assert twice.parent == once.digest
     assert resting == {once.parent: "left", once.digest: "left"}
-    same_bits(records(tmp_path)[twice.digest], replayed(twice.spec, tmp_path / "again"))
+    same_bits(records(tmp_path)[twice.digest], replayed(tmp_path, twice.spec, tmp_path / "again"))
 
 
 def test_paused_it_waits_and_resumed_it_is_what_it_would_have_been(tmp_path):
@@ -220,7 +213,7 @@ def test_killed_around_the_acceptance_it_is_done_once(tmp_path, when):
     assert set(branches) <= set(after)
     ((digest, branch),) = after.items()
     assert set(records(tmp_path / "study")) == {digest}
-    same_bits(records(tmp_path / "study")[digest], replayed(branch.spec, tmp_path / "again"))
+    same_bits(records(tmp_path / "study")[digest], replayed(tmp_path / "study", branch.spec, tmp_path / "again"))
 
 
 def test_in_worker_processes(tmp_path):
@@ -236,3 +229,67 @@ def test_in_worker_processes(tmp_path):
     assert branch.digest in records(tmp_path)
     assert {result.name for result in summary.results} == {"mine", "other"}
     assert summary.runs_done == 2
+
+
+def train(folder, listen=lambda status: None):
+    return calando.train("digits", TEXT.partition("= ")[2], steps=STEPS, threads=1, folder=folder, listen=listen)
+
+
+def at_update(folder, step, line, **more):
+    asked = []
+
+    def listen(status):
+        if not asked and status.step >= step and status.lr is not None:
+            asked.append(ask(folder, line, **more))
+
+    return listen
+
+
+def test_a_single_run_goes_on_as_its_branch_and_again_so(tmp_path):
+    alone = train(tmp_path / "alone")
+    steered = train(tmp_path / "run", at_update(tmp_path / "run", 50, "rate *0.5", run=""))
+    (row,), branches, resting = rows(tmp_path / "run")
+    (branch,) = branches.values()
+    assert (row.state, row.branch) == ("done", branch.digest)
+    assert steered.record.spec == branch.spec
+    assert resting == {alone.record.spec.digest(): "left"}
+    assert np.array_equal(steered.record.losses[: row.step], alone.record.losses[: row.step])
+    assert not np.array_equal(steered.record.losses, alone.record.losses)
+    same_bits(steered.record, replayed(tmp_path / "run", branch.spec, tmp_path / "again"))
+    # The same command again: the branch is the answer still, and nothing is asked twice.
+    again = train(tmp_path / "run")
+    same_bits(again.record, steered.record)
+    assert [one.state for one in rows(tmp_path / "run")[0]] == ["done"]
+    # The parent, let go on, is what it would have been, and the answer once more.
+    ask(tmp_path / "run", "resume", run=branch.parent)
+    same_bits(train(tmp_path / "run").record, alone.record)
+
+
+def test_a_single_run_stopped_by_command_says_how_it_goes_on(tmp_path):
+    with pytest.raises(StudyStopped, match="rests by command; `calando steer"):
+        train(tmp_path, at_update(tmp_path, 50, "stop", run="sgd|linear>>cosine"))
+    with pytest.raises(StudyStopped, match="rests by command"):
+        train(tmp_path)
+    ask(tmp_path, "resume", run="")
+    assert train(tmp_path).record.outcome == "finished"
+
+
+def test_a_run_that_a_controller_took_back_is_not_changed_in_its_past(tmp_path):
+    """Its second pass over an update is another than the first, which the branch's spec would change too."""
+    text = "sgd(lr=3, momentum=0.9) | rollback(factor=0.5)"
+    asked = []
+
+    def listen(status):
+        if not asked and status.lr is not None and status.lr < 3:
+            asked.append(ask(tmp_path, "rate *0.5", run=""))
+
+    calando.train("digits", text, steps=STEPS, threads=1, folder=tmp_path, listen=listen)
+    ((row,), branches, _) = rows(tmp_path)
+    if row.state == "refused":
+        assert "taken the run back" in row.why
+    else:
+        (branch,) = branches.values()
+        same_bits(
+            calando.train("digits", text, steps=STEPS, threads=1, folder=tmp_path, listen=lambda status: None).record,
+            replayed(tmp_path, branch.spec, tmp_path / "again"),
+        )

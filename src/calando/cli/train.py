@@ -117,6 +117,7 @@ class _Drawing:
         live = self.console.is_terminal and not quiet
         self.live = Live(console=self.console, refresh_per_second=4, transient=True) if live else None
         self.begun: RunStatus | None = None
+        self.noted = 0  # notes that were printed
         self.steps: list[int] = []
         self.rates: list[float] = []
         self.losses: list[float] = []
@@ -132,6 +133,9 @@ class _Drawing:
 
     def __call__(self, status: RunStatus) -> None:
         """Take one report."""
+        if self.begun is not None and not self.quiet and len(status.notes) > self.noted:
+            print_notes(status.notes[self.noted :])
+            self.noted = len(status.notes)
         if status.lr is not None and status.loss is not None:
             self._draw(status, status.lr, status.loss)
         elif status.step > 0:
@@ -142,6 +146,7 @@ class _Drawing:
             self.since, self.pace = time.monotonic(), Pace(begun=True)
             if not self.quiet:
                 print_notes(status.notes)
+                self.noted = len(status.notes)
                 run = status.run
                 print(
                     f"{run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}", file=sys.stderr

@@ -51,6 +51,17 @@ class Listening:
         self.notes = (*task.notes, *task.doubts, *task.cautions)
         self.centre: Centre | None = None
 
+    def goes_on_with(self, run: RunSpec) -> None:
+        """What is trained next: the run, or a branch of it."""
+        self.run, self.steps, self._began = run, run.steps, False
+
+    def noted(self, note: str) -> None:
+        """Something that happens on the way."""
+        self.notes += (note,)
+        self.followers.noted(note)
+        if self.listen is None:
+            print(note, file=sys.stderr)
+
     def begin(self) -> None:
         """The data have been read; nothing has been trained on them."""
         for note in self.notes:

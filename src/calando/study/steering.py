@@ -10,12 +10,14 @@
 A branch starts from its parent's state where that is the branch's own past, to the bit; else, and where it is lost, it
 is trained from the start, to the same bits: its spec alone says what it is.
 
-    FOLDER/forks/BRANCH        the parent's state at the step where the branch leaves it; kept
-    FOLDER/checkpoints/RUN     of a person's own code: what the parent kept is copied into the branch's folder
+    FOLDER/forks/BRANCH            the parent's state at the step where the branch leaves it; kept
+    FOLDER/branches/BRANCH.json    its spec: `calando train` makes it again from that alone
+    FOLDER/checkpoints/RUN         of a person's own code: what the parent kept is copied into the branch's folder
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Collection, Mapping
@@ -27,13 +29,14 @@ from calando.errors import CorruptFile, UsageError
 from calando.records import RunSpec
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
+from calando.records.files import write_atomically
 from calando.records.task_spec import OwnTrainingSpec
 from calando.study.checkpoint_cache import place, run_folder
 from calando.study.jobs import Train
 from calando.study.stages import Fork, RunPath
 from calando.training.checkpoint import copy_checkpoint, drop_checkpoint, furthest_of, step_of
 
-__all__ = ["Steered", "Steering", "start_of"]
+__all__ = ["Steered", "Steering", "spec_file", "start_of"]
 
 LOOK_SECONDS = 0.2
 LEAST_LETTERS = 4
@@ -71,6 +74,11 @@ class Steered(Protocol):
 def start_of(branch: Branch) -> Fork:
     """Where a branch's start lies: its parent's state, under the branch's own name."""
     return Fork(branch.step, branch.digest)
+
+
+def spec_file(folder: Path, digest: str) -> Path:
+    """Where a branch's spec lies for `calando train FILE`, which makes it again from the beginning."""
+    return folder / "branches" / f"{digest}.json"
 
 
 @final
@@ -122,7 +130,12 @@ class Steering:
     def next(self, running: Collection[str]) -> Train | None:
         """The next branch to train, from its own checkpoint, or from where it leaves its parent."""
         branch = next((one for one in self.waiting if one.digest not in running), None)
-        return None if branch is None else Train(branch.spec, origin=start_of(branch) if branch.step else None)
+        return None if branch is None else self.job_of(branch.spec)
+
+    def job_of(self, spec: RunSpec) -> Train:
+        """What trains a run: a branch starts where it leaves its parent, unless it has a checkpoint of its own."""
+        branch = self.branches.get(spec.digest())
+        return Train(spec, origin=start_of(branch) if branch is not None and branch.step else None)
 
     @property
     def pauses(self) -> bool:
@@ -262,6 +275,8 @@ class Steering:
         if not self._trainer.is_made(spec.digest()) and spec.digest() not in self.branches:
             start = self._keep_start(kept, parent, spec, since=since, there=step if own else there, own=own)
         branch = Branch(spec=spec, parent=digest, step=start, command=asked.number)
+        document = {"spec": spec.model_dump(mode="json"), "data": "", "identity": ""}
+        write_atomically(spec_file(self.folder, spec.digest()), json.dumps(document, indent=2).encode())
         self._accept(asked, digest, step=step, branch=branch)
         self._trainer.tell(
             f"{parent.strategy.name}, seed {parent.seed}: {command.text!r} at update {since}; the branch "

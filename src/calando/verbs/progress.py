@@ -186,12 +186,13 @@ class RunProgress(ShownProgress["RunStatus"]):
 
     def __init__(self, listen: Callable[[RunStatus], None] | None = None, *, what: str = "") -> None:
         super().__init__(listen)
-        self._what, self._eta, self._kind = what, ETA(), ""
+        self._what, self._eta, self._kind, self._reported = what, ETA(), "", 0
 
     def _show(self, screen: Screen, status: RunStatus) -> None:
+        _say_notes(screen, status.notes[self._reported :])
+        self._reported = len(status.notes)
         if not has_begun(status):
             run = status.run
-            _say_notes(screen, status.notes)
             screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
             return
         kind = what_is_counted(status)

@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -28,9 +25,7 @@ from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
-    from calando.records.follower import Progress
     from calando.records.measure import Measure
-    from calando.study.jobs import Outcome
     from calando.study.listening import Listening, RunStatus
     from calando.tasks.workload import Workload
 
@@ -192,6 +187,7 @@ def train(
     from calando.study.checkpoint_cache import run_folder
     from calando.study.limits import Budget, Machine
     from calando.study.listening import Listening
+    from calando.study.steered_run import SteeredRun
     from calando.training.checkpoint import export_weights
 
     where = None if data_dir is None else Path(data_dir)
@@ -218,9 +214,9 @@ def train(
             listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
         listening.notes += _refuse_another(folder, run, loaded)
         listening.begin()
-        record, test = _run(run, loaded, folder, listening)
+        record, test = SteeredRun(run, loaded, folder, listening).train()
         weights = folder / "weights.safetensors"
-        export_weights(run_folder(folder, run.digest()), weights)
+        export_weights(run_folder(folder, record.spec.digest()), weights)
         write_run(folder, record, test)
     return Trained(folder=folder, weights=weights, record=record, test=test, centre=listening.centre)
 
@@ -297,56 +293,3 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
     if identity != before:
         write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())
     return tuple(notes)
-
-
-def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunRecord, TestScore]:
-    from calando.records import RunRecord, TestScore
-    from calando.study.jobs import Failed, Finished, Lease, TestLook, Train
-    from calando.study.perform_job import failure, perform
-
-    def result(outcome: Outcome) -> RunRecord | TestScore:
-        if isinstance(outcome, Failed):
-            raise failure(outcome)
-        if not isinstance(outcome, Finished):
-            raise KeyboardInterrupt
-        found: RunRecord | TestScore = outcome.result
-        return found
-
-    with _interrupt_kept() as pressed:
-
-        def report(progress: Progress) -> bool:
-            listening.trained(progress)
-            return bool(pressed)
-
-        record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
-    assert isinstance(record, RunRecord)
-    listening.followers.ended(record)
-    look = TestLook(run, diverged=record.outcome == "diverged")
-    test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
-    assert isinstance(test, TestScore)
-    listening.followers.tested(run, test)
-    return record, test
-
-
-@contextmanager
-def _interrupt_kept() -> Iterator[list[int]]:
-    """Ctrl-C is kept back to the next report, so that the run is put away between two updates.
-
-    Pressed twice, it is obeyed at once: the next report is too far off (a slow step, a long evaluation).
-    """
-    pressed: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield pressed
-        return
-
-    def press(number: int, _: object) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
