@@ -27,6 +27,8 @@ from calando.errors import CorruptFile, WorkerLost, plain
 from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
+from calando.records.follower import Follower, Followers
+from calando.records.kept_runs import joined
 from calando.records.record import Event
 from calando.records.store import sole_coordinator
 from calando.records.tuning import Piece, TuneSpec, TuneStore
@@ -126,6 +128,7 @@ def conduct_tuning(
     command: str = "",
     machine: str = "",
     listen: Callable[[TuneStatus], None] | None = None,
+    followers: Sequence[Follower] = (),
 ) -> TuneResult:
     """Train whatever the question still needs, look at the test part once, and write the weights.
 
@@ -135,6 +138,8 @@ def conduct_tuning(
             sent to workers as it is.
         executor, workers, address: as for `calando.study.conduct`.
         listen: called after every change with the status.
+        followers: what hears of every arm, see `calando.records.follower`: one that is put away may go on; the answer
+            ends, with a record of all its pieces.
 
     Raises:
         UsageError: the folder holds another tuning, another process conducts it, or a run cannot be made.
@@ -149,7 +154,7 @@ def conduct_tuning(
         with store:
             status = TuneStatus(spec=spec, folder=folder, notes=[*task.notes, *task.doubts, *task.cautions, *notes])
             status.machine = machine
-            tuning = _Tuning(store, spec, status, listen)
+            tuning = _Tuning(store, spec, status, listen, followers)
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             setup = Setup(
                 task=spec.workload,
@@ -178,8 +183,10 @@ class _Tuning:
         spec: TuneSpec,
         status: TuneStatus,
         listen: Callable[[TuneStatus], None] | None,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self.store, self.spec, self.status, self.listen = store, spec, status, listen
+        self.followers = Followers(followers, tell=status.notes.append)
         self.stored = Stored(spec, store.pieces())
         status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
@@ -202,12 +209,18 @@ class _Tuning:
                 self.take_weights(run, steps=last.stop)
             else:
                 self.write_weights(run)
+            known = self.store.meta("tested") == run.digest()
+            if not known:
+                self.followers.ended(joined(self.stored.pieces[run.digest()]).whole())
             test = self.look(run, diverged=last.diverged)
+            if not known:
+                self.followers.tested(run, test)
         finally:
             if self.executor is not None:
                 for outcome in self.executor.stop():
                     if isinstance(outcome, Finished):
                         self.take(outcome)
+            self.followers.close()
         # Only a death would have needed them.
         for path in (self.store.folder / "forks").glob("*"):
             drop_checkpoint(path)
@@ -269,6 +282,8 @@ class _Tuning:
             return []
         del self.leases[number]
         self.status.running = {slot: p for slot, p in self.status.running.items() if p.lease.number != number}
+        if isinstance(job, TrainPiece):
+            self.followers.left(job.spec)
         match outcome:
             case Finished(result=Piece() as piece) if self.stored.knows(piece):
                 pass
@@ -342,7 +357,12 @@ class _Tuning:
 
     def on_progress(self, progress: JobProgress) -> None:
         if progress.lease.number in self.leases:
+            before = self.status.running.get(progress.slot)
             self.status.running[progress.slot] = progress
+            if isinstance(progress.job, TrainPiece):
+                if before is None or before.lease.number != progress.lease.number:
+                    self.followers.began(progress.job.spec, progress.slot)
+                self.followers.progressed(progress.job.spec, progress.now)
             if time.monotonic() - self.shown > POLL_SECONDS:
                 self.show()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
 
 if TYPE_CHECKING:
     from calando.records import Centre, RangeRecord, RunRecord, RunSpec, StrategySpec, TestScore
-    from calando.records.follower import Progress
+    from calando.records.follower import Followers, Progress
     from calando.records.measure import Measure
     from calando.study.jobs import Outcome
     from calando.study.listening import Listening, RunStatus
@@ -184,6 +185,7 @@ def train(
         stored = None
         task = resolve(os.fspath(workload) if isinstance(workload, os.PathLike) else workload, **of_task)
     import_torch()
+    from calando.records.follower import Followers
     from calando.records.run_file import write_run
     from calando.records.store import sole_coordinator
     from calando.study.build_spec import build_run, read_strategies
@@ -216,11 +218,23 @@ def train(
             listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
         listening.notes += _refuse_another(folder, run, loaded)
         listening.begin()
-        record, test = _run(run, loaded, folder, listening)
+        followers = Followers(tell=_tell)
+        followers.began(run, 0)
+        try:
+            record, test = _run(run, loaded, folder, listening, followers)
+        except BaseException:
+            followers.left(run)
+            raise
+        finally:
+            followers.close()
         weights = folder / "weights.safetensors"
         export_weights(run_folder(folder, run.digest()), weights)
         write_run(folder, record, test)
     return Trained(folder=folder, weights=weights, record=record, test=test, centre=listening.centre)
+
+
+def _tell(note: str) -> None:
+    print(f"calando: {note}", file=sys.stderr)
 
 
 def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunSpec, Centre]:
@@ -297,7 +311,9 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
     return tuple(notes)
 
 
-def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -> tuple[RunRecord, TestScore]:
+def _run(
+    run: RunSpec, workload: Workload, folder: Path, listening: Listening, followers: Followers
+) -> tuple[RunRecord, TestScore]:
     from calando.records import RunRecord, TestScore
     from calando.study.jobs import Failed, Finished, Lease, TestLook, Train
     from calando.study.perform_job import failure, perform
@@ -314,13 +330,16 @@ def _run(run: RunSpec, workload: Workload, folder: Path, listening: Listening) -
 
         def report(progress: Progress) -> bool:
             listening.trained(progress)
+            followers.progressed(run, progress)
             return bool(pressed)
 
         record = result(perform(Lease(0, Train(run)), workload, folder, report=report, left=lambda _: None))
     assert isinstance(record, RunRecord)
+    followers.ended(record)
     look = TestLook(run, diverged=record.outcome == "diverged")
     test = result(perform(Lease(1, look), workload, folder, report=lambda *_: False, left=lambda _: None))
     assert isinstance(test, TestScore)
+    followers.tested(run, test)
     return record, test
 
 
