@@ -28,6 +28,7 @@ from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
 from calando.records.follower import Follower, Followers
+from calando.records.kept_runs import joined
 from calando.records.live import live_in
 from calando.records.record import Event
 from calando.records.store import sole_coordinator
@@ -140,7 +141,8 @@ def conduct_tuning(
             sent to workers as it is.
         executor, workers, address: as for `calando.study.conduct`.
         listen: called after every change with the status.
-        followers: what hears of every arm; one whose leg is trained is put away until it is asked for another.
+        followers: what hears of every arm, see `calando.records.follower`: one that is put away may go on; the answer
+            ends, with a record of all its pieces.
 
     Raises:
         UsageError: the folder holds another tuning, another process conducts it, or a run cannot be made.
@@ -189,12 +191,12 @@ class _Tuning:
         followers: Sequence[Follower],
     ) -> None:
         self.store, self.spec, self.status, self.listen = store, spec, status, listen
+        self.followers = Followers(followers, tell=status.notes.append)
         self.stored = Stored(spec, store.pieces())
         status.charged = sum(map(self.cost, itertools.chain(*self.stored.pieces.values())))
         self.numbers, self.losses = itertools.count(1), Counter[str]()
         self.leases: dict[int, Lease] = {}
         self.shown, self.eta = 0.0, ETA()
-        self.followers = Followers(followers, tell=status.notes.append)
         for note in status.notes:
             self.followers.noted(note)
         self.executor: Executor | None = None
@@ -214,6 +216,8 @@ class _Tuning:
                 self.take_weights(run, steps=last.stop)
             else:
                 self.write_weights(run)
+            if self.store.meta("tested") != run.digest():
+                self.followers.ended(joined(self.stored.pieces[run.digest()]).whole())
             test = self.look(run, diverged=last.diverged)
         finally:
             if self.executor is not None:
