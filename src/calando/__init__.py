@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from calando.verbs.find import find
     from calando.verbs.importing import import_runs
     from calando.verbs.schedules import lint, plot
+    from calando.verbs.steer import steer
     from calando.verbs.study import serve, show, studies, write_report
     from calando.verbs.train import train
     from calando.verbs.tune import tune
@@ -71,6 +72,7 @@ __all__ = [
     "run",
     "serve",
     "show",
+    "steer",
     "studies",
     "train",
     "tune",
@@ -111,6 +113,7 @@ _HOMES = {
     "serve": "calando.verbs.study",
     "show": "calando.verbs.study",
     "studies": "calando.verbs.study",
+    "steer": "calando.verbs.steer",
     "train": "calando.verbs.train",
     "tune": "calando.verbs.tune",
     "watch": "calando.loops.watch",

@@ -38,6 +38,7 @@ VERBS = {
                 "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit",
                 "--data", "--threads", "--device", "--precision", "--json"],
     "demo": ["--study", "--seeds", "--executor", "--workers", "--json"],
+    "steer": ["--run", "--key", "--who", "--wait", "--look", "--yes", "--json"],
     "show": ["--json"],
     "report": [],
     "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],

@@ -21,6 +21,7 @@ VERBS = {
     "explain": calando.explain,
     "find": calando.find,
     "demo": calando.demo,
+    "steer": calando.steer,
     "show": calando.show,
     "report": calando.write_report,
     "plot": calando.plot,
@@ -36,7 +37,7 @@ VERBS = {
 FLAGS = {"data_dir": "--data", "as_json": "--json"}
 FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": "--out", "explain": "--out"}
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
-PRINTING = {"--json", "--output", "--strict", "--help"}
+PRINTING = {"--json", "--output", "--strict", "--yes", "--help"}
 # What a command fills in by itself, and what it says with flags.
 FILLED = {"listen", "progress", "command", "page", "arguments"}
 SHARING = {"--verify-sharing", "--no-sharing"}
@@ -120,7 +121,7 @@ def test_the_docstring_names_every_parameter(name):
 
 
 def test_each_option_is_declared_once_and_used():
-    names = {parameter for name in VERBS for parameter in parameters_of(name)} | {"as_json", "output", "strict"}
+    names = {parameter for name in VERBS for parameter in parameters_of(name)} | {"as_json", "output", "strict", "yes"}
     assert set(OPTIONS) <= names | {"verify_sharing", "no_sharing"}
     assert not any(path.read_text().count("typer.Option(") > 4 for path in Path("src/calando/cli").glob("*.py"))
 

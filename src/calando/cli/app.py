@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from calando import __version__
-from calando.cli import compare, demo, describe, explain, exporting, find, importing, schedules, study, train, tune
+from calando.cli import (
+    compare,
+    demo,
+    describe,
+    explain,
+    exporting,
+    find,
+    importing,
+    schedules,
+    steer,
+    study,
+    train,
+    tune,
+)
 from calando.cli.dashes import WithArguments
 
 __all__ = ["app"]
@@ -28,6 +41,7 @@ for name, command in {
     "explain": explain.explain,
     "find": find.find,
     "demo": demo.demo,
+    "steer": steer.steer,
     "show": study.show,
     "report": study.report,
     "plot": schedules.plot,

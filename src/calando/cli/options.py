@@ -249,6 +249,11 @@ OPTIONS: Mapping[str, Given] = {
     "to": _option(str, "csv, parquet or appendix", complete=completion.words("csv", "parquet", "appendix")),
     "out": _option(Path | None, "folder to write to; else FOLDER/export, or FOLDER/appendix"),
     "output": _option(Path | None, "write .png, .svg, .html or .json", "--output", "-o"),
+    "look": _option(bool, "only show what it would do", "--look"),
+    "wait": _option(float, "seconds to wait for the answer"),
+    "key": _option(str | None, "asked again with the same key, it is done once"),
+    "who": _option(str | None, "whoever asks, for the record; else this user"),
+    "yes": _option(bool, "do not ask", "--yes"),
     "strict": _option(bool, "end with status 1 on warnings too", "--strict"),
     "as_json": _option(bool, "print JSON instead of tables", "--json"),
 }

@@ -240,7 +240,12 @@ class Steering:
         unmade = (
             {digest for digest in known if not self._trainer.is_made(digest)} - running.keys() - self.resting.keys()
         )
-        likely = list(running) or list(self.resting) or [digest for digest in known if digest in unmade]
+        likely = (
+            list(running)
+            or [one for one, why in self.resting.items() if why == "paused"]
+            or list(self.resting)
+            or [digest for digest in known if digest in unmade]
+        )
         if not asked.run:
             found = likely
         elif len(asked.run) >= LEAST_LETTERS and (found := [one for one in known if one.startswith(asked.run)]):

@@ -1,0 +1,146 @@
+"""`calando.steer`: ask something of a run in progress, and hear what came of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from calando.errors import UsageError
+
+if TYPE_CHECKING:
+    from calando.records.command_log import Asked
+    from calando.records.preview import Preview
+
+__all__ = ["Steering", "steer"]
+
+POLL_SECONDS = 0.1
+
+
+@final
+@dataclass(frozen=True)
+class Steering:
+    """What was asked of a run, and what came of it.
+
+    Args:
+        preview: what it was to do, as seen before it was asked; None: of all runs of the folder.
+        asked: the command with its last answer; None: it was only looked at.
+        again: the line that makes the branch again from the beginning; "": there is none.
+    """
+
+    preview: Preview | None
+    asked: Asked | None
+    again: str = ""
+
+    def __str__(self) -> str:
+        """What came of it, in a line."""
+        asked = self.asked
+        if asked is None:
+            return "not asked"
+        match asked.state:
+            case "asked":
+                return "asked; nobody trains there now: it is done when the command that made the folder is run again"
+            case "refused":
+                return f"refused: {asked.why}"
+        where = "" if asked.step is None else f" at step {asked.step}"
+        return f"{asked.state}{where}" + (f"; the branch {asked.branch} goes on" if asked.branch else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """For `json.dumps`."""
+        return {
+            "preview": None if self.preview is None else self.preview.to_json(),
+            "asked": None if self.asked is None else self.asked.to_json(),
+            "again": self.again,
+        }
+
+
+def steer(
+    folder: Path | str,
+    command: str,
+    *,
+    run: str | None = None,
+    key: str | None = None,
+    who: str | None = None,
+    wait: float = 30.0,
+    look: bool = False,
+) -> Steering:
+    """Change, pause, resume or stop a run while it is trained; what is changed goes on as a branch.
+
+    The commands:
+
+        rate *0.5            from the next update on, half of what was planned
+        rate =0.01           this rate
+        schedule TEXT        this schedule of the base rate over what is left
+        horizon 600          as long as this, or as '20 epochs'
+        from 100: rate *2    from update 100 on; where that is past, the run goes back
+        fork: rate *2        the run that the branch leaves goes on too
+        pause, resume, stop  of the run; `stop` without run= where several are in progress: of all
+
+    Args:
+        folder: the study's, or that of a `calando train`.
+        command: one of these, or several changes joined by "; ".
+        run: its digest or the beginning of it, or its strategy's name; None: the only one in progress.
+        key: asked twice with the same key it is done once; None: a new one.
+        who: whoever asks, for the record; None: this user.
+        wait: seconds to wait for the answer of whoever trains.
+        look: only see what it would do.
+
+    Raises:
+        UsageError: no such folder, run or command, or it cannot be.
+        CorruptFile: a file there is damaged.
+        DiskFull: the command found no space.
+
+    Example:
+        >>> import tempfile, calando
+        >>> folder = tempfile.mkdtemp()
+        >>> _ = calando.train("digits", "sgd(lr=0.1)", steps=5, threads=1, folder=folder, listen=lambda status: None)
+        >>> calando.steer(folder, "from 3: rate *0.5", look=True).preview.branch.strategy.text
+        "sgd(lr=0.1) | constant(1) * piecewise(values=[1, 0.5], at=['3 steps'])"
+    """
+    from calando.records.command import parse_command
+    from calando.records.command_log import CommandLog
+    from calando.records.live_picture import is_conducted
+    from calando.records.preview import known_runs, preview
+
+    folder = Path(folder)
+    if (folder / "tune.sqlite").exists():
+        raise UsageError(
+            f"{str(folder)!r} is a tuning, whose arms are raced by rules; stop it by Ctrl-C, or steer a run"
+        )
+    if not (folder / "study.sqlite").is_file() and not (folder / "spec.json").is_file():
+        raise UsageError(
+            f"no study and no run in {str(folder)!r}; name the folder that `calando compare` or `train` made"
+        )
+    parsed = parse_command(command)
+    whole = (
+        parsed.verb == "stop" and not run and sum(one.state == "running" for one in known_runs(folder).values()) != 1
+    )
+    seen = None if whole else preview(folder, command, run=run or "")
+    if look:
+        return Steering(seen, None)
+    with CommandLog.open(folder) as log:
+        meant = "" if seen is None else seen.run
+        asked = log.ask(
+            command,
+            run=meant,
+            key=key or secrets.token_hex(8),
+            who=_user() if who is None else who,
+            seen=None if seen is None else seen.step,
+        )
+        until = time.monotonic() + wait
+        while asked.state in ("asked", "accepted") and time.monotonic() < until and is_conducted(folder):
+            time.sleep(POLL_SECONDS)
+            asked = next(one for one in log.rows() if one.number == asked.number)
+    again = f"calando train {folder / 'branches' / asked.branch}.json" if asked.branch else ""
+    return Steering(seen, asked, again)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()[:100]
+    except (OSError, KeyError):
+        return ""
