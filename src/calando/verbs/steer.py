@@ -113,28 +113,42 @@ def steer(
         raise UsageError(
             f"no study and no run in {str(folder)!r}; name the folder that `calando compare` or `train` made"
         )
-    parsed = parse_command(command)
-    whole = (
-        parsed.verb == "stop" and not run and sum(one.state == "running" for one in known_runs(folder).values()) != 1
-    )
-    seen = None if whole else preview(folder, command, run=run or "")
+    asked, seen = (None if key is None else _asked_before(folder, key, command)), None
+    if asked is None:
+        stops = parse_command(command).verb == "stop" and run is None
+        if not stops or sum(one.state == "running" for one in known_runs(folder).values()) == 1:
+            seen = preview(folder, command, run=run or "")
     if look:
-        return Steering(seen, None)
+        return Steering(seen, asked)
     with CommandLog.open(folder) as log:
-        meant = "" if seen is None else seen.run
-        asked = log.ask(
-            command,
-            run=meant,
-            key=key or secrets.token_hex(8),
-            who=_user() if who is None else who,
-            seen=None if seen is None else seen.step,
-        )
-        until = time.monotonic() + wait
+        if asked is None:
+            asked = log.ask(
+                command,
+                run="" if seen is None else seen.run,
+                key=key or secrets.token_hex(8),
+                who=_user() if who is None else who,
+                seen=None if seen is None else seen.step,
+            )
+        number, until = asked.number, time.monotonic() + wait
         while asked.state in ("asked", "accepted") and time.monotonic() < until and is_conducted(folder):
             time.sleep(POLL_SECONDS)
-            asked = next(one for one in log.rows() if one.number == asked.number)
+            asked = next(one for one in log.rows() if one.number == number)
     again = f"calando train {folder / 'branches' / asked.branch}.json" if asked.branch else ""
     return Steering(seen, asked, again)
+
+
+def _asked_before(folder: Path, key: str, command: str) -> Asked | None:
+    """What was asked with this key; refused where it was something else."""
+    from calando.records.command import parse_command
+    from calando.records.command_log import CommandLog
+
+    if not CommandLog.there(folder):
+        return None
+    with CommandLog.open(folder, read_only=True) as log:
+        found = next((one for one in log.rows() if one.key == key), None)
+    if found is not None and found.line != parse_command(command).text:
+        raise UsageError(f"key {key} stands for {found.line!r}, which was asked before; give another key=")
+    return found
 
 
 def _user() -> str:
