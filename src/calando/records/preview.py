@@ -23,7 +23,7 @@ from calando.schedules.schedule import Array
 __all__ = ["KnownRun", "Preview", "known_runs", "preview", "the_run"]
 
 LEAST_LETTERS = 4
-STATES = ("running", "paused", "resting", "other")
+STATES = ("running", "paused", "stopped", "left", "other")
 MOST_POINTS = 400
 LARGEST_SPEC = 2**20
 
@@ -35,7 +35,7 @@ class KnownRun:
 
     Args:
         step: updates made, as it reported last.
-        state: "running", "paused", "resting" (stopped, or left for a branch) or "other": it waits, or is over.
+        state: "running"; "paused", "stopped", "left" for a branch; or "other": it waits, or is over.
     """
 
     spec: RunSpec
@@ -117,8 +117,7 @@ def known_runs(folder: Path) -> dict[str, KnownRun]:
         others.setdefault(spec.digest(), KnownRun(spec, 0, "other"))
     known = {**others, **found}
     for digest in resting.keys() & known.keys():
-        state = "paused" if resting[digest] == "paused" else "resting"
-        known[digest] = KnownRun(known[digest].spec, known[digest].step, state)
+        known[digest] = KnownRun(known[digest].spec, known[digest].step, resting[digest])
     return dict(sorted(known.items(), key=lambda one: STATES.index(one[1].state)))
 
 

@@ -237,15 +237,9 @@ class Steering:
         known = self._trainer.all_runs()
         if asked.run in known:
             return asked.run
-        unmade = (
-            {digest for digest in known if not self._trainer.is_made(digest)} - running.keys() - self.resting.keys()
-        )
-        likely = (
-            list(running)
-            or [one for one, why in self.resting.items() if why == "paused"]
-            or list(self.resting)
-            or [digest for digest in known if digest in unmade]
-        )
+        resting = [[one for one, why in self.resting.items() if why == kind] for kind in ("paused", "stopped", "left")]
+        to_come = [one for one in known if not self._trainer.is_made(one) and one not in self.resting]
+        likely = next((some for some in (list(running), *resting, to_come) if some), [])
         if not asked.run:
             found = likely
         elif len(asked.run) >= LEAST_LETTERS and (found := [one for one in known if one.startswith(asked.run)]):
