@@ -4,6 +4,7 @@
     progressed(run, progress)     some ten times a second
     left(run)                     it was put away, by a stop, a pause or a worker's death; it may begin again
     ended(record)                 it is over, and its record is stored
+    answered(record)              it is the answer of a tuning, whose arms do not end: they are put away
     tested(run, score)            its one look at the test part
     noted(sentence)               what the user is told of the study
     stands(standing)              how the whole stands, in the terminal's words
@@ -63,6 +64,9 @@ class Follower:
     def ended(self, record: RunRecord) -> None:
         """A run is over."""
 
+    def answered(self, record: RunRecord) -> None:
+        """An arm of a tuning is its answer; the record has all its pieces."""
+
     def tested(self, run: RunSpec, score: TestScore) -> None:
         """A run's weights were tested."""
 
@@ -108,6 +112,10 @@ class Followers(Follower):
     def ended(self, record: RunRecord) -> None:
         """Passed on."""
         self._each(lambda one: one.ended(record))
+
+    def answered(self, record: RunRecord) -> None:
+        """Passed on."""
+        self._each(lambda one: one.answered(record))
 
     def tested(self, run: RunSpec, score: TestScore) -> None:
         """Passed on."""

@@ -10,7 +10,7 @@ A study of ten thousand runs takes the memory of one: traces are read when their
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from calando.records.tuning import Piece, TuneStore
 from calando.schedules import Horizon
 from calando.schedules.text import parse
 
-__all__ = ["KeptFolder", "KeptRun", "Kind", "kind_of", "open_kept"]
+__all__ = ["KeptFolder", "KeptRun", "Kind", "joined", "kind_of", "open_kept"]
 
 Kind = Literal["study", "tuning", "training"]
 DROPPED = "dropped"
@@ -71,6 +71,31 @@ class KeptRun:
     def digest(self) -> str:
         """Its key."""
         return self.spec.digest()
+
+    def whole(self) -> RunRecord:
+        """As the record of a whole run; an arm's says what its pieces do.
+
+        Raises:
+            UsageError: an arm that was dropped, which is no whole run.
+        """
+        if self.record is not None:
+            return self.record
+        if self.outcome not in ("finished", "diverged"):
+            raise UsageError(
+                f"run {self.digest} is an arm of a tuning that was {self.outcome} at update {self.steps_done}; choose "
+                "one that came to its end, as runs.csv says"
+            )
+        return RunRecord(
+            spec=self.spec,
+            outcome="finished" if self.outcome == "finished" else "diverged",
+            steps_done=self.steps_done,
+            losses=self.losses,
+            rates=self.rates,
+            evaluations=self.evaluations,
+            chance=float("nan"),
+            events=self.events,
+            seconds=self.seconds_spent,
+        )
 
     def __repr__(self) -> str:
         """Which run, and how it ended."""
@@ -129,7 +154,7 @@ class KeptFolder:
                     arms.setdefault(piece.spec.digest(), []).append(piece)
                 for digest, pieces in arms.items():
                     if only is None or digest in only:
-                        yield _of_arm(pieces, test if digest == tested else None, traces=traces)
+                        yield joined(pieces, test if digest == tested else None, traces=traces)
             case record, test:
                 if only is None or record.spec.digest() in only:
                     yield _of_record(record, test)
@@ -242,7 +267,8 @@ def _of_record(record: RunRecord, test: TestScore | None) -> KeptRun:
     )
 
 
-def _of_arm(pieces: list[Piece], test: TestScore | None, *, traces: bool) -> KeptRun:
+def joined(pieces: Iterable[Piece], test: TestScore | None = None, *, traces: bool = True) -> KeptRun:
+    """A tuning's arm from its pieces, one at least."""
     pieces = sorted(pieces, key=lambda piece: piece.until)
     first, last = pieces[0], pieces[-1]
     losses = np.concatenate([np.full(first.since, np.nan, np.float32), *(piece.losses for piece in pieces)])

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
-from calando.errors import NotDrawn, UsageError, plain
+from calando.errors import NotDrawn, plain
 from calando.loops.trackers.csv_files import texts_of
 from calando.records.files import write_atomically
 from calando.records.kept_runs import KeptRun
@@ -55,7 +55,7 @@ def write_appendix(run: KeptRun, folder: Path, origin: Origin) -> None:
         UsageError: an arm of a tuning that was dropped, which has no end to show.
         DiskFull: no space.
     """
-    pictures, tables = _draw(_record(run), folder), texts_of(run)
+    pictures, tables = _draw(run.whole(), folder), texts_of(run)
     files = {
         "spec.json": origin.spec,
         "environment.json": json.dumps(_environment(run, origin), indent=2).encode(),
@@ -81,26 +81,6 @@ def _draw(record: RunRecord, folder: Path) -> list[str]:
         names = ["training.html"]
         save(figure, folder / names[0])
     return names
-
-
-def _record(run: KeptRun) -> RunRecord:
-    if run.record is not None:
-        return run.record
-    if run.outcome not in ("finished", "diverged"):
-        raise UsageError(
-            f"run {run.digest} is an arm of a tuning that was {run.outcome} at update {run.steps_done}; choose the one "
-            "that came to its end, as runs.csv says"
-        )
-    return RunRecord(
-        spec=run.spec,
-        outcome="finished" if run.outcome == "finished" else "diverged",
-        steps_done=run.steps_done,
-        losses=run.losses,
-        rates=run.rates,
-        evaluations=run.evaluations,
-        chance=float("nan"),
-        events=run.events,
-    )
 
 
 def _environment(run: KeptRun, origin: Origin) -> dict[str, Any]:

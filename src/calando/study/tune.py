@@ -28,6 +28,7 @@ from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
 from calando.records.follower import Follower, Followers
+from calando.records.kept_runs import joined
 from calando.records.live import live_in
 from calando.records.record import Event
 from calando.records.store import sole_coordinator
@@ -214,6 +215,8 @@ class _Tuning:
                 self.take_weights(run, steps=last.stop)
             else:
                 self.write_weights(run)
+            if self.store.meta("tested") != run.digest():
+                self.followers.answered(joined(self.stored.pieces[run.digest()]).whole())
             test = self.look(run, diverged=last.diverged)
         finally:
             if self.executor is not None:
