@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from calando.errors import reason_of
+from calando.errors import CalandoError, reason_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.standing import Standing
@@ -130,8 +130,9 @@ class Followers(Follower):
         self._each(lambda one: one.stands(standing))
 
     def close(self) -> None:
-        """Passed on."""
+        """Passed on, and nothing after it."""
         self._each(lambda one: one.close())
+        self._followers.clear()
 
     def _each(self, call: Callable[[Follower], None]) -> None:
         for one in list(self._followers):
@@ -139,4 +140,5 @@ class Followers(Follower):
                 call(one)
             except Exception as error:  # a follower is others' code, or a full disk
                 self._followers.remove(one)
-                self._tell(f"{one.name} follows no longer ({reason_of(error)}); training goes on")
+                why = str(error) if isinstance(error, CalandoError) else reason_of(error)
+                self._tell(f"{one.name} follows no longer ({why}); training goes on")

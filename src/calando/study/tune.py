@@ -224,6 +224,7 @@ class _Tuning:
                     if isinstance(outcome, Finished):
                         self.take(outcome)
             self.followers.close()
+            self.show()
         # Only a death would have needed them.
         for path in (self.store.folder / "forks").glob("*"):
             drop_checkpoint(path)
