@@ -13,7 +13,7 @@ from tests.report.fabricate import NAMES, make_record, make_study
 
 import calando
 from calando.errors import CorruptFile, UsageError
-from calando.loops.trackers.tables import TABLES
+from calando.loops.exported.tables import TABLES
 from calando.records import RunSpec, Store
 from calando.records.kept_runs import open_kept
 from calando.records.record import Event

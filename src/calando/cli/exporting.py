@@ -12,7 +12,7 @@ import typer
 import calando
 from calando.cli import completion
 from calando.cli.options import Given, verb
-from calando.cli.output import print_notes
+from calando.cli.output import others_on_stderr, print_notes
 
 if TYPE_CHECKING:
     from calando.verbs.exporting import Exported
@@ -35,14 +35,16 @@ def export(call: Callable[..., Exported], as_json: bool = False) -> None:
     """Write runs for other programs.
 
     As tables: runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest. As appendix:
-    one run with figures, environment and the command that makes it again.
+    one run with figures, environment and the command that makes it again. To a tracker: every number of every run.
 
     \b
     calando export calando-studies/digits-1a2b3c4d
     calando export study --to parquet --out tables
     calando export study --run cosine --to appendix --out appendix
+    calando export study --to tensorboard
     """
-    done = call()
+    with others_on_stderr():
+        done = call()
     print_notes(done.notes)
     if as_json:
         typer.echo(json.dumps({"path": str(done.path), "runs": done.runs, "to": done.form, "notes": list(done.notes)}))

@@ -25,8 +25,9 @@ __all__ = ["import_runs"]
 def import_runs(call: Callable[..., tuple[Imported, ...]], as_json: bool = False) -> None:
     """Recover the schedules of logged runs.
 
-    Reads trainer_state.json of Transformers, metrics.csv of Lightning and any .csv with columns step and lr. Each
-    schedule meets every logged rate within the log's rounding; where none does, the closest is named with its misfit.
+    Reads trainer_state.json of Transformers, metrics.csv of Lightning, event files of TensorBoard, MLflow's runs,
+    Optuna's trials and any .csv with columns step and lr. Each schedule meets every logged rate within the log's
+    rounding; where none does, the closest is named with its misfit.
 
     \b
     calando import runs/

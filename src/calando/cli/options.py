@@ -236,6 +236,12 @@ OPTIONS: Mapping[str, Given] = {
     "threads": _option(int | None, "CPU threads; else $OMP_NUM_THREADS, else one per core"),
     "device": _option(str, "auto, cpu, cuda or cuda:N", complete=completion.words("auto", "cpu", "cuda")),
     "precision": _option(str, "auto, fp32 or bf16", complete=completion.words("auto", "fp32", "bf16")),
+    "log": _option(
+        str | None,
+        "trackers to write to: tensorboard, mlflow, wandb (offline), trackio; else none",
+        metavar="NAME[:PLACE][,…]",
+        complete=completion.words("tensorboard", "mlflow", "wandb", "trackio"),
+    ),
     "port": _option(int, "where the page is reached; 0: any free one"),
     "host": _option(str, "listen here; beyond this machine: https or a proxy"),
     "tls_cert": _option(Path | None, "certificate in PEM, for https", metavar="FILE"),
@@ -246,8 +252,14 @@ OPTIONS: Mapping[str, Given] = {
     ),
     "no_token": _option(bool, "let every user of this machine read the page and steer", "--no-token"),
     # what is printed
-    "to": _option(str, "csv, parquet or appendix", complete=completion.words("csv", "parquet", "appendix")),
-    "out": _option(Path | None, "folder to write to; else FOLDER/export, or FOLDER/appendix"),
+    "to": _option(
+        str,
+        "csv, parquet, appendix; or a tracker: tensorboard, mlflow, wandb, trackio",
+        complete=completion.words("csv", "parquet", "appendix", "tensorboard", "mlflow", "wandb", "trackio"),
+    ),
+    "out": _option(
+        Path | None, "where to write; else FOLDER/export, FOLDER/appendix, or a tracker's usual place in FOLDER"
+    ),
     "output": _option(Path | None, "write .png, .svg, .html or .json", "--output", "-o"),
     "look": _option(bool, "only show what it would do", "--look"),
     "wait": _option(float, "seconds to wait for the answer"),

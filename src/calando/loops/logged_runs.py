@@ -1,156 +1,67 @@
-"""Runs that others logged: steps, rates, losses and scores, read from their files.
-
-trainer_state.json    Transformers' Trainer: step, learning_rate, loss, eval_*
-metrics.csv           Lightning's CSVLogger with LearningRateMonitor: step, lr-*, train_loss, val_*
-any other .csv        step, and lr, learning_rate or lr-*
-"""
+"""Runs that others logged: steps, rates, losses and scores, read from their files by `calando.loops.log_readers`."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final
 
 from calando.errors import UsageError, quote
+from calando.loops.log_readers import LoggedRun, Reader, readers
 
 __all__ = ["LoggedRun", "logged_runs"]
 
-RATES: Final = ("lr", "learning_rate", "learning rate", "rate")
-STEPS: Final = ("step", "global_step", "trainer/global_step", "iteration")
-LARGEST: Final = 500_000_000  # bytes of a file
-FORMS: Final = "a trainer_state.json of Transformers, a metrics.csv of Lightning, or a .csv with columns step and lr"
-
-Series = list[tuple[int, float]]
+LARGEST: Final = 2**31
+"""Bytes of a file, which no log of rates has."""
 
 
-@final
-@dataclass(frozen=True)
-class LoggedRun:
-    """A run as a log has it.
-
-    Args:
-        name: its file, and which rate of it where there are several.
-        rates: (step, rate), in the order in which they were logged.
-        total_steps: updates that it was planned for, where the log says so.
-        losses: (step, training loss).
-        scores: name -> (step, score on validation).
-    """
-
-    name: str
-    rates: Series
-    total_steps: int | None = None
-    losses: Series = field(default_factory=list)
-    scores: Mapping[str, Series] = field(default_factory=dict)
-
-
-def logged_runs(path: Path) -> Iterator[LoggedRun]:
+def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
     """The runs in a file, or in all files of a folder that can be read.
 
+    Args:
+        left_out: takes in why each log is left out that was found and has no run with rates.
+
     Raises:
-        UsageError: no such path, nothing in it that is a log with rates, or a file that does not parse.
+        UsageError: no such path, nothing in it that is a log with rates, or a file that does not parse; a package
+            that reads it is not installed.
     """
-    if path.is_dir():
-        files = _logs(path)
-        if not files:
-            raise UsageError(f"{quote(str(path))} holds no log that is read here; give {FORMS}")
-        for file in files:
-            yield from _read(file)
-    elif path.is_file():
-        yield from _read(path)
-    else:
-        raise UsageError(f"there is no file or folder {quote(str(path))}; give {FORMS}")
+    known = readers()
+    forms = " or ".join(reader.form for reader in known if reader.form)
+    if not path.exists():
+        raise UsageError(f"there is no file or folder {quote(str(path))}; give {forms}")
+    if not path.is_dir():
+        reader = next((one for one in known if one.is_of(path)), None)
+        if reader is None:
+            raise UsageError(f"{quote(str(path))} is no log that is read here; give {forms}")
+        yield from _read(reader, path)
+        return
+    found = [(one, file) for one in known for file in one.found(path)]
+    if not found:
+        raise UsageError(f"{quote(str(path))} holds no log that is read here; give {forms}")
+    count, missing = 0, list[str]()
+    for reader, file in found:
+        try:
+            for run in _read(reader, file):
+                count += 1
+                yield run
+        except UsageError as error:
+            if not reader.many:
+                raise
+            missing.append(str(error))
+    if missing and not count:
+        more = f" (nor do {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise UsageError(f"{missing[0]}{more}")
+    left_out += missing
 
 
-def _logs(folder: Path) -> list[Path]:
-    """Each run's files once: of the checkpoints of one training, the last has all that the others have."""
-    latest: dict[Path, Path] = {}
-    for file in sorted(folder.rglob("trainer_state.json")):
-        run = file.parent.parent if file.parent.name.startswith("checkpoint-") else file.parent
-        if run not in latest or _order(file) > _order(latest[run]):
-            latest[run] = file
-    return sorted([*latest.values(), *folder.rglob("metrics.csv")])
-
-
-def _order(file: Path) -> float:
-    number = file.parent.name.removeprefix("checkpoint-")
-    return int(number) if number.isdecimal() else math.inf
-
-
-def _read(file: Path) -> Iterator[LoggedRun]:
-    if file.stat().st_size > LARGEST:
+def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
+    if file.is_file() and file.stat().st_size > LARGEST:
         raise UsageError(f"{quote(str(file))} is larger than {LARGEST} bytes, which no log of rates is")
+    reader.check(file)
     try:
-        if file.suffix == ".json":
-            yield _trainer_state(file)
-        elif file.suffix == ".csv":
-            yield from _table(file)
-        else:
-            raise UsageError(f"{quote(str(file))} is no log that is read here; give {FORMS}")
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        yield from reader.read(file)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, reader.fails) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"{quote(str(file))} does not parse: {error}") from None
-
-
-def _trainer_state(file: Path) -> LoggedRun:
-    state = json.loads(file.read_text(encoding="utf-8"))
-    history = state.get("log_history") if isinstance(state, dict) else None
-    if not isinstance(history, list):
-        raise UsageError(f"{quote(str(file))} has no log_history, so it is no trainer_state.json of Transformers")
-    rows = [row for row in history if isinstance(row, dict)]
-    rates = _series(rows, "learning_rate")
-    if not rates:
-        raise UsageError(f"{quote(str(file))} has no learning_rate in its log_history; train with logging_steps")
-    planned = state.get("max_steps")
-    scored = sorted({key for row in rows for key in row if key.startswith("eval_")})
-    return LoggedRun(
-        str(file),
-        rates,
-        planned if isinstance(planned, int) and planned > 0 else None,
-        _series(rows, "loss"),
-        {key: series for key in scored if (series := _series(rows, key))},
-    )
-
-
-def _table(file: Path) -> Iterator[LoggedRun]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        table = csv.DictReader(lines)
-        columns = list(table.fieldnames or ())
-        rows = list(table)
-    steps = next((column for column in columns if column.strip().lower() in STEPS), None)
-    rated = [name for name in columns if name.strip().lower() in RATES or name.startswith("lr-")]
-    if steps is None or not rated:
-        raise UsageError(
-            f"{quote(str(file))} needs a column step and one of lr, learning_rate or lr-*, "
-            f"got {quote(', '.join(columns))}"
-        )
-    rows = [{**row, "step": row[steps]} for row in rows]
-    losses = next((name for name in columns if name in ("loss", "train_loss", "train/loss", "train_loss_step")), "")
-    scored = [name for name in columns if name.startswith(("val_", "val/", "eval_"))]
-    for name in rated:
-        if rates := _series(rows, name):
-            yield LoggedRun(
-                f"{file} {name}" if len(rated) > 1 else str(file),
-                rates,
-                None,
-                _series(rows, losses),
-                {key: series for key in scored if (series := _series(rows, key))},
-            )
-
-
-def _series(rows: list[dict[str, Any]], key: str) -> Series:
-    """(step, value) of the rows that have both; other rows log something else."""
-    found = []
-    for row in rows:
-        step, value = row.get("step"), row.get(key)
-        if step in (None, "") or value in (None, ""):
-            continue
-        number = float(step)
-        if number != int(number):
-            raise UsageError(f"a step must be a whole number, got {quote(step)}")
-        found.append((int(number), float(value)))
-    return found
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(f"{quote(str(file))} does not parse: {why}") from None

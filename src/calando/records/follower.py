@@ -4,6 +4,7 @@
     progressed(run, progress)     some ten times a second
     left(run)                     it was put away, by a stop, a pause or a worker's death; it may begin again
     ended(record)                 it is over, and its record is stored
+    answered(record)              it is the answer of a tuning, whose arms do not end: they are put away
     tested(run, score)            its one look at the test part
     noted(sentence)               what the user is told of the study
     stands(standing)              how the whole stands, in the terminal's words
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from calando.errors import reason_of
+from calando.errors import CalandoError, reason_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.standing import Standing
@@ -62,6 +63,9 @@ class Follower:
 
     def ended(self, record: RunRecord) -> None:
         """A run is over."""
+
+    def answered(self, record: RunRecord) -> None:
+        """An arm of a tuning is its answer; the record has all its pieces."""
 
     def tested(self, run: RunSpec, score: TestScore) -> None:
         """A run's weights were tested."""
@@ -109,6 +113,10 @@ class Followers(Follower):
         """Passed on."""
         self._each(lambda one: one.ended(record))
 
+    def answered(self, record: RunRecord) -> None:
+        """Passed on."""
+        self._each(lambda one: one.answered(record))
+
     def tested(self, run: RunSpec, score: TestScore) -> None:
         """Passed on."""
         self._each(lambda one: one.tested(run, score))
@@ -122,8 +130,9 @@ class Followers(Follower):
         self._each(lambda one: one.stands(standing))
 
     def close(self) -> None:
-        """Passed on."""
+        """Passed on, and nothing after it."""
         self._each(lambda one: one.close())
+        self._followers.clear()
 
     def _each(self, call: Callable[[Follower], None]) -> None:
         for one in list(self._followers):
@@ -131,4 +140,5 @@ class Followers(Follower):
                 call(one)
             except Exception as error:  # a follower is others' code, or a full disk
                 self._followers.remove(one)
-                self._tell(f"{one.name} follows no longer ({reason_of(error)}); training goes on")
+                why = str(error) if isinstance(error, CalandoError) else reason_of(error)
+                self._tell(f"{one.name} follows no longer ({why}); training goes on")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -103,7 +103,7 @@ def live_in(folder: Path, *, whole: bool = False) -> tuple[tuple[Follower, ...],
 
 
 @contextmanager
-def following(folder: Path) -> Iterator[Followers]:
+def following(folder: Path, others: Sequence[Follower] = ()) -> Iterator[Followers]:
     """The followers of a run that no store keeps, to its end; what cannot be written is a line on standard error."""
 
     def tell(sentence: str) -> None:
@@ -112,7 +112,7 @@ def following(folder: Path) -> Iterator[Followers]:
     live, lacking = live_in(folder, whole=True)
     for note in lacking:
         tell(note)
-    followers = Followers(live, tell=tell)
+    followers = Followers((*live, *others), tell=tell)
     try:
         yield followers
     finally:

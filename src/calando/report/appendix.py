@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, final
 
 from calando.errors import NotDrawn, plain
-from calando.loops.trackers.csv_files import texts_of
+from calando.loops.exported.csv_files import texts_of
 from calando.records.files import write_atomically
 from calando.records.kept_runs import KeptRun
 from calando.records.record import RunRecord

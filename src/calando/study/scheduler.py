@@ -239,6 +239,7 @@ class Scheduler:
                     self.take(outcome)
             self.followers.close()
             self.steering.close()
+            self.show()
         self.trim()
 
     def next_lease(self) -> Lease | None:

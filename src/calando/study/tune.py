@@ -217,7 +217,7 @@ class _Tuning:
             else:
                 self.write_weights(run)
             if self.store.meta("tested") != run.digest():
-                self.followers.ended(joined(self.stored.pieces[run.digest()]).whole())
+                self.followers.answered(joined(self.stored.pieces[run.digest()]).whole())
             test = self.look(run, diverged=last.diverged)
         finally:
             if self.executor is not None:
@@ -225,6 +225,7 @@ class _Tuning:
                     if isinstance(outcome, Finished):
                         self.take(outcome)
             self.followers.close()
+            self.show()
         # Only a death would have needed them.
         for path in (self.store.folder / "forks").glob("*"):
             drop_checkpoint(path)

@@ -14,6 +14,7 @@ from calando.verbs.progress import StudyProgress
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
     from calando.loops.run_handle import Run
+    from calando.loops.tracking import LogTo
     from calando.records import StrategySpec
     from calando.study.scheduler import Sharing
     from calando.study.status import Status
@@ -58,6 +59,7 @@ def compare(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    log: str | Sequence[str] | None = None,
     command: str = "",
     listen: Callable[[Status], None] | None = None,
     page: bool = True,
@@ -106,6 +108,9 @@ def compare(
             in `folder` goes on with its own.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
+        log: trackers that runs are written to while they are made: "tensorboard", "mlflow", "wandb" (offline),
+            "trackio", or several; with a colon and a place, "mlflow:http://localhost:5000"; else in the study's folder.
+            A tracker that fails or is slow never holds a run up; `calando.export` writes what it has missed.
         command: the command line that makes this study, shown on its page.
         listen: called with the status as it changes; None: notes, progress and the time left are shown on standard
             error or in the notebook; `lambda status: None`: nothing is.
@@ -129,6 +134,7 @@ def compare(
         >>> [comparison.n for comparison in answer.comparisons]
         [2]
     """
+    from calando.loops.tracking import followers_to, read_log
     from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
@@ -137,6 +143,7 @@ def compare(
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    trackers = read_log(log)
     chosen = choose_strategies(strategies, family=family)
     code = own_code(workload, arguments)
     if code is not None:
@@ -176,6 +183,7 @@ def compare(
             workers=workers,
             threads=threads,
             device=device,
+            trackers=trackers,
             command=command,
             listen=listen,
             page=page,
@@ -244,6 +252,7 @@ def compare(
             command=command,
             machine=said,
             listen=progress,
+            followers=followers_to(trackers, Path(folder), built.study.workload.title, command=command),
         )
         return _with_page(replace(answer, folder=Path(folder)), page, progress)
 
@@ -288,12 +297,14 @@ def _compare_code(
     workers: int | None,
     threads: int | None,
     device: str,
+    trackers: Sequence[LogTo],
     command: str,
     listen: Callable[[Status], None] | None,
     page: bool,
     **question: Any,
 ) -> StudySummary:
     """The same of a person's own training code."""
+    from calando.loops.tracking import followers_to
     from calando.records.files import file_name
     from calando.study.executors import find_executor
     from calando.verbs.torch_first import import_torch
@@ -339,5 +350,6 @@ def _compare_code(
             command=command,
             machine=machine.said(study.lane, workers=crew),
             listen=progress,
+            followers=followers_to(trackers, Path(folder), study.workload.title, command=command),
         )
         return _with_page(replace(answer, folder=Path(folder)), page, progress)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, final
 from calando.errors import UnknownName, UsageError, quote
 
 if TYPE_CHECKING:
+    from calando.loops.tracking import LogTo
     from calando.records.kept_runs import KeptFolder, KeptRun
 
 __all__ = ["FORMATS", "Exported", "export"]
 
 FORMATS = ("csv", "parquet", "appendix")
+"""Of files; any tracker is a form too."""
 LEAST_DIGITS = 4
 """Of a digest, so that no strategy's name passes for one by chance."""
 
@@ -27,20 +29,21 @@ class Exported:
     """What was written.
 
     Args:
-        path: the folder that it is in.
+        path: the folder or file that it is in; of a tracker's server its address, "" where the tracker chooses.
         runs: how many runs it holds.
         form: "csv", "parquet", …
         notes: what whoever reads it should know.
     """
 
-    path: Path
+    path: Path | str
     runs: int
     form: str
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Where it is, and how much."""
-        return f"{self.runs:,} run{'s' * (self.runs != 1)} as {self.form}: {self.path}"
+        where = f": {self.path}" if str(self.path) else ""
+        return f"{self.runs:,} run{'s' * (self.runs != 1)} as {self.form}{where}"
 
     __repr__ = __str__
 
@@ -61,12 +64,13 @@ def export(
     Args:
         folder: of a study, a tuning, or `calando train`.
         to: "csv"; "parquet" (extra "parquet"); "appendix": one run with figures, environment and the command that makes
-            it again.
+            it again; or a tracker, "tensorboard", "mlflow", "wandb" (offline) or "trackio", each an extra of its name.
         run: the first digits of a run's digest, or the name of a strategy; None: all, and for "appendix" the run of a
             training or the answer of a tuning.
         seed: with the name of a strategy, one of its seeds; None: all, and for "appendix" the first, at the rate that
             was settled.
-        out: the folder to write to; None: FOLDER/export, or FOLDER/appendix.
+        out: the folder to write to, of MLflow a file of SQLite or a tracking URI; None: FOLDER/export, FOLDER/appendix,
+            FOLDER/tensorboard, FOLDER/mlflow.db, FOLDER/wandb; trackio has its own.
 
     Returns:
         `.path`, `.runs` and `.notes`.
@@ -84,21 +88,37 @@ def export(
         ...     (exported.path / "trace.csv").read_text().splitlines()[0]
         'run,step,rate,loss'
     """
+    from calando.loops.trackers import tracker_names
+    from calando.loops.tracking import backfill, tracked_folder
     from calando.records.files import write_atomically
     from calando.records.kept_runs import open_kept
 
-    if to not in FORMATS:
-        raise UnknownName("form", to, FORMATS)
-    source = Path(folder)
+    source, log = Path(folder), _tracker(to)
+    if log is None and to not in FORMATS:
+        raise UnknownName("form", to, (*FORMATS, *tracker_names()))
     where = source / ("appendix" if to == "appendix" else "export") if out is None else Path(out)
     with open_kept(source) as kept:
         if to == "appendix":
             _write_appendix(kept, where, run, seed)
             return Exported(where, 1, to, kept.notes)
         chosen = _Chosen(kept, run, seed)
+        if log is not None:
+            place = log.entry.where(source, log.place if out is None else str(out))
+            tracked = tracked_folder(source, kept.title, command=kept.command, data=kept.fingerprint)
+            count = backfill(chosen.runs(), log.entry, place, tracked)
+            see = f"to look at it: {log.entry.seen(place)}"
+            return Exported(place if "://" in place or not place else Path(place), count, to, (*kept.notes, see))
         count = _writer(to)(chosen.runs(), where)
         write_atomically(where / "question.json", json.dumps(_question(kept), indent=2).encode())
         return Exported(where, count, to, kept.notes)
+
+
+def _tracker(to: str) -> LogTo | None:
+    from calando.loops.trackers import tracker_names
+    from calando.loops.tracking import read_log
+
+    name = to.partition(":")[0]
+    return read_log([to])[0] if name in tracker_names() else None
 
 
 def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | None) -> None:
@@ -151,7 +171,7 @@ def _settled_rate(kept: KeptFolder, name: str) -> float | None:
 
 
 def _writer(to: str) -> Callable[[Iterable[KeptRun], Path], int]:
-    from calando.loops.trackers import csv_files, parquet_files
+    from calando.loops.exported import csv_files, parquet_files
 
     return {"csv": csv_files.write, "parquet": parquet_files.write}[to]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -79,8 +80,10 @@ def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | No
     with its misfit. A log may give a rate at the update that used it or at the one after: the simpler schedule tells.
 
     Args:
-        paths: files, or folders that are searched: trainer_state.json of Transformers, metrics.csv of Lightning; as a
-            file also any .csv with columns step and lr.
+        paths: files, or folders that are searched: trainer_state.json of Transformers, metrics.csv of Lightning, event
+            files of TensorBoard (extra "tensorboard"), MLflow's file of SQLite or folder, Optuna's file of SQLite or
+            journal (extra "tune"); as a file also any .csv with columns step and lr. Which series is the rate is told
+            by its name, and noted.
         steps: updates that the runs were planned for; None: as the log says, else read from where the rates end.
         steps_per_epoch: updates in one pass over the data; lengths may then be given in epochs.
 
@@ -102,11 +105,16 @@ def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | No
 
     if not paths:
         raise UsageError("nothing to import: give a file or a folder with logs")
-    runs = [run for path in paths for run in logged_runs(Path(path))]
+    left_out: list[str] = []
+    runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
+    if left_out:
+        print(f"calando: {len(left_out)} of the logs are left out; the first: {left_out[0]}", file=sys.stderr)
     return Rows([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
 
 
 def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) -> Imported:
+    from dataclasses import replace
+
     from calando.schedules.linting import lint_schedule
     from calando.schedules.logged.recovered import recover
 
@@ -120,9 +128,8 @@ def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) ->
         tried.append(((not found.exact, found.misfit if not found.exact else len(found.text) + digits), late, found))
     _, late, recovered = min(tried, key=lambda one: one[:2])
     if late:
-        from dataclasses import replace
-
         note = "the rate logged at step n is taken for that of update n - 1, counted from 0"
         recovered = replace(recovered, notes=(*recovered.notes, note))
+    recovered = replace(recovered, notes=(*run.notes, *recovered.notes))
     findings = lint_schedule(recovered.schedule, recovered.total_steps, steps_per_epoch=steps_per_epoch)
     return Imported(run, recovered, tuple(findings))

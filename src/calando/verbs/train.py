@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -121,6 +121,7 @@ def train(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    log: str | Sequence[str] | None = None,
     listen: Callable[[RunStatus], None] | None = None,
 ) -> Trained:
     """Train once and return how it went; called again, it goes on where it stood, to the same bits.
@@ -141,6 +142,7 @@ def train(
         threads: None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else one a core.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
+        log: trackers that the run is written to while it is made, as of `calando.compare`.
         listen: called as the run goes on; None: progress is shown, as `calando.compare` shows it.
 
     Raises:
@@ -156,10 +158,12 @@ def train(
         >>> trained.record.outcome, trained.record.steps_done, trained.weights.name
         ('finished', 20, 'weights.safetensors')
     """
+    from calando.loops.tracking import followers_to, read_log
     from calando.records.files import file_name
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch
 
+    trackers = read_log(log)
     of_task: dict[str, Any] = {
         "model": model,
         "batch_size": batch_size,
@@ -204,7 +208,8 @@ def train(
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
-    with sole_coordinator(folder), RunProgress(listen) as progress, following(folder) as followers:
+    others = followers_to(trackers, folder, run.workload.title)
+    with sole_coordinator(folder), RunProgress(listen) as progress, following(folder, others) as followers:
         listening = Listening(run, loaded, progress, folder=folder, machine=said, followers=followers)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)

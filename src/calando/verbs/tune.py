@@ -55,6 +55,7 @@ def tune(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    log: str | Sequence[str] | None = None,
     command: str = "",
     listen: Callable[[TuneStatus], None] | None = None,
 ) -> Tuned:
@@ -87,6 +88,7 @@ def tune(
             answer does not depend on them. None: this process where there is one worker; your own training code runs
             in processes of its own.
         data_dir, threads, device, precision: as of `calando.train`.
+        log: trackers that arms are written to, as of `calando.compare`; an arm that was dropped is one that was ended.
         command: the command line, kept for who reads the folder later.
         listen: called as it goes on; None: progress is shown.
 
@@ -103,12 +105,14 @@ def tune(
         (True, True, 'weights.safetensors')
     """
     from calando.errors import UsageError
+    from calando.loops.tracking import followers_to, read_log
     from calando.records.files import file_name
     from calando.tasks.catalog import resolve
     from calando.verbs.own_code import own_code, refuse_options
     from calando.verbs.torch_first import import_torch
 
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
+    trackers = read_log(log)
     code = own_code(workload, arguments)
     task_options = {
         "model": model,
@@ -142,6 +146,7 @@ def tune(
             workers=workers,
             threads=threads,
             device=device,
+            trackers=trackers,
             command=command,
             listen=listen,
         )
@@ -198,5 +203,6 @@ def tune(
             command=command,
             machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
             listen=progress,
+            followers=followers_to(trackers, folder, spec.workload.title, command=command),
         )
     return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)

@@ -12,6 +12,7 @@ from calando.verbs.tuned import Tuned, tuned_in
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
+    from calando.loops.tracking import LogTo
     from calando.records import StrategySpec
     from calando.study.tune import TuneStatus
 
@@ -36,11 +37,13 @@ def tune_code(
     workers: int,
     threads: int | None,
     device: str,
+    trackers: Sequence[LogTo],
     command: str,
     listen: Callable[[TuneStatus], None] | None,
 ) -> Tuned:
     """Arguments as `calando.tune`; `code` as `own_code` gives it."""
     from calando.analysis.whole_arms import check_runs
+    from calando.loops.tracking import followers_to
     from calando.records.files import file_name
     from calando.study.executors import find_executor
     from calando.verbs.torch_first import import_torch
@@ -90,5 +93,6 @@ def tune_code(
             command=command,
             machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
             listen=progress,
+            followers=followers_to(trackers, folder, spec.workload.title, command=command),
         )
     return tuned_in(folder)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from calando.errors import UsageError
-from calando.loops.trackers.tables import TABLES, Cells, cells_of
-from calando.loops.trackers.written_whole import replacing
+from calando.loops.exported.tables import TABLES, Cells, cells_of
+from calando.loops.exported.written_whole import replacing
 from calando.records.kept_runs import KeptRun
 
 if TYPE_CHECKING:

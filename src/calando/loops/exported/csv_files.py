@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from calando.loops.trackers.tables import TABLES, cells_of
-from calando.loops.trackers.written_whole import replacing
+from calando.loops.exported.tables import TABLES, cells_of
+from calando.loops.exported.written_whole import replacing
 from calando.records.kept_runs import KeptRun
 
 __all__ = ["texts_of", "write"]

@@ -1,0 +1,1 @@
+"""What runs hold as files of tables, for other programs."""

@@ -1,0 +1,68 @@
+"""Lightning's metrics.csv by CSVLogger with LearningRateMonitor: step, lr-*, train_loss, val_*.
+
+Any other .csv with columns step, and lr, learning_rate or lr-*, where it is named itself.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from calando.errors import UsageError, quote
+from calando.loops.log_readers import LoggedRun, Reader, Series
+
+__all__ = ["READER", "series_of"]
+
+RATES: Final = ("lr", "learning_rate", "learning rate", "rate")
+STEPS: Final = ("step", "global_step", "trainer/global_step", "iteration")
+
+
+def _read(file: Path) -> Iterator[LoggedRun]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        table = csv.DictReader(lines)
+        columns = list(table.fieldnames or ())
+        rows = list(table)
+    steps = next((column for column in columns if column.strip().lower() in STEPS), None)
+    rated = [name for name in columns if name.strip().lower() in RATES or name.startswith("lr-")]
+    if steps is None or not rated:
+        raise UsageError(
+            f"{quote(str(file))} needs a column step and one of lr, learning_rate or lr-*, "
+            f"got {quote(', '.join(columns))}"
+        )
+    rows = [{**row, "step": row[steps]} for row in rows]
+    losses = next((name for name in columns if name in ("loss", "train_loss", "train/loss", "train_loss_step")), "")
+    scored = [name for name in columns if name.startswith(("val_", "val/", "eval_"))]
+    for name in rated:
+        if rates := series_of(rows, name):
+            yield LoggedRun(
+                f"{file} {name}" if len(rated) > 1 else str(file),
+                rates,
+                None,
+                series_of(rows, losses),
+                {key: series for key in scored if (series := series_of(rows, key))},
+            )
+
+
+def series_of(rows: list[dict[str, Any]], key: str) -> Series:
+    """(step, value) of the rows that have both; other rows log something else."""
+    found = []
+    for row in rows:
+        step, value = row.get("step"), row.get(key)
+        if step in (None, "") or value in (None, ""):
+            continue
+        number = float(step)
+        if number != int(number):
+            raise UsageError(f"a step must be a whole number, got {quote(step)}")
+        found.append((int(number), float(value)))
+    return found
+
+
+READER = Reader(
+    form="a metrics.csv of Lightning or any .csv with columns step and lr",
+    is_of=lambda path: path.suffix == ".csv",
+    found=lambda folder: sorted(folder.rglob("metrics.csv")),
+    read=_read,
+    fails=csv.Error,
+)

@@ -1,0 +1,97 @@
+"""TensorBoard's event files, by tensorboardX's messages: a run a folder, its files in the order of their names.
+
+file      records, one after the other
+record    length (8 bytes), CRC of it (4), an Event of that length, CRC of it (4); a kill may cut the last one short
+Event     step, and scalars: simple_value, or a tensor of one number as TensorFlow 2 writes
+          or a session's start: what was logged from that step on is void
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from calando.errors import UsageError, quote
+from calando.loops.log_readers import LoggedRun, Reader, Series, runs_of_series
+
+__all__ = ["READER"]
+
+FILES = "*tfevents*"
+FLOAT, DOUBLE = 1, 2  # of TensorFlow's DataType
+START = 1  # of SessionLog's status
+
+
+def _is_of(path: Path) -> bool:
+    return "tfevents" in path.name and not path.is_dir()
+
+
+def _found(folder: Path) -> Sequence[Path]:
+    """One file of each run; the others are read with it."""
+    first: dict[Path, Path] = {}
+    for file in sorted(path for path in folder.rglob(FILES) if path.is_file()):
+        first.setdefault(file.parent, file)
+    return list(first.values())
+
+
+def _read(file: Path) -> Iterator[LoggedRun]:
+    series: dict[str, Series] = {}
+    for part in sorted(path for path in file.parent.glob(FILES) if path.is_file()):
+        for event in _events(part):
+            if event.session_log.status == START:
+                series = {tag: [pair for pair in pairs if pair[0] < event.step] for tag, pairs in series.items()}
+            for value in event.summary.value:
+                if (number := _number(value)) is not None:
+                    series.setdefault(value.tag, []).append((event.step, number))
+    runs = list(runs_of_series(str(file.parent), series))
+    if not runs:
+        scalars = ", ".join(sorted(series)) or "none"
+        raise UsageError(f"{quote(str(file.parent))} logs no rate, under no usual name; its scalars: {quote(scalars)}")
+    yield from runs
+
+
+def _events(file: Path) -> Iterator[Any]:
+    from tensorboardX.proto.event_pb2 import Event
+
+    with file.open("rb") as records:
+        while len(head := records.read(12)) == 12:
+            (length,) = struct.unpack("<Q", head[:8])
+            if length > file.stat().st_size:
+                raise UsageError(f"{quote(str(file))} is no event file, or damaged")
+            data = records.read(length)
+            if len(data) < length or len(records.read(4)) < 4:
+                return
+            try:
+                yield Event.FromString(data)
+            except Exception:  # an error of protobuf's own, which is no package of ours to name
+                raise UsageError(f"{quote(str(file))} is no event file, or damaged") from None
+
+
+def _number(value: Any) -> float | None:
+    found: float | None = None
+    if value.WhichOneof("value") == "simple_value":
+        found = value.simple_value
+    elif value.WhichOneof("value") == "tensor" and not value.tensor.tensor_shape.dim:
+        tensor = value.tensor
+        if tensor.dtype == FLOAT:
+            found = tensor.float_val[0] if tensor.float_val else _unpacked("<f", tensor.tensor_content)
+        elif tensor.dtype == DOUBLE:
+            found = tensor.double_val[0] if tensor.double_val else _unpacked("<d", tensor.tensor_content)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def _unpacked(form: str, data: bytes) -> float | None:
+    return float(struct.unpack(form, data)[0]) if len(data) == struct.calcsize(form) else None
+
+
+READER = Reader(
+    form="event files of TensorBoard",
+    is_of=_is_of,
+    found=_found,
+    read=_read,
+    package="tensorboardX",
+    extra="tensorboard",
+    many=True,
+)
