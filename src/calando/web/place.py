@@ -218,7 +218,6 @@ class Place(ABC):
                 "headline": self.headline,
                 "title": self.title,
                 "score": self.scale_of("score") | {"goal": None if self.measure is None else self.measure.goal},
-                "can_steer": False,
             }
 
     def _words(self, done: int, expected: int) -> str:
