@@ -166,9 +166,9 @@ def strong(visit, name):
     )
 
 
-def until(condition):
+def until(condition, *, seconds=10):
     """Wait for what the browser draws a frame later."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     assert condition()

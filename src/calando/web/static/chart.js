@@ -48,6 +48,7 @@ export class Chart {
     const above = this.ceiling === null ? 0 : data.slice(1).flat().filter((one) => one > this.ceiling).length;
     this.note.textContent = above ? `${above} of the points lie above the frame; the logarithmic axis shows them` : "";
     this.describe(view.curves, from, to);
+    Object.assign(this.element.dataset, { curves: view.curves.length, from: Math.round(from), to: Math.round(to) });
     const signature = JSON.stringify([
       view.curves.map((curve) => [curve.key, curve.style, Boolean(curve.low)]),
       view.logX, view.logY, view.smoothing > 0, view.theme, view.marks,

@@ -149,7 +149,9 @@ export class Panel {
   // What is drawn: bands first, then lines.
   held() {
     const drawn = [...this.bands.values(), ...this.lines.values()];
-    return drawn.map((one, place) => ({ ...one, style: this.byRun ? style(place) : this.styles.of(one.name) }));
+    // Runs of one strategy alone have a style each.
+    const apart = this.byRun || (drawn.length > 1 && new Set(drawn.map((one) => one.name)).size === 1);
+    return drawn.map((one, place) => ({ ...one, style: apart ? style(place) : this.styles.of(one.name) }));
   }
 
   draw() {

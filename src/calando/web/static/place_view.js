@@ -49,8 +49,10 @@ export class PlaceView {
 
   stands(status) {
     this.status = status;
-    this.title.textContent = status.headline || status.words;
-    this.words.textContent = status.headline ? status.words : "";
+    // Before the first run has ended, what there is to say is what goes on.
+    const verdict = status.headline && !(status.state === "running" && !status.done);
+    this.title.textContent = verdict ? status.headline : status.words;
+    this.words.textContent = verdict ? status.words : "";
     document.title = `${status.state === "running" ? "● " : ""}${this.place || "calando"} – calando`;
     this.progress.hidden = !status.expected || status.state === "complete";
     this.progress.max = status.expected || 1;
@@ -100,6 +102,10 @@ export class PlaceView {
     const ticked = [...this.table.picked.values()];
     const { total, rows } = await ask("runs", { place: this.place, limit: MOST + 50 });
     const begun = rows.filter((row) => row.step > 0 || row.state === "running");
+    // Strategy by strategy, as the spec has them.
+    this.styles.add(begun.map((row) => row.strategy));
+    const order = (row) => this.styles.names.indexOf(row.strategy);
+    begun.sort((a, b) => order(a) - order(b) || (a.lr ?? 0) - (b.lr ?? 0) || a.seed - b.seed);
     const many = total > MOST + 50 || begun.length > MOST;
     const bands = many && !(this.only && ticked.length);
     const runs = this.only && ticked.length ? ticked : many ? ticked : begun;
