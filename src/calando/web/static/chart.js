@@ -11,6 +11,7 @@ import { smoothed } from "./smoothing.js";
 import { variable } from "./styles.js";
 
 const HEIGHT = 240, FEW = 12;
+const TINY = 1e-100, DECADES = 1e15; // of a logarithmic axis: what its ticks can count
 
 export class Chart {
   // told: {cursor(step | null), zoom([from, to]), reset(), near(key | null), keys(event, chart)}
@@ -35,7 +36,7 @@ export class Chart {
   // view: {curves, extent: [from, to], zoom: [from, to] | null, logX, logY, smoothing, marks: [step], theme, format, robust}
   show(view) {
     this.view = view;
-    const positive = (values) => (view.logY ? values.map((one) => (one > 0 ? one : null)) : values);
+    const positive = (values) => (view.logY ? values.map((one) => (one > TINY && one < 1 / TINY ? one : null)) : values);
     const layers = view.curves.map((curve) => ({
       x: curve.x,
       ys: (curve.low
@@ -125,9 +126,11 @@ export class Chart {
   height(low, high) {
     if (low === null || high === null) return this.view.logY ? [0.1, 1] : [0, 1];
     // A rate that decays to nothing would stretch the axis without end.
-    if (this.view.logY) return [Math.max(low, this.view.floor || 0) / 1.3, high * 1.3];
+    if (this.view.logY) return [Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2) / 1.1, high * 1.3];
     const top = this.ceiling !== null && high > this.ceiling ? this.ceiling : high;
-    const air = top > low ? 0.06 * (top - low) : Math.abs(top) * 0.1 || 0.1;
+    // Values that differ by a rounding are drawn as the same.
+    const span = top - low, size = Math.max(Math.abs(top), Math.abs(low));
+    const air = span > 1e-9 * size ? 0.06 * span : size * 0.1 || 0.1;
     // A rate or a loss that is never negative is not drawn as if it could be.
     return [low >= 0 && low - air < 0 ? 0 : low - air, top + air];
   }

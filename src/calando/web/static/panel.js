@@ -168,7 +168,7 @@ export class Panel {
         curves, extent, zoom: this.zoom, theme: theme.shown(), marks: this.marks,
         logX: this.settings.logX, logY: this.isLog(of, curves),
         smoothing: of === "rate" || of === "score" ? 0 : this.settings.smoothing,
-        robust: of !== "rate", floor: of === "rate" ? 1e-3 * smallest(curves.map((one) => largest(one.y)).filter((one) => one > 0)) : 0, format: (value) => format.plain(value, 3),
+        robust: of !== "rate", floor: of === "rate" ? lowest(curves) : 0, format: (value) => format.plain(value, 3),
       });
     }
     this.logX.setAttribute("aria-pressed", String(this.settings.logX));
@@ -269,6 +269,12 @@ export class Panel {
     if (this.loading) this.loading.abort();
     for (const one of this.charts.values()) one.close();
   }
+}
+
+// Below this share of the smallest peak a rate that decays to nothing is not followed.
+function lowest(curves) {
+  const peaks = curves.map((one) => largest(one.y)).filter((one) => one > 0);
+  return peaks.length ? 1e-3 * smallest(peaks) : 0;
 }
 
 // Of arrays that are too long to be arguments.
