@@ -146,7 +146,7 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
         "fixed",
         "cosine",
         "--steps",
-        "4000",
+        "8000",
         "--seeds",
         "1",
         "--lr",
@@ -175,7 +175,25 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
             page.click("table.running tbody a")
             page.wait_for_selector("main .facts")
             until(lambda: "running" in page.inner_text(".words") and "loss" in page.inner_text(".words"))
-            page.go_back()
+
+            # Steered: the new curve over the old one, then asked; the branch appears and goes on.
+            page.wait_for_selector("#apply:not([disabled])")
+            assert page.input_value("#command") == "rate *0.5"
+            assert page.locator("#steer .chart").get_attribute("data-curves") == "2"
+            page.fill("#command", "rate *")
+            until(lambda: "rate *0.5, rate =0.01" in page.inner_text("#steer .outcome"))
+            assert page.is_disabled("#apply")
+            page.get_by_label("by how much, or what").fill("0.25")
+            page.wait_for_selector("#apply:not([disabled])")
+            page.click("#apply")
+            commands = page.locator("[aria-label=Commands] tbody")
+            until(lambda: commands.count() == 1 and "done" in commands.inner_text(), seconds=20)
+            assert "rate *0.25" in commands.inner_text()
+            commands.locator("a").click()
+            until(lambda: all(one in page.inner_text(".words") for one in ("running", "rate 0.0125")), seconds=20)
+            assert "branch of" in page.inner_text("main .facts")
+            page.click(".question a")
+            page.wait_for_selector("table.running tbody tr")
             page.click("#stop")
             until(lambda: page.inner_text("#stop-status").startswith("Stopping"))
             process.wait(60)

@@ -32,6 +32,7 @@ from calando.web.hosts import LOOPBACK, Hosts
 from calando.web.page_headers import REPORT
 from calando.web.places import Places, kind_of_folder
 from calando.web.static_files import static_routes
+from calando.web.steer_api import steer_routes
 
 __all__ = ["create_app"]
 
@@ -56,6 +57,7 @@ def create_app(folder: Path, *, tokens: Tokens | None = None, hosts: Hosts = LOO
         routes=[
             *static_routes(),
             *api_routes(places),
+            *steer_routes(places),
             Route("/report", pages.report),
             Route("/figures/{name}.svg", pages.figure),
             Route("/commands/stop", pages.stop, methods=["POST"]),

@@ -111,7 +111,7 @@ export class Chart {
       },
       axes: [
         { ...axis, size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
-        { ...axis, size: 62, values: (_, ticks) => ticks.map((one) => (one === null ? "" : view.format(one))) },
+        { ...axis, size: 62, values: (plot, ticks) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one))) },
       ],
       hooks: {
         setSelect: [(plot) => this.select(plot)],
@@ -133,6 +133,14 @@ export class Chart {
     const air = span > 1e-9 * size ? 0.06 * span : size * 0.1 || 0.1;
     // A rate or a loss that is never negative is not drawn as if it could be.
     return [low >= 0 && low - air < 0 ? 0 : low - air, top + air];
+  }
+
+  // Of a logarithmic axis the powers of ten, and what lies between only where there are few.
+  named(plot, tick) {
+    const { min, max } = plot.scales.y, lead = tick / 10 ** Math.floor(Math.log10(tick) + 1e-9);
+    if (!this.view.logY) return true;
+    const leads = max < 10 * min ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : max < 100 * min ? [1, 2, 5] : [1];
+    return leads.some((one) => Math.abs(one - lead) < 1e-6);
   }
 
   keyOf(place) {

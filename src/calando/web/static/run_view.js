@@ -6,9 +6,11 @@ import { Feed } from "./feed.js";
 import * as format from "./format.js";
 import { Panel } from "./panel.js";
 import { toPlace, toRun } from "./routes.js";
+import { SteerPanel } from "./steer_panel.js";
 import { Styles } from "./styles.js";
 
-const REREAD = 5000;
+const REREAD = 5000, ANSWERED = 500;
+const STEERED = ["study", "training"];
 
 export class RunView {
   constructor({ place, run }, bar) {
@@ -17,10 +19,11 @@ export class RunView {
     this.words = h("p", { class: "words", role: "status" });
     this.progress = h("progress", { max: 1, value: 0, "aria-label": "steps", hidden: true });
     this.panel = new Panel(this.styles);
+    this.steer = h("div");
     this.facts = h("div");
     this.element = h("div", {}, h("header", { class: "head" },
       h("p", { class: "question" }, h("a", { href: toPlace(place) }, `‹ ${place || "the whole"}`)), this.title, this.words, this.progress),
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.panel.element), this.facts);
+      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.panel.element), this.steer, this.facts);
   }
 
   async start() {
@@ -29,8 +32,20 @@ export class RunView {
     this.stands(this.details);
     const status = await ask("status", { place: this.place });
     this.bar.can(status.can_steer);
+    if (status.can_steer && STEERED.includes(status.kind)) {
+      this.steering = new SteerPanel(this.place, this.run, () => this.follow());
+      this.steer.append(this.steering.element);
+    }
     this.feed = new Feed(this.place, status.cursor || "", (news) => this.hear(news), (state, words) => this.bar.says(state, words));
     this.timer = setInterval(() => document.hidden || this.details.state !== "running" || this.read().catch(() => {}), REREAD);
+  }
+
+  // Until the commands are answered.
+  async follow() {
+    clearTimeout(this.waiting);
+    await this.read().catch(() => {});
+    const open = this.details.commands.some((one) => one.state === "asked" || one.state === "accepted");
+    if (open && !this.closed) this.waiting = setTimeout(() => this.follow(), ANSWERED);
   }
 
   async read() {
@@ -80,8 +95,8 @@ export class RunView {
     const wide = (name, head, rows) => h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": name },
       h("table", {}, h("thead", {}, h("tr", {}, ...head.map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((one) => h("td", {}, one)))))));
     const folded = (title, ...content) => h("details", {}, h("summary", {}, title), ...content);
-    const link = (digest) => h("a", { href: toRun(this.place, digest) }, format.short(digest));
-    const branches = [run.parent && ["left", link(run.parent)], ...(run.branches || []).map((one) => ["branch", link(typeof one === "string" ? one : one.run)])].filter(Boolean);
+    const link = (digest) => digest === run.run ? "this run" : h("a", { href: toRun(this.place, digest) }, format.short(digest));
+    const branches = [run.parent && ["branch of", link(run.parent)], ...run.branches.map((one) => [`branch at ${format.count(one.step)}`, link(one.run)])].filter(Boolean);
     return [
       part("What it is",
         h("dl", { class: "facts" },
@@ -92,7 +107,9 @@ export class RunView {
         run.spec && folded("Its spec", h("pre", {}, JSON.stringify(run.spec, null, 2)), copy(JSON.stringify(run.spec), "the spec")),
         run.host && Object.keys(run.host).length > 0 && folded("Where it was made", h("pre", {}, JSON.stringify(run.host, null, 2)))),
       run.events.length > 0 && part("What happened", wide("Events", ["step", "what"], run.events.map((one) => [format.count(one.step), eventText(one)]))),
-      run.commands.length > 0 && part("Commands", wide("Commands", Object.keys(run.commands[0]), run.commands.map((one) => Object.values(one).map(flat)))),
+      run.commands.length > 0 && part("Commands", wide("Commands", ["asked", "by", "command", "state", "at step", "branch", "why not"], run.commands.map((one) => [
+        new Date(1000 * one.at).toLocaleString(), one.who || "–", h("code", {}, one.line), one.state, format.count(one.step), one.branch ? link(one.branch) : "", one.why,
+      ]))),
       run.evaluations.length > 0 && part("Looks at the validation part", folded(`${run.evaluations.length} looks`,
         wide("Looks", ["step", "score", "loss"], run.evaluations.map((one) => [format.count(one.step), format.score(one.score, scale), format.loss(one.loss)])))),
       run.files.length > 0 && part("Files", wide("Files", ["name", "size"], run.files.map((one) => [h("code", {}, one.name), format.bytes(one.bytes)]))),
@@ -101,7 +118,10 @@ export class RunView {
   }
 
   close() {
+    this.closed = true;
     clearInterval(this.timer);
+    clearTimeout(this.waiting);
+    if (this.steering) this.steering.close();
     if (this.feed) this.feed.close();
     this.panel.close();
   }
