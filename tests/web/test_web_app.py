@@ -1,20 +1,26 @@
 """The live page reads the store, follows the study, and writes nothing but a command from its own origin."""
 
 import asyncio
+import json
+import re
 import sqlite3
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import httpx
 import pytest
 from tests.report.fabricate import fabricate, make_study
 
+from calando import web
 from calando.analysis.summary import summarize
 from calando.errors import CorruptFile, UsageError
 from calando.records.command_log import CommandLog
 from calando.records.store import Store
+from calando.report.palette import COLOURS, DASHES
 from calando.web.access import Tokens
 from calando.web.live_page import create_app
 
+STATIC = Path(web.__file__).parent / "static"
 HOME = "http://127.0.0.1:8321"
 STUDY = make_study(("fixed", "cosine", "<script>alert(1)</script>"), seeds=2, steps=60)
 
@@ -58,8 +64,8 @@ def begun(tmp_path):
     return Client(create_app(tmp_path))
 
 
-def test_the_page_shows_the_study_as_far_as_it_is(begun):
-    answer = begun.get("/")
+def test_the_report_shows_the_study_as_far_as_it_is(begun):
+    answer = begun.get("/report")
     assert answer.status_code == 200
     assert "Not finished." in answer.text
     assert 'data-live="running"' in answer.text
@@ -69,14 +75,30 @@ def test_the_page_shows_the_study_as_far_as_it_is(begun):
 
 
 def test_every_script_the_page_names_is_served_and_no_other(begun):
-    page = begun.get("/").text
-    for name in ("vega", "page", "live"):
-        assert f'<script src="/static/{name}.js"></script>' in page
-        answer = begun.get(f"/static/{name}.js")
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/javascript")
+    named = {
+        *re.findall(r'(?:src|href)="(static/[^"]+)"', begun.get("/").text + begun.get("/report").text),
+        *(
+            f"static/{name}"
+            for path in STATIC.glob("*.js")
+            for name in re.findall(r'from "\./(.+?)"', path.read_text())
+        ),
+    }
+    assert {"static/app.js", "static/uplot.js", "static/vega.js", "static/live.js", "static/palette.js"} <= named
+    for path in named:
+        answer = begun.get(f"/{path}")
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"].startswith("text/css" if path.endswith(".css") else "text/javascript")
+        again = begun.get(f"/{path}", {"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
     assert begun.get("/static/style.css").status_code == 404
+    assert begun.get("/static/uplot.LICENSE.txt").status_code == 404
     assert begun.get("/static/..%2fapp.py").status_code == 404
+
+
+def test_lines_have_the_colours_of_the_report(begun):
+    served = begun.get("/static/palette.js").text
+    assert f"COLOURS = {json.dumps(COLOURS, separators=(',', ':'))};" in served
+    assert f"DASHES = {json.dumps(DASHES, separators=(',', ':'))};" in served
 
 
 def test_the_summary_is_that_of_the_store_and_moves_with_it(tmp_path):
@@ -93,9 +115,7 @@ def test_the_summary_is_that_of_the_store_and_moves_with_it(tmp_path):
     after = client.get("/api/summary").json()
     assert after == summarize(STUDY, everything, tests).to_json()
     assert after["complete"]
-    page = client.get("/").text
-    assert 'data-live="done"' in page
-    assert 'id="stop"' not in page
+    assert 'data-live="done"' in client.get("/report").text
 
 
 def commands_in(folder):
@@ -139,7 +159,7 @@ def test_reading_writes_nothing(begun, tmp_path):
             return list(connection.iterdump())
 
     before = content()
-    for path in ("/", "/api/summary", "/figures/cost.svg"):
+    for path in ("/", "/report", "/api/summary", "/api/status", "/api/runs", "/figures/cost.svg"):
         begun.get(path)
     assert content() == before
     assert begun.get("/commands/stop").status_code == 405

@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from calando.errors import CalandoError, CorruptFile, UsageError
+from calando.web.access import may_steer
 from calando.web.bands import Band
 from calando.web.decimate import decimated
 from calando.web.place import Place
@@ -127,7 +128,12 @@ class _API:
 
     def status(self, request: Request) -> Any:
         place = self._place(request)
-        return {**place.status(), "cursor": place.cursor(), "states": states(_rows(place))}
+        return {
+            **place.status(),
+            "cursor": place.cursor(),
+            "states": states(_rows(place)),
+            "can_steer": may_steer(request),
+        }
 
     def summary(self, request: Request) -> Any:
         place = self._place(request)

@@ -28,6 +28,7 @@ from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
 from calando.records.record import RunRecord
 from calando.records.spec import RunSpec
+from calando.web.audit import audit
 from calando.web.bands import MOST_VALUES, Band, band, spread_out
 from calando.web.curve import Curve
 
@@ -218,7 +219,6 @@ class Place(ABC):
                 "headline": self.headline,
                 "title": self.title,
                 "score": self.scale_of("score") | {"goal": None if self.measure is None else self.measure.goal},
-                "can_steer": False,
             }
 
     def _words(self, done: int, expected: int) -> str:
@@ -347,9 +347,7 @@ class Place(ABC):
                 "host": {} if record is None else record.host,
                 "files": _files(self.run_folder(run)),
                 "log": _tail(self.folder / "logs" / f"{run}.log"),
-                "commands": [],
-                "parent": None,
-                "branches": [],
+                **audit(self.folder, run),
             }
 
     def run_folder(self, run: str) -> Path:

@@ -49,10 +49,13 @@ def _names() -> frozenset[str]:
 @functools.lru_cache(maxsize=64)
 def _content(name: str) -> bytes | None:
     """A file as it was when it was first asked for."""
-    from calando.report import html, pictures
+    from calando.report import html, palette, pictures
 
     if name == "vega.js":
         return pictures.bundle_js().encode()
     if name == "page.js":
         return html.page_js().encode()
+    if name == "palette.js":
+        colours, dashes = (html.json_for_script(one) for one in (palette.COLOURS, palette.DASHES))
+        return f"export const COLOURS = {colours};\nexport const DASHES = {dashes};\n".encode()
     return (FOLDER / name).read_bytes() if name in _names() else None

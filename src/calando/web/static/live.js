@@ -1,14 +1,13 @@
-// Looks every few seconds whether the study got further, and shows it if so; asks it to stop.
+// The report of a study that goes on: looks every few seconds whether it got further, and shows it if so.
 "use strict";
 (() => {
   const EVERY = 3000;
-  const status = document.getElementById("stop-status");
-  const stop = document.getElementById("stop");
+  const asked = `api/summary?place=${encodeURIComponent(new URLSearchParams(location.search).get("place") || "")}`;
   let known = null;
 
   async function look() {
     try {
-      const answer = await fetch("/api/summary", { cache: "no-store" });
+      const answer = await fetch(asked, { cache: "no-store" });
       if (answer.ok) {
         const summary = await answer.json();
         const now = JSON.stringify([summary.runs_done, summary.runs_expected, summary.complete]);
@@ -18,18 +17,10 @@
         if (summary.complete) return;
       }
     } catch {
-      if (status) status.textContent = "The server does not answer.";
+      // The server does not answer: it is asked again.
     }
     setTimeout(look, EVERY);
   }
 
-  if (stop) {
-    stop.addEventListener("click", async () => {
-      stop.disabled = true;
-      const answer = await fetch("/commands/stop", { method: "POST" });
-      status.textContent = answer.ok ? "Stopping: runs in progress are saved; the same command resumes them." : await answer.text();
-      if (!answer.ok) stop.disabled = false;
-    });
-  }
   if (document.body.dataset.live === "running") look();
 })();

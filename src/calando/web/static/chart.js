@@ -1,0 +1,217 @@
+// One chart of curves or bands over the steps, drawn by uPlot.
+//
+// A curve    {key, x, y, style}                       a line; with smoothing the raw one faint behind it
+// A band     {key, x, y, low, high, style}            the median, and what lies between low and high
+//
+// All charts of a panel share the cursor and the zoom.
+
+import { h } from "./dom.js";
+import { joined } from "./joined.js";
+import { smoothed } from "./smoothing.js";
+import { variable } from "./styles.js";
+
+const HEIGHT = 240, FEW = 12;
+const TINY = 1e-100, DECADES = 1e15; // of a logarithmic axis: what its ticks can count
+
+export class Chart {
+  // told: {cursor(step | null), zoom([from, to]), reset(), near(key | null), keys(event, chart)}
+  constructor(title, sync, told) {
+    Object.assign(this, { title, sync, told, plot: null, signature: "", view: null, marks: [] });
+    this.name = h("h3", {}, title);
+    this.note = h("span", { class: "faint small" });
+    this.place = h("div", { class: "plot" });
+    this.element = h("section", {
+      class: "chart", tabindex: 0, role: "group",
+      "aria-roledescription": "chart",
+      on: { keydown: (event) => told.keys(event, this) },
+    }, h("header", {}, this.name, this.note), this.place);
+    this.resized = new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.width, height: HEIGHT }));
+    this.resized.observe(this.place);
+  }
+
+  get width() {
+    return Math.max(200, this.place.clientWidth);
+  }
+
+  // view: {curves, extent: [from, to], zoom: [from, to] | null, logX, logY, smoothing, marks: [step], theme, format, robust}
+  show(view) {
+    this.view = view;
+    const positive = (values) => (view.logY ? values.map((one) => (one > TINY && one < 1 / TINY ? one : null)) : values);
+    const layers = view.curves.map((curve) => ({
+      x: curve.x,
+      ys: (curve.low
+        ? [curve.low, curve.high, curve.y]
+        : view.smoothing ? [curve.y, smoothed(curve.y, view.smoothing)] : [curve.y]).map(positive),
+    }));
+    const [from, to] = this.range();
+    const data = joined(layers, from, to, this.width);
+    this.ceiling = view.robust && !view.logY ? ceiling(data.slice(1)) : null;
+    const above = this.ceiling === null ? 0 : data.slice(1).flat().filter((one) => one > this.ceiling).length;
+    this.note.textContent = above ? `${above} of the points lie above the frame; the logarithmic axis shows them` : "";
+    this.describe(view.curves, from, to);
+    Object.assign(this.element.dataset, { curves: view.curves.length, from: Math.round(from), to: Math.round(to) });
+    const signature = JSON.stringify([
+      view.curves.map((curve) => [curve.key, curve.style, Boolean(curve.low)]),
+      view.logX, view.logY, view.smoothing > 0, view.theme, view.marks,
+    ]);
+    if (this.plot && signature === this.signature) {
+      this.plot.setData(data);
+    } else {
+      this.signature = signature;
+      if (this.plot) this.plot.destroy();
+      this.plot = new uPlot(this.options(view), data, this.place);
+    }
+  }
+
+  describe(curves, from, to) {
+    const what = `${this.title} of ${curves.length} ${curves.length === 1 ? "curve" : "curves"}`;
+    this.element.setAttribute(
+      "aria-label", `${what}, steps ${Math.round(from)} to ${Math.round(to)}; arrows move the cursor, plus and minus zoom`,
+    );
+  }
+
+  range() {
+    let [from, to] = this.view.zoom || this.view.extent;
+    if (this.view.logX) from = Math.max(from, 1);
+    return to > from ? [from, to] : [from, from + 1];
+  }
+
+  options(view) {
+    const ink = variable("--muted"), line = variable("--line");
+    const axis = { stroke: ink, font: "12px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    const series = [{}], bands = [];
+    for (const curve of view.curves) {
+      const drawn = { stroke: curve.style.colour, spanGaps: true, points: { show: curve.x.length < 3 } };
+      if (curve.low) {
+        const edge = { ...drawn, width: 0, points: { show: false } };
+        series.push({ ...edge }, { ...edge }, { ...drawn, width: 2, dash: curve.style.dash });
+        bands.push({ series: [series.length - 2, series.length - 3], fill: faint(curve.style.colour, 0.18) });
+      } else if (view.smoothing) {
+        series.push({ ...drawn, width: 1, stroke: faint(curve.style.colour, 0.28) });
+        series.push({ ...drawn, width: 2, dash: curve.style.dash });
+      } else {
+        series.push({ ...drawn, width: view.curves.length > FEW ? 1.25 : 2, dash: curve.style.dash });
+      }
+    }
+    return {
+      width: this.width, height: HEIGHT, padding: [8, 14, 0, 0], legend: { show: false }, series, bands,
+      focus: { alpha: 0.35 },
+      cursor: {
+        y: false,
+        points: { show: view.curves.length <= FEW, size: 7 },
+        focus: { prox: 20 },
+        drag: { x: true, y: false, setScale: false },
+        sync: { key: this.sync, scales: ["x", null], filters: { pub: onlyMoves, sub: onlyMoves } },
+        dataIdx: nearest,
+        bind: { dblclick: () => () => (this.told.reset(), null) },
+      },
+      scales: {
+        x: { time: false, distr: view.logX ? 3 : 1, range: () => this.range() },
+        y: { distr: view.logY ? 3 : 1, range: (_, low, high) => this.height(low, high) },
+      },
+      axes: [
+        { ...axis, size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
+        { ...axis, size: 62, values: (plot, ticks) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one))) },
+      ],
+      hooks: {
+        setSelect: [(plot) => this.select(plot)],
+        setCursor: [(plot) => this.told.cursor(plot.cursor.left < 0 ? null : plot.posToVal(plot.cursor.left, "x"))],
+        setSeries: [(_, place, given) => given.focus !== undefined && this.told.near(this.keyOf(place))],
+        draw: [(plot) => drawMarks(plot, view.marks || [], ink)],
+      },
+    };
+  }
+
+  // The values' range, with some air.
+  height(low, high) {
+    if (low === null || high === null) return this.view.logY ? [0.1, 1] : [0, 1];
+    // A rate that decays to nothing would stretch the axis without end.
+    if (this.view.logY) return [Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2) / 1.1, high * 1.3];
+    const top = this.ceiling !== null && high > this.ceiling ? this.ceiling : high;
+    // Values that differ by a rounding are drawn as the same.
+    const span = top - low, size = Math.max(Math.abs(top), Math.abs(low));
+    const air = span > 1e-9 * size ? 0.06 * span : size * 0.1 || 0.1;
+    // A rate or a loss that is never negative is not drawn as if it could be.
+    return [low >= 0 && low - air < 0 ? 0 : low - air, top + air];
+  }
+
+  // Of a logarithmic axis the powers of ten, and what lies between only where there are few.
+  named(plot, tick) {
+    const { min, max } = plot.scales.y, lead = tick / 10 ** Math.floor(Math.log10(tick) + 1e-9);
+    if (!this.view.logY) return true;
+    const leads = max < 10 * min ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : max < 100 * min ? [1, 2, 5] : [1];
+    return leads.some((one) => Math.abs(one - lead) < 1e-6);
+  }
+
+  keyOf(place) {
+    if (!place) return null;
+    const each = this.view.curves[0] && this.view.curves[0].low ? 3 : this.view.smoothing ? 2 : 1;
+    const curve = this.view.curves[Math.floor((place - 1) / each)];
+    return curve ? curve.key : null;
+  }
+
+  select(plot) {
+    const { left, width } = plot.select;
+    if (width < 5) return;
+    const zoom = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.told.zoom(zoom);
+  }
+
+  // The cursor by keys: at a step, or away.
+  point(step) {
+    if (this.plot) {
+      this.plot.setCursor(step === null ? { left: -10, top: -10 } : { left: this.plot.valToPos(step, "x"), top: 20 }, false);
+    }
+  }
+
+  close() {
+    this.resized.disconnect();
+    if (this.plot) this.plot.destroy();
+    this.plot = null;
+  }
+}
+
+const onlyMoves = (type) => type === "mousemove" || type === "mouseleave" || type === "mouseenter";
+
+// The nearest step that this series has a value at: joined curves have holes where others have steps.
+function nearest(plot, place, at) {
+  const values = plot.data[place];
+  if (!values || values[at] !== null) return at;
+  for (let away = 1; away < values.length; away += 1) {
+    if (at - away >= 0 && values[at - away] !== null) return at - away;
+    if (at + away < values.length && values[at + away] !== null) return at + away;
+    if (at - away < 0 && at + away >= values.length) break;
+  }
+  return at;
+}
+
+// Above what a few values of a run that diverged would press all others flat; null: nothing does.
+function ceiling(columns) {
+  const values = [];
+  for (const column of columns) for (const one of column) if (one !== null) values.push(one);
+  if (values.length < 50) return null;
+  values.sort((a, b) => a - b);
+  const low = values[Math.floor(0.02 * values.length)], high = values[Math.floor(0.95 * values.length)];
+  const most = high + 20 * (high - low);
+  return high > low && values.at(-1) > most ? high + (high - low) : null;
+}
+
+const faint = (colour, alpha) => colour.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);
+
+// Events of a run: a line at each of their steps.
+function drawMarks(plot, steps, ink) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = ink;
+  ctx.setLineDash([2, 4]);
+  for (const step of steps) {
+    const at = plot.valToPos(step, "x", true);
+    if (at < bbox.left || at > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(at, bbox.top);
+    ctx.lineTo(at, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,75 @@
+// Two runs, or two studies, next to each other: their curves in one frame, or a frame each; what differs between them.
+
+import { ask } from "./api.js";
+import { h } from "./dom.js";
+import * as format from "./format.js";
+import { Panel } from "./panel.js";
+import { Results } from "./results.js";
+import { toPlace, toRun } from "./routes.js";
+import { Styles } from "./styles.js";
+
+export class CompareView {
+  constructor(sides, bar) {
+    Object.assign(this, { sides, bar, panels: [] });
+    this.element = h("div", {}, h("header", { class: "head" }, h("h1", {}, "Next to each other")));
+  }
+
+  async start() {
+    this.bar.says("", "");
+    const runs = this.sides.every((one) => one.run);
+    await (runs ? this.runs() : this.places());
+  }
+
+  async runs() {
+    const found = await Promise.all(this.sides.map(({ place, run }) => ask("run", { place, run })));
+    const panel = new Panel(new Styles(), { byRun: true, href: toRun });
+    this.panels.push(panel);
+    const facts = found.map((run) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, score: run.score, seconds: run.seconds, ...(run.spec ? { spec: run.spec } : {}) }));
+    const names = [...new Set(facts.flatMap((one) => [...one.keys()]))];
+    const differing = names.filter((name) => facts[0].get(name) !== facts[1].get(name));
+    const heads = this.sides.map(({ place, run }, at) => h("th", { scope: "col" }, h("a", { href: toRun(place, run) }, `${found[at].strategy}, seed ${found[at].seed}`)));
+    const line = (name) => h("tr", {}, h("th", { scope: "row" }, name), ...facts.map((one) => h("td", { class: "long" }, one.get(name) ?? "–")));
+    this.element.append(
+      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), panel.element),
+      h("section", { "aria-label": "What differs" }, h("h2", {}, "What differs"),
+        h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "What differs" },
+          h("table", { class: "differs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), ...heads)), h("tbody", {}, ...differing.map(line)))),
+        h("p", { class: "note" }, `${names.length - differing.length} of ${names.length} facts are the same.`)));
+    await panel.show(this.sides.map(({ place }, at) => ({ place, runs: [found[at]], banded: false, label: this.sides[0].place === this.sides[1].place ? "" : place })));
+  }
+
+  async places() {
+    const pair = h("div", { class: "pair" });
+    this.element.append(pair);
+    await Promise.all(this.sides.map(async ({ place }) => {
+      const half = h("div");
+      pair.append(half);
+      const styles = new Styles(), results = new Results(styles), panel = new Panel(styles, { measures: ["score", "loss"] });
+      this.panels.push(panel);
+      const status = await ask("status", { place });
+      half.append(h("section", {}, h("h2", {}, h("a", { href: toPlace(place) }, place || "the whole")), h("p", {}, status.headline || status.words), h("p", { class: "note" }, status.headline ? status.words : "")),
+        results.element, h("section", { "aria-label": "Curves" }, panel.element));
+      if (status.kind === "study") {
+        const summary = await ask("summary", { place });
+        styles.add(summary.spec.strategies.map((one) => one.name));
+        await panel.show([{ place, runs: [], banded: true }]);
+        results.show(summary, panel.scales.score || {});
+      } else {
+        await panel.show([{ place, runs: [], banded: true }]);
+      }
+    }));
+  }
+
+  close() {
+    for (const panel of this.panels) panel.close();
+  }
+}
+
+// {a: {b: 1}} as "a.b": "1".
+function flattened(value, before = "", made = new Map()) {
+  for (const [name, one] of Object.entries(value)) {
+    if (one !== null && typeof one === "object" && Object.keys(one).length) flattened(one, `${before}${name}.`, made);
+    else made.set(`${before}${name}`, typeof one === "number" ? format.plain(one, 6) : one === null || one === undefined ? "–" : String(typeof one === "object" ? JSON.stringify(one) : one));
+  }
+  return made;
+}

@@ -1,0 +1,60 @@
+// Numbers as the terminal writes them.
+
+const ABSENT = "–";
+const known = (value) => typeof value === "number" && Number.isFinite(value);
+
+// Three digits: 0.1, 3e-04, 0.0316.
+export function rate(value) {
+  if (!known(value)) return ABSENT;
+  return value === 0 ? "0" : plain(value, 3);
+}
+
+export function loss(value) {
+  return known(value) ? plain(value, 4) : ABSENT;
+}
+
+// A share in percent, anything else in four digits.
+export function score(value, scale) {
+  if (!known(value)) return ABSENT;
+  return scale && scale.share ? (100 * value).toFixed(2) : plain(value, 4);
+}
+
+export function plain(value, digits) {
+  if (!known(value)) return ABSENT;
+  const size = Math.abs(value);
+  if (value !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(digits - 1).replace("e+", "e").replace(/\.?0+e/, "e");
+  const text = value.toPrecision(digits);
+  const short = text.includes("e") ? String(Math.round(value)) : text;
+  return short.includes(".") ? short.replace(/0+$/, "").replace(/\.$/, "") : short;
+}
+
+export function count(value) {
+  return known(value) ? value.toLocaleString("en") : ABSENT;
+}
+
+// 42 s, 3 min 20 s, 2 h 5 min.
+export function duration(seconds) {
+  if (!known(seconds)) return ABSENT;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+export function ago(epoch) {
+  const seconds = Math.max(0, Date.now() / 1000 - epoch);
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+export function bytes(size) {
+  const units = ["B", "kB", "MB", "GB"];
+  let place = 0;
+  for (; size >= 1000 && place < units.length - 1; place += 1) size /= 1000;
+  return `${place ? size.toPrecision(3) : size} ${units[place]}`;
+}
+
+export const short = (digest) => digest.slice(0, 8);

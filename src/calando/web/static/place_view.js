@@ -1,0 +1,174 @@
+// A study, a tuning or a training: the verdict first, then what runs, the curves, the strategies, and the table.
+
+import { address, ask, post } from "./api.js";
+import { button, calmly, h } from "./dom.js";
+import { Feed } from "./feed.js";
+import * as format from "./format.js";
+import { MOST, Panel } from "./panel.js";
+import { Results } from "./results.js";
+import { toCompare, toRun } from "./routes.js";
+import { Running } from "./running.js";
+import { Styles } from "./styles.js";
+import { RunTable } from "./table.js";
+
+const RESUME = 4000;
+
+export class PlaceView {
+  // bar: the line at the top, which says how the page hears of changes.
+  constructor(place, bar) {
+    Object.assign(this, { place, bar, styles: new Styles(), scale: {}, status: null, feed: null });
+    this.title = h("h1", { id: "verdict" }, "…");
+    this.words = h("p", { class: "words", role: "status" });
+    this.progress = h("progress", { max: 1, value: 0, "aria-label": "done", hidden: true });
+    this.tools = h("div", { class: "tools" });
+    this.notes = h("ul", { class: "notes" });
+    this.running = new Running(place, this.styles);
+    this.results = new Results(this.styles);
+    this.panel = new Panel(this.styles, { href: toRun });
+    this.drawn = h("p", { class: "note" });
+    this.table = new RunTable(place, (rows) => this.picked(rows));
+    this.arms = h("section", { hidden: true });
+    this.picks = h("div", { class: "tools picks", hidden: true, role: "status" });
+    this.element = h("div", {},
+      h("header", { class: "head" }, this.title, this.words, this.progress, this.tools, this.notes),
+      this.running.element, this.arms,
+      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.drawn, this.panel.element),
+      this.results.element,
+      h("section", { "aria-label": "Runs" }, h("h2", {}, "Runs"), this.picks, this.table.element));
+    this.summarize = calmly(() => this.summary(), RESUME);
+    this.recurve = calmly(() => this.curves(), RESUME);
+  }
+
+  async start() {
+    const status = await ask("status", { place: this.place });
+    this.stands(status);
+    await Promise.all([this.summary(), this.table.load()]);
+    await this.curves();
+    this.feed = new Feed(this.place, status.cursor || "", (news) => this.hear(news), (state, words) => this.bar.says(state, words));
+  }
+
+  stands(status) {
+    this.status = status;
+    // Before the first run has ended, what there is to say is what goes on.
+    const verdict = status.headline && !(status.state === "running" && !status.done);
+    this.title.textContent = verdict ? status.headline : status.words;
+    this.words.textContent = verdict ? status.words : "";
+    document.title = `${status.state === "running" ? "● " : ""}${this.place || "calando"} – calando`;
+    this.progress.hidden = !status.expected || status.state === "complete";
+    this.progress.max = status.expected || 1;
+    this.progress.value = Math.min(status.done, status.expected || 1);
+    // Only the first answer says it: it does not change while the page is open.
+    this.steers = status.can_steer ?? this.steers;
+    this.bar.can(this.steers);
+    const told = JSON.stringify([status.kind, status.state]);
+    if (told !== this.told) {
+      this.told = told;
+      const stop = button("Stop: save the runs in progress", () => this.stop(stop), { id: "stop" });
+      this.tools.replaceChildren(...[
+        status.kind === "study" && h("a", { href: address("report", { place: this.place }), id: "report" }, "the report, with its figures"),
+        status.state === "running" && this.steers && status.kind === "study" && stop,
+        (this.said = h("span", { role: "status", id: "stop-status" })),
+      ].filter(Boolean));
+    }
+    const notes = (status.notes || []).slice(-5);
+    this.notes.replaceChildren(...notes.map((one) => h("li", {}, typeof one === "string" ? one : one.text)));
+    this.running.show(status.running || [], this.scale);
+    this.race(status.arms || []);
+  }
+
+  race(arms) {
+    this.arms.hidden = !arms.length;
+    if (!arms.length) return;
+    const columns = [...new Set(arms.flatMap((one) => Object.keys(one)))].filter((name) => name !== "run");
+    const write = (value) => (typeof value === "number" ? format.plain(value, 4) : Array.isArray(value) || value === null || value === undefined ? "–" : String(value));
+    this.arms.replaceChildren(h("h2", {}, "Arms"), h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Arms" },
+      h("table", { class: "arms" }, h("thead", {}, h("tr", {}, ...columns.map((one) => h("th", { scope: "col" }, one)))),
+        h("tbody", {}, ...arms.map((arm) => h("tr", {}, ...columns.map((name) => h("td", {}, name === "strategy" && arm.run ? h("a", { href: toRun(this.place, arm.run) }, write(arm[name])) : write(arm[name])))))))));
+  }
+
+  async summary() {
+    if (!this.status || this.status.kind !== "study") return;
+    try {
+      const summary = await ask("summary", { place: this.place });
+      this.styles.add(summary.spec.strategies.map((one) => one.name));
+      this.results.show(summary, this.scale);
+    } catch (error) {
+      this.bar.says("lost", error.message);
+    }
+  }
+
+  // What is drawn: each run where there are few, bands where there are many; runs that are ticked as lines in any case.
+  async curves() {
+    const ticked = [...this.table.picked.values()];
+    const { total, rows } = await ask("runs", { place: this.place, limit: MOST + 50 });
+    const begun = rows.filter((row) => row.step > 0 || row.state === "running");
+    // Strategy by strategy, as the spec has them.
+    this.styles.add(begun.map((row) => row.strategy));
+    const order = (row) => this.styles.names.indexOf(row.strategy);
+    begun.sort((a, b) => order(a) - order(b) || (a.lr ?? 0) - (b.lr ?? 0) || a.seed - b.seed);
+    const many = total > MOST + 50 || begun.length > MOST;
+    const bands = many && !(this.only && ticked.length);
+    const runs = this.only && ticked.length ? ticked : many ? ticked : begun;
+    this.drawn.textContent = bands
+      ? `${format.count(total)} runs: a band for each strategy, the middle 80 % of its runs around their median; tick runs in the table below to draw them.`
+      : this.only && ticked.length ? "The ticked runs alone." : "";
+    await this.panel.show([{ place: this.place, runs: runs.slice(0, 2 * MOST), banded: bands }]);
+    this.scale = this.panel.scales.score || {};
+    this.table.scale = this.scale;
+    this.table.draw();
+    this.running.show(this.status.running || [], this.scale);
+    this.summarize();
+    this.shown = new Set(runs.map((row) => row.run));
+  }
+
+  hear(news) {
+    if (news.reset) {
+      this.table.load();
+      this.recurve();
+    }
+    if (news.status) this.stands(news.status);
+    if (news.points || news.scores) this.panel.add(this.place, news.points, news.scores);
+    if (news.rows && news.rows.length) {
+      this.table.change(news.rows);
+      const over = news.rows.some((row) => row.state !== "queued" && (!this.shown.has(row.run) || row.state !== "running"));
+      if (over) {
+        this.recurve();
+        this.summarize();
+      }
+    }
+  }
+
+  picked(rows) {
+    this.picks.hidden = !rows.length;
+    const [a, b] = rows;
+    this.picks.replaceChildren(...[
+      `${rows.length} ticked`,
+      rows.length === 2 && h("a", { href: toCompare({ place: this.place, run: a.run }, { place: this.place, run: b.run }), id: "compare" }, "compare the two"),
+      button(this.only ? "draw the others as well" : "draw these alone", () => {
+        this.only = !this.only;
+        this.picked(rows);
+      }),
+      button("clear", () => {
+        this.only = false;
+        this.table.clear();
+      }),
+    ].filter(Boolean));
+    this.curves();
+  }
+
+  async stop(pressed) {
+    pressed.disabled = true;
+    try {
+      await post(address("commands/stop", { place: this.place }), {});
+      this.said.textContent = "Stopping: runs in progress are saved; the same command resumes them.";
+    } catch (error) {
+      this.said.textContent = error.message;
+      pressed.disabled = false;
+    }
+  }
+
+  close() {
+    if (this.feed) this.feed.close();
+    this.panel.close();
+  }
+}

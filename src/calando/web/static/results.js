@@ -1,0 +1,39 @@
+// What a study has concluded so far: a row a strategy, best first, in the words of the terminal.
+
+import { h, swatch } from "./dom.js";
+import * as format from "./format.js";
+
+const HEADINGS = [["strategy", ""], ["rate", "n"], ["test", "n"], ["validation", "n"], ["against the best", ""], ["failed", "n"]];
+
+export class Results {
+  constructor(styles) {
+    this.styles = styles;
+    this.body = h("tbody");
+    this.notes = h("div");
+    this.element = h("section", { "aria-label": "The strategies", hidden: true }, h("h2", {}, "The strategies, best first"),
+      h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of strategies" },
+        h("table", { class: "results" }, h("thead", {}, h("tr", {}, ...HEADINGS.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title)))), this.body)), this.notes);
+  }
+
+  show(summary, scale) {
+    const against = new Map(summary.comparisons.map((one) => [one.strategy, one]));
+    this.element.hidden = !summary.results.length;
+    this.body.replaceChildren(...summary.results.map((one) => this.row(one, against.get(one.name), summary.best, scale)));
+    const cautions = [...summary.cautions, ...summary.results.filter((one) => one.note).map((one) => `${one.name}: ${one.note}`)];
+    this.notes.replaceChildren(...cautions.map((one) => h("p", { class: "note" }, one)));
+  }
+
+  row(result, compared, best, scale) {
+    const spread = (found) => {
+      if (!found) return "–";
+      const sd = found.sd === null ? "" : ` ± ${scale.share ? (100 * found.sd).toFixed(2) : format.plain(found.sd, 2)}`;
+      return `${format.score(found.mean, scale)}${sd} (${found.n})`;
+    };
+    const words = compared ? compared.text || compared.verdict : result.name === best ? "leads" : result.untuned || "–";
+    const failed = result.diverged + result.died;
+    return h("tr", { class: result.name === best ? "best" : null },
+      h("th", { scope: "row" }, h("span", { class: "entry", title: result.text }, swatch(this.styles.of(result.name)), h("span", { class: "name" }, result.name))),
+      h("td", { class: "n" }, format.rate(result.lr)), h("td", { class: "n" }, spread(result.test)), h("td", { class: "n" }, spread(result.validation)),
+      h("td", { class: "long" }, words), h("td", { class: failed ? "n failed" : "n" }, String(failed)));
+  }
+}

@@ -1,0 +1,128 @@
+// Steering a run: a command made of a few fields, or written; the new curve over the old one before it is asked; what came
+// of it. Shown to whoever opened the address that steers.
+
+import { ask, post } from "./api.js";
+import { Chart } from "./chart.js";
+import { button, h } from "./dom.js";
+import * as format from "./format.js";
+import { style } from "./styles.js";
+import { theme } from "./theme.js";
+
+const TYPING = 300;
+// Each: what it says, what is asked for, and the command that it makes.
+const WAYS = {
+  multiply: { name: "multiply the rate by", value: "0.5", make: (value) => `rate *${value}` },
+  set: { name: "set the rate to", value: "", make: (value) => `rate =${value}` },
+  schedule: { name: "another schedule from here", value: "cosine(1, 0)", make: (value) => `schedule ${value}` },
+  horizon: { name: "train until step", value: "", make: (value) => `horizon ${value}` },
+  pause: { name: "pause", make: () => "pause" },
+  resume: { name: "resume", make: () => "resume" },
+  stop: { name: "stop", make: () => "stop" },
+};
+
+export class SteerPanel {
+  // asked(): a command went out.
+  constructor(place, run, asked) {
+    Object.assign(this, { place, run, told: asked, seen: null, turn: 0, timer: 0 });
+    this.way = h("select", { "aria-label": "what to do" }, ...Object.entries(WAYS).map(([key, { name }]) => h("option", { value: key }, name)));
+    this.value = h("input", { type: "text", value: WAYS.multiply.value, "aria-label": "by how much, or what", maxlength: 1000, size: 16, spellcheck: "false" });
+    this.since = h("input", { type: "text", inputmode: "numeric", placeholder: "the next", "aria-label": "from which step; a step that is past goes back to it", size: 8, maxlength: 9 });
+    this.fork = h("input", { type: "checkbox", id: "fork" });
+    this.line = h("input", { type: "text", "aria-label": "the command", maxlength: 2000, class: "line", id: "command", spellcheck: "false", autocomplete: "off" });
+    this.apply = button("Apply", () => this.send(), { disabled: true, id: "apply" });
+    this.words = h("p", { role: "status", class: "outcome" });
+    this.lint = h("ul", { class: "notes" });
+    this.branch = h("p", { class: "note" });
+    const nothing = () => {};
+    this.chart = new Chart("rate", `steer-${run}`, { cursor: nothing, zoom: nothing, reset: nothing, near: nothing, keys: nothing });
+    this.key = h("p", { class: "note" }, "solid: as planned; dashed: the branch");
+    this.frame = h("div", { hidden: true }, this.key, this.chart.element);
+    for (const one of [this.way, this.value, this.since, this.fork]) one.addEventListener("input", () => this.compose(one === this.way));
+    this.line.addEventListener("input", () => this.soon());
+    this.line.addEventListener("keydown", (event) => event.key === "Enter" && !this.apply.disabled && this.send());
+    this.rest = h("span", { class: "group" }, h("label", {}, "from step ", this.since), h("label", {}, this.fork, " the run itself goes on too"));
+    this.element = h("section", { "aria-label": "Steer", id: "steer" }, h("h2", {}, "Steer"),
+      h("p", { class: "note" }, "A change makes a branch: a run of its own, with its own digest, that anyone can make again. This run is kept, and takes no part in it."),
+      h("div", { class: "tools" }, this.way, this.value, this.rest),
+      h("div", { class: "tools" }, this.line, this.apply), this.words, this.branch, this.lint, this.frame);
+    this.compose(true);
+  }
+
+  // The command, as the fields say.
+  compose(other) {
+    const way = WAYS[this.way.value], changes = way.value !== undefined;
+    if (other && changes) this.value.value = way.value;
+    this.value.hidden = this.rest.hidden = !changes;
+    const before = [this.fork.checked ? "fork" : "", this.since.value.trim() ? `from ${this.since.value.trim()}` : ""].filter(Boolean).join(" ");
+    this.line.value = `${changes && before ? `${before}: ` : ""}${way.make(this.value.value.trim())}`;
+    this.soon();
+  }
+
+  soon() {
+    this.apply.disabled = true;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), TYPING);
+  }
+
+  // What it would do.
+  async look() {
+    const mine = (this.turn += 1), text = this.line.value;
+    try {
+      const seen = await ask("steer", { place: this.place, run: this.run, text });
+      if (mine !== this.turn) return;
+      this.seen = { ...seen, line: text };
+      this.apply.disabled = false;
+      this.words.textContent = seen.text === null ? "" : `From step ${format.count(seen.step)} on, as far as is known now; ${format.count(seen.steps)} steps in all.`;
+      this.branch.replaceChildren(...(seen.text === null ? [] : ["The branch: ", h("code", {}, seen.text)]));
+      this.lint.replaceChildren(...seen.lint.map((one) => h("li", {}, one)));
+      this.frame.hidden = seen.text === null;
+      if (seen.text !== null) this.draw(seen);
+    } catch (error) {
+      if (mine !== this.turn) return;
+      this.seen = null;
+      this.frame.hidden = true;
+      this.lint.replaceChildren();
+      this.branch.replaceChildren();
+      this.words.textContent = error.message;
+    }
+  }
+
+  draw(seen) {
+    const kept = (values) => ({ x: seen.x.filter((_, at) => values[at] !== null), y: values.filter((one) => one !== null) });
+    this.chart.show({
+      curves: [{ key: "before", style: { ...style(0), dash: [] }, ...kept(seen.before) }, { key: "after", style: { ...style(3), dash: [7, 3] }, ...kept(seen.after) }],
+      extent: [0, seen.x[seen.x.length - 1]], zoom: null, logX: false, logY: false, smoothing: 0, marks: [seen.step], theme: theme.shown(),
+      robust: false, format: (value) => format.plain(value, 3),
+    });
+  }
+
+  async send() {
+    this.apply.disabled = true;
+    const { seen } = this;
+    if (!seen) return;
+    try {
+      const answer = await post("api/steer", { place: this.place, run: this.run, text: seen.line, id: this.id(seen), expected_step: seen.step });
+      this.sent = null;
+      this.words.textContent = `${seen.line}: ${answer.state}. What comes of it stands below, under Commands.`;
+      this.told();
+    } catch (error) {
+      this.words.textContent = error.message;
+      this.apply.disabled = false;
+    }
+  }
+
+  // The same command asked again, because no answer came, is the same command.
+  id(seen) {
+    if (!this.sent || this.sent.seen !== seen) {
+      const bytes = crypto.getRandomValues(new Uint8Array(12));
+      this.sent = { seen, id: [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("") };
+    }
+    return this.sent.id;
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.turn += 1;
+    this.chart.close();
+  }
+}

@@ -1,0 +1,422 @@
+"""The live page in a real browser: a study is watched while it runs, and nobody else gets in.
+
+Needs a Chromium: $CALANDO_CHROMIUM, or `chromium` on the path.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.test_report_in_browser import CHROMIUM, FLAGS, HOSTILE, until
+from tests.report.fabricate import fabricate, make_study
+
+import calando
+from calando.records.command_log import CommandLog
+from calando.records.record import Event
+from calando.records.store import Store
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it, or name one in $CALANDO_CHROMIUM"),
+]
+EVIL = "evil.example"
+# Text and what lies behind it; WCAG AA: 4.5, of large text 3.
+CONTRAST = """() => {
+  const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
+  const part = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const behind = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const found = parts(getComputedStyle(one).backgroundColor);
+      if (found.length === 3 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const node of document.body.querySelectorAll("*")) {
+    const own = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
+    if (!own || !node.checkVisibility() || node.disabled || node.closest("noscript, .skip")) continue;
+    const style = getComputedStyle(node), a = luminance(parts(style.color)), b = luminance(behind(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), least = parseFloat(style.fontSize) >= 24 ? 3 : 4.5;
+    if (ratio < least) bad.push(`${ratio.toFixed(2)} ${node.textContent.slice(0, 40)}`);
+  }
+  return bad;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        flags = (*FLAGS, f"--host-resolver-rules=MAP {EVIL} 127.0.0.1")
+        found = started.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def serving(folder, tokens=None):
+    """The page of a folder; its address."""
+    uvicorn = pytest.importorskip("uvicorn")
+    from calando.web.live_page import create_app
+
+    app = create_app(folder, tokens=tokens)
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextlib.contextmanager
+def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()):
+    """A page opened; its `complaints` must be none in the end."""
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light")
+    context.add_cookies(cookies)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.complaints, page.asked = [], []
+    page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
+    page.on("request", lambda request: page.asked.append(request.url))
+    for one in without:
+        page.route(one, lambda route: route.abort())
+    page.goto(address)
+    page.wait_for_selector("html[data-ready=yes]")
+    yield page
+    if not without:
+        assert page.complaints == []
+    assert all(one.startswith((address.partition("?")[0].partition("#")[0], "data:")) for one in page.asked)
+    context.close()
+
+
+def store(folder, study, *, until=None, change=lambda record: record):
+    runs, tests = fabricate(study, until=until)
+    with Store.create(folder, study, fingerprint="x") as file:
+        for record in runs.values():
+            file.put_run(change(record))
+        for digest, test in tests.items():
+            file.put_test(digest, test)
+    return list(runs)
+
+
+def column(page, place):
+    return page.eval_on_selector_all(
+        "table.runs tbody tr", f"all => all.map(one => one.cells[{place}].textContent.trim())"
+    )
+
+
+def chart(page, of):
+    """How many curves a chart has, and its first and last step."""
+    data = page.locator(".chart", has=page.locator(f"h3:text-matches('^{of}')")).evaluate("one => ({...one.dataset})")
+    return int(data["curves"]), int(data["from"]), int(data["to"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder of two studies, and the address of its page."""
+    folder = tmp_path_factory.mktemp("studies")
+    store(folder / "first", make_study(("fixed", "cosine", "adamw"), seeds=3, steps=400))
+    store(folder / "second", make_study(("fixed", "step"), seeds=2, steps=200))
+    with serving(folder) as address:
+        yield address
+
+
+def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
+    from calando.web.access import Tokens
+
+    folder = tmp_path / "study"
+    words = (
+        "compare",
+        "digits",
+        "fixed",
+        "cosine",
+        "--steps",
+        "8000",
+        "--seeds",
+        "1",
+        "--lr",
+        "0.05",
+        "--workers",
+        "1",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from calando.cli.main import main; main()", *words, "--study", str(folder)],
+        env=os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        until(lambda: (folder / "live.sqlite").exists(), seconds=60)
+        tokens = Tokens.random()
+        with serving(folder, tokens) as address, visiting(browser, f"{address}?token={tokens.steer}") as page:
+            assert page.url == address  # the token has left the address bar
+            page.wait_for_selector("table.running tbody tr", timeout=60_000)
+            page.wait_for_selector(".hears.live")
+            assert "0 of 2 runs done, 1 running" in page.inner_text("#verdict")
+            assert "fixed, seed 0" in page.inner_text("table.running tbody")
+            until(lambda: chart(page, "loss")[0] == 1, seconds=20)
+            before = chart(page, "loss")[2]
+            until(lambda: chart(page, "loss")[2] > before + 20, seconds=20)  # without a reload
+            assert page.inner_text(".legend tbody td.n:nth-child(3)") == "0.05"
+            page.click("table.running tbody a")
+            page.wait_for_selector("main .facts")
+            until(lambda: "running" in page.inner_text(".words") and "loss" in page.inner_text(".words"))
+
+            # Steered: the new curve over the old one, then asked; the branch appears and goes on.
+            page.wait_for_selector("#apply:not([disabled])")
+            assert page.input_value("#command") == "rate *0.5"
+            assert page.locator("#steer .chart").get_attribute("data-curves") == "2"
+            page.fill("#command", "rate *")
+            until(lambda: "rate *0.5, rate =0.01" in page.inner_text("#steer .outcome"))
+            assert page.is_disabled("#apply")
+            page.get_by_label("by how much, or what").fill("0.25")
+            page.wait_for_selector("#apply:not([disabled])")
+            page.click("#apply")
+            commands = page.locator("[aria-label=Commands] tbody")
+            until(lambda: commands.count() == 1 and "done" in commands.inner_text(), seconds=20)
+            assert "rate *0.25" in commands.inner_text()
+            commands.locator("a").click()
+            until(lambda: all(one in page.inner_text(".words") for one in ("running", "rate 0.0125")), seconds=20)
+            assert "branch of" in page.inner_text("main .facts")
+            page.click(".question a")
+            page.wait_for_selector("table.running tbody tr")
+            page.click("#stop")
+            until(lambda: page.inner_text("#stop-status").startswith("Stopping"))
+            process.wait(60)
+            until(lambda: "stopped" in page.inner_text("#verdict") + page.inner_text(".words"), seconds=20)
+            assert page.locator("table.running tbody tr").count() == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_curves_and_table_are_worked_with(browser, finished):
+    with visiting(browser, f"{finished}#/p/first") as page:
+        assert page.inner_text("#verdict")
+        page.wait_for_selector(".hears.live")
+        whole = chart(page, "loss")
+        assert whole[1:] == (0, 400)
+        assert [chart(page, of)[0] for of in ("rate", "score")] == [whole[0]] * 2
+
+        # All curves' values under the cursor at once.
+        assert page.inner_text(".legend .where") == "last values"
+        page.locator(".chart .u-over").first.hover(position={"x": 300, "y": 90})
+        until(lambda: page.inner_text(".legend .where").startswith("step "))
+        values = page.eval_on_selector_all(".legend tbody td.n", "all => all.map(one => one.textContent)")
+        assert len(values) == 3 * whole[0]
+        assert "–" not in values
+
+        # Zoom: by drawing over a part, in all charts at once, and back.
+        box = page.locator(".chart .u-over").first.bounding_box()
+        page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 50, steps=4)
+        page.mouse.up()
+        until(lambda: chart(page, "loss")[1:] != (0, 400))
+        low, high = chart(page, "score")[1:]
+        assert 90 <= low <= 110
+        assert 190 <= high <= 210
+        page.get_by_role("button", name="show the whole").click()
+        until(lambda: chart(page, "loss")[1:] == (0, 400))
+
+        # The legend hides and isolates, run by run and a strategy at once.
+        page.locator(".legend tr.strategy .pick", has_text="cosine").click()
+        until(lambda: chart(page, "loss")[0] < whole[0])
+        page.locator(".legend tr.strategy", has_text="cosine").hover()
+        page.get_by_role("button", name="only cosine", exact=True).click()
+        cosines = page.locator(".legend tr:not(.strategy)", has_text="cosine").count()
+        until(lambda: chart(page, "rate")[0] == cosines)
+        page.get_by_role("button", name="all curves").click()
+        until(lambda: chart(page, "loss")[0] == whole[0])
+
+        # Axes and keys.
+        log = page.get_by_role("button", name="score", exact=True).first
+        log.click()
+        assert log.get_attribute("aria-pressed") == "true"
+        page.locator(".chart").first.focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("Shift+ArrowRight")
+        until(lambda: page.inner_text(".legend .where") == "step 40")
+        page.keyboard.press("+")
+        until(lambda: chart(page, "rate")[2] < 400)
+        page.keyboard.press("0")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "filter"
+
+        # The table: filtered and sorted by the server, a page at a time.
+        page.keyboard.type("adamw seed 0")
+        until(lambda: set(column(page, 2)) == {"adamw"})
+        page.fill("#filter", "")
+        until(lambda: len(set(column(page, 2))) == 3)
+        page.locator("table.runs th", has_text="score").locator("button").click()
+        until(lambda: page.locator("table.runs th[aria-sort=descending]").count() == 1)
+        scores = [float(one) for one in column(page, 7)]
+        assert scores == sorted(scores, reverse=True)
+        page.keyboard.press("Enter")
+        until(lambda: page.locator("table.runs th[aria-sort=ascending]").count() == 1)
+        assert float(column(page, 7)[0]) <= scores[-1]
+
+        # Two runs next to each other, and one of them alone.
+        for place in (0, 1):
+            page.locator("table.runs tbody input").nth(place).check()
+        page.click("#compare")
+        page.wait_for_selector("table.differs tbody tr")
+        until(lambda: chart(page, "loss")[0] == 2)
+        page.locator("table.differs thead a").first.click()
+        page.wait_for_selector("main .facts")
+        assert "calando train" in page.inner_text("main .facts")
+        assert page.get_by_role("button", name="copy the strategy").count() == 1
+
+        # Two studies next to each other.
+        page.goto(finished)
+        page.wait_for_selector("table.places tbody tr")
+        for name in ("first", "second"):
+            page.get_by_label(f"pick {name}").check()
+        page.get_by_role("button", name="compare the two picked").click()
+        page.wait_for_selector(".pair")
+        until(lambda: page.locator(".pair table.results tbody tr").count() == 5)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_the_verdict_and_every_text_stands_out(browser, finished, dark):
+    with visiting(browser, finished, width=390, dark=dark) as page:
+        for view in ("#/", "#/p/first", "#/compare/first/second"):
+            page.evaluate("view => { document.documentElement.dataset.ready = ''; location.hash = view; }", view)
+            page.wait_for_selector("html[data-ready=yes]")
+            until(lambda: page.locator("main table tbody tr").count() > 1)
+            assert page.evaluate("document.documentElement.scrollWidth") == 390, view
+            assert page.evaluate(CONTRAST) == [], view
+            heading = page.locator("h1").bounding_box()
+            assert heading["y"] + heading["height"] < 844
+            assert heading["x"] + heading["width"] <= 390
+        page.keyboard.press("t")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.keyboard.press("?")
+        assert page.locator("dialog[open]").count() == 1
+
+
+def test_beyond_a_hundred_curves_are_bands_and_a_run_a_line_once_it_is_picked(browser, tmp_path):
+    store(tmp_path, make_study(("fixed", "cosine"), seeds=60, steps=60))
+    with serving(tmp_path) as address, visiting(browser, address) as page:
+        until(lambda: chart(page, "loss")[0] == 2)
+        assert "a band for each strategy" in page.inner_text("main")
+        page.locator("table.runs tbody input").first.check()
+        until(lambda: chart(page, "loss")[0] == 3)
+        page.get_by_role("button", name="draw these alone").click()
+        until(lambda: chart(page, "loss")[0] == 1)
+
+
+def test_names_that_look_like_markup_stay_names(browser, tmp_path):
+    study = make_study(HOSTILE, seeds=2, steps=60)
+    bad = HOSTILE[0]
+    digests = store(
+        tmp_path, study, change=lambda one: dataclasses.replace(one, events=(Event(3, "note", bad),), host={bad: bad})
+    )
+    (tmp_path / "checkpoints" / digests[0]).mkdir(parents=True)
+    (tmp_path / "checkpoints" / digests[0] / "<img src=x onerror=alert(1)>").write_text("x")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / f"{digests[0]}.log").write_text(f"{bad}\n")
+    with serving(tmp_path) as address, visiting(browser, address) as page:
+        assert bad in page.inner_text("table.results")
+        page.goto(f"{address}#/p/./run/{digests[0]}")
+        page.wait_for_selector("main .facts")
+        said = page.inner_text("main")
+        assert said.count(bad) >= 3
+        page.locator("summary", has_text="Where it was made").click()
+        for view in ("javascript:alert(1)", f"#/p/{bad}", f"#/p/./run/{bad}", f"#/compare/{bad}/{bad}", "#/p/%zz"):
+            page.evaluate("view => { location.hash = view; }", view)
+            page.wait_for_selector("html[data-ready=yes]")
+        assert page.locator("img, script:not([src])").count() == 0
+        page.complaints[:] = [one for one in page.complaints if "404 (Not Found)" not in one]
+
+
+def test_without_events_from_the_server_the_page_asks_again_and_again(browser, tmp_path):
+    study = make_study(("fixed", "cosine"), seeds=2, steps=60)
+    store(tmp_path, study, until=2)
+    runs, _ = fabricate(study)
+    with serving(tmp_path) as address, visiting(browser, address, without=["**/api/stream*"]) as page:
+        page.wait_for_selector(".hears.polling")
+        with Store.open(tmp_path) as file:
+            for record in list(runs.values())[2:4]:
+                file.put_run(record)
+        until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"), seconds=20)
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A page of another origin on this machine, whose script tries what it can."""
+
+    target = ""
+
+    def do_GET(self):
+        page = f"""<!doctype html><title>waiting</title><form method=post action="{self.target}commands/stop"></form>
+        <script>(async () => {{
+          const tries = [["commands/stop", "POST"], ["api/steer", "POST"], ["api/status", "GET"], ["report", "GET"]];
+          const got = [];
+          for (const [path, method] of tries) for (const mode of ["cors", "no-cors"]) {{
+            const asked = fetch("{self.target}" + path, {{ method, mode, credentials: "include" }});
+            got.push(await asked.then((answer) => answer.text()).then((text) => text.length, () => 0));
+          }}
+          document.title = "read " + got.reduce((a, b) => a + b, 0);
+        }})();</script>"""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_nobody_else_gets_in(browser, tmp_path):
+    from calando.web.access import Tokens
+
+    tokens = Tokens.random()
+    store(tmp_path, make_study(("fixed", "cosine"), seeds=2, steps=60), until=3)
+    with serving(tmp_path, tokens) as address:
+        context = browser.new_context()
+        page = context.new_page()
+        assert page.goto(address).status == 403
+        assert page.goto(f"{address}?token={'0' * 32}").status == 403
+        assert page.goto(address.replace("127.0.0.1", EVIL) + f"?token={tokens.steer}").status == 400
+
+        # With the address that looks, there is no button, and asking without one is refused.
+        page.goto(f"{address}?token={tokens.look}")
+        page.wait_for_selector("html[data-ready=yes]")
+        assert page.locator("#stop").count() == 0
+        assert "looks only" in page.inner_text("nav")
+        assert page.evaluate("document.cookie") == ""
+        asked = "async () => (await fetch('commands/stop', {method: 'POST'})).status"
+        assert page.evaluate(asked) == 403
+
+        # With the cookie that steers, a page of another port of this machine commands nothing and reads nothing.
+        page.goto(f"{address}?token={tokens.steer}")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", page.url)
+        Elsewhere.target = address
+        with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+            thread = threading.Thread(target=other.serve_forever)
+            thread.start()
+            page.goto(f"http://127.0.0.1:{other.server_port}/")
+            until(lambda: page.title() == "read 0", seconds=20)
+            with page.expect_navigation():
+                page.evaluate("document.forms[0].submit()")
+            assert "commands are taken from this page only" in page.inner_text("body")
+            page.goto(f"http://127.0.0.1:{other.server_port}/")
+            other.shutdown()
+            thread.join()
+        with CommandLog.open(tmp_path) as log:
+            assert log.rows() == []
+        context.close()
