@@ -221,7 +221,16 @@ def test_in_worker_processes(tmp_path):
     strategies = (TEXT, "other = sgd(lr=0.05, momentum=0.9)")
     asked = at_step(tmp_path, 30, "fork: rate *0.25")
     summary = calando.compare(
-        "digits", *strategies, seeds=1, steps=1500, folder=tmp_path, workers=2, threads=1, page=False, listen=asked
+        "digits",
+        *strategies,
+        seeds=1,
+        steps=1000,
+        folder=tmp_path,
+        workers=2,
+        threads=1,
+        train_limit=200,
+        page=False,
+        listen=asked,
     )
     (row,), branches, _ = rows(tmp_path)
     assert (row.state, summary.complete) == ("done", True)

@@ -23,7 +23,9 @@ from calando.errors import UsageError
 from calando.loops.optimizer_hooks import KEY, put, take
 from calando.loops.other_writers import OtherWriters
 from calando.methods.rule import keep_types
-from calando.strategy import BoundStrategy
+from calando.schedules import parse
+from calando.schedules.steering import same_before
+from calando.strategy import BoundStrategy, parse_strategy
 from calando.training.network_statistics import all_finite, network_broken, statistics_of
 from calando.training.session import Pass, Session
 from calando.training.session_state import Position
@@ -52,6 +54,7 @@ class SessionHooks:
         self.total_steps = bound.horizon.total_steps
         self.events: list[str] = []
         self._method, self._chance, self._texts = bound.method, chance, bound.spec.controllers
+        self._spec, self._horizon = bound.spec, bound.horizon
         self._identity = {
             "strategy": bound.spec.text,
             "total_steps": bound.horizon.total_steps,
@@ -257,6 +260,23 @@ class SessionHooks:
         }
         put(state_dict, entry)
 
+    def _continues(self, saved: Mapping[str, Any]) -> bool:
+        """Whether the strategy that was saved differs only in what its schedules do from here on, as a branch does."""
+        try:
+            before, step = parse_strategy(str(saved["strategy"])), int(saved["step"])
+            schedules = {"lr": "constant(1)", **before.schedules}
+            rest = {"name": "", "schedules": {}}
+            return (
+                schedules.keys() == self.session.driver.schedules.keys()
+                and before.model_copy(update=rest) == self._spec.model_copy(update=rest)
+                and all(
+                    same_before(parse(text), self.session.driver.schedules[name], step=step, before=self._horizon)
+                    for name, text in schedules.items()
+                )
+            )
+        except (UsageError, ValueError, TypeError):
+            return False
+
     def check(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
         """Hook: refuse (UsageError) a state that is not of this strategy, before anything is loaded."""
         saved = take(state_dict)
@@ -268,7 +288,7 @@ class SessionHooks:
         if not isinstance(saved, Mapping) or any(name not in saved for name in (*self._identity, *STATE)):
             raise UsageError(f"not a state of calando.follow: {KEY!r} in it was written by something else")
         for name, mine in self._identity.items():
-            if saved[name] != mine:
+            if saved[name] != mine and not (name == "strategy" and self._continues(saved)):
                 raise UsageError(f"the state was saved with {name}={saved[name]!r}; here it is {mine!r}")
         average = self.session.average
         mine = [] if average is None else [tensor.shape for tensor in average.tensors.values()]

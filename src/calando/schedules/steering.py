@@ -25,7 +25,7 @@ from calando.schedules.span import Horizon, Span
 from calando.schedules.steps import Piecewise
 from calando.schedules.transform import Cut, Transformed
 
-__all__ = ["followed", "lengthened", "multiplied"]
+__all__ = ["followed", "lengthened", "multiplied", "same_before"]
 
 
 def multiplied(schedule: Schedule, factor: float, *, step: int) -> Schedule:
@@ -127,7 +127,7 @@ def _joined(schedule: Schedule, by: Schedule, *, step: int, before: Horizon, aft
     wrong: UsageError | None = None
     for candidate in candidates:
         try:
-            if _same_before(schedule, candidate, step=step, before=before, after=after):
+            if same_before(schedule, candidate, step=step, before=before, after=after):
                 return candidate
         except UsageError as error:
             wrong = wrong or error
@@ -136,11 +136,22 @@ def _joined(schedule: Schedule, by: Schedule, *, step: int, before: Horizon, aft
     )
 
 
-def _same_before(one: Schedule, other: Schedule, *, step: int, before: Horizon, after: Horizon) -> bool:
+def same_before(one: Schedule, other: Schedule, *, step: int, before: Horizon, after: Horizon | None = None) -> bool:
+    """Whether two schedules have the same values before an update, to the bit.
+
+    Args:
+        step: the first update that may differ.
+        before, after: the horizon of each; None: the same.
+
+    >>> from calando.schedules import constant, linear
+    >>> falling = constant(1, over=5) >> linear(1, 0)
+    >>> [same_before(constant(1), falling, step=step, before=Horizon(10)) for step in (6, 7)]
+    [True, False]
+    """
     groups = one.group_names or other.group_names or ("",)
     steps = np.arange(step)
     return all(
-        np.array_equal(_bound(one, name, before)(steps), _bound(other, name, after)(steps), equal_nan=True)
+        np.array_equal(_bound(one, name, before)(steps), _bound(other, name, after or before)(steps), equal_nan=True)
         for name in groups
     )
 

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Protocol, final
 
 from calando.errors import CorruptFile, UsageError
+from calando.loops.kept_state import read_kept
+from calando.loops.optimizer_hooks import take
 from calando.records import RunSpec
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
@@ -290,8 +292,7 @@ class Steering:
         """Leave the state that the branch starts from; the updates that it has made, 0: from the beginning."""
         if own:
             target = run_folder(self.folder, spec.digest())
-            # What the code kept is of a place that only it knows, at most the step reported last.
-            if (kept / "kept.json").is_file() and since >= (there or 0) and not target.exists():
+            if since >= (there or 0) and not target.exists() and _goes_on(kept):
                 shutil.copytree(kept, target, ignore=shutil.ignore_patterns("result*"))
                 return there or 0
             return 0
@@ -333,3 +334,17 @@ class Steering:
     def _refuse(self, asked: Asked, why: str, *, target: str = "") -> None:
         self._known().refuse(asked, why, target=target)
         self._trainer.tell(f"refused {asked.line!r}: {why}")
+
+
+def _goes_on(kept: Path) -> bool:
+    """Whether what a person's own code has kept takes another schedule from there on: `run.follow` does so.
+
+    A scheduler's state, by `run.scheduler`, is of its own schedule alone.
+    """
+    try:
+        states = read_kept(kept)
+    except CorruptFile:
+        return False
+    objects = [] if states is None else [one for one in states["objects"].values() if isinstance(one, dict)]
+    follows = any("param_groups" in one and take(dict(one)) is not None for one in objects)
+    return follows and not any("last_epoch" in one for one in objects)
