@@ -167,7 +167,7 @@ class LiveFile:
     def score(self, digest: str, step: int, score: float, loss: float) -> None:
         """A look at the validation part."""
         row = self._changed[digest] = self._runs[digest]
-        row.score, row.score_loss = _number(score), _number(loss)
+        row.step, row.score, row.score_loss = max(row.step, step), _number(score), _number(loss)
         self._put("scores", digest, step, row.score, row.score_loss)
         self._soon()
 
@@ -222,20 +222,25 @@ class LiveFile:
         self._put_row("tests", rows.score_row(digest, test))
         self._soon()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has opened it: a forked one inherits the object, and must not touch the file."""
+        return os.getpid() == self._process
+
     def close(self) -> None:
         """Write what waits; runs in progress are left."""
         for digest in list(self._runs):
             self.put_away(digest)
         self.flush()
-        if os.getpid() == self._process:
+        if self.is_own:
             self._file.close()
 
     # How it is written
 
     def flush(self) -> None:
         """Write what waits."""
-        if os.getpid() != self._process:
-            return  # a forked process has inherited this object, and must not touch the file
+        if not self.is_own:
+            return
         self._committed = time.monotonic()
         if not self._waiting and not self._changed:
             return
