@@ -228,6 +228,7 @@ class Place(ABC):
                 "headline": self.headline,
                 "title": self.title,
                 "score": self.scale_of("score") | {"goal": None if self.measure is None else self.measure.goal},
+                "measures": list(self.measured()),
             }
 
     def _words(self, done: int, expected: int) -> str:
@@ -242,8 +243,8 @@ class Place(ABC):
 
     def _running(self, row: RunRow) -> dict[str, Any]:
         left = None
-        if row.steps and row.step and (since := time.time() - row.began) > 1:
-            left = max(0.0, (row.steps - row.step) * since / row.step)
+        if row.steps and row.step > row.start and (since := time.time() - row.began) > 1:
+            left = max(0.0, (row.steps - row.step) * since / (row.step - row.start))
         return {
             "run": row.digest,
             "strategy": row.name,
