@@ -1,4 +1,7 @@
-"""A run that no study asked for, as a picture in its folder: what `calando serve` shows of a person's own code.
+"""A training that no study asked for, as a picture in its folder: what `calando serve` shows of a person's own code.
+
+    run = calando.run(…, folder=…)        its updates and scores
+    watch = calando.watch(…, folder=…)    its updates and looks
 
 Of several ranks the first one writes. Training needs none of it: what cannot be written is reported once.
 """
@@ -17,7 +20,6 @@ from typing import IO, Any, final
 
 from calando.errors import reason_of
 from calando.loops.ranks import rank
-from calando.records import StrategySpec
 from calando.records.live_file import FILE, LiveFile, RunRow, hold
 from calando.standing import ETA, Standing
 
@@ -26,16 +28,16 @@ __all__ = ["Pictured"]
 
 @final
 class Pictured:
-    """A run's channel where no study listens: reports become points and scores of `live.sqlite`.
+    """A run's channel where no study listens: reports become points, scores and probes of `live.sqlite`.
 
     Args:
-        folder: the run's; made with the first update.
-        strategy, seed: whose picture it is.
+        folder: the run's; made where it is missing, once the run's length is known.
+        name, text, lr, seed: what the picture says of it.
     """
 
-    def __init__(self, folder: Path, strategy: StrategySpec, seed: int) -> None:
-        self._folder, self._strategy, self._seed = folder, strategy, seed
-        self._digest = hashlib.sha256(f"{strategy.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    def __init__(self, folder: Path, *, name: str, text: str, lr: float | None, seed: int = 0) -> None:
+        self._folder, self._about = folder, (name, text, seed, lr)
+        self._digest = hashlib.sha256(f"{name} {text} {seed}".encode()).hexdigest()[:16]
         self._file: LiveFile | None = None
         self._held: IO[str] | None = None
         self._over, self._step, self._steps, self._eta = rank() != 0, 0, 0, ETA()
@@ -50,6 +52,7 @@ class Pictured:
             self._over = True
             what = f"{self._folder / FILE} cannot be written ({reason_of(error)}); training goes on"
             print(f"calando: {what}", file=sys.stderr)
+            self._let_go()
 
     def is_asked_to_stop(self) -> bool:
         """Never."""
@@ -66,6 +69,8 @@ class Pictured:
             case {"kind": "score", "step": step, "score": score, "loss": loss} if self._file is not None:
                 self._step = max(self._step, step)
                 self._file.score(self._digest, step, score, math.nan if loss is None else loss)
+            case {"kind": "probe", "step": step, "row": row} if self._file is not None:
+                self._file.probe(self._digest, step, json.dumps(row))
             case {"kind": "ended"}:
                 self._end()
 
@@ -81,8 +86,7 @@ class Pictured:
             self._file = LiveFile(self._folder)
             # A script may end with its last update, and call nothing more.
             atexit.register(self._end)
-        one, lr = self._strategy, self._strategy.lr
-        self._file.began(RunRow(self._digest, "", one.name, one.text, self._seed, lr, steps or None))
+        self._file.began(RunRow(self._digest, "", *self._about, steps or None))
 
     def _standing(self, lr: float, loss: float | None) -> Standing:
         of = f"/{self._steps}" if self._steps else ""
@@ -101,5 +105,8 @@ class Pictured:
             file.close()
         except sqlite3.Error as error:
             print(f"calando: {self._folder / FILE} is not whole ({reason_of(error)})", file=sys.stderr)
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._held is not None:
             self._held.close()

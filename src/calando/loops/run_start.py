@@ -84,7 +84,9 @@ def run(
         spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
         alone = Assignment(strategy="", seed=seed, folder="" if folder is None else str(folder))
         spec = spec if lr is None or spec.lr is not None else at_rate(spec, lr)
-        channel = Alone() if folder is None else Pictured(Path(folder), spec, seed)
+        channel = (
+            Alone() if folder is None else Pictured(Path(folder), name=spec.name, text=spec.text, lr=spec.lr, seed=seed)
+        )
         return Run(spec, alone, channel, alone=True).judged_by(goal, unit)
     spec = StrategySpec.model_validate_json(asked.strategy)
     if getattr(multiprocessing.current_process(), "_inheriting", False):
