@@ -212,9 +212,9 @@ class Run:
         if now - self._sent < SAID_SECONDS:
             return
         self._sent = now
-        known = loss if math.isfinite(loss := self._trace.losses[-1]) else None
-        # Every rank: the study answers with whether to stop.
-        self._channel.send({"kind": "progress", "step": step, "lr": rate, "loss": known})
+        # The update's own loss is mostly reported after it.
+        known = next(filter(math.isfinite, self._trace.losses[:-3:-1]), None)
+        self._channel.send({"kind": "progress", "step": step, "lr": rate, "loss": known})  # every rank: see `stopping`
         if self.stopping and not self._keeping.saves_within:
             self._leave("stopped")
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
@@ -21,6 +22,7 @@ from calando.loops.ranks import leave
 from calando.loops.run_channel import Alone, Assignment, Connected, Direct, assigned
 from calando.loops.run_handle import Goal, Run
 from calando.loops.run_inputs import number, seed_number
+from calando.loops.run_picture import Pictured
 from calando.records import StrategySpec
 from calando.strategy import at_rate, read_strategy
 
@@ -50,7 +52,8 @@ def run(
         seed: `Run.seed` of a run alone.
         goal: "max" (the default) or "min": whether a higher or a lower score is better.
         unit: of the score, as "%", "RMSE" or "BLEU"; scores are shown as they are reported, with the unit behind.
-        folder: where a run alone keeps its checkpoint and leaves its result; None: nowhere.
+        folder: where a run alone keeps its checkpoint and leaves its result, and `calando serve` follows it; None:
+            nowhere.
 
     Raises:
         UsageError: a strategy that is none; a goal that is neither.
@@ -81,7 +84,10 @@ def run(
         spec = strategy if isinstance(strategy, StrategySpec) else read_strategy(os.fspath(strategy))
         alone = Assignment(strategy="", seed=seed, folder="" if folder is None else str(folder))
         spec = spec if lr is None or spec.lr is not None else at_rate(spec, lr)
-        return Run(spec, alone, Alone(), alone=True).judged_by(goal, unit)
+        channel = (
+            Alone() if folder is None else Pictured(Path(folder), name=spec.name, text=spec.text, lr=spec.lr, seed=seed)
+        )
+        return Run(spec, alone, channel, alone=True).judged_by(goal, unit)
     spec = StrategySpec.model_validate_json(asked.strategy)
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # A process that a data loader spawns imports the script once more: that is no run.

@@ -34,6 +34,7 @@ from calando.analysis.reading import Reading
 from calando.errors import UsageError
 from calando.loops.follow import chance_given
 from calando.loops.optimizer_hooks import StepHooks, check_runs_hooks
+from calando.loops.run_picture import Pictured
 from calando.records.files import write_atomically
 from calando.records.probe import ProbeRow
 from calando.tasks.chance import Chance
@@ -43,6 +44,8 @@ __all__ = ["Watch", "watch"]
 
 SHARE = 0.01
 FIRST = 1
+PICTURE_SECONDS = 1.0
+"""Between two points of the picture: the losses are read then, for which a GPU is waited for."""
 
 
 def watch(
@@ -52,6 +55,7 @@ def watch(
     total_steps: int | None = None,
     chance: float | torch.Tensor | Sequence[int] | None = None,
     share: float = SHARE,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Watch:
     """Look at a training now and then, in any loop, and leave it as it is, to the bit.
 
@@ -62,6 +66,7 @@ def watch(
         chance: the loss of a network that knows nothing but how frequent each class is, or the class numbers of the
             training samples; without it the mean of the first eight losses stands for it.
         share: of the training's time that the looks may take, above 0 and at most 1.
+        folder: where `calando serve` follows it; of several ranks the first one writes there. None: nothing is written.
 
     Returns:
         A `Watch`: its `rows`, its `reading()`, and `batch`, to be called between the backward pass and the step.
@@ -101,7 +106,7 @@ def watch(
         raise UsageError(f"share must be above 0 and at most 1, got {share!r}")
     known = chance_given(chance)
     known = known.loss if isinstance(known, Chance) else known
-    return Watch(network, optimizer, total_steps=total_steps, chance=known, share=share)
+    return Watch(network, optimizer, total_steps=total_steps, chance=known, share=share, folder=folder)
 
 
 def _is_number(value: object) -> bool:
@@ -119,7 +124,14 @@ class Watch:
     """
 
     def __init__(
-        self, network: nn.Module, optimizer: Optimizer, *, total_steps: int | None, chance: float | None, share: float
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        *,
+        total_steps: int | None,
+        chance: float | None,
+        share: float,
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.rows: list[ProbeRow] = []
         self.step = 0
@@ -132,6 +144,13 @@ class Watch:
         self.seconds = 0.0
         self._last = self._opened = self._lasted = 0.0
         self._began: float | None = None
+        self._picture: Pictured | None = None
+        self._news: list[int] = []  # updates whose losses are not in the picture yet
+        self._picture_due = 0.0
+        if folder is not None:
+            about = f"{type(network).__name__} trained by {type(optimizer).__name__}"
+            self._picture = Pictured(Path(folder), name="watch", text=about, lr=None)
+            self._picture.send({"kind": "began", "total_steps": total_steps})
         self._hooks: StepHooks | None = StepHooks(
             optimizer, before=self._before, after=self._after, rates=lambda: [g["lr"] for g in optimizer.param_groups]
         )
@@ -167,6 +186,8 @@ class Watch:
         for step, loss in self._told:
             total, times = self._losses.get(step, (0.0, 0))
             self._losses[step] = total + float(loss), times + 1
+            if self._picture is not None:
+                self._news.append(step)
         self._told.clear()
 
     @property
@@ -236,6 +257,9 @@ class Watch:
             for handle in self._hooks.handles:
                 handle.remove()
             self._hooks = None
+        if self._picture is not None:
+            self._picture.send({"kind": "ended"})
+            self._picture = None
 
     def __enter__(self) -> Watch:
         return self
@@ -266,9 +290,15 @@ class Watch:
             self._read()
             if row is not None:
                 self.rows.append(row)
+                if self._picture is not None:
+                    self._picture.send({"kind": "probe", "step": row.step, "row": row.document()})
             self._last += time.perf_counter() - now
             self.seconds += self._last
         self._lasted = now - self._began
+        if self._picture is not None and now >= self._picture_due:
+            self._put_in_picture(self._picture)
+            self._picture_due = now + PICTURE_SECONDS
+            self.seconds += time.perf_counter() - now
         due = self.seconds + self._last <= self._share * self._lasted
         if self.step == FIRST or (self.step > FIRST and due):
             began = time.perf_counter()
@@ -276,3 +306,15 @@ class Watch:
             if self._hooks is not None:
                 self._hooks.run_last(optimizer)
             self._opened = time.perf_counter() - began
+
+    def _put_in_picture(self, picture: Pictured) -> None:
+        """Of the losses that were told since the last time the least, the greatest and the last."""
+        self._read()
+        rate = float(self._probe.optimizer.param_groups[0]["lr"])
+        told = {step: self._losses[step][0] / self._losses[step][1] for step in self._news}
+        self._news.clear()
+        if not self._losses:
+            picture.send({"kind": "progress", "step": self.step, "lr": rate, "loss": None})
+        ordered = sorted(told, key=lambda step: told[step])
+        for step in sorted({*ordered[:1], *ordered[-1:], *([max(told)] if told else [])}):
+            picture.send({"kind": "progress", "step": step + 1, "lr": rate, "loss": told[step]})

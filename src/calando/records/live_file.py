@@ -46,7 +46,7 @@ _TABLES = (
     """CREATE TABLE runs (
     seq INTEGER NOT NULL, digest TEXT PRIMARY KEY, spec TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
     seed INTEGER NOT NULL, lr REAL, steps INTEGER, state TEXT NOT NULL, slot INTEGER NOT NULL, began REAL NOT NULL,
-    step INTEGER NOT NULL, rate REAL, loss REAL, score REAL, score_loss REAL
+    step INTEGER NOT NULL, rate REAL, loss REAL, score REAL, score_loss REAL, start INTEGER
 )""",
     "CREATE TABLE points (seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL, rate REAL, loss REAL)",
     "CREATE TABLE scores (seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL, score REAL, loss REAL)",
@@ -57,7 +57,7 @@ _TABLES = (
 )
 RUN_COLUMNS = (
     "seq", "digest", "spec", "name", "text", "seed", "lr", "steps", "state", "slot", "began", "step", "rate", "loss",
-    "score", "score_loss",
+    "score", "score_loss", "start",
 )  # fmt: skip
 _REPLACE_RUN = f"REPLACE INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 Point = tuple[int, float, float]
@@ -74,6 +74,7 @@ class RunRow:
         steps: planned; None: unknown.
         state: "running", "left" (put away unfinished), "finished", "diverged", "died".
         began: seconds since the epoch, when it was last taken up.
+        start: updates made when that was first reported.
         rate, loss: of the last update; `score`, `score_loss`: of the last look at the validation part.
     """
 
@@ -92,6 +93,7 @@ class RunRow:
     loss: float | None = None
     score: float | None = None
     score_loss: float | None = None
+    start: int = 0
 
 
 class _Thinned:
@@ -140,12 +142,19 @@ class LiveFile:
         self._changed: dict[str, RunRow] = {}
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         self._standing, self._seq, self._committed, self._replaced = "", 0, -math.inf, False
+        self._opened: sqlite3.Connection | None = None
         self._open()
+
+    @property
+    def _file(self) -> sqlite3.Connection:
+        assert self._opened is not None
+        return self._opened
 
     # What is written
 
     def began(self, row: RunRow) -> None:
         """A run is taken up."""
+        row.began = time.time()
         self._runs[row.digest] = self._changed[row.digest] = row
         self._thinned[row.digest] = _Thinned(row.steps)
         self._resumed.add(row.digest)
@@ -155,7 +164,9 @@ class LiveFile:
         """After an update, or some; those of a step that was reached before replace what followed it."""
         row = self._runs[digest]
         if digest in self._resumed or step <= row.step:
-            self._resumed.discard(digest)
+            if digest in self._resumed:
+                self._resumed.discard(digest)
+                row.start = step
             self._thinned[digest].rest()
             self._waiting.append(("DELETE FROM points WHERE run = ? AND step >= ?", (digest, step)))
             self._waiting.append(("DELETE FROM scores WHERE run = ? AND step > ?", (digest, step)))
@@ -167,7 +178,7 @@ class LiveFile:
     def score(self, digest: str, step: int, score: float, loss: float) -> None:
         """A look at the validation part."""
         row = self._changed[digest] = self._runs[digest]
-        row.score, row.score_loss = _number(score), _number(loss)
+        row.step, row.score, row.score_loss = max(row.step, step), _number(score), _number(loss)
         self._put("scores", digest, step, row.score, row.score_loss)
         self._soon()
 
@@ -222,20 +233,25 @@ class LiveFile:
         self._put_row("tests", rows.score_row(digest, test))
         self._soon()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has opened it: a forked one inherits the object, and must not touch the file."""
+        return os.getpid() == self._process
+
     def close(self) -> None:
         """Write what waits; runs in progress are left."""
         for digest in list(self._runs):
             self.put_away(digest)
         self.flush()
-        if os.getpid() == self._process:
+        if self.is_own:
             self._file.close()
 
     # How it is written
 
     def flush(self) -> None:
         """Write what waits."""
-        if os.getpid() != self._process:
-            return  # a forked process has inherited this object, and must not touch the file
+        if not self.is_own:
+            return
         self._committed = time.monotonic()
         if not self._waiting and not self._changed:
             return
@@ -282,7 +298,7 @@ class LiveFile:
     def _open(self) -> None:
         """The file that an earlier one left, or another."""
         try:
-            self._file, self._made = _connect(self.path)
+            self._opened, self._made = _connect(self.path)
             check_tables(self._file)
             known = dict(self._file.execute("SELECT key, value FROM meta"))
             if known["version"] != VERSION:
@@ -300,11 +316,12 @@ class LiveFile:
         self.flush()
 
     def _begin_again(self, *, damaged: bool = False) -> None:
-        with suppress(sqlite3.Error):
-            self._file.close()
+        if self._opened is not None:
+            with suppress(sqlite3.Error):
+                self._opened.close()
         for name in ("", "-wal", "-shm"):
             self.path.with_name(f"{FILE}{name}").unlink(missing_ok=True)
-        self._file, self._made = _connect(self.path)
+        self._opened, self._made = _connect(self.path)
         with self._file:
             self._file.execute("BEGIN")
             for statement in _TABLES:
@@ -339,9 +356,13 @@ def hold(folder: Path) -> IO[str] | None:
 def _connect(path: Path) -> tuple[sqlite3.Connection, os.stat_result]:
     file = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
     file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
-    file.execute("PRAGMA journal_mode = WAL")
-    file.execute("PRAGMA synchronous = OFF")
-    return file, path.stat()
+    try:
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA synchronous = OFF")
+        return file, path.stat()
+    except BaseException:
+        file.close()
+        raise
 
 
 def _number(value: float) -> float | None:

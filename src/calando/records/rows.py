@@ -18,7 +18,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar, final, get_args
+from typing import Any, Literal, TypeVar, final, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -187,12 +187,17 @@ def _seal_of_traces(digest: str, losses: bytes, rates: bytes) -> int:
     return zlib.crc32(rates, zlib.crc32(losses, zlib.crc32(digest.encode())))
 
 
-def unpacked(digest: str, row: Row, *, seen: int) -> tuple[np.ndarray, np.ndarray]:
-    """Losses and rates from a row of `traces`, of at most `seen` updates."""
+def unpacked(
+    digest: str, row: Row, *, seen: int, only: Literal["losses", "rates"] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and rates from a row of `traces`, of at most `seen` updates; with `only` the other array is empty."""
     theirs, losses, rates, seal = row
     if theirs != digest or _seal_of_traces(digest, losses, rates) != seal:
         raise Damaged(f"the traces of run {digest} are not what was written")
-    return _inflated(losses, "<f4", most=seen), _inflated(rates, "<f8", most=seen)
+    return (
+        NO_LOSSES if only == "rates" else _inflated(losses, "<f4", most=seen),
+        NO_RATES if only == "losses" else _inflated(rates, "<f8", most=seen),
+    )
 
 
 def _inflated(data: bytes, kind: str, *, most: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -205,15 +205,17 @@ class Store:
                 added.test, added.tests[digest] = number, score
             return added
 
-    def traces(self, digests: Sequence[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Digest, losses and rates of runs that are there, as they were written."""
+    def traces(
+        self, digests: Sequence[str], *, only: Literal["losses", "rates"] | None = None
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Digest, losses and rates of runs that are there; with `only` the other array is empty."""
         with self._file.reading() as file:
             for digest in digests:
-                (steps, outcome) = file.execute(
-                    "SELECT steps_done, outcome FROM runs WHERE digest = ?", (digest,)
-                ).fetchone()
-                seen = steps + (outcome == "diverged")
-                yield digest, *rows.unpacked(digest, _traces(file, digest), seen=seen)
+                found = file.execute("SELECT steps_done, outcome FROM runs WHERE digest = ?", (digest,)).fetchone()
+                if found is None:
+                    raise rows.Damaged(f"run {digest} is lost")
+                seen = found[0] + (found[1] == "diverged")
+                yield digest, *rows.unpacked(digest, _traces(file, digest), seen=seen, only=only)
 
     def run(self, digest: str) -> RunRecord:
         with self._file.reading() as file:

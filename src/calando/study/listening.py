@@ -43,9 +43,8 @@ class Listening:
         folder: Path | None = None,
         machine: str = "",
         steps: int | None = None,
-        followers: Followers | None = None,
     ) -> None:
-        self.followers, self._began, self._eta = followers or Followers(), False, ETA()
+        self.followers, self._began, self._eta = Followers(), False, ETA()
         self.run, self.folder, self.listen, self.machine = run, folder, listen, machine
         self.steps = run.steps if steps is None else steps  # updates that will be made
         self.notes = (*task.notes, *task.doubts, *task.cautions)

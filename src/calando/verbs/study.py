@@ -243,6 +243,8 @@ def serve(
             without encryption, or the extra is not installed.
         CorruptFile: the study is damaged, or was written by a newer calando.
     """
+    import threading
+
     try:
         from calando.web.access import Tokens
         from calando.web.http_server import run_server
@@ -263,6 +265,7 @@ def serve(
     app = create_app(Path() if folder is None else Path(folder), tokens=tokens, hosts=reach.hosts)
     with reach.listen() as listener:
         address = reach.address(listener)
+        threading.Thread(target=app.state.places.warm, daemon=True).start()
         looks, steers = (f"{address}?token={one}" for one in tokens) if tokens else (address, address)
         listen(looks, steers)
         run_server(app, listener, reach.certificate)

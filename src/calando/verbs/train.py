@@ -208,9 +208,8 @@ def train(
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
     folder = Path(folder)
-    others = followers_to(trackers, folder, run.workload.title)
-    with sole_coordinator(folder), RunProgress(listen) as progress, following(folder, others) as followers:
-        listening = Listening(run, loaded, progress, folder=folder, machine=said, followers=followers)
+    with sole_coordinator(folder), RunProgress(listen) as progress:
+        listening = Listening(run, loaded, progress, folder=folder, machine=said)
         if lr == "find":
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
@@ -218,8 +217,9 @@ def train(
             usual = f"rate {run.strategy.lr:g}: the usual one of {run.strategy.method}, since none is given"
             listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
         listening.notes += _refuse_another(folder, run, loaded)
-        listening.begin()
-        record, test = SteeredRun(run, loaded, folder, listening).train()
+        with following(folder, followers_to(trackers, folder, run.workload.title)) as listening.followers:
+            listening.begin()
+            record, test = SteeredRun(run, loaded, folder, listening).train()
         weights = folder / "weights.safetensors"
         export_weights(run_folder(folder, record.spec.digest()), weights)
         write_run(folder, record, test)

@@ -25,6 +25,7 @@ from typing import Any, final
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -206,14 +207,18 @@ class _API:
         except (_Missing, CalandoError, OSError) as error:
             return _error(404 if isinstance(error, _Missing) else 503, str(error))
         cursor = request.headers.get("last-event-id") or request.query_params.get("cursor", "")
-        events = _events(place, cursor)
+        events = _events(lambda seen: self._places.place(place.path).changes(seen), cursor, request.app.state)
         return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _events(place: Place, cursor: str) -> AsyncIterator[str]:
+async def _events(changes: Callable[[str], dict[str, Any]], cursor: str, app: State) -> AsyncIterator[str]:
+    """Until the browser goes, the place or the server."""
     quiet = 0.0
-    while True:
-        news = await run_in_threadpool(place.changes, cursor)
+    while not app.ending:
+        try:
+            news = await run_in_threadpool(changes, cursor)
+        except (KeyError, CalandoError, OSError):
+            return  # asked again, it is answered why
         if news["cursor"] != cursor or "status" in news:
             cursor, quiet = news["cursor"], 0.0
             text = _json(news).body

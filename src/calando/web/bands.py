@@ -3,8 +3,8 @@
     x      buckets of equal width in updates, at most one a pixel
     y      of each run the mean of a bucket; of those the 10th, 50th and 90th percentile
 
-Where a strategy has so many values that reading them would take seconds, some of its runs stand for all, evenly spread
-over its seeds; the band says how many.
+Where strategies have so many values that reading them would take a second, some runs of each stand for all, evenly
+spread over its seeds; the band says how many.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from calando.web.curve import Curve
 __all__ = ["HIGH", "LOW", "MOST_VALUES", "Band", "band", "spread_out"]
 
 LOW, HIGH = 10.0, 90.0
-MOST_VALUES = 20_000_000
+MOST_VALUES = 3_000_000
 BUCKETS = 200
 
 
@@ -66,6 +66,8 @@ def band(strategy: str, curves: Sequence[Curve], *, runs: int, pixels: int) -> B
         rows[place] = _at(curve, grid)
     kept = np.isfinite(rows).any(axis=0)
     found = rows[:, kept]
+    if not kept.any():
+        return Band(strategy, runs, len(same), *[np.empty(0)] * 4)
     low, median, high = np.nanpercentile(np.where(np.isfinite(found), found, np.nan), (LOW, 50, HIGH), axis=0)
     return Band(strategy, runs, len(same), grid[kept], median, low, high)
 

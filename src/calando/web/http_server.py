@@ -12,6 +12,7 @@ import logging
 import socket
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import h11
@@ -27,6 +28,7 @@ REQUEST_SECONDS = 10.0
 MOST_CONNECTIONS = 100
 BACKLOG = 32
 QUIET_SECONDS = 60.0
+GRACE_SECONDS = 5
 
 
 def run_server(app: ASGIApp, listener: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
@@ -45,10 +47,20 @@ def run_server(app: ASGIApp, listener: socket.socket, certificate: tuple[Path, P
             server_header=False,
             ssl_certfile=str(certificate[0]) if certificate else None,
             ssl_keyfile=str(certificate[1]) if certificate else None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
     finally:
         logging.getLogger("asyncio").removeFilter(quiet)
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it ends, so that streams, which have no end of their own, do."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if state := getattr(self.config.app, "state", None):
+            state.ending = True
+        super().handle_exit(sig, frame)
 
 
 class _Bounded(H11Protocol):

@@ -67,6 +67,7 @@ def create_app(folder: Path, *, tokens: Tokens | None = None, hosts: Hosts = LOO
     )
     # What is not there is not there: no address is made of one that somebody else wrote.
     app.router.redirect_slashes = False
+    app.state.places, app.state.ending = places, False
     return app
 
 

@@ -15,14 +15,13 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from calando.records.files import open_plain
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
@@ -31,11 +30,13 @@ from calando.records.spec import RunSpec
 from calando.web.audit import audit
 from calando.web.bands import MOST_VALUES, Band, band, spread_out
 from calando.web.curve import Curve
+from calando.web.run_files import files_in, tail_of
 
 __all__ = ["Kind", "Place", "Row"]
 
+OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
-TAIL_BYTES, TAIL_LINES, MOST_FILES = 16_384, 50, 200
+MOST_BANDS = 300
 MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
@@ -87,6 +88,7 @@ class Place(ABC):
         self.picture = LivePicture(folder)
         self.news = News()  # the last one
         self.version, self.conducted = 0, False
+        self._bands: dict[tuple[str, str, int], tuple[Any, Band]] = {}
         self._log: list[tuple[int, str]] = []  # version, and the row that changed in it
 
     # What a kind of folder says
@@ -130,6 +132,11 @@ class Place(ABC):
     def measure(self) -> Measure | None:
         """What the score is; None: unknown."""
         return None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is concluded is known of all that has come."""
+        return True
 
     def record(self, run: str) -> RunRecord | None:
         """The whole record of a finished run."""
@@ -176,7 +183,7 @@ class Place(ABC):
         live = self.live.get(digest)
         if live is None and stored is not None and stored.state == "running":
             return replace(stored, state="paused", slot=None)  # the picture was lost
-        if live is None or (stored is not None and stored.state in ("finished", "diverged", "died")):
+        if live is None or (stored is not None and stored.state in OVER):
             return stored
         running = live.state == "running" and self.conducted
         state = "running" if running else "paused" if live.state in ("running", "left") else live.state
@@ -197,8 +204,10 @@ class Place(ABC):
 
     @property
     def state(self) -> str:
-        """Running, complete or stopped."""
-        return "running" if self.conducted else "complete" if self.is_complete else "stopped"
+        """Running, complete or stopped; "reading" as long as nobody has looked at all that is there."""
+        if self.conducted:
+            return "running"
+        return "complete" if self.is_complete else "stopped" if self.is_settled else "reading"
 
     def status(self) -> dict[str, Any]:
         """How it stands, as of the last `refresh`."""
@@ -219,10 +228,13 @@ class Place(ABC):
                 "headline": self.headline,
                 "title": self.title,
                 "score": self.scale_of("score") | {"goal": None if self.measure is None else self.measure.goal},
+                "measures": list(self.measured()),
             }
 
     def _words(self, done: int, expected: int) -> str:
         unit = "updates" if self.kind in ("training", "run", "tuning") else "runs"
+        if not self.conducted and not self.is_settled:
+            return f"reading {done} {unit}"
         of = f"{done} of {expected} {unit} done" if expected else f"{done} {unit} done"
         return of if self.is_complete else f"stopped: {of}; the same command goes on from there"
 
@@ -231,8 +243,8 @@ class Place(ABC):
 
     def _running(self, row: RunRow) -> dict[str, Any]:
         left = None
-        if row.steps and row.step and (since := time.time() - row.began) > 1:
-            left = max(0.0, (row.steps - row.step) * since / row.step)
+        if row.steps and row.step > row.start and (since := time.time() - row.began) > 1:
+            left = max(0.0, (row.steps - row.step) * since / (row.step - row.start))
         return {
             "run": row.digest,
             "strategy": row.name,
@@ -292,15 +304,22 @@ class Place(ABC):
                     more = [(x, y) for x, y in zip(*seen[:2], strict=True) if not steps or x > steps[-1]]
                     steps, scores = [*steps, *(x for x, _ in more)], [*scores, *(_float(y) for _, y in more)]
                 return Curve(np.array(steps, np.int64), np.array(scores, np.float64))
-            losses, rates, since = self.trace(run)
-            stored = losses if of == "loss" else rates
-            x, y = np.arange(since + 1, since + 1 + len(stored)), np.asarray(stored, np.float64)
-            if run in self.live and self.rows[run].state not in ("finished", "diverged", "died"):
-                points = self.picture.curve(run)
-                new_x, new_y = np.array(points[0], np.int64), np.array(points[2 if of == "loss" else 1], np.float64)
-                later = new_x > (x[-1] if len(x) else 0)
-                x, y = np.concatenate([x, new_x[later]]), np.concatenate([y, new_y[later]])
+            return self._with_live(run, of, *self.trace(run))
+
+    def curves(self, runs: Sequence[str], of: str) -> Iterator[Curve]:
+        """Those of many runs."""
+        return (self.curve(run, of) for run in runs)
+
+    def _with_live(self, run: str, of: str, losses: np.ndarray, rates: np.ndarray, since: int) -> Curve:
+        """What is stored, and the points of the picture after it."""
+        stored = losses if of == "loss" else rates
+        x, y = np.arange(since + 1, since + 1 + len(stored)), np.asarray(stored, np.float64)
+        if run not in self.live or (len(stored) and self.rows[run].state in OVER):
             return Curve(x, y)
+        points = self.picture.curve(run)
+        new_x, new_y = np.array(points[0], np.int64), np.array(points[2 if of == "loss" else 1], np.float64)
+        later = new_x > (x[-1] if len(x) else 0)
+        return Curve(np.concatenate([x, new_x[later]]), np.concatenate([y, new_y[later]]))
 
     def measured(self) -> tuple[str, ...]:
         """What curves there are."""
@@ -313,7 +332,7 @@ class Place(ABC):
         return {"of": of, "unit": unit, "share": share}
 
     def bands(self, of: str, *, pixels: int) -> list[Band]:
-        """A band for each strategy, of the runs that have begun."""
+        """A band for each strategy, of the runs that have begun; made again where one of its runs has changed."""
         with self.lock:
             by_strategy: dict[str, list[str]] = {}
             for row in self.rows.values():
@@ -323,8 +342,15 @@ class Place(ABC):
             most = MOST_VALUES // max(1, longest * len(by_strategy))
             found = []
             for strategy, digests in by_strategy.items():
-                some = digests if of == "score" else spread_out(digests, most=most)
-                found.append(band(strategy, [self.curve(one, of) for one in some], runs=len(digests), pixels=pixels))
+                key = strategy, of, pixels
+                state = tuple(digests), sum(self.rows[one].step for one in digests)
+                if self._bands.get(key, (None, None))[0] != state:
+                    some = digests if of == "score" else spread_out(digests, most=most)
+                    curves = list(self.curves(some, of))
+                    self._bands[key] = state, band(strategy, curves, runs=len(digests), pixels=pixels)
+                    while len(self._bands) > MOST_BANDS:
+                        self._bands.pop(next(iter(self._bands)))
+                found.append(self._bands[key][1])
             return found
 
     def details(self, run: str) -> dict[str, Any]:
@@ -345,8 +371,8 @@ class Place(ABC):
                     for step, score, loss in zip(steps, scores, losses, strict=True)
                 ],
                 "host": {} if record is None else record.host,
-                "files": _files(self.run_folder(run)),
-                "log": _tail(self.folder / "logs" / f"{run}.log"),
+                "files": files_in(self.run_folder(run)),
+                "log": tail_of(self.folder / "logs" / f"{run}.log"),
                 **audit(self.folder, run),
             }
 
@@ -357,25 +383,6 @@ class Place(ABC):
     def close(self) -> None:
         """Close its files."""
         self.picture.close()
-
-
-def _files(folder: Path) -> list[dict[str, Any]]:
-    """Names and sizes."""
-    try:
-        there = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        return [{"name": path.name, "bytes": path.stat().st_size} for path in there[:MOST_FILES]]
-    except OSError:
-        return []
-
-
-def _tail(path: Path) -> list[str]:
-    """The last lines of a log."""
-    try:
-        with open_plain(path) as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read(TAIL_BYTES).decode(errors="replace").splitlines()[-TAIL_LINES:]
-    except OSError:
-        return []
 
 
 def _float(value: float | None) -> float:

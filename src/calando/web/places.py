@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -99,6 +100,11 @@ class Places:
         rows = [self._row(path, kind) for path, kind in self.found().items()]
         return sorted(rows, key=lambda row: (-row["changed"], row["path"]))
 
+    def warm(self) -> None:
+        """Read what was last written to before anybody asks for it."""
+        with suppress(CalandoError, OSError, KeyError):
+            self.listed()
+
     def _row(self, path: str, kind: Kind) -> dict[str, Any]:
         folder = self.root / path if path else self.root
         row: dict[str, Any] = {"path": path, "kind": kind, "changed": _changed(folder)}
@@ -113,7 +119,7 @@ class Places:
             row["title"] = place.title
         except (CalandoError, OSError) as error:
             row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": str(error), "title": folder.name}
-        if row["state"] != "running":
+        if row["state"] not in ("running", "reading"):
             self._rows[path] = row
         return row
 

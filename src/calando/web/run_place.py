@@ -19,6 +19,7 @@ from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.report.use import forms_of
+from calando.web.curve import Curve
 from calando.web.place import Place, Row
 
 __all__ = ["RunPlace"]
@@ -100,6 +101,22 @@ class RunPlace(Place):
     def record(self, run: str) -> RunRecord | None:
         """Of a run that is over."""
         return self._records.get(run)
+
+    def measured(self) -> tuple[str, ...]:
+        """With what `calando.watch` measured, by name."""
+        probes = [row for run in self.live for row in self.picture.probes(run)] if self.live else []
+        names = {name for row in probes for name, value in row.items() if type(value) in (int, float)}
+        return *super().measured(), *sorted(names - {"step", "rate", "loss", "updates"})
+
+    def curve(self, run: str, of: str) -> Curve:
+        """Of what was measured: a value a look."""
+        with self.lock:
+            if of in super().measured():
+                return super().curve(run, of)
+            looks = self.picture.probes(run)
+            found = [(row["step"] + 1, row[of]) for row in looks if type(row.get(of)) in (int, float)]
+            x, y = zip(*found, strict=True) if found else ((), ())
+            return Curve(np.array(x, np.int64), np.array(y, np.float64))
 
     def counts(self) -> tuple[int, int]:
         """Updates."""

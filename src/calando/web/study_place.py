@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import final
 
@@ -17,12 +17,17 @@ from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec, StudySpec
 from calando.records.store import FILE_NAME, Store
 from calando.report.use import forms_of
+from calando.web.curve import Curve
 from calando.web.place import Place, Row
 
 __all__ = ["StudyPlace"]
 
 REST = 4.0
 """Between two summaries so many times as long as the last one took: a study of thousands of runs is not held up."""
+
+
+FEW = 500
+"""Runs of which the first summary is made at once."""
 
 
 @final
@@ -103,6 +108,19 @@ class StudyPlace(Place):
         ((_, losses, rates),) = self._store.traces([run])
         return losses, rates, 0
 
+    def curves(self, runs: Sequence[str], of: str) -> Iterator[Curve]:
+        """In one look at the store."""
+        if of == "score":
+            yield from super().curves(runs, of)
+            return
+        assert self._store is not None
+        finished = [run for run in runs if run in self.records]
+        for run, losses, rates in self._store.traces(finished, only="losses" if of == "loss" else "rates"):
+            yield self._with_live(run, of, losses, rates, 0)
+        for run in runs:
+            if run not in self.records:
+                yield self.curve(run, of)
+
     def stored_looks(self, run: str) -> tuple[list[int], list[float], list[float]]:
         """Of a finished run."""
         looks = self.records[run].evaluations if run in self.records else ()
@@ -131,6 +149,11 @@ class StudyPlace(Place):
     def is_complete(self) -> bool:
         """Whether it is answered."""
         return self._summary is not None and self._summary.complete
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the summary is of all runs and scores there are."""
+        return (len(self.records), len(self.tests)) == self._summary_of
 
     @property
     def headline(self) -> str:
@@ -182,11 +205,11 @@ class StudyPlace(Place):
         """Take in what came; another summary is made in the background."""
         with self.lock:
             super().refresh()
-            if self._summary is None:
+            if self._summary is None and len(self.records) <= FEW:
                 self.summary()
             rested = time.monotonic() - self._summarized > REST * self._took
             busy = self._background is not None and self._background.is_alive()
-            if (len(self.records), len(self.tests)) != self._summary_of and rested and not busy:
+            if not self.is_settled and rested and not busy:
                 self._background = threading.Thread(target=self.summary, daemon=True)
                 self._background.start()
 

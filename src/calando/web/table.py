@@ -31,7 +31,7 @@ def selected(rows: Sequence[Row], *, sort: str = "", text: str = "", state: str 
         raise UnknownName("state", state, STATES)
     found = [row for row in rows if not state or (row.steered if state == "steered" else row.state == state)]
     for word in text.lower().split():
-        found = [row for row in found if word in _words(row)]
+        found = [row for row in found if (word in _exact(row) if "=" in word else word in _words(row))]
     column = sort.removeprefix("-")
     if not column:
         return found
@@ -47,8 +47,11 @@ def selected(rows: Sequence[Row], *, sort: str = "", text: str = "", state: str 
 
 
 def _words(row: Row) -> str:
-    lr = "" if row.lr is None else f"lr={row.lr:g}"
-    return f"{row.run} {row.strategy} seed {row.seed} {lr} {row.state}{' steered' * row.steered}".lower()
+    return f"{row.run} {row.strategy} {row.state}{' steered' * row.steered}".lower()
+
+
+def _exact(row: Row) -> tuple[str, str]:
+    return f"seed={row.seed}", "" if row.lr is None else f"lr={row.lr:g}"
 
 
 def states(rows: Sequence[Row]) -> dict[str, int]:

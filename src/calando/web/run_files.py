@@ -1,0 +1,31 @@
+"""What lies in the folder of a run: its files by name and size, and the end of its log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from calando.records.files import open_plain
+
+__all__ = ["files_in", "tail_of"]
+
+TAIL_BYTES, TAIL_LINES, MOST_FILES = 16_384, 50, 200
+
+
+def files_in(folder: Path) -> list[dict[str, Any]]:
+    """Names and sizes."""
+    try:
+        there = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        return [{"name": path.name, "bytes": path.stat().st_size} for path in there[:MOST_FILES]]
+    except OSError:
+        return []
+
+
+def tail_of(path: Path) -> list[str]:
+    """The last lines of a log."""
+    try:
+        with open_plain(path) as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read(TAIL_BYTES).decode(errors="replace").splitlines()[-TAIL_LINES:]
+    except OSError:
+        return []

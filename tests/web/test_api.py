@@ -1,0 +1,314 @@
+"""What the page asks for: places, tables, curves as few points, and changes by cursor, of real stores."""
+
+import csv
+import io
+import json
+import math
+from contextlib import closing
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests.report.fabricate import fabricate
+from tests.web.test_web_app import STUDY, Client, fill
+
+import calando
+from calando.records import Store, live_file
+from calando.records.follower import Progress
+from calando.records.live import Live
+from calando.records.store import sole_coordinator
+from calando.web.bands import band
+from calando.web.curve import Curve
+from calando.web.decimate import decimated
+from calando.web.live_page import create_app
+from calando.web.place import Row
+from calando.web.table import COLUMNS, as_csv, selected
+
+VALUES = st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf])
+
+
+def ask(client, what, **parameters):
+    from urllib.parse import urlencode
+
+    answer = client.get(f"/api/{what}?{urlencode(parameters, doseq=True)}")
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_constant=pytest.fail)  # no NaN
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished study, and its client."""
+    folder = tmp_path_factory.mktemp("whole")
+    runs, tests = fill(folder)
+    return runs, tests, Client(create_app(folder))
+
+
+@given(y=arrays(np.float64, st.integers(0, 300), elements=VALUES), pixels=st.integers(2, 40))
+def test_few_points_keep_what_stands_out_in_every_bucket(y, pixels):
+    x = np.arange(1, len(y) + 1)
+    few_x, few_y = decimated(x, y, pixels=pixels)
+    assert len(few_x) <= max(2 * pixels, 0) or len(y) <= 2 * pixels
+    assert np.array_equal(few_y, y[few_x - 1], equal_nan=True)
+    assert (np.diff(few_x) > 0).all()
+    if len(y) <= 2 * pixels:
+        assert len(few_x) == len(y)
+        return
+    assert (few_x[0], few_x[-1]) == (1, len(y))
+    edges = 1 + np.arange(pixels) * (len(y) - 2) // (pixels - 1)
+    height = np.where(np.isfinite(y), y, np.inf)
+    kept = set(few_x - 1)
+    for start, end in pairwise(edges):
+        there = height[sorted(kept & set(range(start, end)))]
+        assert there.min() == height[start:end].min()
+        assert there.max() == height[start:end].max()
+
+
+ROWS = st.builds(
+    Row,
+    run=st.uuids().map(lambda one: one.hex),
+    strategy=st.sampled_from(["cosine", "fixed", "=cmd()", "a,b"]),
+    seed=st.integers(0, 5),
+    lr=st.none() | st.floats(1e-5, 1),
+    steps=st.just(10),
+    step=st.integers(0, 10),
+    state=st.sampled_from(["running", "finished", "queued"]),
+    score=st.none() | st.floats(0, 1) | st.just(math.nan),
+)
+
+
+@given(rows=st.lists(ROWS, max_size=30, unique_by=lambda one: one.run), data=st.data())
+def test_pages_cover_every_row_once_in_order(rows, data):
+    sort = data.draw(st.sampled_from(["", *COLUMNS, *(f"-{name}" for name in COLUMNS)]))
+    found = selected(rows, sort=sort)
+    assert sorted(row.run for row in found) == sorted(row.run for row in rows)
+    if column := sort.removeprefix("-"):
+        values = [getattr(row, column) for row in found]
+        known = [value for value in values if value is not None and value == value]
+        assert known == sorted(known, reverse=sort.startswith("-"))
+        assert all(value is None or value != value for value in values[len(known) :])
+    kept = selected(rows, text="SEED=3 cosine", state="running")
+    assert kept == [r for r in rows if (r.seed, r.strategy, r.state) == (3, "cosine", "running")]
+
+
+@given(rows=st.lists(ROWS, max_size=5))
+def test_a_downloaded_table_is_read_back_and_computes_nothing(rows):
+    read = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    assert [one["run"] for one in read] == [row.run for row in rows]
+    assert not any(one["strategy"].startswith("=") for one in read)
+
+
+def test_a_band_is_the_percentiles_of_its_runs():
+    x = np.arange(1, 1001)
+    curves = [Curve(x, np.full(1000, float(level))) for level in range(11)]
+    found = band("a", curves, runs=11, pixels=50)
+    assert np.allclose([found.low[0], found.median[0], found.high[0]], [1, 5, 9])
+    assert len(found.x) == 50
+    assert found.x[-1] == 1000
+    looks = [Curve(np.array([10, 20]), np.array([0.1, level])) for level in (0.2, 0.4)]
+    assert list(band("a", looks, runs=2, pixels=50).x) == [10, 20]
+    assert len(band("a", [Curve(x[:0], x[:0])], runs=1, pixels=50).x) == 0
+
+
+def test_places_status_and_table_agree_with_the_summary(whole):
+    runs, tests, client = whole
+    (place,) = ask(client, "places")["places"]
+    assert (place["path"], place["kind"], place["state"]) == ("", "study", "complete")
+    status, summary = ask(client, "status"), ask(client, "summary")
+    assert status["headline"] == place["headline"] == summary["headline"]
+    assert (status["done"], status["expected"]) == (summary["runs_done"], summary["runs_expected"])
+    page = ask(client, "runs", sort="-score", limit=5)
+    assert page["total"] == page["matching"] == len(runs)
+    best = max(runs.values(), key=lambda one: one.score)
+    assert page["rows"][0]["score"] == best.score
+    every = [row for offset in range(0, 100, 7) for row in ask(client, "runs", offset=offset, limit=7)["rows"]]
+    assert {row["run"]: row["test"] for row in every} == {
+        digest: tests[digest].score if digest in tests else None for digest in runs
+    }
+
+
+def test_curves_are_those_of_the_store(whole):
+    runs, _, client = whole
+    digests = list(runs)[:3]
+    for of, values in (("loss", "losses"), ("rate", "rates")):
+        found = ask(client, "curves", of=of, run=digests, pixels=1000)["curves"]
+        assert [one["run"] for one in found] == digests
+        for one in found:
+            assert np.allclose(one["y"], getattr(runs[one["run"]], values))
+            assert one["x"] == list(range(1, len(one["y"]) + 1))
+    (one,) = ask(client, "curves", of="loss", run=digests[0], pixels=5)["curves"]
+    assert len(one["x"]) <= 10
+    (part,) = ask(client, "curves", of="loss", run=digests[0], **{"from": 10, "to": 20})["curves"]
+    assert part["x"] == list(range(10, 21))
+    for of in ("loss", "rate", "score"):
+        bands = ask(client, "bands", of=of)["bands"]
+        assert {one["strategy"] for one in bands} == {record.spec.strategy.name for record in runs.values()}
+        assert all(low <= high for one in bands for low, high in zip(one["low"], one["high"], strict=True))
+    about = ask(client, "run", run=digests[0])
+    assert about["spec"]["seed"] == runs[digests[0]].spec.seed
+    assert about["command"].startswith("calando train digits")
+    assert len(about["evaluations"]) == len(runs[digests[0]].evaluations)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "..",
+        "../..",
+        "/",
+        "/etc",
+        "a/../b",
+        "a/..",
+        "./",
+        "%2e%2e",
+        "a\\..\\b",
+        "link",
+        "link/inner",
+        ".hidden",
+        "a\0b",
+        "x" * 9999,
+    ],
+)
+def test_only_what_was_found_is_a_place(tmp_path, place):
+    fill(tmp_path / "served" / "a", until=1)
+    fill(tmp_path / "served" / ".hidden", until=1)
+    fill(tmp_path / "outside" / "inner", until=1)
+    (tmp_path / "served" / "link").symlink_to(tmp_path / "outside")
+    client = Client(create_app(tmp_path / "served"))
+    assert [one["path"] for one in ask(client, "places")["places"]] == ["a"]
+    from urllib.parse import quote
+
+    for what in ("status", "summary", "runs", "curves", "run", "changes", "stream", "rows.csv"):
+        answer = client.get(f"/api/{what}?place={quote(place)}")
+        assert answer.status_code == 404, what
+    answer = client.get(f"/api/run?place=a&run={quote('../' + place)}")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["runs?sort=nope", "runs?state=nope", "runs?limit=0", "runs?limit=1001", "runs?offset=-1", "runs?offset=1e3",
+     "runs?offset=" + "9" * 5000, "curves?of=nope", "curves?pixels=1", "curves?pixels=x", "bands?of=",
+     "curves?" + "&".join(f"run={n}" for n in range(201))],
+)  # fmt: skip
+def test_what_is_asked_wrongly_is_a_line(whole, asked):
+    answer = whole[2].get(f"/api/{asked}")
+    assert answer.status_code == 422
+    assert list(answer.json()) == ["error"]
+
+
+def test_a_folder_is_listed_with_all_that_lies_in_it(tmp_path):
+    fill(tmp_path / "studies" / "a", until=2)
+    fill(tmp_path / "b")
+    calando.train("digits", "cosine", lr=0.1, steps=20, threads=1, folder=tmp_path / "c", listen=lambda _: None)
+    (tmp_path / "deep" / "er" / "still").mkdir(parents=True)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "study.sqlite").write_bytes(b"nothing" * 999)
+    client = Client(create_app(tmp_path))
+    there = {one["path"]: (one["kind"], one["state"]) for one in ask(client, "places")["places"]}
+    assert there == {
+        "studies/a": ("study", "stopped"),
+        "b": ("study", "complete"),
+        "c": ("training", "complete"),
+        "d": ("study", "unreadable"),
+    }
+    assert client.get("/api/status?place=d").status_code == 503
+    assert ask(client, "status", place="c")["headline"].startswith("finished after 20 of 20 steps: validation")
+    (row,) = ask(client, "runs", place="c")["rows"]
+    (one,) = ask(client, "curves", place="c", run=row["run"])["curves"]
+    assert len(one["x"]) == 20
+
+
+@settings(max_examples=25, deadline=None)
+@given(looks=st.sets(st.integers(0, 40)))
+def test_whoever_applies_every_change_sees_what_one_who_reads_all_sees(tmp_path_factory, looks):
+    folder, before = tmp_path_factory.mktemp("changes"), live_file.COMMIT_SECONDS
+    live_file.COMMIT_SECONDS = 0.0
+    runs, _ = fabricate(STUDY)
+    chosen, moment = list(runs.values())[:8], iter(range(10**6))
+    try:
+        with Store.create(folder, STUDY, fingerprint="x") as store, sole_coordinator(folder):
+            client, live = Client(create_app(folder)), Live(folder)
+            cursor, rows, points = "", {}, {}
+
+            def look(*, anyway=False):
+                nonlocal cursor
+                if next(moment) not in looks and not anyway:
+                    return
+                news = ask(client, "changes", cursor=cursor)
+                if news.get("reset"):
+                    rows.clear()
+                    points.clear()
+                    rows.update((row["run"], row) for row in ask(client, "runs", limit=1000)["rows"])
+                    for run in rows:
+                        (one,) = ask(client, "curves", run=run, pixels=4000)["curves"]
+                        points[run] = dict(zip(one["x"], one["y"], strict=True))
+                for run, some in news.get("points", {}).items():
+                    for step, loss in zip(some["step"], some["loss"], strict=True):
+                        assert step not in points.setdefault(run, {}) or news["cursor"] == cursor
+                        points[run][step] = loss
+                rows.update((row["run"], row) for row in news.get("rows", []))
+                cursor = news["cursor"]
+
+            for record in chosen:
+                live.began(record.spec, 0)
+                look()
+                for step in (5, 11, 17):
+                    live.progressed(record.spec, Progress(step, 0.1, 2.0 / step))
+                    look()
+                if record is chosen[-1]:
+                    break
+                store.put_run(record)
+                live.ended(record)
+                look()
+            look(anyway=True)
+            look(anyway=True)
+            now = {row["run"]: row for row in ask(client, "runs", limit=1000)["rows"]}
+            began = {run: row for run, row in now.items() if row["state"] != "queued"}
+            assert {run: rows[run] for run in began} == began
+            assert [row["state"] for row in began.values()].count("running") == 1
+            last = chosen[-1].spec.digest()
+            assert list(points[last]) == [5, 11, 17]
+            news = {"cursor": cursor, "rows": []}
+            for _ in range(100):  # a summary may be under way
+                news = ask(client, "changes", cursor=news["cursor"])
+                if len(news) == 1:
+                    break
+                assert {row["state"] for row in news["rows"]} <= {"queued"}
+                assert not news["points"]
+            assert len(news) == 1
+            live.close()
+    finally:
+        live_file.COMMIT_SECONDS = before
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "nonsense", "----", "1-2-3-4", "0-99999999999999999999-0-0", "\ud83d", "a" * 9000]
+)
+def test_a_cursor_of_nowhere_begins_again(whole, cursor):
+    news = ask(whole[2], "changes", cursor=cursor.encode("utf-8", "replace").decode())
+    assert news["reset"]
+    assert ask(whole[2], "changes", cursor=news["cursor"]) == {"cursor": news["cursor"]}
+
+
+@pytest.mark.parametrize("damage", ["gone", "noise", "a folder"])
+def test_without_its_picture_a_study_shows_what_is_finished(tmp_path, damage):
+    runs, _ = fill(tmp_path, until=4)
+    path = tmp_path / "live.sqlite"
+    client = Client(create_app(tmp_path))
+    with closing(Live(tmp_path)) as live:
+        live.began(next(iter(fabricate(STUDY)[0].values())).spec, 0)
+    if damage != "gone":
+        ask(client, "status")
+    for extra in tmp_path.glob("live.sqlite*"):
+        extra.unlink()
+    if damage == "noise":
+        path.write_bytes(b"noise" * 9000)
+    elif damage == "a folder":
+        path.mkdir()
+    done = [row for row in ask(client, "runs", limit=1000)["rows"] if row["state"] == "finished"]
+    assert {row["run"] for row in done} <= set(runs)
+    assert len(done) == 4
+    assert ask(client, "status")["running"] == []
