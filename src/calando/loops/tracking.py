@@ -70,7 +70,7 @@ def read_log(log: str | Sequence[str] | None) -> tuple[LogTo, ...]:
 def tracked_folder(folder: Path, title: str, **facts: str) -> Tracked:
     """What the runs of a folder belong to."""
     place = str(folder.resolve())
-    key = hashlib.sha256(place.encode()).hexdigest()[:16]
+    key = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     return Tracked(title, folder.resolve().name, key, {"folder": place, **{k: v for k, v in facts.items() if v}})
 
 
