@@ -20,7 +20,7 @@ from calando.web.curve import Curve
 __all__ = ["HIGH", "LOW", "MOST_VALUES", "Band", "band", "spread_out"]
 
 LOW, HIGH = 10.0, 90.0
-MOST_VALUES = 3_000_000
+MOST_VALUES = 1_500_000
 BUCKETS = 200
 
 
@@ -68,7 +68,10 @@ def band(strategy: str, curves: Sequence[Curve], *, runs: int, pixels: int) -> B
     found = rows[:, kept]
     if not kept.any():
         return Band(strategy, runs, len(same), *[np.empty(0)] * 4)
-    low, median, high = np.nanpercentile(np.where(np.isfinite(found), found, np.nan), (LOW, 50, HIGH), axis=0)
+    finite = np.isfinite(found)
+    # Where nothing is missing, as mostly, the plain one is several times as fast.
+    percentile, values = (np.percentile, found) if finite.all() else (np.nanpercentile, np.where(finite, found, np.nan))
+    low, median, high = percentile(values, (LOW, 50, HIGH), axis=0)
     return Band(strategy, runs, len(same), grid[kept], median, low, high)
 
 
