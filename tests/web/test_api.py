@@ -5,6 +5,7 @@ import io
 import json
 import math
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.web.test_web_app import STUDY, Client, fill
 
 import calando
 from calando.records import Store, live_file
+from calando.records.command_log import Branch, CommandLog
 from calando.records.follower import Progress
 from calando.records.live import Live
 from calando.records.store import sole_coordinator
@@ -312,3 +314,29 @@ def test_without_its_picture_a_study_shows_what_is_finished(tmp_path, damage):
     assert {row["run"] for row in done} <= set(runs)
     assert len(done) == 4
     assert ask(client, "status")["running"] == []
+
+
+def test_a_branch_is_a_row_of_its_own_from_when_it_is_made(tmp_path):
+    runs, _ = fill(tmp_path, until=3)
+    parent = next(iter(runs.values())).spec
+    other = parent.model_copy(update={"seed": 77})
+    client = Client(create_app(tmp_path))
+    cursor = ask(client, "status")["cursor"]
+    with CommandLog.open(tmp_path) as log:
+        asked = log.ask("rate *0.5", run=parent.digest(), key="one")
+        log.accept(
+            asked, target=parent.digest(), step=9, branch=Branch(spec=other, parent=parent.digest(), step=9, command=1)
+        )
+    news = ask(client, "changes", cursor=cursor)
+    assert [(row["run"], row["state"], row["step"], row["steered"]) for row in news["rows"]] == [
+        (other.digest(), "queued", 9, True)
+    ]
+    assert ask(client, "runs", state="steered")["matching"] == 1
+    about = ask(client, "run", run=other.digest())
+    assert about["parent"] == parent.digest()
+    with Store.open(tmp_path) as store:
+        store.put_run(replace(runs[parent.digest()], spec=other))
+    (row,) = ask(client, "runs", state="steered")["rows"]
+    assert (row["run"], row["state"]) == (other.digest(), "finished")
+    (tmp_path / "commands.sqlite").write_bytes(b"noise" * 999)
+    assert ask(client, "runs")["total"] > 3

@@ -27,7 +27,7 @@ from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
 from calando.records.record import RunRecord
 from calando.records.spec import RunSpec
-from calando.web.audit import audit
+from calando.web.audit import Branches, audit
 from calando.web.bands import MOST_VALUES, Band, band, spread_out
 from calando.web.curve import Curve
 from calando.web.run_files import files_in, tail_of
@@ -88,6 +88,7 @@ class Place(ABC):
         self.picture = LivePicture(folder)
         self.news = News()  # the last one
         self.version, self.conducted = 0, False
+        self.branches = Branches(folder)
         self._bands: dict[tuple[str, str, int], tuple[Any, Band]] = {}
         self._log: list[tuple[int, str]] = []  # version, and the row that changed in it
 
@@ -157,15 +158,19 @@ class Place(ABC):
                 self.conducted = conducted
                 self._look(before)
             stored = list(self.take())
-            if not moved and not stored:
+            steered = self.branches.have_changed()
+            if not moved and not stored and not steered:
                 return
             self.version += 1
             changed = {row.run: row for row in stored}
             for digest in {*before, *self.live}:
                 row = self._shown(digest, changed.get(digest) or self.rows.get(digest))
-                if row is not None and row != self.rows.get(digest):
+                if row is not None and replace(row, steered=digest in self.branches.made) != self.rows.get(digest):
                     changed[digest] = row
+            for digest in self.branches.made if steered else ():
+                changed.setdefault(digest, self.rows.get(digest) or self._of_branch(digest))
             for digest, row in changed.items():
+                row.steered = digest in self.branches.made
                 self.rows[digest] = row
                 self._log.append((self.version, digest))
 
@@ -177,6 +182,12 @@ class Place(ABC):
         self.live |= {row.digest: row for row in news.runs}
         news.points, news.scores = {}, {}
         self.news = news
+
+    def _of_branch(self, digest: str) -> Row:
+        """One that waits to be trained."""
+        made = self.branches.made[digest]
+        run = made.spec
+        return Row(digest, run.strategy.name, run.seed, run.lr, run.steps, made.step, "queued")
 
     def _shown(self, digest: str, stored: Row | None) -> Row | None:
         """A row as the picture has it, unless the store knows that its run is over."""
