@@ -28,7 +28,7 @@ from calando.records.measure import Measure
 from calando.records.record import RunRecord
 from calando.records.spec import RunSpec
 from calando.web.audit import Branches, audit
-from calando.web.bands import MOST_VALUES, Band, band, spread_out
+from calando.web.bands import Band, Bands
 from calando.web.curve import Curve
 from calando.web.run_files import files_in, tail_of
 
@@ -36,7 +36,6 @@ __all__ = ["Kind", "Place", "Row"]
 
 OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
-MOST_BANDS = 300
 MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
@@ -89,7 +88,7 @@ class Place(ABC):
         self.news = News()  # the last one
         self.version, self.conducted = 0, False
         self.branches = Branches(folder)
-        self._bands: dict[tuple[str, str, int], tuple[Any, Band]] = {}
+        self._bands = Bands()
         self._log: list[tuple[int, str]] = []  # version, and the row that changed in it
 
     # What a kind of folder says
@@ -343,26 +342,8 @@ class Place(ABC):
         return {"of": of, "unit": unit, "share": share}
 
     def bands(self, of: str, *, pixels: int) -> list[Band]:
-        """A band for each strategy, of the runs that have begun; made again where one of its runs has changed."""
-        with self.lock:
-            by_strategy: dict[str, list[str]] = {}
-            for row in self.rows.values():
-                if row.state != "queued":
-                    by_strategy.setdefault(row.strategy, []).append(row.run)
-            longest = max((row.step for row in self.rows.values()), default=0)
-            most = MOST_VALUES // max(1, longest * len(by_strategy))
-            found = []
-            for strategy, digests in by_strategy.items():
-                key = strategy, of, pixels
-                state = tuple(digests), sum(self.rows[one].step for one in digests)
-                if self._bands.get(key, (None, None))[0] != state:
-                    some = digests if of == "score" else spread_out(digests, most=most)
-                    curves = list(self.curves(some, of))
-                    self._bands[key] = state, band(strategy, curves, runs=len(digests), pixels=pixels)
-                    while len(self._bands) > MOST_BANDS:
-                        self._bands.pop(next(iter(self._bands)))
-                found.append(self._bands[key][1])
-            return found
+        """A band for each strategy, of the runs that have begun."""
+        return self._bands.of(self, of, pixels=pixels)
 
     def details(self, run: str) -> dict[str, Any]:
         """All of one run that is not a curve."""
