@@ -5,6 +5,7 @@ import io
 import json
 import math
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,9 +18,11 @@ from tests.web.test_web_app import STUDY, Client, fill
 
 import calando
 from calando.records import Store, live_file
+from calando.records.command_log import Branch, CommandLog
 from calando.records.follower import Progress
 from calando.records.live import Live
 from calando.records.store import sole_coordinator
+from calando.records.tuning import TuneStore
 from calando.web.bands import band
 from calando.web.curve import Curve
 from calando.web.decimate import decimated
@@ -312,3 +315,48 @@ def test_without_its_picture_a_study_shows_what_is_finished(tmp_path, damage):
     assert {row["run"] for row in done} <= set(runs)
     assert len(done) == 4
     assert ask(client, "status")["running"] == []
+
+
+def test_a_branch_is_a_row_of_its_own_from_when_it_is_made(tmp_path):
+    runs, _ = fill(tmp_path, until=3)
+    parent = next(iter(runs.values())).spec
+    other = parent.model_copy(update={"seed": 77})
+    client = Client(create_app(tmp_path))
+    cursor = ask(client, "status")["cursor"]
+    with CommandLog.open(tmp_path) as log:
+        asked = log.ask("rate *0.5", run=parent.digest(), key="one")
+        log.accept(
+            asked, target=parent.digest(), step=9, branch=Branch(spec=other, parent=parent.digest(), step=9, command=1)
+        )
+    news = ask(client, "changes", cursor=cursor)
+    assert [(row["run"], row["state"], row["step"], row["steered"]) for row in news["rows"]] == [
+        (other.digest(), "queued", 9, True)
+    ]
+    assert ask(client, "runs", state="steered")["matching"] == 1
+    about = ask(client, "run", run=other.digest())
+    assert about["parent"] == parent.digest()
+    with Store.open(tmp_path) as store:
+        store.put_run(replace(runs[parent.digest()], spec=other))
+    (row,) = ask(client, "runs", state="steered")["rows"]
+    assert (row["run"], row["state"]) == (other.digest(), "finished")
+    (tmp_path / "commands.sqlite").write_bytes(b"noise" * 999)
+    assert ask(client, "runs")["total"] > 3
+
+
+def test_the_arms_of_a_tuning_are_its_rows_with_what_was_trained_of_each(tmp_path):
+    tuned = calando.tune("digits", steps=100, budget=1.5, threads=1, folder=tmp_path, listen=lambda _: None)
+    with TuneStore.open(tmp_path, read_only=True) as store:
+        pieces = store.pieces()
+    client = Client(create_app(tmp_path))
+    status = ask(client, "status")
+    assert (status["kind"], status["state"], status["running"]) == ("tuning", "complete", [])
+    assert status["done"] == round(sum(piece.stop - piece.start for piece in pieces))
+    assert f"rate {tuned.run.lr:.3g}" in status["headline"]
+    rows = {row["run"]: row for row in ask(client, "runs")["rows"]}
+    assert set(rows) == {piece.spec.digest() for piece in pieces}
+    answer = rows[tuned.run.digest()]
+    assert (answer["state"], answer["test"]) == ("finished", tuned.test.score)
+    alone = calando.train("digits", tuned.strategy, steps=100, threads=1, folder=tmp_path / "a", listen=lambda _: None)
+    for of, values in (("loss", alone.record.losses), ("rate", alone.record.rates)):
+        (curve,) = ask(client, "curves", of=of, run=tuned.run.digest(), pixels=1000)["curves"]
+        assert np.allclose(curve["y"], values)

@@ -1,5 +1,6 @@
 """A study that runs, followed over HTTP: both are processes of their own, as they are for a person."""
 
+import http.client
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -117,6 +119,19 @@ def test_a_study_is_followed_over_its_coordinators_death_to_what_its_store_has(s
         (curve,) = follower.ask("curves", run=run, pixels=4000)["curves"]
         assert np.allclose(curve["y"], losses)
     assert follower.ask("changes", cursor=follower.cursor) == {"cursor": follower.cursor}
+
+
+def test_an_answer_does_not_wait_for_a_receipt_of_its_head(study):
+    """A client acknowledges what it got after 40 ms, unless it has something to say."""
+    server = study[2].server
+    page, times = http.client.HTTPConnection("127.0.0.1", server.port), []
+    with closing(page):
+        for _ in range(30):
+            began = time.perf_counter()
+            page.request("GET", f"/api/changes?{server.token}")
+            page.getresponse().read()
+            times.append(time.perf_counter() - began)
+    assert min(times[5:]) < 0.03
 
 
 def test_the_stream_brings_the_same_and_ends_with_the_server(study):

@@ -14,7 +14,6 @@ import json
 import math
 import sqlite3
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -65,7 +64,7 @@ class Pictured:
             case {"kind": "progress", "step": step, "lr": lr, "loss": loss} if self._file is not None:
                 self._step = step
                 self._file.point(self._digest, step, lr, math.nan if loss is None else loss)
-                self._file.stands(json.dumps(asdict(self._standing(lr, loss))))
+                self._file.stands(self._standing(lr, loss))
             case {"kind": "score", "step": step, "score": score, "loss": loss} if self._file is not None:
                 self._step = max(self._step, step)
                 self._file.score(self._digest, step, score, math.nan if loss is None else loss)

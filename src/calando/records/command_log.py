@@ -31,7 +31,7 @@ from calando.records.database import in_one_line
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
 
-__all__ = ["WHOLE", "Asked", "Branch", "CommandLog", "State"]
+__all__ = ["FILE_NAME", "WHOLE", "Asked", "Branch", "CommandLog", "State"]
 
 FILE_NAME = "commands.sqlite"
 WHOLE = ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import final
 
@@ -77,7 +75,7 @@ class Live(Follower):
 
     def stands(self, standing: Standing) -> None:
         """In place of the last one."""
-        self._file.stands(json.dumps(asdict(standing)))
+        self._file.stands(standing)
 
     def close(self) -> None:
         """Nothing is in progress any more."""

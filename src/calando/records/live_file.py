@@ -18,13 +18,14 @@ it damaged, loses the picture and nothing else, and another is begun.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -32,13 +33,14 @@ from calando.host import lock
 from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables
 from calando.records.record import RunRecord, TestScore
+from calando.standing import Standing
 
 __all__ = ["FILE", "LOCK", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
 
 FILE = "live.sqlite"
 LOCK = "live.lock"
 VERSION = "1"
-COMMIT_SECONDS = 0.25
+COMMIT_SECONDS = 0.4
 MOST_STRETCHES = 2000
 
 _TABLES = (
@@ -141,7 +143,8 @@ class LiveFile:
         self._resumed: set[str] = set()  # taken up, without a report so far
         self._changed: dict[str, RunRow] = {}
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
-        self._standing, self._seq, self._committed, self._replaced = "", 0, -math.inf, False
+        self._standing, self._stood_otherwise = Standing(""), False
+        self._seq, self._committed, self._replaced = 0, -math.inf, False
         self._opened: sqlite3.Connection | None = None
         self._open()
 
@@ -192,11 +195,10 @@ class LiveFile:
         self._put("notes", time.time(), text)
         self._soon()
 
-    def stands(self, text: str) -> None:
-        """How the whole stands, as JSON."""
-        if text != self._standing:
-            self._standing = text
-            self._waiting.append(("REPLACE INTO meta VALUES ('standing', ?)", (text,)))
+    def stands(self, standing: Standing) -> None:
+        """How the whole stands, in the place of what was said of that before."""
+        if standing != self._standing:
+            self._standing, self._stood_otherwise = standing, True
             self._soon()
 
     def put_away(self, digest: str, state: str = "left") -> None:
@@ -253,7 +255,7 @@ class LiveFile:
         if not self.is_own:
             return
         self._committed = time.monotonic()
-        if not self._waiting and not self._changed:
+        if not self._waiting and not self._changed and not self._stood_otherwise:
             return
         if not self._is_there():
             self._begin_again()
@@ -291,9 +293,13 @@ class LiveFile:
             for row in self._changed.values():
                 self._seq += 1
                 self._file.execute(_REPLACE_RUN, (self._seq, *astuple(row)))
+            if self._stood_otherwise:
+                text = json.dumps(asdict(self._standing))
+                self._file.execute("REPLACE INTO meta VALUES ('standing', ?)", (text,))
             self._file.execute("REPLACE INTO meta VALUES ('seq', ?)", (self._seq,))
         self._waiting.clear()
         self._changed.clear()
+        self._stood_otherwise = False
 
     def _open(self) -> None:
         """The file that an earlier one left, or another."""
@@ -326,7 +332,12 @@ class LiveFile:
             self._file.execute("BEGIN")
             for statement in _TABLES:
                 self._file.execute(statement)
-            made = {"version": VERSION, "generation": os.urandom(8).hex(), "seq": 0, "standing": self._standing}
+            made = {
+                "version": VERSION,
+                "generation": os.urandom(8).hex(),
+                "seq": 0,
+                "standing": json.dumps(asdict(self._standing)),
+            }
             self._file.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
         self._changed = {**self._runs, **self._changed}
         if damaged:

@@ -97,8 +97,8 @@ class LivePicture:
                 for run, step, one, other in file.execute(found, (seq,)):
                     _add(into.setdefault(run, ([], [], [])), step, one, other)
             news.probes = list(file.execute("SELECT run, step FROM probes WHERE seq > ? ORDER BY seq", (seq,)))
-            if standing := known.get("standing"):
-                news.standing = Standing(**json.loads(standing))
+            standing = Standing(**json.loads(known["standing"]))
+            news.standing = standing if standing.words else None
             news.notes = [text for (text,) in file.execute("SELECT text FROM notes ORDER BY seq LIMIT 1000")]
             return news
         return News()

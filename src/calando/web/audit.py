@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-from calando.records.command_log import CommandLog
+from calando.errors import CorruptFile
+from calando.records.command_log import FILE_NAME, Branch, CommandLog
 
-__all__ = ["audit"]
+__all__ = ["Branches", "audit"]
 
 
 def audit(folder: Path, run: str) -> dict[str, Any]:
@@ -29,3 +31,33 @@ def audit(folder: Path, run: str) -> dict[str, Any]:
         "parent": made[run].parent if run in made else None,
         "branches": [{"run": digest, "step": one.step} for digest, one in made.items() if one.parent == run],
     }
+
+
+@final
+class Branches:
+    """The runs of a folder whose rate was changed by hand; read again where the folder's commands have changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._seen = folder, (0.0, 0.0)
+        self.made: dict[str, Branch] = {}
+
+    def have_changed(self) -> bool:
+        """Whether there are others since the last time; a damaged file has none."""
+        # SQLite writes into the log first.
+        now = _written(self._folder / FILE_NAME), _written(self._folder / f"{FILE_NAME}-wal")
+        if now == self._seen:
+            return False
+        self._seen, before = now, set(self.made)
+        self.made = {}
+        with suppress(CorruptFile):
+            if CommandLog.there(self._folder):
+                with CommandLog.open(self._folder, read_only=True) as log:
+                    self.made = log.branches()
+        return set(self.made) != before
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -27,8 +27,8 @@ from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
 from calando.records.record import RunRecord
 from calando.records.spec import RunSpec
-from calando.web.audit import audit
-from calando.web.bands import MOST_VALUES, Band, band, spread_out
+from calando.web.audit import Branches, audit
+from calando.web.bands import Band, Bands
 from calando.web.curve import Curve
 from calando.web.run_files import files_in, tail_of
 
@@ -36,7 +36,6 @@ __all__ = ["Kind", "Place", "Row"]
 
 OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
-MOST_BANDS = 300
 MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
@@ -88,7 +87,8 @@ class Place(ABC):
         self.picture = LivePicture(folder)
         self.news = News()  # the last one
         self.version, self.conducted = 0, False
-        self._bands: dict[tuple[str, str, int], tuple[Any, Band]] = {}
+        self.branches = Branches(folder)
+        self._bands = Bands()
         self._log: list[tuple[int, str]] = []  # version, and the row that changed in it
 
     # What a kind of folder says
@@ -157,15 +157,19 @@ class Place(ABC):
                 self.conducted = conducted
                 self._look(before)
             stored = list(self.take())
-            if not moved and not stored:
+            steered = self.branches.have_changed()
+            if not moved and not stored and not steered:
                 return
             self.version += 1
             changed = {row.run: row for row in stored}
             for digest in {*before, *self.live}:
                 row = self._shown(digest, changed.get(digest) or self.rows.get(digest))
-                if row is not None and row != self.rows.get(digest):
+                if row is not None and replace(row, steered=digest in self.branches.made) != self.rows.get(digest):
                     changed[digest] = row
+            for digest in self.branches.made if steered else ():
+                changed.setdefault(digest, self.rows.get(digest) or self._of_branch(digest))
             for digest, row in changed.items():
+                row.steered = digest in self.branches.made
                 self.rows[digest] = row
                 self._log.append((self.version, digest))
 
@@ -177,6 +181,12 @@ class Place(ABC):
         self.live |= {row.digest: row for row in news.runs}
         news.points, news.scores = {}, {}
         self.news = news
+
+    def _of_branch(self, digest: str) -> Row:
+        """One that waits to be trained."""
+        made = self.branches.made[digest]
+        run = made.spec
+        return Row(digest, run.strategy.name, run.seed, run.lr, run.steps, made.step, "queued")
 
     def _shown(self, digest: str, stored: Row | None) -> Row | None:
         """A row as the picture has it, unless the store knows that its run is over."""
@@ -332,26 +342,8 @@ class Place(ABC):
         return {"of": of, "unit": unit, "share": share}
 
     def bands(self, of: str, *, pixels: int) -> list[Band]:
-        """A band for each strategy, of the runs that have begun; made again where one of its runs has changed."""
-        with self.lock:
-            by_strategy: dict[str, list[str]] = {}
-            for row in self.rows.values():
-                if row.state != "queued":
-                    by_strategy.setdefault(row.strategy, []).append(row.run)
-            longest = max((row.step for row in self.rows.values()), default=0)
-            most = MOST_VALUES // max(1, longest * len(by_strategy))
-            found = []
-            for strategy, digests in by_strategy.items():
-                key = strategy, of, pixels
-                state = tuple(digests), sum(self.rows[one].step for one in digests)
-                if self._bands.get(key, (None, None))[0] != state:
-                    some = digests if of == "score" else spread_out(digests, most=most)
-                    curves = list(self.curves(some, of))
-                    self._bands[key] = state, band(strategy, curves, runs=len(digests), pixels=pixels)
-                    while len(self._bands) > MOST_BANDS:
-                        self._bands.pop(next(iter(self._bands)))
-                found.append(self._bands[key][1])
-            return found
+        """A band for each strategy, of the runs that have begun."""
+        return self._bands.of(self, of, pixels=pixels)
 
     def details(self, run: str) -> dict[str, Any]:
         """All of one run that is not a curve."""

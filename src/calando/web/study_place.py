@@ -26,6 +26,7 @@ REST = 4.0
 """Between two summaries so many times as long as the last one took: a study of thousands of runs is not held up."""
 
 
+FIRST_SECONDS = 0.7
 FEW = 500
 """Runs of which the first summary is made at once."""
 
@@ -210,7 +211,10 @@ class StudyPlace(Place):
             rested = time.monotonic() - self._summarized > REST * self._took
             busy = self._background is not None and self._background.is_alive()
             if not self.is_settled and rested and not busy:
-                self._background = threading.Thread(target=self.summary, daemon=True)
+                # The first one of many runs comes after what a page asks for first.
+                wait = FIRST_SECONDS if self._summary is None else 0.0
+                self._background = threading.Timer(wait, self.summary)
+                self._background.daemon = True
                 self._background.start()
 
     def close(self) -> None:
