@@ -181,7 +181,7 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
             assert page.input_value("#command") == "rate *0.5"
             assert page.locator("#steer .chart").get_attribute("data-curves") == "2"
             page.fill("#command", "rate *")
-            until(lambda: "rate *0.5, rate =0.01" in page.inner_text("#steer .outcome"))
+            until(lambda: "rate" in page.inner_text("#steer .outcome") and page.is_hidden("#steer .chart"))
             assert page.is_disabled("#apply")
             page.get_by_label("by how much, or what").fill("0.25")
             page.wait_for_selector("#apply:not([disabled])")
