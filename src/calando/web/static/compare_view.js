@@ -22,7 +22,9 @@ export class CompareView {
 
   async runs() {
     const found = await Promise.all(this.sides.map(({ place, run }) => ask("run", { place, run })));
-    const panel = new Panel(new Styles(), { byRun: true, href: toRun });
+    const statuses = await Promise.all(this.sides.map(({ place }) => ask("status", { place })));
+    const [ours, theirs] = statuses.map((one) => one.measures);
+    const panel = new Panel(new Styles(), { byRun: true, href: toRun, measures: ours && theirs ? ours.filter((one) => theirs.includes(one)) : undefined });
     this.panels.push(panel);
     const facts = found.map((run) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, score: run.score, seconds: run.seconds, ...(run.spec ? { spec: run.spec } : {}) }));
     const names = [...new Set(facts.flatMap((one) => [...one.keys()]))];

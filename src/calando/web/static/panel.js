@@ -13,17 +13,17 @@ import { theme } from "./theme.js";
 
 export const MOST = 100;
 const REDRAW = 250, REFETCH = 250, WIDE = 20;
-const MEASURES = { loss: "loss", rate: "rate", score: "score" };
+const MEASURES = ["loss", "rate", "score"]; // what every run has; probes follow
 let panels = 0;
 
 export class Panel {
   // styles: by strategy; options: {byRun: a style a run, names: curves' own names, href(run): a run's page}
-  constructor(styles, { byRun = false, href = null, measures = Object.keys(MEASURES) } = {}) {
+  constructor(styles, { byRun = false, href = null, measures = MEASURES } = {}) {
     Object.assign(this, { styles, byRun, href, zoom: null, marks: [], loading: null, lines: new Map(), bands: new Map(), scales: {}, sources: [], banded: false });
     this.sync = `panel-${(panels += 1)}`;
     // Axes that nobody chose are logarithmic where the values span more than WIDE.
     this.settings = { logX: false, logY: new Map(), smoothing: 0.8 };
-    this.measures = measures.map((of) => ({ of, title: MEASURES[of] || of, write: (value) => this.write(of, value) }));
+    this.measures = measures.map((of) => ({ of, title: of, write: (value) => this.write(of, value) }));
     this.legend = new Legend(this.measures, () => this.draw());
     this.charts = new Map(this.measures.map(({ of, title }) => [of, new Chart(title, this.sync, {
       cursor: (step) => this.point(step),
@@ -163,7 +163,7 @@ export class Panel {
       const chart = this.charts.get(of);
       const curves = seen.filter((one) => one.of[of] && one.of[of].x.length).map((one) => ({ key: one.key, style: one.style, ...this.scaled(of, one.of[of]) }));
       const scale = this.scales[of] || {};
-      chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : MEASURES[of] || of;
+      chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : of;
       chart.show({
         curves, extent, zoom: this.zoom, theme: theme.shown(), marks: this.marks,
         logX: this.settings.logX, logY: this.isLog(of, curves),
