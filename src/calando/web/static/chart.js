@@ -94,7 +94,7 @@ export class Chart {
       }
     }
     return {
-      width: this.width, height: HEIGHT, padding: [8, 14, 0, 0], legend: { show: false }, series, bands,
+      width: this.width, height: HEIGHT, padding: [8, 24, 0, 0], legend: { show: false }, series, bands,
       focus: { alpha: 0.35 },
       cursor: {
         y: false,

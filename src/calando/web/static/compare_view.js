@@ -8,6 +8,8 @@ import { Results } from "./results.js";
 import { toPlace, toRun } from "./routes.js";
 import { Styles } from "./styles.js";
 
+const EVERY = 5000;
+
 export class CompareView {
   constructor(sides, bar) {
     Object.assign(this, { sides, bar, panels: [] });
@@ -38,6 +40,7 @@ export class CompareView {
           h("table", { class: "differs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), ...heads)), h("tbody", {}, ...differing.map(line)))),
         h("p", { class: "note" }, `${names.length - differing.length} of ${names.length} facts are the same.`)));
     await panel.show(this.sides.map(({ place }, at) => ({ place, runs: [found[at]], banded: false, label: this.sides[0].place === this.sides[1].place ? "" : place })));
+    this.follow(panel, found.some((run) => run.state === "running"));
   }
 
   async places() {
@@ -62,7 +65,13 @@ export class CompareView {
     }));
   }
 
+  // Runs in progress are read again; what is picked and hidden stays.
+  follow(panel, going) {
+    if (going) this.timer = setInterval(() => document.hidden || panel.load(), EVERY);
+  }
+
   close() {
+    clearInterval(this.timer);
     for (const panel of this.panels) panel.close();
   }
 }
