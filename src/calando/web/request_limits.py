@@ -26,7 +26,7 @@ MOST_ADDRESS = 16 * 1024
 MOST_CLIENTS = 1000
 STREAM = "/api/stream"
 MOST_STREAMS, AGAIN_SECONDS = 40, 30.0
-"""At a time: a stream holds a connection, and `http_server` takes in so many; whoever gets none asks again and again."""
+"""Streams at a time, each of which holds a connection, and when to try again; until then the page asks every 2 s."""
 
 
 class Rate(NamedTuple):
