@@ -166,7 +166,7 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
             assert page.url == address  # the token has left the address bar
             page.wait_for_selector("table.running tbody tr", timeout=60_000)
             page.wait_for_selector(".hears.live")
-            assert "0 of 2 runs done, 1 running" in page.inner_text("#verdict")
+            until(lambda: "0 of 2 runs done, 1 running" in page.inner_text("#verdict"), seconds=30)
             assert "fixed, seed 0" in page.inner_text("table.running tbody")
             until(lambda: chart(page, "loss")[0] == 1, seconds=20)
             before = chart(page, "loss")[2]
