@@ -12,7 +12,7 @@ import { style } from "./styles.js";
 import { theme } from "./theme.js";
 
 export const MOST = 100;
-const REDRAW = 250, REFETCH = 250, WIDE = 20;
+const REDRAW = 250, REFETCH = 250, REREAD = 4000, WIDE = 20;
 const MEASURES = ["loss", "rate", "score"]; // what every run has; probes follow
 let panels = 0;
 
@@ -36,6 +36,7 @@ export class Panel {
     this.element = h("div", { class: "panel" }, this.tools(), this.words,
       h("div", { class: "charts" }, ...[...this.charts.values()].map((one) => one.element)), this.legend.element);
     this.redraw = calmly(() => this.draw(), REDRAW);
+    this.reread = calmly(() => this.load(), REREAD);
     this.refetch = calmly(() => this.load(), REFETCH);
     this.retheme = theme.watch(() => this.draw());
   }
@@ -129,6 +130,8 @@ export class Panel {
       this.extend(place, run, "loss", step, loss);
     }
     for (const [run, { step, score }] of Object.entries(scores || {})) this.extend(place, run, "score", step, score);
+    // What else is measured is read again, now and then.
+    if (this.measures.some(({ of }) => !MEASURES.includes(of))) this.reread();
     this.redraw();
   }
 
@@ -161,6 +164,8 @@ export class Panel {
     const extent = this.extent(seen.length ? seen : held);
     for (const { of } of this.measures) {
       const chart = this.charts.get(of);
+      // What no run has is not drawn, unless nothing is there yet.
+      chart.element.hidden = held.some((one) => anything(one.of)) && !held.some((one) => anything({ [of]: one.of[of] }));
       const curves = seen.filter((one) => one.of[of] && one.of[of].x.length).map((one) => ({ key: one.key, style: one.style, ...this.scaled(of, one.of[of]) }));
       const scale = this.scales[of] || {};
       chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : of;
@@ -276,6 +281,8 @@ function lowest(curves) {
   const peaks = curves.map((one) => largest(one.y)).filter((one) => one > 0);
   return peaks.length ? 1e-3 * smallest(peaks) : 0;
 }
+
+const anything = (curves) => Object.values(curves).some((one) => one && one.x.length);
 
 // Of arrays that are too long to be arguments.
 const largest = (values) => values.reduce((most, one) => (one !== null && one > most ? one : most), -Infinity);

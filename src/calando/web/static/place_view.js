@@ -43,11 +43,17 @@ export class PlaceView {
   async start() {
     const status = await ask("status", { place: this.place });
     this.stands(status);
-    this.panel = new Panel(this.styles, { href: toRun, measures: status.measures });
-    this.frame.append(this.panel.element);
+    this.measure(status.measures);
     await Promise.all([this.summary(), this.table.load()]);
     await this.curves();
     this.feed = new Feed(this.place, status.cursor || "", (news) => this.hear(news), (state, words) => this.bar.says(state, words));
+  }
+
+  // A chart for each thing that is measured; probes may come later than the page.
+  measure(measures) {
+    if (this.panel) this.panel.close();
+    this.panel = new Panel(this.styles, { href: toRun, measures });
+    this.frame.replaceChildren(this.panel.element);
   }
 
   stands(status) {
@@ -130,6 +136,11 @@ export class PlaceView {
       this.recurve();
     }
     if (news.status) this.stands(news.status);
+    const measures = (news.status || {}).measures, known = this.panel.measures.map((one) => one.of);
+    if (measures && String(measures) !== String(known)) {
+      this.measure(measures);
+      this.recurve();
+    }
     if (news.points || news.scores) this.panel.add(this.place, news.points, news.scores);
     if (news.rows && news.rows.length) {
       this.table.change(news.rows);
