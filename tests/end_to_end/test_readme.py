@@ -39,6 +39,7 @@ PAGES = (
     "docs/guides/a-first-lesson.md",
     "docs/guides/statistics.md",
     "docs/guides/many-machines.md",
+    "docs/guides/watching.md",
     "docs/LOG.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",

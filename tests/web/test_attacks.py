@@ -11,9 +11,10 @@ from tests.web.test_web_app import HOME, STUDY, Client, fill
 from calando.records.command_log import CommandLog
 from calando.web.access import Tokens, guards
 from calando.web.hosts import LOOPBACK, Hosts
+from calando.web.http_server import MOST_CONNECTIONS
 from calando.web.live_page import create_app
 from calando.web.page_headers import POLICY
-from calando.web.request_limits import COMMANDS, MOST_ADDRESS, MOST_BODY, READING, STRANGERS
+from calando.web.request_limits import COMMANDS, MOST_ADDRESS, MOST_BODY, MOST_STREAMS, READING, STRANGERS
 
 TOKENS = Tokens(look="a" * 32, steer="b" * 32)
 LOOKS, STEERS = ({"Cookie": f"calando-8321-{kind}={token}"} for kind, token in TOKENS._asdict().items())
@@ -280,6 +281,41 @@ def test_who_asks_too_often_waits_and_who_gives_commands_sooner(folder):
     assert (429, "1") in statuses("POST", int(COMMANDS.burst) + 30)
     assert {status for status, _ in statuses("GET", 100)} == {200}  # the page itself is never held up
     assert 429 in {status for status, _ in statuses("GET", 3 * int(READING.burst))}
+
+
+def test_streams_leave_room_for_other_requests():
+    """A page holds one connection; whoever opens hundreds is refused, and others read on."""
+    refused = []
+
+    async def forever(scope, receive, send):
+        if scope["path"] != "/api/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"read"})
+            return
+        await asyncio.Event().wait()
+
+    app = forever
+    for guard in reversed(guards(LOOPBACK, None)):
+        app = guard.cls(app, *guard.args, **guard.kwargs)
+
+    async def try_all():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=HOME) as client:
+            tasks = [asyncio.ensure_future(client.get("/api/stream")) for _ in range(MOST_STREAMS + 25)]
+            await asyncio.sleep(0.3)
+            refused.extend(one.result().status_code for one in tasks if one.done())
+            other = await client.get("/api/places")
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            again = asyncio.ensure_future(client.get("/api/stream"))
+            await asyncio.sleep(0.05)
+            held = not again.done()
+            again.cancel()
+            return other.status_code, held
+
+    assert asyncio.run(try_all()) == (200, True)
+    assert refused == [429] * 25
+    assert MOST_STREAMS < MOST_CONNECTIONS / 2
 
 
 # Text that looks like markup

@@ -24,6 +24,9 @@ __all__ = ["COMMANDS", "MOST_ADDRESS", "MOST_BODY", "READING", "STRANGERS", "Buc
 MOST_BODY = 64 * 1024
 MOST_ADDRESS = 16 * 1024
 MOST_CLIENTS = 1000
+STREAM = "/api/stream"
+MOST_STREAMS, AGAIN_SECONDS = 40, 30.0
+"""Streams at a time, each of which holds a connection, and when to try again; until then the page asks every 2 s."""
 
 
 class Rate(NamedTuple):
@@ -70,11 +73,12 @@ class Buckets:
 
 @final
 class RateLimit:
-    """ASGI middleware that answers 429 to a client that reads, or commands, too often."""
+    """ASGI middleware that answers 429 to a client that reads, or commands, too often, and where too many listen."""
 
     def __init__(self, app: ASGIApp, *, reading: Rate = READING, commands: Rate = COMMANDS) -> None:
         self._app = app
         self._reading, self._commands = Buckets(reading), Buckets(commands)
+        self._streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -84,7 +88,20 @@ class RateLimit:
             if seconds:
                 await too_often(seconds)(scope, receive, send)
                 return
+            if scope["path"] == STREAM:
+                await self._stream(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._streams >= MOST_STREAMS:
+            await too_often(AGAIN_SECONDS)(scope, receive, send)
+            return
+        self._streams += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._streams -= 1
 
 
 def client_of(scope: Scope) -> str:

@@ -1,6 +1,6 @@
 """Steering from the page: what a command would do, and asking it.
 
-    GET  /api/steer?place=&run=&text=    the new curve over the old one, and what lint says; nothing is written
+    GET  /api/steer?place=&run=&text=    new curve over old, and what lint says; or {"error"}. Nothing is written
     POST /api/steer                      JSON {"place", "run", "text", "id", "expected_step"}: a row of its commands
 
 The coordinator alone acts on it, and answers in the same rows (`records.command_log`); the same id again is the same
@@ -57,6 +57,9 @@ class _Steering:
         try:
             folder = self._folder(asked.get("place", ""))
             seen = preview(folder, asked.get("text", ""), run=asked.get("run", ""))
+        except UsageError as error:
+            # An answer, and no failure: it is asked with every letter that is typed.
+            return JSONResponse({"error": str(error)})
         except (_NotThere, CalandoError, OSError) as error:
             return _refusal(error)
         return JSONResponse(seen.to_json())

@@ -87,14 +87,14 @@ export class Chart {
         series.push({ ...edge }, { ...edge }, { ...drawn, width: 2, dash: curve.style.dash });
         bands.push({ series: [series.length - 2, series.length - 3], fill: faint(curve.style.colour, 0.18) });
       } else if (view.smoothing) {
-        series.push({ ...drawn, width: 1, stroke: faint(curve.style.colour, 0.28) });
+        series.push({ ...drawn, width: 1, stroke: faint(curve.style.colour, 0.4) });
         series.push({ ...drawn, width: 2, dash: curve.style.dash });
       } else {
         series.push({ ...drawn, width: view.curves.length > FEW ? 1.25 : 2, dash: curve.style.dash });
       }
     }
     return {
-      width: this.width, height: HEIGHT, padding: [8, 14, 0, 0], legend: { show: false }, series, bands,
+      width: this.width, height: HEIGHT, padding: [8, 24, 0, 0], legend: { show: false }, series, bands,
       focus: { alpha: 0.35 },
       cursor: {
         y: false,

@@ -8,6 +8,8 @@ import { Results } from "./results.js";
 import { toPlace, toRun } from "./routes.js";
 import { Styles } from "./styles.js";
 
+const EVERY = 5000;
+
 export class CompareView {
   constructor(sides, bar) {
     Object.assign(this, { sides, bar, panels: [] });
@@ -22,7 +24,9 @@ export class CompareView {
 
   async runs() {
     const found = await Promise.all(this.sides.map(({ place, run }) => ask("run", { place, run })));
-    const panel = new Panel(new Styles(), { byRun: true, href: toRun });
+    const statuses = await Promise.all(this.sides.map(({ place }) => ask("status", { place })));
+    const [ours, theirs] = statuses.map((one) => one.measures);
+    const panel = new Panel(new Styles(), { byRun: true, href: toRun, measures: ours && theirs ? ours.filter((one) => theirs.includes(one)) : undefined });
     this.panels.push(panel);
     const facts = found.map((run) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, score: run.score, seconds: run.seconds, ...(run.spec ? { spec: run.spec } : {}) }));
     const names = [...new Set(facts.flatMap((one) => [...one.keys()]))];
@@ -36,6 +40,7 @@ export class CompareView {
           h("table", { class: "differs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), ...heads)), h("tbody", {}, ...differing.map(line)))),
         h("p", { class: "note" }, `${names.length - differing.length} of ${names.length} facts are the same.`)));
     await panel.show(this.sides.map(({ place }, at) => ({ place, runs: [found[at]], banded: false, label: this.sides[0].place === this.sides[1].place ? "" : place })));
+    this.follow(panel, found.some((run) => run.state === "running"));
   }
 
   async places() {
@@ -60,7 +65,13 @@ export class CompareView {
     }));
   }
 
+  // Runs in progress are read again; what is picked and hidden stays.
+  follow(panel, going) {
+    if (going) this.timer = setInterval(() => document.hidden || panel.load(), EVERY);
+  }
+
   close() {
+    clearInterval(this.timer);
     for (const panel of this.panels) panel.close();
   }
 }

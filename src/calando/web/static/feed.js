@@ -1,5 +1,6 @@
 // What changes at a place, as it changes: server-sent events, and questions every two seconds where these do not get
-// through (a proxy that holds them back, a connection that is cut). Tries events again after half a minute.
+// through (a proxy that holds them back, a connection that is cut). Tries events again after half a minute. A page that is
+// not seen hears nothing, and catches up when it is: a browser has six connections to a server, for all its pages together.
 
 import { address, ask } from "./api.js";
 
@@ -9,11 +10,25 @@ export class Feed {
   // heard(news): what has changed; how("live" | "polling" | "lost", words): how it is heard.
   constructor(place, cursor, heard, how) {
     Object.assign(this, { place, cursor, heard, how, closed: false, source: null, timer: 0, failed: 0 });
-    this.listen();
+    this.seen = () => this.turn();
+    document.addEventListener("visibilitychange", this.seen);
+    this.turn();
+  }
+
+  turn() {
+    this.rest();
+    if (!document.hidden) this.listen();
+  }
+
+  rest() {
+    clearTimeout(this.timer);
+    if (this.source) this.source.close();
+    this.source = null;
+    this.round = (this.round || 0) + 1;
   }
 
   listen() {
-    if (this.closed) return;
+    if (this.closed || document.hidden) return;
     const source = new EventSource(address("api/stream", { place: this.place, cursor: this.cursor }));
     this.source = source;
     const giveUp = () => {
@@ -35,16 +50,17 @@ export class Feed {
 
   async poll(since) {
     this.source = null;
-    if (this.closed) return;
+    if (this.closed || document.hidden) return;
     let wait = EVERY;
+    const { round } = this;
     try {
       const news = await ask("changes", { place: this.place, cursor: this.cursor });
-      if (this.closed) return;
+      if (this.closed || round !== this.round) return;
       this.failed = 0;
       this.say("polling");
       this.take(news);
     } catch (error) {
-      if (this.closed) return;
+      if (this.closed || round !== this.round) return;
       this.failed += 1;
       wait = Math.min(SLOWEST, EVERY * 2 ** Math.min(this.failed, 3));
       this.say("lost", error.status ? error.message : "the server does not answer");
@@ -64,7 +80,7 @@ export class Feed {
 
   close() {
     this.closed = true;
-    clearTimeout(this.timer);
-    if (this.source) this.source.close();
+    document.removeEventListener("visibilitychange", this.seen);
+    this.rest();
   }
 }

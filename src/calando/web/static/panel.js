@@ -12,18 +12,18 @@ import { style } from "./styles.js";
 import { theme } from "./theme.js";
 
 export const MOST = 100;
-const REDRAW = 250, REFETCH = 250, WIDE = 20;
-const MEASURES = { loss: "loss", rate: "rate", score: "score" };
+const REDRAW = 250, REFETCH = 250, REREAD = 4000, WIDE = 20;
+const MEASURES = ["loss", "rate", "score"]; // what every run has; probes follow
 let panels = 0;
 
 export class Panel {
   // styles: by strategy; options: {byRun: a style a run, names: curves' own names, href(run): a run's page}
-  constructor(styles, { byRun = false, href = null, measures = Object.keys(MEASURES) } = {}) {
+  constructor(styles, { byRun = false, href = null, measures = MEASURES } = {}) {
     Object.assign(this, { styles, byRun, href, zoom: null, marks: [], loading: null, lines: new Map(), bands: new Map(), scales: {}, sources: [], banded: false });
     this.sync = `panel-${(panels += 1)}`;
     // Axes that nobody chose are logarithmic where the values span more than WIDE.
     this.settings = { logX: false, logY: new Map(), smoothing: 0.8 };
-    this.measures = measures.map((of) => ({ of, title: MEASURES[of] || of, write: (value) => this.write(of, value) }));
+    this.measures = measures.map((of) => ({ of, title: of, write: (value) => this.write(of, value) }));
     this.legend = new Legend(this.measures, () => this.draw());
     this.charts = new Map(this.measures.map(({ of, title }) => [of, new Chart(title, this.sync, {
       cursor: (step) => this.point(step),
@@ -36,6 +36,7 @@ export class Panel {
     this.element = h("div", { class: "panel" }, this.tools(), this.words,
       h("div", { class: "charts" }, ...[...this.charts.values()].map((one) => one.element)), this.legend.element);
     this.redraw = calmly(() => this.draw(), REDRAW);
+    this.reread = calmly(() => this.load(), REREAD);
     this.refetch = calmly(() => this.load(), REFETCH);
     this.retheme = theme.watch(() => this.draw());
   }
@@ -129,6 +130,8 @@ export class Panel {
       this.extend(place, run, "loss", step, loss);
     }
     for (const [run, { step, score }] of Object.entries(scores || {})) this.extend(place, run, "score", step, score);
+    // What else is measured is read again, now and then.
+    if (this.measures.some(({ of }) => !MEASURES.includes(of))) this.reread();
     this.redraw();
   }
 
@@ -161,9 +164,11 @@ export class Panel {
     const extent = this.extent(seen.length ? seen : held);
     for (const { of } of this.measures) {
       const chart = this.charts.get(of);
+      // What no run has is not drawn, unless nothing is there yet.
+      chart.element.hidden = held.some((one) => anything(one.of)) && !held.some((one) => anything({ [of]: one.of[of] }));
       const curves = seen.filter((one) => one.of[of] && one.of[of].x.length).map((one) => ({ key: one.key, style: one.style, ...this.scaled(of, one.of[of]) }));
       const scale = this.scales[of] || {};
-      chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : MEASURES[of] || of;
+      chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : of;
       chart.show({
         curves, extent, zoom: this.zoom, theme: theme.shown(), marks: this.marks,
         logX: this.settings.logX, logY: this.isLog(of, curves),
@@ -276,6 +281,8 @@ function lowest(curves) {
   const peaks = curves.map((one) => largest(one.y)).filter((one) => one > 0);
   return peaks.length ? 1e-3 * smallest(peaks) : 0;
 }
+
+const anything = (curves) => Object.values(curves).some((one) => one && one.x.length);
 
 // Of arrays that are too long to be arguments.
 const largest = (values) => values.reduce((most, one) => (one !== null && one > most ? one : most), -Infinity);

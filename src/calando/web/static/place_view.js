@@ -24,7 +24,8 @@ export class PlaceView {
     this.notes = h("ul", { class: "notes" });
     this.running = new Running(place, this.styles);
     this.results = new Results(this.styles);
-    this.panel = new Panel(this.styles, { href: toRun });
+    this.panel = null;
+    this.frame = h("div");
     this.drawn = h("p", { class: "note" });
     this.table = new RunTable(place, (rows) => this.picked(rows));
     this.arms = h("section", { hidden: true });
@@ -32,7 +33,7 @@ export class PlaceView {
     this.element = h("div", {},
       h("header", { class: "head" }, this.title, this.words, this.progress, this.tools, this.notes),
       this.running.element, this.arms,
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.drawn, this.panel.element),
+      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.drawn, this.frame),
       this.results.element,
       h("section", { "aria-label": "Runs" }, h("h2", {}, "Runs"), this.picks, this.table.element));
     this.summarize = calmly(() => this.summary(), RESUME);
@@ -42,9 +43,17 @@ export class PlaceView {
   async start() {
     const status = await ask("status", { place: this.place });
     this.stands(status);
+    this.measure(status.measures);
     await Promise.all([this.summary(), this.table.load()]);
     await this.curves();
     this.feed = new Feed(this.place, status.cursor || "", (news) => this.hear(news), (state, words) => this.bar.says(state, words));
+  }
+
+  // A chart for each thing that is measured; probes may come later than the page.
+  measure(measures) {
+    if (this.panel) this.panel.close();
+    this.panel = new Panel(this.styles, { href: toRun, measures });
+    this.frame.replaceChildren(this.panel.element);
   }
 
   stands(status) {
@@ -127,6 +136,11 @@ export class PlaceView {
       this.recurve();
     }
     if (news.status) this.stands(news.status);
+    const measures = (news.status || {}).measures, known = this.panel.measures.map((one) => one.of);
+    if (measures && String(measures) !== String(known)) {
+      this.measure(measures);
+      this.recurve();
+    }
     if (news.points || news.scores) this.panel.add(this.place, news.points, news.scores);
     if (news.rows && news.rows.length) {
       this.table.change(news.rows);
@@ -169,6 +183,6 @@ export class PlaceView {
 
   close() {
     if (this.feed) this.feed.close();
-    this.panel.close();
+    if (this.panel) this.panel.close();
   }
 }

@@ -18,19 +18,22 @@ export class RunView {
     this.title = h("h1", { id: "verdict" }, "…");
     this.words = h("p", { class: "words", role: "status" });
     this.progress = h("progress", { max: 1, value: 0, "aria-label": "steps", hidden: true });
-    this.panel = new Panel(this.styles);
+    this.panel = null;
+    this.frame = h("div");
     this.steer = h("div");
     this.facts = h("div");
     this.element = h("div", {}, h("header", { class: "head" },
       h("p", { class: "question" }, h("a", { href: toPlace(place) }, `‹ ${place || "the whole"}`)), this.title, this.words, this.progress),
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.panel.element), this.steer, this.facts);
+      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.frame), this.steer, this.facts);
   }
 
   async start() {
+    const status = await ask("status", { place: this.place });
+    this.panel = new Panel(this.styles, { measures: status.measures });
+    this.frame.append(this.panel.element);
     await this.read();
     await this.panel.show([{ place: this.place, runs: [this.details], banded: false }]);
     this.stands(this.details);
-    const status = await ask("status", { place: this.place });
     this.bar.can(status.can_steer);
     if (status.can_steer && STEERED.includes(status.kind)) {
       this.steering = new SteerPanel(this.place, this.run, () => this.follow());
@@ -123,7 +126,7 @@ export class RunView {
     clearTimeout(this.waiting);
     if (this.steering) this.steering.close();
     if (this.feed) this.feed.close();
-    this.panel.close();
+    if (this.panel) this.panel.close();
   }
 }
 

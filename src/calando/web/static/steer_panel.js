@@ -70,6 +70,7 @@ export class SteerPanel {
     try {
       const seen = await ask("steer", { place: this.place, run: this.run, text });
       if (mine !== this.turn) return;
+      if (seen.error) throw new Error(seen.error);
       this.seen = { ...seen, line: text };
       this.apply.disabled = false;
       this.words.textContent = seen.text === null ? "" : `From step ${format.count(seen.step)} on, as far as is known now; ${format.count(seen.steps)} steps in all.`;

@@ -24,7 +24,7 @@ export class RunTable {
   // picked(rows): which runs are ticked; scale: of the score.
   constructor(place, picked) {
     Object.assign(this, { place, tell: picked, scale: {}, sort: "", offset: 0, total: 0, matching: 0, rows: [], picked: new Map(), asked: 0 });
-    this.filter = h("input", { type: "search", placeholder: "filter: strategy, seed 1, lr=0.1 …", "aria-label": "filter the runs", maxlength: 200, id: "filter" });
+    this.filter = h("input", { type: "search", placeholder: "strategy, seed=1, lr=0.1 …", "aria-label": "filter the runs", maxlength: 200, id: "filter" });
     let typing = 0;
     this.filter.addEventListener("input", () => {
       clearTimeout(typing);
