@@ -21,11 +21,11 @@ from typing import Any, Final, final
 from calando.errors import CalandoError, UsageError, quote, reason_of
 from calando.loops.trackers import Point, Tracked, TrackedRun, Tracker, TrackerEntry, find_tracker
 from calando.records.follower import Follower, Progress
-from calando.records.kept_runs import KeptRun
+from calando.records.kept_runs import KeptRun, kind_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
 
-__all__ = ["LogTo", "Tracking", "backfill", "followers_to", "read_log", "tracked_folder"]
+__all__ = ["LogTo", "Tracking", "backfill", "followers_to", "made_before", "read_log", "tracked_folder"]
 
 MOST_WAITING = 20_000
 """Messages; a run reports ten times a second."""
@@ -78,6 +78,14 @@ def followers_to(trackers: Sequence[LogTo], folder: Path, title: str, *, command
     """What writes the runs of a folder to trackers while they are made."""
     tracked = tracked_folder(folder, title, command=command)
     return tuple(Tracking(log, tracked, folder) for log in trackers)
+
+
+def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
+    """What to say of a folder whose runs were made in part before they are written to trackers; "": nothing."""
+    if not trackers or kind_of(folder) not in ("study", "tuning"):
+        return ""
+    again = " and ".join(f"`calando export {folder} --to {log.entry.name}`" for log in trackers)
+    return f"runs that were made before are not written again; {again} {'write' if len(trackers) > 1 else 'writes'} all"
 
 
 class _TooSlow(CalandoError):
