@@ -44,7 +44,7 @@ VERBS = {
     "plot": ["--steps", "--steps-per-epoch", "--output", "--json"],
     "lint": ["--steps", "--epochs", "--steps-per-epoch", "--of", "--strict", "--json"],
     "export": ["--to", "--run", "--seed", "--out", "--json"],
-    "import": ["--steps", "--steps-per-epoch", "--json"],
+    "import": ["--steps", "--steps-per-epoch", "--study", "--output", "--json"],
     "strategies": ["--json"],
     "workloads": ["--json"],
     "schedules": ["--json"],

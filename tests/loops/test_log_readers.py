@@ -7,10 +7,12 @@ import sys
 from contextlib import closing
 
 import pytest
+from tests.report.fabricate import fabricate, make_study
 
 import calando
 from calando.errors import UsageError
 from calando.loops.log_readers import readers
+from calando.records import Store
 from calando.schedules import parse
 
 WARMUP = "linear(0, 1, over='10%') >> cosine(1, 0)"
@@ -274,3 +276,46 @@ def test_infinite_numbers_are_left_out(tmp_path):
             file.add_scalar("lr", value, step)
             file.add_scalar("loss", math.inf if step > 500 else 1.0, step)
     assert len(imported(tmp_path).logged.losses) == 51
+
+
+# Next to a study
+
+
+def test_runs_from_elsewhere_are_drawn_next_to_a_study_unpaired(tmp_path, calando_study):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for number in range(9):
+        rows = "".join(f"{step},{rate / (number + 1)},{1 / (step + 1)}\n" for step, rate in RATES)
+        (folder / f"run{number}").mkdir()
+        (folder / f"run{number}" / "metrics.csv").write_text(f"step,lr,loss\n{rows}")
+    runs = calando.import_runs(str(folder), study=calando_study)
+    drawn = runs.plot().to_dict()
+    texts = " ".join(drawn["title"]["subtitle"])
+    assert "Unpaired" in texts
+    assert "no verdict" in texts
+    assert "The first 8 of 9 are drawn" in texts
+    assert drawn["title"]["text"].startswith("Runs logged elsewhere next to cnn on digits")
+    (lines,) = {tuple(panel["encoding"]["color"]["scale"]["domain"]) for panel in drawn["vconcat"]}
+    assert lines[:8] == tuple(f"run{number}/metrics.csv" for number in range(8))
+    assert set(lines[8:]) == {"linear", "cosine"}
+    path = calando.draw(runs, tmp_path / "next.html")
+    assert "logged elsewhere" in path.read_text()
+    alone = calando.import_runs(str(folder / "run0")).plot().to_dict()
+    assert alone["title"]["subtitle"] == ["As they were logged."]
+
+
+def test_a_study_that_is_none_is_refused_before_logs_are_read(tmp_path):
+    with pytest.raises(UsageError, match="no study in"):
+        calando.import_runs("nothing", study=tmp_path)
+
+
+@pytest.fixture
+def calando_study(tmp_path):
+    asked = make_study(["linear", "cosine"], seeds=2, steps=300)
+    runs, tests = fabricate(asked)
+    with Store.create(tmp_path / "study", asked, fingerprint="") as store:
+        for one in runs.values():
+            store.put_run(one)
+        for digest, test in tests.items():
+            store.put_test(digest, test)
+    return tmp_path / "study"

@@ -164,6 +164,16 @@ def test_a_training_and_a_tuning_are_heard_too(tmp_path):
         assert heard.calls == []
 
 
+def test_runs_that_were_made_before_are_named(tmp_path, capsys):
+    """The second time everything is there, so nothing would be heard."""
+    asked = {"folder": tmp_path, "steps": 5, "seeds": 1, "lr": 0.1, "executor": "inline", "page": False}
+    calando.compare("digits", "fixed", threads=1, **asked)
+    capsys.readouterr()
+    with registered(Heard()):
+        calando.compare("digits", "fixed", threads=1, log="heard", **asked)
+    assert f"not written again; `calando export {tmp_path} --to heard` writes all" in capsys.readouterr().err
+
+
 def test_a_tracker_that_fails_is_reported_once_and_changes_no_bit(tmp_path):
     plain = calando.train("digits", "cosine", lr=0.1, steps=20, folder=tmp_path / "plain", **DIGITS)
     for what in ("open", "begin", "points", "end", "late", "close"):

@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from tests.report.fabricate import make_record, make_study
 
 import calando
 from calando.errors import CorruptFile, UsageError
-from calando.records import RunSpec, Store, StrategySpec
+from calando.records import RunSpec, Store, StrategySpec, WorkloadSpec
+from calando.records.task_spec import OwnTrainingSpec
 
 DIGITS = {"threads": 1, "device": "cpu", "listen": lambda _: None}
 HOSTILE = "sgd `rm` <b>|[x](y) #"
@@ -88,6 +90,31 @@ def test_the_answer_of_a_tuning_and_a_training(tmp_path):
     theirs = [json.loads((path / "spec.json").read_text()) for path in (done.path, once_more.path)]
     assert theirs[0]["spec"] == theirs[1]["spec"]
     assert (once_more.path / "evaluations.csv").read_text() == (done.path / "evaluations.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("task", "again"),
+    [
+        (
+            OwnTrainingSpec(code="train.py", goal="min", unit="RMSE"),
+            'run = calando.run("sgd(lr=0.1) | linear(1, 0)", seed=0)',
+        ),
+        (
+            WorkloadSpec(data="python:x", name="mine"),
+            'calando.train(workload, "sgd(lr=0.1) | linear(1, 0)", steps=60, seed=0, threads=1)',
+        ),
+    ],
+    ids=["code", "object"],
+)
+def test_what_no_file_holds_says_how_to_make_it_again(tmp_path, task, again):
+    asked = make_study(["linear"], seeds=1, steps=60).model_copy(update={"workload": task})
+    strategy = StrategySpec(name="linear", method="sgd", lr=0.1, schedules={"lr": "linear(1, 0)"})
+    with Store.create(tmp_path, asked, fingerprint="", command="calando compare train.py") as store:
+        store.put_run(make_record(asked.run(strategy, seed=0)))
+    done = calando.export(tmp_path, to="appendix", run="linear")
+    readme = (done.path / "README.md").read_text()
+    assert again.replace('"', "'") in readme
+    assert "calando train spec.json" not in readme
 
 
 def test_without_pictures_there_is_a_page(study, tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ import calando
 from calando.errors import CorruptFile, UsageError
 from calando.loops.exported.tables import TABLES
 from calando.records import RunSpec, Store
+from calando.records.command import branch_of, parse_command
+from calando.records.command_log import Branch, CommandLog
 from calando.records.kept_runs import open_kept
 from calando.records.record import Event
 from calando.records.run_file import read_run, write_run
@@ -181,6 +183,31 @@ def test_what_cannot_be_exported_is_named(study, tmp_path, given, said):
         calando.export(study, out=tmp_path / "out", **given)
     assert said in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_steered_run_is_labelled_with_the_run_that_it_left(tmp_path):
+    asked = make_study(["linear"], seeds=1, steps=400)
+    parent = asked.run(asked.strategies[0].at_rate(0.1), seed=0)
+    branch = branch_of(parent, parse_command("rate *0.5"), step=100)
+    with Store.create(tmp_path, asked, fingerprint="") as store:
+        for spec in (parent, branch):
+            store.put_run(make_record(spec))
+    with CommandLog.open(tmp_path) as log:
+        row = log.ask("rate *0.5", run="linear", key="once")
+        made = Branch(spec=branch, parent=parent.digest(), step=100, command=row.number)
+        log.accept(row, target=parent.digest(), step=100, branch=made)
+    rows = table(calando.export(tmp_path).path, "runs")
+    assert [(row["run"], row["parent"], row["branched_at"]) for row in rows] == [
+        (parent.digest(), "", ""),
+        (branch.digest(), parent.digest(), "100"),
+    ]
+    # By its name it is the run that nobody changed; a branch is asked for by its digest.
+    calando.export(tmp_path, to="appendix", run="linear", out=tmp_path / "named")
+    calando.export(tmp_path, to="appendix", run=branch.digest()[:8], out=tmp_path / "branch")
+    named, steered = ((tmp_path / name / "README.md").read_text() for name in ("named", "branch"))
+    assert parent.digest() in named
+    assert "steered" not in named
+    assert f"steered: a person changed run `{parent.digest()}`, which this one left after 100 updates" in steered
 
 
 def test_other_folders_are_refused(study, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +14,7 @@ import calando
 from calando.cli.options import Given, verb
 
 if TYPE_CHECKING:
-    from calando.verbs.importing import Imported
+    from calando.verbs.importing import ImportedRuns
 
 __all__ = ["import_runs"]
 
@@ -20,21 +22,31 @@ __all__ = ["import_runs"]
 @verb(
     calando.import_runs,
     paths=Given(list[str], typer.Argument(metavar="PATH", help="logs, or folders that are searched for them")),
+    study=Given(Path | None, typer.Option(help="a study's folder, next to whose runs they are drawn; needs -o")),
     steps=Given(int | None, typer.Option(help="updates that the runs were planned for; else read from the log")),
 )
-def import_runs(call: Callable[..., tuple[Imported, ...]], as_json: bool = False) -> None:
+def import_runs(call: Callable[..., ImportedRuns], output: Path | None = None, as_json: bool = False) -> None:
     """Recover the schedules of logged runs.
 
     Reads trainer_state.json of Transformers, metrics.csv of Lightning, event files of TensorBoard, MLflow's runs,
     Optuna's trials and any .csv with columns step and lr. Each schedule meets every logged rate within the log's
     rounding; where none does, the closest is named with its misfit.
 
+    With --study, -o FILE draws them next to a study's runs: unpaired, and without a verdict.
+
     \b
     calando import runs/
     calando import outputs/checkpoint-500/trainer_state.json
     calando import log.csv --steps 10000
+    calando import runs/ --study study -o next-to.html
     """
+    if output is not None:
+        from calando.report.pictures import check_suffix
+
+        check_suffix(output)
     runs = call()
+    if output is not None:
+        print(f"figure: {calando.draw(runs, output)}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in runs], indent=2))
         return

@@ -21,15 +21,15 @@ from typing import Any, Final, final
 from calando.errors import CalandoError, UsageError, quote, reason_of
 from calando.loops.trackers import Point, Tracked, TrackedRun, Tracker, TrackerEntry, find_tracker
 from calando.records.follower import Follower, Progress
-from calando.records.kept_runs import KeptRun
+from calando.records.kept_runs import KeptRun, kind_of
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
 
-__all__ = ["LogTo", "Tracking", "backfill", "followers_to", "read_log", "tracked_folder"]
+__all__ = ["LogTo", "Tracking", "backfill", "followers_to", "made_before", "read_log", "tracked_folder"]
 
 MOST_WAITING = 20_000
 """Messages; a run reports ten times a second."""
-BATCH_SECONDS = 2.0
+BATCH_SECONDS = 5.0
 """Numbers are written together: a commit of SQLite costs as much as a hundred of its rows."""
 LONGEST_SECONDS = 20.0
 """What a tracker is given at the end to write what waits."""
@@ -80,6 +80,14 @@ def followers_to(trackers: Sequence[LogTo], folder: Path, title: str, *, command
     return tuple(Tracking(log, tracked, folder) for log in trackers)
 
 
+def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
+    """What to say of a folder whose runs were made in part before they are written to trackers; "": nothing."""
+    if not trackers or kind_of(folder) not in ("study", "tuning"):
+        return ""
+    again = " and ".join(f"`calando export {folder} --to {log.entry.name}`" for log in trackers)
+    return f"runs that were made before are not written again; {again} {'write' if len(trackers) > 1 else 'writes'} all"
+
+
 class _TooSlow(CalandoError):
     """Something was left out."""
 
@@ -116,7 +124,7 @@ class Tracking(Follower):
         self._tracked = tracked
         self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._left_out, self._failure = 0, ""
-        self._closing = threading.Event()
+        self._latest: tuple[RunSpec, str] | None = None
         self._thread: threading.Thread | None = None
 
     def progressed(self, run: RunSpec, progress: Progress) -> None:
@@ -149,7 +157,6 @@ class Tracking(Follower):
         """
         if self._thread is None:
             return
-        self._closing.set()
         self._messages.put(_CLOSE)
         self._thread.join(LONGEST_SECONDS)
         if self._failure:
@@ -219,7 +226,11 @@ class Tracking(Follower):
         self._tracker.late(TrackedRun.of(run), _tested(run, score))
 
     def _of(self, run: RunSpec) -> _Known:
+        # Of most reports it is the object of the last one, whose digest takes longer than all the rest.
+        if self._latest is not None and self._latest[0] is run and self._latest[1] in self._known:
+            return self._known[self._latest[1]]
         key = run.digest()
+        self._latest = run, key
         if key not in self._known:
             self._known[key] = _Known(TrackedRun.of(run))
         return self._known[key]

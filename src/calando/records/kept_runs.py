@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
 from calando.errors import CorruptFile, UsageError
+from calando.records.command_log import Branch, CommandLog
 from calando.records.files import read_plain
 from calando.records.record import Evaluation, Event, RunRecord, TestScore
 from calando.records.run_file import RECORD_FILE, read_run
@@ -49,6 +50,7 @@ class KeptRun:
         updates: charged for it, as `RunRecord.updates`.
         updates_spent, seconds_spent: without what it started from.
         record: the whole of it, of a run that has one.
+        branch: how it left another run, of one that a person steered; None: it is no branch.
     """
 
     spec: RunSpec
@@ -66,6 +68,7 @@ class KeptRun:
     seconds_spent: float
     host: dict[str, str]
     record: RunRecord | None = None
+    branch: Branch | None = None
 
     @property
     def digest(self) -> str:
@@ -131,6 +134,10 @@ class KeptFolder:
         self.folder, self.kind, self.question, self.title = folder, kind, question, title
         self.fingerprint, self.identity, self.command, self.notes = fingerprint, identity, command, notes
         self._source = source
+        self._branches: dict[str, Branch] = {}
+        if CommandLog.there(folder):
+            with CommandLog.open(folder, read_only=True) as log:
+                self._branches = log.branches()
 
     def runs(self, *, traces: bool = True, only: Collection[str] | None = None) -> Iterator[KeptRun]:
         """The runs, in the order in which they ended; without `traces`, with empty arrays.
@@ -141,6 +148,10 @@ class KeptFolder:
         Raises:
             CorruptFile: one of them is damaged.
         """
+        for run in self._runs(traces, only):
+            yield replace(run, branch=self._branches.get(run.digest)) if self._branches else run
+
+    def _runs(self, traces: bool, only: Collection[str] | None) -> Iterator[KeptRun]:
         match self._source:
             case Store() as store:
                 tests = store.tests()

@@ -21,6 +21,7 @@ from typing import Any, final
 
 from calando.errors import NotDrawn, plain
 from calando.loops.exported.csv_files import texts_of
+from calando.records.command_log import Branch
 from calando.records.files import write_atomically
 from calando.records.kept_runs import KeptRun
 from calando.records.record import RunRecord
@@ -120,6 +121,7 @@ def _readme(run: KeptRun, origin: Origin, files: Sequence[str]) -> str:
         f"- task: {_text(facts)}",
         f"- made on: {_text(made) or 'not recorded'}; {_text(spec.lane.text)}",
         f"- cost: {run.updates:,} updates, {run.updates_spent:,} of them its own, {run.seconds_spent:.1f} s",
+        *(_branched(run.branch) if run.branch is not None else ()),
         f"- run `{run.digest}`" + (f", data {_code(origin.data)}" if origin.data else ""),
         "",
         "## Make it again",
@@ -131,6 +133,10 @@ def _readme(run: KeptRun, origin: Origin, files: Sequence[str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _branched(branch: Branch) -> list[str]:
+    return [f"- steered: a person changed run `{branch.parent}`, which this one left after {branch.step:,} updates"]
 
 
 WHAT = {

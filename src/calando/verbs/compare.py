@@ -134,7 +134,7 @@ def compare(
         >>> [comparison.n for comparison in answer.comparisons]
         [2]
     """
-    from calando.loops.tracking import followers_to, read_log
+    from calando.loops.tracking import followers_to, made_before, read_log
     from calando.records.files import file_name
     from calando.strategy.presets import choose_strategies
     from calando.study.executors import find_executor
@@ -238,6 +238,8 @@ def compare(
     with StudyProgress.of(listen) as progress:
         # Making one's own object has warned of its doubts.
         progress.known = {*built.task.doubts} if built.given else set()
+        if note := made_before(trackers, Path(folder)):
+            progress.say(f"calando: {note}")
         answer = conduct(
             Path(folder),
             built.study,
@@ -304,7 +306,7 @@ def _compare_code(
     **question: Any,
 ) -> StudySummary:
     """The same of a person's own training code."""
-    from calando.loops.tracking import followers_to
+    from calando.loops.tracking import followers_to, made_before
     from calando.records.files import file_name
     from calando.study.executors import find_executor
     from calando.verbs.torch_first import import_torch
@@ -338,6 +340,8 @@ def _compare_code(
             # Code that was edited is another question.
             key = hashlib.sha256(f"{study.digest()} {training.fingerprint}".encode()).hexdigest()
             folder = Path("calando-studies") / f"{file_name(name)}-{key[:8]}"
+        if note := made_before(trackers, Path(folder)):
+            progress.say(f"calando: {note}")
         answer = conduct(
             Path(folder),
             study,

@@ -147,6 +147,8 @@ def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
         names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in kept.runs(traces=False)))
         raise UsageError(f"an appendix holds one run: give run= the name of a strategy ({names}), or a digest")
     found = list(kept.runs(traces=False, only=_named(kept, run, seed)))
+    if any(one.spec.strategy.name == run for one in found):  # a branch is named by its digest
+        found = [one for one in found if one.branch is None]
     if len(found) == 1:
         return found[0].digest
     settled = _settled_rate(kept, run)

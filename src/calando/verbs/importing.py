@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
 from calando.rows import Rows
+from calando.shown import Shown
 
 if TYPE_CHECKING:
     from calando.loops.logged_runs import LoggedRun
     from calando.schedules import Finding
     from calando.schedules.logged.recovered import Recovered
 
-__all__ = ["Imported", "import_runs"]
+__all__ = ["Imported", "ImportedRuns", "import_runs"]
 
 
 @final
@@ -73,7 +74,32 @@ class Imported:
         return f"{self.logged.name}: {self.recovered}"
 
 
-def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | None = None) -> tuple[Imported, ...]:
+@final
+class ImportedRuns(Rows[Imported], Shown):
+    """Runs that were logged elsewhere; `calando.draw` draws them, next to a study's where one was named."""
+
+    study: Path | None = None
+
+    def plot(self) -> Any:
+        """Their rates and losses, next to the study's: unpaired, without a verdict."""
+        from calando.report.figures.next_to import next_to_figure
+
+        logged = [one.logged for one in self]
+        if self.study is None:
+            return next_to_figure(logged, {})
+        from calando.analysis import summarize
+        from calando.records import Store
+        from calando.report.series import final_records
+
+        with Store.open(self.study, read_only=True) as store:
+            there = store.read()
+        records = final_records(summarize(there.study, there.runs, there.tests), there.runs)
+        return next_to_figure(logged, records, title=there.study.workload.heading)
+
+
+def import_runs(
+    *paths: str, steps: int | None = None, steps_per_epoch: int | None = None, study: Path | str | None = None
+) -> ImportedRuns:
     """Read runs that others logged, and recover the schedules that their rates came from.
 
     Of a schedule that is recovered, every logged rate is met within the rounding of the log; else the closest is named
@@ -86,10 +112,11 @@ def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | No
             by its name, and noted.
         steps: updates that the runs were planned for; None: as the log says, else read from where the rates end.
         steps_per_epoch: updates in one pass over the data; lengths may then be given in epochs.
+        study: a study's folder, next to whose runs they are drawn: unpaired, and without a verdict.
 
     Returns:
-        A run each: `.recovered.text`, `.recovered.base`, `.recovered.misfit`, `.findings` of `calando.lint`, and
-        `.again`, the line of code for it.
+        A run each, and `.plot()` of all. Of a run `.recovered.text`, `.recovered.base`, `.recovered.misfit`;
+        `.findings` of `calando.lint`; and `.again`, the line of code for it.
 
     Raises:
         UsageError: a path that does not exist or holds no log with rates; fewer steps than were logged.
@@ -103,13 +130,19 @@ def import_runs(*paths: str, steps: int | None = None, steps_per_epoch: int | No
     """
     from calando.loops.logged_runs import logged_runs
 
+    if study is not None:
+        from calando.records import Store
+
+        Store.open(Path(study), read_only=True).__exit__(None, None, None)
     if not paths:
         raise UsageError("nothing to import: give a file or a folder with logs")
     left_out: list[str] = []
     runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
     if left_out:
         print(f"calando: {len(left_out)} of the logs are left out; the first: {left_out[0]}", file=sys.stderr)
-    return Rows([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
+    made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
+    made.study = None if study is None else Path(study)
+    return made
 
 
 def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) -> Imported:

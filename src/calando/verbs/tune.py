@@ -105,7 +105,7 @@ def tune(
         (True, True, 'weights.safetensors')
     """
     from calando.errors import UsageError
-    from calando.loops.tracking import followers_to, read_log
+    from calando.loops.tracking import followers_to, made_before, read_log
     from calando.records.files import file_name
     from calando.tasks.catalog import resolve
     from calando.verbs.own_code import own_code, refuse_options
@@ -191,6 +191,8 @@ def tune(
         folder = Path("calando-studies") / f"tune-{file_name(name)}-{digest[:8]}"
     folder = Path(folder)
     with TuningProgress.of(listen) as progress:
+        if note := made_before(trackers, folder):
+            progress.say(f"calando: {note}")
         result = conduct_tuning(
             folder,
             spec,

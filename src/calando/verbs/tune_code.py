@@ -43,7 +43,7 @@ def tune_code(
 ) -> Tuned:
     """Arguments as `calando.tune`; `code` as `own_code` gives it."""
     from calando.analysis.whole_arms import check_runs
-    from calando.loops.tracking import followers_to
+    from calando.loops.tracking import followers_to, made_before
     from calando.records.files import file_name
     from calando.study.executors import find_executor
     from calando.verbs.torch_first import import_torch
@@ -82,6 +82,8 @@ def tune_code(
             key = f"{spec.model_copy(update={'budget': 1.0}).digest()} {training.fingerprint}"
             folder = Path("calando-studies") / f"tune-{file_name(name)}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
         folder = Path(folder)
+        if note := made_before(trackers, folder):
+            progress.say(f"calando: {note}")
         conduct_tuning(
             folder,
             spec,

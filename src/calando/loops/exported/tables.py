@@ -1,6 +1,6 @@
 """Everything of a run as rows of five tables, for files that any program reads.
 
-    runs           one row a run: what was run, how it ended, what it cost
+    runs           one row a run: what was run, how it ended, what it cost; which run it left where it was steered
     evaluations    one row a look at the validation part
     trace          one row an update: its rate and its loss
     events         what controllers and the loop did
@@ -35,6 +35,8 @@ TABLES: Final[Mapping[str, Mapping[str, Type]]] = {
         "seed": "whole",
         "steps": "whole",
         "steps_per_epoch": "whole",
+        "parent": "text",
+        "branched_at": "whole",
         "outcome": "text",
         "steps_done": "whole",
         "validation_score": "number",
@@ -77,6 +79,8 @@ def cells_of(run: KeptRun) -> Mapping[str, Cells]:
         "seed": spec.seed,
         "steps": spec.steps,
         "steps_per_epoch": spec.steps_per_epoch,
+        "parent": None if run.branch is None else run.branch.parent,
+        "branched_at": None if run.branch is None else run.branch.step,
         "outcome": run.outcome,
         "steps_done": run.steps_done,
         "validation_score": run.score,
