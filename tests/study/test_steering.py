@@ -12,6 +12,7 @@ import calando
 from calando.errors import StudyStopped
 from calando.records import Store
 from calando.records.command_log import CommandLog
+from calando.report.columns import footnotes
 from calando.study import perform_job, steering
 
 STEPS = 200
@@ -101,6 +102,11 @@ def test_a_branch_replays_to_the_bit_from_its_text(tmp_path, line):
     ask(tmp_path / "study", "resume", run=branch.parent)
     summary = compare(tmp_path / "study")
     assert summary.complete
+    (said,) = summary.steered
+    assert said.startswith(
+        f"mine, seed 0, was steered ({line!r}); the branch {branch.digest} takes no part in verdicts"
+    )
+    assert said in [note.text for note in footnotes(summary)]
     undisturbed = compare(tmp_path / "alone")
     same_bits(records(tmp_path / "study")[branch.parent], records(tmp_path / "alone")[branch.parent])
     assert summary.results[0].test == undisturbed.results[0].test

@@ -287,6 +287,7 @@ class StudySummary(Shown):
         cautions: what holds for all scores, and makes them a little too good or failures harder to see; in sentences.
         judged: what `test` holds: scores of a test part, or, of code that reports none, validation scores.
         saved: where seeds are added until verdicts are settled, what that saved; None before it is complete.
+        steered: the branches that commands have made of its runs, in sentences; they take no part in what is concluded.
         folder: where the study is, for whoever goes on with it; no part of the answer, which is the same anywhere.
     """
 
@@ -309,6 +310,7 @@ class StudySummary(Shown):
     cautions: tuple[str, ...] = ()
     judged: Literal["test", "validation"] = "test"
     saved: Saved | None = None
+    steered: tuple[str, ...] = field(default=(), compare=False)
     folder: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from calando.records.database import in_one_line
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
 
-__all__ = ["FILE_NAME", "WHOLE", "Asked", "Branch", "CommandLog", "State"]
+__all__ = ["FILE_NAME", "WHOLE", "Asked", "Branch", "CommandLog", "State", "steered_in"]
 
 FILE_NAME = "commands.sqlite"
 WHOLE = ""
@@ -117,6 +117,20 @@ class Branch:
     def digest(self) -> str:
         """Of its spec."""
         return self.spec.digest()
+
+
+def steered_in(folder: Path) -> tuple[str, ...]:
+    """The branches of a folder's runs, in sentences."""
+    if not CommandLog.there(folder):
+        return ()
+    with CommandLog.open(folder, read_only=True) as log:
+        lines = {one.number: one.line for one in log.rows()}
+        branches = log.branches()
+    return tuple(
+        f"{one.spec.strategy.name}, seed {one.spec.seed}, was steered ({lines[one.command]!r}); the branch {digest} "
+        f"takes no part in verdicts: calando train {folder / 'branches' / digest}.json"
+        for digest, one in branches.items()
+    )
 
 
 @final

@@ -179,6 +179,7 @@ def footnotes(summary: StudySummary) -> tuple[Footnote, ...]:
         text = "this validation score is of the very run that chose the rate, so it is a little too good"
         found.append(Footnote(CHOSE, text))
     found += [Footnote("", text) for text in summary.cautions]
+    found += [Footnote("", text) for text in summary.steered]
     if any(result.untuned for result in summary.results):
         found.append(Footnote("", UNTUNED))
     if line := saved(summary):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UsageError
 from calando.verbs.progress import StudyProgress
+from calando.verbs.study import of_folder, write_page_of
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
@@ -256,14 +256,12 @@ def compare(
             listen=progress,
             followers=followers_to(trackers, Path(folder), built.study.workload.title, command=command),
         )
-        return _with_page(replace(answer, folder=Path(folder)), page, progress)
+        return _with_page(of_folder(answer, Path(folder)), page, progress)
 
 
 def _with_page(answer: StudySummary, page: bool, progress: StudyProgress) -> StudySummary:
     """The answer, its page written where that is asked."""
     if page:
-        from calando.verbs.study import write_page_of
-
         assert answer.folder is not None
         path, lacking = write_page_of(answer.folder)
         if lacking:
@@ -356,4 +354,4 @@ def _compare_code(
             listen=progress,
             followers=followers_to(trackers, Path(folder), study.workload.title, command=command),
         )
-        return _with_page(replace(answer, folder=Path(folder)), page, progress)
+        return _with_page(of_folder(answer, Path(folder)), page, progress)

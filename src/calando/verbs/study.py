@@ -148,7 +148,14 @@ def _read(folder: Path) -> StudySummary:
         for note in store.notes:
             print(f"calando: {note}", file=sys.stderr)
         there = store.read(traces=False)
-    return replace(summarize(there.study, there.runs, there.tests), folder=folder)
+    return of_folder(summarize(there.study, there.runs, there.tests), folder)
+
+
+def of_folder(summary: StudySummary, folder: Path) -> StudySummary:
+    """The answer with what its folder adds: where it is, and the branches that commands have made."""
+    from calando.records.command_log import steered_in
+
+    return replace(summary, folder=folder, steered=steered_in(folder))
 
 
 def write_report(study: Path | str) -> Path:
@@ -184,7 +191,7 @@ def write_report(study: Path | str) -> Path:
         there = store.read()
     page = report.write_page(
         folder,
-        summarize(there.study, there.runs, there.tests),
+        of_folder(summarize(there.study, there.runs, there.tests), folder),
         there.runs,
         there.tests,
         fingerprint=there.fingerprint,
