@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import time
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -360,3 +361,55 @@ def test_the_arms_of_a_tuning_are_its_rows_with_what_was_trained_of_each(tmp_pat
     for of, values in (("loss", alone.record.losses), ("rate", alone.record.rates)):
         (curve,) = ask(client, "curves", of=of, run=tuned.run.digest(), pixels=1000)["curves"]
         assert np.allclose(curve["y"], values)
+
+
+def test_a_study_put_in_the_place_of_another_is_another(tmp_path):
+    served = tmp_path / "served"
+    fill(served / "a", until=5)
+    fill(tmp_path / "new", until=2)
+    client = Client(create_app(served))
+    cursor = ask(client, "status", place="a")["cursor"]
+    (served / "a").rename(tmp_path / "old")
+    assert client.get("/api/status?place=a").status_code == 404
+    (tmp_path / "new").rename(served / "a")
+    assert ask(client, "changes", place="a", cursor=cursor)["reset"]
+    rows = ask(client, "runs", place="a", limit=1000)["rows"]
+    assert sum(row["state"] == "finished" for row in rows) == 2
+
+
+def test_more_places_than_stay_open_are_all_answered(tmp_path, monkeypatch):
+    monkeypatch.setattr("calando.web.places.MOST_OPEN", 2)
+    names = [f"s{n}" for n in range(5)]
+    for n, name in enumerate(names):
+        fill(tmp_path / name, until=n + 1)
+    client = Client(create_app(tmp_path))
+    for _ in range(2):
+        for n, name in enumerate(names):
+            rows = ask(client, "runs", place=name, limit=1000)["rows"]
+            assert sum(row["state"] == "finished" for row in rows) == n + 1
+    assert len(ask(client, "places")["places"]) == 5
+
+
+def test_a_list_that_takes_long_comes_at_once_and_is_filled_in(tmp_path, monkeypatch):
+    monkeypatch.setattr("calando.web.places.LIST_SECONDS", 0.0)
+    for name in ("a", "b"):
+        fill(tmp_path / name)
+    client = Client(create_app(tmp_path))
+    assert {row["state"] for row in ask(client, "places")["places"]} == {"reading"}
+    end = time.monotonic() + 30
+    while {row["state"] for row in ask(client, "places")["places"]} != {"complete"}:
+        assert time.monotonic() < end
+
+
+def test_a_study_that_is_asked_for_more_has_more_to_make(tmp_path):
+    fill(tmp_path)
+    client = Client(create_app(tmp_path))
+    before = ask(client, "status")
+    larger = STUDY.model_copy(update={"seeds": STUDY.seeds + 2})
+    with Store.open(tmp_path) as store:
+        store.enlarge(asked=larger, study=larger, command="")
+    end = time.monotonic() + 30
+    while ask(client, "status")["expected"] == before["expected"]:
+        assert time.monotonic() < end
+    assert ask(client, "status")["state"] == "stopped"
+    assert ask(client, "runs", state="queued")["matching"] > 0

@@ -300,7 +300,7 @@ class Place(ABC):
                     run: {"step": steps, "score": scores, "loss": losses}
                     for run, (steps, scores, losses) in news.scores.items()
                 },
-                "rows": [asdict(self.rows[digest]) for digest in changed],
+                "rows": [asdict(self.rows[digest]) for digest in changed if digest in self.rows],
                 "status": self.status(),
             }
 

@@ -7,11 +7,11 @@ Those that were asked for stay open, the last few of them.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -29,18 +29,37 @@ DEPTH = 2
 MOST_FOLDERS = 5000
 MOST_OPEN = 16
 LOOK_SECONDS = 2.0
+LIST_SECONDS = 0.5
 PASSED_OVER = {"checkpoints", "forks", "figures", "node_modules", "__pycache__"}
+
+
+_DECIDING: tuple[tuple[str, Kind], ...] = (
+    ("study.sqlite", "study"),
+    ("tune.sqlite", "tuning"),
+    ("spec.json", "training"),
+    (LIVE, "run"),
+)
+"""The file by which a folder is what it is; the first one there decides."""
 
 
 def kind_of_folder(folder: Path) -> Kind | None:
     """What a folder is; None: nothing that can be shown by itself."""
-    names = {"study.sqlite": "study", "tune.sqlite": "tuning", "spec.json": "training", LIVE: "run"}
-    for name, kind in names.items():
-        if (folder / name).is_file():
-            found: Kind = kind  # type: ignore[assignment]
-            if kind == "training" and not ((folder / "study.lock").exists() or (folder / LIVE).exists()):
-                continue  # another program's file of that name
-            return found
+    known = _identity(folder)
+    return None if known is None else known[0]
+
+
+def _identity(folder: Path) -> tuple[Kind, int] | None:
+    """Its kind, and which file says so: another one in its place is another study."""
+    for name, kind in _DECIDING:
+        try:
+            there = (folder / name).stat()
+        except (OSError, ValueError):
+            continue
+        if not stat.S_ISREG(there.st_mode):
+            continue
+        if kind == "training" and not ((folder / "study.lock").exists() or (folder / LIVE).exists()):
+            continue  # another program's file of that name
+        return kind, there.st_ino
     return None
 
 
@@ -57,7 +76,8 @@ class Places:
         self._lock = threading.Lock()
         self._found: dict[str, Kind] = {}
         self._looked = 0.0
-        self._open: OrderedDict[str, Place] = OrderedDict()
+        self._open: OrderedDict[str, tuple[tuple[Kind, int], Place]] = OrderedDict()
+        self._reader: threading.Thread | None = None
         self._rows: dict[str, dict[str, Any]] = {}  # of places that nobody is at work in
         if not root.is_dir():
             raise UsageError(f"no folder {str(root)!r}; name one that holds studies or runs")
@@ -74,54 +94,81 @@ class Places:
             return self._found
 
     def place(self, path: str) -> Place:
-        """A place by its path.
+        """A place by its path; one that was found before is not looked for again.
 
         Raises:
             KeyError: there is none.
             CorruptFile: it cannot be read.
         """
-        kind = self.found()[path]
+        if path not in self._found and path not in self.found():
+            raise KeyError(path)
+        folder = self.root / path if path else self.root
+        now = _identity(folder)
+        if now is None:
+            raise KeyError(path)
         with self._lock:
-            place = self._open.get(path)
-            if place is None or place.kind != kind:
-                if place is not None:
-                    place.close()
-                makes: dict[str, type[Place]] = {"study": StudyPlace, "tuning": TuningPlace}
-                place = self._open[path] = makes.get(kind, RunPlace)(path, self.root / path if path else self.root)
+            identity, place = self._open.get(path, (None, None))
+            if place is None or identity != now:
+                place = _MAKES.get(now[0], RunPlace)(path, folder)
+                self._open[path] = now, place
             self._open.move_to_end(path)
             while len(self._open) > MOST_OPEN:
-                _, oldest = self._open.popitem(last=False)
-                with oldest.lock:
-                    oldest.close()
+                self._open.popitem(last=False)  # whoever is at it still has it; its files are closed with it
         return place
 
     def listed(self) -> list[dict[str, Any]]:
-        """A row for each place, the one last changed first; one that cannot be read says why."""
-        rows = [self._row(path, kind) for path, kind in self.found().items()]
-        return sorted(rows, key=lambda row: (-row["changed"], row["path"]))
+        """A row for each place, the one last changed first; one that cannot be read says why.
+
+        What takes longer is read in the background, and called "reading" until then.
+        """
+        end = time.monotonic() + LIST_SECONDS
+        found = [(path, kind, _changed(self._folder(path))) for path, kind in self.found().items()]
+        found.sort(key=lambda one: (-one[2], one[0]))
+        rows = [self._row(*one, read=time.monotonic() < end) for one in found]
+        if any(row["title"] is None for row in rows):
+            self._read_on()
+        return [{**row, "title": row["title"] or self._folder(row["path"]).name} for row in rows]
 
     def warm(self) -> None:
-        """Read what was last written to before anybody asks for it."""
-        with suppress(CalandoError, OSError, KeyError):
-            self.listed()
+        """Read all before anybody asks for it, what was last written to first."""
+        for path, kind, changed in sorted(
+            ((path, kind, _changed(self._folder(path))) for path, kind in self.found().items()),
+            key=lambda one: (-one[2], one[0]),
+        ):
+            self._row(path, kind, changed, read=True)
 
-    def _row(self, path: str, kind: Kind) -> dict[str, Any]:
-        folder = self.root / path if path else self.root
-        row: dict[str, Any] = {"path": path, "kind": kind, "changed": _changed(folder)}
+    def _read_on(self) -> None:
+        with self._lock:
+            if self._reader is None or not self._reader.is_alive():
+                self._reader = threading.Thread(target=self.warm, daemon=True)
+                self._reader.start()
+
+    def _folder(self, path: str) -> Path:
+        return self.root / path if path else self.root
+
+    def _row(self, path: str, kind: Kind, changed: float, *, read: bool) -> dict[str, Any]:
+        row: dict[str, Any] = {"path": path, "kind": kind, "changed": changed}
         known = self._rows.get(path)
-        if known is not None and known["changed"] == row["changed"] and not is_conducted(folder):
+        if known is not None and known["changed"] == changed and not is_conducted(self._folder(path)):
             return known
+        if not read:
+            last = {"state": "reading", "done": 0, "expected": 0, "headline": "", "title": None}
+            return {**last, **(known or {}), **row}
         try:
             place = self.place(path)
             place.refresh()
             status = place.status()
             row |= {key: status[key] for key in ("state", "done", "expected", "headline")}
             row["title"] = place.title
-        except (CalandoError, OSError) as error:
-            row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": str(error), "title": folder.name}
+        except (CalandoError, OSError, KeyError) as error:
+            why = "it is gone" if isinstance(error, KeyError) else str(error)
+            row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": why, "title": path or "."}
         if row["state"] not in ("running", "reading"):
             self._rows[path] = row
         return row
+
+
+_MAKES: dict[Kind, type[Place]] = {"study": StudyPlace, "tuning": TuningPlace}
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Kind]]:

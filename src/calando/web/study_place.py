@@ -15,7 +15,7 @@ from calando.analysis.summary import summarize
 from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec, StudySpec
-from calando.records.store import FILE_NAME, Store
+from calando.records.store import Store
 from calando.report.use import forms_of
 from calando.web.curve import Curve
 from calando.web.place import Place, Row
@@ -39,32 +39,21 @@ class StudyPlace(Place):
 
     def __init__(self, path: str, folder: Path) -> None:
         super().__init__(path, folder)
-        self._store: Store | None = None
-        self._open()
-        self._background: threading.Thread | None = None
-
-    def _open(self) -> None:
-        if self._store is not None:
-            self._store.__exit__(None, None, None)
-        self._store = Store.open(self.folder, read_only=True)
-        self._inode = (self.folder / FILE_NAME).stat().st_ino
+        self._store = Store.open(folder, read_only=True)
         self._seen: object = None
         self._run = self._test = 0
         self._text = ""
         self.records: dict[str, RunRecord] = {}
         self.tests: dict[str, TestScore] = {}
         self.command = self._store.command
-        self._summary: StudySummary | None = None
-        self._summary_of = (-1, -1)
-        self._took, self._summarized = 0.0, 0.0
         self.study: StudySpec = self._store.study
+        self._summary: StudySummary | None = None
+        self._summary_of = ""
+        self._took, self._summarized = 0.0, 0.0
+        self._background: threading.Thread | None = None
 
     def take(self) -> Iterable[Row]:
         """Rows of runs and test scores that came."""
-        if (self.folder / FILE_NAME).stat().st_ino != self._inode:
-            self.rows.clear()
-            self._open()
-        assert self._store is not None
         version = self._store.version
         if version == self._seen:
             return ()
@@ -105,7 +94,6 @@ class StudyPlace(Place):
         """Of a finished run."""
         if run not in self.records:
             return np.empty(0), np.empty(0), 0
-        assert self._store is not None
         ((_, losses, rates),) = self._store.traces([run])
         return losses, rates, 0
 
@@ -114,7 +102,6 @@ class StudyPlace(Place):
         if of == "score":
             yield from super().curves(runs, of)
             return
-        assert self._store is not None
         finished = [run for run in runs if run in self.records]
         for run, losses, rates in self._store.traces(finished, only="losses" if of == "loss" else "rates"):
             yield self._with_live(run, of, losses, rates, 0)
@@ -154,7 +141,7 @@ class StudyPlace(Place):
     @property
     def is_settled(self) -> bool:
         """Whether the summary is of all runs and scores there are."""
-        return (len(self.records), len(self.tests)) == self._summary_of
+        return self._now == self._summary_of
 
     @property
     def headline(self) -> str:
@@ -172,10 +159,15 @@ class StudyPlace(Place):
         command = forms[0].text + (f" \\\n  --seed {spec.seed}" if forms[0].title == "command" and spec.seed else "")
         return spec.strategy.text, command
 
+    @property
+    def _now(self) -> str:
+        """What a summary is of: there are never fewer runs or scores, and the question may become larger."""
+        return f"{len(self.records)} {len(self.tests)} {self._text}"
+
     def summary(self) -> StudySummary:
         """What it has concluded, of the runs that are known now."""
         with self.lock:
-            now = len(self.records), len(self.tests)
+            now = self._now
             if self._summary is not None and now == self._summary_of:
                 return self._summary
             study, runs, tests = self.study, dict(self.records), dict(self.tests)
@@ -188,19 +180,21 @@ class StudyPlace(Place):
         return made
 
     def _queue(self, summary: StudySummary) -> None:
-        """Rows of the runs that will be made."""
+        """Rows of the runs that will be made; one that will not be after all is none."""
         self.version += 1
+        pending: dict[str, RunSpec] = {}
         for result in summary.results:
             planned = result.planned
-            pending = {run.digest(): run for run in planned.choice.pending}
+            pending |= {run.digest(): run for run in planned.choice.pending}
             finals = zip(planned.finals, planned.final_runs, strict=True)
             pending |= {digest: run for digest, run in finals if digest not in self.records}
-            for digest, run in pending.items():
-                if digest not in self.rows:
-                    self.rows[digest] = Row(
-                        digest, run.strategy.name, run.seed, run.lr, run.steps, step=0, state="queued"
-                    )
-                    self._log.append((self.version, digest))
+        for digest in [one for one, row in self.rows.items() if row.state == "queued" and not row.steered]:
+            if digest not in pending:
+                del self.rows[digest]
+        for digest, run in pending.items():
+            if digest not in self.rows:
+                self.rows[digest] = Row(digest, run.strategy.name, run.seed, run.lr, run.steps, step=0, state="queued")
+                self._log.append((self.version, digest))
 
     def refresh(self) -> None:
         """Take in what came; another summary is made in the background."""
@@ -220,5 +214,4 @@ class StudyPlace(Place):
     def close(self) -> None:
         """Close the store as well."""
         super().close()
-        if self._store is not None:
-            self._store.__exit__(None, None, None)
+        self._store.__exit__(None, None, None)
