@@ -137,3 +137,37 @@ def test_losses_that_are_told_late_and_one_that_is_none_are_drawn_in_order(tmp_p
         assert all(loss is None or loss == step - 1 for step, loss in zip(steps, losses, strict=True))
         assert json.dumps(picture.probes(run))
     assert watching.PICTURE_SECONDS == 0.0
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_explain_is_followed_and_leaves_its_looks_alone(tmp_path, stopped):
+    seen = []
+
+    def listen(status):
+        folder = tmp_path / "explained"
+        if status.step == 40:
+            place = only(Places(tmp_path))
+            (row,) = place.rows.values()
+            seen.append((row.state, row.step, len(place.curve(row.run, "gradient_norm").x)))
+            if stopped:
+                raise KeyboardInterrupt
+        assert not (folder / "probes.json").exists()
+
+    asked = {"steps": 200, "threads": 1, "folder": tmp_path / "explained", "listen": listen}
+    if stopped:
+        with pytest.raises(KeyboardInterrupt):
+            calando.explain("digits", "sgd(lr=0.1)", **asked)
+        assert list(tmp_path.iterdir()) == []
+    else:
+        found = calando.explain("digits", "sgd(lr=0.1)", **asked)
+        assert [path.name for path in (tmp_path / "explained").iterdir()] == ["probes.json"]
+        place = only(Places(tmp_path))
+        (row,) = place.rows.values()
+        assert (place.kind, place.state, row.state) == ("run", "complete", "finished")
+        assert place.headline == str(found.reading).partition("\n")[0]
+        assert list(place.curve(row.run, "gradient_norm").y) == [look.gradient_norm for look in found.looked.rows]
+        assert list(place.curve(row.run, "loss").y) == list(found.looked.losses)
+    ((state, step, looks),) = seen
+    assert state == "running"
+    assert 0 < step <= 40
+    assert looks >= 1

@@ -2,6 +2,7 @@
 
     run = calando.run(…, folder=…)        its updates and scores
     watch = calando.watch(…, folder=…)    its updates and looks
+    calando.explain(…)                    its updates and looks, until they are kept as a whole
 
 Of several ranks the first one writes. Training needs none of it: what cannot be written is reported once.
 """
@@ -14,15 +15,17 @@ import json
 import math
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, final
 
 from calando.errors import reason_of
 from calando.loops.ranks import rank
-from calando.records.live_file import FILE, LiveFile, RunRow, hold
+from calando.records.live_file import FILE, LOCK, LiveFile, RunRow, hold
 from calando.standing import ETA, Standing
 
-__all__ = ["Pictured"]
+__all__ = ["Pictured", "pictured_for_now"]
 
 
 @final
@@ -52,6 +55,11 @@ class Pictured:
             what = f"{self._folder / FILE} cannot be written ({reason_of(error)}); training goes on"
             print(f"calando: {what}", file=sys.stderr)
             self._let_go()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the file is this run's."""
+        return self._file is not None
 
     def is_asked_to_stop(self) -> bool:
         """Never."""
@@ -109,3 +117,19 @@ class Pictured:
     def _let_go(self) -> None:
         if self._held is not None:
             self._held.close()
+
+
+@contextmanager
+def pictured_for_now(folder: Path, *, name: str, text: str, lr: float | None, seed: int) -> Iterator[Pictured]:
+    """A picture that goes when it is over, and the folder with it where it holds nothing else."""
+    picture = Pictured(folder, name=name, text=text, lr=lr, seed=seed)
+    try:
+        yield picture
+    finally:
+        written = picture.is_written
+        picture.send({"kind": "ended"})
+        with suppress(OSError):
+            for path in [folder / f"{FILE}{end}" for end in ("", "-wal", "-shm")] + [folder / LOCK]:
+                if written:
+                    path.unlink(missing_ok=True)
+            folder.rmdir()

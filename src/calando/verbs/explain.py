@@ -16,18 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.shown import Drawn
-from calando.verbs.progress import RunProgress
+from calando.verbs.progress import Pace, RunProgress
 
 if TYPE_CHECKING:
     from calando.analysis.looked import Looked
     from calando.analysis.reading import Reading
     from calando.records import RunRecord, RunSpec, Store, StrategySpec
+    from calando.records.probe import ProbeRow
     from calando.study.listening import RunStatus
     from calando.tasks.workload import Workload
+    from calando.training.state import TrainState
 
 __all__ = ["Explained", "explain"]
 
 UNTIL = "20%"
+PICTURE_SECONDS = 0.2
 
 
 @final
@@ -346,6 +349,7 @@ def _look(
 ) -> Explained:
     from calando.analysis.looked import keep_looks, kept_looks, plan_looks
     from calando.errors import UsageError
+    from calando.loops.run_picture import pictured_for_now
     from calando.records.files import file_name
     from calando.records.follower import Progress
     from calando.schedules import Span
@@ -365,17 +369,24 @@ def _look(
     if looked is None:
         check_writable(where)
         what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
-        with RunProgress(listen, what=f"{what} {spec.strategy.name or spec.strategy.method}") as progress:
+        name = spec.strategy.name or spec.strategy.method
+        with (
+            RunProgress(listen, what=f"{what} {name}") as progress,
+            pictured_for_now(where, name=name, text=spec.strategy.text, lr=spec.lr, seed=spec.seed) as picture,
+        ):
             listening = Listening(spec, task, progress, folder=where, machine=machine, steps=looks.until)
             listening.begin()
-            looked = look_at(
-                spec,
-                task,
-                looks,
-                data_dir=data_dir,
-                listen=lambda state, _: listening.trained(
-                    Progress(state.step, float(state.rates[state.step - 1]), float(state.losses[state.step - 1]))
-                ),
-            )
+            picture.send({"kind": "began", "total_steps": looks.until})
+            due = Pace(seconds=PICTURE_SECONDS)
+
+            def hear(state: TrainState, row: ProbeRow | None) -> None:
+                rate, loss = float(state.rates[state.step - 1]), float(state.losses[state.step - 1])
+                listening.trained(Progress(state.step, rate, loss))
+                if row is not None or due.is_due():
+                    picture.send({"kind": "progress", "step": state.step, "lr": rate, "loss": loss})
+                if row is not None:
+                    picture.send({"kind": "probe", "step": row.step, "row": row.document()})
+
+            looked = look_at(spec, task, looks, data_dir=data_dir, listen=hear)
         keep_looks(where, looked)
     return Explained(folder=where, looked=looked, reading=looked.reading())

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
+from calando.analysis.looked import FILE as LOOKS
 from calando.errors import CalandoError, UsageError
 from calando.records.live_file import FILE as LIVE
 from calando.records.live_picture import is_conducted
+from calando.web.looks_place import LooksPlace
 from calando.web.place import Kind, Place
 from calando.web.run_place import RunPlace
 from calando.web.study_place import StudyPlace
@@ -33,13 +35,15 @@ LIST_SECONDS = 0.5
 PASSED_OVER = {"checkpoints", "forks", "figures", "node_modules", "__pycache__"}
 
 
-_DECIDING: tuple[tuple[str, Kind], ...] = (
-    ("study.sqlite", "study"),
-    ("tune.sqlite", "tuning"),
-    ("spec.json", "training"),
-    (LIVE, "run"),
+_DECIDING: tuple[tuple[str, Kind, type[Place]], ...] = (
+    ("study.sqlite", "study", StudyPlace),
+    ("tune.sqlite", "tuning", TuningPlace),
+    ("spec.json", "training", RunPlace),
+    (LIVE, "run", RunPlace),
+    (LOOKS, "run", LooksPlace),
 )
 """The file by which a folder is what it is; the first one there decides."""
+_Identity = tuple[Kind, type[Place], int]
 
 
 def kind_of_folder(folder: Path) -> Kind | None:
@@ -48,9 +52,9 @@ def kind_of_folder(folder: Path) -> Kind | None:
     return None if known is None else known[0]
 
 
-def _identity(folder: Path) -> tuple[Kind, int] | None:
-    """Its kind, and which file says so: another one in its place is another study."""
-    for name, kind in _DECIDING:
+def _identity(folder: Path) -> _Identity | None:
+    """Its kind, what reads it, and which file says so: another one in its place is another study."""
+    for name, kind, reader in _DECIDING:
         try:
             there = (folder / name).stat()
         except (OSError, ValueError):
@@ -59,7 +63,7 @@ def _identity(folder: Path) -> tuple[Kind, int] | None:
             continue
         if kind == "training" and not ((folder / "study.lock").exists() or (folder / LIVE).exists()):
             continue  # another program's file of that name
-        return kind, there.st_ino
+        return kind, reader, there.st_ino
     return None
 
 
@@ -76,7 +80,7 @@ class Places:
         self._lock = threading.Lock()
         self._found: dict[str, Kind] = {}
         self._looked = 0.0
-        self._open: OrderedDict[str, tuple[tuple[Kind, int], Place]] = OrderedDict()
+        self._open: OrderedDict[str, tuple[_Identity, Place]] = OrderedDict()
         self._reader: threading.Thread | None = None
         self._rows: dict[str, dict[str, Any]] = {}  # of places that nobody is at work in
         if not root.is_dir():
@@ -109,7 +113,7 @@ class Places:
         with self._lock:
             identity, place = self._open.get(path, (None, None))
             if place is None or identity != now:
-                place = _MAKES.get(now[0], RunPlace)(path, folder)
+                place = now[1](path, folder)
                 self._open[path] = now, place
             self._open.move_to_end(path)
             while len(self._open) > MOST_OPEN:
@@ -168,9 +172,6 @@ class Places:
         return row
 
 
-_MAKES: dict[Kind, type[Place]] = {"study": StudyPlace, "tuning": TuningPlace}
-
-
 def _walk(root: Path) -> Iterator[tuple[str, Kind]]:
     """Paths and kinds; links to folders are not followed, nor names that begin with a dot."""
     seen = 0
@@ -202,7 +203,7 @@ def _walk(root: Path) -> Iterator[tuple[str, Kind]]:
 def _changed(folder: Path) -> float:
     """When it was last written to, in seconds since the epoch."""
     times = [0.0]
-    for name in ("study.sqlite", "study.sqlite-wal", "tune.sqlite", LIVE, f"{LIVE}-wal", "spec.json"):
+    for name in ("study.sqlite", "study.sqlite-wal", "tune.sqlite", LIVE, f"{LIVE}-wal", "spec.json", LOOKS):
         try:
             times.append((folder / name).stat().st_mtime)
         except OSError:

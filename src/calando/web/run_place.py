@@ -20,6 +20,7 @@ from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.report.use import forms_of
 from calando.web.curve import Curve
+from calando.web.looks_place import probe_curve, probe_names
 from calando.web.place import Place, Row
 
 __all__ = ["RunPlace"]
@@ -103,20 +104,13 @@ class RunPlace(Place):
         return self._records.get(run)
 
     def measured(self) -> tuple[str, ...]:
-        """With what `calando.watch` measured, by name."""
-        probes = [row for run in self.live for row in self.picture.probes(run)] if self.live else []
-        names = {name for row in probes for name, value in row.items() if type(value) in (int, float)}
-        return *super().measured(), *sorted(names - {"step", "rate", "loss", "updates"})
+        """With what looks measured, by name."""
+        return *super().measured(), *probe_names(row for run in self.live for row in self.picture.probes(run))
 
     def curve(self, run: str, of: str) -> Curve:
         """Of what was measured: a value a look."""
         with self.lock:
-            if of in super().measured():
-                return super().curve(run, of)
-            looks = self.picture.probes(run)
-            found = [(row["step"] + 1, row[of]) for row in looks if type(row.get(of)) in (int, float)]
-            x, y = zip(*found, strict=True) if found else ((), ())
-            return Curve(np.array(x, np.int64), np.array(y, np.float64))
+            return super().curve(run, of) if of in super().measured() else probe_curve(self.picture.probes(run), of)
 
     def counts(self) -> tuple[int, int]:
         """Updates."""
