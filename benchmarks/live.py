@@ -17,7 +17,7 @@ served     real stores (`records.Store`), each run with 1,000 losses and rates a
 peers      1,000 runs of 1,000 losses, written by tensorboardX and by MLflow's client into SQLite.
            TensorBoard: from its start until it lists all runs and sends their losses; a refresh asks for runs, tags and
            losses again, as its page does. MLflow: its client without a server, so a lower bound: the table, and the
-           losses of 50 runs; a refresh is the table.
+           losses of 50 runs; a refresh is the table. Ours follows at once: from the start of the server, and a poll.
 training   processor time of `calando.train` with the picture by that without it, in pairs that take turns; and the
            share of it that is spent in the follower
 """
@@ -268,6 +268,20 @@ def refreshed(page: Asker, runs: int) -> tuple[float, bool]:
     return names + tags + series, len(json.loads(sent)[0]["runToSeries"]) == runs
 
 
+def next_to_ours(theirs: Row) -> Row:
+    """Ours of the same moment, and how many times as long theirs takes."""
+    found = ours(1000)
+    first = round(1000 * found["start_s"] + found["first_ms"])
+    return {
+        **theirs,
+        "our_first_ms": first,
+        "our_poll_ms": found["poll_ms"],
+        "first_ratio": round(theirs["first_ms"] / first, 1),
+        "refresh_ratio": round(theirs["refresh_ms"] / found["poll_ms"]),
+        "load": found["load"],
+    }
+
+
 def mlflow(python: Path, runs: int) -> Row:
     """Figures of MLflow's client."""
     with tempfile.TemporaryDirectory() as folder:
@@ -333,7 +347,7 @@ def run(peers: Path | None) -> None:
     if peers is not None:
         for name, measure in (("TensorBoard", tensorboard), ("MLflow's client", mlflow)):
             key = {"what": name, "runs": 1000, "steps": STEPS, "polls": 9}
-            KEPT.measured(key, lambda measure=measure: measure(peers, 1000))
+            KEPT.measured(key, lambda measure=measure: next_to_ours(measure(peers, 1000)))
 
 
 def show() -> None:
