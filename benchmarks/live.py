@@ -9,6 +9,7 @@ served     real stores (`records.Store`), each run with 1,000 losses and rates a
            start_s       until it prints its address
            first_ms      then at once what a page asks for its first picture: places, status, 50 rows of the table,
                          bands of all losses
+           first_cpu_ms  what of that the server works
            again_ms      the same by another page
            poll_ms       a poll where nothing has changed; poll_95: 95th percentile
            changed_ms    a poll after a run was stored
@@ -160,13 +161,22 @@ def served(folder: Path) -> Iterator[tuple[Callable[[], Asker], float, int]]:
         yield lambda: Asker(host, port, token=token), time.perf_counter() - began, server.pid
 
 
+def processor_ms(pid: int) -> float:
+    """What a process has used of processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def ours(runs: int) -> Row:
     """Figures of our page."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "study"
         later = fill(folder, runs)
         with served(folder) as (page, start, pid), Store.open(folder) as store:
-            first, again, one = first_data(page()), first_data(page()), page()
+            started = processor_ms(pid)
+            first = first_data(page())
+            worked = processor_ms(pid) - started
+            again, one = first_data(page()), page()
             rows = json.loads(one.ask("/api/runs", limit=50)[1])["rows"]
             curves = [
                 one.ask("/api/curves", of="loss", pixels=800, run=[row["run"] for row in rows])[0] for _ in range(9)
@@ -187,6 +197,7 @@ def ours(runs: int) -> Row:
     return {
         "start_s": round(start, 2),
         "first_ms": round(first),
+        "first_cpu_ms": round(worked),
         "again_ms": round(again),
         "poll_ms": round(statistics.median(times), 2),
         "poll_95": round(float(np.quantile(times, 0.95)), 2),

@@ -70,6 +70,29 @@ def test_a_cursor_gets_every_point_once_whenever_it_looks(tmp_path_factory, step
         assert picture.since(news.seq, generation=news.generation).points == {}
 
 
+def test_what_is_reported_again_after_a_resume_is_there_once(tmp_path):
+    with closing(LiveFile(tmp_path)) as file, closing(LivePicture(tmp_path)) as picture:
+        for _ in range(2):
+            file.began(row())
+            for step in (10, 20):
+                file.point("a", step, 0.1, 1.0)
+                file.score("a", step, 0.5, 1.0)
+                file.probe("a", step, "{}")
+            file.put_away("a")
+        assert picture.looks("a")[0] == [10, 20]
+        assert curve(picture)[0] == [10, 20]
+        assert len(picture.probes("a")) == 2
+
+
+def test_of_a_long_run_that_goes_back_what_lies_before_stays(tmp_path):
+    with closing(LiveFile(tmp_path)) as file, closing(LivePicture(tmp_path)) as picture:
+        file.began(row(steps=20_000))
+        for step in (101, 102, 107, 105):
+            file.point("a", step, 0.1, float(step))
+        file.put_away("a")
+        assert curve(picture)[0] == [101, 105]  # of a stretch two points stay
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), steps=st.integers(1, 40_000))
 def test_of_a_long_run_few_points_stay_and_its_extremes_are_among_them(data, steps):

@@ -170,7 +170,7 @@ class LiveFile:
             if digest in self._resumed:
                 self._resumed.discard(digest)
                 row.start = step
-            self._thinned[digest].rest()
+            self._put_points(digest, [one for one in self._thinned[digest].rest() if one[0] < step])
             self._waiting.append(("DELETE FROM points WHERE run = ? AND step >= ?", (digest, step)))
             self._waiting.append(("DELETE FROM scores WHERE run = ? AND step > ?", (digest, step)))
         row.step, row.rate, row.loss = step, _number(rate), _number(loss)
@@ -179,14 +179,16 @@ class LiveFile:
         self._soon()
 
     def score(self, digest: str, step: int, score: float, loss: float) -> None:
-        """A look at the validation part."""
+        """A look at the validation part; one of the same update is replaced: who resumes reports them again."""
         row = self._changed[digest] = self._runs[digest]
+        self._waiting.append(("DELETE FROM scores WHERE run = ? AND step = ?", (digest, step)))
         row.step, row.score, row.score_loss = max(row.step, step), _number(score), _number(loss)
         self._put("scores", digest, step, row.score, row.score_loss)
         self._soon()
 
     def probe(self, digest: str, step: int, row: str) -> None:
         """A look of `calando.watch`, as JSON."""
+        self._waiting.append(("DELETE FROM probes WHERE run = ? AND step >= ?", (digest, step)))
         self._put("probes", digest, step, row)
         self._soon()
 
