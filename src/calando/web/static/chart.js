@@ -95,7 +95,8 @@ export class Chart {
     }
     return {
       width: this.width, height: HEIGHT, padding: [8, 24, 0, 0], legend: { show: false }, series, bands,
-      focus: { alpha: 0.35 },
+      // A smoothed line and its raw one are two: dimming all but one of them would dim it too.
+      focus: { alpha: view.smoothing ? 1 : 0.35 },
       cursor: {
         y: false,
         points: { show: view.curves.length <= FEW, size: 7 },
