@@ -420,3 +420,43 @@ def test_nobody_else_gets_in(browser, tmp_path):
         with CommandLog.open(tmp_path) as log:
             assert log.rows() == []
         context.close()
+
+
+ANY_VALUES = """async () => {
+  const { Chart } = await import("./static/chart.js");
+  const told = Object.fromEntries(["cursor", "zoom", "reset", "near", "keys"].map((name) => [name, () => {}]));
+  const chart = new Chart("any", "any", told);
+  document.getElementById("main").append(chart.element);
+  let state = 7;
+  const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+  const pick = (all) => all[Math.floor(random() * all.length)];
+  for (let tries = 0; tries < 200; tries += 1) {
+    const n = pick([0, 1, 2, 50, 400]), offset = pick([0, 0.1, -1, 1e9]);
+    const scale = pick([0, 1e-300, 1e-12, 1, 1e30, 1e300]);
+    const curve = (key) => {
+      const x = Array.from({ length: n }, (_, at) => at + 1);
+      const y = x.map(() => pick([null, offset + scale * random(), offset, 0]));
+      const edge = (sign) => y.map((one) => (one === null ? null : one + sign * scale));
+      const band = tries % 3 ? {} : { low: edge(-1), high: edge(1) };
+      return { key, x, y, style: { colour: "rgb(1, 2, 3)", dash: [] }, ...band };
+    };
+    const at = 500 * random();
+    const view = {
+      curves: Array.from({ length: pick([0, 1, 3]) }, (_, key) => curve(String(key))),
+      extent: pick([[0, 1], [0, n], [1e9, 1e9 + 1]]), zoom: pick([null, [at, at + pick([0, 1e-6, 300])], [0, 1e-12]]),
+      logX: pick([true, false]), logY: pick([true, false]),
+      smoothing: pick([0, 0.5]), marks: [3], theme: "light", robust: true, floor: pick([0, 1e-3, 1e5]), format: String,
+    };
+    chart.show(view);
+    // Another view before the first one is drawn.
+    if (tries % 4 === 0) chart.show({ ...view, logY: !view.logY, logX: !view.logX });
+    if (tries % 5 === 0) chart.element.hidden = !chart.element.hidden;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  return chart.place.querySelectorAll("canvas").length;
+}"""
+
+
+def test_a_chart_holds_any_values(browser, finished):
+    with visiting(browser, finished) as page:
+        assert page.evaluate(ANY_VALUES) == 1

@@ -43,7 +43,7 @@ export class Chart {
         ? [curve.low, curve.high, curve.y]
         : view.smoothing ? [curve.y, smoothed(curve.y, view.smoothing)] : [curve.y]).map(positive),
     }));
-    const [from, to] = this.range();
+    const [from, to] = this.range(view.logX);
     const data = joined(layers, from, to, this.width);
     this.ceiling = view.robust && !view.logY ? ceiling(data.slice(1)) : null;
     const above = this.ceiling === null ? 0 : data.slice(1).flat().filter((one) => one > this.ceiling).length;
@@ -70,9 +70,9 @@ export class Chart {
     );
   }
 
-  range() {
+  range(logX) {
     let [from, to] = this.view.zoom || this.view.extent;
-    if (this.view.logX) from = Math.max(from, 1);
+    if (logX) from = Math.max(from, 1);
     return to > from ? [from, to] : [from, from + 1];
   }
 
@@ -95,7 +95,8 @@ export class Chart {
     }
     return {
       width: this.width, height: HEIGHT, padding: [8, 24, 0, 0], legend: { show: false }, series, bands,
-      focus: { alpha: 0.35 },
+      // A smoothed line and its raw one are two: dimming all but one of them would dim it too.
+      focus: { alpha: view.smoothing ? 1 : 0.35 },
       cursor: {
         y: false,
         points: { show: view.curves.length <= FEW, size: 7 },
@@ -106,8 +107,9 @@ export class Chart {
         bind: { dblclick: () => () => (this.told.reset(), null) },
       },
       scales: {
-        x: { time: false, distr: view.logX ? 3 : 1, range: () => this.range() },
-        y: { distr: view.logY ? 3 : 1, range: (_, low, high) => this.height(low, high) },
+        // Of this plot's own kind: one that was given up may still be drawn once, after the next view came.
+        x: { time: false, distr: view.logX ? 3 : 1, range: () => this.range(view.logX) },
+        y: { distr: view.logY ? 3 : 1, range: (_, low, high) => this.height(low, high, view.logY) },
       },
       axes: [
         { ...axis, size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
@@ -123,11 +125,11 @@ export class Chart {
   }
 
   // The values' range, with some air.
-  height(low, high) {
-    if (low === null || high === null) return this.view.logY ? [0.1, 1] : [0, 1];
+  height(low, high, logY) {
+    if (low === null || high === null || (logY && low <= 0)) return logY ? [0.1, 1] : [0, 1];
     // A rate that decays to nothing would stretch the axis without end.
-    if (this.view.logY) return [Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2) / 1.1, high * 1.3];
-    const top = this.ceiling !== null && high > this.ceiling ? this.ceiling : high;
+    if (logY) return [Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2) / 1.1, high * 1.3];
+    const top = this.ceiling !== null && high > this.ceiling ? Math.max(low, this.ceiling) : high;
     // Values that differ by a rounding are drawn as the same.
     const span = top - low, size = Math.max(Math.abs(top), Math.abs(low));
     const air = span > 1e-9 * size ? 0.06 * span : size * 0.1 || 0.1;
@@ -138,7 +140,7 @@ export class Chart {
   // Of a logarithmic axis the powers of ten, and what lies between only where there are few.
   named(plot, tick) {
     const { min, max } = plot.scales.y, lead = tick / 10 ** Math.floor(Math.log10(tick) + 1e-9);
-    if (!this.view.logY) return true;
+    if (plot.scales.y.distr !== 3) return true;
     const leads = max < 10 * min ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : max < 100 * min ? [1, 2, 5] : [1];
     return leads.some((one) => Math.abs(one - lead) < 1e-6);
   }

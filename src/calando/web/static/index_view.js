@@ -56,7 +56,7 @@ export class IndexView {
       h("th", { scope: "row" }, h("a", { href: toPlace(place.path) }, place.path || place.title), h("div", { class: "faint small" }, `${KINDS[place.kind] || place.kind} · ${place.title}`)),
       h("td", {}, h("span", { class: `state ${place.state}` }, place.state)),
       h("td", {}, done),
-      h("td", { class: "long" }, place.headline || "–"),
+      h("td", { class: "long" }, (place.state === "running" && !place.done ? "" : place.headline) || "–"),
       h("td", { class: "faint" }, format.ago(place.changed)));
   }
 

@@ -6,7 +6,7 @@ import { ask } from "./api.js";
 import { Chart } from "./chart.js";
 import { button, calmly, h } from "./dom.js";
 import * as format from "./format.js";
-import { valueAt } from "./joined.js";
+import { before, valueAt } from "./joined.js";
 import { Legend } from "./legend.js";
 import { style } from "./styles.js";
 import { theme } from "./theme.js";
@@ -138,11 +138,14 @@ export class Panel {
   extend(place, run, of, steps, values) {
     const line = this.lines.get(`${place}\n${run}`);
     if (!line || !line.of[of]) return;
-    const { x, y } = line.of[of], last = x.length ? x[x.length - 1] : -1;
+    const { x, y } = line.of[of];
     steps.forEach((step, at) => {
-      if (step > last) {
+      const place = before(x, step);
+      if (place === x.length - 1 && x[place] !== step) {
         x.push(step);
         y.push(values[at]);
+      } else if (x[place] === step) {
+        y[place] = values[at]; // a run that resumed says again what it saw
       }
     });
     // As fine as it was read at first: then it is read again, as few points.
