@@ -31,7 +31,7 @@ MOST_WAITING = 20_000
 """Messages; a run reports ten times a second."""
 BATCH_SECONDS = 5.0
 """Numbers are written together: a commit of SQLite costs as much as a hundred of its rows."""
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 60.0
 """What a tracker is given at the end to write what waits."""
 
 
@@ -126,6 +126,10 @@ class Tracking(Follower):
         self._left_out, self._failure = 0, ""
         self._latest: tuple[RunSpec, str] | None = None
         self._thread: threading.Thread | None = None
+
+    def began(self, run: RunSpec, slot: int) -> None:
+        """The tracker is opened: that imports its package, which takes a second or two."""
+        self._send(self._of, run)
 
     def progressed(self, run: RunSpec, progress: Progress) -> None:
         """Numbers, unless too many wait."""
