@@ -84,8 +84,9 @@ def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
     """What to say of a folder whose runs were made in part before they are written to trackers; "": nothing."""
     if not trackers or kind_of(folder) not in ("study", "tuning"):
         return ""
-    again = " and ".join(f"`calando export {folder} --to {log.entry.name}`" for log in trackers)
-    return f"runs that were made before are not written again; {again} {'write' if len(trackers) > 1 else 'writes'} all"
+    first, *others = [log.entry.name for log in trackers]
+    likewise = f" (likewise {', '.join(others)})" if others else ""
+    return f"runs made before are not written again; `calando export {folder} --to {first}` writes all{likewise}"
 
 
 class _TooSlow(CalandoError):
