@@ -113,6 +113,15 @@ def test_a_file_cut_short_by_a_kill_gives_what_is_whole(tmp_path):
         ]
 
 
+def test_every_changed_byte_is_noticed(tmp_path):
+    (file,) = write_events(tmp_path).iterdir()
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 397):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(UsageError, match="damaged"):
+            calando.import_runs(str(tmp_path))
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 11, b"\xff" * 400, b"step,lr\n1,2\n" * 9])
 def test_what_is_no_event_file_is_named_in_a_line(tmp_path, content):
     pytest.importorskip("tensorboardX")

@@ -221,6 +221,19 @@ def test_mlflow_begun_twice_is_one_run(tmp_path):
     assert steps == [*range(10), *range(15, 30)]
 
 
+@THEIR_WARNINGS
+def test_a_file_that_a_kill_left_half_made_is_none(tmp_path):
+    """MLflow makes its tables one after the other, and refuses a file that has some of them."""
+    pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    (tmp_path / ".mlflow.db.new").write_bytes(b"half")
+    (tmp_path / ".mlflow.db.new-journal").write_bytes(b"half")
+    follower = Tracking(read_log("mlflow")[0], tracked_folder(tmp_path, "digits"), tmp_path)
+    follower.ended(record(spec()))
+    follower.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 # W&B and trackio
 
 

@@ -31,7 +31,7 @@ MOST_WAITING = 20_000
 """Messages; a run reports ten times a second."""
 BATCH_SECONDS = 5.0
 """Numbers are written together: a commit of SQLite costs as much as a hundred of its rows."""
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 60.0
 """What a tracker is given at the end to write what waits."""
 
 
@@ -84,8 +84,9 @@ def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
     """What to say of a folder whose runs were made in part before they are written to trackers; "": nothing."""
     if not trackers or kind_of(folder) not in ("study", "tuning"):
         return ""
-    again = " and ".join(f"`calando export {folder} --to {log.entry.name}`" for log in trackers)
-    return f"runs that were made before are not written again; {again} {'write' if len(trackers) > 1 else 'writes'} all"
+    first, *others = [log.entry.name for log in trackers]
+    likewise = f" (likewise {', '.join(others)})" if others else ""
+    return f"runs made before are not written again; `calando export {folder} --to {first}` writes all{likewise}"
 
 
 class _TooSlow(CalandoError):
@@ -126,6 +127,10 @@ class Tracking(Follower):
         self._left_out, self._failure = 0, ""
         self._latest: tuple[RunSpec, str] | None = None
         self._thread: threading.Thread | None = None
+
+    def began(self, run: RunSpec, slot: int) -> None:
+        """The tracker is opened: that imports its package, which takes a second or two."""
+        self._send(self._of, run)
 
     def progressed(self, run: RunSpec, progress: Progress) -> None:
         """Numbers, unless too many wait."""

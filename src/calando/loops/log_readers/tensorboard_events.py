@@ -54,19 +54,23 @@ def _read(file: Path) -> Iterator[LoggedRun]:
 
 def _events(file: Path) -> Iterator[Any]:
     from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
 
     with file.open("rb") as records:
         while len(head := records.read(12)) == 12:
-            (length,) = struct.unpack("<Q", head[:8])
-            if length > file.stat().st_size:
+            length, check = struct.unpack("<QI", head)
+            if masked_crc32c(head[:8]) != check:
                 raise UsageError(f"{quote(str(file))} is no event file, or damaged")
-            data = records.read(length)
-            if len(data) < length or len(records.read(4)) < 4:
+            data, end = records.read(length), records.read(4)
+            if len(data) < length or len(end) < 4:
                 return
+            if masked_crc32c(data) != struct.unpack("<I", end)[0]:
+                raise UsageError(f"{quote(str(file))} is damaged before byte {records.tell()}; restore a copy")
             try:
-                yield Event.FromString(data)
+                event = Event.FromString(data)
             except Exception:  # an error of protobuf's own, which is no package of ours to name
-                raise UsageError(f"{quote(str(file))} is no event file, or damaged") from None
+                raise UsageError(f"{quote(str(file))} holds records that are no events of TensorBoard") from None
+            yield event
 
 
 def _number(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 from calando.loops.trackers import Point, Tracked, TrackedRun, register, unreported, uri_of
@@ -36,6 +37,8 @@ class MLflow:
         with unreported("MLFLOW_DISABLE_TELEMETRY", "true"):
             import mlflow
 
+        if "://" not in place and not Path(place).exists():
+            _create(Path(place))
         self.client = mlflow.MlflowClient(tracking_uri=uri_of(place))
         found = self.client.get_experiment_by_name(tracked.title)
         self.experiment = found.experiment_id if found else self.client.create_experiment(tracked.title)
@@ -100,3 +103,15 @@ class MLflow:
     def _found(self, where: str) -> Any:
         found = self.client.search_runs([self.experiment], filter_string=where, max_results=1)
         return found[0].info.run_id if found else None
+
+
+def _create(path: Path) -> None:
+    """Have MLflow make its tables, under another name until all are there: it refuses what a kill leaves of them."""
+    import mlflow
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    for name in ("", "-journal", "-wal", "-shm"):
+        fresh.with_name(f"{fresh.name}{name}").unlink(missing_ok=True)
+    mlflow.MlflowClient(tracking_uri=uri_of(str(fresh))).search_experiments(max_results=1)
+    fresh.replace(path)

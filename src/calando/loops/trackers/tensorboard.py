@@ -8,6 +8,7 @@ process's pipe for each run, and takes seven times as long a number (docs/LOG.md
 
 from __future__ import annotations
 
+import importlib
 import socket
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class TensorBoard:
     """See the top of this page."""
 
     def __init__(self, place: str, tracked: Tracked) -> None:
+        importlib.import_module("tensorboardX")  # not when the first numbers come: it takes as long as torch
         self.place, self.tracked = Path(place), tracked
         self.files: dict[str, Any] = {}
         self.since: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, final
@@ -17,6 +18,7 @@ __all__ = ["open_trackio"]
 @register("trackio", package="trackio", extra="trackio", see="trackio show")
 def open_trackio(place: str, tracked: Tracked) -> WandbRuns:
     """See the top of this page."""
+    importlib.import_module("trackio")
     if place:
         raise UsageError(f"trackio writes to $TRACKIO_DIR; set that to {place!r}, and name trackio alone")
     project = file_name(tracked.title)

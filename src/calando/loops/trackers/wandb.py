@@ -7,6 +7,7 @@ Rows are by `step`, a number of their own: W&B's step may not go back, and a sco
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any, final
@@ -21,6 +22,8 @@ __all__ = ["open_wandb"]
 @register("wandb", package="wandb", extra="wandb", place=".", see="wandb sync {place}/wandb/offline-run-*")
 def open_wandb(place: str, tracked: Tracked) -> WandbRuns:
     """See the top of this page."""
+    with unreported("WANDB_ERROR_REPORTING", "false"):
+        importlib.import_module("wandb")
     folder = Path(place)
 
     def start(tracked: Tracked, run: TrackedRun) -> _Run:
