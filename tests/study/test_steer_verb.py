@@ -77,6 +77,7 @@ def test_a_training_in_another_process_is_steered(tmp_path):
     [
         (lambda folder: None, "rate *0.5", "no study and no run"),
         (lambda folder: (folder / "tune.sqlite").touch(), "rate *0.5", "is a tuning"),
+        (lambda folder: (folder / "live.sqlite").touch(), "rate *0.5", "code that runs by itself"),
         (lambda folder: (folder / "spec.json").write_text("{"), "rate *0.5", "damaged"),
     ],
 )

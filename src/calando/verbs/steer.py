@@ -110,8 +110,13 @@ def steer(
             f"{str(folder)!r} is a tuning, whose arms are raced by rules; stop it by Ctrl-C, or steer a run"
         )
     if not (folder / "study.sqlite").is_file() and not (folder / "spec.json").is_file():
+        if (folder / "live.sqlite").is_file():
+            raise UsageError(
+                f"{str(folder)!r} is of code that runs by itself, which nobody conducts: start it as `calando compare "
+                "train.py STRATEGY --seeds 1`, and steer that study"
+            )
         raise UsageError(
-            f"no study and no run in {str(folder)!r}; name the folder that `calando compare` or `train` made"
+            f"no study and no run in {str(folder)!r}; name the folder that `calando compare` or `calando train` made"
         )
     asked, seen = (None if key is None else _asked_before(folder, key, command)), None
     if asked is None:
