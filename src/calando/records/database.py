@@ -45,7 +45,7 @@ from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
-__all__ = ["LONGEST_VALUE", "Database", "check_tables", "in_one_line", "lost_commits"]
+__all__ = ["LONGEST_VALUE", "Database", "check_tables", "in_one_line", "lost_commits", "nothing_collected"]
 
 
 PATIENCE_SECONDS = 30.0
@@ -116,7 +116,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One moment of the file, whatever is written meanwhile."""
-        with in_one_line(self.path), _nothing_collected():
+        with in_one_line(self.path), nothing_collected():
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -164,7 +164,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def nothing_collected() -> Iterator[None]:
     """Python's collector does not look for garbage meanwhile: among so many records that all stay it finds none."""
     was = gc.isenabled()
     gc.disable()

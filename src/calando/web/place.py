@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calando.records.database import nothing_collected
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
@@ -148,7 +149,7 @@ class Place(ABC):
 
     def refresh(self) -> None:
         """Take in what has changed."""
-        with self.lock:
+        with self.lock, nothing_collected():
             conducted = is_conducted(self.folder)
             # The picture first: a run that has left it was in the store before.
             moved = self.picture.has_changed() or conducted != self.conducted

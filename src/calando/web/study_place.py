@@ -26,7 +26,7 @@ REST = 4.0
 """Between two summaries so many times as long as the last one took: a study of thousands of runs is not held up."""
 
 
-FIRST_SECONDS = 0.7
+FIRST_SECONDS = 1.5
 FEW = 500
 """Runs of which the first summary is made at once."""
 
