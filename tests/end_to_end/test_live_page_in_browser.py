@@ -90,7 +90,7 @@ def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()
     page.set_default_timeout(20_000)
     page.complaints, page.asked = [], []
     page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("pageerror", lambda error: page.complaints.append(error.stack))
     page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
     page.on("request", lambda request: page.asked.append(request.url))
     for one in without:
