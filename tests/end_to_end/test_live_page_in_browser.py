@@ -90,7 +90,7 @@ def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()
     page.set_default_timeout(20_000)
     page.complaints, page.asked = [], []
     page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("pageerror", lambda error: page.complaints.append(error.stack))
     page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
     page.on("request", lambda request: page.asked.append(request.url))
     for one in without:
@@ -432,7 +432,7 @@ ANY_VALUES = """async () => {
   const pick = (all) => all[Math.floor(random() * all.length)];
   for (let tries = 0; tries < 200; tries += 1) {
     const n = pick([0, 1, 2, 50, 400]), offset = pick([0, 0.1, -1, 1e9]);
-    const scale = pick([0, 1e-300, 1e-12, 1, 1e30, 1e300]);
+    const scale = pick([0, 1e-300, 1e-12, 1, 1e30, 1e300, 10 ** (20 * random() - 10)]);
     const curve = (key) => {
       const x = Array.from({ length: n }, (_, at) => at + 1);
       const y = x.map(() => pick([null, offset + scale * random(), offset, 0]));

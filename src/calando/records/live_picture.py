@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -57,13 +58,15 @@ class News:
 
 @final
 class LivePicture:
-    """The picture of a folder; it follows the file where that is replaced. For one thread at a time."""
+    """The picture of a folder; it follows the file where that is replaced. Threads wait for each other."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._file: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
         self._version: object = None
+        # Two threads in one connection end the process.
+        self._lock = threading.RLock()
 
     def has_changed(self) -> bool:
         """Whether anything was written since the last time this was asked; it costs some microseconds."""
@@ -132,10 +135,11 @@ class LivePicture:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            with suppress(sqlite3.Error):
-                self._file.close()
-        self._file = self._opened = None
+        with self._lock:
+            if self._file is not None:
+                with suppress(sqlite3.Error):
+                    self._file.close()
+            self._file = self._opened = None
 
     def _curve(self, select: str, digest: str) -> Points:
         found: Points = ([], [], [])
@@ -148,20 +152,25 @@ class LivePicture:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """One moment of the file; None where there is none. What is wrong with it ends the block."""
-        file = None
-        with suppress(OSError, *WRONG):
-            file = self._current()
-        if file is None:
-            yield None
-            return
-        try:
-            file.execute("BEGIN")
-            yield file
-        except WRONG:
-            self.close()
-        finally:
-            with suppress(sqlite3.Error):
-                file.rollback()
+        with self._lock:
+            file = None
+            try:
+                file = self._current()
+                if file is not None:
+                    file.execute("BEGIN")
+            except (OSError, *WRONG):
+                self.close()
+                file = None
+            if file is None:
+                yield None
+                return
+            try:
+                yield file
+            except WRONG:
+                self.close()
+            finally:
+                with suppress(sqlite3.Error):
+                    file.rollback()
 
     def _current(self) -> sqlite3.Connection | None:
         """The connection to the file that is there now."""

@@ -73,7 +73,8 @@ export class Chart {
   range(logX) {
     let [from, to] = this.view.zoom || this.view.extent;
     if (logX) from = Math.max(from, 1);
-    return to > from ? [from, to] : [from, from + 1];
+    if (to <= from) to = from + 1;
+    return logX ? uPlot.rangeLog(from, to, 10, false) : [from, to];
   }
 
   options(view) {
@@ -112,8 +113,8 @@ export class Chart {
         y: { distr: view.logY ? 3 : 1, range: (_, low, high) => this.height(low, high, view.logY) },
       },
       axes: [
-        { ...axis, size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
-        { ...axis, size: 62, values: (plot, ticks) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one))) },
+        { ...axis, ...ticks(view.logX), size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
+        { ...axis, ...ticks(view.logY), size: 62, values: (plot, ticks) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one))) },
       ],
       hooks: {
         setSelect: [(plot) => this.select(plot)],
@@ -128,7 +129,7 @@ export class Chart {
   height(low, high, logY) {
     if (low === null || high === null || (logY && low <= 0)) return logY ? [0.1, 1] : [0, 1];
     // A rate that decays to nothing would stretch the axis without end.
-    if (logY) return [Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2) / 1.1, high * 1.3];
+    if (logY) return uPlot.rangeLog(Math.min(Math.max(low, this.view.floor || 0, high / DECADES), high / 2), high, 10, false);
     const top = this.ceiling !== null && high > this.ceiling ? Math.max(low, this.ceiling) : high;
     // Values that differ by a rounding are drawn as the same.
     const span = top - low, size = Math.max(Math.abs(top), Math.abs(low));
@@ -172,6 +173,24 @@ export class Chart {
     if (this.plot) this.plot.destroy();
     this.plot = null;
   }
+}
+
+// Of a logarithmic axis our own: uPlot's count on from the least value, and some never end.
+function ticks(log) {
+  return log ? { splits: (_, axis, low, high) => logTicks(low, high), filter: (_, all) => all } : {};
+}
+
+// One digit and zeros, in twenty decades at most; beyond, and over many, the digit is 1.
+function logTicks(low, high) {
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), made = [];
+  const apart = Math.max(1, Math.ceil((last - first) / 20)), leads = last - first > 6 ? [1] : [1, 2, 3, 4, 5, 6, 7, 8, 9];
+  for (let exponent = first; exponent <= last; exponent += apart) {
+    for (const lead of leads) {
+      const tick = Number(`${lead}e${exponent}`);
+      if (tick >= low && tick <= high) made.push(tick);
+    }
+  }
+  return made.length ? made : [low, high];
 }
 
 const onlyMoves = (type) => type === "mousemove" || type === "mouseleave" || type === "mouseenter";
