@@ -1,4 +1,4 @@
-# What CI runs. Every target needs Python 3.11 or later and nothing else.
+# What CI runs. Every target needs Python 3.11 or later and nothing else; dist needs git, too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--release", action="store_true", help="refuse what a rehearsal only warns of")
     tag = os.environ.get("RELEASE_TAG", "")  # not through make and its shell, which would run what a tag's name says
-    parser.add_argument("--tag", default=tag, help="the tag that is published ($RELEASE_TAG); must be v and the version")
+    parser.add_argument(
+        "--tag", default=tag, help="the tag that is published ($RELEASE_TAG); must be v and the version"
+    )
     parser.add_argument("--no-trial", action="store_true", help="leave out the empty environment, which takes minutes")
     asked = parser.parse_args()
     unready = not_ready(asked.tag)

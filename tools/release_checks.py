@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import tomllib
 import zipfile
+from datetime import date
 from email.message import Message
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def dating(changelog: str, version: str) -> list[str]:
     if len(dates) != 1:
         line = f"## [{version}] - YYYY-MM-DD"
         return [*faults, f"CHANGELOG.md: {len(dates)} sections of version {version}; write '{line}' below [Unreleased]"]
-    if not re.fullmatch(r" - \d{4}-\d\d-\d\d", dates[0]):
+    if not re.fullmatch(r" - \d{4}-\d\d-\d\d", dates[0]) or not _is_a_day(dates[0].removeprefix(" - ")):
         faults.append(f"CHANGELOG.md: version {version} needs ' - YYYY-MM-DD' behind it, got {dates[0]!r}")
     section = changelog.partition(f"## [{version}]")[2].partition("\n")[2].partition("\n## ")[0]
     if not re.search(r"^- ", section, re.MULTILINE):
@@ -135,6 +136,14 @@ def _check_metadata(wheel: Path, metadata: Message, root: Path) -> list[str]:
     if dated:
         faults.append(f"CITATION.cff: {dated[1]} stands in one place, src/calando/__init__.py or CHANGELOG.md")
     return faults
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _differ(where: str, held: set[str], expected: set[str]) -> list[str]:
