@@ -1,9 +1,10 @@
-# What CI runs. Every target needs Python 3.11 or later and nothing else.
+# What CI runs. Every target needs Python 3.11 or later and nothing else; dist needs git, too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DIST_TOOLS := build/dist-tools
 
-.PHONY: demo quick test check lint docs bench torture clean
+.PHONY: demo quick test check lint docs dist bench torture clean
 
 demo: $(VENV)/installed
 	$(BIN)/calando compare digits step exponential linear cosine one-cycle --augment "crop(3)" --seeds 8 --rates 3
@@ -26,6 +27,11 @@ lint: $(VENV)/installed-dev
 
 docs: $(VENV)/installed
 	$(BIN)/python tools/draw_schedules.py
+
+# Builds sdist and wheel into dist/, checks them, and uses the wheel in an empty environment; publishes nothing.
+# `make dist RELEASE=--release` refuses what it else warns of: a version without a date in CHANGELOG.md, uncommitted changes.
+dist: $(DIST_TOOLS)/installed
+	$(DIST_TOOLS)/bin/python tools/make_dist.py $(RELEASE)
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
@@ -51,5 +57,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+$(DIST_TOOLS)/installed: tools/dist-requirements.txt
+	test -x $(DIST_TOOLS)/bin/python || $(PYTHON) -m venv $(DIST_TOOLS)
+	$(DIST_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r tools/dist-requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) calando-studies
+	rm -rf $(VENV) build dist calando-studies

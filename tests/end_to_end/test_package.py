@@ -33,9 +33,9 @@ UPLOT = {  # SHA-256 of dist/uPlot.iife.min.js and dist/uPlot.min.css in https:/
 }
 
 
-def tool():
-    """`tools/embed_files.py`, which makes what is shipped."""
-    spec = importlib.util.spec_from_file_location("embed_files", ROOT / "tools" / "embed_files.py")
+def tool(name="embed_files"):
+    """A script of `tools/`: `embed_files.py` makes what is shipped, `release_checks.py` says what must be in it."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
@@ -92,6 +92,8 @@ def test_wheel_and_sdist_are_built_and_installed(tmp_path):
     assert {f"src/{name}" for name in SHIPPED} <= held
     assert {"LICENSE", "README.md", "pyproject.toml", "tests/conftest.py"} <= held
     assert not any(name.startswith((".", "shared")) and name != ".gitignore" for name in held)
+    checks = tool("release_checks")
+    assert checks.check_sdist(archive, ROOT) == []
 
     pip = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
     python(*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path), str(archive))
@@ -100,6 +102,7 @@ def test_wheel_and_sdist_are_built_and_installed(tmp_path):
         names = set(file.namelist())
     assert set(SHIPPED) <= names
     assert not [name for name in names if name.startswith("tests")]
+    assert checks.check_wheel(wheel, ROOT) == []
 
     python(*pip, "install", "--no-deps", "--no-index", "--target", str(tmp_path / "there"), str(wheel))
     told = python(
