@@ -39,7 +39,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.errors import CorruptFile, DiskFull, UsageError
+from calando.errors import CorruptFile, DiskFull, FileLocked
 from calando.host import free_bytes
 from calando.records import rows
 from calando.records.files import read_plain
@@ -187,7 +187,7 @@ def in_one_line(path: Path) -> Iterator[None]:
         if "full" in str(error) or ("I/O" in str(error) and free_bytes(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise UsageError(
+            raise FileLocked(
                 f"{path} is locked by another program (a database browser, a backup?); close that and run the same "
                 "command again"
             ) from error
