@@ -10,6 +10,7 @@ from calando.errors import CorruptFile, UsageError
 from calando.records import RunSpec, StrategySpec, WorkloadSpec
 from calando.records.command import branch_of, parse_command
 from calando.records.command_log import Branch, CommandLog
+from calando.schedules import SCHEDULES, linear, register
 
 STRATEGY = StrategySpec(name="mine", method="sgd", lr=0.1, schedules={"lr": "cosine(1, 0)"})
 RUN = RunSpec(
@@ -82,6 +83,25 @@ def test_who_rests_is_a_function_of_the_rows(lines, tmp_path_factory):
             log.accept(asked, target="parent", step=1)
             expected = {"pause": "paused", "stop": "stopped", "resume": None, "rate *0.5": "left"}.get(line, expected)
         assert log.at_rest() == ({} if expected is None else {"parent": expected})
+
+
+def test_who_rests_is_known_where_a_function_of_ones_own_is_not(tmp_path):
+    """It was registered by whoever trained; a terminal that lets the run go on, and the page, know nothing of it."""
+
+    @register(name="half_line")
+    def half_line():
+        return linear(0.5, 0)
+
+    try:
+        with CommandLog.open(tmp_path) as log:
+            asked = log.ask("schedule half_line()", key="one")
+            log.accept(asked, target="parent", step=1)
+    finally:
+        SCHEDULES.remove("half_line")
+    with CommandLog.open(tmp_path) as log:
+        assert log.at_rest() == {"parent": "left"}
+        log.accept(log.ask("resume", key="two"), target="parent", step=1)
+        assert log.at_rest() == {}
 
 
 def test_a_damaged_file_is_reported_in_a_line(tmp_path):

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, final
 
 from calando.errors import CorruptFile, FileLocked, UsageError, quote
-from calando.records.command import parse_command
+from calando.records.command import parse_command, verb_of
 from calando.records.database import in_one_line
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
@@ -272,8 +272,8 @@ class CommandLog:
         for one in self.rows():
             if one.state not in ("accepted", "done") or not one.target:
                 continue
-            command = parse_command(one.line)
-            match command.verb:
+            verb, fork = verb_of(one.line)
+            match verb:
                 case "pause":
                     found[one.target] = "paused"
                 case "stop":
@@ -281,7 +281,7 @@ class CommandLog:
                 case "resume":
                     found.pop(one.target, None)
                 case "change":
-                    if not command.fork:
+                    if not fork:
                         found[one.target] = "left"
                     # What was left before and is steered to again goes on.
                     found.pop(one.branch, None)
