@@ -1,5 +1,6 @@
 """Rows of commands: asked twice done once, never lost, never changed, and every run's state follows from them."""
 
+import os
 import sqlite3
 
 import pytest
@@ -108,6 +109,18 @@ def test_a_damaged_file_is_reported_in_a_line(tmp_path):
     (tmp_path / "commands.sqlite").write_bytes(b"not a database at all" * 100)
     with pytest.raises(CorruptFile, match="commands.sqlite"), CommandLog.open(tmp_path) as log:
         log.rows()
+
+
+def test_it_is_read_on_a_medium_that_nobody_writes_to(tmp_path, monkeypatch):
+    """Where SQLite cannot make the files that its readers share."""
+    with CommandLog.open(tmp_path) as log:
+        asked = log.ask("rate *0.5", key="k1")
+        log.accept(asked, target=RUN.digest(), step=100, branch=a_branch(asked))
+    assert not (tmp_path / "commands.sqlite-wal").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with CommandLog.open(tmp_path, read_only=True) as log:
+        assert len(log.branches()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["commands.sqlite"]
 
 
 def test_rows_are_only_ever_added(tmp_path):

@@ -28,7 +28,7 @@ from typing import Any, Literal, Self, final
 
 from calando.errors import CorruptFile, FileLocked, UsageError, quote
 from calando.records.command import parse_command, verb_of
-from calando.records.database import in_one_line
+from calando.records.database import in_one_line, readable
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
 
@@ -164,7 +164,7 @@ class CommandLog:
             raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
         with noticing_full_disk(path), in_one_line(path):
             if read_only:
-                connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_SECONDS)
+                connection = sqlite3.connect(readable(path), uri=True, timeout=PATIENCE_SECONDS)
             else:
                 connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)
                 connection.execute("PRAGMA journal_mode = WAL")
