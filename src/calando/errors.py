@@ -6,7 +6,8 @@
     │   ├── ScheduleTextError       a text that does not parse; points at the character
     │   ├── CodeFailed              a person's own training code raised; its last lines follow
     │   ├── DataError               a data set that cannot be read or used
-    │   └── CorruptFile             a checkpoint or store that is damaged or not ours
+    │   ├── CorruptFile             a checkpoint or store that is damaged or not ours
+    │   └── FileLocked              another program holds a file, and may let it go
     ├── NotDrawn                    the world's fault: a picture that cannot be drawn here; the numbers stand
     └── StudyStopped                the world's fault: exit status 1, the same command goes on
         ├── WorkerLost              a worker process died, more often than is forgiven
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "DataWarning",
     "DiskFull",
+    "FileLocked",
     "NotDrawn",
     "ScheduleTextError",
     "StudyStopped",
@@ -205,6 +207,10 @@ class DataWarning(UserWarning):
 
 class CorruptFile(UsageError):
     """A checkpoint or store that is damaged, truncated or was not written by calando."""
+
+
+class FileLocked(UsageError):
+    """Another program holds a file of calando's: it can be used again as soon as that lets it go."""
 
 
 class NotDrawn(CalandoError):

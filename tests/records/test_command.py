@@ -108,3 +108,12 @@ def test_a_branch_of_a_branch():
     twice = branch_of(once, parse_command("rate =0.02"), step=200)
     assert np.array_equal(rates(twice)[:200], rates(once)[:200])
     np.testing.assert_allclose(rates(twice)[200:], 0.02, rtol=4e-16)
+
+
+def test_what_was_lengthened_is_shortened_as_the_refusal_says():
+    once = branch_of(run(), parse_command("horizon 400"), step=100)
+    with pytest.raises(UsageError, match=r"longer than 250 updates; name what follows as well, as in '; schedule c"):
+        branch_of(once, parse_command("horizon 250"), step=200)
+    twice = branch_of(once, parse_command("horizon 250; schedule cosine(1, 0)"), step=200)
+    assert (twice.steps, len(rates(twice))) == (250, 250)
+    assert np.array_equal(rates(twice)[:200], rates(once)[:200])

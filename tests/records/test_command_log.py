@@ -1,5 +1,6 @@
 """Rows of commands: asked twice done once, never lost, never changed, and every run's state follows from them."""
 
+import os
 import sqlite3
 
 import pytest
@@ -10,6 +11,7 @@ from calando.errors import CorruptFile, UsageError
 from calando.records import RunSpec, StrategySpec, WorkloadSpec
 from calando.records.command import branch_of, parse_command
 from calando.records.command_log import Branch, CommandLog
+from calando.schedules import SCHEDULES, linear, register
 
 STRATEGY = StrategySpec(name="mine", method="sgd", lr=0.1, schedules={"lr": "cosine(1, 0)"})
 RUN = RunSpec(
@@ -84,10 +86,41 @@ def test_who_rests_is_a_function_of_the_rows(lines, tmp_path_factory):
         assert log.at_rest() == ({} if expected is None else {"parent": expected})
 
 
+def test_who_rests_is_known_where_a_function_of_ones_own_is_not(tmp_path):
+    """It was registered by whoever trained; a terminal that lets the run go on, and the page, know nothing of it."""
+
+    @register(name="half_line")
+    def half_line():
+        return linear(0.5, 0)
+
+    try:
+        with CommandLog.open(tmp_path) as log:
+            asked = log.ask("schedule half_line()", key="one")
+            log.accept(asked, target="parent", step=1)
+    finally:
+        SCHEDULES.remove("half_line")
+    with CommandLog.open(tmp_path) as log:
+        assert log.at_rest() == {"parent": "left"}
+        log.accept(log.ask("resume", key="two"), target="parent", step=1)
+        assert log.at_rest() == {}
+
+
 def test_a_damaged_file_is_reported_in_a_line(tmp_path):
     (tmp_path / "commands.sqlite").write_bytes(b"not a database at all" * 100)
     with pytest.raises(CorruptFile, match="commands.sqlite"), CommandLog.open(tmp_path) as log:
         log.rows()
+
+
+def test_it_is_read_on_a_medium_that_nobody_writes_to(tmp_path, monkeypatch):
+    """Where SQLite cannot make the files that its readers share."""
+    with CommandLog.open(tmp_path) as log:
+        asked = log.ask("rate *0.5", key="k1")
+        log.accept(asked, target=RUN.digest(), step=100, branch=a_branch(asked))
+    assert not (tmp_path / "commands.sqlite-wal").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with CommandLog.open(tmp_path, read_only=True) as log:
+        assert len(log.branches()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["commands.sqlite"]
 
 
 def test_rows_are_only_ever_added(tmp_path):

@@ -1,5 +1,6 @@
 """Steering a study: a rate changed by hand makes a branch that replays to the bit, whoever is killed when."""
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 import calando
-from calando.errors import StudyStopped
-from calando.records import Store
+from calando.errors import CorruptFile, StudyStopped
+from calando.records import Store, command_log
 from calando.records.command_log import CommandLog
 from calando.report.columns import footnotes
 from calando.study import perform_job, steering
@@ -308,3 +309,87 @@ def test_a_run_that_a_controller_took_back_is_not_changed_in_its_past(tmp_path):
             calando.train("digits", text, steps=STEPS, threads=1, folder=tmp_path, listen=lambda status: None).record,
             replayed(tmp_path, branch.spec, tmp_path / "again"),
         )
+
+
+def test_a_pause_that_is_taken_back_at_once_is_taken_back(tmp_path):
+    """Both are asked before the run could be put away: nobody is to find it paused in the morning."""
+    asked = []
+
+    def listen(status):
+        if not asked and any(one.now.step >= 30 for one in status.running.values()):
+            asked.extend(ask(tmp_path, line) for line in ("pause", "resume"))
+
+    assert compare(tmp_path, listen=listen).complete
+    assert [row.state for row in rows(tmp_path)[0]] == ["done", "done"]
+
+
+def test_what_is_asked_twice_under_two_keys_is_one_branch_and_both_are_done(tmp_path):
+    asked = []
+
+    def listen(status):
+        if not asked and any(one.now.step >= 30 for one in status.running.values()):
+            asked.extend(ask(tmp_path, line) for line in ("from 150: rate *0.5", "from 150: rate *0.5", "stop"))
+
+    with pytest.raises(StudyStopped, match="rest by command"):
+        compare(tmp_path, listen=listen)
+    found, branches, resting = rows(tmp_path)
+    (branch,) = branches.values()
+    assert [row.state for row in found] == ["done", "done", "refused"]
+    assert "name the branch" in found[2].why
+    assert {row.branch for row in found[:2]} == {branch.digest}
+    assert resting == {branch.parent: "left"}
+
+
+def test_a_branch_that_rests_goes_on_where_it_is_asked_for_again(tmp_path):
+    first = at_step(tmp_path, 30, "from 150: rate *0.5")
+    second = at_step(tmp_path, 60, "stop")
+
+    def listen(status):
+        first(status)
+        if CommandLog.there(tmp_path) and rows(tmp_path)[1]:
+            second(status)
+
+    with pytest.raises(StudyStopped):
+        compare(tmp_path, listen=listen)
+    (branch,) = rows(tmp_path)[1].values()
+    assert rows(tmp_path)[2] == {branch.parent: "left", branch.digest: "stopped"}
+    ask(tmp_path, "from 150: rate *0.5", run=branch.parent)
+    with pytest.raises(StudyStopped):
+        compare(tmp_path)
+    assert rows(tmp_path)[0][-1].state == "done"
+    assert branch.digest in records(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["damaged", "locked"])
+def test_no_study_ends_for_its_file_of_commands(tmp_path, monkeypatch, wrong):
+    """Which is damaged or locked in the midst: that is a note, and the runs and verdicts are what they would be."""
+    undisturbed = compare(tmp_path / "alone")
+    monkeypatch.setattr(command_log, "PATIENCE_SECONDS", 0.0)
+    held = []
+
+    def listen(status):
+        if not held and any(one.now.step >= 30 for one in status.running.values()):
+            held.append(sqlite3.connect(tmp_path / "commands.sqlite", isolation_level=None))
+            if wrong == "locked":
+                held[0].execute("CREATE TABLE another (number)")
+                held[0].execute("BEGIN EXCLUSIVE")
+            else:
+                (tmp_path / "commands.sqlite").write_bytes(b"no database" * 1000)
+
+    summary = compare(tmp_path, listen=listen)
+    held[0].close()
+    assert summary.complete
+    assert (summary.results[0].test, summary.updates) == (undisturbed.results[0].test, undisturbed.updates)
+    if wrong == "damaged":
+        assert "which runs were steered is not known" in summary.steered[0]
+        with pytest.raises(CorruptFile, match=r"commands\.sqlite"):  # at a start somebody is there
+            compare(tmp_path)
+
+
+def test_a_branch_that_cannot_be_stored_is_refused_and_the_run_goes_on(tmp_path):
+    (tmp_path / "branches").write_text("in its place")
+    summary = compare(tmp_path, listen=at_step(tmp_path, 30, "rate *0.5"))
+    (row,), branches, _ = rows(tmp_path)
+    assert summary.complete
+    assert (row.state, branches) == ("refused", {})
+    assert "could not be stored" in row.why

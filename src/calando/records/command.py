@@ -30,7 +30,7 @@ from calando.schedules.schedule import Array, Schedule
 from calando.schedules.span import Horizon, Span
 from calando.schedules.steering import followed, lengthened, multiplied
 
-__all__ = ["Command", "branch_of", "parse_command"]
+__all__ = ["Command", "branch_of", "parse_command", "verb_of"]
 
 Verb = Literal["change", "pause", "resume", "stop"]
 
@@ -80,8 +80,8 @@ def parse_command(text: str) -> Command:
     line = " ".join(str(text).split())
     if not line or len(line) > MOST_LETTERS:
         raise UsageError(f"a command is one of {FORMS}, in at most {MOST_LETTERS} letters; got {quote(line[:60])}")
-    if line.lower() in ("pause", "resume", "stop"):
-        verb: Verb = line.lower()  # type: ignore[assignment]
+    verb, fork = verb_of(line)
+    if verb != "change":
         return Command(text=line, verb=verb)
     before = _BEFORE.match(line)
     found: dict[str, float | Schedule | Span] = {}
@@ -97,8 +97,23 @@ def parse_command(text: str) -> Command:
         schedule=found.get("schedule"),  # type: ignore[arg-type]
         horizon=found.get("horizon"),  # type: ignore[arg-type]
         since=int(before["since"]) if before and before["since"] else None,
-        fork=bool(before and before["fork"]),
+        fork=fork,
     )
+
+
+def verb_of(line: str) -> tuple[Verb, bool]:
+    """What is done to the run itself by a line that was read before, and whether the run goes on too.
+
+    Its schedule is not read: it may be of functions that only whoever trains has registered.
+
+    >>> verb_of("fork: schedule hump()"), verb_of("Pause")
+    (('change', True), ('pause', False))
+    """
+    if line.lower() in ("pause", "resume", "stop"):
+        verb: Verb = line.lower()  # type: ignore[assignment]
+        return verb, False
+    before = _BEFORE.match(line)
+    return "change", bool(before and before["fork"])
 
 
 def _part(part: str) -> tuple[str, float | Schedule | Span]:

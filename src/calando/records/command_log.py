@@ -2,7 +2,8 @@
 
     FOLDER/commands.sqlite    commands   one row an asking: key, when, who, which run, the line, the step that was seen
                               answers    one row an answer: accepted at a step, done, or refused and why
-                              branches   one row a branch: its spec, the run that it left, and where
+                              branches   one row a command that made one, or asked for it again: its spec, the run
+                                         that it left, and where; the first counts
 
 Anyone who may steer adds commands; the coordinator alone adds answers and branches. A row is never changed or deleted,
 so the file is the audit, and the state of every run is a function of it:
@@ -25,9 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
-from calando.errors import CorruptFile, UsageError, quote
-from calando.records.command import parse_command
-from calando.records.database import in_one_line
+from calando.errors import CorruptFile, FileLocked, UsageError, quote
+from calando.records.command import parse_command, verb_of
+from calando.records.database import in_one_line, readable
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
 
@@ -52,7 +53,8 @@ CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT, command INTEGER NOT NULL, at REAL NOT NULL, state TEXT NOT NULL,
     run TEXT NOT NULL, step INTEGER, why TEXT NOT NULL, UNIQUE (command, state));
 CREATE TABLE IF NOT EXISTS branches (
-    digest TEXT PRIMARY KEY, command INTEGER NOT NULL, parent TEXT NOT NULL, step INTEGER NOT NULL, spec TEXT NOT NULL);
+    digest TEXT NOT NULL, command INTEGER NOT NULL, parent TEXT NOT NULL, step INTEGER NOT NULL, spec TEXT NOT NULL,
+    PRIMARY KEY (digest, command));
 """
 
 
@@ -123,9 +125,13 @@ def steered_in(folder: Path) -> tuple[str, ...]:
     """The branches of a folder's runs, in sentences."""
     if not CommandLog.there(folder):
         return ()
-    with CommandLog.open(folder, read_only=True) as log:
-        lines = {one.number: one.line for one in log.rows()}
-        branches = log.branches()
+    try:
+        with CommandLog.open(folder, read_only=True) as log:
+            lines = {one.number: one.line for one in log.rows()}
+            branches = log.branches()
+    except (CorruptFile, FileLocked) as error:
+        # They take no part in verdicts, which stand without them.
+        return (f"which runs were steered is not known: {error}",)
     return tuple(
         f"{one.spec.strategy.name}, seed {one.spec.seed}, was steered ({lines[one.command]!r}); the branch {digest} "
         f"takes no part in verdicts: calando train {folder / 'branches' / digest}.json"
@@ -158,7 +164,7 @@ class CommandLog:
             raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
         with noticing_full_disk(path), in_one_line(path):
             if read_only:
-                connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_SECONDS)
+                connection = sqlite3.connect(readable(path), uri=True, timeout=PATIENCE_SECONDS)
             else:
                 connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -207,7 +213,6 @@ class CommandLog:
             self._answer(file, asked.number, "accepted", run=target, step=step)
             if branch is not None:
                 known = (branch.digest, asked.number, branch.parent, branch.step, branch.spec.model_dump_json())
-                # One that was made before is the same run.
                 file.execute("INSERT OR IGNORE INTO branches VALUES (?, ?, ?, ?, ?)", known)
 
     def done(self, asked: Asked) -> None:
@@ -255,7 +260,11 @@ class CommandLog:
                 Branch(spec=RunSpec.model_validate(json.loads(spec)), parent=parent, step=step, command=command)
                 for spec, parent, step, command in rows
             ]
-            return {one.digest: one for one in made}
+            # One that was asked for again is the same run, and starts where the first left it.
+            first: dict[str, Branch] = {}
+            for one in made:
+                first.setdefault(one.digest, one)
+            return first
 
     def at_rest(self) -> dict[str, Literal["paused", "stopped", "left"]]:
         """The runs that do not go on, and why: by their last accepted command."""
@@ -263,16 +272,17 @@ class CommandLog:
         for one in self.rows():
             if one.state not in ("accepted", "done") or not one.target:
                 continue
-            command = parse_command(one.line)
-            match command.verb:
+            verb, fork = verb_of(one.line)
+            match verb:
                 case "pause":
                     found[one.target] = "paused"
                 case "stop":
                     found[one.target] = "stopped"
                 case "resume":
                     found.pop(one.target, None)
-                case "change" if not command.fork:
-                    found[one.target] = "left"
+                case "change":
+                    if not fork:
+                        found[one.target] = "left"
                     # What was left before and is steered to again goes on.
                     found.pop(one.branch, None)
         return found

@@ -39,13 +39,21 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.errors import CorruptFile, DiskFull, UsageError
+from calando.errors import CorruptFile, DiskFull, FileLocked
 from calando.host import free_bytes
 from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
 
-__all__ = ["LONGEST_VALUE", "Database", "check_tables", "in_one_line", "lost_commits", "nothing_collected"]
+__all__ = [
+    "LONGEST_VALUE",
+    "Database",
+    "check_tables",
+    "in_one_line",
+    "lost_commits",
+    "nothing_collected",
+    "readable",
+]
 
 
 PATIENCE_SECONDS = 30.0
@@ -145,16 +153,18 @@ def check_tables(connection: sqlite3.Connection) -> None:
             raise rows.Damaged(f"it has a {kind} {str(name)[:40]!r} that calando did not make")
 
 
+def readable(path: Path) -> str:
+    """The address of a file that is only read, for `sqlite3.connect(uri=True)`."""
+    # On a read-only medium SQLite cannot make the files that write-ahead logging shares between readers.
+    log = path.with_name(f"{path.name}-wal")
+    settled = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return f"{path.resolve().as_uri()}?{'immutable=1' if settled else 'mode=ro'}"
+
+
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if read_only:
-        # On a read-only medium SQLite cannot make the files that write-ahead logging shares between readers.
-        log = path.with_name(f"{path.name}-wal")
-        settled = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-        mode = "immutable=1" if settled else "mode=ro"
         # Whoever reads in several threads sees to it that one does at a time.
-        return sqlite3.connect(
-            f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False
-        )
+        return sqlite3.connect(readable(path), uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False)
     connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS)
     connection.execute("PRAGMA journal_mode = WAL")
     # A power cut may take the last records with it, never damage the file: they are made again from checkpoints.
@@ -187,7 +197,7 @@ def in_one_line(path: Path) -> Iterator[None]:
         if "full" in str(error) or ("I/O" in str(error) and free_bytes(path.parent) < LEAST_ROOM):
             raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise UsageError(
+            raise FileLocked(
                 f"{path} is locked by another program (a database browser, a backup?); close that and run the same "
                 "command again"
             ) from error

@@ -18,7 +18,7 @@ from typing import Any, final
 
 from calando.host import is_locked
 from calando.records import rows
-from calando.records.database import LONGEST_VALUE, check_tables
+from calando.records.database import LONGEST_VALUE, check_tables, readable
 from calando.records.live_file import FILE, LOCK, RUN_COLUMNS, VERSION, RunRow
 from calando.records.record import RunRecord, TestScore
 from calando.standing import Standing
@@ -183,7 +183,7 @@ class LivePicture:
             return self._file
         self.close()
         file = sqlite3.connect(
-            f"{self.path.resolve().as_uri()}?mode=ro",
+            readable(self.path),
             uri=True,
             timeout=0.5,
             isolation_level=None,

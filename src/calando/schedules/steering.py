@@ -20,7 +20,7 @@ import numpy as np
 from calando.errors import UsageError
 from calando.schedules.compose import Constant, Plus, SideBySide, Then, Times
 from calando.schedules.primitive import Primitive
-from calando.schedules.schedule import Extent, Form, Schedule, quote_schedule
+from calando.schedules.schedule import DoesNotFit, Extent, Form, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span
 from calando.schedules.steps import Piecewise
 from calando.schedules.transform import Cut, Transformed
@@ -104,7 +104,13 @@ def lengthened(schedule: Schedule, *, step: int, before: Horizon, after: Horizon
             f"{quote_schedule(schedule)} cannot be given another length; name what follows as well, as in "
             "'; schedule cosine(1, 0)'"
         )
-    return _joined(schedule, by, step=step, before=before, after=after)
+    try:
+        return _joined(schedule, by, step=step, before=before, after=after)
+    except DoesNotFit as error:
+        raise UsageError(
+            f"{quote_schedule(schedule)} is longer than {after.total_steps} updates; name what follows as well, as in "
+            "'; schedule cosine(1, 0)'"
+        ) from error
 
 
 def _rest(schedule: Schedule, step: int) -> Schedule:

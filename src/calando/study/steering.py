@@ -20,12 +20,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, final
 
-from calando.errors import CorruptFile, UsageError
+from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of
 from calando.loops.kept_state import read_kept
 from calando.loops.optimizer_hooks import take
 from calando.records import RunSpec
@@ -41,6 +41,8 @@ from calando.training.checkpoint import copy_checkpoint, drop_checkpoint, furthe
 __all__ = ["Steered", "Steering", "spec_file", "start_of"]
 
 LOOK_SECONDS = 0.2
+DEAF_SECONDS = 20.0
+"""Until the file of commands is tried again where it could not be used."""
 LEAST_LETTERS = 4
 """Of a digest, that name a run."""
 
@@ -83,6 +85,14 @@ def spec_file(folder: Path, digest: str) -> Path:
     return folder / "branches" / f"{digest}.json"
 
 
+class _Deaf(Exception):
+    """The file of commands cannot be used now, and why."""
+
+    def __init__(self, because: CalandoError) -> None:
+        super().__init__(str(because))
+        self.because = because
+
+
 @final
 class Steering:
     """The commands of a folder while its coordinator lives.
@@ -91,7 +101,12 @@ class Steering:
         folder: of the study or the run.
         trainer: the coordinator.
 
-    `resting` holds the runs that do not go on, and why; `branches` every branch by digest.
+    `resting` holds the runs that do not go on, and why; `branches` every branch by digest. A file of commands that is
+    damaged or locked while runs are trained is a note: they go on, and it is tried again now and then.
+
+    Raises:
+        CorruptFile: the file of commands is damaged from the start: what rests is not known.
+        FileLocked: another program holds it.
     """
 
     def __init__(self, folder: Path, trainer: Steered) -> None:
@@ -100,18 +115,23 @@ class Steering:
         self._looked = 0.0
         self._asked: dict[str, list[Asked]] = {}  # by the run in progress that is to be put away for them
         self._waits: set[int] = set()
+        self._wrong = ""  # with the file of commands, as it was reported
         self.resting: dict[str, str] = {}
         self.branches: dict[str, Branch] = {}
-        self._take_stock()
+        try:
+            self._take_stock()
+        except _Deaf as error:
+            raise error.because from None
 
     def begin(self) -> None:
         """Take in what happened before: a stop of all that came too late for an earlier session is not for this one."""
-        for one in self._rows():
-            if one.state == "accepted" and not one.branch:
-                # Killed between the two: it rests, or goes on, since it was accepted.
-                self._known().done(one)
-            elif one.state == "asked" and not one.run and parse_command(one.line).verb == "stop":
-                self._refuse(one, "nobody trained when it was asked")
+        with self._unharmed():
+            for one in self._rows():
+                if one.state == "accepted" and not one.branch:
+                    # Killed between the two: it rests, or goes on, since it was accepted.
+                    self._done(one)
+                elif one.state == "asked" and not one.run and one.line.lower() == "stop":
+                    self._refuse(one, "nobody trained when it was asked")
         self.look(at_once=True)
 
     def close(self) -> None:
@@ -150,62 +170,56 @@ class Steering:
         if not at_once and now - self._looked < LOOK_SECONDS:
             return False
         self._looked = now
-        for asked in [one for one in self._rows() if one.state == "asked" and one.number not in self._waits]:
-            try:
-                if self._take(asked, parse_command(asked.line)):
-                    return True
-            except UsageError as error:
-                self._refuse(asked, str(error))
+        with self._unharmed():
+            for asked in [one for one in self._rows() if one.state == "asked" and one.number not in self._waits]:
+                with self._refused_unless_it_can_be(asked):
+                    if self._take(asked, parse_command(asked.line)):
+                        return True
         return False
 
     def was_put_away(self, spec: RunSpec, *, step: int) -> None:
         """A run that was to be put away has been; `step`: as it reported last."""
-        for asked in self._asked.pop(spec.digest(), []):
-            self._waits.discard(asked.number)
-            try:
-                command = parse_command(asked.line)
-                if command.verb == "change":
-                    self._branch(asked, command, spec, reported=step)
-                else:
-                    kept = step_of(run_folder(self.folder, spec.digest()))
-                    self._accept(asked, spec.digest(), step=step if kept is None else kept)
-                    self._known().done(asked)
-            except UsageError as error:
-                self._refuse(asked, str(error), target=spec.digest())
-            except CorruptFile as error:
-                self._refuse(asked, f"its state could not be read: {error}", target=spec.digest())
+        with self._unharmed():
+            for asked in self._no_longer_waits(spec.digest()):
+                with self._refused_unless_it_can_be(asked, target=spec.digest()):
+                    command = parse_command(asked.line)
+                    if command.verb == "change":
+                        self._branch(asked, command, spec, reported=step)
+                    else:
+                        kept = step_of(run_folder(self.folder, spec.digest()))
+                        self._rests_or_goes_on(asked, command, spec.digest(), step=step if kept is None else kept)
 
     def has_ended(self, digest: str) -> None:
         """A run has ended by itself: what was asked of it comes too late."""
-        for asked in self._asked.pop(digest, []):
-            self._waits.discard(asked.number)
-            self._refuse(asked, "the run ended before it could be put away", target=digest)
+        with self._unharmed():
+            for asked in self._no_longer_waits(digest):
+                self._refuse(asked, "the run ended before it could be put away", target=digest)
 
     def was_lost(self, digest: str) -> None:
         """Its worker died: it is asked again when the run is back."""
-        for asked in self._asked.pop(digest, []):
-            self._waits.discard(asked.number)
+        self._no_longer_waits(digest)
 
     def began(self, digest: str) -> None:
         """A worker has taken a branch up."""
         branch = self.branches.get(digest)
         if branch is not None:
-            for one in self._rows():
-                if one.number == branch.command and one.state == "accepted":
-                    self._known().done(one)
+            with self._unharmed():
+                for one in self._rows():
+                    if one.number == branch.command and one.state == "accepted":
+                        self._done(one)
 
     # What is asked
 
     def _take(self, asked: Asked, command: Command) -> bool:
         if not asked.run and command.verb == "stop":
             self._accept(asked, "", step=0)
-            self._known().done(asked)
+            self._done(asked)
             return True
         running = self._trainer.in_progress()
         digest = self._which(asked, command, running)
         spec = self._trainer.all_runs()[digest]
         if digest in running:
-            if command.verb == "resume":
+            if command.verb == "resume" and digest not in self._asked:
                 raise UsageError("it is in progress")
             if command.verb == "change":
                 branch_of(spec, command, step=running[digest][1])  # refused at once where it cannot be
@@ -226,9 +240,15 @@ class Steering:
                     raise UsageError(f"it has ended; say from where, as 'from {spec.steps // 2}: {command.text}'")
                 self._branch(asked, command, spec, reported=step_of(run_folder(self.folder, digest)) or 0)
                 return False
-        self._accept(asked, digest, step=step_of(run_folder(self.folder, digest)) or 0)
-        self._known().done(asked)
+        self._rests_or_goes_on(asked, command, digest, step=step_of(run_folder(self.folder, digest)) or 0)
         return False
+
+    def _rests_or_goes_on(self, asked: Asked, command: Command, digest: str, *, step: int) -> None:
+        """A pause, a stop or a resume."""
+        if command.verb != "resume" and self.resting.get(digest) == "left":
+            raise UsageError("it was left for a branch, and rests already; name the branch")
+        self._accept(asked, digest, step=step)
+        self._done(asked)
 
     def _which(self, asked: Asked, command: Command, running: Mapping[str, tuple[RunSpec, int]]) -> str:
         """The digest of the run that is meant.
@@ -272,8 +292,8 @@ class Steering:
                 f"another pass; ask 'from {furthest}: {command.text.rpartition(': ')[2]}'"
             )
         branch = Branch(spec=spec, parent=digest, step=0, command=asked.number)
-        start = 0
-        if not self._trainer.is_made(spec.digest()) and spec.digest() not in self.branches:
+        start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
+        if not known:
             start = self._keep_start(kept, parent, spec, since=since, there=step if own else there, own=own)
         branch = Branch(spec=spec, parent=digest, step=start, command=asked.number)
         document = {"spec": spec.model_dump(mode="json"), "data": "", "identity": ""}
@@ -283,8 +303,9 @@ class Steering:
             f"{parent.strategy.name}, seed {parent.seed}: {command.text!r} at update {since}; the branch "
             f"{spec.digest()} goes on{'' if command.fork else ', and the run rests'}"
         )
-        if self._trainer.is_made(spec.digest()):
-            self._known().done(asked)
+        if known:
+            # Nothing is made for it that was not made, or is under way, already.
+            self._done(asked)
 
     def _keep_start(
         self, kept: Path, parent: RunSpec, spec: RunSpec, *, since: int, there: int | None, own: bool
@@ -293,7 +314,11 @@ class Steering:
         if own:
             target = run_folder(self.folder, spec.digest())
             if since >= (there or 0) and not target.exists() and _goes_on(kept):
-                shutil.copytree(kept, target, ignore=shutil.ignore_patterns("result*"))
+                # Under another name: a kill in between leaves no half of a state.
+                fresh = target.with_name(f".{target.name}.new")
+                shutil.rmtree(fresh, ignore_errors=True)
+                shutil.copytree(kept, fresh, ignore=shutil.ignore_patterns("result*"))
+                fresh.rename(target)
                 return there or 0
             return 0
         before, after = RunPath(parent), RunPath(spec)
@@ -312,27 +337,72 @@ class Steering:
 
     # What is stored
 
-    def _known(self) -> CommandLog:
-        if self._log is None:
-            self._log = CommandLog.open(self.folder)
-        return self._log
+    @contextmanager
+    def _using(self) -> Iterator[CommandLog]:
+        """The file of commands; `_Deaf` where it cannot be used."""
+        try:
+            if self._log is None:
+                self._log = CommandLog.open(self.folder)
+            yield self._log
+        except (CorruptFile, DiskFull, FileLocked) as error:
+            self.close()  # another file may be put in its place
+            raise _Deaf(error) from error
+        if self._wrong:
+            self._wrong = ""
+            self._trainer.tell("commands are heard again")
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        """What is wrong with the file of commands is a note, since no night may be lost for it."""
+        try:
+            yield
+        except _Deaf as error:
+            self._looked = time.monotonic() + DEAF_SECONDS
+            if not self._wrong:
+                self._trainer.tell(f"no command is heard now: {error}; training goes on")
+            self._wrong = str(error)
+
+    @contextmanager
+    def _refused_unless_it_can_be(self, asked: Asked, *, target: str = "") -> Iterator[None]:
+        try:
+            yield
+        except CorruptFile as error:
+            self._refuse(asked, f"its state could not be read: {error}", target=target)
+        except (UsageError, DiskFull) as error:
+            self._refuse(asked, str(error), target=target)
+        except OSError as error:
+            self._refuse(asked, f"its branch could not be stored ({reason_of(error)})", target=target)
+
+    def _no_longer_waits(self, digest: str) -> list[Asked]:
+        """What was asked of a run in progress."""
+        those = self._asked.pop(digest, [])
+        self._waits -= {one.number for one in those}
+        return those
 
     def _rows(self) -> list[Asked]:
         if self._log is None and not CommandLog.there(self.folder):
             return []
-        return self._known().rows()
+        with self._using() as log:
+            return log.rows()
 
     def _take_stock(self) -> None:
         if self._log is not None or CommandLog.there(self.folder):
-            self.branches, self.resting = self._known().branches(), dict(self._known().at_rest())
+            with self._using() as log:
+                self.branches, self.resting = log.branches(), dict(log.at_rest())
 
     def _accept(self, asked: Asked, target: str, *, step: int, branch: Branch | None = None) -> None:
-        self._known().accept(asked, target=target, step=step, branch=branch)
+        with self._using() as log:
+            log.accept(asked, target=target, step=step, branch=branch)
         self._take_stock()
         self._trainer.changed()
 
+    def _done(self, asked: Asked) -> None:
+        with self._using() as log:
+            log.done(asked)
+
     def _refuse(self, asked: Asked, why: str, *, target: str = "") -> None:
-        self._known().refuse(asked, why, target=target)
+        with self._using() as log:
+            log.refuse(asked, why, target=target)
         self._trainer.tell(f"refused {asked.line!r}: {why}")
 
 
