@@ -44,8 +44,9 @@ UPDATES: list[int] = []
 
 @pytest.fixture(autouse=True)
 def heard_at_once(monkeypatch):
-    monkeypatch.setattr(own_training, "SAID_SECONDS", 0.0)
-    monkeypatch.setattr("calando.loops.run_handle.SAID_SECONDS", 0.0)
+    # What it reports comes now and then, so that it keeps its state some updates after the last report.
+    monkeypatch.setattr(own_training, "SAID_SECONDS", 0.03)
+    monkeypatch.setattr("calando.loops.run_handle.SAID_SECONDS", 0.03)
     monkeypatch.setattr(steering, "LOOK_SECONDS", 0.0)
     UPDATES.clear()
 

@@ -31,6 +31,7 @@ from calando.records.command import parse_command, verb_of
 from calando.records.database import in_one_line, readable
 from calando.records.files import noticing_full_disk
 from calando.records.spec import RunSpec
+from calando.records.task_spec import OwnTrainingSpec
 
 __all__ = ["FILE_NAME", "WHOLE", "Asked", "Branch", "CommandLog", "State", "steered_in"]
 
@@ -120,6 +121,12 @@ class Branch:
         """Of its spec."""
         return self.spec.digest()
 
+    def again(self, folder: Path) -> str:
+        """What makes it again from the beginning; of a person's own code, what that code is to say."""
+        if isinstance(self.spec.workload, OwnTrainingSpec):
+            return f"calando.run({self.spec.strategy.text!r}, seed={self.spec.seed}) in {self.spec.workload.code}"
+        return f"calando train {folder / 'branches' / self.digest}.json"
+
 
 def steered_in(folder: Path) -> tuple[str, ...]:
     """The branches of a folder's runs, in sentences."""
@@ -134,7 +141,7 @@ def steered_in(folder: Path) -> tuple[str, ...]:
         return (f"which runs were steered is not known: {error}",)
     return tuple(
         f"{one.spec.strategy.name}, seed {one.spec.seed}, was steered ({lines[one.command]!r}); the branch {digest} "
-        f"takes no part in verdicts: calando train {folder / 'branches' / digest}.json"
+        f"takes no part in verdicts; again: {one.again(folder)}"
         for digest, one in branches.items()
     )
 

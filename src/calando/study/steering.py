@@ -279,8 +279,9 @@ class Steering:
         """Store the branch, its start first; the parent rests unless both are to go on."""
         digest, own = parent.digest(), isinstance(parent.workload, OwnTrainingSpec)
         kept = run_folder(self.folder, digest)
-        there = step_of(kept)
-        step = reported if there is None else there
+        there = _kept_step(kept) if own else step_of(kept)
+        # Of one's own code what it reported last may be before what it kept at its end, or after.
+        step = max(reported, there or 0) if own or there is None else there
         if own and command.horizon is not None:
             raise UsageError("the code of its own says how long it trains; compare it at another length instead")
         spec = branch_of(parent, command, step=step)
@@ -294,7 +295,7 @@ class Steering:
         branch = Branch(spec=spec, parent=digest, step=0, command=asked.number)
         start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
         if not known:
-            start = self._keep_start(kept, parent, spec, since=since, there=step if own else there, own=own)
+            start = self._keep_start(kept, parent, spec, since=since, there=there, own=own)
         branch = Branch(spec=spec, parent=digest, step=start, command=asked.number)
         document = {"spec": spec.model_dump(mode="json"), "data": "", "identity": ""}
         write_atomically(spec_file(self.folder, spec.digest()), json.dumps(document, indent=2).encode())
@@ -313,13 +314,13 @@ class Steering:
         """Leave the state that the branch starts from; the updates that it has made, 0: from the beginning."""
         if own:
             target = run_folder(self.folder, spec.digest())
-            if since >= (there or 0) and not target.exists() and _goes_on(kept):
+            if there is not None and since >= there and not target.exists() and _goes_on(kept):
                 # Under another name: a kill in between leaves no half of a state.
                 fresh = target.with_name(f".{target.name}.new")
                 shutil.rmtree(fresh, ignore_errors=True)
                 shutil.copytree(kept, fresh, ignore=shutil.ignore_patterns("result*"))
                 fresh.rename(target)
-                return there or 0
+                return there
             return 0
         before, after = RunPath(parent), RunPath(spec)
         candidates = [(step_of(path) or 0, path) for path in (self.folder / "forks").glob("*")]
@@ -404,6 +405,15 @@ class Steering:
         with self._using() as log:
             log.refuse(asked, why, target=target)
         self._trainer.tell(f"refused {asked.line!r}: {why}")
+
+
+def _kept_step(kept: Path) -> int | None:
+    """Updates made before what a person's own code has kept; None: nothing, or it is damaged."""
+    try:
+        states = read_kept(kept)
+    except CorruptFile:
+        return None
+    return None if states is None else int(states["run"]["step"])
 
 
 def _goes_on(kept: Path) -> bool:

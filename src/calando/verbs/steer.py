@@ -138,7 +138,8 @@ def steer(
         while asked.state in ("asked", "accepted") and time.monotonic() < until and is_conducted(folder):
             time.sleep(POLL_SECONDS)
             asked = next(one for one in log.rows() if one.number == number)
-    again = f"calando train {folder / 'branches' / asked.branch}.json" if asked.branch else ""
+        branch = log.branches().get(asked.branch)
+    again = "" if branch is None else branch.again(folder)
     return Steering(seen, asked, again)
 
 
