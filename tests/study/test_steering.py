@@ -433,3 +433,14 @@ def test_resume_means_the_run_that_was_paused_and_not_the_one_in_progress(tmp_pa
 
     assert compare(tmp_path, strategies=(TEXT, text), listen=listen).complete
     assert [row.state for row in rows(tmp_path)[0]] == ["done", "done"]
+
+
+def test_a_study_that_has_its_answer_takes_what_was_asked_since(tmp_path):
+    summary = compare(tmp_path)
+    ((parent, _),) = records(tmp_path).items()
+    ask(tmp_path, "from 150: rate *0.5", run=parent)
+    again = compare(tmp_path)
+    ((row,), branches, _) = rows(tmp_path)
+    assert row.state == "done"
+    assert set(records(tmp_path)) == {parent, *branches}
+    assert again.results[0].test == summary.results[0].test
