@@ -13,6 +13,7 @@ import calando
 from calando.errors import CorruptFile, StudyStopped
 from calando.records import Store, command_log
 from calando.records.command_log import CommandLog
+from calando.records.preview import known_runs, the_run
 from calando.report.columns import footnotes
 from calando.study import perform_job, steering
 
@@ -59,6 +60,17 @@ def at_step(folder, step, line, **more):
     def listen(status):
         if not asked and any(one.now.step >= step for one in status.running.values()):
             asked.append(ask(folder, line, **more))
+
+    return listen
+
+
+def both_at(folder, lines, **more):
+    """A listener of `calando train` that asks two things at once."""
+    asked = []
+
+    def listen(status):
+        if not asked and status.step >= 30:
+            asked.extend(ask(folder, line, **more) for line in lines)
 
     return listen
 
@@ -193,6 +205,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from calando.records.command_log import CommandLog
+from calando.records.preview import known_runs, the_run
 real = CommandLog.accept
 def accept(self, *args, **kwargs):
     if sys.argv[1] == "after":
@@ -393,3 +406,41 @@ def test_a_branch_that_cannot_be_stored_is_refused_and_the_run_goes_on(tmp_path)
     assert summary.complete
     assert (row.state, branches) == ("refused", {})
     assert "could not be stored" in row.why
+
+
+def test_whoever_names_no_run_means_what_goes_on(tmp_path):
+    """Between two sessions that is the branch, and not the run that it left; `resume` means what rests."""
+    with pytest.raises(StudyStopped):
+        train(tmp_path, both_at(tmp_path, ("from 190: rate *0.5", "stop"), run=""))
+    (row, _), branches, _ = rows(tmp_path)
+    parent, branch = next(iter(branches.values())).parent, row.branch
+    assert the_run(known_runs(tmp_path), "") == branch
+    assert the_run(known_runs(tmp_path), "", verb="resume") == parent
+    ask(tmp_path, "from 195: rate *0.5", run="")
+    train(tmp_path)
+    assert [one.parent for one in rows(tmp_path)[1].values()] == [parent, branch]
+
+
+def test_resume_means_the_run_that_was_paused_and_not_the_one_in_progress(tmp_path):
+    text = "other = sgd(lr=0.05) | linear(1, 0)"
+    paused = at_step(tmp_path, 30, "pause", run="mine")
+    asked = []
+
+    def listen(status):
+        paused(status)
+        if not asked and any(one.job.spec.strategy.name == "other" for one in status.running.values()):
+            asked.append(calando.steer(tmp_path, "resume", wait=0.0))
+
+    assert compare(tmp_path, strategies=(TEXT, text), listen=listen).complete
+    assert [row.state for row in rows(tmp_path)[0]] == ["done", "done"]
+
+
+def test_a_study_that_has_its_answer_takes_what_was_asked_since(tmp_path):
+    summary = compare(tmp_path)
+    ((parent, _),) = records(tmp_path).items()
+    ask(tmp_path, "from 150: rate *0.5", run=parent)
+    again = compare(tmp_path)
+    ((row,), branches, _) = rows(tmp_path)
+    assert row.state == "done"
+    assert set(records(tmp_path)) == {parent, *branches}
+    assert again.results[0].test == summary.results[0].test

@@ -23,7 +23,8 @@ from calando.schedules.schedule import Array
 __all__ = ["KnownRun", "Preview", "known_runs", "preview", "the_run"]
 
 LEAST_LETTERS = 4
-STATES = ("running", "paused", "stopped", "left", "other")
+STATES = ("running", "paused", "stopped", "other", "left")
+RESTING_FIRST = ("paused", "stopped", "running", "left", "other")
 MOST_POINTS = 400
 LARGEST_SPEC = 2**20
 
@@ -121,15 +122,17 @@ def known_runs(folder: Path) -> dict[str, KnownRun]:
     return dict(sorted(known.items(), key=lambda one: STATES.index(one[1].state)))
 
 
-def the_run(known: dict[str, KnownRun], name: str) -> str:
+def the_run(known: dict[str, KnownRun], name: str, *, verb: str = "change") -> str:
     """The digest of the run that is meant: by its digest or the beginning of it, or its strategy's name; "": the one.
+
+    What was left for a branch is meant last, unless it is to go on: `resume` is of what rests.
 
     Raises:
         UsageError: none is meant, or several.
     """
     if name in known:
         return name
-    for state in STATES:
+    for state in RESTING_FIRST if verb == "resume" else STATES:
         likely = [digest for digest, one in known.items() if one.state == state]
         found = [digest for digest in likely if not name or known[digest].spec.strategy.name == name]
         if not found and len(name) >= LEAST_LETTERS:
@@ -159,7 +162,7 @@ def preview(folder: Path, line: str, *, run: str = "") -> Preview:
         CorruptFile: a file there is damaged.
     """
     command, known = parse_command(line), known_runs(folder)
-    digest = the_run(known, run)
+    digest = the_run(known, run, verb=command.verb)
     one = known[digest]
     if command.verb != "change":
         return Preview(digest, one.spec, command, None, one.step)

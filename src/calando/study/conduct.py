@@ -102,6 +102,8 @@ def conduct(
             notes=(*notes, *lacking),
             machine=machine,
         )
+        # What was asked meanwhile may let a run go on, or make a branch, of a study that has its answer.
+        scheduler.steering.begin()
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
             texts = " ".join(strategy.text for strategy in scheduler.study.strategies)
@@ -120,8 +122,10 @@ def conduct(
             # More workers than runs would only load data.
             workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done + scheduler.plan.may_come))
             scheduler.run(entry.make(setup, workers=workers, on_progress=scheduler.on_progress, address=address))
-        elif notes:
-            scheduler.show()
+        else:
+            scheduler.steering.close()
+            if notes:
+                scheduler.show()
         return summarize(scheduler.study, scheduler.runs, scheduler.tests)
 
 

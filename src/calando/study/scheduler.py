@@ -207,7 +207,6 @@ class Scheduler:
     def run(self, executor: Executor) -> None:
         """Keep `executor` busy until the study is complete."""
         self.executor = executor
-        self.steering.begin()
         try:
             while not self.complete:
                 while len(self.leases) < executor.slots and (lease := self.next_lease()) is not None:

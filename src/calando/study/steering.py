@@ -259,9 +259,15 @@ class Steering:
         known = self._trainer.all_runs()
         if asked.run in known:
             return asked.run
-        resting = [[one for one, why in self.resting.items() if why == kind] for kind in ("paused", "stopped", "left")]
+        paused, stopped, left = (
+            [one for one, why in self.resting.items() if why == kind] for kind in ("paused", "stopped", "left")
+        )
         to_come = [one for one in known if not self._trainer.is_made(one) and one not in self.resting]
-        likely = next((some for some in (list(running), *resting, to_come) if some), [])
+        # What was left for a branch is meant last, unless it is to go on.
+        order = [list(running), paused, stopped, to_come, left]
+        if command.verb == "resume":
+            order = [paused, stopped, list(running), left, to_come]
+        likely = next((some for some in order if some), [])
         if not asked.run:
             found = likely
         elif len(asked.run) >= LEAST_LETTERS and (found := [one for one in known if one.startswith(asked.run)]):
