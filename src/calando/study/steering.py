@@ -261,8 +261,6 @@ class Steering:
         kept = run_folder(self.folder, digest)
         there = step_of(kept)
         step = reported if there is None else there
-        if own and command.horizon is not None:
-            raise UsageError("the code of its own says how long it trains; compare it at another length instead")
         spec = branch_of(parent, command, step=step)
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)
