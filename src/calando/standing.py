@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import final
 
-__all__ = ["ETA", "Standing"]
+__all__ = ["ETA", "Standing", "time_left"]
 
 UNKNOWN = "unknown yet"
 
@@ -52,9 +52,16 @@ class ETA:
         return self.seconds
 
     def remaining(self, left: int, *, begun: bool = True) -> str:
-        """The same as "1:05" or "2:03:10"."""
-        seconds = self.estimate(left, begun=begun)
-        if seconds is None:
-            return UNKNOWN
-        hours, minutes = divmod(round(seconds) // 60, 60)
-        return f"{hours}:{minutes:02}:{round(seconds) % 60:02}" if hours else f"{minutes}:{round(seconds) % 60:02}"
+        """The same in words."""
+        return time_left(self.estimate(left, begun=begun))
+
+
+def time_left(seconds: float | None) -> str:
+    """As "42 s", "3 min 20 s" or "2 h 5 min": with units, so that nobody takes it for a time of the day."""
+    if seconds is None:
+        return UNKNOWN
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -41,6 +41,7 @@ WRONG = [
     ((*D, "fixed", "--device", "tpu"), "device must be auto, cpu, cuda or cuda:N, got 'tpu'"),
     ((*D, "fixed", "--device", "cpu:x"), "device must be auto, cpu, cuda or cuda:N, got 'cpu:x'"),
     ((*D, "fixed", "--precision", "fp8"), "precision must be auto, fp32 or bf16, got 'fp8'"),
+    (("import", "log.csv", "--study", "study"), "needs a file to draw to: give -o FILE as well"),
     (("compare", "no_such.tasks:workload", "fixed"), "cannot import 'no_such.tasks'.*No module named 'no_such'"),
     (("compare", "json:nope", "fixed"), "module 'json' has no 'nope'; it has .*dumps"),
     (("compare", "json:dumps", "fixed"), "workload 'json:dumps' failed: TypeError"),

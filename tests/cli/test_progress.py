@@ -119,8 +119,8 @@ def test_the_time_left_is_the_pace_so_far(monkeypatch):
     now = 150.0
     assert eta.remaining(1000) == "unknown yet"  # it counts from here
     now = 160.0
-    assert eta.remaining(900) == "1:30"
+    assert eta.remaining(900) == "1 min 30 s"
     now = 161.0
     assert eta.remaining(100_000) == "unknown yet"  # a grid went on
     now = 3_750.0
-    assert eta.remaining(500) == "1:00:00"
+    assert eta.remaining(500) == "1 h 0 min"

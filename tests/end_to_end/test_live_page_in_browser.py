@@ -167,7 +167,7 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
             page.wait_for_selector("table.running tbody tr", timeout=60_000)
             page.wait_for_selector(".hears.live")
             until(lambda: "0 of 2 runs done, 1 running" in page.inner_text("#verdict"), seconds=30)
-            assert "fixed, seed 0" in page.inner_text("table.running tbody")
+            assert "fixed, rate 0.05, seed 0" in page.inner_text("table.running tbody")
             until(lambda: chart(page, "loss")[0] == 1, seconds=20)
             before = chart(page, "loss")[2]
             until(lambda: chart(page, "loss")[2] > before + 20, seconds=20)  # without a reload

@@ -10,8 +10,9 @@ import pytest
 
 import calando
 from calando.errors import UsageError
+from calando.records import RunSpec, StrategySpec, WorkloadSpec
 from calando.records.command_log import CommandLog
-from calando.records.preview import known_runs
+from calando.records.preview import PUT_AWAY, KnownRun, known_runs, the_run
 
 TRAIN = [
     "train",
@@ -92,6 +93,8 @@ def test_the_preview_is_the_branch(tmp_path):
     calando.train("digits", "sgd(lr=0.1) | cosine(1, 0)", steps=20, threads=1, folder=tmp_path, listen=lambda s: None)
     with pytest.raises(UsageError, match="no run 'other'"):
         calando.steer(tmp_path, "from 5: rate *0.5", run="other", look=True)
+    with pytest.raises(UsageError, match=r"it has ended; say from where, as 'from 10: rate \*0.5'"):
+        calando.steer(tmp_path, "rate *0.5", look=True)
     looked = calando.steer(tmp_path, "from 5: horizon 40; schedule linear(1, 0.2)", look=True).preview
     steps, before, after = looked.curves()
     assert (steps[0], steps[-1], looked.branch.steps) == (0, 39, 40)
@@ -99,5 +102,17 @@ def test_the_preview_is_the_branch(tmp_path):
     assert np.array_equal(before[:5], after[:5])
     assert after[5] == pytest.approx(0.1)
     assert json.loads(json.dumps(looked.to_json(), allow_nan=False))["branch"] == looked.branch.digest()
+    assert looked.to_json()["since"] == 5
     rising = calando.steer(tmp_path, "from 5: schedule linear(0.1, 1)", look=True).preview
     assert [found.name for found in rising.findings] == ["rises-at-end"]
+
+
+def test_resume_means_the_run_that_was_paused_whatever_else_goes_on():
+    spec = RunSpec(
+        workload=WorkloadSpec(data="digits"),
+        strategy=StrategySpec(name="mine", method="sgd", lr=0.1),
+        steps=300, steps_per_epoch=30, evaluate_every=30, seed=0,
+    )  # fmt: skip
+    known = {"a" * 16: KnownRun(spec, 5, "running"), "b" * 16: KnownRun(spec, 5, "paused")}
+    assert the_run(known, "") == "a" * 16
+    assert the_run(known, "", PUT_AWAY) == "b" * 16

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -201,6 +202,17 @@ def test_what_is_asked_wrongly_is_a_line(whole, asked):
     answer = whole[2].get(f"/api/{asked}")
     assert answer.status_code == 422
     assert list(answer.json()) == ["error"]
+
+
+def test_who_only_reads_changes_no_time(tmp_path):
+    fill(tmp_path / "study")
+    before = time.time() - 7200
+    for file in (tmp_path / "study").iterdir():
+        os.utime(file, (before, before))
+    client = Client(create_app(tmp_path))
+    for _ in range(2):
+        (one,) = ask(client, "places")["places"]
+        assert one["changed"] == pytest.approx(before, abs=1)
 
 
 def test_a_folder_is_listed_with_all_that_lies_in_it(tmp_path):

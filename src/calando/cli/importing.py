@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import typer
 
 import calando
 from calando.cli.options import Given, verb
+from calando.errors import UsageError
 
 if TYPE_CHECKING:
     from calando.verbs.importing import ImportedRuns
@@ -40,6 +42,8 @@ def import_runs(call: Callable[..., ImportedRuns], output: Path | None = None, a
     calando import log.csv --steps 10000
     calando import runs/ --study study -o next-to.html
     """
+    if output is None and isinstance(call, partial) and call.keywords.get("study") is not None:
+        raise UsageError("--study draws them next to its runs, and needs a file to draw to: give -o FILE as well")
     if output is not None:
         from calando.report.pictures import check_suffix
 

@@ -62,6 +62,8 @@ def steer(call: Callable[..., Steering], yes: bool = False, as_json: bool = Fals
         typer.echo(found)
         if found.again:
             typer.echo(f"again: {found.again}")
+        if found.rests:
+            typer.echo(f"it rests; to let it go on: {found.rests}")
     if found.asked is not None and found.asked.state == "refused":
         raise typer.Exit(1)
 

@@ -17,6 +17,7 @@ from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn
+from calando.standing import time_left
 from calando.verbs.progress import Pace
 from calando.verbs.stored_spec import is_stored
 
@@ -166,8 +167,8 @@ class _Drawing:
     def _line(self, status: RunStatus) -> str:
         made = self.steps[-1] - self.steps[0]
         left = (status.steps - self.steps[-1]) * (time.monotonic() - self.since) / made if made else None
-        eta = "unknown yet" if left is None else f"{left:.0f} s"
-        return f"step {self.steps[-1]}/{status.steps}  rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  ETA {eta}"
+        words = f"rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  ETA {time_left(left)}"
+        return f"step {self.steps[-1]}/{status.steps}  {words}"
 
     def _picture(self, status: RunStatus) -> Group:
         from rich.console import Group

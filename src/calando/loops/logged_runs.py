@@ -26,7 +26,7 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
             that reads it is not installed.
     """
     known = readers()
-    forms = " or ".join(reader.form for reader in known if reader.form)
+    forms = "one of: " + "; ".join(reader.form for reader in known if reader.form)
     if not path.exists():
         raise UsageError(f"there is no file or folder {quote(str(path))}; give {forms}")
     if not path.is_dir():

@@ -25,6 +25,7 @@ import numpy as np
 from calando.errors import UsageError, quote
 from calando.records.spec import MOST_STEPS, RunSpec
 from calando.records.strategy_spec import StrategySpec
+from calando.records.task_spec import OwnTrainingSpec
 from calando.schedules import parse
 from calando.schedules.schedule import Array, Schedule
 from calando.schedules.span import Horizon, Span
@@ -159,6 +160,8 @@ def branch_of(spec: RunSpec, command: Command, *, step: int) -> RunSpec:
     assert command.verb == "change"
     since = step if command.since is None else command.since
     before = spec.horizon
+    if command.horizon is not None and isinstance(spec.workload, OwnTrainingSpec):
+        raise UsageError("the code of its own says how long it trains; compare it at another length instead")
     steps = spec.steps if command.horizon is None else round(before.steps(command.horizon))
     if not since < steps <= MOST_STEPS:
         what = "horizon" if command.horizon is not None else "from"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import CommandLog
 from calando.records.files import read_plain
 from calando.records.live_picture import LivePicture, is_conducted
+from calando.records.record import RunOutcome
 from calando.records.spec import RunSpec
 from calando.records.store import FILE_NAME as STUDY_FILE
 from calando.records.store import Store
@@ -23,8 +24,8 @@ from calando.schedules.schedule import Array
 __all__ = ["KnownRun", "Preview", "known_runs", "preview", "the_run"]
 
 LEAST_LETTERS = 4
-STATES = ("running", "paused", "stopped", "other", "left")
-RESTING_FIRST = ("paused", "stopped", "running", "left", "other")
+STATES = ("running", "paused", "stopped", "other", "left", "ended")
+RESTING_FIRST = ("paused", "stopped", "running", "left", "other", "ended")
 MOST_POINTS = 400
 LARGEST_SPEC = 2**20
 
@@ -36,7 +37,7 @@ class KnownRun:
 
     Args:
         step: updates made, as it reported last.
-        state: "running"; "paused", "stopped", "left" for a branch; or "other": it waits, or is over.
+        state: "running"; "paused", "stopped", "left" for a branch; "ended"; or "other": it waits.
     """
 
     spec: RunSpec
@@ -73,6 +74,11 @@ class Preview:
             steps = np.unique([*steps, self.step, max(0, self.step - 1)])
         return steps, _rates(self.parent, steps), _rates(self.branch or self.parent, steps)
 
+    @property
+    def since(self) -> int:
+        """The first update that differs, as far as is known."""
+        return self.step if self.command.since is None else self.command.since
+
     def to_json(self) -> dict[str, Any]:
         """For the page and `--json`."""
         steps, before, after = self.curves()
@@ -82,6 +88,7 @@ class Preview:
             "seed": self.parent.seed,
             "verb": self.command.verb,
             "step": self.step,
+            "since": self.since,
             "text": None if self.branch is None else self.branch.strategy.text,
             "branch": None if self.branch is None else self.branch.digest(),
             "steps": None if self.branch is None else self.branch.steps,
@@ -104,12 +111,13 @@ def known_runs(folder: Path) -> dict[str, KnownRun]:
         if row.spec:
             spec = RunSpec.model_validate_json(row.spec)
             going = conducted and row.state == "running"
-            found[row.digest] = KnownRun(spec, row.step, "running" if going else "other")
+            ended = row.state in get_args(RunOutcome)
+            found[row.digest] = KnownRun(spec, row.step, "running" if going else "ended" if ended else "other")
     picture.close()
     if (folder / STUDY_FILE).is_file():
         with Store.open(folder, read_only=True) as store:
             made = store.runs(traces=False)
-        others |= {digest: KnownRun(one.spec, one.steps_done, "other") for digest, one in made.items()}
+        others |= {digest: KnownRun(one.spec, one.steps_done, "ended") for digest, one in made.items()}
     elif (folder / "spec.json").is_file():
         try:
             spec = RunSpec.model_validate(json.loads(read_plain(folder / "spec.json", most=LARGEST_SPEC))["spec"])
@@ -125,7 +133,12 @@ def known_runs(folder: Path) -> dict[str, KnownRun]:
 def the_run(known: dict[str, KnownRun], name: str, *, verb: str = "change") -> str:
     """The digest of the run that is meant: by its digest or the beginning of it, or its strategy's name; "": the one.
 
-    What was left for a branch is meant last, unless it is to go on: `resume` is of what rests.
+    What was left for a branch is meant after what goes on, unless it is to go on: `resume` is of what rests.
+
+    Args:
+        known: as `known_runs` has them.
+        name: as it was given.
+        verb: of the command.
 
     Raises:
         UsageError: none is meant, or several.
@@ -143,9 +156,8 @@ def the_run(known: dict[str, KnownRun], name: str, *, verb: str = "change") -> s
             named = ", ".join(
                 f"{one} ({known[one].spec.strategy.name}, seed {known[one].spec.seed})" for one in found[:8]
             )
-            raise UsageError(
-                f"{len(found)} runs are {'there' if state == 'other' else state}; name one with run=: {named}"
-            )
+            stand = "there" if state in ("other", "ended") else state
+            raise UsageError(f"{len(found)} runs are {stand}; name one with run=: {named}")
     raise UsageError(f"no run {name!r} here" if name else "no run here yet; has the training begun?")
 
 
@@ -166,6 +178,8 @@ def preview(folder: Path, line: str, *, run: str = "") -> Preview:
     one = known[digest]
     if command.verb != "change":
         return Preview(digest, one.spec, command, None, one.step)
+    if one.state == "ended" and command.since is None:
+        raise UsageError(f"it has ended; say from where, as 'from {one.spec.steps // 2}: {command.text}'")
     branch = branch_of(one.spec, command, step=min(one.step, one.spec.steps - 1))
     before = {found.name for found in _findings(one.spec)}
     findings = tuple(found for found in _findings(branch) if found.name not in before)

@@ -388,11 +388,14 @@ class Scheduler:
             return
         resting = [digest for digest in self.steering.resting if digest in self.plan.wanted]
         if self.steering.pauses:
-            self.note_once("paused", "all that is left is paused; `calando steer` lets it go on (resume)")
+            paused = next(digest for digest, why in self.steering.resting.items() if why == "paused")
+            command = f"calando steer {self.store.folder} resume --run {paused}"
+            self.note_once("paused", f"all that is left is paused; `{command}` lets it go on")
         elif resting:
+            commands = ", ".join(f"`calando steer {self.store.folder} resume --run {one}`" for one in resting)
             raise StudyStopped(
-                f"the comparison needs {len(resting)} more, which rest by command: let them go on (`calando steer "
-                f"{self.store.folder} resume --run {resting[0]}`), and run the same command again"
+                f"the comparison needs {len(resting)} more, which rest by command: let them go on ({commands}), "
+                "and run the same command again"
             )
 
     def note_once(self, what: str, note: str) -> None:

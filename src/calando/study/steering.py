@@ -288,8 +288,6 @@ class Steering:
         there = _kept_step(kept) if own else step_of(kept)
         # Of one's own code what it reported last may be before what it kept at its end, or after.
         step = max(reported, there or 0) if own or there is None else there
-        if own and command.horizon is not None:
-            raise UsageError("the code of its own says how long it trains; compare it at another length instead")
         spec = branch_of(parent, command, step=step)
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)

@@ -28,11 +28,13 @@ class Steering:
         preview: what it was to do, as seen before it was asked; None: of all runs of the folder.
         asked: the command with its last answer; None: it was only looked at.
         again: the line that makes the branch again from the beginning; "": there is none.
+        rests: the line that lets the run go on that was paused or left; "": none rests by this.
     """
 
     preview: Preview | None
     asked: Asked | None
     again: str = ""
+    rests: str = ""
 
     def __str__(self) -> str:
         """What came of it, in a line."""
@@ -53,6 +55,7 @@ class Steering:
             "preview": None if self.preview is None else self.preview.to_json(),
             "asked": None if self.asked is None else self.asked.to_json(),
             "again": self.again,
+            "rests": self.rests,
         }
 
 
@@ -139,8 +142,11 @@ def steer(
             time.sleep(POLL_SECONDS)
             asked = next(one for one in log.rows() if one.number == number)
         branch = log.branches().get(asked.branch)
+        rests = ""
+        if seen is not None and asked.state == "done" and log.at_rest().get(seen.run) in ("paused", "left"):
+            rests = f"calando steer {folder} resume --run {seen.run}"
     again = "" if branch is None else branch.again(folder)
-    return Steering(seen, asked, again)
+    return Steering(seen, asked, again, rests)
 
 
 def _asked_before(folder: Path, key: str, command: str) -> Asked | None:

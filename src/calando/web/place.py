@@ -263,6 +263,8 @@ class Place(ABC):
             "slot": row.slot + 1,
             "step": row.step,
             "steps": row.steps,
+            "base": row.lr,
+            "steered": row.digest in self.branches.made,
             "lr": row.rate,
             "loss": row.loss,
             "score": row.score,

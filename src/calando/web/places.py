@@ -205,7 +205,10 @@ def _changed(folder: Path) -> float:
     times = [0.0]
     for name in ("study.sqlite", "study.sqlite-wal", "tune.sqlite", LIVE, f"{LIVE}-wal", "spec.json", LOOKS):
         try:
-            times.append((folder / name).stat().st_mtime)
+            found = (folder / name).stat()
         except OSError:
             continue
+        # Whoever only reads leaves an empty log: nothing was written.
+        if found.st_size:
+            times.append(found.st_mtime)
     return max(times)

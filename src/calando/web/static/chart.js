@@ -114,7 +114,7 @@ export class Chart {
       },
       axes: [
         { ...axis, ...ticks(view.logX), size: 28, values: (_, ticks) => ticks.map((one) => (one === null ? "" : one.toLocaleString("en"))) },
-        { ...axis, ...ticks(view.logY), size: 62, values: (plot, ticks) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one))) },
+        { ...axis, ...ticks(view.logY), size: 62, values: (plot, ticks, _, space, step) => ticks.map((one) => (one === null || !this.named(plot, one) ? "" : view.format(one, digits(ticks, step)))) },
       ],
       hooks: {
         setSelect: [(plot) => this.select(plot)],
@@ -216,6 +216,13 @@ function ceiling(columns) {
   const low = values[Math.floor(0.02 * values.length)], high = values[Math.floor(0.95 * values.length)];
   const most = high + 20 * (high - low);
   return high > low && values.at(-1) > most ? high + (high - low) : null;
+}
+
+// As many digits as tell neighbouring ticks apart: 98.25 and 98.5.
+function digits(ticks, step) {
+  const largest = Math.max(...ticks.map((one) => Math.abs(one ?? 0)));
+  const decimals = (String(Number(step.toPrecision(6))).split(".")[1] || "").length;
+  return largest > 0 ? Math.min(8, Math.max(3, Math.floor(Math.log10(largest) + 1e-9) + 1 + decimals)) : 3;
 }
 
 const faint = (colour, alpha) => colour.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);

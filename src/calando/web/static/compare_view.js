@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { Panel } from "./panel.js";
 import { Results } from "./results.js";
-import { toPlace, toRun } from "./routes.js";
+import { toIndex, toPlace, toRun } from "./routes.js";
 import { Styles } from "./styles.js";
 
 const EVERY = 5000;
@@ -13,7 +13,7 @@ const EVERY = 5000;
 export class CompareView {
   constructor(sides, bar) {
     Object.assign(this, { sides, bar, panels: [] });
-    this.element = h("div", {}, h("header", { class: "head" }, h("h1", {}, "Next to each other")));
+    this.element = h("div", {}, h("header", { class: "head" }, back(sides), h("h1", {}, "Next to each other")));
   }
 
   async start() {
@@ -28,10 +28,10 @@ export class CompareView {
     const [ours, theirs] = statuses.map((one) => one.measures);
     const panel = new Panel(new Styles(), { byRun: true, href: toRun, measures: ours && theirs ? ours.filter((one) => theirs.includes(one)) : undefined });
     this.panels.push(panel);
-    const facts = found.map((run) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, score: run.score, seconds: run.seconds, ...(run.spec ? { spec: run.spec } : {}) }));
+    const facts = found.map((run, at) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, [format.inUnit("score", statuses[at].score)]: format.score(run.score, statuses[at].score), time: format.duration(run.seconds), ...(run.spec ? { spec: run.spec } : {}) }));
     const names = [...new Set(facts.flatMap((one) => [...one.keys()]))];
     const differing = names.filter((name) => facts[0].get(name) !== facts[1].get(name));
-    const heads = this.sides.map(({ place, run }, at) => h("th", { scope: "col" }, h("a", { href: toRun(place, run) }, `${found[at].strategy}, seed ${found[at].seed}`)));
+    const heads = this.sides.map(({ place, run }, at) => h("th", { scope: "col" }, h("a", { href: toRun(place, run) }, format.named(found[at]))));
     const line = (name) => h("tr", {}, h("th", { scope: "row" }, name), ...facts.map((one) => h("td", { class: "long" }, one.get(name) ?? "–")));
     this.element.append(
       h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), panel.element),
@@ -58,7 +58,7 @@ export class CompareView {
         const summary = await ask("summary", { place });
         styles.add(summary.spec.strategies.map((one) => one.name));
         await panel.show([{ place, runs: [], banded: true }]);
-        results.show(summary, panel.scales.score || {});
+        results.show(summary, status.score);
       } else {
         await panel.show([{ place, runs: [], banded: true }]);
       }
@@ -74,6 +74,12 @@ export class CompareView {
     clearInterval(this.timer);
     for (const panel of this.panels) panel.close();
   }
+}
+
+// The way back: to the study that both runs are of, else to the list.
+function back([a, b]) {
+  const same = a.run && a.place === b.place;
+  return h("p", { class: "question" }, h("a", { href: same ? toPlace(a.place) : toIndex() }, `‹ ${(same && a.place) || "studies and runs"}`));
 }
 
 // {a: {b: 1}} as "a.b": "1".

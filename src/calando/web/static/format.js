@@ -19,6 +19,16 @@ export function score(value, scale) {
   return scale && scale.share ? (100 * value).toFixed(2) : plain(value, 4);
 }
 
+// What tells one run of a study from another.
+export function named(row) {
+  return `${row.strategy}${known(row.lr) ? `, rate ${rate(row.lr)}` : ""}, seed ${row.seed}${row.steered ? ", steered" : ""}`;
+}
+
+export function inUnit(title, scale) {
+  const unit = scale && (scale.share ? "%" : scale.unit);
+  return unit ? `${title}, ${unit}` : title;
+}
+
 export function plain(value, digits) {
   if (!known(value)) return ABSENT;
   const size = Math.abs(value);
@@ -40,6 +50,11 @@ export function duration(seconds) {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+// Of what is to come whole seconds do.
+export function left(seconds) {
+  return known(seconds) ? duration(Math.round(seconds)).replace(".0 s", " s") : ABSENT;
 }
 
 export function ago(epoch) {

@@ -11,9 +11,9 @@ export class Legend {
     Object.assign(this, { measures, changed, hidden: new Set(), entries: [], cells: new Map(), rows: new Map() });
     this.where = h("th", { scope: "col", class: "where" });
     this.body = h("tbody");
-    const headings = measures.map((one) => h("th", { scope: "col", class: "n" }, one.title));
+    this.heads = new Map(measures.map((one) => [one.of, h("th", { scope: "col", class: "n" }, one.title)]));
     this.element = h("div", { class: "legend wide", tabindex: 0, role: "region", "aria-label": "Legend, with the values at the cursor" },
-      h("table", {}, h("thead", {}, h("tr", {}, this.where, ...headings, h("td"))), this.body));
+      h("table", {}, h("thead", {}, h("tr", {}, this.where, ...this.heads.values(), h("td"))), this.body));
   }
 
   // entries: [{key, name, detail, style, href}], in order.
@@ -26,7 +26,7 @@ export class Legend {
     const groups = grouped(entries);
     const several = groups.size > 1 && groups.size < entries.length;
     this.body.replaceChildren(...[...groups].flatMap(([name, members]) => [
-      ...(several && members.length > 1 ? [this.group(name, members)] : []), ...members.map((one) => this.row(one)),
+      ...(several ? [this.group(name, members)] : []), ...members.map((one) => this.row(one)),
     ]));
     this.mark();
   }
@@ -34,7 +34,7 @@ export class Legend {
   group(name, members) {
     const keys = members.map((one) => one.key);
     const toggle = h("button", { type: "button", class: "pick", on: { click: () => this.toggle(keys) } },
-      swatch(members[0].style), h("strong", { class: "name" }, name), h("span", { class: "faint" }, `${keys.length} runs`));
+      swatch(members[0].style), h("strong", { class: "name" }, name), h("span", { class: "faint" }, `${keys.length} ${keys.length === 1 ? "run" : "runs"}`));
     const only = button("only", () => this.isolate(keys), { class: "small only", "aria-label": `only ${name}` });
     const made = h("tr", { class: "strategy" }, h("th", { scope: "row", colspan: this.measures.length + 2 }, h("div", { class: "entry" }, toggle, only)));
     this.rows.set(`strategy:${name}`, { row: made, toggle, keys });
@@ -53,6 +53,11 @@ export class Legend {
     made.addEventListener("dblclick", (event) => event.target.closest("a, button") || this.isolate([entry.key]));
     this.rows.set(entry.key, { row: made, toggle, keys: [entry.key] });
     return made;
+  }
+
+  // What a column is headed by: its unit is known once its curves are read.
+  head(of, text) {
+    this.heads.get(of).textContent = text;
   }
 
   shows(key) {

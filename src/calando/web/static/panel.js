@@ -66,9 +66,9 @@ export class Panel {
       button("all curves", () => this.legend.all()));
   }
 
-  // sources: [{place, runs: [row], banded: strategies as bands, label}]
-  async show(sources) {
-    this.sources = sources;
+  // sources: [{place, runs: [row], banded: strategies as bands, label}]; alone: the runs were picked from others.
+  async show(sources, { alone = false } = {}) {
+    Object.assign(this, { sources, alone });
     await this.load();
   }
 
@@ -115,7 +115,7 @@ export class Panel {
       const rate = row && row.lr !== null && row.lr !== undefined ? `rate ${format.rate(row.lr)}, ` : "";
       const held = this.lines.get(key) || {
         key, run: curve.run, name: curve.strategy, of: {},
-        detail: `${source.label ? `${source.label}, ` : ""}${rate}seed ${curve.seed}`,
+        detail: `${source.label ? `${source.label}, ` : ""}${rate}seed ${curve.seed}${row && row.steered ? ", steered" : ""}`,
         href: this.href ? this.href(source.place, curve.run) : null,
       };
       held.of[of] = { x: curve.x, y: curve.y };
@@ -155,8 +155,9 @@ export class Panel {
   // What is drawn: bands first, then lines.
   held() {
     const drawn = [...this.bands.values(), ...this.lines.values()];
-    // Runs of one strategy alone have a style each.
-    const apart = this.byRun || (drawn.length > 1 && new Set(drawn.map((one) => one.name)).size === 1);
+    // Runs of one strategy alone have a style each, unless others are to come: a style stands for one thing.
+    const names = new Set([...(this.alone ? [] : this.styles.names), ...drawn.map((one) => one.name)]);
+    const apart = this.byRun || (drawn.length > 1 && names.size === 1);
     return drawn.map((one, place) => ({ ...one, style: apart ? style(place) : this.styles.of(one.name) }));
   }
 
@@ -171,12 +172,13 @@ export class Panel {
       chart.element.hidden = held.some((one) => anything(one.of)) && !held.some((one) => anything({ [of]: one.of[of] }));
       const curves = seen.filter((one) => one.of[of] && one.of[of].x.length).map((one) => ({ key: one.key, style: one.style, ...this.scaled(of, one.of[of]) }));
       const scale = this.scales[of] || {};
-      chart.name.textContent = of === "score" && (scale.share || scale.unit) ? `score, ${scale.share ? "%" : scale.unit}` : of;
+      chart.name.textContent = of === "score" ? format.inUnit(of, scale) : of;
+      this.legend.head(of, chart.name.textContent);
       chart.show({
         curves, extent, zoom: this.zoom, theme: theme.shown(), marks: this.marks,
         logX: this.settings.logX, logY: this.isLog(of, curves),
         smoothing: of === "rate" || of === "score" ? 0 : this.settings.smoothing,
-        robust: of !== "rate", floor: of === "rate" ? lowest(curves) : 0, format: (value) => format.plain(value, 3),
+        robust: of !== "rate", floor: of === "rate" ? lowest(curves) : 0, format: format.plain,
       });
     }
     this.logX.setAttribute("aria-pressed", String(this.settings.logX));

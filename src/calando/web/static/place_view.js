@@ -6,7 +6,7 @@ import { Feed } from "./feed.js";
 import * as format from "./format.js";
 import { MOST, Panel } from "./panel.js";
 import { Results } from "./results.js";
-import { toCompare, toRun } from "./routes.js";
+import { toCompare, toIndex, toRun } from "./routes.js";
 import { Running } from "./running.js";
 import { Styles } from "./styles.js";
 import { RunTable } from "./table.js";
@@ -18,6 +18,7 @@ export class PlaceView {
   constructor(place, bar) {
     Object.assign(this, { place, bar, styles: new Styles(), scale: {}, status: null, feed: null });
     this.title = h("h1", { id: "verdict" }, "…");
+    this.where = h("p", { class: "question" });
     this.words = h("p", { class: "words", role: "status" });
     this.progress = h("progress", { max: 1, value: 0, "aria-label": "done", hidden: true });
     this.tools = h("div", { class: "tools" });
@@ -31,7 +32,7 @@ export class PlaceView {
     this.arms = h("section", { hidden: true });
     this.picks = h("div", { class: "tools picks", hidden: true, role: "status" });
     this.element = h("div", {},
-      h("header", { class: "head" }, this.title, this.words, this.progress, this.tools, this.notes),
+      h("header", { class: "head" }, this.where, this.title, this.words, this.progress, this.tools, this.notes),
       this.running.element, this.arms,
       h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.drawn, this.frame),
       this.results.element,
@@ -58,6 +59,7 @@ export class PlaceView {
 
   stands(status) {
     this.status = status;
+    this.scale = status.score;
     // Before the first run has ended, what there is to say is what goes on.
     const verdict = status.headline && !(status.state === "running" && !status.done);
     this.title.textContent = verdict ? status.headline : status.words;
@@ -69,9 +71,11 @@ export class PlaceView {
     // Only the first answer says it: it does not change while the page is open.
     this.steers = status.can_steer ?? this.steers;
     this.bar.can(this.steers);
-    const told = JSON.stringify([status.kind, status.state]);
+    const told = JSON.stringify([status.kind, status.state, status.title]);
     if (told !== this.told) {
       this.told = told;
+      const what = `${status.kind} · ${status.title}`;
+      this.where.replaceChildren(...(this.place ? [h("a", { href: toIndex() }, "‹ studies and runs"), ` / ${this.place} · ${what}`] : [what]));
       const stop = button("Stop: save the runs in progress", () => this.stop(stop), { id: "stop" });
       this.tools.replaceChildren(...[
         status.kind === "study" && h("a", { href: address("report", { place: this.place }), id: "report" }, "the report, with its figures"),
@@ -121,8 +125,10 @@ export class PlaceView {
     this.drawn.textContent = bands
       ? `${format.count(total)} runs: a band for each strategy, the middle 80 % of its runs around their median; tick runs in the table below to draw them.`
       : this.only && ticked.length ? "The ticked runs alone." : "";
-    await this.panel.show([{ place: this.place, runs: runs.slice(0, 2 * MOST), banded: bands }]);
-    this.scale = this.panel.scales.score || {};
+    await this.panel.show([{ place: this.place, runs: runs.slice(0, 2 * MOST), banded: bands }], { alone: Boolean(this.only && ticked.length) });
+    const steered = rows.filter((row) => row.steered).length;
+    this.results.tell(steered ? `${format.count(steered)} of the runs ${steered === 1 ? "was" : "were"} steered: what is changed by hand takes no part in verdicts.` : "");
+    this.scale = this.status.score;
     this.table.scale = this.scale;
     this.table.draw();
     this.running.show(this.status.running || [], this.scale);

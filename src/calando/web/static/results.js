@@ -10,12 +10,21 @@ export class Results {
     this.styles = styles;
     this.body = h("tbody");
     this.notes = h("div");
+    this.steered = h("p", { class: "note" });
+    this.heads = HEADINGS.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title));
     this.element = h("section", { "aria-label": "The strategies", hidden: true }, h("h2", {}, "The strategies, best first"),
       h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of strategies" },
-        h("table", { class: "results" }, h("thead", {}, h("tr", {}, ...HEADINGS.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title)))), this.body)), this.notes);
+        h("table", { class: "results" }, h("thead", {}, h("tr", {}, ...this.heads)), this.body)), this.notes, this.steered);
+  }
+
+  // Under the table, of what takes no part in it.
+  tell(words) {
+    this.steered.textContent = words;
   }
 
   show(summary, scale) {
+    for (const at of [2, 3]) this.heads[at].textContent = format.inUnit(HEADINGS[at][0], scale);
+    this.leads = summary.complete ? (scale.goal === "min" ? "lowest" : "highest") : "leads";
     const against = new Map(summary.comparisons.map((one) => [one.strategy, one]));
     this.element.hidden = !summary.results.length;
     this.body.replaceChildren(...summary.results.map((one) => this.row(one, against.get(one.name), summary.best, scale)));
@@ -29,7 +38,7 @@ export class Results {
       const sd = found.sd === null ? "" : ` ± ${scale.share ? (100 * found.sd).toFixed(2) : format.plain(found.sd, 2)}`;
       return `${format.score(found.mean, scale)}${sd} (${found.n})`;
     };
-    const words = compared ? compared.text || compared.verdict : result.name === best ? "leads" : result.untuned || "–";
+    const words = compared ? compared.text || compared.verdict : result.name === best ? this.leads : result.untuned || "–";
     const failed = result.diverged + result.died;
     return h("tr", { class: result.name === best ? "best" : null },
       h("th", { scope: "row" }, h("span", { class: "entry", title: result.text }, swatch(this.styles.of(result.name)), h("span", { class: "name" }, result.name))),

@@ -37,6 +37,7 @@ export class RunView {
     this.bar.can(status.can_steer);
     if (status.can_steer && STEERED.includes(status.kind)) {
       this.steering = new SteerPanel(this.place, this.run, () => this.follow());
+      this.steering.conducted = status.state === "running";
       this.steer.append(this.steering.element);
     }
     this.feed = new Feed(this.place, status.cursor || "", (news) => this.hear(news), (state, words) => this.bar.says(state, words));
@@ -66,11 +67,11 @@ export class RunView {
 
   stands(row, running = null) {
     this.row = row;
-    this.title.textContent = `${row.strategy}, seed ${row.seed}`;
+    this.title.textContent = format.named(row);
     const scale = this.panel.scales.score || {};
-    const now = running ? [`rate ${format.rate(running.lr)}`, `loss ${format.loss(running.loss)}`, running.eta_s === null ? "" : `ETA ${format.duration(running.eta_s)}`, running.slot ? `worker ${running.slot}` : ""] : [];
+    const now = running ? [`rate ${format.rate(running.lr)}`, `loss ${format.loss(running.loss)}`, running.eta_s === null ? "" : `ETA ${format.left(running.eta_s)}`, running.slot ? `worker ${running.slot}` : ""] : [];
     this.words.textContent = [
-      `${row.state}${row.steered ? ", steered" : ""}`,
+      row.state,
       `${format.count(row.step)}${row.steps ? ` of ${format.count(row.steps)}` : ""} steps`,
       row.score === null ? "" : `validation ${format.score(row.score, scale)}${scale.share ? " %" : ""}`,
       row.seconds === null || row.seconds === undefined ? "" : format.duration(row.seconds),
@@ -84,6 +85,7 @@ export class RunView {
   hear(news) {
     const row = (news.rows || []).find((one) => one.run === this.run);
     const running = ((news.status || {}).running || []).find((one) => one.run === this.run);
+    if (this.steering && news.status) this.steering.conducted = news.status.state === "running";
     if (row || running) this.stands({ ...this.row, ...row, ...(running ? { step: running.step } : {}) }, running);
     const mine = (all) => (all && all[this.run] ? { [this.run]: all[this.run] } : {});
     this.panel.add(this.place, mine(news.points), mine(news.scores));

@@ -28,8 +28,8 @@ export class Running {
       : [format.count(run.step)];
     const value = (text) => h("td", { class: "n" }, text);
     return h("tr", {},
-      h("th", { scope: "row" }, h("a", { href: toRun(this.place, run.run) }, `${run.strategy}, seed ${run.seed}`)),
+      h("th", { scope: "row" }, h("a", { href: toRun(this.place, run.run) }, format.named({ ...run, lr: run.base }))),
       h("td", {}, ...steps), value(format.rate(run.lr)), value(format.loss(run.loss)), value(format.score(run.score, scale)),
-      value(format.duration(run.eta_s)), value(run.slot === null || run.slot === undefined ? "–" : String(run.slot)));
+      value(format.left(run.eta_s)), value(run.slot === null || run.slot === undefined ? "–" : String(run.slot)));
   }
 }

@@ -23,7 +23,7 @@ const WAYS = {
 export class SteerPanel {
   // asked(): a command went out.
   constructor(place, run, asked) {
-    Object.assign(this, { place, run, told: asked, seen: null, turn: 0, timer: 0 });
+    Object.assign(this, { place, run, told: asked, seen: null, turn: 0, timer: 0, conducted: true });
     this.way = h("select", { "aria-label": "what to do" }, ...Object.entries(WAYS).map(([key, { name }]) => h("option", { value: key }, name)));
     this.value = h("input", { type: "text", value: WAYS.multiply.value, "aria-label": "by how much, or what", maxlength: 1000, size: 16, spellcheck: "false" });
     this.since = h("input", { type: "text", inputmode: "numeric", placeholder: "the next", "aria-label": "from which step; a step that is past goes back to it", size: 8, maxlength: 9 });
@@ -42,7 +42,7 @@ export class SteerPanel {
     this.line.addEventListener("keydown", (event) => event.key === "Enter" && !this.apply.disabled && this.send());
     this.rest = h("span", { class: "group" }, h("label", {}, "from step ", this.since), h("label", {}, this.fork, " the run itself goes on too"));
     this.element = h("section", { "aria-label": "Steer", id: "steer" }, h("h2", {}, "Steer"),
-      h("p", { class: "note" }, "A change makes a branch: a run of its own, with its own digest, that anyone can make again. This run is kept, and takes no part in it."),
+      h("p", { class: "note" }, "A change makes a branch: a run of its own that goes on from here, can be made again to the bit, and takes no part in verdicts. This run rests, and “resume” lets it go on."),
       h("div", { class: "tools" }, this.way, this.value, this.rest),
       h("div", { class: "tools" }, this.line, this.apply), this.words, this.branch, this.lint, this.frame);
     this.compose(true);
@@ -73,7 +73,7 @@ export class SteerPanel {
       if (seen.error) throw new Error(seen.error);
       this.seen = { ...seen, line: text };
       this.apply.disabled = false;
-      this.words.textContent = seen.text === null ? "" : `From step ${format.count(seen.step)} on, as far as is known now; ${format.count(seen.steps)} steps in all.`;
+      this.words.textContent = seen.text === null ? "" : `From step ${format.count(seen.since)} on${seen.since === seen.step ? ", as far as is known now" : ""}; ${format.count(seen.steps)} steps in all.`;
       this.branch.replaceChildren(...(seen.text === null ? [] : ["The branch: ", h("code", {}, seen.text)]));
       this.lint.replaceChildren(...seen.lint.map((one) => h("li", {}, one)));
       this.frame.hidden = seen.text === null;
@@ -92,8 +92,8 @@ export class SteerPanel {
     const kept = (values) => ({ x: seen.x.filter((_, at) => values[at] !== null), y: values.filter((one) => one !== null) });
     this.chart.show({
       curves: [{ key: "before", style: { ...style(0), dash: [] }, ...kept(seen.before) }, { key: "after", style: { ...style(3), dash: [7, 3] }, ...kept(seen.after) }],
-      extent: [0, seen.x[seen.x.length - 1]], zoom: null, logX: false, logY: false, smoothing: 0, marks: [seen.step], theme: theme.shown(),
-      robust: false, format: (value) => format.plain(value, 3),
+      extent: [0, seen.x[seen.x.length - 1]], zoom: null, logX: false, logY: false, smoothing: 0, marks: [seen.since], theme: theme.shown(),
+      robust: false, format: format.plain,
     });
   }
 
@@ -104,7 +104,11 @@ export class SteerPanel {
     try {
       const answer = await post("api/steer", { place: this.place, run: this.run, text: seen.line, id: this.id(seen), expected_step: seen.step });
       this.sent = null;
-      this.words.textContent = `${seen.line}: ${answer.state}. What comes of it stands below, under Commands.`;
+      this.words.textContent = `${seen.line}: ${answer.state}. ${this.conducted ? "What comes of it stands below, under Commands." : "Nobody trains here now: it is done when the command that made the folder is run again."}`;
+      // What was seen is over: the change began at the step that stands under Commands.
+      this.frame.hidden = true;
+      this.lint.replaceChildren();
+      this.branch.replaceChildren();
       this.told();
     } catch (error) {
       this.words.textContent = error.message;
