@@ -58,10 +58,18 @@ def dating(changelog: str, version: str) -> list[str]:
 
 
 def tracked(root: Path, *folders: str) -> set[str]:
-    """The checkout's files in these folders (or of these names) that git keeps or would add."""
+    """The checkout's files in these folders (or of these names) that git keeps or would add.
+
+    In an unpacked sdist, where there is no git, all of them but what Python compiled.
+    """
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
-    listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
-    return {name for name in listed.split("\0") if name and (root / name).is_file()}
+    if (root / ".git").exists():
+        listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+        return {name for name in listed.split("\0") if name and (root / name).is_file()}
+    found = [
+        path for name in folders for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
+    ]
+    return {path.relative_to(root).as_posix() for path in found if path.is_file() and path.suffix != ".pyc"}
 
 
 def check_wheel(wheel: Path, root: Path) -> list[str]:
