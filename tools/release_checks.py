@@ -62,10 +62,8 @@ def tracked(root: Path, *folders: str) -> set[str]:
 
     In an unpacked sdist, where there is no git, all of them but what Python compiled.
     """
-    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
     if (root / ".git").exists():
-        listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
-        return {name for name in listed.split("\0") if name and (root / name).is_file()}
+        return _listed(root, "--cached", "--others", "--exclude-standard", "--", *folders)
     found = [
         path for name in folders for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
     ]
@@ -99,6 +97,10 @@ def check_sdist(archive: Path, root: Path) -> list[str]:
         return [f"{archive.name}: {odd[0]} is no plain file of {top}"]
     added = {"PKG-INFO", ".gitignore", "pyproject.toml", "README.md", "LICENSE"}  # by hatchling, whatever is listed
     expected = tracked(root, *included) | added
+    tops = {name.partition("/")[0] for name in (_listed(root) if (root / ".git").exists() else ())}
+    left = sorted(one for one in tops - added - set(included) if not one.startswith("."))
+    if left:
+        return [f"pyproject.toml: {one} is in the checkout, and not in only-include of the sdist" for one in left]
     return _differ(archive.name, {one.name.removeprefix(top) for one in members}, expected) + _too_large(archive)
 
 
@@ -144,6 +146,12 @@ def _check_metadata(wheel: Path, metadata: Message, root: Path) -> list[str]:
     if dated:
         faults.append(f"CITATION.cff: {dated[1]} stands in one place, src/calando/__init__.py or CHANGELOG.md")
     return faults
+
+
+def _listed(root: Path, *words: str) -> set[str]:
+    command = ["git", "-C", str(root), "ls-files", "-z", *words]
+    listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    return {name for name in listed.split("\0") if name and (root / name).is_file()}
 
 
 def _is_a_day(text: str) -> bool:
