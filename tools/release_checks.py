@@ -86,7 +86,7 @@ def check_wheel(wheel: Path, root: Path) -> list[str]:
 
 
 def check_sdist(archive: Path, root: Path) -> list[str]:
-    """An sdist holds what pyproject.toml lists, so that the wheel and every test can be made from it."""
+    """An sdist holds what pyproject.toml lists: enough to build the wheel, and to run every test, from it."""
     listed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     included = listed["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
     top = f"calando-{version_of(root)}/"
