@@ -82,7 +82,11 @@ def not_repeatable(wheel: Path) -> list[str]:
 
 def git(*words: str) -> str:
     """What git says of this checkout."""
-    return subprocess.run(["git", "-C", str(ROOT), *words], check=True, capture_output=True, text=True).stdout
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *words], check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        sys.exit(f"make dist: needs a checkout of git, to know what is published ({said.strip().splitlines()[0]})")
 
 
 def warn(faults: list[str]) -> None:

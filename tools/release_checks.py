@@ -58,10 +58,16 @@ def dating(changelog: str, version: str) -> list[str]:
 
 
 def tracked(root: Path, *folders: str) -> set[str]:
-    """The checkout's files in these folders (or of these names) that git keeps or would add."""
-    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
-    listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
-    return {name for name in listed.split("\0") if name and (root / name).is_file()}
+    """The checkout's files in these folders (or of these names) that git keeps or would add.
+
+    In an unpacked sdist, where there is no git, all of them but what Python compiled.
+    """
+    if (root / ".git").exists():
+        return _listed(root, "--cached", "--others", "--exclude-standard", "--", *folders)
+    found = [
+        path for name in folders for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
+    ]
+    return {path.relative_to(root).as_posix() for path in found if path.is_file() and path.suffix != ".pyc"}
 
 
 def check_wheel(wheel: Path, root: Path) -> list[str]:
@@ -80,7 +86,7 @@ def check_wheel(wheel: Path, root: Path) -> list[str]:
 
 
 def check_sdist(archive: Path, root: Path) -> list[str]:
-    """An sdist holds what pyproject.toml lists, so that the wheel and every test can be made from it."""
+    """An sdist holds what pyproject.toml lists: enough to build the wheel, and to run every test, from it."""
     listed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     included = listed["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
     top = f"calando-{version_of(root)}/"
@@ -91,6 +97,10 @@ def check_sdist(archive: Path, root: Path) -> list[str]:
         return [f"{archive.name}: {odd[0]} is no plain file of {top}"]
     added = {"PKG-INFO", ".gitignore", "pyproject.toml", "README.md", "LICENSE"}  # by hatchling, whatever is listed
     expected = tracked(root, *included) | added
+    tops = {name.partition("/")[0] for name in (_listed(root) if (root / ".git").exists() else ())}
+    left = sorted(one for one in tops - added - set(included) if not one.startswith("."))
+    if left:
+        return [f"pyproject.toml: {one} is in the checkout, and not in only-include of the sdist" for one in left]
     return _differ(archive.name, {one.name.removeprefix(top) for one in members}, expected) + _too_large(archive)
 
 
@@ -136,6 +146,12 @@ def _check_metadata(wheel: Path, metadata: Message, root: Path) -> list[str]:
     if dated:
         faults.append(f"CITATION.cff: {dated[1]} stands in one place, src/calando/__init__.py or CHANGELOG.md")
     return faults
+
+
+def _listed(root: Path, *words: str) -> set[str]:
+    command = ["git", "-C", str(root), "ls-files", "-z", *words]
+    listed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    return {name for name in listed.split("\0") if name and (root / name).is_file()}
 
 
 def _is_a_day(text: str) -> bool:

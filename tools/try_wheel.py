@@ -91,8 +91,8 @@ class Trial:
 
     def __init__(self, folder: Path, wheel: Path, constraints: Path) -> None:
         self.environment, self.work, self.wheel = folder / "environment", folder / "work", wheel
-        self.scripts = self.environment / ("Scripts" if os.name == "nt" else "bin")
-        self.python, self.calando = self.scripts / "python", self.scripts / "calando"
+        scripts, ending = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
+        self.python, self.calando = (self.environment / scripts / f"{name}{ending}" for name in ("python", "calando"))
         self.constraints = constraints
         site = folder / "site"
         for made in (self.work, site):
@@ -107,7 +107,7 @@ class Trial:
 
     def run(self) -> None:
         """Everything, in the order in which a person would."""
-        venv.create(self.environment, with_pip=True)
+        venv.create(self.environment, symlinks=os.name != "nt", with_pip=True)
         self.install("torch")  # first, so that nothing pulls another build of it
         self.install(str(self.wheel))
         self.try_names()
