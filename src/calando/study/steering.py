@@ -66,6 +66,10 @@ class Steered(Protocol):
         """Have a run in progress save its state and end; False where its executor cannot."""
         ...
 
+    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
+        """Names of functions and parts of the user's own in a strategy, which the workers were not given."""
+        ...
+
     def changed(self) -> None:
         """A run rests now or goes on, or there is a branch."""
         ...
@@ -291,6 +295,11 @@ class Steering:
         if own and command.horizon is not None:
             raise UsageError("the code of its own says how long it trains; compare it at another length instead")
         spec = branch_of(parent, command, step=step)
+        if unknown := self._trainer.unknown_to_workers(spec):
+            raise UsageError(
+                f"its workers do not know {', '.join(map(repr, unknown))}: they are given the functions of strategies "
+                "and branches when they start; stop the study, ask again, and run the same command again"
+            )
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)
         if furthest > step and since < furthest:
