@@ -15,7 +15,9 @@ from calando.records import Store, command_log
 from calando.records.command_log import CommandLog
 from calando.records.preview import known_runs, the_run
 from calando.report.columns import footnotes
-from calando.study import perform_job, steering
+from calando.schedules import named_function
+from calando.study import executors, perform_job, steering
+from calando.study.executors.inline import InlineExecutor
 
 STEPS = 200
 TEXT = "mine = sgd(lr=0.05, momentum=0.9) | linear(0, 1, over='10%') >> cosine(1, 0)"
@@ -444,3 +446,30 @@ def test_a_study_that_has_its_answer_takes_what_was_asked_since(tmp_path):
     assert row.state == "done"
     assert set(records(tmp_path)) == {parent, *branches}
     assert again.results[0].test == summary.results[0].test
+
+
+def test_workers_are_given_the_functions_of_branches_when_they_start(tmp_path):
+    """One that they were not given is refused: the branch could not be trained, nor the study go on ever after."""
+
+    @executors.register("elsewhere", pickles=True)
+    class Elsewhere(InlineExecutor):
+        """As if it were another process."""
+
+    @named_function("half_of_it")
+    def half_of_it(x):
+        return 1 - x / 2
+
+    line = "from 150: schedule function('half_of_it')"
+    try:
+        summary = compare(tmp_path, executor="elsewhere", listen=at_step(tmp_path, 30, line))
+        assert summary.complete
+        (row,), branches, _ = rows(tmp_path)
+        assert (row.state, branches) == ("refused", {})
+        assert "do not know 'half_of_it'" in row.why
+        # As the refusal says: asked while nobody trains.
+        ask(tmp_path, line, run=next(iter(records(tmp_path))))
+        assert compare(tmp_path, executor="elsewhere").complete
+        (branch,) = rows(tmp_path)[1].values()
+        assert branch.digest in records(tmp_path)
+    finally:
+        executors.EXECUTORS.remove("elsewhere")

@@ -29,7 +29,7 @@ from calando.study.scheduler import Scheduler, Sharing
 from calando.study.status import Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
-from calando.study.workers.messages import REGISTRIES, Setup
+from calando.study.workers.messages import REGISTRIES, Setup, names_of_own
 from calando.tasks.workload import Workload
 from calando.training.identity import identify, recognised
 
@@ -106,7 +106,11 @@ def conduct(
         scheduler.steering.begin()
         if not scheduler.complete:
             sweep(folder, *folder.glob("checkpoints/*"), *folder.glob("forks/*"))
-            texts = " ".join(strategy.text for strategy in scheduler.study.strategies)
+            strategies = (
+                *scheduler.study.strategies,
+                *(one.spec.strategy for one in scheduler.steering.branches.values()),
+            )
+            texts = " ".join(strategy.text for strategy in strategies)
             setup = Setup(
                 task=study.workload,
                 given=task if given else None,
@@ -119,6 +123,8 @@ def conduct(
                 functions=functions_named(texts),
                 entries=own_entries(texts, REGISTRIES),
             )
+            if entry.pickles:
+                scheduler.sent = names_of_own(texts)
             # More workers than runs would only load data.
             workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done + scheduler.plan.may_come))
             scheduler.run(entry.make(setup, workers=workers, on_progress=scheduler.on_progress, address=address))

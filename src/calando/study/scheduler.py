@@ -44,6 +44,7 @@ from calando.study.standing import study_standing
 from calando.study.status import Status
 from calando.study.steering import Steering, start_of
 from calando.study.verify import doubts_about
+from calando.study.workers.messages import names_of_own
 from calando.tasks.workload import Workload
 
 __all__ = ["Scheduler", "Sharing"]
@@ -103,6 +104,7 @@ class Scheduler:
                 "rule", "this study was started by an older calando, so each grid is extended by at most one rate"
             )
         self.executor: Executor | None = None
+        self.sent: frozenset[str] | None = None  # what of the user's own the workers were given; None: they have all
         self.stopping = False
         self.steering = Steering(store.folder, self)
         self.look_queue: list[TestLook] = []
@@ -377,6 +379,10 @@ class Scheduler:
         if ask is not None:
             ask(lease)
         return ask is not None
+
+    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
+        """As `Steered.unknown_to_workers`."""
+        return [] if self.sent is None else sorted(names_of_own(spec.strategy.text) - self.sent)
 
     def changed(self) -> None:
         """As `Steered.changed`."""

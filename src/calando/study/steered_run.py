@@ -98,6 +98,10 @@ class SteeredRun:
         self._away = True
         return True
 
+    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
+        """Nothing: it is trained in this process."""
+        return []
+
     def changed(self) -> None:
         """What comes next is looked up each time."""
 

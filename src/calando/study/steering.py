@@ -66,6 +66,10 @@ class Steered(Protocol):
         """Have a run in progress save its state and end; False where its executor cannot."""
         ...
 
+    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
+        """Names of functions and parts of the user's own in a strategy, which the workers were not given."""
+        ...
+
     def changed(self) -> None:
         """A run rests now or goes on, or there is a branch."""
         ...
@@ -289,6 +293,11 @@ class Steering:
         # Of one's own code what it reported last may be before what it kept at its end, or after.
         step = max(reported, there or 0) if own or there is None else there
         spec = branch_of(parent, command, step=step)
+        if unknown := self._trainer.unknown_to_workers(spec):
+            raise UsageError(
+                f"its workers do not know {', '.join(map(repr, unknown))}: they are given the functions of strategies "
+                "and branches when they start; stop the study, ask again, and run the same command again"
+            )
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)
         if furthest > step and since < furthest:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from calando.controllers import CONTROLLERS
 from calando.errors import UsageError
 from calando.methods import METHODS
-from calando.registry import Registry
+from calando.registry import Registry, own_entries
 from calando.schedules import SCHEDULES
-from calando.schedules.function import bring_functions
+from calando.schedules.function import bring_functions, functions_named
 from calando.study.jobs import JobProgress, Outcome
 from calando.study.workers.checkpoint_transfer import Transfer
 
@@ -43,6 +43,7 @@ __all__ = [
     "Setup",
     "WorkerSettings",
     "how_it_ended",
+    "names_of_own",
     "silent_for",
     "versions",
 ]
@@ -200,3 +201,9 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = ""
     return found
+
+
+def names_of_own(text: str) -> frozenset[str]:
+    """The registered functions and entries of the user's own that a text names: workers must be given them."""
+    own = own_entries(text, REGISTRIES).values()
+    return frozenset(functions_named(text)).union(*own)
