@@ -14,7 +14,7 @@ from calando.errors import UsageError
 from calando.records import RunSpec, StrategySpec, WorkloadSpec
 from calando.records.command_log import CommandLog
 from calando.records.live_picture import LivePicture
-from calando.records.preview import PUT_AWAY, KnownRun, known_runs, the_run
+from calando.records.preview import KnownRun, known_runs, the_run
 
 TRAIN = [
     "train",
@@ -134,4 +134,4 @@ def test_resume_means_the_run_that_was_paused_whatever_else_goes_on():
     )  # fmt: skip
     known = {"a" * 16: KnownRun(spec, 5, "running"), "b" * 16: KnownRun(spec, 5, "paused")}
     assert the_run(known, "") == "a" * 16
-    assert the_run(known, "", PUT_AWAY) == "b" * 16
+    assert the_run(known, "", verb="resume") == "b" * 16
