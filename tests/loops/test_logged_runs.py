@@ -97,6 +97,17 @@ def test_a_csv_with_two_groups_is_two_runs(tmp_path):
     assert len(runs[0].logged.scores["val_acc"]) == 10
 
 
+def test_a_csv_of_several_runs_is_as_many_runs(tmp_path):
+    rows = [
+        f"{run},{step},{rate * (1 - step / 100)}\n" for run, rate in (("a", 0.1), ("b", 0.3)) for step in range(100)
+    ]
+    (tmp_path / "trace.csv").write_text("run,step,rate\n" + "".join(rows))
+    runs = calando.import_runs(str(tmp_path / "trace.csv"), steps=100)
+    assert [one.recovered.text for one in runs] == ["linear(1, 0)"] * 2
+    assert [one.recovered.base for one in runs] == [0.1, 0.3]
+    assert [one.logged.name for one in runs] == [f"{tmp_path / 'trace.csv'} {run}" for run in "ab"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -1,5 +1,6 @@
 """`calando steer`, typed while another process trains: shown first, done once, refused with why."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import calando
 from calando.errors import UsageError
 from calando.records import RunSpec, StrategySpec, WorkloadSpec
 from calando.records.command_log import CommandLog
-from calando.records.preview import PUT_AWAY, KnownRun, known_runs, the_run
+from calando.records.live_picture import LivePicture
+from calando.records.preview import KnownRun, known_runs, the_run
 
 TRAIN = [
     "train",
@@ -39,6 +41,18 @@ def started(folder):
     return process
 
 
+def stood(folder, words):
+    """Whether the folder's picture comes to say so."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with contextlib.closing(LivePicture(folder)) as picture:
+            standing = picture.since(0).standing
+        if standing is not None and standing.words.startswith(words):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def typed(*words, status=0):
     ended = subprocess.run(
         [sys.executable, "-m", "calando", "steer", *words], capture_output=True, text=True, check=False
@@ -61,6 +75,11 @@ def test_a_training_in_another_process_is_steered(tmp_path):
         assert "changes nothing" in typed(str(folder), "rate *1", status=2)
         refused = calando.steer(folder, "resume")
         assert (refused.asked.state, refused.asked.why) == ("refused", "it is in progress")
+        paused = calando.steer(folder, "pause")
+        assert paused.rests == f"calando steer {folder} resume --run {done['asked']['branch']}"
+        assert stood(folder, "paused at step")  # who only looks sees it, though nothing is trained that would say so
+        assert calando.steer(folder, "resume").asked.state == "done"
+        assert stood(folder, "step")
         assert calando.steer(folder, "stop").asked.state == "done"
         _, error = process.communicate(timeout=60)
         assert "rests by command" in error
@@ -115,4 +134,4 @@ def test_resume_means_the_run_that_was_paused_whatever_else_goes_on():
     )  # fmt: skip
     known = {"a" * 16: KnownRun(spec, 5, "running"), "b" * 16: KnownRun(spec, 5, "paused")}
     assert the_run(known, "") == "a" * 16
-    assert the_run(known, "", PUT_AWAY) == "b" * 16
+    assert the_run(known, "", verb="resume") == "b" * 16

@@ -29,7 +29,10 @@ __all__ = ["export"]
         ),
     ),
     run=Given(str | None, typer.Option(help="first digits of a run's digest, or a strategy's name; else all")),
-    seed=Given(int | None, typer.Option(help="with the name of a strategy, one of its seeds; else all")),
+    seed=Given(
+        int | None,
+        typer.Option(help="with a strategy's name, one of its seeds; else all, of an appendix the first"),
+    ),
 )
 def export(call: Callable[..., Exported], as_json: bool = False) -> None:
     """Write runs for other programs.

@@ -156,6 +156,9 @@ class _Drawing:
                 self.live.start()
 
     def _draw(self, status: RunStatus, lr: float, loss: float) -> None:
+        if self.steps and status.step < self.steps[-1]:
+            # A branch goes on from an earlier step: the pace is its own.
+            self.steps, self.rates, self.losses, self.since = [], [], [], time.monotonic()
         self.steps.append(status.step)
         self.rates.append(lr)
         self.losses.append(loss)

@@ -201,7 +201,7 @@ class LiveFile:
         """How the whole stands, in the place of what was said of that before."""
         if standing != self._standing:
             self._standing, self._stood_otherwise = standing, True
-            self._soon()
+        self._soon()
 
     def put_away(self, digest: str, state: str = "left") -> None:
         """A run is not in progress any more; its points stay."""

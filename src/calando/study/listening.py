@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calando.records import Centre, RunSpec
 from calando.records.follower import Followers, Progress
-from calando.standing import ETA
+from calando.standing import ETA, Standing
 from calando.study.standing import run_standing
 from calando.tasks.workload import Workload
 
@@ -49,10 +49,23 @@ class Listening:
         self.steps = run.steps if steps is None else steps  # updates that will be made
         self.notes = (*task.notes, *task.doubts, *task.cautions)
         self.centre: Centre | None = None
+        self._last: Progress | None = None
+        self._waiting: Standing | None = None
 
     def goes_on_with(self, run: RunSpec) -> None:
         """What is trained next: the run, or a branch of it."""
-        self.run, self.steps, self._began = run, run.steps, False
+        self.run, self.steps, self._began, self._waiting = run, run.steps, False, None
+
+    def waits(self, note: str) -> None:
+        """All that is left is paused; called as long as it is, so that whoever follows writes that down."""
+        if self._waiting is None:
+            self.noted(note)
+            step = 0
+            if self._last is not None:
+                step = self._last.step
+                self._tell(step, self.steps, lr=self._last.lr, loss=self._last.loss)
+            self._waiting = Standing(f"paused at step {step} of {self.steps}", step, self.steps)
+        self.followers.stands(self._waiting)
 
     def noted(self, note: str) -> None:
         """Something that happens on the way."""
@@ -79,6 +92,7 @@ class Listening:
         if not self._began:
             self._began, self._eta = True, ETA()
             self.followers.began(self.run, 0)
+        self._last = now
         self.followers.progressed(self.run, now)
         self._tell(now.step, self.steps, lr=now.lr, loss=now.loss)
 

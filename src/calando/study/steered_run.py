@@ -130,6 +130,10 @@ class SteeredRun:
                 return None
             if pressed:
                 raise KeyboardInterrupt
+            self._listening.waits(
+                f"{open_ones[-1].strategy.name}, seed {open_ones[-1].seed}, is paused; "
+                f"`calando steer {self._folder} resume` lets it go on"
+            )
             time.sleep(POLL_SECONDS)
             if self.steering.look(at_once=True):
                 raise StudyStopped(STOPPED)

@@ -13,6 +13,7 @@ from calando.errors import UnknownName, UsageError, quote
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
+    from calando.records import RunSpec
     from calando.records.kept_runs import KeptFolder, KeptRun
 
 __all__ = ["FORMATS", "Exported", "export"]
@@ -99,8 +100,9 @@ def export(
     where = source / ("appendix" if to == "appendix" else "export") if out is None else Path(out)
     with open_kept(source) as kept:
         if to == "appendix":
-            _write_appendix(kept, where, run, seed)
-            return Exported(where, 1, to, kept.notes)
+            one = _write_appendix(kept, where, run, seed)
+            which = f"{one.strategy.name}, rate {one.lr:.3g}, seed {one.seed} ({one.digest()})"
+            return Exported(where, 1, to, (*kept.notes, f"the run is {which}"))
         chosen = _Chosen(kept, run, seed)
         if log is not None:
             place = log.entry.where(source, log.place if out is None else str(out))
@@ -121,7 +123,8 @@ def _tracker(to: str) -> LogTo | None:
     return read_log([to])[0] if name in tracker_names() else None
 
 
-def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | None) -> None:
+def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | None) -> RunSpec:
+    """The run's spec."""
     from calando.report.appendix import Origin, write_appendix
     from calando.verbs.stored_spec import spec_document
 
@@ -129,6 +132,7 @@ def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | 
     (one,) = kept.runs(only={digest})
     spec = spec_document(one.spec, data=kept.fingerprint, identity=kept.identity)
     write_appendix(one, where, Origin(command=kept.command, data=kept.fingerprint, spec=spec))
+    return one.spec
 
 
 def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:

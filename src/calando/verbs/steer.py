@@ -47,7 +47,9 @@ class Steering:
             case "refused":
                 return f"refused: {asked.why}"
         where = "" if asked.step is None else f" at step {asked.step}"
-        return f"{asked.state}{where}" + (f"; the branch {asked.branch} goes on" if asked.branch else "")
+        since = None if self.preview is None else self.preview.command.since
+        changed = "" if since is None else f", changed from step {since} on"
+        return f"{asked.state}{where}" + (f"; the branch {asked.branch} goes on{changed}" if asked.branch else "")
 
     def to_json(self) -> dict[str, Any]:
         """For `json.dumps`."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, final
 
 from calando.errors import CorruptFile
-from calando.records.command_log import FILE_NAME, Branch, CommandLog
+from calando.records.command import parse_command
+from calando.records.command_log import FILE_NAME, Asked, Branch, CommandLog
 
 __all__ = ["Branches", "audit"]
 
@@ -29,8 +30,19 @@ def audit(folder: Path, run: str) -> dict[str, Any]:
     return {
         "commands": [one.to_json() for one in rows if run in (one.target, one.run, one.branch)],
         "parent": made[run].parent if run in made else None,
-        "branches": [{"run": digest, "step": one.step} for digest, one in made.items() if one.parent == run],
+        "branches": [
+            {"run": digest, "step": _changed_at(rows, one)} for digest, one in made.items() if one.parent == run
+        ],
     }
+
+
+def _changed_at(rows: list[Asked], branch: Branch) -> int:
+    """The first update that differs; its state may be an earlier one."""
+    asked = next((one for one in rows if one.number == branch.command), None)
+    if asked is None:
+        return branch.step
+    since = parse_command(asked.line).since
+    return since if since is not None else branch.step if asked.step is None else asked.step
 
 
 @final

@@ -1,6 +1,7 @@
 """Lightning's metrics.csv by CSVLogger with LearningRateMonitor: step, lr-*, train_loss, val_*.
 
-Any other .csv with columns step, and lr, learning_rate or lr-*, where it is named itself.
+Any other .csv with columns step, and lr, learning_rate or lr-*, where it is named itself; with a column
+run each of its values is a run.
 """
 
 from __future__ import annotations
@@ -34,15 +35,20 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     rows = [{**row, "step": row[steps]} for row in rows]
     losses = next((name for name in columns if name in ("loss", "train_loss", "train/loss", "train_loss_step")), "")
     scored = [name for name in columns if name.startswith(("val_", "val/", "eval_"))]
-    for name in rated:
-        if rates := series_of(rows, name):
-            yield LoggedRun(
-                f"{file} {name}" if len(rated) > 1 else str(file),
-                rates,
-                None,
-                series_of(rows, losses),
-                {key: series for key in scored if (series := series_of(rows, key))},
-            )
+    # As `calando export` writes them, one after another in a table.
+    runs = dict[str, list[dict[str, Any]]]()
+    for row in rows:
+        runs.setdefault(row.get("run") or "", []).append(row)
+    for run, own in runs.items():
+        for name in rated:
+            if rates := series_of(own, name):
+                yield LoggedRun(
+                    " ".join([str(file), *([run] if len(runs) > 1 else []), *([name] if len(rated) > 1 else [])]),
+                    rates,
+                    None,
+                    series_of(own, losses),
+                    {key: series for key in scored if (series := series_of(own, key))},
+                )
 
 
 def series_of(rows: list[dict[str, Any]], key: str) -> Series:
