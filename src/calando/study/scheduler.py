@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
-from calando.records import RangeRecord, RunRecord, RunSpec, Store, TestScore
+from calando.records import RangeRecord, RunRecord, Store, TestScore
 from calando.records.follower import Follower, Followers
 from calando.standing import ETA
 from calando.study.checkpoint_cache import CheckpointCache
@@ -42,9 +42,9 @@ from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
 from calando.study.standing import study_standing
 from calando.study.status import Status
+from calando.study.steered_study import StudyAsSteered
 from calando.study.steering import Steering, start_of
 from calando.study.verify import doubts_about
-from calando.study.workers.messages import names_of_own
 from calando.tasks.workload import Workload
 
 __all__ = ["Scheduler", "Sharing"]
@@ -106,7 +106,8 @@ class Scheduler:
         self.executor: Executor | None = None
         self.sent: frozenset[str] | None = None  # what of the user's own the workers were given; None: they have all
         self.stopping = False
-        self.steering = Steering(store.folder, self)
+        self.steered = StudyAsSteered(self)
+        self.steering = Steering(store.folder, self.steered)
         self.look_queue: list[TestLook] = []
         self.find_queue: list[Find] = []
         self.replan()
@@ -247,7 +248,7 @@ class Scheduler:
         number = next(self.numbers)
         if self.find_queue:
             return Lease(number, self.find_queue.pop(0))
-        job = self.steering.next(self.in_progress()) or self.queue.next(number)
+        job = self.steering.next(self.steered.in_progress()) or self.queue.next(number)
         if job is None and self.look_queue:
             return Lease(number, self.look_queue.pop(0))
         return None if job is None else Lease(number, job)
@@ -346,63 +347,23 @@ class Scheduler:
         looked_at = {lease.job.spec.digest() for lease in self.leases.values()}
         return origins | looked_at | self.plan.awaited_looks()
 
-    # What a person asks of runs; see `Steered`
+    # What a person asks of runs
 
     def look_for_commands(self) -> None:
         """Carry out what was asked, a few times a second."""
         if self.steering.look():
             self.stopping = True
-            for digest in self.in_progress():
-                self.put_away(digest)  # it may be in this very process, whose loop is reached only then
-
-    def in_progress(self) -> dict[str, tuple[RunSpec, int]]:
-        """As `Steered.in_progress`."""
-        specs = {
-            lease.job.spec.digest(): lease.job.spec for lease in self.leases.values() if isinstance(lease.job, Train)
-        }
-        return {digest: (spec, self.steps_known.get(digest, 0)) for digest, spec in specs.items()}
-
-    def all_runs(self) -> dict[str, RunSpec]:
-        """As `Steered.all_runs`."""
-        known = {digest: record.spec for digest, record in self.runs.items()}
-        known |= {digest: one.spec for digest, one in self.plan.wanted.items()}
-        return known | {digest: one.spec for digest, one in self.steering.branches.items()}
-
-    def is_made(self, digest: str) -> bool:
-        """As `Steered.is_made`."""
-        return digest in self.runs
-
-    def put_away(self, digest: str) -> bool:
-        """As `Steered.put_away`."""
-        lease = next(one for one in self.leases.values() if one.job.spec.digest() == digest)
-        ask = getattr(self.executor, "put_away", None)
-        if ask is not None:
-            ask(lease)
-        return ask is not None
-
-    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
-        """As `Steered.unknown_to_workers`."""
-        return [] if self.sent is None else sorted(names_of_own(spec.strategy.text) - self.sent)
-
-    def changed(self) -> None:
-        """As `Steered.changed`."""
-        self.queue.rest(self.steering.resting)
+            for digest in self.steered.in_progress():
+                self.steered.put_away(digest)  # it may be in this very process, whose loop is reached only then
 
     def see_that_somebody_goes_on(self) -> None:
         """Wait for whoever paused a run; end where nobody is expected to let the runs that rest go on."""
         if self.leases or not self.steering.resting or self.queue.queued > len(self.queue.asleep):
             return
-        resting = [digest for digest in self.steering.resting if digest in self.plan.wanted]
-        if self.steering.pauses:
-            paused = next(digest for digest, why in self.steering.resting.items() if why == "paused")
-            command = f"calando steer {self.store.folder} resume --run {paused}"
-            self.note_once("paused", f"all that is left is paused; `{command}` lets it go on")
-        elif resting:
-            commands = ", ".join(f"`calando steer {self.store.folder} resume --run {one}`" for one in resting)
-            raise StudyStopped(
-                f"the comparison needs {len(resting)} more, which rest by command: let them go on ({commands}), "
-                "and run the same command again"
-            )
+        if paused := self.steered.paused_note(self.steering.resting):
+            self.note_once("paused", paused)
+        elif lacking := self.steered.lacking_note(self.steering.resting):
+            raise StudyStopped(lacking)
 
     def note_once(self, what: str, note: str) -> None:
         if what not in self.noted:
