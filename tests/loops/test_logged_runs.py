@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import warnings
 
 import pytest
@@ -113,6 +114,8 @@ def test_a_csv_of_several_runs_is_as_many_runs(tmp_path):
     [
         ("log.csv", "step,loss\n1,2\n", "needs a column step and one of lr"),
         ("log.csv", "step,lr\n1,soon\n", "does not parse: could not convert"),
+        ("log.csv", "step,lr\n", "holds no row with a step and a rate"),
+        ("log.csv", "step,lr\n1e999,1\n", "does not parse"),
         ("log.csv", "step,lr\n0.5,1\n", "a step must be a whole number, got '0.5'"),
         ("trainer_state.json", "{", "does not parse"),
         ("trainer_state.json", "[]", "has no log_history"),
@@ -124,6 +127,20 @@ def test_what_is_no_log_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=message):
         calando.import_runs(str(tmp_path / name))
+
+
+def test_a_pipe_is_refused_and_nobody_waits_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "metrics.csv")
+    for path in (tmp_path / "metrics.csv", tmp_path):
+        with pytest.raises(UsageError, match="is a pipe or a device"):
+            calando.import_runs(str(path))
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    """It begins with a mark that says how its letters are written."""
+    (tmp_path / "log.csv").write_text("step,lr\n0,0.1\n1,0.05\n", encoding="utf-8-sig")
+    (one,) = calando.import_runs(str(tmp_path / "log.csv"))
+    assert list(one.logged.rates) == [(0, 0.1), (1, 0.05)]
 
 
 def test_no_path_and_no_log_are_refused(tmp_path):

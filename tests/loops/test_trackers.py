@@ -207,6 +207,23 @@ def test_the_note_names_the_export_that_writes_what_was_missed(tmp_path, capsys)
     assert f"`calando export {tmp_path} --to heard` writes all runs that are over" in said
 
 
+def test_a_tracker_that_ends_its_process_ends_its_thread_and_is_reported(tmp_path, monkeypatch):
+    """Python says nothing of a thread that ends by SystemExit: what it did not write would be lost in silence."""
+    heard = Heard()
+
+    def begin(run, *, since):
+        raise SystemExit("not logged in")
+
+    monkeypatch.setattr(heard, "begin", begin)
+    run = spec()
+    with registered(heard) as log:
+        follower = Tracking(log, tracked_folder(tmp_path, "digits"), tmp_path)
+        follower.progressed(run, Progress(1, 0.1, 1.0))
+        follower.ended(record(run))
+        with pytest.raises(CalandoError, match="SystemExit: not logged in"):
+            follower.close()
+
+
 def test_a_slow_tracker_holds_nothing_up(tmp_path, monkeypatch):
     heard = Heard(seconds=0.3)
     monkeypatch.setattr(tracking, "LONGEST_SECONDS", 0.2)

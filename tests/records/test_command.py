@@ -30,7 +30,6 @@ def rates(spec):
         ("RATE x2", "factor", 2.0),
         ("rate * 0", "factor", 0.0),
         ("rate =1e-3", "rate", 0.001),
-        ("rate 0.02", "rate", 0.02),
         ("  schedule   cosine(1,0) ", "schedule", cosine(1, 0)),
         ("from 7: rate *2", "since", 7),
         ("fork from 7: rate *2", "fork", True),
@@ -44,7 +43,14 @@ def test_what_a_line_says(text, field, value):
 
 NO_COMMANDS = ("", "rate", "rate *", "rate *-1", "rate *nan", "rate =0", "rate *1e999", "rate =1_0", "rate *0.5.5")
 NOR_THESE = ("faster", "schedule", "schedule __import__('os')", "horizon", "horizon -3", "fork", "from 3:", "rate *٣")
-NOR_TWO = ("from x: rate *2", "rate *2; rate *3", "rate *2; schedule cosine(1, 0)", "pause; rate *2", "x" * 3000)
+NOR_TWO = (
+    "rate 0.02",
+    "from x: rate *2",
+    "rate *2; rate *3",
+    "rate *2; schedule cosine(1, 0)",
+    "pause; rate *2",
+    "x" * 3000,
+)
 
 
 @pytest.mark.parametrize("text", [*NO_COMMANDS, *NOR_THESE, *NOR_TWO])

@@ -30,10 +30,16 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
     if not path.exists():
         raise UsageError(f"there is no file or folder {quote(str(path))}; give {forms}")
     if not path.is_dir():
+        _check(path)
         reader = next((one for one in known if one.is_of(path)), None)
         if reader is None:
             raise UsageError(f"{quote(str(path))} is no log that is read here; give {forms}")
-        yield from _read(reader, path)
+        empty = True
+        for run in _read(reader, path):
+            empty = False
+            yield run
+        if empty:
+            raise UsageError(f"{quote(str(path))} holds no row with a step and a rate, so there is no schedule in it")
         return
     found = [(one, file) for one in known for file in one.found(path)]
     if not found:
@@ -54,13 +60,20 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
     left_out += missing
 
 
+def _check(path: Path) -> None:
+    if not path.is_dir() and not path.is_file():
+        # Whoever reads a pipe waits for somebody who writes into it.
+        raise UsageError(f"{quote(str(path))} is a pipe or a device, not a file; name another")
+
+
 def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
+    _check(file)
     if file.is_file() and file.stat().st_size > LARGEST:
         raise UsageError(f"{quote(str(file))} is larger than {LARGEST} bytes, which no log of rates is")
     reader.check(file)
     try:
         yield from reader.read(file)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, reader.fails) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError, reader.fails) as error:
         if isinstance(error, UsageError):
             raise
         why = " ".join(str(error).split())[:200] or type(error).__name__

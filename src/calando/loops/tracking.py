@@ -205,7 +205,9 @@ class Tracking(Follower):
                 if known.begun:
                     self._tracker.leave(known.run)
             self._tracker.close()
-        except Exception as error:  # another package's code, a full disk, a server that is away
+        except (
+            BaseException
+        ) as error:  # another package's code, which may end the process; a full disk, a server that is away
             self._failure = reason_of(error)
 
     def _points(self, run: RunSpec, progress: Progress) -> None:

@@ -123,6 +123,10 @@ def _part(part: str) -> tuple[str, float | Schedule | Span]:
     match word.lower():
         case "rate" if rest[:1] in ("*", "x", "×"):
             return "factor", _number("rate *", rest[1:].strip(), least=0.0)
+        case "rate" if rest and not rest.startswith("="):
+            raise UsageError(
+                f"{quote(part)} may mean two things: say 'rate *{rest}' (times) or 'rate ={rest}' (set to)"
+            )
         case "rate" if rest:
             return "rate", _number("rate =", rest.removeprefix("=").strip(), least=math.ulp(0.0))
         case "schedule" if rest:

@@ -20,7 +20,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,11 @@ CREATE TABLE IF NOT EXISTS branches (
     digest TEXT NOT NULL, command INTEGER NOT NULL, parent TEXT NOT NULL, step INTEGER NOT NULL, spec TEXT NOT NULL,
     PRIMARY KEY (digest, command));
 """
+
+
+def _in_one_line(path: Path) -> AbstractContextManager[None]:
+    remedy = "restore a copy, or remove this file: runs and verdicts stay, what was steered goes on as it was planned"
+    return in_one_line(path, remedy=remedy)
 
 
 @final
@@ -169,7 +174,7 @@ class CommandLog:
         path = folder / FILE_NAME
         if path.exists() and not path.is_file():
             raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
-        with noticing_full_disk(path), in_one_line(path):
+        with noticing_full_disk(path), _in_one_line(path):
             if read_only:
                 connection = sqlite3.connect(readable(path), uri=True, timeout=PATIENCE_SECONDS)
             else:
@@ -234,7 +239,7 @@ class CommandLog:
 
     def rows(self) -> list[Asked]:
         """Every command with its last answer, in the order in which they were asked."""
-        with in_one_line(self.path):
+        with _in_one_line(self.path):
             self._connection.execute("BEGIN")
             try:
                 asked = self._connection.execute(
@@ -259,7 +264,7 @@ class CommandLog:
 
     def branches(self) -> dict[str, Branch]:
         """Every branch by its digest, in the order in which they were made."""
-        with in_one_line(self.path):
+        with _in_one_line(self.path):
             rows = self._connection.execute(
                 "SELECT spec, parent, step, command FROM branches ORDER BY rowid"
             ).fetchall()
@@ -328,5 +333,5 @@ class CommandLog:
         try:
             yield
         except sqlite3.Error as error:
-            with in_one_line(self.path):
+            with _in_one_line(self.path):
                 raise error

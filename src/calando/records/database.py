@@ -186,8 +186,8 @@ def nothing_collected() -> Iterator[None]:
 
 
 @contextmanager
-def in_one_line(path: Path) -> Iterator[None]:
-    """SQLite's and pydantic's complaints as ours, naming the file."""
+def in_one_line(path: Path, *, remedy: str = "restore a copy or remove the study folder") -> Iterator[None]:
+    """SQLite's and pydantic's complaints as ours, naming the file and what to do with one that is damaged."""
     try:
         yield
     except CorruptFile:
@@ -205,11 +205,9 @@ def in_one_line(path: Path) -> Iterator[None]:
             f"{path} cannot be used ({_one_line(error)}); check its permissions, or restore a copy"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise CorruptFile(
-            f"{path} is damaged or no study ({_one_line(error)}); restore a copy or remove the study folder"
-        ) from error
+        raise CorruptFile(f"{path} is damaged or not calando's ({_one_line(error)}); {remedy}") from error
     except rows.Damaged as error:
-        raise CorruptFile(f"{path} is damaged: {error}; restore a copy or remove the study folder") from error
+        raise CorruptFile(f"{path} is damaged: {error}; {remedy}") from error
     except (ValueError, zlib.error, KeyError, TypeError, RecursionError, AssertionError) as error:
         raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
 

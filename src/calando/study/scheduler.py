@@ -17,6 +17,7 @@ from calando.errors import StudyStopped, WorkerLost
 from calando.records import RangeRecord, RunRecord, Store, TestScore
 from calando.records.follower import Follower, Followers
 from calando.standing import ETA
+from calando.study.branch_start import start_of
 from calando.study.checkpoint_cache import CheckpointCache
 from calando.study.executors import Executor
 from calando.study.grid_from_range_test import centre_grids, is_centred, notes_on_centres
@@ -43,7 +44,7 @@ from calando.study.stages import Fork, RunPath
 from calando.study.standing import study_standing
 from calando.study.status import Status
 from calando.study.steered_study import StudyAsSteered
-from calando.study.steering import Steering, start_of
+from calando.study.steering import Steering
 from calando.study.verify import doubts_about
 from calando.tasks.workload import Workload
 

@@ -10,35 +10,30 @@
 A branch starts from its parent's state where that is the branch's own past, to the bit; else, and where it is lost, it
 is trained from the start, to the same bits: its spec alone says what it is.
 
-    FOLDER/forks/BRANCH            the parent's state at the step where the branch leaves it; kept
-    FOLDER/branches/BRANCH.json    its spec: `calando train` makes it again from that alone
-    FOLDER/checkpoints/RUN         of a person's own code: what the parent kept is copied into the branch's folder
+What lies where is in branch_start.py.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, final
 
 from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of
-from calando.loops.kept_state import read_kept
-from calando.loops.optimizer_hooks import take
 from calando.records import RunSpec
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
 from calando.records.files import write_atomically
 from calando.records.task_spec import OwnTrainingSpec
-from calando.study.checkpoint_cache import place, run_folder
+from calando.study.branch_start import keep_start, kept_step, spec_file, start_of
+from calando.study.checkpoint_cache import run_folder
 from calando.study.jobs import Train
-from calando.study.stages import Fork, RunPath
-from calando.training.checkpoint import copy_checkpoint, drop_checkpoint, furthest_of, step_of
+from calando.training.checkpoint import furthest_of, step_of
 
-__all__ = ["Steered", "Steering", "spec_file", "start_of"]
+__all__ = ["Steered", "Steering"]
 
 LOOK_SECONDS = 0.2
 DEAF_SECONDS = 20.0
@@ -77,16 +72,6 @@ class Steered(Protocol):
     def tell(self, note: str) -> None:
         """Tell the user."""
         ...
-
-
-def start_of(branch: Branch) -> Fork:
-    """Where a branch's start lies: its parent's state, under the branch's own name."""
-    return Fork(branch.step, branch.digest)
-
-
-def spec_file(folder: Path, digest: str) -> Path:
-    """Where a branch's spec lies for `calando train FILE`, which makes it again from the beginning."""
-    return folder / "branches" / f"{digest}.json"
 
 
 class _Deaf(Exception):
@@ -289,7 +274,7 @@ class Steering:
         """Store the branch, its start first; the parent rests unless both are to go on."""
         digest, own = parent.digest(), isinstance(parent.workload, OwnTrainingSpec)
         kept = run_folder(self.folder, digest)
-        there = _kept_step(kept) if own else step_of(kept)
+        there = kept_step(kept) if own else step_of(kept)
         # Of one's own code what it reported last may be before what it kept at its end, or after.
         step = max(reported, there or 0) if own or there is None else there
         spec = branch_of(parent, command, step=step)
@@ -308,7 +293,7 @@ class Steering:
         branch = Branch(spec=spec, parent=digest, step=0, command=asked.number)
         start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
         if not known:
-            start = self._keep_start(kept, parent, spec, since=since, there=there, own=own)
+            start = keep_start(self.folder, kept, parent, spec, since=since, there=there, own=own)
         branch = Branch(spec=spec, parent=digest, step=start, command=asked.number)
         document = {"spec": spec.model_dump(mode="json"), "data": "", "identity": ""}
         write_atomically(spec_file(self.folder, spec.digest()), json.dumps(document, indent=2).encode())
@@ -320,34 +305,6 @@ class Steering:
         if known:
             # Nothing is made for it that was not made, or is under way, already.
             self._done(asked)
-
-    def _keep_start(
-        self, kept: Path, parent: RunSpec, spec: RunSpec, *, since: int, there: int | None, own: bool
-    ) -> int:
-        """Leave the state that the branch starts from; the updates that it has made, 0: from the beginning."""
-        if own:
-            target = run_folder(self.folder, spec.digest())
-            if there is not None and since >= there and not target.exists() and _goes_on(kept):
-                # Under another name: a kill in between leaves no half of a state.
-                fresh = target.with_name(f".{target.name}.new")
-                shutil.rmtree(fresh, ignore_errors=True)
-                shutil.copytree(kept, fresh, ignore=shutil.ignore_patterns("result*"))
-                fresh.rename(target)
-                return there
-            return 0
-        before, after = RunPath(parent), RunPath(spec)
-        candidates = [(step_of(path) or 0, path) for path in (self.folder / "forks").glob("*")]
-        candidates = [
-            (step, path) for step, path in candidates if step and after.fork(step, seed=spec.seed).address == path.name
-        ]
-        candidates += [] if there is None or before.past(there) != after.past(there) else [(there, kept)]
-        fitting = [(step, path) for step, path in candidates if step <= since]
-        fork = place(self.folder, Fork(0, spec.digest()))
-        for _, path in sorted(fitting, key=lambda one: -one[0]):
-            with suppress(CorruptFile):
-                return copy_checkpoint(path, fork)
-        drop_checkpoint(fork.folder)
-        return 0
 
     # What is stored
 
@@ -418,26 +375,3 @@ class Steering:
         with self._using() as log:
             log.refuse(asked, why, target=target)
         self._trainer.tell(f"refused {asked.line!r}: {why}")
-
-
-def _kept_step(kept: Path) -> int | None:
-    """Updates made before what a person's own code has kept; None: nothing, or it is damaged."""
-    try:
-        states = read_kept(kept)
-    except CorruptFile:
-        return None
-    return None if states is None else int(states["run"]["step"])
-
-
-def _goes_on(kept: Path) -> bool:
-    """Whether what a person's own code has kept takes another schedule from there on: `run.follow` does so.
-
-    A scheduler's state, by `run.scheduler`, is of its own schedule alone.
-    """
-    try:
-        states = read_kept(kept)
-    except CorruptFile:
-        return False
-    objects = [] if states is None else [one for one in states["objects"].values() if isinstance(one, dict)]
-    follows = any("param_groups" in one and take(dict(one)) is not None for one in objects)
-    return follows and not any("last_epoch" in one for one in objects)

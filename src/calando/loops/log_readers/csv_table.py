@@ -21,7 +21,8 @@ STEPS: Final = ("step", "global_step", "trainer/global_step", "iteration")
 
 
 def _read(file: Path) -> Iterator[LoggedRun]:
-    with file.open(encoding="utf-8", newline="") as lines:
+    # Spreadsheets write a mark of their own in front.
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.DictReader(lines)
         columns = list(table.fieldnames or ())
         rows = list(table)
