@@ -93,3 +93,24 @@ def test_its_length_is_its_own(tmp_path):
     ((row,), _, resting) = rows(tmp_path)
     assert (row.state, resting) == ("refused", {})
     assert "says how long it trains" in row.why
+
+
+def breaks_when_steered(run):
+    if "piecewise" in run.strategy.text:
+        raise RuntimeError("this rate breaks it")
+    train(run)
+
+
+def test_a_branch_whose_code_fails_ends_no_study(tmp_path):
+    asked, notes = [], []
+
+    def listen(status):
+        notes[:] = status.notes
+        if not asked and any(one.now.step >= 50 for one in status.running.values()):
+            asked.append(ask(tmp_path, "fork: rate *0.5"))
+
+    for _ in range(2):  # and again when the study goes on
+        assert compare(breaks_when_steered, tmp_path, "mine = adamw(lr=0.01)", listen=listen).complete
+    ((row,), _, _) = rows(tmp_path)
+    assert row.state in ("accepted", "done")
+    assert any("this rate breaks it" in note for note in notes)

@@ -286,6 +286,11 @@ class Scheduler:
                     self.tell(self.plan.look_taken)
                 elif not self.leases and not self.look_queue:
                     self.look_queue = self.plan.looks()
+            case Failed(fault="user") if digest in self.steering.branches:
+                # What a person asked for by hand ends no study that was asked for before.
+                self.steering.gave_up(digest)
+                self.queue.ended(number, digest)
+                self.tell(f"the branch {digest} failed, and is not tried again here: {outcome.message}")
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):

@@ -105,6 +105,7 @@ class Steering:
         self._asked: dict[str, list[Asked]] = {}  # by the run in progress that is to be put away for them
         self._waits: set[int] = set()
         self._wrong = ""  # with the file of commands, as it was reported
+        self._failed: set[str] = set()  # branches, in this session
         self.resting: dict[str, str] = {}
         self.branches: dict[str, Branch] = {}
         try:
@@ -135,7 +136,7 @@ class Steering:
         return [
             one
             for digest, one in self.branches.items()
-            if digest not in self.resting and not self._trainer.is_made(digest)
+            if digest not in self.resting and digest not in self._failed and not self._trainer.is_made(digest)
         ]
 
     def next(self, running: Collection[str]) -> Train | None:
@@ -183,6 +184,11 @@ class Steering:
         with self._unharmed():
             for asked in self._no_longer_waits(digest):
                 self._refuse(asked, "the run ended before it could be put away", target=digest)
+
+    def gave_up(self, digest: str) -> None:
+        """A branch cannot be trained: it is tried again in the next session, since its code may be another then."""
+        self._failed.add(digest)
+        self.has_ended(digest)
 
     def was_lost(self, digest: str) -> None:
         """Its worker died: it is asked again when the run is back."""
