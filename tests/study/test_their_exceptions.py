@@ -64,8 +64,8 @@ def test_it_is_one_plain_line(tmp_path, what):
 
 
 def test_an_interrupt_is_the_users_own_where_no_key_can_be_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr("calando.study.scheduler.difference_when_repeated", lambda *_: ("", ()))
-    monkeypatch.setattr("calando.study.scheduler.quick_doubt", lambda *_: "")
+    monkeypatch.setattr("calando.study.verify.difference_when_repeated", lambda *_: ("", ()))
+    monkeypatch.setattr("calando.study.verify.quick_doubt", lambda *_: "")
     with pytest.raises(KeyboardInterrupt):
         asked(tmp_path / "heard", KeyboardInterrupt())
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in workers

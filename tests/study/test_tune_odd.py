@@ -123,11 +123,6 @@ def test_a_tuning_has_a_page_that_opens_alone(done: Tuned) -> None:
     assert (done.folder / "figures" / "race.svg").is_file()
 
 
-def test_a_page_is_not_served_and_it_is_said_what_reads_it(done: Tuned) -> None:
-    with pytest.raises(UsageError, match="holds a tuning, not a comparison; `calando show` and `calando report` read"):
-        calando.serve(done.folder, port=0)
-
-
 def test_a_controller_that_measures_at_first_is_charged_for_that_alone(tmp_path: Path) -> None:
     tuned = tune(tmp_path / "t", "sgd | edge(until='10%')")
     assert tuned.run.steps == 100

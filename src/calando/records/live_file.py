@@ -146,6 +146,7 @@ class LiveFile:
         self._standing, self._stood_otherwise = Standing(""), False
         self._seq, self._committed, self._replaced = 0, -math.inf, False
         self._opened: sqlite3.Connection | None = None
+        self._closed = False
         self._open()
 
     @property
@@ -243,12 +244,18 @@ class LiveFile:
         return os.getpid() == self._process
 
     def close(self) -> None:
-        """Write what waits; runs in progress are left."""
-        for digest in list(self._runs):
-            self.put_away(digest)
-        self.flush()
-        if self.is_own:
-            self._file.close()
+        """Write what waits; runs in progress are left. Again: nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for digest in list(self._runs):
+                self.put_away(digest)
+            self.flush()
+        finally:
+            # An open file keeps its disk busy, a full one as well.
+            if self.is_own:
+                self._file.close()
 
     # How it is written
 

@@ -7,7 +7,7 @@ same study conducted again makes the rest, to the same bits and the same decisio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -87,11 +87,13 @@ def conduct(
     texts = " ".join(strategy.text for strategy in study.strategies)
     if entry.pickles and not (folder / "study.sqlite").exists():
         check_sendable(task if given else None, functions_named(texts), own_entries(texts, REGISTRIES))
-    with sole_coordinator(folder), _open_or_create(folder, study, task, command) as opened:
+    with sole_coordinator(folder), _open_or_create(folder, study, task, command) as opened, ExitStack() as closing:
         store, identity, notes = opened
         if isinstance(task, OwnTraining):
             sharing = "none"
         live, lacking = live_in(folder)
+        for follower in live:
+            closing.callback(_close, follower)
         scheduler = Scheduler(
             store,
             task,
@@ -102,6 +104,7 @@ def conduct(
             notes=(*notes, *lacking),
             machine=machine,
         )
+        closing.callback(scheduler.steering.close)
         # What was asked meanwhile may let a run go on, or make a branch, of a study that has its answer.
         scheduler.steering.begin()
         if not scheduler.complete:
@@ -128,11 +131,15 @@ def conduct(
             # More workers than runs would only load data.
             workers = max(1, min(workers, scheduler.status.expected - scheduler.status.done + scheduler.plan.may_come))
             scheduler.run(entry.make(setup, workers=workers, on_progress=scheduler.on_progress, address=address))
-        else:
-            scheduler.steering.close()
-            if notes:
-                scheduler.show()
+        elif notes:
+            scheduler.show()
         return summarize(scheduler.study, scheduler.runs, scheduler.tests)
+
+
+def _close(follower: Follower) -> None:
+    """However the study has ended; what follows has said by itself what is wrong with it."""
+    with suppress(Exception):
+        follower.close()
 
 
 @contextmanager
