@@ -38,6 +38,7 @@ if "CALANDO_RUN" not in os.environ:  # alone; gloo's threads abort a process now
 """
 
 
+@pytest.mark.torture
 def test_a_killed_rank_ends_the_others_and_the_run_comes_to_the_numbers_of_the_script_alone(tmp_path):
     script = (EXAMPLES / "with_ddp.py").read_text()
     for old, new in CHANGES.items():

@@ -76,18 +76,21 @@ def crew(kept):
 
 
 # Those whose workers can be killed.
-mortal = pytest.mark.parametrize("kept", ["process", "ray"], indirect=True)
+mortal = pytest.mark.parametrize("kept", ["process", pytest.param("ray", marks=pytest.mark.torture)], indirect=True)
 
 
-# Inline passes all of them in the example of `check_executor`; over Ray the harder of its two ways is shown, but for
-# stopping, which `test_stop_puts_away_and_the_next_goes_on_to_the_same_bits` shows.
+# Inline passes all of them in the example of `check_executor`; over Ray two are shown in the harder of its two ways, and
+# all by `make torture`; stopping, by `test_stop_puts_away_and_the_next_goes_on_to_the_same_bits`.
+SHOWN_OVER_RAY = ("records_and_weights_are_those_of_the_run_alone", "a_fork_is_reported_and_other_leases_start_from_it")
+
+
 @pytest.mark.parametrize(
     ("kept", "check"),
     [
         pytest.param(
             kept,
             check,
-            marks=[pytest.mark.torture] if kept == "ray" or (kept != "process" and "stopping" in check) else [],
+            marks=[] if kept == "process" or (kept != "ray" and check in SHOWN_OVER_RAY) else [pytest.mark.torture],
         )
         for kept in ("process", "ray", "ray without a shared path")
         for check in EXECUTOR_CHECKS
