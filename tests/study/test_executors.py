@@ -79,7 +79,7 @@ def crew(kept):
 mortal = pytest.mark.parametrize("kept", ["process", pytest.param("ray", marks=pytest.mark.torture)], indirect=True)
 
 
-# Inline passes all of them in the example of `check_executor`; over Ray two are shown in the harder of its two ways, and
+# Inline passes all of them in the example of `check_executor`; over Ray two are shown in the harder of its two ways,
 # all by `make torture`; stopping, by `test_stop_puts_away_and_the_next_goes_on_to_the_same_bits`.
 SHOWN_OVER_RAY = ("records_and_weights_are_those_of_the_run_alone", "a_fork_is_reported_and_other_leases_start_from_it")
 
