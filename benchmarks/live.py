@@ -15,6 +15,9 @@ served     real stores (`records.Store`), each run with 1,000 losses and rates a
            changed_ms    a poll after a run was stored
            curves_ms     50 curves at 800 pixels
            mib           of the server, in memory, at the end
+painted    the same stores in Chromium ($CALANDO_CHROMIUM, or on the path), from the address to what can be seen
+           verdict_ms, table_ms, curves_ms   of a server that has read nothing yet; median of n servers
+           again_ms      all three of them, in a second visit
 peers      1,000 runs of 1,000 losses, written by tensorboardX and by MLflow's client into SQLite.
            TensorBoard: from its start until it lists all runs and sends their losses; a refresh asks for runs, tags and
            losses again, as its page does. MLflow: its client without a server, so a lower bound: the table, and the
@@ -31,6 +34,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
@@ -39,8 +43,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
@@ -52,7 +58,12 @@ from calando.records import Evaluation, RunRecord, Store, TestScore
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SIZES = (100, 1000, 10_000)
 STEPS, LATER, POLLS, CHANGES = 1000, 20, 300, 20
-TRAINED, PAIRS = 600, 8
+TRAINED, PAIRS, SERVERS = 600, 8, 5
+PARTS = {
+    "verdict_ms": "h1#verdict:not(:text-is('…'))",
+    "table_ms": "table.runs tbody tr",
+    "curves_ms": ".chart[data-curves]:not([data-curves='0'])",
+}
 SCHEDULES = ("constant(1)", "multistep(at=['50%'], factor=0.1)", *(f"linear(1, 0.{digit})" for digit in range(1, 9)))
 
 
@@ -96,6 +107,37 @@ def fill(folder: Path, runs: int) -> list[RunRecord]:
             store.put_run(record)
             store.put_test(record.spec.digest(), TestScore(score=0.9, loss=1.0, n=359))
     return records[-LATER:]
+
+
+def painted(runs: int) -> Row:
+    """What a person waits for in a browser."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("CALANDO_CHROMIUM") or shutil.which("chromium")
+    seen: dict[str, list[float]] = {"verdict_ms": [], "table_ms": [], "curves_ms": [], "again_ms": []}
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as started:
+        folder = Path(name) / "study"
+        fill(folder, runs)
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser.new_page().goto("about:blank")
+        for _ in range(SERVERS):
+            with process([sys.executable, "-m", "calando", "serve", folder, "--port", "0"]) as server:
+                assert server.stdout is not None
+                address = server.stdout.readline().split()[0]
+                for again in (False, True):
+                    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+                    began = time.perf_counter()
+                    page.goto(address, wait_until="commit")
+                    for part, shown in PARTS.items():
+                        page.wait_for_selector(shown)
+                        if not again:
+                            seen[part].append(1000 * (time.perf_counter() - began))
+                    if again:
+                        seen["again_ms"].append(1000 * (time.perf_counter() - began))
+                    page.context.close()
+        browser.close()
+    figures = {part: round(statistics.median(times)) for part, times in seen.items()}
+    return {**figures, "load": round(os.getloadavg()[0], 1)}
 
 
 class Asker:
@@ -309,7 +351,7 @@ def trained(folder: Path, *, picture: bool) -> tuple[float, float]:
     from calando.records import live
     from calando.records.follower import Followers
 
-    inside, each, live_in = 0.0, Followers._each, live.live_in
+    inside, each = 0.0, Followers._each
 
     def timed(self: Followers, call: Callable[[Any], None]) -> None:
         nonlocal inside
@@ -317,17 +359,15 @@ def trained(folder: Path, *, picture: bool) -> tuple[float, float]:
         each(self, call)
         inside += time.thread_time() - began
 
-    Followers._each = timed  # type: ignore[method-assign]
-    if not picture:
-        live.live_in = lambda *_, **__: ((), ())  # type: ignore[assignment]
-    try:
+    with contextlib.ExitStack() as patched:
+        patched.enter_context(patch.object(Followers, "_each", timed))
+        if not picture:
+            patched.enter_context(patch.object(live, "live_in", lambda *_, **__: ((), ())))
         began = time.thread_time()
         calando.train(
             "digits", "cosine", lr=0.1, steps=TRAINED, threads=1, folder=folder, device="cpu", listen=lambda _: None
         )
         return time.thread_time() - began, inside
-    finally:
-        Followers._each, live.live_in = each, live_in  # type: ignore[method-assign]
 
 
 def training() -> Row:
@@ -352,8 +392,12 @@ def training() -> Row:
 
 def run(peers: Path | None) -> None:
     """Measure what is not there."""
+    with_browser = find_spec("playwright") is not None
     for runs in SIZES:
         KEPT.measured({"what": "served", "runs": runs, "steps": STEPS, "polls": POLLS}, lambda runs=runs: ours(runs))
+        if with_browser:
+            key = {"what": "painted", "runs": runs, "steps": STEPS, "polls": SERVERS}
+            KEPT.measured(key, lambda runs=runs: painted(runs))
     KEPT.measured({"what": "training", "runs": PAIRS, "steps": TRAINED, "polls": 0}, training)
     if peers is not None:
         for name, measure in (("TensorBoard", tensorboard), ("MLflow's client", mlflow)):

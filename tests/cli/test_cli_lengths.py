@@ -10,7 +10,7 @@ from calando.errors import UsageError
 from calando.records import Store
 from calando.records.follower import Progress
 from calando.study.jobs import JobProgress, Lease, Train
-from calando.study.status import Status
+from calando.study.standing import Status
 from calando.verbs.progress import StudyProgress
 from calando.verbs.schedules import horizon_of
 

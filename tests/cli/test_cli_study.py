@@ -15,7 +15,7 @@ from calando.records import Store
 from calando.records.database import Database
 from calando.records.follower import Progress
 from calando.study.jobs import JobProgress, Lease, TestLook, Train
-from calando.study.status import Status
+from calando.study.standing import Status
 from calando.verbs.progress import StudyProgress
 
 D = ("compare", "digits")

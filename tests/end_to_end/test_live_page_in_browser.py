@@ -1,32 +1,26 @@
 """The live page in a real browser: a study is watched while it runs, and nobody else gets in.
 
-Needs a Chromium: $CALANDO_CHROMIUM, or `chromium` on the path.
-"""
+Needs a Chromium: $CALANDO_CHROMIUM, or `chromium` on the path."""
 
-import contextlib
-import dataclasses
 import os
-import re
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.test_report_in_browser import CHROMIUM, FLAGS, HOSTILE, until
+from tests.end_to_end.live_page_kit import chart, column, serving, store, visiting
+from tests.end_to_end.test_report_in_browser import CHROMIUM, until
 from tests.report.fabricate import fabricate, make_study
 
 import calando
-from calando.records.command_log import CommandLog
-from calando.records.record import Event
 from calando.records.store import Store
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it, or name one in $CALANDO_CHROMIUM"),
 ]
-EVIL = "evil.example"
+
+
 # Text and what lies behind it; WCAG AA: 4.5, of large text 3.
 CONTRAST = """() => {
   const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
@@ -49,81 +43,6 @@ CONTRAST = """() => {
   }
   return bad;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        flags = (*FLAGS, f"--host-resolver-rules=MAP {EVIL} 127.0.0.1")
-        found = started.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield found
-        found.close()
-
-
-@contextlib.contextmanager
-def serving(folder, tokens=None):
-    """The page of a folder; its address."""
-    uvicorn = pytest.importorskip("uvicorn")
-    from calando.web.live_page import create_app
-
-    app = create_app(folder, tokens=tokens)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@contextlib.contextmanager
-def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()):
-    """A page opened; its `complaints` must be none in the end."""
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light")
-    context.add_cookies(cookies)
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.complaints, page.asked = [], []
-    page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
-    page.on("pageerror", lambda error: page.complaints.append(error.stack))
-    page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: page.asked.append(request.url))
-    for one in without:
-        page.route(one, lambda route: route.abort())
-    page.goto(address)
-    page.wait_for_selector("html[data-ready=yes]")
-    yield page
-    if not without:
-        assert page.complaints == []
-    assert all(one.startswith((address.partition("?")[0].partition("#")[0], "data:")) for one in page.asked)
-    context.close()
-
-
-def store(folder, study, *, until=None, change=lambda record: record):
-    runs, tests = fabricate(study, until=until)
-    with Store.create(folder, study, fingerprint="x") as file:
-        for record in runs.values():
-            file.put_run(change(record))
-        for digest, test in tests.items():
-            file.put_test(digest, test)
-    return list(runs)
-
-
-def column(page, place):
-    return page.eval_on_selector_all(
-        "table.runs tbody tr", f"all => all.map(one => one.cells[{place}].textContent.trim())"
-    )
-
-
-def chart(page, of):
-    """How many curves a chart has, and its first and last step; nothing of one that is not drawn yet."""
-    data = page.locator(".chart", has=page.locator(f"h3:text-matches('^{of}')")).evaluate("one => ({...one.dataset})")
-    return tuple(int(data.get(name, 0)) for name in ("curves", "from", "to"))
 
 
 @pytest.fixture(scope="module")
@@ -324,30 +243,6 @@ def test_beyond_a_hundred_curves_are_bands_and_a_run_a_line_once_it_is_picked(br
         until(lambda: chart(page, "loss")[0] == 1)
 
 
-def test_names_that_look_like_markup_stay_names(browser, tmp_path):
-    study = make_study(HOSTILE, seeds=2, steps=60)
-    bad = HOSTILE[0]
-    digests = store(
-        tmp_path, study, change=lambda one: dataclasses.replace(one, events=(Event(3, "note", bad),), host={bad: bad})
-    )
-    (tmp_path / "checkpoints" / digests[0]).mkdir(parents=True)
-    (tmp_path / "checkpoints" / digests[0] / "<img src=x onerror=alert(1)>").write_text("x")
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / f"{digests[0]}.log").write_text(f"{bad}\n")
-    with serving(tmp_path) as address, visiting(browser, address) as page:
-        assert bad in page.inner_text("table.results")
-        page.goto(f"{address}#/p/./run/{digests[0]}")
-        page.wait_for_selector("main .facts")
-        said = page.inner_text("main")
-        assert said.count(bad) >= 3
-        page.locator("summary", has_text="Where it was made").click()
-        for view in ("javascript:alert(1)", f"#/p/{bad}", f"#/p/./run/{bad}", f"#/compare/{bad}/{bad}", "#/p/%zz"):
-            page.evaluate("view => { location.hash = view; }", view)
-            page.wait_for_selector("html[data-ready=yes]")
-        assert page.locator("img, script:not([src])").count() == 0
-        page.complaints[:] = [one for one in page.complaints if "404 (Not Found)" not in one]
-
-
 def test_without_events_from_the_server_the_page_asks_again_and_again(browser, tmp_path):
     study = make_study(("fixed", "cosine"), seeds=2, steps=60)
     store(tmp_path, study, until=2)
@@ -358,72 +253,6 @@ def test_without_events_from_the_server_the_page_asks_again_and_again(browser, t
             for record in list(runs.values())[2:4]:
                 file.put_run(record)
         until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"), seconds=20)
-
-
-class Elsewhere(BaseHTTPRequestHandler):
-    """A page of another origin on this machine, whose script tries what it can."""
-
-    target = ""
-
-    def do_GET(self):
-        page = f"""<!doctype html><title>waiting</title><form method=post action="{self.target}commands/stop"></form>
-        <script>(async () => {{
-          const tries = [["commands/stop", "POST"], ["api/steer", "POST"], ["api/status", "GET"], ["report", "GET"]];
-          const got = [];
-          for (const [path, method] of tries) for (const mode of ["cors", "no-cors"]) {{
-            const asked = fetch("{self.target}" + path, {{ method, mode, credentials: "include" }});
-            got.push(await asked.then((answer) => answer.text()).then((text) => text.length, () => 0));
-          }}
-          document.title = "read " + got.reduce((a, b) => a + b, 0);
-        }})();</script>"""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(page.encode())
-
-    def log_message(self, *_):
-        pass
-
-
-def test_nobody_else_gets_in(browser, tmp_path):
-    from calando.web.access import Tokens
-
-    tokens = Tokens.random()
-    store(tmp_path, make_study(("fixed", "cosine"), seeds=2, steps=60), until=3)
-    with serving(tmp_path, tokens) as address:
-        context = browser.new_context()
-        page = context.new_page()
-        assert page.goto(address).status == 403
-        assert page.goto(f"{address}?token={'0' * 32}").status == 403
-        assert page.goto(address.replace("127.0.0.1", EVIL) + f"?token={tokens.steer}").status == 400
-
-        # With the address that looks, there is no button, and asking without one is refused.
-        page.goto(f"{address}?token={tokens.look}")
-        page.wait_for_selector("html[data-ready=yes]")
-        assert page.locator("#stop").count() == 0
-        assert "looks only" in page.inner_text("nav")
-        assert page.evaluate("document.cookie") == ""
-        asked = "async () => (await fetch('commands/stop', {method: 'POST'})).status"
-        assert page.evaluate(asked) == 403
-
-        # With the cookie that steers, a page of another port of this machine commands nothing and reads nothing.
-        page.goto(f"{address}?token={tokens.steer}")
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", page.url)
-        Elsewhere.target = address
-        with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
-            thread = threading.Thread(target=other.serve_forever)
-            thread.start()
-            page.goto(f"http://127.0.0.1:{other.server_port}/")
-            until(lambda: page.title() == "read 0", seconds=20)
-            with page.expect_navigation():
-                page.evaluate("document.forms[0].submit()")
-            assert "commands are taken from this page only" in page.inner_text("body")
-            page.goto(f"http://127.0.0.1:{other.server_port}/")
-            other.shutdown()
-            thread.join()
-        with CommandLog.open(tmp_path) as log:
-            assert log.rows() == []
-        context.close()
 
 
 ANY_VALUES = """async () => {

@@ -129,7 +129,7 @@ def test_losses_that_are_told_late_and_one_that_is_none_are_drawn_in_order(tmp_p
             optimizer.step()
             if step % 3 == 2:
                 for late in range(step - 2, step + 1):
-                    watch.told(math.nan if late == 4 else float(late), late)
+                    watch.note_loss(math.nan if late == 4 else float(late), late)
     with closing(LivePicture(tmp_path)) as picture:
         (run,) = picture.since(0).there
         steps, _, losses = picture.curve(run)

@@ -3,101 +3,25 @@
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tests.study.steering_kit import TEXT, ask, at_step, compare, quickly, records, replayed, rows, same_bits
 
 import calando
 from calando.errors import CorruptFile, StudyStopped
-from calando.records import Store, command_log
+from calando.records import command_log
 from calando.records.command_log import CommandLog
-from calando.records.preview import known_runs, the_run
 from calando.report.columns import footnotes
 from calando.schedules import named_function
-from calando.study import executors, perform_job, steering
+from calando.study import executors
 from calando.study.executors.inline import InlineExecutor
-
-STEPS = 200
-TEXT = "mine = sgd(lr=0.05, momentum=0.9) | linear(0, 1, over='10%') >> cosine(1, 0)"
 
 
 @pytest.fixture(autouse=True)
 def told_at_once(monkeypatch):
     """Runs of a second are steered in the midst: each update reports, and commands are looked for after each."""
     quickly(monkeypatch.setattr)
-
-
-def quickly(put=setattr):
-    put(perform_job, "PROGRESS_SECONDS", 0.0)
-    put(steering, "LOOK_SECONDS", 0.0)
-
-
-def compare(folder, *, executor="inline", steps=STEPS, strategies=(TEXT,), seeds=1, listen=lambda status: None):
-    return calando.compare(
-        "digits",
-        *strategies,
-        seeds=seeds,
-        steps=steps,
-        folder=folder,
-        executor=executor,
-        workers=1,
-        threads=1,
-        train_limit=200,
-        page=False,
-        listen=listen,
-    )
-
-
-def ask(folder, line, *, run="mine", key=None):
-    with CommandLog.open(folder) as log:
-        return log.ask(line, run=run, key=key or f"k{time.monotonic_ns()}")
-
-
-def at_step(folder, step, line, **more):
-    """A listener that asks once when the run has made so many updates."""
-    asked = []
-
-    def listen(status):
-        if not asked and any(one.now.step >= step for one in status.running.values()):
-            asked.append(ask(folder, line, **more))
-
-    return listen
-
-
-def both_at(folder, lines, **more):
-    """A listener of `calando train` that asks two things at once."""
-    asked = []
-
-    def listen(status):
-        if not asked and status.step >= 30:
-            asked.extend(ask(folder, line, **more) for line in lines)
-
-    return listen
-
-
-def rows(folder):
-    with CommandLog.open(folder, read_only=True) as log:
-        return log.rows(), log.branches(), log.at_rest()
-
-
-def records(folder):
-    with Store.open(folder, read_only=True) as store:
-        return store.runs()
-
-
-def replayed(folder, spec, again):
-    """The branch from the file of its spec alone, from the beginning."""
-    trained = calando.train(folder / "branches" / f"{spec.digest()}.json", folder=again, listen=lambda status: None)
-    assert trained.record.spec.digest() == spec.digest()
-    return trained.record
-
-
-def same_bits(one, other):
-    assert np.array_equal(one.losses.view(np.uint32), other.losses.view(np.uint32))
-    assert np.array_equal(one.rates, other.rates)
-    assert [look.score for look in one.evaluations] == [look.score for look in other.evaluations]
 
 
 @pytest.mark.parametrize("line", ["rate *0.5", "rate =0.003", "schedule cosine(0.3, 0)", "horizon 250"])
@@ -207,7 +131,6 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from calando.records.command_log import CommandLog
-from calando.records.preview import known_runs, the_run
 real = CommandLog.accept
 def accept(self, *args, **kwargs):
     if sys.argv[1] == "after":
@@ -215,7 +138,7 @@ def accept(self, *args, **kwargs):
     os._exit(9)
 CommandLog.accept = accept
 sys.path.insert(0, sys.argv[3])
-from test_steering import compare, at_step, quickly
+from steering_kit import compare, at_step, quickly
 quickly()
 compare(Path(sys.argv[2]), listen=at_step(Path(sys.argv[2]), 30, "rate *0.5", key="once"))
 """
@@ -260,70 +183,6 @@ def test_in_worker_processes(tmp_path):
     assert branch.digest in records(tmp_path)
     assert {result.name for result in summary.results} == {"mine", "other"}
     assert summary.runs_done == 2
-
-
-def train(folder, listen=lambda status: None):
-    return calando.train("digits", TEXT.partition("= ")[2], steps=STEPS, threads=1, folder=folder, listen=listen)
-
-
-def at_update(folder, step, line, **more):
-    asked = []
-
-    def listen(status):
-        if not asked and status.step >= step and status.lr is not None:
-            asked.append(ask(folder, line, **more))
-
-    return listen
-
-
-def test_a_single_run_goes_on_as_its_branch_and_again_so(tmp_path):
-    alone = train(tmp_path / "alone")
-    steered = train(tmp_path / "run", at_update(tmp_path / "run", 50, "rate *0.5", run=""))
-    (row,), branches, resting = rows(tmp_path / "run")
-    (branch,) = branches.values()
-    assert (row.state, row.branch) == ("done", branch.digest)
-    assert steered.record.spec == branch.spec
-    assert resting == {alone.record.spec.digest(): "left"}
-    assert np.array_equal(steered.record.losses[: row.step], alone.record.losses[: row.step])
-    assert not np.array_equal(steered.record.losses, alone.record.losses)
-    same_bits(steered.record, replayed(tmp_path / "run", branch.spec, tmp_path / "again"))
-    # The same command again: the branch is the answer still, and nothing is asked twice.
-    again = train(tmp_path / "run")
-    same_bits(again.record, steered.record)
-    assert [one.state for one in rows(tmp_path / "run")[0]] == ["done"]
-    # The parent, let go on, is what it would have been, and the answer once more.
-    ask(tmp_path / "run", "resume", run=branch.parent)
-    same_bits(train(tmp_path / "run").record, alone.record)
-
-
-def test_a_single_run_stopped_by_command_says_how_it_goes_on(tmp_path):
-    with pytest.raises(StudyStopped, match="rests by command; `calando steer"):
-        train(tmp_path, at_update(tmp_path, 50, "stop", run="sgd|linear>>cosine"))
-    with pytest.raises(StudyStopped, match="rests by command"):
-        train(tmp_path)
-    ask(tmp_path, "resume", run="")
-    assert train(tmp_path).record.outcome == "finished"
-
-
-def test_a_run_that_a_controller_took_back_is_not_changed_in_its_past(tmp_path):
-    """Its second pass over an update is another than the first, which the branch's spec would change too."""
-    text = "sgd(lr=3, momentum=0.9) | rollback(factor=0.5)"
-    asked = []
-
-    def listen(status):
-        if not asked and status.lr is not None and status.lr < 3:
-            asked.append(ask(tmp_path, "rate *0.5", run=""))
-
-    calando.train("digits", text, steps=STEPS, threads=1, folder=tmp_path, listen=listen)
-    ((row,), branches, _) = rows(tmp_path)
-    if row.state == "refused":
-        assert "taken the run back" in row.why
-    else:
-        (branch,) = branches.values()
-        same_bits(
-            calando.train("digits", text, steps=STEPS, threads=1, folder=tmp_path, listen=lambda status: None).record,
-            replayed(tmp_path, branch.spec, tmp_path / "again"),
-        )
 
 
 def test_a_pause_that_is_taken_back_at_once_is_taken_back(tmp_path):
@@ -410,19 +269,6 @@ def test_a_branch_that_cannot_be_stored_is_refused_and_the_run_goes_on(tmp_path)
     assert summary.complete
     assert (row.state, branches) == ("refused", {})
     assert "could not be stored" in row.why
-
-
-def test_whoever_names_no_run_means_what_goes_on(tmp_path):
-    """Between two sessions that is the branch, and not the run that it left; `resume` means what rests."""
-    with pytest.raises(StudyStopped):
-        train(tmp_path, both_at(tmp_path, ("from 190: rate *0.5", "stop"), run=""))
-    (row, _), branches, _ = rows(tmp_path)
-    parent, branch = next(iter(branches.values())).parent, row.branch
-    assert the_run(known_runs(tmp_path), "") == branch
-    assert the_run(known_runs(tmp_path), "", verb="resume") == parent
-    ask(tmp_path, "from 195: rate *0.5", run="")
-    train(tmp_path)
-    assert [one.parent for one in rows(tmp_path)[1].values()] == [parent, branch]
 
 
 def test_resume_means_the_run_that_was_paused_and_not_the_one_in_progress(tmp_path):

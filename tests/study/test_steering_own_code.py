@@ -4,7 +4,7 @@ import time
 
 import pytest
 import torch
-from tests.study.test_steering import ask, records, rows, same_bits
+from tests.study.steering_kit import ask, records, rows, same_bits
 from torch.nn.functional import mse_loss
 
 import calando

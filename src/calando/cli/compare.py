@@ -26,7 +26,7 @@ from calando.verbs.study import write_page_of
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
-    from calando.study.status import Status
+    from calando.study.standing import Status
 
 __all__ = ["compare"]
 

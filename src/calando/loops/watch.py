@@ -139,7 +139,7 @@ class Watch:
         self._probe = Probe(network, optimizer)
         self._again: BatchLoss | None = None
         self._told: list[tuple[int, torch.Tensor | float]] = []  # whose numbers were not read yet
-        self._losses: dict[int, tuple[float, int]] = {}  # update -> sum of what was told of it, and how often
+        self._losses: dict[int, tuple[float, int]] = {}  # update -> sum of the losses given of it, and how many
         self._stepping = False  # a step, whose closure makes the passes
         self.seconds = 0.0
         self._last = self._opened = self._lasted = 0.0
@@ -166,12 +166,12 @@ class Watch:
             again: computes the same batch's loss at the weights of that moment, with its graph: then the critical ratio
                 is measured too. It is called at looks only, and what it changes in the network is put back.
         """
-        self.told(loss, self.step)
+        self.note_loss(loss, self.step)
         if again is not None and not callable(again):
             raise UsageError(f"again must be a function that computes the batch's loss, got {type(again).__name__}")
         self._again = again
 
-    def told(self, loss: torch.Tensor | float, step: int) -> None:
+    def note_loss(self, loss: torch.Tensor | float, step: int) -> None:
         """Take the loss of an update, also of one that was made already."""
         if isinstance(loss, torch.Tensor):
             if loss.numel() != 1:
@@ -192,7 +192,7 @@ class Watch:
 
     @property
     def losses(self) -> np.ndarray:
-        """The training loss of each update, float64, up to the last one that was told; nan of others."""
+        """The training loss of each update, float64, up to the last one that was given; nan of others."""
         self._read()
         found = np.full(max(self._losses, default=-1) + 1, np.nan)
         for step, (total, times) in self._losses.items():
@@ -308,13 +308,13 @@ class Watch:
             self._opened = time.perf_counter() - began
 
     def _put_in_picture(self, picture: Pictured) -> None:
-        """Of the losses that were told since the last time the least, the greatest and the last."""
+        """Of the losses that were given since the last time the least, the greatest and the last."""
         self._read()
         rate = float(self._probe.optimizer.param_groups[0]["lr"])
-        told = {step: self._losses[step][0] / self._losses[step][1] for step in self._news}
+        given = {step: self._losses[step][0] / self._losses[step][1] for step in self._news}
         self._news.clear()
         if not self._losses:
             picture.send({"kind": "progress", "step": self.step, "lr": rate, "loss": None})
-        ordered = sorted(told, key=lambda step: told[step])
-        for step in sorted({*ordered[:1], *ordered[-1:], *([max(told)] if told else [])}):
-            picture.send({"kind": "progress", "step": step + 1, "lr": rate, "loss": told[step]})
+        ordered = sorted(given, key=lambda step: given[step])
+        for step in sorted({*ordered[:1], *ordered[-1:], *([max(given)] if given else [])}):
+            picture.send({"kind": "progress", "step": step + 1, "lr": rate, "loss": given[step]})

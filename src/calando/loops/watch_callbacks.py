@@ -85,7 +85,7 @@ class _LightningHooks:
         made, self._seen = self.watch.step > self._seen, self.watch.step
         if isinstance(loss, torch.Tensor):
             # Lightning divides by it before the backward pass.
-            self.watch.told(loss * trainer.accumulate_grad_batches, self.watch.step - made)
+            self.watch.note_loss(loss * trainer.accumulate_grad_batches, self.watch.step - made)
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
         self._close()
@@ -119,7 +119,7 @@ class _TrainerHooks:
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **given: Any) -> None:
         if self.watch is not None and logs and "loss" in logs:
             for step in range(self._logged, self.watch.step):
-                self.watch.told(float(logs["loss"]), step)
+                self.watch.note_loss(float(logs["loss"]), step)
             self._logged = self.watch.step
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:

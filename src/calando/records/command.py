@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -85,21 +85,11 @@ def parse_command(text: str) -> Command:
     if verb != "change":
         return Command(text=line, verb=verb)
     before = _BEFORE.match(line)
-    found: dict[str, float | Schedule | Span] = {}
+    since = int(before["since"]) if before and before["since"] else None
+    command = Command(text=line, since=since, fork=fork)
     for part in line[before.end() if before else 0 :].split(";"):
-        name, value = _part(part.strip())
-        if name in found or ({"factor", "rate", "schedule"} & {name} and {"factor", "rate", "schedule"} & set(found)):
-            raise UsageError(f"command {quote(line)} changes the rate twice; give one of rate, schedule")
-        found[name] = value
-    return Command(
-        text=line,
-        factor=found.get("factor"),  # type: ignore[arg-type]
-        rate=found.get("rate"),  # type: ignore[arg-type]
-        schedule=found.get("schedule"),  # type: ignore[arg-type]
-        horizon=found.get("horizon"),  # type: ignore[arg-type]
-        since=int(before["since"]) if before and before["since"] else None,
-        fork=fork,
-    )
+        command = _with_part(command, part.strip())
+    return command
 
 
 def verb_of(line: str) -> tuple[Verb, bool]:
@@ -110,29 +100,34 @@ def verb_of(line: str) -> tuple[Verb, bool]:
     >>> verb_of("fork: schedule hump()"), verb_of("Pause")
     (('change', True), ('pause', False))
     """
-    if line.lower() in ("pause", "resume", "stop"):
-        verb: Verb = line.lower()  # type: ignore[assignment]
-        return verb, False
+    match line.lower():
+        case "pause" | "resume" | "stop" as verb:
+            return verb, False
     before = _BEFORE.match(line)
     return "change", bool(before and before["fork"])
 
 
-def _part(part: str) -> tuple[str, float | Schedule | Span]:
+def _with_part(command: Command, part: str) -> Command:
+    """The command with one change more."""
     word, _, rest = part.partition(" ")
     rest = rest.strip()
     match word.lower():
+        case "horizon" if rest and command.horizon is not None:
+            raise UsageError(f"command {quote(command.text)} names the horizon twice; name it once")
+        case "horizon" if rest:
+            return replace(command, horizon=Span.parse(int(rest) if rest.isdecimal() else rest, name="horizon"))
+        case "rate" | "schedule" if rest and (command.factor, command.rate, command.schedule) != (None, None, None):
+            raise UsageError(f"command {quote(command.text)} changes the rate twice; give one of rate, schedule")
+        case "schedule" if rest:
+            return replace(command, schedule=parse(rest))
         case "rate" if rest[:1] in ("*", "x", "×"):
-            return "factor", _number("rate *", rest[1:].strip(), least=0.0)
-        case "rate" if rest and not rest.startswith("="):
+            return replace(command, factor=_number("rate *", rest[1:].strip(), least=0.0))
+        case "rate" if rest.startswith("="):
+            return replace(command, rate=_number("rate =", rest[1:].strip(), least=math.ulp(0.0)))
+        case "rate" if rest:
             raise UsageError(
                 f"{quote(part)} may mean two things: say 'rate *{rest}' (times) or 'rate ={rest}' (set to)"
             )
-        case "rate" if rest:
-            return "rate", _number("rate =", rest.removeprefix("=").strip(), least=math.ulp(0.0))
-        case "schedule" if rest:
-            return "schedule", parse(rest)
-        case "horizon" if rest:
-            return "horizon", Span.parse(int(rest) if rest.isdecimal() else rest, name="horizon")
     raise UsageError(f"a command is one of {FORMS}; got {quote(part)}")
 
 

@@ -206,7 +206,7 @@ class CommandLog:
         with self._writing() as file:
             there = file.execute("SELECT run, line FROM commands WHERE key = ?", (key,)).fetchone()
             if there is not None and tuple(there) != (run, line):
-                raise UsageError(f"command {key} was asked before and said {quote(there[1])}; give another key")
+                raise UsageError(f"command {key} was asked before, as {quote(there[1])}; give another key")
             if there is None:
                 (waiting,) = file.execute(
                     "SELECT count(*) FROM commands WHERE number NOT IN (SELECT command FROM answers)"

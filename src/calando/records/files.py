@@ -19,7 +19,7 @@ from typing import BinaryIO
 from calando.errors import DiskFull
 from calando.host import sync_folder
 
-__all__ = ["file_name", "noticing_full_disk", "open_plain", "read_plain", "sweep", "write_atomically"]
+__all__ = ["file_name", "noticing_full_disk", "open_plain", "read_plain", "replacing", "sweep", "write_atomically"]
 
 EARLIER_PARTS = (".tensors-", ".state.json.")
 """How names of files on their way began in earlier versions."""
@@ -41,6 +41,23 @@ def noticing_full_disk(what: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` at the end; after an exception it is gone.
+
+    Raises:
+        DiskFull: no space; `path` is as it was.
+    """
+    with noticing_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write to a temporary name next to `path`, sync, rename; the temporary is gone unless the process is killed.
 
@@ -54,24 +71,17 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     b'hello'
     """
     with noticing_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-        # Not tempfile's, which are nobody else's to read: the umask decides, and it cannot be read without setting it.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
+        with replacing(path) as part:
+            # Not tempfile's, which nobody else may read: the umask decides, which cannot be read without setting it.
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if not sync:
-            return
-        # The rename itself must survive a power cut, so the folder is synced too.
-        sync_folder(path.parent)
+        if sync:
+            # The rename itself must survive a power cut, so the folder is synced too.
+            sync_folder(path.parent)
 
 
 def sweep(*folders: Path) -> int:

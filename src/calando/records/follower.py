@@ -6,7 +6,7 @@
     ended(record)                 it is over, and its record is stored
     answered(record)              it is the answer of a tuning, whose arms do not end: they are put away
     tested(run, score)            its one look at the test part
-    noted(sentence)               what the user is told of the study
+    noted(sentence)               a note for the user
     stands(standing)              how the whole stands, in the terminal's words
     close()                       nothing comes after it
 
@@ -71,7 +71,7 @@ class Follower:
         """A run's weights were tested."""
 
     def noted(self, sentence: str) -> None:
-        """Something the user is told."""
+        """A note for the user."""
 
     def stands(self, standing: Standing) -> None:
         """How the whole stands."""
@@ -88,9 +88,9 @@ class Followers(Follower):
     ...     name = "broken"
     ...     def stands(self, standing):
     ...         raise OSError("no space left")
-    >>> told = []
-    >>> all_of_them = Followers([Broken()], tell=told.append)
-    >>> all_of_them.stands(Standing("3 of 8 runs")); all_of_them.stands(Standing("4 of 8 runs")); told
+    >>> notes = []
+    >>> all_of_them = Followers([Broken()], tell=notes.append)
+    >>> all_of_them.stands(Standing("3 of 8 runs")); all_of_them.stands(Standing("4 of 8 runs")); notes
     ['broken follows no longer (OSError: no space left); training goes on']
     """
 

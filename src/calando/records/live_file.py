@@ -5,7 +5,7 @@
                           points    step, rate, loss of some of its updates
                           scores    its looks at the validation part
                           probes    what `calando.watch` saw, as JSON
-                          notes     what the user was told
+                          notes     for the user
                           records   a whole run, where no store keeps it
     FOLDER/live.lock      held by who writes it, where no study.lock is
 
@@ -194,12 +194,12 @@ class LiveFile:
         self._soon()
 
     def note(self, text: str) -> None:
-        """What the user is told."""
+        """A note for the user."""
         self._put("notes", time.time(), text)
         self._soon()
 
     def stands(self, standing: Standing) -> None:
-        """How the whole stands, in the place of what was said of that before."""
+        """How the whole stands, in the place of how it stood before."""
         if standing != self._standing:
             self._standing, self._stood_otherwise = standing, True
         self._soon()
@@ -271,7 +271,7 @@ class LiveFile:
         try:
             self._write()
         except sqlite3.OperationalError:
-            raise  # a full disk, no permission: whoever follows is dropped, and the user told
+            raise  # a full disk, no permission: whoever follows is dropped, and a note reports it
         except sqlite3.DatabaseError:
             if self._replaced:
                 raise
@@ -327,7 +327,7 @@ class LiveFile:
             self._begin_again()
         except (sqlite3.DatabaseError, rows.Damaged, KeyError, ValueError, TypeError):
             self._begin_again(damaged=True)
-        self._waiting.insert(0, ("DELETE FROM notes", ()))  # an earlier process has told them
+        self._waiting.insert(0, ("DELETE FROM notes", ()))  # they are an earlier process's
         self.flush()
 
     def _begin_again(self, *, damaged: bool = False) -> None:

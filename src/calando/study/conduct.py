@@ -6,6 +6,7 @@ same study conducted again makes the rest, to the same bits and the same decisio
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ from calando.study.limits import KEEP, read_size
 from calando.study.own_look import recognised_code
 from calando.study.own_training import OwnTraining
 from calando.study.scheduler import Scheduler, Sharing
-from calando.study.status import Status
+from calando.study.standing import Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup, names_of_own
@@ -137,8 +138,8 @@ def conduct(
 
 
 def _close(follower: Follower) -> None:
-    """However the study has ended; what follows has said by itself what is wrong with it."""
-    with suppress(Exception):
+    """However the study has ended; what is wrong with a follower has been reported."""
+    with suppress(sqlite3.Error, OSError):
         follower.close()
 
 

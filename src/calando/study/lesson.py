@@ -26,7 +26,7 @@ from calando.study.build_spec import BuiltStudy, build_study
 from calando.study.conduct import conduct
 from calando.study.executors import find_executor
 from calando.study.limits import Budget, Machine, expected_updates
-from calando.study.status import Status
+from calando.study.standing import Status
 from calando.tasks.catalog import resolve
 from calando.training.probes.probe_run import probe_run
 

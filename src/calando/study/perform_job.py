@@ -98,7 +98,7 @@ def _logged(folder: Path) -> str:
 def _train(job: Train, task: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]) -> RunRecord:
     """A damaged checkpoint, its own or the one it starts from, costs the run's time, never its result."""
     folder = run_folder(study_folder, job.spec.digest())
-    path, seed, told = RunPath(job.spec), job.spec.seed, _Told(report)
+    path, seed, reporting = RunPath(job.spec), job.spec.seed, _Reporting(report)
     origin = place(study_folder, job.origin) if job.origin else None
 
     def place_at(step: int) -> Place:
@@ -114,7 +114,7 @@ def _train(job: Train, task: Workload, study_folder: Path, report: Report, left:
             leaves={fork.step: place_at(fork.step) for fork in job.leaves},
             spare=place_at if job.spares else None,
             left=lambda step: left(path.fork(step, seed=seed)),
-            watch=told,
+            watch=reporting,
         )
 
     return _without_damaged(folder, origin, make)
@@ -138,7 +138,7 @@ def _without_damaged(folder: Path, origin: Place | None, make: Callable[[Place |
 
 def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) -> Piece:
     """A stage of a run. A damaged checkpoint costs the time of the run's past, never its result."""
-    spec, path, told = job.spec, RunPath(job.spec), _Told(report)
+    spec, path, reporting = job.spec, RunPath(job.spec), _Reporting(report)
     folder, began = run_folder(study_folder, spec.digest()), time.monotonic()
     origin = place(study_folder, job.origin) if job.origin else None
     leaves = {job.until: place(study_folder, path.fork(job.until, seed=spec.seed))} if job.leave else {}
@@ -146,7 +146,7 @@ def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) 
 
     def watch(state: TrainState) -> bool:
         reached[:] = [state]
-        return told(state) or state.step >= job.until
+        return reporting(state) or state.step >= job.until
 
     def piece(made: TrainState | RunRecord, *, stop: int, losses: np.ndarray, charged: int) -> Piece:
         since = job.start if job.origin is None else 0
@@ -195,7 +195,7 @@ def failure(outcome: Failed) -> CalandoError:
     return CodeFailed(outcome.message, outcome.printed) if outcome.printed else UsageError(outcome.message)
 
 
-class _Told:
+class _Reporting:
     """Reports how far a training is, at most once in `PROGRESS_SECONDS`; True where it is asked to stop."""
 
     def __init__(self, report: Report) -> None:

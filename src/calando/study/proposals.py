@@ -132,7 +132,7 @@ def _sampler(seed: int, number: int) -> Any:
 
 
 def _tell(study: Any, searched: Mapping[str, float], ranges: Mapping[str, Range], merit: float) -> None:
-    """A run as a trial; one whose values lie outside the ranges, as no weight decay does, is not told."""
+    """A run as a trial; one whose values lie outside the ranges, as no weight decay does, is left out."""
     if all(ranges[name].low <= value <= ranges[name].high for name, value in searched.items()):
         made = optuna().trial.create_trial(params=dict(searched), distributions=dict(ranges), value=merit)
         study.add_trial(made)

@@ -41,8 +41,7 @@ from calando.study.perform_job import failure
 from calando.study.plan import Plan
 from calando.study.run_queue import RunQueue
 from calando.study.stages import Fork, RunPath
-from calando.study.standing import study_standing
-from calando.study.status import Status
+from calando.study.standing import Status, study_standing
 from calando.study.steered_study import StudyAsSteered
 from calando.study.steering import Steering
 from calando.study.verify import doubts_about

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
     from calando.records import StrategySpec
     from calando.study.scheduler import Sharing
-    from calando.study.status import Status
+    from calando.study.standing import Status
     from calando.tasks.workload import Workload
 
 __all__ = ["compare"]

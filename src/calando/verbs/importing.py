@@ -108,8 +108,8 @@ def import_runs(
     Args:
         paths: files, or folders that are searched: trainer_state.json of Transformers, metrics.csv of Lightning, event
             files of TensorBoard (extra "tensorboard"), MLflow's file of SQLite or folder, Optuna's file of SQLite or
-            journal (extra "tune"); as a file also any .csv with columns step and lr. Which series is the rate is told
-            by its name, and noted.
+            journal (extra "tune"); as a file also any .csv with columns step and lr. The rate is recognised by its
+            name, which a note reports.
         steps: updates that the runs were planned for; None: as the log says, else read from where the rates end.
         steps_per_epoch: updates in one pass over the data; lengths may then be given in epochs.
         study: a study's folder, next to whose runs they are drawn: unpaired, and without a verdict.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from calando.study.jobs import JobProgress
     from calando.study.listening import RunStatus
-    from calando.study.status import Status
+    from calando.study.standing import Status
 
 __all__ = ["Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
 

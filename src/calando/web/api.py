@@ -33,7 +33,7 @@ from starlette.routing import Route
 from calando.errors import CalandoError, CorruptFile, UsageError
 from calando.web.access import may_steer
 from calando.web.bands import Band
-from calando.web.decimate import decimated
+from calando.web.curves import decimated
 from calando.web.place import Place
 from calando.web.places import Places
 from calando.web.study_place import StudyPlace

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from calando.web.curve import Curve
+from calando.web.curves import Curve
 
 if TYPE_CHECKING:
-    from calando.web.place import Place, Row
+    from calando.web.place import Place
+    from calando.web.table import Row
 
 __all__ = ["HIGH", "LOW", "MOST_VALUES", "Band", "Bands", "band", "spread_out"]
 

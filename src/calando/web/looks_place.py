@@ -12,8 +12,9 @@ import numpy as np
 from calando.analysis.looked import FILE, Looked
 from calando.errors import UsageError
 from calando.records.spec import RunSpec
-from calando.web.curve import Curve
-from calando.web.place import Place, Row
+from calando.web.curves import Curve
+from calando.web.place import Place
+from calando.web.table import Row
 
 __all__ = ["LooksPlace", "probe_curve", "probe_names"]
 

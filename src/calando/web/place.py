@@ -16,7 +16,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,14 +26,15 @@ from calando.records.database import nothing_collected
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
-from calando.records.record import RunRecord
+from calando.records.record import Evaluation, RunRecord
 from calando.records.spec import RunSpec
 from calando.web.audit import Branches, audit
 from calando.web.bands import Band, Bands
-from calando.web.curve import Curve
+from calando.web.curves import Curve
 from calando.web.run_files import files_in, tail_of
+from calando.web.table import Row
 
-__all__ = ["Kind", "Place", "Row"]
+__all__ = ["Kind", "Place", "columns_of"]
 
 OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
@@ -41,32 +42,10 @@ MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
 
-@dataclass(slots=True)
-class Row:
-    """A run in the table.
-
-    Args:
-        state: "queued", "running", "paused" (put away unfinished), "finished", "diverged" or "died".
-        score, loss: of the last look at the validation part; None: there was none.
-        test: score on the test part.
-        seconds: its training took; None while it goes on.
-        slot: of the worker that makes it, from 1; None: none does.
-        steered: its rate was changed by hand.
-    """
-
-    run: str
-    strategy: str
-    seed: int
-    lr: float | None
-    steps: int | None
-    step: int
-    state: str
-    score: float | None = None
-    loss: float | None = None
-    test: float | None = None
-    seconds: float | None = None
-    slot: int | None = None
-    steered: bool = False
+def columns_of(looks: Iterable[Evaluation]) -> tuple[list[int], list[float], list[float]]:
+    """Steps, scores and losses of looks at the validation part."""
+    looks = tuple(looks)
+    return [one.step for one in looks], [one.score for one in looks], [one.loss for one in looks]
 
 
 class Place(ABC):

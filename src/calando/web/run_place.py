@@ -19,9 +19,10 @@ from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.report.use import forms_of
-from calando.web.curve import Curve
+from calando.web.curves import Curve
 from calando.web.looks_place import probe_curve, probe_names
-from calando.web.place import Place, Row
+from calando.web.place import Place, columns_of
+from calando.web.table import Row
 
 __all__ = ["RunPlace"]
 
@@ -53,7 +54,7 @@ class RunPlace(Place):
             return ()
         self._seen = now
         self._records, self._tests = self.picture.records()
-        rows = [self._row(digest) for digest in self._records]
+        rows = [Row.of_record(digest, self._records[digest], self._tests.get(digest)) for digest in self._records]
         if (
             self._asked is not None
             and (digest := self._asked.digest()) not in self._records
@@ -62,23 +63,6 @@ class RunPlace(Place):
             run = self._asked
             rows.append(Row(digest, run.strategy.name, run.seed, run.lr, run.steps, step=0, state="paused"))
         return [row for row in rows if row != self.rows.get(row.run)]
-
-    def _row(self, digest: str) -> Row:
-        record, test = self._records[digest], self._tests.get(digest)
-        run, looks = record.spec, record.evaluations
-        return Row(
-            run=digest,
-            strategy=run.strategy.name,
-            seed=run.seed,
-            lr=run.lr,
-            steps=run.steps,
-            step=record.steps_done,
-            state=record.outcome,
-            score=looks[-1].score if looks else None,
-            loss=looks[-1].loss if looks else None,
-            test=None if test is None else test.score,
-            seconds=record.seconds,
-        )
 
     def spec(self, run: str) -> RunSpec | None:
         """From its record, its picture or its folder."""
@@ -96,8 +80,7 @@ class RunPlace(Place):
 
     def stored_looks(self, run: str) -> tuple[list[int], list[float], list[float]]:
         """Of a run that is over."""
-        looks = self._records[run].evaluations if run in self._records else ()
-        return [one.step for one in looks], [one.score for one in looks], [one.loss for one in looks]
+        return columns_of(self._records[run].evaluations if run in self._records else ())
 
     def record(self, run: str) -> RunRecord | None:
         """Of a run that is over."""

@@ -1,7 +1,7 @@
 """The files of the page: its shell, its scripts and styles, and Vega for the report's figures. All come with calando.
 
 GET  /                the shell; what it shows it asks of the API
-GET  /static/NAME     one of the files next to it, by its name alone; a browser that has it is told so
+GET  /static/NAME     one of the files next to it, by its name alone; 304 where a browser has it
 """
 
 from __future__ import annotations

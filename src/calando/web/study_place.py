@@ -17,8 +17,9 @@ from calando.records.record import RunRecord, TestScore
 from calando.records.spec import RunSpec, StudySpec
 from calando.records.store import Store
 from calando.report.use import forms_of
-from calando.web.curve import Curve
-from calando.web.place import Place, Row
+from calando.web.curves import Curve
+from calando.web.place import Place, columns_of
+from calando.web.table import Row
 
 __all__ = ["StudyPlace"]
 
@@ -67,21 +68,7 @@ class StudyPlace(Place):
         return [self._row(digest) for digest in dict.fromkeys((*added.runs, *added.tests)) if digest in self.records]
 
     def _row(self, digest: str) -> Row:
-        record, test = self.records[digest], self.tests.get(digest)
-        run, last = record.spec, record.evaluations[-1] if record.evaluations else None
-        return Row(
-            run=digest,
-            strategy=run.strategy.name,
-            seed=run.seed,
-            lr=run.lr,
-            steps=run.steps,
-            step=record.steps_done,
-            state=record.outcome,
-            score=record.score if last is not None or record.outcome == "diverged" else None,
-            loss=None if last is None else last.loss,
-            test=None if test is None else test.score,
-            seconds=record.seconds,
-        )
+        return Row.of_record(digest, self.records[digest], self.tests.get(digest))
 
     def spec(self, run: str) -> RunSpec | None:
         """From its record, else as the picture has it."""
@@ -111,8 +98,7 @@ class StudyPlace(Place):
 
     def stored_looks(self, run: str) -> tuple[list[int], list[float], list[float]]:
         """Of a finished run."""
-        looks = self.records[run].evaluations if run in self.records else ()
-        return [one.step for one in looks], [one.score for one in looks], [one.loss for one in looks]
+        return columns_of(self.records[run].evaluations if run in self.records else ())
 
     def record(self, run: str) -> RunRecord | None:
         """With its traces left in the store."""

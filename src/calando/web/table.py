@@ -9,13 +9,60 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
 
 from calando.errors import UnknownName, UsageError
-from calando.web.place import Row
+from calando.records.record import RunRecord, TestScore
 
-__all__ = ["as_csv", "selected", "states"]
+__all__ = ["Row", "as_csv", "selected", "states"]
+
+
+@dataclass(slots=True)
+class Row:
+    """A run in the table.
+
+    Args:
+        state: "queued", "running", "paused" (put away unfinished), "finished", "diverged" or "died".
+        score, loss: of the last look at the validation part; None: there was none.
+        test: score on the test part.
+        seconds: its training took; None while it goes on.
+        slot: of the worker that makes it, from 1; None: none does.
+        steered: its rate was changed by hand.
+    """
+
+    run: str
+    strategy: str
+    seed: int
+    lr: float | None
+    steps: int | None
+    step: int
+    state: str
+    score: float | None = None
+    loss: float | None = None
+    test: float | None = None
+    seconds: float | None = None
+    slot: int | None = None
+    steered: bool = False
+
+    @classmethod
+    def of_record(cls, digest: str, record: RunRecord, test: TestScore | None) -> Row:
+        """Of a run that is over."""
+        run, last = record.spec, record.evaluations[-1] if record.evaluations else None
+        return cls(
+            run=digest,
+            strategy=run.strategy.name,
+            seed=run.seed,
+            lr=run.lr,
+            steps=run.steps,
+            step=record.steps_done,
+            state=record.outcome,
+            score=record.score if last is not None or record.outcome == "diverged" else None,
+            loss=None if last is None else last.loss,
+            test=None if test is None else test.score,
+            seconds=record.seconds,
+        )
+
 
 COLUMNS = tuple(field.name for field in fields(Row))
 STATES = ("running", "finished", "diverged", "died", "queued", "paused", "steered")

@@ -15,7 +15,8 @@ from calando.records.spec import RunSpec
 from calando.records.tuning import FILE, Piece, TuneSpec, TuneStore
 from calando.report.use import forms_of
 from calando.schedules.text import parse
-from calando.web.place import Place, Row
+from calando.web.place import Place, columns_of
+from calando.web.table import Row
 
 __all__ = ["TuningPlace"]
 
@@ -96,8 +97,7 @@ class TuningPlace(Place):
 
     def stored_looks(self, run: str) -> tuple[list[int], list[float], list[float]]:
         """Of its pieces."""
-        looks = [look for piece in self._pieces.get(run, ()) for look in piece.evaluations]
-        return [one.step for one in looks], [one.score for one in looks], [one.loss for one in looks]
+        return columns_of(look for piece in self._pieces.get(run, ()) for look in piece.evaluations)
 
     def counts(self) -> tuple[int, int]:
         """Updates charged, and the most that may be."""

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from calando.loops.exported.tables import TABLES, cells_of
-from calando.loops.exported.written_whole import replacing
+from calando.records.files import replacing
 from calando.records.kept_runs import KeptRun
 
 __all__ = ["texts_of", "write"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.loops.exported.tables import TABLES, Cells, cells_of
-from calando.loops.exported.written_whole import replacing
+from calando.records.files import replacing
 from calando.records.kept_runs import KeptRun
 
 if TYPE_CHECKING:

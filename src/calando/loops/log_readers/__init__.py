@@ -134,14 +134,14 @@ def runs_of_series(name: str, series: Mapping[str, Series], *, total_steps: int 
     loss = next((key for key in series if is_loss(key) and series[key]), "")
     scores = {key: pairs for key, pairs in series.items() if is_score(key) and key not in rates and pairs}
     for key in rates:
-        said = [f"the rate is {key!r}"]
-        said += [f"the training loss is {loss!r}"] if loss else []
-        said += [f"the scores are {', '.join(map(repr, scores))}"] if scores else []
+        notes = [f"the rate is {key!r}"]
+        notes += [f"the training loss is {loss!r}"] if loss else []
+        notes += [f"the scores are {', '.join(map(repr, scores))}"] if scores else []
         yield LoggedRun(
             f"{name} {key}" if len(rates) > 1 else name,
             series[key],
             total_steps,
             series.get(loss, []),
             scores,
-            ("; ".join(said),),
+            ("; ".join(notes),),
         )

@@ -53,6 +53,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
 
 
 def _events(file: Path) -> Iterator[Any]:
+    from google.protobuf.message import DecodeError
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.record_writer import masked_crc32c
 
@@ -68,7 +69,7 @@ def _events(file: Path) -> Iterator[Any]:
                 raise UsageError(f"{quote(str(file))} is damaged before byte {records.tell()}; restore a copy")
             try:
                 event = Event.FromString(data)
-            except Exception:  # an error of protobuf's own, which is no package of ours to name
+            except DecodeError:
                 raise UsageError(f"{quote(str(file))} holds records that are no events of TensorBoard") from None
             yield event
 

@@ -203,7 +203,7 @@ def uri_of(place: str) -> str:
 
 @contextmanager
 def unreported(variable: str, value: str) -> Iterator[None]:
-    """An environment variable by which a package is told to report nothing of its use, unless the person has set it."""
+    """Keep a package from reporting its use, by an environment variable, unless the person has set it."""
     if variable in os.environ:
         yield
         return
@@ -227,8 +227,8 @@ def register(name: str, *, package: str, extra: str = "", place: str = "", see: 
     Raises:
         UsageError: a name that is taken or is none; what is registered cannot be called.
 
-    >>> @register("told", package="json", see="look at the terminal")
-    ... class Told:
+    >>> @register("terminal", package="json", see="look at the terminal")
+    ... class Terminal:
     ...     '''Prints what it hears.'''
     ...     def __init__(self, place, tracked): pass
     ...     def begin(self, run, *, since): print("begin", run.name)
@@ -237,9 +237,9 @@ def register(name: str, *, package: str, extra: str = "", place: str = "", see: 
     ...     def leave(self, run): pass
     ...     def late(self, run, points): print("late", len(points))
     ...     def close(self): pass
-    >>> find_tracker("told").see
+    >>> find_tracker("terminal").see
     'look at the terminal'
-    >>> TRACKERS.remove("told")
+    >>> TRACKERS.remove("terminal")
     """
 
     def registered(make: Maker) -> Maker:

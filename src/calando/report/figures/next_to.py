@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 
 import altair as alt
 import numpy as np
@@ -38,9 +38,7 @@ def next_to_figure(
     Raises:
         UsageError: nothing was logged at two steps.
     """
-    # Most of a path is the same for all of them.
-    shared = os.path.commonpath([os.path.dirname(run.name) for run in logged]) if len(logged) > 1 else ""  # noqa: PTH120
-    names = {id(run): run.name.removeprefix(shared).strip("/") or run.name for run in logged}
+    names = {id(run): name for run, name in zip(logged, _short_names([run.name for run in logged]), strict=True)}
     drawn = logged[:MOST]
     rates: list[Row] = []
     losses: list[Row] = []
@@ -68,6 +66,18 @@ def next_to_figure(
         else "As they were logged."
     )
     return styled(alt.vconcat(*panels, spacing=18), title=where, subtitle=f"{unpaired}{left}", columns=2)
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Without the folders that all of them lie in."""
+    parts = [PurePath(name).parts for name in names]
+    shared = 0
+    if len(parts) > 1:
+        for level in zip(*(one[:-1] for one in parts), strict=False):
+            if len(set(level)) > 1:
+                break
+            shared += 1
+    return [str(PurePath(*one[shared:])) for one in parts]
 
 
 def _rows(line: str, where: str, pairs: Iterable[tuple[int, float]]) -> list[Row]:

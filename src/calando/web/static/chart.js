@@ -14,16 +14,16 @@ const HEIGHT = 240, FEW = 12;
 const TINY = 1e-100, DECADES = 1e15; // of a logarithmic axis: what its ticks can count
 
 export class Chart {
-  // told: {cursor(step | null), zoom([from, to]), reset(), near(key | null), keys(event, chart)}
-  constructor(title, sync, told) {
-    Object.assign(this, { title, sync, told, plot: null, signature: "", view: null, marks: [] });
+  // handlers: {cursor(step | null), zoom([from, to]), reset(), near(key | null), keys(event, chart)}
+  constructor(title, sync, handlers) {
+    Object.assign(this, { title, sync, handlers, plot: null, signature: "", view: null, marks: [] });
     this.name = h("h3", {}, title);
     this.note = h("span", { class: "faint small" });
     this.place = h("div", { class: "plot" });
     this.element = h("section", {
       class: "chart", tabindex: 0, role: "group",
       "aria-roledescription": "chart",
-      on: { keydown: (event) => told.keys(event, this) },
+      on: { keydown: (event) => handlers.keys(event, this) },
     }, h("header", {}, this.name, this.note), this.place);
     this.resized = new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.width, height: HEIGHT }));
     this.resized.observe(this.place);
@@ -105,7 +105,7 @@ export class Chart {
         drag: { x: true, y: false, setScale: false },
         sync: { key: this.sync, scales: ["x", null], filters: { pub: onlyMoves, sub: onlyMoves } },
         dataIdx: nearest,
-        bind: { dblclick: () => () => (this.told.reset(), null) },
+        bind: { dblclick: () => () => (this.handlers.reset(), null) },
       },
       scales: {
         // Of this plot's own kind: one that was given up may still be drawn once, after the next view came.
@@ -118,8 +118,8 @@ export class Chart {
       ],
       hooks: {
         setSelect: [(plot) => this.select(plot)],
-        setCursor: [(plot) => this.told.cursor(plot.cursor.left < 0 ? null : plot.posToVal(plot.cursor.left, "x"))],
-        setSeries: [(_, place, given) => given.focus !== undefined && this.told.near(this.keyOf(place))],
+        setCursor: [(plot) => this.handlers.cursor(plot.cursor.left < 0 ? null : plot.posToVal(plot.cursor.left, "x"))],
+        setSeries: [(_, place, given) => given.focus !== undefined && this.handlers.near(this.keyOf(place))],
         draw: [(plot) => drawMarks(plot, view.marks || [], ink)],
       },
     };
@@ -158,7 +158,7 @@ export class Chart {
     if (width < 5) return;
     const zoom = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    this.told.zoom(zoom);
+    this.handlers.zoom(zoom);
   }
 
   // The cursor by keys: at a step, or away.

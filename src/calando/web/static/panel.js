@@ -43,10 +43,10 @@ export class Panel {
 
   tools() {
     const smoothing = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.settings.smoothing, "aria-label": "smoothing of the loss" });
-    const said = h("output", {}, String(this.settings.smoothing));
+    const shown = h("output", {}, String(this.settings.smoothing));
     smoothing.addEventListener("input", () => {
       this.settings.smoothing = Number(smoothing.value);
-      said.textContent = this.settings.smoothing ? smoothing.value : "off";
+      shown.textContent = this.settings.smoothing ? smoothing.value : "off";
       this.draw();
     });
     const { settings } = this;
@@ -57,7 +57,7 @@ export class Panel {
     this.logX = scale("steps", () => (settings.logX = !settings.logX));
     this.logY = new Map(this.measures.map(({ of, title }) => [of, scale(title, () => settings.logY.set(of, !this.isLog(of)))]));
     return h("div", { class: "tools", role: "toolbar", "aria-label": "Curves" },
-      h("label", {}, "smoothing ", smoothing, " ", said),
+      h("label", {}, "smoothing ", smoothing, " ", shown),
       h("span", { class: "group" }, "log axis ",
         this.logX, ...this.logY.values()),
       h("span", { class: "group" },

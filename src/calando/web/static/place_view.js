@@ -71,16 +71,16 @@ export class PlaceView {
     // Only the first answer says it: it does not change while the page is open.
     this.steers = status.can_steer ?? this.steers;
     this.bar.can(this.steers);
-    const told = JSON.stringify([status.kind, status.state, status.title]);
-    if (told !== this.told) {
-      this.told = told;
+    const heading = JSON.stringify([status.kind, status.state, status.title]);
+    if (heading !== this.heading) {
+      this.heading = heading;
       const what = `${status.kind} · ${status.title}`;
       this.where.replaceChildren(...(this.place ? [h("a", { href: toIndex() }, "‹ studies and runs"), ` / ${this.place} · ${what}`] : [what]));
       const stop = button("Stop: save the runs in progress", () => this.stop(stop), { id: "stop" });
       this.tools.replaceChildren(...[
         status.kind === "study" && h("a", { href: address("report", { place: this.place }), id: "report" }, "the report, with its figures"),
         status.state === "running" && this.steers && status.kind === "study" && stop,
-        (this.said = h("span", { role: "status", id: "stop-status" })),
+        (this.stopStatus = h("span", { role: "status", id: "stop-status" })),
       ].filter(Boolean));
     }
     const notes = (status.notes || []).slice(-5);
@@ -180,9 +180,9 @@ export class PlaceView {
     pressed.disabled = true;
     try {
       await post(address("commands/stop", { place: this.place }), {});
-      this.said.textContent = "Stopping: runs in progress are saved; the same command resumes them.";
+      this.stopStatus.textContent = "Stopping: runs in progress are saved; the same command resumes them.";
     } catch (error) {
-      this.said.textContent = error.message;
+      this.stopStatus.textContent = error.message;
       pressed.disabled = false;
     }
   }

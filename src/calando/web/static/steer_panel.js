@@ -23,7 +23,7 @@ const WAYS = {
 export class SteerPanel {
   // asked(): a command went out.
   constructor(place, run, asked) {
-    Object.assign(this, { place, run, told: asked, seen: null, turn: 0, timer: 0, conducted: true });
+    Object.assign(this, { place, run, refresh: asked, seen: null, turn: 0, timer: 0, conducted: true });
     this.way = h("select", { "aria-label": "what to do" }, ...Object.entries(WAYS).map(([key, { name }]) => h("option", { value: key }, name)));
     this.value = h("input", { type: "text", value: WAYS.multiply.value, "aria-label": "by how much, or what", maxlength: 1000, size: 16, spellcheck: "false" });
     this.since = h("input", { type: "text", inputmode: "numeric", placeholder: "the next", "aria-label": "from which step; a step that is past goes back to it", size: 8, maxlength: 9 });
@@ -109,7 +109,7 @@ export class SteerPanel {
       this.frame.hidden = true;
       this.lint.replaceChildren();
       this.branch.replaceChildren();
-      this.told();
+      this.refresh();
     } catch (error) {
       this.words.textContent = error.message;
       this.apply.disabled = false;

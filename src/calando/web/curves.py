@@ -1,4 +1,4 @@
-"""Long curves as few points, so that nothing that stands out is lost.
+"""Curves of runs; long ones as few points, so that nothing that stands out is lost.
 
 bucket k of n        values  [k N / n, (k + 1) N / n)
 of each bucket       its least and its greatest value, in their order; a value that is no number where there is one
@@ -6,9 +6,21 @@ of each bucket       its least and its greatest value, in their order; a value t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
-__all__ = ["decimated"]
+__all__ = ["Curve", "decimated"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one run: x, updates made, ascending, and y; of equal shape (N,)."""
+
+    x: np.ndarray
+    y: np.ndarray
 
 
 def decimated(x: np.ndarray, y: np.ndarray, *, pixels: int) -> tuple[np.ndarray, np.ndarray]:
