@@ -78,6 +78,9 @@ def test_a_branch_of_ones_own_code(tmp_path, code):
     same_bits(made, alone)
     ask(tmp_path / "study", "resume", run=branch.parent)
     assert compare(code, tmp_path / "study", text).complete
+    resumed = rows(tmp_path / "study")[0][-1]
+    # Of code that keeps nothing there is no step that it goes on from.
+    assert (resumed.state, resumed.step > 0) == ("done", code is train)
     parent = records(tmp_path / "study")[branch.parent]
     assert parent.losses[:100].tobytes() == made.losses[:100].tobytes()
 

@@ -176,7 +176,7 @@ class Steering:
                     if command.verb == "change":
                         self._branch(asked, command, spec, reported=step)
                     else:
-                        kept = step_of(run_folder(self.folder, spec.digest()))
+                        kept = self._kept(spec)
                         self._rests_or_goes_on(asked, command, spec.digest(), step=step if kept is None else kept)
 
     def has_ended(self, digest: str) -> None:
@@ -219,7 +219,7 @@ class Steering:
             if command.verb == "change":
                 branch_of(spec, command, step=running[digest][1])  # refused at once where it cannot be
             if not self._trainer.put_away(digest):
-                raise UsageError("its executor cannot put one run away; use --executor process or inline")
+                raise UsageError("its executor cannot put one run away; use --executor process, ray or inline")
             self._asked.setdefault(digest, []).append(asked)
             self._waits.add(asked.number)
             return False
@@ -233,10 +233,15 @@ class Steering:
             case "change":
                 if self._trainer.is_made(digest) and command.since is None:
                     raise UsageError(f"it has ended; say from where, as 'from {spec.steps // 2}: {command.text}'")
-                self._branch(asked, command, spec, reported=step_of(run_folder(self.folder, digest)) or 0)
+                self._branch(asked, command, spec, reported=self._kept(spec) or 0)
                 return False
-        self._rests_or_goes_on(asked, command, digest, step=step_of(run_folder(self.folder, digest)) or 0)
+        self._rests_or_goes_on(asked, command, digest, step=self._kept(spec) or 0)
         return False
+
+    def _kept(self, run: RunSpec) -> int | None:
+        """Updates made before the state that a run has kept; None: it has kept none."""
+        kept = run_folder(self.folder, run.digest())
+        return kept_step(kept) if isinstance(run.workload, OwnTrainingSpec) else step_of(kept)
 
     def _rests_or_goes_on(self, asked: Asked, command: Command, digest: str, *, step: int) -> None:
         """A pause, a stop or a resume."""
@@ -280,7 +285,7 @@ class Steering:
         """Store the branch, its start first; the parent rests unless both are to go on."""
         digest, own = parent.digest(), isinstance(parent.workload, OwnTrainingSpec)
         kept = run_folder(self.folder, digest)
-        there = kept_step(kept) if own else step_of(kept)
+        there = self._kept(parent)
         # Of one's own code what it reported last may be before what it kept at its end, or after.
         step = max(reported, there or 0) if own or there is None else there
         spec = branch_of(parent, command, step=step)
@@ -296,7 +301,6 @@ class Steering:
                 f"a controller has taken the run back from update {furthest} on, so a change before it would begin in "
                 f"another pass; ask 'from {furthest}: {command.text.rpartition(': ')[2]}'"
             )
-        branch = Branch(spec=spec, parent=digest, step=0, command=asked.number)
         start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
         if not known:
             start = keep_start(self.folder, kept, parent, spec, since=since, there=there, own=own)
