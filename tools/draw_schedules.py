@@ -34,8 +34,8 @@ Lengths are `'5%'` of the run, `'2 epochs'`, `'500 steps'` or `500`. `calando pl
 - `a * b`, `a + b`, `a * 0.5`: side by side.
 
 In Python they are `calando.schedules.NAME`, with arguments, formula and source in their docstrings.
-Which one? [Choosing a schedule](guides/choosing-a-schedule.md). Coming from torch?
-[From torch to calando](guides/from-torch.md).
+Which one? [Choosing a schedule](how-to/choosing-a-schedule.md). Coming from torch?
+[From torch to calando](how-to/from-torch.md).
 """
 
 # The picture in the README.

@@ -119,7 +119,7 @@ def test_an_axis_of_another_kind_has_its_own_ticks_and_title(monkeypatch):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_guides_example_finds_a_rate_to_rely_on_whatever_its_seed(seed, capsys):
-    (code, *_) = re.findall(r"```python\n(.*?)```", Path("docs/guides/finding-a-rate.md").read_text(), re.DOTALL)
+    (code, *_) = re.findall(r"```python\n(.*?)```", Path("docs/how-to/finding-a-rate.md").read_text(), re.DOTALL)
     names = {}
     assert "manual_seed(0)" in code
     exec(code.replace("manual_seed(0)", f"manual_seed({seed})"), names)

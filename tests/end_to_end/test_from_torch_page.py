@@ -1,4 +1,4 @@
-"""docs/guides/from-torch.md: each row of its table, both sides built and compared over the whole horizon."""
+"""docs/how-to/from-torch.md: each row of its table, both sides built and compared over the whole horizon."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ import calando
 from calando import schedules
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/guides/from-torch.md").read_text()
+PAGE = (ROOT / "docs/how-to/from-torch.md").read_text()
 ROWS = re.findall(r"^\| `(\w+\(optimizer.*?|\w+\(\[.*?)` \| `(.*)` \|$", PAGE, re.MULTILINE)
 TOTAL, BASE = 100, 0.1
 

@@ -22,24 +22,24 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     "README.md",
     "docs/concepts.md",
-    "docs/guides/choosing-a-schedule.md",
-    "docs/guides/finding-a-rate.md",
-    "docs/guides/from-torch.md",
-    "docs/guides/own-workload.md",
-    "docs/guides/speech.md",
-    "docs/guides/trackers.md",
-    "docs/guides/which-method.md",
-    "docs/guides/your-own-task.md",
-    "docs/guides/your-training-code.md",
+    "docs/how-to/choosing-a-schedule.md",
+    "docs/how-to/finding-a-rate.md",
+    "docs/how-to/from-torch.md",
+    "docs/how-to/own-workload.md",
+    "docs/how-to/speech.md",
+    "docs/how-to/trackers.md",
+    "docs/how-to/which-method.md",
+    "docs/how-to/your-own-task.md",
+    "docs/how-to/your-training-code.md",
 )
 PAGES = (
     *DOCUMENTS,
     "docs/architecture.md",
     "docs/schedules.md",
-    "docs/guides/a-first-lesson.md",
-    "docs/guides/statistics.md",
-    "docs/guides/many-machines.md",
-    "docs/guides/watching.md",
+    "docs/how-to/a-first-lesson.md",
+    "docs/explanation/statistics.md",
+    "docs/how-to/many-machines.md",
+    "docs/how-to/watching.md",
     "docs/upgrading.md",
     "docs/LOG.md",
     "CHANGELOG.md",
@@ -82,7 +82,7 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", list(sys.path))
     images = np.random.default_rng(0).integers(0, 256, (120, 16, 16), dtype=np.uint8)
     np.savez("shapes.npz", images=images, labels=np.arange(120) % 3)
-    if document == "docs/guides/speech.md":
+    if document == "docs/how-to/speech.md":
         monkeypatch.setenv("CALANDO_DATA", str(tmp_path))
         write_recordings(tmp_path)
     ran = 0

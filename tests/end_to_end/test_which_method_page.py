@@ -1,4 +1,4 @@
-"""docs/guides/which-method.md says of methods, controllers and averages what the code says of itself."""
+"""docs/how-to/which-method.md says of methods, controllers and averages what the code says of itself."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from calando.strategy.averages import AVERAGES
 from calando.strategy.called_parts import default_of
 from calando.training.evaluate import BATCHES
 
-PAGE = (Path(__file__).parents[2] / "docs/guides/which-method.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/how-to/which-method.md").read_text()
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -154,7 +154,7 @@ def test_stop_puts_away_and_the_next_goes_on_to_the_same_bits(crew, tmp_path):
 
 def test_the_guides_executor_does_what_every_executor_must(tmp_path):
     """And holds back jobs while its file is there."""
-    page = (Path(__file__).parents[2] / "docs/guides/your-own.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/how-to/your-own.md").read_text()
     namespace = {"__name__": "guide"}
     try:
         for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):

@@ -22,7 +22,7 @@ from calando.study.executors import EXECUTORS, executor_names, find_executor
 from calando.study.executors import register as register_executor
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/guides/your-own.md").read_text()
+PAGE = (ROOT / "docs/how-to/your-own.md").read_text()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@
 
 `h` is the resolution of a score, 1 / (test samples): scores are multiples of it, so a few seeds can differ by
 exactly the same amount, and the sample variance alone would then claim certainty. h² / 12 is the variance of one
-rounding, h² / 6 that of a difference of two. What this gives is measured in docs/guides/statistics.md; the
+rounding, h² / 6 that of a difference of two. What this gives is measured in docs/explanation/statistics.md; the
 measurement is `python -m benchmarks.verdicts.calibration`.
 
 Source: Student (1908), "The probable error of a mean"; the t interval is conservative for differences that are
