@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DIST_TOOLS := build/dist-tools
 
-.PHONY: demo quick test check lint docs dist bench torture clean
+.PHONY: demo quick test check lint docs site site-strings dist bench torture clean
 
 demo: $(VENV)/installed
 	$(BIN)/calando compare digits step exponential linear cosine one-cycle --augment "crop(3)" --seeds 8 --rates 3
@@ -27,6 +27,14 @@ lint: $(VENV)/installed-dev
 
 docs: $(VENV)/installed
 	$(BIN)/python tools/draw_schedules.py
+
+# The site in English and Chinese, build/site/html/index.html: every cell run, every link and translation checked.
+site: $(VENV)/installed-site
+	$(BIN)/python tools/make_site.py
+
+# Gathers what pages say into docs/locale; what lacks or changed there is to be translated.
+site-strings: $(VENV)/installed-site
+	$(BIN)/python tools/make_site.py --strings
 
 # Builds sdist and wheel into dist/, checks them, and uses the wheel in an empty environment; publishes nothing.
 # `make dist RELEASE=--release` refuses what it else warns of: a version without a date in CHANGELOG.md, uncommitted changes.
@@ -55,6 +63,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(VENV)/installed-site: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site]"
 	touch $@
 
 $(DIST_TOOLS)/installed: tools/dist-requirements.txt

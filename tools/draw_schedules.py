@@ -1,5 +1,5 @@
-"""Make docs/schedules.md and its pictures: every schedule with its formula, drawn over 1,000 steps of 100 an epoch;
-and the picture of three schedules in the README.
+"""Make docs/reference/schedules and its pictures: every schedule with its formula, drawn over
+1,000 steps of 100 an epoch; and the picture of three schedules in the README.
 
     python tools/draw_schedules.py [FOLDER]        FOLDER: docs, unless another is given
 
@@ -34,8 +34,8 @@ Lengths are `'5%'` of the run, `'2 epochs'`, `'500 steps'` or `500`. `calando pl
 - `a * b`, `a + b`, `a * 0.5`: side by side.
 
 In Python they are `calando.schedules.NAME`, with arguments, formula and source in their docstrings.
-Which one? [Choosing a schedule](how-to/choosing-a-schedule.md). Coming from torch?
-[From torch to calando](how-to/from-torch.md).
+Which one? [Choosing a schedule](../../how-to/choosing-a-schedule.md). Coming from torch?
+[From torch to calando](../../how-to/from-torch.md).
 """
 
 # The picture in the README.
@@ -61,26 +61,33 @@ def main() -> None:
         (pictures / f"{stale}.svg").unlink()
     for name, text in drawn.items():
         write_atomically(pictures / f"{name}.svg", picture(text).encode())
-    write_atomically(folder / "schedules.md", page().encode())
+    reference = folder / "reference" / "schedules"
+    reference.mkdir(parents=True, exist_ok=True)
+    for stale in {path.name for path in reference.glob("*.md")} - pages().keys():
+        (reference / stale).unlink()
+    for name, text in pages().items():
+        write_atomically(reference / name, text.encode())
     values = {text: parse(text).bind(STEPS).sample() for text in THREE}
     save(schedule_figure(values, title="Three schedules"), folder / "pictures" / "three-schedules.svg")
 
 
-def page() -> str:
-    """The text of docs/schedules.md."""
-    lines = [INTRODUCTION]
+def pages() -> dict[str, str]:
+    """File below docs/reference/schedules -> its text: a page a family, and one that lists them."""
     entries = describe()
-    for family in FAMILIES:
-        if not any(entry.family == family.title for entry in entries):
-            continue
-        lines += [f"## {family.title}", "", family.purpose, "", "| | |", "|---|---|"]
+    families = [family for family in FAMILIES if any(entry.family == family.title for entry in entries)]
+    names = {family.title: family.title.lower().replace(" ", "-") for family in families}
+    listed = "\n".join(names.values())
+    written = {"index.md": f"{INTRODUCTION}\n```{{toctree}}\n{listed}\n```\n"}
+    for family in families:
+        lines = [f"# {family.title}", "", family.purpose, ""]
         for entry in (entry for entry in entries if entry.family == family.title):
             name, text = entry.name, example_of(entry.name)
-            words = [f"**{name}**: {entry.summary}.", f"`{entry.signature}`", f"= `{entry.formula}`"]
-            words += [] if text == entry.signature else [f"drawn: `{text}`"]
-            lines.append(f"| ![{name}](pictures/schedules/{name}.svg) | {'<br>'.join(words)} |")
-        lines.append("")
-    return "\n".join(lines)
+            lines += [f"## {name}", "", f"{entry.summary}.", "", f"![{name}](../../pictures/schedules/{name}.svg)", ""]
+            lines += ["```text", entry.signature, f"= {entry.formula}"]
+            lines += [] if text == entry.signature else [f"drawn: {text}"]
+            lines += ["```", ""]
+        written[f"{names[family.title]}.md"] = "\n".join(lines)
+    return written
 
 
 def picture(text: str) -> str:

@@ -45,7 +45,9 @@ class Shown:
             shown = (drawn[0] if isinstance(drawn, tuple) else drawn) or {}
         except (NotDrawn, UsageError):
             pass
-        html = self._heading_html() + str(shown.get("text/html", "")) + self._table_html()
+        # a notebook shows one kind, and would leave out a picture next to a table in HTML
+        figure = shown.get("text/html") or shown.get("image/svg+xml") or ""
+        html = self._heading_html() + str(figure) + self._table_html()
         return {**shown, "text/plain": repr(self), **({"text/html": html} if html else {})}
 
     def _heading_html(self) -> str:

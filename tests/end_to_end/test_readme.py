@@ -35,7 +35,7 @@ DOCUMENTS = (
 PAGES = (
     *DOCUMENTS,
     "docs/architecture.md",
-    "docs/schedules.md",
+    "docs/reference/schedules/index.md",
     "docs/how-to/a-first-lesson.md",
     "docs/explanation/statistics.md",
     "docs/how-to/many-machines.md",

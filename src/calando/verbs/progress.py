@@ -5,13 +5,14 @@ a terminal                      a picture that is drawn again and again, and goe
 a notebook's                    one output of the cell, brought up to date
 anything else                   a line every ten seconds
 
-Headings and notes stay in all three.
+Headings and notes stay in all three. `CALANDO_PROGRESS=off` shows none of it.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
 
+QUIET = "CALANDO_PROGRESS"
+"""Set to "off", nothing of it is shown."""
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where standard error is no terminal."""
 NOTEBOOK_SECONDS = 0.5
@@ -124,7 +127,8 @@ class ShownProgress(ABC, Generic[Stand]):
     """
 
     def __init__(self, listen: Callable[[Stand], None] | None = None) -> None:
-        self._listen, self._screen = listen, Screen() if listen is None else None
+        quiet = listen is not None or os.environ.get(QUIET, "") == "off"
+        self._listen, self._screen = listen, None if quiet else Screen()
         self.folder: Path | None = None  # once it stands
 
     @classmethod

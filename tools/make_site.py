@@ -1,0 +1,174 @@
+"""Build the site: docs/ in English and in Chinese, with the reference generated, cells run, and everything checked.
+
+    python tools/make_site.py                         both languages into build/site/html; what make site runs
+    python tools/make_site.py --language en --page course/01-why-the-rate-matters how-to/index
+                                                      these pages alone, unchecked: quick while one writes
+    python tools/make_site.py --strings               gather the texts to translate into docs/locale
+
+Cells are run once: outputs lie in build/site/cache by what decides them, the cells' text and calando's code, and both
+languages show the same. Nothing is fetched, neither by the build nor by a page that is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from site_checks import check_catalogues, check_html, check_lengths
+from site_reference import write_reference
+from site_strings import gather
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS, BUILD = ROOT / "docs", ROOT / "build/site"
+LANGUAGES = {"en": "en", "zh_CN": "zh"}
+"""Sphinx's name of a language -> calando's."""
+
+FILES = Path("files")
+"""Below a site's root: files that pages link to."""
+
+STARTUP = """import altair
+altair.renderers.enable("svg")  # pages open with no network: a figure is a picture
+"""
+
+CHOICE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>calando</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<script>location.replace((navigator.language || "en").startsWith("zh") ? "zh_CN/index.html" : "en/index.html")</script>
+</head><body><p><a href="en/index.html">English</a> · <a href="zh_CN/index.html" lang="zh-CN">中文</a></p></body></html>
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--language", choices=[*LANGUAGES, "all"], default="all")
+    parser.add_argument(
+        "--page", nargs="+", metavar="PAGE", help="these pages alone, as course/01-why-the-rate-matters"
+    )
+    parser.add_argument("--strings", action="store_true", help="gather the texts to translate into docs/locale")
+    parser.add_argument("--unchecked", action="store_true", help="build, also where translations lack")
+    asked = parser.parse_args()
+    if asked.strings:
+        source = lay_source("en", None)
+        sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
+        gather(BUILD / "texts", DOCS / "locale")
+        return
+    wanted = list(LANGUAGES) if asked.language == "all" else [asked.language]
+    faults: list[str] = []
+    if not (asked.page or asked.unchecked):
+        source = lay_source("en", None)
+        sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
+        faults += [*check_lengths(DOCS), *check_catalogues(BUILD / "texts", DOCS / "locale")]
+        report(faults)
+    for language in wanted:
+        source = lay_source(language, asked.page)
+        html = BUILD / ("drafts" if asked.page else "html") / language
+        sphinx(source, html, language, builder="html", strict=not asked.page)
+        print(f"{language}: {html / 'index.html'}")
+    if not asked.page and asked.language == "all":
+        (BUILD / "html/index.html").write_text(CHOICE, encoding="utf-8")
+        report(check_html(BUILD / "html"))
+        print(f"site: {BUILD / 'html/index.html'}")
+
+
+def report(faults: Iterable[str]) -> None:
+    """End where there are faults, each on a line."""
+    found = list(faults)
+    if found:
+        sys.exit("\n".join([*found, f"{len(found)} faults"]))
+
+
+def lay_source(language: str, pages: list[str] | None) -> Path:
+    """A copy of docs/ with the generated reference, files written only where they changed: Sphinx goes by dates."""
+    source = BUILD / "source" / (language if pages is None else f"{language}-draft")
+    texts = {path.relative_to(DOCS): path.read_bytes() for path in DOCS.rglob("*") if path.is_file()}
+    if pages is not None:
+        missing = [page for page in pages if Path(f"{page}.md") not in texts]
+        if missing:
+            sys.exit(f"docs/ has no page {missing[0]!r}; --page takes what stands before .md, as how-to/lightning")
+        kept = {Path(f"{page}.md") for page in pages}
+        texts = {path: text for path, text in texts.items() if path.suffix != ".md" or path in kept}
+        listed = "\n".join(pages)
+        texts[Path("index.md")] = f"# Draft\n\n```{{toctree}}\n{listed}\n```\n".encode()
+    else:
+        texts |= {
+            Path("reference") / path: text.encode() for path, text in write_reference(LANGUAGES[language]).items()
+        }
+    texts |= linked_files(texts)
+    for path, text in texts.items():
+        file = source / path
+        if not file.is_file() or file.read_bytes() != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text)
+    for file in [file for file in source.rglob("*") if file.is_file() and file.relative_to(source) not in texts]:
+        file.unlink()
+    return source
+
+
+def linked_files(texts: dict[Path, bytes]) -> dict[Path, bytes]:
+    """What pages link to outside docs/, and the log, as files that a reader downloads; the links lead to them."""
+    files: dict[Path, bytes] = {}
+
+    def link(match: re.Match[str], page: Path) -> str:
+        target = match[1].partition("#")[0]
+        if not target or ":" in target:
+            return match[0]
+        file = Path(os.path.normpath(DOCS / page.parent / target))
+        if not file.is_file() or (file.is_relative_to(DOCS) and file.name != "LOG.md"):
+            return match[0]
+        kept = FILES / file.relative_to(ROOT).with_name(file.name.replace(".md", ".md.txt"))
+        files[kept] = file.read_bytes()
+        return f"](/{kept.as_posix()})"
+
+    for page in [page for page in texts if page.suffix == ".md" and page.parts[:2] != ("reference", "python")]:
+        text = texts[page].decode()
+        texts[page] = re.sub(r"\]\(([^)\s]+)\)", lambda match, page=page: link(match, page), text).encode()
+    return files
+
+
+def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool) -> None:
+    """Run Sphinx in a process of its own, where cells find figures drawn and data sets, if there are any."""
+    startup = BUILD / "ipython/profile_default/startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "figures.py").write_text(STARTUP, encoding="utf-8")
+    here = ROOT.parent / "shared/data"
+    environment = {
+        **os.environ,
+        "IPYTHONDIR": str(BUILD / "ipython"),
+        "CALANDO_LANG": "en",  # outputs are the same in every language
+        "CALANDO_PROGRESS": "off",
+        "CALANDO_SITE_LANGUAGE": language,
+        "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
+        "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest()),
+        "CALANDO_SITE_RUN": "off" if builder == "gettext" else "cache",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+        **({"CALANDO_DATA": str(here)} if here.is_dir() and "CALANDO_DATA" not in os.environ else {}),
+    }
+    options = ["-W", "--keep-going"] if strict else []
+    trees = BUILD / "trees" / f"{builder}-{source.name}"
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", str(trees), *options, str(source), str(out)]
+    ended = subprocess.run(command, env=environment)
+    if ended.returncode:
+        sys.exit(f"sphinx ended with {ended.returncode}")
+
+
+def code_digest() -> str:
+    """What the cells' outputs depend on besides their text: calando's code, less what only pages in a browser need."""
+    src = ROOT / "src/calando"
+    files = sorted(path for path in src.rglob("*.py") if path.relative_to(src).parts[0] not in ("web", "testing"))
+    digest = sha256()
+    for file in files:
+        digest.update(re.sub(rb"\s+", b" ", file.read_bytes()))
+    return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    if shutil.which("sphinx-intl", path=str(Path(sys.executable).parent)) is None:
+        sys.exit("the site's tools are not installed: make site, or pip install -c constraints.txt -e '.[site]'")
+    main()

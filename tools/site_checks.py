@@ -1,0 +1,96 @@
+"""What the site must hold: pages of a readable length, every text translated, every link there, nothing fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+from babel.messages.pofile import read_po
+from site_strings import LANGUAGE, templates
+
+__all__ = ["MOST_WORDS", "check_catalogues", "check_html", "check_lengths"]
+
+MOST_WORDS = 1500
+"""Of a page: a longer one could be two."""
+UNBOUNDED = ("LOG.md",)
+"""A log, read by date."""
+
+
+def check_lengths(docs: Path) -> Iterator[str]:
+    """Pages that are too long; code and tables count as words, too."""
+    for file in sorted(docs.rglob("*.md")):
+        words = len(file.read_text(encoding="utf-8").split())
+        if words > MOST_WORDS and file.name not in UNBOUNDED:
+            yield f"{file.relative_to(docs.parent)}: {words} words; at most {MOST_WORDS}: make it two pages"
+
+
+def check_catalogues(texts: Path, locale: Path) -> Iterator[str]:
+    """Texts that lack a translation, and translations that are guesses or have lost a link, a code or a placeholder."""
+    catalogues = locale / LANGUAGE / "LC_MESSAGES"
+    for page, template in templates(texts):
+        file = catalogues / f"{page}.po"
+        shown = file.relative_to(locale.parent.parent).as_posix()
+        with template.open("rb") as opened:
+            wanted = [message.id for message in read_po(opened) if message.id]
+        if not file.is_file():
+            yield f"{shown}: missing ({len(wanted)} texts); make site-strings"
+            continue
+        with file.open("rb") as opened:
+            known = {message.id: message for message in read_po(opened, locale=LANGUAGE) if message.id}
+        lacking = [text for text in wanted if text not in known or not known[text].string]
+        if lacking:
+            yield f"{shown}: {len(lacking)} of {len(wanted)} texts not translated, first {lacking[0][:60]!r}"
+        for text, message in known.items():
+            if message.fuzzy:
+                yield f"{shown}: a guess (fuzzy), {text[:60]!r}"
+            if message.string and links(text) != links(str(message.string)):
+                yield f"{shown}: links differ, {text[:60]!r}: {links(text)} and {links(str(message.string))}"
+
+
+def links(text: str) -> list[str]:
+    """Where the links of a MyST text lead, sorted."""
+    return sorted(re.findall(r"\]\(([^)]*)\)", text))
+
+
+class Page(HTMLParser):
+    """The links, the pictures and the anchors of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.loaded: set[str] = set()
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.anchors |= {name for name in (given.get("id"), given.get("name")) if name}
+        if tag == "a" and given.get("href"):
+            self.targets.add(str(given["href"]))
+        for name in ("src", "data", "href"):
+            if tag in ("script", "img", "object", "link", "iframe", "source") and given.get(name):
+                self.loaded.add(str(given[name]))
+
+
+def check_html(site: Path) -> Iterator[str]:
+    """Links of every built page that lead nowhere, and what a page would fetch from elsewhere."""
+    files = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.parts]
+    pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in files}
+    for file, page in pages.items():
+        shown = file.relative_to(site.resolve()).as_posix()
+        for target in sorted(page.targets | page.loaded):
+            if re.match(r"(https?:)?//", target):
+                if target in page.loaded:
+                    yield f"{shown}: fetches {target}"
+                continue
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = unquote(target).partition("#")
+            led = (file.parent / path.partition("?")[0]).resolve() if path else file
+            if not led.is_file():
+                yield f"{shown}: a link to {target}, where nothing is"
+            elif anchor and led in pages and anchor not in pages[led].anchors:
+                yield f"{shown}: a link to {target}, which has no such place"

@@ -1,0 +1,84 @@
+"""The texts of pages that are translated: gathered into a catalogue a page, docs/locale/zh_CN/LC_MESSAGES/PAGE.po.
+
+By sphinx-intl's own update, then tidied so that a catalogue changes only where a text does: no dates, no places, no
+leftovers, and no guesses: a text that changed is a text that lacks.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.pofile import read_po, write_po
+
+__all__ = ["LANGUAGE", "gather", "is_translated", "templates"]
+
+LANGUAGE = "zh_CN"
+IN_ENGLISH = ("reference/python/", "reference/commands/")
+"""Generated: docstrings stay in English; a command's help comes from the program's own catalogue."""
+
+
+def is_translated(page: str) -> bool:
+    """Whether a page, `how-to/lightning`, has a catalogue."""
+    return not page.startswith(IN_ENGLISH)
+
+
+HEADER = """# calando's pages in Chinese (simplified).
+msgid ""
+msgstr ""
+"Language: zh_CN\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"""
+
+
+def templates(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each translated page, with its file of gathered texts."""
+    for file in sorted(folder.rglob("*.pot")):
+        page = file.relative_to(folder).with_suffix("").as_posix()
+        if is_translated(page):
+            yield page, file
+
+
+def gather(texts: Path, locale: Path) -> None:
+    """Bring the catalogues below `locale` up to date with the gathered texts."""
+    pages = dict(templates(texts))
+    for file in texts.rglob("*.pot"):
+        if file not in pages.values():
+            file.unlink()
+    options = ["-p", texts, "-d", locale, "-l", LANGUAGE, "-w", "0", "--no-obsolete", "-j", "1"]
+    command = [Path(sys.executable).parent / "sphinx-intl", "update", *options]
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+    catalogues = locale / LANGUAGE / "LC_MESSAGES"
+    for file in sorted(catalogues.rglob("*.po")):
+        page = file.relative_to(catalogues).with_suffix("").as_posix()
+        if page not in pages:
+            file.unlink()
+            continue
+        lacking = tidy(file)
+        print(f"{file.relative_to(locale.parent)}: {'complete' if not lacking else f'{lacking} to translate'}")
+    for file in catalogues.rglob("*.mo"):
+        file.unlink()
+
+
+def tidy(file: Path) -> int:
+    """Rewrite a catalogue without what changes by itself; the number of texts that lack."""
+    with file.open("rb") as opened:
+        catalogue = read_po(opened, locale=LANGUAGE)
+    lacking = 0
+    for message in catalogue:
+        if message.id:
+            if message.fuzzy:
+                message.flags.discard("fuzzy")
+                message.string = ""
+            message.locations, message.auto_comments, message.previous_id = [], [], []
+            lacking += not message.string
+    catalogue.obsolete.clear()
+    with file.open("wb") as opened:
+        write_po(opened, catalogue, width=0, omit_header=True)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{HEADER}\n{text.lstrip()}", encoding="utf-8")
+    return lacking
