@@ -6,9 +6,11 @@ leftovers, and no guesses: a text that changed is a text that lacks.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from babel.messages.pofile import read_po, write_po
@@ -64,6 +66,25 @@ def gather(texts: Path, locale: Path) -> None:
         file.unlink()
 
 
+def says_the_same(text: str) -> bool:
+    """Whether a text is the same in every language: numbers, code, a name.
+
+    >>> says_the_same("0.01 … 1"), says_the_same("`sgd`"), says_the_same("cosine_restarts"), says_the_same("Ramps")
+    (True, True, True, False)
+    """
+    words = re.sub(r"`[^`]*`|!\[[\w ]*\]\([^)]*\)", "", text)
+    return re.search(r"[A-Za-z]", words) is None or text in named()
+
+
+@cache
+def named() -> frozenset[str]:
+    """The names that stand in pages as they are: schedules and methods."""
+    from calando.methods import METHODS
+    from calando.schedules import SCHEDULES
+
+    return frozenset({*SCHEDULES, *METHODS})
+
+
 def tidy(file: Path) -> int:
     """Rewrite a catalogue without what changes by itself; the number of texts that lack."""
     with file.open("rb") as opened:
@@ -75,6 +96,8 @@ def tidy(file: Path) -> int:
                 message.flags.discard("fuzzy")
                 message.string = ""
             message.locations, message.auto_comments, message.previous_id = [], [], []
+            if not message.string and says_the_same(str(message.id)):
+                message.string = message.id
             lacking += not message.string
     catalogue.obsolete.clear()
     with file.open("wb") as opened:
