@@ -22,8 +22,9 @@ from calando.cli import (
     tune,
 )
 from calando.cli.dashes import WithArguments
+from calando.language import language
 
-__all__ = ["app"]
+__all__ = ["app", "run"]
 
 app = typer.Typer(
     name="calando",
@@ -68,3 +69,17 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="print the version", callback=_print_version)] = False,
 ) -> None:
     """Hold the options that come before a verb; the help of `calando` itself stands above."""
+
+
+def run() -> None:
+    """Do what the command line asks for; its help is in the person's language."""
+    if language() == "en":
+        app(prog_name="calando")
+        return
+    from typer.main import get_command
+
+    from calando.cli.help_words import in_their_language
+    from calando.cli.wide_lines import break_between_characters
+
+    break_between_characters()
+    in_their_language(get_command(app))(prog_name="calando")

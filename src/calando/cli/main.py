@@ -49,9 +49,9 @@ def _command() -> Ending:
     # Else the end of a process with torch in it takes most of a second, in which Python looks for garbage.
     atexit.register(gc.freeze)
     try:
-        from calando.cli.app import app
+        from calando.cli.app import run
 
-        app(prog_name="calando")
+        run()
     except CalandoError as error:
         line = plain(str(error))
         if is_want_of_files(line) and "ulimit" not in line:

@@ -1,0 +1,213 @@
+"""The language that a person reads follows CALANDO_LANG, else the locale; what is stored or sent is English."""
+
+import importlib.util
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from calando import language as languages
+from calando.language import Message, _, in_language, joined, language, message, translated
+
+ROOT = Path(__file__).parents[2]
+HAN = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    spec = importlib.util.spec_from_file_location("catalogue", ROOT / "tools" / "catalogue.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with these variables, and no others that say a language."""
+
+    def of(**variables: str) -> None:
+        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW"}, "zh"),
+        ({"LC_MESSAGES": "zh_CN.UTF-8", "LANG": "de_DE.UTF-8"}, "zh"),
+        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "fr_FR.UTF-8"}, "en"),
+        ({"CALANDO_LANG": "en", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"CALANDO_LANG": "zh", "LC_ALL": "C"}, "zh"),
+        ({"CALANDO_LANG": "zh-Hans", "LANG": "C"}, "zh"),
+    ],
+)
+def test_calando_lang_decides_else_the_first_locale_that_is_set(machine, variables, shown):
+    machine(**variables)
+    assert language() == shown
+
+
+def test_a_language_that_does_not_exist_is_reported_once_and_english_is_shown(machine, capsys):
+    machine(CALANDO_LANG="klingon", LANG="zh_CN.UTF-8")
+    languages._unknown.cache_clear()
+    assert (language(), language()) == ("en", "en")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(word in said for word in ("'klingon'", "en and zh"))
+
+
+def test_every_text_is_translated_with_the_same_places_and_nothing_is_fuzzy(catalogue):
+    texts, po = catalogue.said(), catalogue.read_po(catalogue.PO.read_text(encoding="utf-8"))
+    assert catalogue.faults(texts, po) == []
+    assert catalogue.PO.read_text(encoding="utf-8") == catalogue.write_po(texts, po)
+
+
+def test_the_compiled_catalogue_is_that_of_the_text(catalogue):
+    po = catalogue.read_po(catalogue.PO.read_text(encoding="utf-8"))
+    assert catalogue.MO.read_bytes() == catalogue.compiled(po)
+    for name in languages.CATALOGUES:
+        read = languages._catalogue(name)
+        assert {text: read.gettext(text) for text in po} == po
+
+
+def test_sentences_have_chinese_punctuation(catalogue):
+    po = catalogue.read_po(catalogue.PO.read_text(encoding="utf-8"))
+    assert [
+        text for text in po.values() if re.search("[\u4e00-\u9fff][,;:?!](\\s|$)|[\u4e00-\u9fff]\\.(\\s|$)", text)
+    ] == []
+
+
+def test_what_is_fuzzy_lacks_or_has_other_places_is_a_fault(catalogue):
+    entry = 'msgid "rate {rate:g}"\nmsgstr "{lr:g}"\n'
+    with pytest.raises(SystemExit, match="fuzzy"):
+        catalogue.read_po(f"#, fuzzy\n{entry}")
+    faults = catalogue.faults({"rate {rate:g}": ["a.py"], "new": ["a.py"]}, {**catalogue.read_po(entry), "old": "旧"})
+    assert [one.split(":")[0] for one in faults] == ["not translated", "no longer said", "other places"]
+
+
+def test_a_text_survives_its_file(catalogue):
+    odd = {'a "b"\\n\n\tc': "甲\\乙\n丙"}
+    assert catalogue.read_po(catalogue.write_po({text: ["a.py"] for text in odd}, odd)) == odd
+
+
+def test_a_message_is_its_english_text_wherever_it_is_no_longer_shown():
+    with in_language("zh"):
+        one = message("rate {rate:.2g}: {end}", rate=0.125, end=message("diverged"))
+        for same in (one, deepcopy(one), pickle.loads(pickle.dumps(one))):
+            assert same == "rate 0.12: diverged"
+            assert f"{same}" == str(same) == json.loads(json.dumps(same)) == "rate 0.12: diverged"
+            assert (same.template, hash(same)) == (one.template, hash(str(one)))
+
+
+@pytest.fixture
+def with_texts(monkeypatch):
+    """A catalogue of these texts."""
+
+    class Texts:
+        texts = None
+
+        def gettext(self, text: str) -> str:
+            return self.texts.get(text, text)
+
+    found = Texts()
+    monkeypatch.setattr(languages, "_catalogue", lambda name: found)
+    return found
+
+
+def test_values_that_are_messages_are_translated_and_data_are_not(with_texts):
+    with_texts.texts = {"{name} {end}": "{end}：{name}", "diverged": "发散", "{one}, {other}": "{one}、{other}"}
+    with in_language("zh"):
+        assert translated(message("{name} {end}", name="diverged", end=message("diverged"))) == "发散：diverged"
+        assert translated(joined("{one}, {other}", ["diverged", message("diverged"), "c"])) == "diverged、发散、c"
+        assert (translated("diverged"), translated("lacks"), translated(""), _("lacks")) == (
+            "发散",
+            "lacks",
+            "",
+            "lacks",
+        )
+    assert translated(message("{name} {end}", name="a", end=message("diverged"))) == "a diverged"
+
+
+@pytest.mark.parametrize("wrong", ["{other}", "{rate:%q}", "{rate.real.nothing}", "{", "{rate[0]}"])
+def test_a_translation_that_cannot_be_filled_in_gives_english(with_texts, wrong):
+    with_texts.texts = {"rate {rate:g}": wrong}
+    with in_language("zh"):
+        assert _("rate {rate:g}", rate=0.1) == "rate 0.1"
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xde\x12\x04\x95", b"no catalogue", b"\xde\x12\x04\x95" + b"\xff" * 40]
+)
+def test_a_missing_or_damaged_catalogue_gives_english(monkeypatch, tmp_path, content):
+    monkeypatch.setattr(languages, "__file__", str(tmp_path / "language.py"))
+    path = tmp_path / "locale/zh_CN/LC_MESSAGES/calando.mo"
+    path.parent.mkdir(parents=True)
+    if content is not None:
+        path.write_bytes(content)
+    languages._catalogue.cache_clear()
+    try:
+        with in_language("zh"):
+            assert _("{count} runs", count=3) == "3 runs"
+    finally:
+        languages._catalogue.cache_clear()
+
+
+def test_a_message_without_values_is_taken_as_it_stands():
+    assert Message("np{z") == "np{z"
+    with in_language("zh"):
+        assert translated(Message("np{z")) == "np{z"
+
+
+def _calando(*words: str, **variables: str) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if name not in ("CALANDO_LANG", "LC_ALL")}
+    return subprocess.run(
+        [sys.executable, "-m", "calando", *words],
+        capture_output=True,
+        encoding="utf-8",
+        env={**environment, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80", **variables},
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_help_follows_the_language_and_fits_the_terminal():
+    from rich.cells import cell_len
+
+    helped = _calando("compare", "--help", LANG="zh_CN.UTF-8")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    usage, options = helped.stdout.split("参数：")
+    assert usage.startswith("用法：calando compare")
+    assert "calando compare digits\n" in usage
+    assert max(map(cell_len, options.splitlines())) <= 80
+    assert not any(line.lstrip().startswith(tuple("，。；：、）")) for line in helped.stdout.splitlines())
+    assert "[默认：5]" in options
+    english = _calando("compare", "--help", LANG="zh_CN.UTF-8", CALANDO_LANG="en")
+    assert not HAN.search(english.stdout)
+
+
+def test_every_command_and_option_has_its_help_in_chinese():
+    from typer.main import get_command
+
+    from calando.cli.app import app
+    from calando.cli.help_words import in_their_language
+
+    with in_language("zh"):
+        root = in_their_language(get_command(app))
+    for name, command in root.commands.items():
+        assert HAN.search(command.help), name
+        assert len(command.short_help) < 40, name
+        for one in command.params:
+            assert HAN.search(one.help), (name, one.name)

@@ -1,0 +1,200 @@
+"""The program's catalogue: what it says in English, and that in Chinese.
+
+    python tools/catalogue.py           read the source, bring calando.po up to date, compile calando.mo
+    python tools/catalogue.py --check   change nothing; status 1 where a translation lacks or a file is not up to date
+
+Texts are found where they stand:
+    _("…"), message("…"), joined("…")   in src/calando/**/*.py: the texts of the first argument, both of `a if b else c`
+    {{ _("…") }}                        in the templates of the report
+    help                                of every command and option, read from the command line itself
+    words                               of registries, read from them (`known_words`)
+
+A text that changed is a new one without a translation, never a fuzzy one; what is no longer said leaves the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "calando"
+PO = PACKAGE / "locale" / "zh_CN" / "LC_MESSAGES" / "calando.po"
+MO = PO.with_suffix(".mo")
+FUNCTIONS = {"_", "message", "Message", "joined"}
+HEADER = """Project-Id-Version: calando
+Language: zh_CN
+MIME-Version: 1.0
+Content-Type: text/plain; charset=UTF-8
+Content-Transfer-Encoding: 8bit
+Plural-Forms: nplurals=1; plural=0;
+"""
+PLACE = re.compile(r"\{[^{}\s]*\}")
+"""A place of `str.format`, with how it is written: {rate:.3g}."""
+
+Texts = dict[str, list[str]]
+"""English text -> the files that say it."""
+
+
+def said() -> Texts:
+    """Every text that is translated, in the order of files."""
+    found: Texts = {}
+    for place, text in [*_in_python(), *_in_templates(), *_in_help(), *_in_registries()]:
+        places = found.setdefault(text, [])
+        if place not in places:
+            places.append(place)
+    return found
+
+
+def _in_python() -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if place == "language.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if name in FUNCTIONS and node.args:
+                yield from ((place, text) for text in _texts(node.args[0], f"{place}:{node.lineno}"))
+
+
+def _texts(node: ast.expr, where: str) -> Iterator[str]:
+    if isinstance(node, ast.IfExp):
+        yield from _texts(node.body, where)
+        yield from _texts(node.orelse, where)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        raise SystemExit(f"{where}: a text with f is put together before it can be looked up; use {{places}}")
+
+
+def _in_templates() -> Iterator[tuple[str, str]]:
+    from jinja2 import Environment
+    from jinja2.ext import extract_from_ast
+
+    for path in sorted(PACKAGE.rglob("*.j2")):
+        tree = Environment(autoescape=True).parse(path.read_text(encoding="utf-8"))
+        for _line, _name, texts in extract_from_ast(tree, ["_"]):
+            for text in (texts,) if isinstance(texts, str) else texts:
+                if text is not None:
+                    yield path.relative_to(PACKAGE).as_posix(), text
+
+
+def _in_help() -> Iterator[tuple[str, str]]:
+    from typer.main import get_command
+
+    from calando.cli.app import app
+    from calando.cli.help_words import command_texts, typer_texts
+
+    yield from (("cli", text) for text in (*command_texts(get_command(app)), *typer_texts()))
+
+
+def _in_registries() -> Iterator[tuple[str, str]]:
+    return iter(())
+
+
+def places(text: str) -> set[str]:
+    """The places of a template.
+
+    >>> sorted(places("rate {rate:.3g} of {count} runs"))
+    ['{count}', '{rate:.3g}']
+    """
+    return set(PLACE.findall(text))
+
+
+def faults(texts: Texts, po: dict[str, str]) -> list[str]:
+    """What a catalogue lacks, or has wrong, a line each."""
+    found = [f"not translated: {text!r}" for text in texts if not po.get(text)]
+    found += [f"no longer said: {text!r}" for text in po if text not in texts]
+    return found + [
+        f"other places: {text!r} has {sorted(places(text))}, its translation {sorted(places(po[text]))}"
+        for text in texts
+        if po.get(text) and places(text) != places(po[text])
+    ]
+
+
+def read_po(text: str) -> dict[str, str]:
+    """English -> Chinese, without the header.
+
+    Raises:
+        SystemExit: an entry is marked fuzzy.
+    """
+    if re.search(r"^#,.*\bfuzzy\b", text, re.MULTILINE):
+        raise SystemExit("an entry is fuzzy: translate its text, or leave it empty")
+    entries: dict[str, str] = {}
+    parts: dict[str, str] = {}
+    key = ""
+    for line in [*text.splitlines(), ""]:
+        if line.startswith(("msgid ", "msgstr ")):
+            key, _space, line = line.partition(" ")
+            parts[key] = ""
+        if line.startswith('"'):
+            parts[key] += _unescaped(line)
+        elif not line and "msgstr" in parts:
+            entries[parts["msgid"]] = parts["msgstr"]
+            parts = {}
+    entries.pop("", None)
+    return entries
+
+
+def write_po(texts: Texts, po: dict[str, str]) -> str:
+    """The file: an entry a text, the files that say it above."""
+    lines = ["# Chinese texts of calando; `python tools/catalogue.py` brings the English ones up to date.", 'msgid ""']
+    lines += ['msgstr ""', *(_escaped(f"{line}\n") for line in HEADER.splitlines()), ""]
+    for text, where in texts.items():
+        lines += [f"#: {' '.join(where)}", f"msgid {_escaped(text)}", f"msgstr {_escaped(po.get(text, ''))}", ""]
+    return "\n".join(lines)
+
+
+def compiled(po: dict[str, str]) -> bytes:
+    """GNU's binary form: a head, two tables of (length, offset), the texts sorted; without a table of hashes."""
+    pairs = sorted((key.encode(), value.encode()) for key, value in {"": HEADER, **po}.items() if value)
+    head, count = 7 * 4, len(pairs)
+    tables = [b"", b""]
+    at = head + 2 * 8 * count
+    body = b""
+    for side in (0, 1):
+        for pair in pairs:
+            tables[side] += struct.pack("<2I", len(pair[side]), at + len(body))
+            body += pair[side] + b"\0"
+    return struct.pack("<7I", 0x950412DE, 0, count, head, head + 8 * count, 0, at) + b"".join(tables) + body
+
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\b": "\\b"}
+_BACK = {value: key for key, value in _ESCAPES.items()}
+
+
+def _escaped(text: str) -> str:
+    return '"' + "".join(_ESCAPES.get(one, one) for one in text) + '"'
+
+
+def _unescaped(quoted: str) -> str:
+    return re.sub(r"\\.", lambda found: _BACK[found[0]], quoted.strip()[1:-1])
+
+
+def main() -> int:
+    """Bring both files up to date, or check that they are."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--check", action="store_true", help="change nothing")
+    check = asked.parse_args().check
+    texts = said()
+    before = PO.read_text(encoding="utf-8") if PO.exists() else ""
+    po = {text: one for text, one in read_po(before).items() if text in texts}
+    after, binary = write_po(texts, po), compiled(po)
+    stale = [PO.name] * (before != after) + [MO.name] * (not MO.exists() or MO.read_bytes() != binary)
+    if not check:
+        PO.parent.mkdir(parents=True, exist_ok=True)
+        PO.write_text(after, encoding="utf-8")
+        MO.write_bytes(binary)
+        stale = []
+    wrong = [*faults(texts, po), *(f"not up to date: {name}; run python tools/catalogue.py" for name in stale)]
+    print("\n".join([*wrong, f"{len(texts)} texts, {len(wrong)} faults"]))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
