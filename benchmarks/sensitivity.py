@@ -2,7 +2,7 @@
 
     python benchmarks/sensitivity.py run [--data ../shared/data] [--only NAME]      some 90 minutes of one core
     python benchmarks/sensitivity.py show                                           and draws the curves
-    python benchmarks/sensitivity.py table                                          as in docs/how-to/which-method.md
+    python benchmarks/sensitivity.py table         as in docs/explanation/what-each-method-is-worth.md
 
 Every method of the registry with its own default options, at 9 rates over four decades round its usual rate, 3 seeds:
 200 updates of 32 digits with `cnn`; 400 of 64 out of 10,000 images of Fashion-MNIST with `small` (below); both networks

@@ -4,7 +4,7 @@
     spread  k strategies with true gaps; how often does an interval at level L hold the true difference?  at least L
     power   one strategy truly better or worse by some standard deviations of one run's score; how often is it found?
 
-Run `python -m benchmarks.verdicts.calibration` for the tables of docs/explanation/statistics.md (about two minutes).
+Run `python -m benchmarks.verdicts.calibration` for the tables of docs/explanation (about two minutes).
 """
 
 from __future__ import annotations

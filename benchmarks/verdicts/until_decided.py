@@ -4,8 +4,9 @@
     some    some are truly worse; how often is one called worse than another that is no better?         at most 5.5%
     power   true gaps; how often are they found, with how many seeds a strategy; and by a fixed number of seeds?
 
-Run `python -m benchmarks.verdicts.until_decided` for the tables of docs/explanation/statistics.md (about ten minutes on one
-core). The same rule as `analysis.until_decided`, for many studies at once; a test holds the two against each other.
+Run `python -m benchmarks.verdicts.until_decided` for the tables of docs/explanation/seeds-added-tables.md (about
+ten minutes on one core). The same rule as `analysis.until_decided`, for many studies at once; a test holds the two
+against each other.
 """
 
 from __future__ import annotations

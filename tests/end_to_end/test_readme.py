@@ -21,7 +21,8 @@ from calando.tasks.data.spoken_digits import SPEAKERS
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     "README.md",
-    "docs/concepts.md",
+    "docs/explanation/a-run-is-a-function.md",
+    "docs/explanation/sharing.md",
     "docs/how-to/choosing-a-schedule.md",
     "docs/how-to/finding-a-rate.md",
     "docs/how-to/from-torch.md",
@@ -29,6 +30,8 @@ DOCUMENTS = (
     "docs/how-to/speech.md",
     "docs/how-to/trackers.md",
     "docs/how-to/which-method.md",
+    "docs/how-to/your-own-loop.md",
+    "docs/reference/strategy-text.md",
     "docs/how-to/your-own-task.md",
     "docs/how-to/your-training-code.md",
 )
@@ -37,14 +40,19 @@ PAGES = (
     "docs/architecture.md",
     "docs/reference/schedules/index.md",
     "docs/how-to/a-first-lesson.md",
-    "docs/explanation/statistics.md",
     "docs/how-to/many-machines.md",
     "docs/how-to/watching.md",
     "docs/upgrading.md",
+    "docs/glossary.md",
     "docs/LOG.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    *sorted(
+        str(page.relative_to(ROOT))
+        for room in ("explanation", "reference")
+        for page in (ROOT / f"docs/{room}").glob("*.md")
+    ),
 )
 
 # Put in place of the lengths of commands (`--epochs 5`) and of scripts.

@@ -7,7 +7,7 @@
 A verdict at one of many looks at 5% each would be false far more often than 5%. The levels depend on n alone, not on
 how many seeds there may be, so whoever allows more seeds later changes no verdict that there is (`may_go_on_from`);
 below 20 seeds the last look takes what no later one will spend. That the whole stays at 5% is simulated:
-docs/explanation/statistics.md, `python -m benchmarks.verdicts.until_decided`.
+docs/explanation/seeds-added.md, `python -m benchmarks.verdicts.until_decided`.
 
 Sources: Pocock (1977), "Group sequential methods in the design and analysis of clinical trials"; Wang and Tsiatis
 (1987), "Approximately optimal one-parameter boundaries for group sequential trials", for levels that rise with n.

@@ -6,8 +6,8 @@
 
 `h` is the resolution of a score, 1 / (test samples): scores are multiples of it, so a few seeds can differ by
 exactly the same amount, and the sample variance alone would then claim certainty. h² / 12 is the variance of one
-rounding, h² / 6 that of a difference of two. What this gives is measured in docs/explanation/statistics.md; the
-measurement is `python -m benchmarks.verdicts.calibration`.
+rounding, h² / 6 that of a difference of two. What this gives is measured by
+`python -m benchmarks.verdicts.calibration`: docs/explanation/paired-differences.md.
 
 Source: Student (1908), "The probable error of a mean"; the t interval is conservative for differences that are
 symmetric mixtures of normals: Bakirov & Székely (2006), "Student's t-test for Gaussian scale mixtures".

@@ -21,7 +21,7 @@ A run that diverged where others did not makes the first fail, runs that all die
 Sources: Smyth (2004), "Linear models and empirical Bayes methods" (borrowing of variances); Phipson et al. (2016),
 "Robust hyperparameter estimation protects against hypervariable genes" (who must not lend); Bartlett (1937),
 "Properties of sufficiency and statistical tests". The form was chosen, and is calibrated, by simulation:
-docs/explanation/statistics.md.
+docs/explanation/borrowed-spread.md.
 
 How many such standard errors a difference must have was simulated once, and is kept in a table:
 

@@ -12,7 +12,7 @@ Holm's own factor is g - 1, the number of comparisons left. It is right when the
 is the one with the highest mean on the very scores that are tested, so it is also the luckiest. Every pair could
 have been tested: charging all g (g - 1) / 2 pairs is always enough, yet at few seeds wasteful, for there a small
 p-value comes from a small spread more than from a high mean. `charged` lies between the two; its exponent was
-fitted to simulation (docs/explanation/statistics.md) and tends to 1, all pairs, as n grows.
+fitted to simulation (docs/explanation/several-strategies.md) and tends to 1, all pairs, as n grows.
 
 The spread borrowed from the other strategies (`borrowed`), by one critical value for all comparisons. It
 counts from four strategies and three seeds on; below, the pair's own spread has all of the 5%.

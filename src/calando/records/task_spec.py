@@ -42,7 +42,7 @@ class WorkloadSpec(Spec):
         augment: "none", or parts joined by "+": "crop(4)+flip+cutout(8)".
         label_smoothing: of the cross-entropy, in [0, 1).
         clip_norm: largest global gradient norm, or None.
-        validation_fraction: part of the training set held out, class by class (see docs/concepts.md).
+        validation_fraction: part of the training set held out, class by class (docs/explanation/parts-and-outcomes.md).
         train_limit: use only this many training samples (after the validation part is cut), or None.
         metric: what a score is; "": the share of samples classified rightly.
         measure: goal and unit of the score.

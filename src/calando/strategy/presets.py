@@ -153,7 +153,7 @@ def preset_named(name: str) -> str | None:
 
 
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
-# every strategy more widens every interval (docs/explanation/statistics.md).
+# every strategy more widens every interval (docs/explanation/several-strategies.md).
 DEFAULT_STRATEGIES = ("fixed", "step", "exponential", "cosine", "one-cycle", "wsd", "adam", "adamw", "adamw-cosine")
 
 # What every family is measured against.
