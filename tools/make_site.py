@@ -23,6 +23,7 @@ from pathlib import Path
 
 from site_checks import check_catalogues, check_html, check_lengths
 from site_reference import write_reference
+from site_search import check_search
 from site_strings import gather
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +74,7 @@ def main() -> None:
         print(f"{language}: {html / 'index.html'}")
     if not asked.page and asked.language == "all":
         (BUILD / "html/index.html").write_text(CHOICE, encoding="utf-8")
-        report(check_html(BUILD / "html"))
+        report([*check_html(BUILD / "html"), *check_search(BUILD / "html")])
         print(f"site: {BUILD / 'html/index.html'}")
 
 

@@ -15,6 +15,8 @@ __all__ = ["MOST_WORDS", "check_catalogues", "check_html", "check_lengths"]
 
 MOST_WORDS = 1500
 """Of a page: a longer one could be two."""
+CODE = ("pre", "code", "script", "style")
+"""What a browser shows, or does not, as it is written."""
 UNBOUNDED = ("LOG.md",)
 """A log, read by date."""
 
@@ -48,11 +50,18 @@ def check_catalogues(texts: Path, locale: Path) -> Iterator[str]:
                 yield f"{shown}: a guess (fuzzy), {text[:60]!r}"
             if message.string and links(text) != links(str(message.string)):
                 yield f"{shown}: links differ, {text[:60]!r}: {links(text)} and {links(str(message.string))}"
+            if message.string and codes(text) - codes(str(message.string)):
+                yield f"{shown}: code left out, {text[:60]!r}: {', '.join(codes(text) - codes(str(message.string)))}"
 
 
 def links(text: str) -> list[str]:
     """Where the links of a MyST text lead, sorted."""
     return sorted(re.findall(r"\]\(([^)]*)\)", text))
+
+
+def codes(text: str) -> set[str]:
+    """The code in a MyST text."""
+    return set(re.findall(r"`([^`]+)`", text))
 
 
 class Page(HTMLParser):
@@ -63,16 +72,26 @@ class Page(HTMLParser):
         self.targets: set[str] = set()
         self.loaded: set[str] = set()
         self.anchors: set[str] = set()
+        self.unread: list[str] = []
+        self._code = 0
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self._code += tag in CODE
         self.anchors |= {name for name in (given.get("id"), given.get("name")) if name}
         if tag == "a" and given.get("href"):
             self.targets.add(str(given["href"]))
         for name in ("src", "data", "href"):
             if tag in ("script", "img", "object", "link", "iframe", "source") and given.get(name):
                 self.loaded.add(str(given[name]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._code -= tag in CODE
+
+    def handle_data(self, data: str) -> None:
+        if not self._code and (found := re.search(r"\*\*|\]\(|(?<!\w)`|`(?!\w)", data)):
+            self.unread.append(data[max(0, found.start() - 20) : found.end() + 20].strip())
 
 
 def check_html(site: Path) -> Iterator[str]:
@@ -81,6 +100,8 @@ def check_html(site: Path) -> Iterator[str]:
     pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in files}
     for file, page in pages.items():
         shown = file.relative_to(site.resolve()).as_posix()
+        for text in page.unread:
+            yield f"{shown}: marks that stand in the text, {text!r}"
         for target in sorted(page.targets | page.loaded):
             if re.match(r"(https?:)?//", target):
                 if target in page.loaded:
