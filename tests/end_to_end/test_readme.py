@@ -1,84 +1,102 @@
 """What the README and the guides say is done: their files written, their Python run, their commands given.
 
-A block of code whose last line before it names a file (`my_project/tasks.py`) is that file; other Python is run as it
-stands, and so is every `calando …` and `python FILE` line. Only lengths are changed, as `SHORTER` and `SHORT` say.
+file          a block whose last line before it names it (`my_project/tasks.py`)
+python        run as it stands; a block that is a script of `examples/` is run by that script's tests
+console       every `calando …` and `python FILE` line is run. Only lengths are changed, as `SHORTER` and `SHORT` say
+sh            what cannot be run here (a cluster, a download, an hour): bash and calando's own parser read it
+yaml, toml    read
+text          what a command printed, or texts of schedules; not checked
 """
 
+import ast
 import io
 import re
+import runpy
 import shlex
+import socket
 import subprocess
 import sys
+import tomllib
+import warnings
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from typer.main import get_command
 
+from calando.cli.app import app
 from calando.cli.main import main
 from calando.tasks.data.spoken_digits import SPEAKERS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (
-    "README.md",
-    "docs/explanation/a-run-is-a-function.md",
-    "docs/explanation/sharing.md",
-    "docs/how-to/choosing-a-schedule.md",
-    "docs/how-to/finding-a-rate.md",
-    "docs/how-to/from-torch.md",
-    "docs/how-to/own-workload.md",
-    "docs/how-to/speech.md",
-    "docs/how-to/trackers.md",
-    "docs/how-to/which-method.md",
-    "docs/how-to/your-own-loop.md",
-    "docs/reference/strategy-text.md",
-    "docs/how-to/your-own-task.md",
-    "docs/how-to/your-training-code.md",
+# The blocks of these are run by tests of their own.
+ELSEWHERE = {"docs/how-to/your-own.md": "tests/testing/test_registering.py, tests/study/test_executors.py"}
+GUIDES = sorted(
+    str(path.relative_to(ROOT))
+    for room in ("explanation", "how-to", "reference")
+    for path in (ROOT / "docs" / room).rglob("*.md")
 )
-PAGES = (
-    *DOCUMENTS,
-    "docs/architecture.md",
-    "docs/reference/schedules/index.md",
-    "docs/how-to/a-first-lesson.md",
-    "docs/how-to/many-machines.md",
-    "docs/how-to/watching.md",
-    "docs/upgrading.md",
-    "docs/glossary.md",
-    "docs/LOG.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    *sorted(
-        str(page.relative_to(ROOT))
-        for room in ("explanation", "reference")
-        for page in (ROOT / f"docs/{room}").glob("*.md")
-    ),
-)
+DOCUMENTS = ["README.md", *(guide for guide in GUIDES if guide not in ELSEWHERE)]
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md")
+) + sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*/**/*.md"))
+# Whose blocks are cells of one notebook.
+CELLS = ("docs/how-to/notebook.md",)
+# What a framework warns of is its own affair.
+FRAMEWORKS = {
+    f"docs/how-to/{name}.md": package
+    for name, package in {
+        "accelerate": "accelerate",
+        "ddp": "torch",
+        "ignite": "ignite",
+        "lightning": "pytorch_lightning",
+        "transformers": "transformers",
+    }.items()
+}
 
 # Put in place of the lengths of commands (`--epochs 5`) and of scripts.
 SHORTER = {
     "compare": ["--steps", "4", "--seeds", "2", "--rates", "1", "--workers", "1", "--device", "cpu"],
     "train": ["--steps", "4", "--threads", "1", "--device", "cpu"],
+    "tune": ["--steps", "100", "--device", "cpu"],
+    "explain": ["--steps", "100", "--device", "cpu"],
 }
 # A script says its own length, and each of its runs is a process.
 SHORTER_SCRIPT = ["--seeds", "1", "--lr", "0.05", "--no-check-repeats", "--workers", "1"]
 SHORT = {
-    "epochs=10": "steps=4, seeds=2, rates=1, workers=1, device='cpu'",
+    "epochs=10": "steps=4, seeds=2, rates=1, executor='inline', device='cpu'",
+    "return 600": "return 150",
     "range(1000)": "range(10)",
+    "warmup='20 steps'": "warmup='2 steps'",
     "seeds=3": "seeds=1, lr=0.05, executor='inline'",
+    "budget=3": "budget=3, executor='inline'",
+    "steps=200, folder": "steps=100, folder",
 }
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w/]+\.(?:py|toml))`:\s*\Z")
 
 
 def blocks(document: str) -> list[tuple[str, str | None, str]]:
-    """(language, the file it is, the text) of each block."""
+    """(language, the file it is, the text) of each block but directives, as `{toctree}`."""
     text = (ROOT / document).read_text()
     found = []
     for block in _BLOCK.finditer(text):
         named = _FILE.search(text[: block.start()])
-        found.append((block[1], named[1] if named else None, block[2]))
+        if not block[1].startswith("{"):
+            found.append((block[1], named[1] if named else None, block[2]))
+    return found
+
+
+def bodies_of_examples() -> dict[str, str]:
+    """The code below the docstring of each example that tests run, by its name."""
+    found = {}
+    for path in (ROOT / "examples").rglob("*.py"):
+        text = path.read_text()
+        head = ast.parse(text).body[0].end_lineno
+        found["".join(text.splitlines(keepends=True)[head:]).strip()] = path.name
     return found
 
 
@@ -88,33 +106,95 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    images = np.random.default_rng(0).integers(0, 256, (120, 16, 16), dtype=np.uint8)
-    np.savez("shapes.npz", images=images, labels=np.arange(120) % 3)
+    if document in FRAMEWORKS:
+        pytest.importorskip(FRAMEWORKS[document])
+    write_data(tmp_path)
     if document == "docs/how-to/speech.md":
         monkeypatch.setenv("CALANDO_DATA", str(tmp_path))
         write_recordings(tmp_path)
-    ran = 0
+    if document == "docs/how-to/ddp.md":
+        alone_in_the_world(monkeypatch)
+    examples = bodies_of_examples()
+    cells = {"__name__": "__main__"}
     try:
         for language, file, text in blocks(document):
+            if text.strip() in examples and document != "docs/how-to/ddp.md":
+                continue
             for long, short in SHORT.items():
                 text = text.replace(long, short)
             if file is not None:
                 path = Path(file)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-            elif language == "python":
-                exec(compile(text, document, "exec"), {"__name__": "__main__"})
-                ran += 1
+            if language == "python" and (file is None or document == "docs/how-to/ddp.md"):
+                with warnings.catch_warnings():
+                    if document in FRAMEWORKS:
+                        warnings.simplefilter("ignore")
+                    exec(compile(text, document, "exec"), cells if document in CELLS else {"__name__": "__main__"})
             elif language == "console":
                 for line in text.splitlines():
                     run(shlex.split(line), monkeypatch, capsys)
-                    ran += 1
-            else:
-                raise AssertionError(f"a block of {language} that nobody checks")
+            elif language == "sh":
+                read_by_bash(text)
+            elif language == "yaml":
+                pytest.importorskip("yaml").safe_load(text)
+            elif language == "toml":
+                tomllib.loads(text)
+            elif language not in ("python", "text"):
+                raise AssertionError(f"a block of {language or 'no language'} that nobody checks")
     finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
         for name in [name for name in sys.modules if name.partition(".")[0] == "my_project"]:
             del sys.modules[name]
-    assert ran
+
+
+def alone_in_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One rank of one, as `torchrun --nproc-per-node 1` tells its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    for name, value in {**place, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def read_by_bash(script: str) -> None:
+    """Bash takes it for a script, and each of calando's commands in it has the options it is given."""
+    ended = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    one_line = re.sub(r"\$\(\(.*?\)\)", "4", script.replace("\\\n", " "))
+    commands = [line.strip() for line in one_line.splitlines() if line.strip().startswith("calando ")]
+    verbs = get_command(app).commands
+    for command in commands:
+        _, verb, *words = shlex.split(command, comments=True)
+        reader = verbs[verb]
+        if hasattr(reader, "commands"):
+            reader, words = reader.commands[words[0]], words[1:]
+        reader.make_context(verb, words)
+
+
+def test_a_command_that_does_not_exist_is_found_on_a_page():
+    with pytest.raises(Exception, match="No such option: --worker"):
+        read_by_bash("for fold in 1 2; do\n  calando compare digits --worker 3\ndone\n")
+    with pytest.raises(AssertionError, match="syntax error"):
+        read_by_bash("for fold in 1 2\n  calando show\n")
+
+
+def write_data(folder: Path) -> None:
+    """What pages take for a reader's own: shapes.npz, pictures in folders, a table, a log, a text."""
+    from PIL import Image
+
+    images = np.random.default_rng(0).integers(0, 256, (120, 16, 16), dtype=np.uint8)
+    np.savez(folder / "shapes.npz", images=images, labels=np.arange(120) % 3)
+    for place, image in enumerate(images):
+        home = folder / "photos" / ("cat", "dog")[place % 2]
+        home.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(home / f"{place}.png")
+    rows = [f"{place % 7},{('north', 'south')[place % 2]},{3.5 * (place % 7) + place % 5}" for place in range(120)]
+    (folder / "houses.csv").write_text("\n".join(["rooms,side,price", *rows]) + "\n")
+    rates = ((step, 0.1 * min(step / 50, (1000 - step) / 950)) for step in range(0, 1000, 10))
+    (folder / "log.csv").write_text("step,lr\n" + "".join(f"{step},{rate:.6g}\n" for step, rate in rates))
+    (folder / "letters.txt").write_text("a rate too large diverges, a rate too small crawls. " * 60)
 
 
 def write_recordings(folder: Path) -> None:
@@ -148,7 +228,7 @@ def shorter(command: list[str]) -> list[str]:
     if command[1] not in SHORTER or command[2].endswith("spec.json"):
         return command  # a spec says its own length
     if command[1] == "compare" and command[2].endswith(".py"):
-        return [*command, *SHORTER_SCRIPT]
+        return [*command, "--epochs", "1", *SHORTER_SCRIPT]
     kept, words = [], iter(command)
     for word in words:
         if word in ("--epochs", "--steps"):
@@ -162,6 +242,10 @@ def shorter(command: list[str]) -> list[str]:
 
 def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Run one line; it must succeed and say something."""
+    if command[0] == "python" and "calando.run(" in Path(command[1]).read_text():
+        runpy.run_path(command[1], run_name="__main__")
+        assert capsys.readouterr().out
+        return
     if command[0] == "python":
         ended = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=240)
         assert ended.returncode == 0, ended.stderr
