@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "calando"
 PO = PACKAGE / "locale" / "zh_CN" / "LC_MESSAGES" / "calando.po"
 MO = PO.with_suffix(".mo")
-FUNCTIONS = {"_", "message", "Message", "joined"}
+FUNCTIONS = {"_", "message", "said", "Message", "joined"}
 HEADER = """Project-Id-Version: calando
 Language: zh_CN
 MIME-Version: 1.0
@@ -94,7 +94,24 @@ def _in_help() -> Iterator[tuple[str, str]]:
 
 
 def _in_registries() -> Iterator[tuple[str, str]]:
-    return iter(())
+    from typing import get_args
+
+    from calando.analysis.arms import Ending
+    from calando.analysis.range_curves import RULES, STOPS
+    from calando.analysis.reading import Verdict as ReadingVerdict
+    from calando.analysis.results import Verdict
+    from calando.analysis.signals import SIGNALS
+    from calando.range_test.found import HeldOutcome
+    from calando.records.lesson import LESSONS
+    from calando.records.record import RunOutcome
+    from calando.schedules.lint_rules import Level
+
+    kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level)
+    words = [word for kind in kinds for word in get_args(kind)]
+    words += [*RULES, *STOPS, *SIGNALS, *SIGNALS.values(), "kept", "s", "min", "h", "d"]
+    for lesson in LESSONS.values():
+        words += [lesson.summary, *lesson.networks.values()]
+    yield from (("words", word) for word in words)
 
 
 def places(text: str) -> set[str]:

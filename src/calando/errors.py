@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from calando.language import Message
+
 __all__ = [
     "CalandoError",
     "CodeFailed",
@@ -43,6 +45,7 @@ __all__ = [
     "plain",
     "quote",
     "reason_of",
+    "said_by",
     "unless_it_fails",
 ]
 
@@ -50,6 +53,17 @@ T = TypeVar("T")
 
 MANY = 20  # choices; more would bury the suggestion
 NEAREST = 3
+
+
+def said_by(error: BaseException) -> str:
+    """The text of an exception as it was made: a message of ours can still be translated.
+
+    >>> said_by(UsageError("no such folder")), said_by(OSError(2, "No such file"))
+    ('no such folder', '[Errno 2] No such file')
+    """
+    first = error.args[0] if len(error.args) == 1 else None
+    return first if isinstance(first, Message) and first == str(error) else str(error)
+
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories of what a terminal obeys, hides, reorders or cannot encode."""

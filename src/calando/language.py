@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from gettext import NullTranslations
 
-__all__ = ["LANGUAGES", "Message", "_", "in_language", "joined", "language", "message", "translated"]
+__all__ = ["LANGUAGES", "Message", "_", "capitalized", "in_language", "joined", "language", "message", "translated"]
 
 LANGUAGES = {"en": "en", "zh": "zh-CN"}
 """What exists, each as HTML names it."""
@@ -108,18 +108,29 @@ class Message(str):
     template: str
     values: dict[str, Any]
 
-    def __new__(cls, template: str, /, **values: Any) -> Message:
+    def __new__(cls, template: str, /, **values: Any) -> Self:
         """Fill the template in."""
-        made = super().__new__(cls, template.format_map(values) if values else template)
+        made = super().__new__(cls, cls.written(template.format_map(values) if values else template))
         made.template, made.values = str(template), values
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made, (self.template, self.values)
+        return _made, (type(self), self.template, self.values)
+
+    @staticmethod
+    def written(text: str) -> str:
+        """The English text, from the template filled in."""
+        return text
 
 
-def _made(template: str, values: dict[str, Any]) -> Message:
-    return Message(template, **values)
+def _made(kind: type[Message], template: str, values: dict[str, Any]) -> Message:
+    return kind(template, **values)
+
+
+class _Capitalized(Message):
+    @staticmethod
+    def written(text: str) -> str:
+        return f"{text[:1].upper()}{text[1:]}"
 
 
 message = Message
@@ -145,9 +156,35 @@ def _in(catalogue: NullTranslations, text: str) -> str:
     template = catalogue.gettext(text.template) if text.template else ""
     values = {name: _in(catalogue, one) if isinstance(one, Message) else one for name, one in text.values.items()}
     try:
-        return template.format_map(values) if values else template
+        return _filled(template, values) if values else template
     except (LookupError, ValueError, TypeError, AttributeError):  # a translation whose places are others
         return str(text)
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    """A translation with its values.
+
+    Translators set a place off by spaces, as Latin words are from Chinese ones; between two Chinese ones there is none.
+    """
+    from string import Formatter
+
+    formatter, parts = Formatter(), list[tuple[str, bool]]()
+    for literal, name, form, conversion in formatter.parse(template):
+        parts.append((literal, True))
+        if name is not None:
+            value = formatter.convert_field(formatter.get_field(name, (), values)[0], conversion)
+            parts.append((formatter.format_field(value, form or ""), False))
+    text, before = "", True
+    for part, ours in filter(lambda pair: pair[0], parts):
+        if before and text.endswith(" ") and _is_wide(text[-2:-1]) and _is_wide(part[0]):
+            text = text[:-1]
+        close = ours and part[0] == " " and _is_wide(text[-1:]) and _is_wide(part[1:2])
+        text, before = text + part[close:], ours
+    return text
+
+
+def _is_wide(letter: str) -> bool:
+    return "\u2e80" <= letter <= "\u9fff" or "\uff00" <= letter <= "\uffef"
 
 
 def _(template: str, /, **values: Any) -> str:
@@ -157,6 +194,17 @@ def _(template: str, /, **values: Any) -> str:
     '3 runs'
     """
     return translated(Message(template, **values))
+
+
+def capitalized(text: str) -> str:
+    """A text that begins a line.
+
+    >>> capitalized(message("one seed decides {what}", what="nothing"))
+    'One seed decides nothing'
+    """
+    if isinstance(text, Message):
+        return _Capitalized(text.template, **text.values)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def joined(template: str, parts: Iterable[str]) -> str:

@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import final
 
+from calando.language import message
+
 __all__ = ["ETA", "Standing", "time_left"]
 
-UNKNOWN = "unknown yet"
+UNKNOWN = message("unknown yet")
 
 
 @final
@@ -62,6 +64,8 @@ def time_left(seconds: float | None) -> str:
         return UNKNOWN
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return message("{seconds} s", seconds=whole)
     minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return message("{minutes} min {seconds} s", minutes=minutes, seconds=rest)
+    return message("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)

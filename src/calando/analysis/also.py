@@ -24,6 +24,7 @@ import numpy as np
 
 from calando.analysis.arms import USUAL, Arm, Book, Leg, Question, Rules, Traced, Training
 from calando.analysis.ride import Settled, settle
+from calando.language import joined, message
 from calando.records.measure import Measure
 
 __all__ = ["LEAST_RUNS", "RATE_RUNS", "Propose", "Proposed", "Tried", "Unknown", "settle_also"]
@@ -114,15 +115,39 @@ def settle_also(
         assert best.trace.score is not None
         lead = -math.inf if merit is None else merit - best.trace.score
         if merit is None:
-            how = "not finite" if arm.trace.diverged else "at chance"
-            arm.ending, arm.why = "dead", f"{said}: {how} at update {arm.step}"
+            arm.ending, arm.why = (
+                "dead",
+                message(
+                    "{said}: not finite at update {step}"
+                    if arm.trace.diverged
+                    else "{said}: at chance at update {step}",
+                    said=said,
+                    step=arm.step,
+                ),
+            )
         elif lead > 0:
             best.ending = "lost"
-            best.why = f"{_words(best, measure)}: {measure.gap(lead)} {measure.behind} than that of {said}"
-            arm.ending, arm.why, best, leg = "won", f"{said}: the best on validation", arm, asked
+            best.why = message(
+                "{said}: {gap} {behind} than that of {other}",
+                said=_words(best, measure),
+                gap=measure.gap(lead),
+                behind=measure.behind,
+                other=said,
+            )
+            arm.ending, arm.why, best, leg = "won", message("{said}: the best on validation", said=said), arm, asked
         else:
-            how = f"{measure.gap(-lead)} {measure.behind} than that" if lead < 0 else "the same as that"
-            arm.ending, arm.why = "lost", f"{said}: {how} of {_words(best, measure)}"
+            arm.ending, arm.why = (
+                "lost",
+                message(
+                    "{said}: {gap} {behind} than that of {other}"
+                    if lead < 0
+                    else "{said}: the same as that of {other}",
+                    said=said,
+                    gap=measure.gap(-lead),
+                    behind=measure.behind,
+                    other=_words(best, measure),
+                ),
+            )
     factor = leg.rate / settled.leg.rate
     return replace(
         settled,
@@ -142,6 +167,6 @@ def _words(arm: Arm, measure: Measure) -> str:
     reached = (
         []
         if score is None or not math.isfinite(score)
-        else [f"validation {measure.amount(measure.merit(score), decimals=2)}"]
+        else [message("validation {score}", score=measure.amount(measure.merit(score), decimals=2))]
     )
-    return ", ".join([*values, *reached])
+    return joined("{one}, {other}", [*values, *reached])

@@ -24,6 +24,7 @@ from itertools import pairwise
 
 from calando.analysis.grids import further_rates, next_rate_of_old
 from calando.analysis.results import Edge, PlannedRuns, RateBand, RateChoice, RateTrial
+from calando.language import message
 from calando.records.family import RunFamily
 from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord
@@ -119,12 +120,14 @@ def untuned_because(study: StudySpec, choice: RateChoice) -> str:
     if choice.lr is None or choice.fully_tuned:
         return ""
     if choice.failed:
-        return "every trial diverged or died"
+        return message("every trial diverged or died")
     if len(choice.trials) == 1:
-        return "only one rate tried"
+        return message("only one rate tried")
     if study.beyond is None:
-        return "best rate at the edge of its grid; grids went on by one rate in the calando that began this study"
-    return "best rate at the edge of its grid"
+        return message(
+            "best rate at the edge of its grid; grids went on by one rate in the calando that began this study"
+        )
+    return message("best rate at the edge of its grid")
 
 
 def rates_that_may_come(study: StudySpec, strategy: StrategySpec, choice: RateChoice) -> tuple[float, ...]:

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from calando.analysis.results import Advice, Comparison, StrategyResult
+from calando.language import joined, message
 from calando.records.measure import SHARE, Measure
 from calando.records.record import RunRecord
 
-__all__ = ["EQUAL", "Price", "advise", "headline", "listed", "price_of", "share_highest"]
+__all__ = ["EQUAL", "Price", "advise", "headline", "listed", "listed_all", "price_of", "share_highest"]
 
 
 MOST_NAMED = 6
@@ -62,48 +63,70 @@ def headline(
     if not complete or first.test is None:
         return _progress(first, best=best, done=done, expected=expected, measure=measure)
     if failed:
-        return (
+        return message(
             "No verdict: every final run diverged or ended at chance level. Try longer runs, other rates, or a warmup."
         )
     n = first.test.n
-    score = f"{judged} {_with_spread(first, measure)}"
+    score = message("{judged} {score}", judged=message(judged), score=_with_spread(first, measure))
     equal = share_highest(ranked)
     tied = len(equal) > 1
     if len(ranked) == 1:
-        return f"{first.name}: {score}. There is nothing to compare it with."
+        return message("{name}: {score}. There is nothing to compare it with.", name=first.name, score=score)
     if n == 1:
-        lead = f"{listed(equal)} score the same" if tied else f"{first.name} scores {measure.first}"
-        return (
-            f"One seed decides nothing: {lead} ({score}), but how much scores differ from seed "
-            "to seed is unknown. Run at least two seeds, better three to five."
+        lead = message("{name} scores {first}", name=first.name, first=measure.first)
+        return message(
+            "One seed decides nothing: {lead} ({score}), but how much scores differ from seed to seed is unknown. Run "
+            "at least two seeds, better three to five.",
+            lead=message("{names} score the same", names=listed(equal)) if tied else lead,
+            score=score,
         )
     beaten, elsewhere = _beaten(first.name, comparisons)
     open_ = [c.strategy for c in comparisons if c.verdict == "cannot distinguish"]
-    untuned = _untuned(ranked) + elsewhere
+    untuned = [_untuned(ranked), *elsewhere]
     if len(beaten) == len(comparisons) and not first.untuned:
-        return f"{first.name} is best: {score}. It beats {listed(beaten)}."
+        return message(
+            "{name} is best: {score}. It beats {beaten}.", name=first.name, score=score, beaten=listed(beaten)
+        )
     fastest = _fastest([result for result in ranked if result.name == first.name or result.name in open_])
-    highest, it = f"{first.name} scores {measure.first}: {score}", "it"
+    highest, it = message("{name} scores {first}: {score}", name=first.name, first=measure.first, score=score), None
     if tied:
         highest, it = (
-            f"{listed(equal)} tie for the {measure.first} score: {judged} {measure.amount(first.test.mean)} (n = {n})",
+            message(
+                "{names} tie for the {first} score: {judged} {score} (n = {n})",
+                names=listed(equal),
+                first=measure.first,
+                judged=message(judged),
+                score=measure.amount(first.test.mean),
+                n=n,
+            ),
             first.name,
         )
+    stop = message("{sentence}.", sentence=highest)
     if not beaten and not open_:
-        return f"{highest}.{untuned}"
+        return _in_a_row(stop, *untuned)
     if not beaten:
-        all_open = len(open_) > 1 and len(open_) == len(comparisons)
-        others = f"no other strategy can be distinguished from {it} at n = {n}" if all_open else _unclear(it, open_, n)
-        return f"{highest}, but {others}.{untuned}{fastest}"
+        others = _unclear(it, open_, n)
+        if len(open_) > 1 and len(open_) == len(comparisons):
+            others = message("no other strategy can be distinguished from {it} at n = {n}", it=it or message("it"), n=n)
+        return _in_a_row(message("{highest}, but {others}.", highest=highest, others=others), *untuned, fastest)
     if first.untuned:
-        but = f", but {_unclear(it, open_, n)}" if open_ else ""
-        return f"{highest}{but}.{untuned} Even so {listed(beaten)} scored {measure.behind}.{fastest}"
-    unclear = f"; {_unclear(it, open_, n)}" if open_ else ""
-    return f"{highest}. {first.name if tied else 'It'} beats {listed(beaten)}{unclear}.{untuned}{fastest}"
+        start = stop
+        if open_:
+            start = message("{highest}, but {others}.", highest=highest, others=_unclear(it, open_, n))
+        even_so = message("Even so {beaten} scored {behind}.", beaten=listed(beaten), behind=measure.behind)
+        return _in_a_row(start, *untuned, even_so, fastest)
+    beats = message("{it} beats {beaten}", it=first.name if tied else message("It"), beaten=listed(beaten))
+    if open_:
+        beats = message("{one}; {other}", one=beats, other=_unclear(it, open_, n))
+    return _in_a_row(stop, message("{sentence}.", sentence=beats), *untuned, fastest)
 
 
-def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], str]:
-    """Which strategies the best beats; and in a sentence, those beaten by another that it does not beat itself.
+def _in_a_row(*sentences: str) -> str:
+    return joined("{one} {other}", filter(None, sentences))
+
+
+def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], list[str]]:
+    """Which strategies the best beats; and in sentences, those beaten by another that it does not beat itself.
 
     Where seeds are added, a strategy is settled against the best of its look, and another may come out best.
     """
@@ -119,8 +142,14 @@ def _beaten(best: str, comparisons: Sequence[Comparison]) -> tuple[list[str], st
             beaten.append(one.strategy)
         else:
             elsewhere.setdefault(one.best, []).append(one.strategy)
-    verbs = {name: f"{listed(those)} {'is' if len(those) == 1 else 'are'}" for name, those in elsewhere.items()}
-    return beaten, "".join(f" {those} worse than {name}." for name, those in verbs.items())
+    return beaten, [
+        message(
+            "{those} is worse than {name}." if len(those) == 1 else "{those} are worse than {name}.",
+            those=listed(those),
+            name=name,
+        )
+        for name, those in elsewhere.items()
+    ]
 
 
 def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
@@ -135,14 +164,26 @@ def share_highest(ranked: Sequence[StrategyResult]) -> list[str]:
 
 def _progress(first: StrategyResult, *, best: str | None, done: int, expected: int, measure: Measure) -> str:
     if done == 0:
-        return f"Nothing has run yet; {expected} run{'s are' if expected > 1 else ' is'} to be made."
+        return message(
+            "Nothing has run yet; {expected} runs are to be made."
+            if expected > 1
+            else "Nothing has run yet; {expected} run is to be made.",
+            expected=expected,
+        )
     if done == expected:
-        start = f"All {done} runs are done; the test scores are still to be read."
+        start = message("All {done} runs are done; the test scores are still to be read.", done=done)
     else:
-        start = f"{done} of {expected} runs {'are' if done > 1 else 'is'} done; there is no verdict yet."
+        start = message(
+            "{done} of {expected} runs are done; there is no verdict yet."
+            if done > 1
+            else "{done} of {expected} runs is done; there is no verdict yet.",
+            done=done,
+            expected=expected,
+        )
     if best is None or first.validation is None:
         return start
-    return f"{start} By validation {best} leads ({measure.amount(first.validation.mean)})."
+    leads = message("By validation {best} leads ({score}).", best=best, score=measure.amount(first.validation.mean))
+    return _in_a_row(start, leads)
 
 
 def _untuned(ranked: Sequence[StrategyResult]) -> str:
@@ -151,18 +192,21 @@ def _untuned(ranked: Sequence[StrategyResult]) -> str:
     if not of:
         return ""
     reasons = {result.untuned for result in of}
-    why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+    why = message(" ({why})", why=reasons.pop()) if len(reasons) == 1 else ""
     if len(of) == len(ranked):
-        return f" No strategy is fully tuned{why}, so none is called better than another."
+        return message("No strategy is fully tuned{why}, so none is called better than another.", why=why)
     if of == [ranked[0]]:
-        return f" Its rate is not fully tuned{why}: it may do better still."
+        return message("Its rate is not fully tuned{why}: it may do better still.", why=why)
     if len(of) == 1:
-        return f" {of[0].name} is not fully tuned{why}: no verdict on it."
-    return f" {listed([one.name for one in of], 'strategies')} are not fully tuned{why}: no verdict on them."
+        return message("{name} is not fully tuned{why}: no verdict on it.", name=of[0].name, why=why)
+    names = listed([one.name for one in of], "strategies")
+    return message("{names} are not fully tuned{why}: no verdict on them.", names=names, why=why)
 
 
-def _unclear(it: str, names: Sequence[str], n: int) -> str:
-    return f"{it} cannot be distinguished from {listed(names)} at n = {n}"
+def _unclear(it: str | None, names: Sequence[str], n: int) -> str:
+    return message(
+        "{it} cannot be distinguished from {names} at n = {n}", it=it or message("it"), names=listed(names), n=n
+    )
 
 
 def _fastest(tied: Sequence[StrategyResult]) -> str:
@@ -178,8 +222,10 @@ def _fastest(tied: Sequence[StrategyResult]) -> str:
     steps = sorted(reached)
     if len(steps) < 2 or steps[0][0] == steps[1][0]:
         return ""
-    return (
-        f" Of those that reached the target at every seed, {steps[0][1]} did so soonest (median {steps[0][0]} steps)."
+    return message(
+        "Of those that reached the target at every seed, {name} did so soonest (median {steps} steps).",
+        name=steps[0][1],
+        steps=steps[0][0],
     )
 
 
@@ -187,9 +233,9 @@ def _with_spread(result: StrategyResult, measure: Measure) -> str:
     assert result.test is not None
     mean = measure.amount(result.test.mean)
     if result.test.n == 1:
-        return f"{mean}, n = 1"
+        return message("{mean}, n = 1", mean=mean)
     sd = f"{100 * result.test.sd:.1f}" if measure.share else measure.spread(result.test.sd)
-    return f"{mean} ± {sd} (sd, n = {result.test.n})"
+    return message("{mean} ± {sd} (sd, n = {n})", mean=mean, sd=sd, n=result.test.n)
 
 
 def listed(names: Sequence[str], many: str = "others") -> str:
@@ -199,14 +245,24 @@ def listed(names: Sequence[str], many: str = "others") -> str:
     ('a, b and c', '7 others')
     """
     if len(names) > MOST_NAMED:
-        return f"{len(names)} {many}"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        return message("{count} strategies" if many == "strategies" else "{count} others", count=len(names))
+    return listed_all(names)
+
+
+def listed_all(names: Sequence[str]) -> str:
+    """Names in a sentence, however many.
+
+    >>> listed_all(["a", "b", "c"]), listed_all(["a"])
+    ('a, b and c', 'a')
+    """
+    *before, last = names
+    return message("{one} and {other}", one=joined("{one}, {other}", before), other=last) if before else last
 
 
 AS_FEW, AS_FAST = 1.01, 1.5
 
 
-ONE_SEED = "one seed decides nothing; no other scored higher at that seed"
+ONE_SEED = message("one seed decides nothing; no other scored higher at that seed")
 
 
 @dataclass(frozen=True)
@@ -267,16 +323,22 @@ def advise(
     last = [result for result in cheap if _width(result) == widest]
     chosen = last[0]
     if len(near) == 1:
-        why = f"the others score more than {measure.near_words} {measure.behind}"
+        why = message("the others score more than {near} {behind}", near=measure.near_words, behind=measure.behind)
     elif len(cheap) == 1:
-        why = "it is the cheapest to train"
+        why = message("it is the cheapest to train")
     elif len(last) == 1:
-        band = f"band of good rates ({widest:.1f} decades)"
-        why = f"it has the widest {band}" if len(cheap) == len(near) else f"of the cheapest it has the widest {band}"
+        why = message(
+            "it has the widest band of good rates ({widest:.1f} decades)"
+            if len(cheap) == len(near)
+            else "of the cheapest it has the widest band of good rates ({widest:.1f} decades)",
+            widest=widest,
+        )
     elif abs(open_.get(last[0].name, 0.0) - open_.get(last[1].name, 0.0)) < EQUAL:
-        why = "it comes first of those with equal scores, the lowest cost and the widest band of good rates"
+        why = message("it comes first of those with equal scores, the lowest cost and the widest band of good rates")
     else:
-        why = f"it scores {measure.first} of those with the lowest cost and the widest band of good rates"
+        why = message(
+            "it scores {first} of those with the lowest cost and the widest band of good rates", first=measure.first
+        )
     return Advice(
         name=chosen.name,
         text=chosen.text,

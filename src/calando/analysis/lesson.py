@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import final
 
 from calando.analysis.lesson_runs import HALF, RunReading, Runs, percent, read_runs, times, trains_at, updates
+from calando.language import joined, message
 from calando.records.lesson import Lesson, StoredLesson
 from calando.records.probe import ProbeRow
 
 __all__ = ["Claim", "Gradients", "claims_of", "gradients_of"]
 
 STEEPER = 3.0
-NONE_TRAINED = "No fixed rate trained in these runs: there is nothing to compare with."
+NONE_TRAINED = message("No fixed rate trained in these runs: there is nothing to compare with.")
 
 
 @final
@@ -49,21 +50,25 @@ def claims_of(stored: StoredLesson) -> tuple[Claim, ...]:
     lesson, seeds = stored.lesson, stored.seeds
     every = [read_runs(stored, seed=seed) for seed in range(seeds)]
     told: list[tuple[str, str, Callable[[Runs], Found]]] = [
-        ("small", "Too small crawls", lambda runs: _small(lesson, runs)),
-        ("large", "Too large diverges", lambda runs: _large(lesson, runs)),
-        *((name, f"Decay: {name}", _decayed(lesson, name)) for name in lesson.schedules),
-        *((name, "Adaptive", _adaptive(lesson, name)) for name in lesson.adaptive),
+        ("small", message("Too small crawls"), lambda runs: _small(lesson, runs)),
+        ("large", message("Too large diverges"), lambda runs: _large(lesson, runs)),
+        *((name, message("Decay: {name}", name=name), _decayed(lesson, name)) for name in lesson.schedules),
+        *((name, message("Adaptive"), _adaptive(lesson, name)) for name in lesson.adaptive),
     ]
     plain, normed, short, both = lesson.networks
     told += [
-        ("norm", "Batch norm allows larger rates", lambda runs: _larger(lesson, runs, (plain, normed), (short, both))),
-        ("shortcuts", "Shortcuts let small rates train", lambda runs: _smaller(lesson, runs, (plain, short))),
-        ("window", "Both together", lambda runs: _window(lesson, runs, (plain, both))),
+        (
+            "norm",
+            message("Batch norm allows larger rates"),
+            lambda runs: _larger(lesson, runs, (plain, normed), (short, both)),
+        ),
+        ("shortcuts", message("Shortcuts let small rates train"), lambda runs: _smaller(lesson, runs, (plain, short))),
+        ("window", message("Both together"), lambda runs: _window(lesson, runs, (plain, both))),
     ]
     found = [(name, title, [look(runs) for runs in every]) for name, title, look in told]
     claims = [_together(name, title, those) for name, title, those in found]
     if (seen := _depth(stored, plain, short)) is not None:
-        claims.append(Claim("depth", "Gradients by depth", int(seen[0]), 1, seen[1]))
+        claims.append(Claim("depth", message("Gradients by depth"), int(seen[0]), 1, seen[1]))
     return tuple(claims)
 
 
@@ -71,8 +76,12 @@ def _together(name: str, title: str, found: Sequence[Found]) -> Claim:
     shown, seeds = sum(one for one, _ in found), len(found)
     text = found[0][1]
     if seeds > 1:
-        text += f" Shown in {shown} of {seeds} seeds."
+        text = _then(text, message("Shown in {shown} of {seeds} seeds.", shown=shown, seeds=seeds))
     return Claim(name, title, shown, seeds, text)
+
+
+def _then(*sentences: str) -> str:
+    return joined("{one} {other}", filter(None, sentences))
 
 
 def _fixed(lesson: Lesson, runs: Runs, network: str) -> list[RunReading]:
@@ -95,26 +104,41 @@ def _small(lesson: Lesson, runs: Runs) -> Found:
         read = crawled[-1]
         assert read.slower is not None
         sooner = round(read.record.steps_done / read.slower)
-        text = (
-            f"At rate {read.rate:g} the loss after {updates(read.record.steps_done)} was {read.course.last:.2g}; "
-            f"{best.rate:g} had it after {sooner}: {times(read.slower)} slower. An update is the rate times the "
-            f"gradient: at the same weights it is {times(best.rate / read.rate)} smaller."
+        text = message(
+            "At rate {rate:g} the loss after {updates} was {last:.2g}; {best:g} had it after {sooner}: {slower} "
+            "slower. "
+            "An update is the rate times the gradient: at the same weights it is {smaller} smaller.",
+            rate=read.rate,
+            updates=updates(read.record.steps_done),
+            last=read.course.last,
+            best=best.rate,
+            sooner=sooner,
+            slower=times(read.slower),
+            smaller=times(best.rate / read.rate),
         )
-        if stuck:
-            text += f" At {stuck[-1].rate:g} it had not left chance by then."
-        return True, text
+        left = message("At {rate:g} it had not left chance by then.", rate=stuck[-1].rate) if stuck else ""
+        return True, _then(text, left)
     if stuck:
         read = stuck[-1]
-        return True, (
-            f"At rate {read.rate:g} the network had not left chance after {updates(read.record.steps_done)}: loss "
-            f"{read.course.last:.2g}; {best.rate:g} ended at {best.course.last:.2g}."
+        return True, message(
+            "At rate {rate:g} the network had not left chance after {updates}: loss {last:.2g}; {best:g} ended at "
+            "{best_last:.2g}.",
+            rate=read.rate,
+            updates=updates(read.record.steps_done),
+            last=read.course.last,
+            best=best.rate,
+            best_last=best.course.last,
         )
     if not below:
-        return False, f"These runs do not show it: the lowest rate, {best.rate:g}, did best."
+        return False, message("These runs do not show it: the lowest rate, {rate:g}, did best.", rate=best.rate)
     read = below[-1]
-    return False, (
-        f"These runs do not show it: at {read.rate:g} the loss ended at {read.course.last:.2g}, at the best rate, "
-        f"{best.rate:g}, at {best.course.last:.2g}."
+    return False, message(
+        "These runs do not show it: at {rate:g} the loss ended at {last:.2g}, at the best rate, {best:g}, at "
+        "{best_last:.2g}.",
+        rate=read.rate,
+        last=read.course.last,
+        best=best.rate,
+        best_last=best.course.last,
     )
 
 
@@ -123,19 +147,30 @@ def _large(lesson: Lesson, runs: Runs) -> Found:
     above = [read for read in _fixed(lesson, runs, lesson.network) if best is None or read.rate > best.rate]
     diverged = [read for read in above if read.ending == "diverged"]
     between = [read for read in above if read.ending in ("chance", "unsteady")]
-    said = ""
+    said: str = ""
     if between:
         read = between[0]
-        where = "at chance" if read.ending == "chance" else "higher than at the best rate"
-        said = f" At {read.rate:g} it ended {where}: loss {read.loss}, {percent(read.score)}."
+        said = message(
+            "At {rate:g} it ended at chance: loss {loss}, {score}."
+            if read.ending == "chance"
+            else "At {rate:g} it ended higher than at the best rate: loss {loss}, {score}.",
+            rate=read.rate,
+            loss=read.loss,
+            score=percent(read.score),
+        )
     if diverged:
         read = diverged[0]
-        rose = ""
-        if read.course.peak > read.course.first:
-            rose = f"rose from {read.course.first:.2g} to {read.course.peak:.2g} and "
-        ended = f"was not finite after {updates(read.record.steps_done)}"
-        return True, f"At rate {read.rate:g} the loss {rose}{ended}.{said}"
-    return False, f"No rate up to {lesson.rates[-1]:g} diverged in these runs.{said}"
+        text = message(
+            "At rate {rate:g} the loss rose from {first:.2g} to {peak:.2g} and was not finite after {updates}."
+            if read.course.peak > read.course.first
+            else "At rate {rate:g} the loss was not finite after {updates}.",
+            rate=read.rate,
+            first=read.course.first,
+            peak=read.course.peak,
+            updates=updates(read.record.steps_done),
+        )
+        return True, _then(text, said)
+    return False, _then(message("No rate up to {rate:g} diverged in these runs.", rate=lesson.rates[-1]), said)
 
 
 def _decayed(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
@@ -143,7 +178,10 @@ def _decayed(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
         those = runs[lesson.network]
         held, read = those[lesson.fixed(lesson.start)], those[f"{name} from {lesson.start:g}"]
         return _compared(
-            read, held, f"Decayed from {lesson.start:g} to {_last_rate(read):.2g} it", f"held at {held.rate:g} it"
+            read,
+            held,
+            message("Decayed from {start:g} to {last:.2g} it", start=lesson.start, last=_last_rate(read)),
+            message("held at {rate:g} it", rate=held.rate),
         )
 
     return look
@@ -159,32 +197,42 @@ def _adaptive(lesson: Lesson, name: str) -> Callable[[Runs], Found]:
         if best is None:
             return False, NONE_TRAINED
         read = runs[lesson.network][name]
-        what = f"{read.text}, which divides each weight's update by the running size of its gradient,"
-        return _compared(read, best, what, f"the best fixed rate of SGD, {best.rate:g},")
+        what = message(
+            "{strategy}, which divides each weight's update by the running size of its gradient,", strategy=read.text
+        )
+        return _compared(read, best, what, message("the best fixed rate of SGD, {rate:g},", rate=best.rate))
 
     return look
 
 
 def _compared(read: RunReading, other: RunReading, what: str, against: str) -> Found:
     """Whether a run's loss ends at most at half of the other's."""
-    ended = "diverged" if read.ending == "diverged" else f"ended at loss {read.course.last:.2g}, {percent(read.score)}"
-    theirs = "diverged" if other.ending == "diverged" else f"ended at {other.course.last:.2g}, {percent(other.score)}"
-    text = f"{what} {ended}; {against} {theirs}."
+    ended = message(
+        "diverged" if read.ending == "diverged" else "ended at loss {loss:.2g}, {score}",
+        loss=read.course.last,
+        score=percent(read.score),
+    )
+    theirs = message(
+        "diverged" if other.ending == "diverged" else "ended at {loss:.2g}, {score}",
+        loss=other.course.last,
+        score=percent(other.score),
+    )
+    text: str = message("{what} {ended}; {against} {theirs}.", what=what, ended=ended, against=against, theirs=theirs)
     if read.ending == "diverged":
         return False, text
     lower = other.ending == "diverged" or read.course.last <= other.course.last / HALF
     if not lower:
         higher = read.course.last >= other.course.last * HALF
-        text += " It ended higher here." if higher else " That is about the same here."
+        text = _then(text, message("It ended higher here." if higher else "That is about the same here."))
     return lower, text
 
 
 def _rates(those: Sequence[float]) -> str:
     if not those:
-        return "at none of the rates"
+        return message("at none of the rates")
     if len(those) == 1:
-        return f"at {those[0]:g} alone"
-    return f"from {those[0]:g} to {those[-1]:g}"
+        return message("at {rate:g} alone", rate=those[0])
+    return message("from {low:g} to {high:g}", low=those[0], high=those[-1])
 
 
 def _larger(lesson: Lesson, runs: Runs, *pairs: tuple[str, str]) -> Found:
@@ -194,27 +242,42 @@ def _larger(lesson: Lesson, runs: Runs, *pairs: tuple[str, str]) -> Found:
     for without, with_it in pairs:
         a, b = trains_at(runs, lesson, without), trains_at(runs, lesson, with_it)
         shown &= bool(b) and b[-1] > (a[-1] if a else 0.0)
-        kind = "The plain network" if not parts else "The one with shortcuts"
-        parts.append(f"{kind} trains {_rates(a)} without it and {_rates(b)} with it")
-    text = ". ".join(parts) + "."
-    return shown, text if shown else f"{text} These runs do not show it of both."
+        parts.append(
+            message(
+                "The one with shortcuts trains {without} without it and {with_it} with it."
+                if parts
+                else "The plain network trains {without} without it and {with_it} with it.",
+                without=_rates(a),
+                with_it=_rates(b),
+            )
+        )
+    return shown, _then(*parts, "" if shown else message("These runs do not show it of both."))
 
 
 def _smaller(lesson: Lesson, runs: Runs, pair: tuple[str, str]) -> Found:
     plain, short = (trains_at(runs, lesson, network) for network in pair)
     shown = bool(short) and short[0] < (plain[0] if plain else math.inf)
-    text = f"Without batch norm the plain network trains {_rates(plain)}, the one with shortcuts {_rates(short)}."
-    return shown, text if shown else f"{text} These runs do not show it."
+    text = message(
+        "Without batch norm the plain network trains {plain}, the one with shortcuts {short}.",
+        plain=_rates(plain),
+        short=_rates(short),
+    )
+    return shown, _then(text, "" if shown else message("These runs do not show it."))
 
 
 def _window(lesson: Lesson, runs: Runs, pair: tuple[str, str]) -> Found:
     neither, both = (trains_at(runs, lesson, network) for network in pair)
     shown = len(both) > len(neither)
-    text = (
-        f"Of {len(lesson.rates)} rates from {lesson.rates[0]:g} to {lesson.rates[-1]:g}, {len(both)} train the network "
-        f"that has both, and {len(neither)} the one that has neither."
+    text = message(
+        "Of {count} rates from {low:g} to {high:g}, {both} train the network that has both, and {neither} the one that "
+        "has neither.",
+        count=len(lesson.rates),
+        low=lesson.rates[0],
+        high=lesson.rates[-1],
+        both=len(both),
+        neither=len(neither),
     )
-    return shown, text if shown else f"{text} These runs do not show that the window is wider."
+    return shown, _then(text, "" if shown else message("These runs do not show that the window is wider."))
 
 
 @final
@@ -253,10 +316,14 @@ def _depth(stored: StoredLesson, plain: str, short: str) -> Found | None:
         return None
     a, b = looks[0][0], looks[1][0]
     shown = b.share >= STEEPER * a.share
-    text = (
-        f"At update {a.step}, without batch norm, the gradient at the first layer of the plain network is "
-        f"{a.share:.2g} times that at the last; with shortcuts it is {b.share:.2g} times."
+    text = message(
+        "At update {step}, without batch norm, the gradient at the first layer of the plain network is "
+        "{plain:.2g} times "
+        "that at the last; with shortcuts it is {short:.2g} times.",
+        step=a.step,
+        plain=a.share,
+        short=b.share,
     )
     if not shown:
-        return False, f"{text} These runs do not show that shortcuts keep it."
-    return True, f"{text} Shortcuts carry it past the layers in which it shrinks."
+        return False, _then(text, message("These runs do not show that shortcuts keep it."))
+    return True, _then(text, message("Shortcuts carry it past the layers in which it shrinks."))

@@ -18,6 +18,7 @@ from typing import Literal, final
 
 import numpy as np
 
+from calando.language import message
 from calando.records.lesson import Lesson, StoredLesson
 from calando.records.record import RunRecord
 
@@ -202,7 +203,7 @@ def times(factor: float) -> str:
     >>> times(3.333), times(120.4)
     ('3.3 times', '120 times')
     """
-    return f"{factor:.2g} times" if factor < 10 else f"{factor:.0f} times"
+    return message("{factor:.2g} times" if factor < 10 else "{factor:.0f} times", factor=factor)
 
 
 def updates(count: int) -> str:
@@ -211,24 +212,24 @@ def updates(count: int) -> str:
     >>> updates(1), updates(7)
     ('1 update', '7 updates')
     """
-    return f"{count} update{'s' * (count != 1)}"
+    return message("{count} update" if count == 1 else "{count} updates", count=count)
 
 
 def _happened(record: RunRecord, ending: Ending, slower: float | None, *, best: RunRecord) -> str:
     match ending:
         case "diverged":
-            return f"diverged after {updates(record.steps_done)}"
+            return message("diverged after {updates}", updates=updates(record.steps_done))
         case "chance":
-            return "ended at chance"
+            return message("ended at chance")
         case "crawled":
             assert slower is not None
-            return f"crawled: {times(slower)} slower than {best.spec.lr:g}"
+            return message("crawled: {times} slower than {rate:g}", times=times(slower), rate=best.spec.lr)
         case "unsteady":
-            return "ended higher"
+            return message("ended higher")
         case "best":
-            return "the best fixed rate"
+            return message("the best fixed rate")
         case "works":
-            return "trained"
+            return message("trained")
 
 
 def _why(record: RunRecord, course: Course, ending: Ending, *, best: RunRecord, best_course: Course) -> str:
@@ -237,60 +238,91 @@ def _why(record: RunRecord, course: Course, ending: Ending, *, best: RunRecord, 
         case "diverged":
             return _why_diverged(course)
         case "chance" if course.peak >= HALF * course.first:
-            return f"loss {course.first:.2g} → {course.peak:.2g} at update {course.at + 1}, and it never came back"
+            return message(
+                "loss {first:.2g} → {peak:.2g} at update {at}, and it never came back",
+                first=course.first,
+                peak=course.peak,
+                at=course.at + 1,
+            )
         case "chance" if smaller > 1:
-            return f"updates {times(smaller)} smaller than at {at_best}: it got nowhere"
+            return message("updates {times} smaller than at {best}: it got nowhere", times=times(smaller), best=at_best)
         case "chance":
-            return "no better than always naming one class"
+            return message("no better than always naming one class")
         case "crawled":
             sooner = best_course.reached(course.last)
             assert sooner is not None
-            return f"updates {times(smaller)} smaller; {at_best} had this loss after {sooner}"
+            return message(
+                "updates {times} smaller; {best} had this loss after {sooner}",
+                times=times(smaller),
+                best=at_best,
+                sooner=sooner,
+            )
         case "unsteady":
             quarter = course.calm[-max(1, len(course.calm) // 4) :]
             low, high = float(np.nanmin(quarter)), float(np.nanmax(quarter))
-            rose = (
-                f"loss {course.first:.2g} → {course.peak:.2g}, then" if course.peak >= HALF * course.first else "loss"
+            return message(
+                "updates {times} larger than at {best}: loss {first:.2g} → {peak:.2g}, then between {low:.2g} and "
+                "{high:.2g}"
+                if course.peak >= HALF * course.first
+                else "updates {times} larger than at {best}: loss between {low:.2g} and {high:.2g}",
+                times=times(1 / smaller),
+                best=at_best,
+                first=course.first,
+                peak=course.peak,
+                low=low,
+                high=high,
             )
-            return f"updates {times(1 / smaller)} larger than at {at_best}: {rose} between {low:.2g} and {high:.2g}"
         case "best":
-            return f"loss halved after {_halved(course)}"
+            return message("loss halved after {updates}", updates=_halved(course))
         case "works":
-            return f"loss halved after {_halved(course)}, at {at_best} after {_halved(best_course)}"
+            return message(
+                "loss halved after {updates}, at {best} after {others}",
+                updates=_halved(course),
+                best=at_best,
+                others=_halved(best_course),
+            )
 
 
 def _halved(course: Course) -> str:
     at = course.reached(course.first / 2)
-    return "none of them" if at is None else updates(at)
+    return message("none of them") if at is None else updates(at)
 
 
 def _why_diverged(course: Course) -> str:
     if not math.isfinite(course.peak):
-        return "no loss was finite"
+        return message("no loss was finite")
     if course.at == 0:
-        return f"from loss {course.first:.2g}"
-    grew = f"loss {course.first:.2g} → {course.peak:.2g}"
-    if course.rising < RISING:
-        return f"{grew} in {updates(course.at)}"
-    return f"{grew}; each of the last {updates(course.rising)} raised it"
+        return message("from loss {first:.2g}", first=course.first)
+    return message(
+        "loss {first:.2g} → {peak:.2g} in {updates}"
+        if course.rising < RISING
+        else "loss {first:.2g} → {peak:.2g}; each of the last {rising} raised it",
+        first=course.first,
+        peak=course.peak,
+        updates=updates(course.at),
+        rising=updates(course.rising),
+    )
 
 
 def _why_moved(record: RunRecord, course: Course, other: RunRecord, of_other: Course) -> str:
     """A strategy that is not a fixed rate, next to one."""
     if record.outcome == "diverged":
         return _why_diverged(course)
-    against = f"fixed {other.spec.lr:g}"
+    rate, last = other.spec.lr, of_other.last
     if other.outcome == "diverged":
-        compared = f"{against} diverged"
-    elif course.last <= of_other.last / HALF:
-        compared = f"loss ends {times(of_other.last / course.last)} lower than at {against}"
-    elif course.last >= of_other.last * HALF:
-        compared = f"loss ends {times(course.last / of_other.last)} higher than at {against}"
+        compared = message("fixed {rate:g} diverged", rate=rate)
+    elif course.last <= last / HALF:
+        compared = message("loss ends {times} lower than at fixed {rate:g}", times=times(last / course.last), rate=rate)
+    elif course.last >= last * HALF:
+        compared = message(
+            "loss ends {times} higher than at fixed {rate:g}", times=times(course.last / last), rate=rate
+        )
     else:
-        compared = f"loss ends about as at {against} ({of_other.last:.2g})"
+        compared = message("loss ends about as at fixed {rate:g} ({last:.2g})", rate=rate, last=last)
     if record.spec.strategy.schedules:
-        return f"rate {float(record.rates[0]):.2g} → {float(record.rates[-1]):.2g}; {compared}"
-    return f"each weight's update is divided by the size of its gradient; {compared}"
+        first, final = float(record.rates[0]), float(record.rates[-1])
+        return message("rate {first:.2g} → {final:.2g}; {compared}", first=first, final=final, compared=compared)
+    return message("each weight's update is divided by the size of its gradient; {compared}", compared=compared)
 
 
 def trains_at(reads: Runs, lesson: Lesson, network: str) -> tuple[float, ...]:

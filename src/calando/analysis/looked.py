@@ -17,6 +17,7 @@ import numpy as np
 
 from calando.analysis.reading import Reading, read_rate
 from calando.errors import CorruptFile, UsageError
+from calando.language import message
 from calando.records import RunSpec
 from calando.records.files import read_plain, write_atomically
 from calando.records.probe import ProbeRow
@@ -108,14 +109,19 @@ class Looked:
     @property
     def count(self) -> str:
         """How many looks, in words."""
-        return f"{len(self.rows)} look{'' if len(self.rows) == 1 else 's'}"
+        return message("{count} look" if len(self.rows) == 1 else "{count} looks", count=len(self.rows))
 
     @property
     def cost(self) -> str:
         """What they cost, in words; in a person's own loop they cost time, which is not kept."""
         if self.spec is None:
-            return f"{self.count} at {self.step:,} updates"
-        return f"{self.count} cost {self.updates:.0f} updates, on top of {self.step:,} made"
+            return message("{looks} at {step:,} updates", looks=self.count, step=self.step)
+        return message(
+            "{looks} cost {updates:.0f} updates, on top of {step:,} made",
+            looks=self.count,
+            updates=self.updates,
+            step=self.step,
+        )
 
     def reading(self) -> Reading:
         """Of the last look that readings were tested at."""

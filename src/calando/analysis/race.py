@@ -20,12 +20,13 @@ import math
 from typing import final
 
 from calando.analysis.arms import Arm, Book, Ending, Training
+from calando.language import message
 
 __all__ = ["Race"]
 
 
 def _share(gap: float) -> str:
-    return f"{gap:.1%} of chance" if gap < 10 else f"{gap:.3g} times chance"
+    return message("{gap:.1%} of chance" if gap < 10 else "{gap:.3g} times chance", gap=gap)
 
 
 @final
@@ -41,14 +42,14 @@ class Race:
         self.judged = self.judged_at()
         if self.book.begun is not None:
             leader = yield from self.climb(leader, self.judged)
-        leader.ending, leader.why = "won", "the highest rate that is as good as any"
+        leader.ending, leader.why = "won", message("the highest rate that is as good as any")
         if self.book.begun is None:
-            leader.why = "nothing was learned; the lowest loss so far"
+            leader.why = message("nothing was learned; the lowest loss so far")
             for arm in self.book.arms.values():
                 if arm.ending == "races":
-                    arm.why = f"nothing was learned by update {arm.step}"
+                    arm.why = message("nothing was learned by update {step}", step=arm.step)
             if leader.trace.diverged:
-                leader.why = f"not finite at update {leader.step}"
+                leader.why = message("not finite at update {step}", step=leader.step)
         return leader
 
     def judged_at(self) -> int:
@@ -69,12 +70,12 @@ class Race:
             at = min(at + self.book.rung, q.steps)
             extra = self.book.beyond(running, at, leader=running[0])
             if (len(running) > 1 or not q.ride) and not self.book.can_pay(extra, leader=running[0].step):
-                self.book.notes.append("the budget ended before any arm had begun to learn")
+                self.book.notes.append(message("the budget ended before any arm had begun to learn"))
                 break
             yield from self.book.go(running, at)
             for arm in running:
                 if arm.trace.diverged:
-                    arm.ending, arm.why = "dead", f"too high: not finite at update {arm.step}"
+                    arm.ending, arm.why = "dead", message("too high: not finite at update {step}", step=arm.step)
             running = [arm for arm in running if arm.ending == "races"]
             if not running:
                 lower = min(self.book.arms) / rules.spacing
@@ -104,7 +105,7 @@ class Race:
             if rate is None:
                 return leader
             if not self.book.can_pay(4.0 * self.book.rung, leader=leader.step):
-                self.book.notes.append("the budget ended before every neighbouring rate was tried")
+                self.book.notes.append(message("the budget ended before every neighbouring rate was tried"))
                 return leader
             leader = yield from self.contest(leader, self.book.arm(rate), judged)
 
@@ -132,7 +133,7 @@ class Race:
             behind = [arm for arm in (leader, other) if arm.step < at]
             extra = self.book.beyond(behind, at, leader=leader)
             if not self.book.can_pay(extra, leader=max(leader.step, at)):
-                other.ending, other.why = "unpaid", f"the budget ended at update {other.step}"
+                other.ending, other.why = "unpaid", message("the budget ended at update {step}", step=other.step)
                 return leader
             yield from self.book.go(behind, at)
             lost = self.verdict(other, leader, at, judged)
@@ -150,19 +151,27 @@ class Race:
         """How one has lost against the other already; None: it has not."""
         rules = self.rules
         if one.trace.diverged:
-            return "dead", f"too high: not finite at update {one.step}"
+            return "dead", message("too high: not finite at update {step}", step=one.step)
         at = min(at, one.step, other.step)
         if at < self.book.window or not self.book.level(other, at) < rules.begun:
             return None
         level = self.book.level(one, at)
         gap, error = self.book.behind(one, other, at)
         if level >= rules.at_chance and one.rate > other.rate and gap > rules.sure * error:
-            return "dead", f"too high: at chance at update {at}, where {other.rate:.3g} learns"
+            return "dead", message(
+                "too high: at chance at update {at}, where {rate:.3g} learns", at=at, rate=other.rate
+            )
         allowed = (rules.tie + rules.patience * max(0.0, 1 - at / judged)) * self.book.known(other, at)
         if gap > allowed and gap > rules.sure * error:
             kind: Ending = "slow" if one.rate < other.rate else "lost"
-            reading = "too low" if kind == "slow" else "too high"
-            return kind, f"{reading}: {_share(gap)} behind {other.rate:.3g} at update {at}"
+            return kind, message(
+                "too low: {gap} behind {rate:.3g} at update {at}"
+                if kind == "slow"
+                else "too high: {gap} behind {rate:.3g} at update {at}",
+                gap=_share(gap),
+                rate=other.rate,
+                at=at,
+            )
         return None
 
     def decide(self, leader: Arm, other: Arm, judged: int) -> Arm:
@@ -173,9 +182,16 @@ class Race:
         worse = gap > tie
         winner, loser = (low, high) if worse else (high, low)
         loser.ending = "lost" if worse else "slow"
-        loser.why = f"{_share(abs(gap))} {'behind' if worse or gap < 0 else 'ahead of'} {winner.rate:.3g}"
-        if worse or gap < 0:
-            loser.why = f"{'too high' if worse else 'too low'}: {loser.why}"
-        elif gap > 0:
-            loser.why += f": a tie, as up to {_share(tie)}, and ties go to the higher rate"
+        loser.why = message(
+            "too high: {gap} behind {rate:.3g}"
+            if worse
+            else "too low: {gap} behind {rate:.3g}"
+            if gap < 0
+            else "{gap} ahead of {rate:.3g}: a tie, as up to {tie}, and ties go to the higher rate"
+            if gap > 0
+            else "{gap} ahead of {rate:.3g}",
+            gap=_share(abs(gap)),
+            rate=winner.rate,
+            tie=_share(tie),
+        )
         return winner

@@ -31,6 +31,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from calando.analysis.range_curves import HEAD, WIDTH, Landmarks, RangeCurves, capped, points, smooth
+from calando.language import joined, message
 
 __all__ = ["doubts", "explain"]
 
@@ -47,34 +48,53 @@ def doubts(
     """Name -> one sentence without its full stop, the gravest first; none: the test is reliable."""
     rates = curves.rates
     if not math.isfinite(start):
-        return {"diverged at once": f"the loss is lost from the lowest rate, {rates[0]:.2g}, on: start lower"}
+        return {
+            "diverged at once": message(
+                "the loss is lost from the lowest rate, {rate:.2g}, on: start lower", rate=rates[0]
+            )
+        }
     error = standard_error(curves, start=start)
     if pooled.depth <= CLEAR * error or pooled.depth <= 1e-9 * abs(top):
         return dict([_without_fall(curves, start=start, top=top, depth=pooled.depth, error=error)])
     if pooled.minimum <= rates[0] * 10**HEAD:
-        return {"diverged at once": f"the loss is lowest at once, at {pooled.minimum:.2g}, and only rises: start lower"}
+        return {
+            "diverged at once": message(
+                "the loss is lowest at once, at {minimum:.2g}, and only rises: start lower", minimum=pooled.minimum
+            )
+        }
     found: dict[str, str] = {}
     if not pooled.half > rates[0] * 10**HEAD:
-        found["fell at once"] = f"the loss falls from the lowest rate, {rates[0]:.2g}, on: start lower"
+        found["fell at once"] = message(
+            "the loss falls from the lowest rate, {rate:.2g}, on: start lower", rate=rates[0]
+        )
     if curves.chance is not None and pooled.depth < BARELY * curves.chance:
-        found["barely learned"] = (
-            f"the loss falls only to {pooled.bottom:.3g}, from the {top:.3g} of a network that knows nothing: "
-            "it has barely begun to learn; make the sweep of more updates"
+        found["barely learned"] = message(
+            "the loss falls only to {bottom:.3g}, from the {top:.3g} of a network that knows nothing: it "
+            "has barely begun to learn; make the sweep of more updates",
+            bottom=pooled.bottom,
+            top=top,
         )
     if math.isnan(pooled.lost):
-        found["never diverged"] = (
-            f"up to the highest rate, {rates[-1]:.2g}, less than half of what was gained is lost: go on to higher rates"
+        found["never diverged"] = message(
+            "up to the highest rate, {rate:.2g}, less than half of what was gained is lost: go on to higher rates",
+            rate=rates[-1],
         )
     elif not 1 / RULES_APART <= pooled.valley / pooled.minimum <= RULES_APART:
-        found["disagree"] = (
-            f"the rules disagree: the middle of the valley is at {pooled.valley:.2g}, its lowest point at "
-            f"{pooled.minimum:.2g}, more than a factor of {RULES_APART:g} apart"
+        found["disagree"] = message(
+            "the rules disagree: the middle of the valley is at {valley:.2g}, its lowest point at "
+            "{minimum:.2g}, more than a factor of {factor:g} apart",
+            valley=pooled.valley,
+            minimum=pooled.minimum,
+            factor=RULES_APART,
         )
     valleys = [marks.valley for marks in single if math.isfinite(marks.valley)]
     if valleys and max(valleys) > REPEATS_APART * min(valleys):
-        found["repeats disagree"] = (
-            f"single repeats speak for {min(valleys):.2g} to {max(valleys):.2g}, more than a factor of "
-            f"{REPEATS_APART:g} apart: make more repeats"
+        found["repeats disagree"] = message(
+            "single repeats speak for {low:.2g} to {high:.2g}, more than a factor of "
+            "{factor:g} apart: make more repeats",
+            low=min(valleys),
+            high=max(valleys),
+            factor=REPEATS_APART,
         )
     return found
 
@@ -103,16 +123,24 @@ def _without_fall(curves: RangeCurves, *, start: float, top: float, depth: float
     middle = smooth(curves.rates, np.minimum(np.median(known, axis=0), start + 100 * max(error, 1e-9 * abs(start))))
     high = np.flatnonzero(middle > start + CLEAR * error + 1e-9 * abs(start))
     if len(high) and high[0] < points(curves.rates, 1.0) and (middle[high[0] :] > start + CLEAR / 2 * error).all():
-        return "diverged at once", f"the loss only rises, from {curves.rates[high[0]]:.2g} on: start lower"
+        return "diverged at once", message(
+            "the loss only rises, from {rate:.2g} on: start lower", rate=curves.rates[high[0]]
+        )
     fall = start - float(middle.min())
     if top < start and fall > CLEAR * error:
         return (
             "nothing learned",
-            f"the loss falls to {float(middle.min()):.3g}, that of a network that knows nothing ({top:.3g}), not below",
+            message(
+                "the loss falls to {low:.3g}, that of a network that knows nothing ({top:.3g}), not below",
+                low=float(middle.min()),
+                top=top,
+            ),
         )
     if depth <= 1e-9 * abs(top) or error == 0:
-        return "flat", "the loss falls at no rate"
-    return "noise", f"the loss falls by {depth:.2g} at most, which is no more than its noise makes of nothing"
+        return "flat", message("the loss falls at no rate")
+    return "noise", message(
+        "the loss falls by {depth:.2g} at most, which is no more than its noise makes of nothing", depth=depth
+    )
 
 
 AT_CHANCE = 0.25  # of the depth: this near to the top, a loss is back where it began
@@ -127,45 +155,77 @@ def explain(curves: RangeCurves, *, start: float, top: float, marks: Landmarks, 
     """
     low, high = curves.rates[0], curves.rates[-1]
     if not math.isfinite(start):
-        return f"Even at {low:.2g} the loss is lost within a few updates: every rate that was tried is too large."
-    if not fell:
-        return (
-            f"From {low:.2g} to {high:.2g} the loss does not fall clearly below {top:.3g}: no rate here can be "
-            f"distinguished from one that is too small{_ending(curves, start, top, marks, prefix='; ')}"
+        return message(
+            "Even at {low:.2g} the loss is lost within a few updates: every rate that was tried is too large.", low=low
         )
+    if not fell:
+        none = message(
+            "From {low:.2g} to {high:.2g} the loss does not fall clearly below {top:.3g}: no rate here can be "
+            "distinguished from one that is too small",
+            low=low,
+            high=high,
+            top=top,
+        )
+        if ending := _ending(curves, start, top, marks):
+            none = message("{one}; {other}", one=none, other=ending)
+        return message("{sentence}.", sentence=none)
     sentences = []
     if marks.begins > low and marks.half > low * 10**HEAD:
-        sentences.append(f"Below {marks.begins:.2g} the rate is too small: the loss stays at about {top:.3g}.")
+        sentences.append(
+            message(
+                "Below {begins:.2g} the rate is too small: the loss stays at about {top:.3g}.",
+                begins=marks.begins,
+                top=top,
+            )
+        )
     else:
-        sentences.append(f"At {low:.2g} the loss already falls: where too small begins was not seen.")
+        sentences.append(message("At {low:.2g} the loss already falls: where too small begins was not seen.", low=low))
     sentences.append(
-        f"From there it falls, fastest at {marks.steepest:.2g}, to {marks.bottom:.3g} at {marks.minimum:.2g}."
+        message(
+            "From there it falls, fastest at {steepest:.2g}, to {bottom:.3g} at {minimum:.2g}.",
+            steepest=marks.steepest,
+            bottom=marks.bottom,
+            minimum=marks.minimum,
+        )
     )
     if math.isfinite(marks.stable) and (math.isnan(marks.lost) or marks.stable < 0.9 * marks.lost):
-        sentences.append(f"Past {marks.stable:.2g} it gives back more than a fifth of what was gained.")
+        sentences.append(
+            message("Past {stable:.2g} it gives back more than a fifth of what was gained.", stable=marks.stable)
+        )
     if math.isfinite(marks.lost):
-        ending = _ending(curves, start, top, marks, prefix=": ")
-        sentences.append(f"From {marks.lost:.2g} on the rate is too large, and more than half is lost{ending}")
+        sentences.append(
+            message(
+                "From {lost:.2g} on the rate is too large, and more than half is lost: {ending}.",
+                lost=marks.lost,
+                ending=_ending(curves, start, top, marks),
+            )
+        )
     else:
-        sentences.append(f"Up to {high:.2g} most of the gain is kept: where too large begins was not seen.")
-    return " ".join(sentences)
+        sentences.append(
+            message("Up to {high:.2g} most of the gain is kept: where too large begins was not seen.", high=high)
+        )
+    return joined("{one} {other}", sentences)
 
 
-def _ending(curves: RangeCurves, start: float, top: float, marks: Landmarks, *, prefix: str) -> str:
-    """How the curves end: exploding, not finite, or dead; with the full stop."""
+def _ending(curves: RangeCurves, start: float, top: float, marks: Landmarks) -> str:
+    """How the curves end: exploding, not finite, or dead; "" where there is no loss that ends."""
     repeats = len(curves.losses)
     finite = [row[np.isfinite(row)] for row in curves.losses]
     ends = np.array([row[-1] if len(row) else math.inf for row in finite])
     wild = int(sum(reason == "not finite" for reason in curves.stopped))
     room = max(marks.depth, 1e-3 * abs(start), 1e-12)
     if wild > repeats / 2:
-        return f"{prefix}the loss grows until it is no longer finite."
+        return message("the loss grows until it is no longer finite")
     if float(np.median(ends)) > start + room or curves.stopped.count("diverged") > repeats / 2:
-        return f"{prefix}the loss explodes."
+        return message("the loss explodes")
     last = float(smooth(curves.rates, capped(curves.losses, top).mean(axis=0))[-1])
     if last > top - AT_CHANCE * room and marks.depth > 0 and math.isfinite(marks.lost):
-        what = "of a network that knows nothing" if curves.chance is not None else "it began with"
-        return (
-            f"{prefix}the loss goes back to that {what}, {top:.3g}, and stays: the network dies rather than explodes."
+        return message(
+            "the loss goes back to that of a network that knows nothing, {top:.3g}, and stays: the network dies rather "
+            "than explodes"
+            if curves.chance is not None
+            else "the loss goes back to that it began with, {top:.3g}, and stays: the network dies rather than "
+            "explodes",
+            top=top,
         )
-    return f"{prefix}the loss neither explodes nor comes back." if math.isfinite(marks.lost) else "."
+    return message("the loss neither explodes nor comes back") if math.isfinite(marks.lost) else ""

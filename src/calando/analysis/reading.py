@@ -23,6 +23,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from calando.analysis.signals import SIGNALS, signals_of
+from calando.language import _, joined, message, translated
 from calando.records.probe import ProbeRow
 
 __all__ = ["SURE", "TESTED_AGES", "TESTED_METHODS", "Fit", "Reading", "Verdict", "read_rate"]
@@ -179,10 +180,14 @@ class Reading:
             by = self.factor if self.factor >= 1 else 1 / self.factor
             ends = sorted(f if self.factor >= 1 else 1 / f for f in self.factors)
             low, high = (max(1.0, end) for end in ends)
-            return f"{self.verdict} by about {_times(by)} × (between {_times(low)} and {_times(high)})"
-        if self.verdict == "silent":
-            return "no reading"
-        return self.verdict
+            return message(
+                "{verdict} by about {by} × (between {low} and {high})",
+                verdict=message(self.verdict),
+                by=_times(by),
+                low=_times(low),
+                high=_times(high),
+            )
+        return message("no reading" if self.verdict == "silent" else self.verdict)
 
     @property
     def instead(self) -> str | None:
@@ -191,15 +196,26 @@ class Reading:
             return None
         ends = [self.rate / (max(1.0, f) if self.factor >= 1 else min(1.0, f)) for f in self.factors]
         low, high = sorted(ends)
-        return (
-            f"a rate near {self.rate / self.factor:.2g} would be right: between {low:.2g} and {high:.2g}, 8 times in 10"
+        return message(
+            "a rate near {rate:.2g} would be right: between {low:.2g} and {high:.2g}, 8 times in 10",
+            rate=self.rate / self.factor,
+            low=low,
+            high=high,
         )
 
     def __str__(self) -> str:
-        at = "" if self.rate is None else f"rate {self.rate:.3g} after {self.step:,} of {self.total_steps:,} updates: "
-        lines = [f"{at}{self.heading}", *([f"  {self.instead}"] if self.instead else [])]
-        lines += [f"  - {text}" for text in self.because]
-        return "\n".join([*lines, *(f"  note: {text}" for text in self.cautions)])
+        first = translated(self.heading)
+        if self.rate is not None:
+            first = _(
+                "rate {rate:.3g} after {step:,} of {total:,} updates: {heading}",
+                rate=self.rate,
+                step=self.step,
+                total=self.total_steps,
+                heading=self.heading,
+            )
+        lines = [first, *([f"  {translated(self.instead)}"] if self.instead else [])]
+        lines += [f"  - {translated(text)}" for text in self.because]
+        return "\n".join([*lines, *(_("  note: {text}", text=text) for text in self.cautions)])
 
     def to_json(self) -> dict[str, Any]:
         """As what `json.dumps` takes."""
@@ -244,21 +260,34 @@ def read_rate(
     rate = rows[-1].rate if rows else None
     silent = _Silent(step=step, total_steps=total_steps, rate=rate)
     if stopped is not None or (len(losses) and not np.isfinite(losses[-1])):
-        which = f"the loss of update {step - 1}" if len(losses) == step else "the last loss that is known"
-        ended = stopped or f"{which} is not finite"
+        ended = stopped or message(
+            "the loss of update {step} is not finite"
+            if len(losses) == step
+            else "the last loss that is known is not finite",
+            step=step - 1,
+        )
         return Reading(verdict="diverged", step=step, total_steps=total_steps, rate=rate, because=(ended,))
     if not rows:
-        return silent("nothing has been looked at yet")
+        return silent(message("nothing has been looked at yet"))
     if rate == 0:
-        return silent("the rate is 0, and no factor makes it another")
+        return silent(message("the rate is 0, and no factor makes it another"))
     age = (rows[-1].step + 1) / total_steps
     if age < TESTED_AGES[0]:
         return silent(
-            f"the last look was at {_percent(age)} of the run, too early: readings were tested from "
-            f"{TESTED_AGES[0]:.0%} on"
+            message(
+                "the last look was at {age} of the run, too early: readings were tested from {least:.0%} on",
+                age=_percent(age),
+                least=TESTED_AGES[0],
+            )
         )
     if age > TESTED_AGES[1]:
-        return silent(f"readings were tested up to {TESTED_AGES[1]:.0%} of a run, the last look was at {age:.0%}")
+        return silent(
+            message(
+                "readings were tested up to {most:.0%} of a run, the last look was at {age:.0%}",
+                most=TESTED_AGES[1],
+                age=age,
+            )
+        )
     recent = [row for row in rows if row.step >= (1 - NEAR) * rows[-1].step]
     signals = signals_of(rows[0], recent, losses=losses, chance=chance, batch=batch)
     low_fit = FITS["too low, with sharpness"]
@@ -266,8 +295,8 @@ def read_rate(
         low_fit = FITS["too low"]
     missing = [name for fit in (FITS["too high"], low_fit) for name in fit.terms if not math.isfinite(signals[name])]
     if missing:
-        unseen = ", ".join(f"{name} ({SIGNALS[name]})" for name in dict.fromkeys(missing))
-        return silent(f"not seen: {unseen}", signals=signals)
+        unseen = joined("{one}, {other}", map(_named, dict.fromkeys(missing)))
+        return silent(message("not seen: {signals}", signals=unseen), signals=signals)
     high, low = (_probability(fit(signals)) for fit in (FITS["too high"], low_fit))
     cautions = tuple(_cautions(rows, method, chance))
     found = Reading(
@@ -288,14 +317,18 @@ def read_rate(
         )
     if max(high, low) <= 1 - SURE:
         return replace(found, verdict="nothing wrong is seen", because=(_NOTHING,))
-    undecided = (
-        f"the signals do not decide: too high with {high:.0%}, too low with {low:.0%} probability; a verdict needs "
-        f"{SURE:.0%} of one, or at most {1 - SURE:.0%} of each"
+    undecided = message(
+        "the signals do not decide: too high with {high:.0%}, too low with {low:.0%} probability; a verdict needs "
+        "{sure:.0%} of one, or at most {most:.0%} of each",
+        high=high,
+        low=low,
+        sure=SURE,
+        most=1 - SURE,
     )
     return replace(found, because=(undecided,))
 
 
-_NOTHING = (
+_NOTHING = message(
     "no signal of a rate too high, nor of one too low; on tasks set aside, 110 of 147 such looks were at runs that "
     "ended within a point of the best rate's"
 )
@@ -326,8 +359,8 @@ def _factor(verdict: Verdict, signals: Mapping[str, float], cautions: tuple[str,
     name = "distance, with sharpness" if FITS["distance, with sharpness"].covers(signals) else "distance"
     if gone := FITS[name].gone(signals):
         # LEAST in its place would give a factor, and one much too near to 1.
-        unknown = ", ".join(f"{name} ({SIGNALS[name]}) is 0" for name in gone)
-        return {"cautions": (*cautions, f"by how much is not known: {unknown}")}
+        unknown = joined("{one}, {other}", [message("{signal} is 0", signal=_named(name)) for name in gone])
+        return {"cautions": (*cautions, message("by how much is not known: {signals}", signals=unknown))}
     octaves = FITS[name](signals)
     least, most = (octaves + off for off in OFF[name][verdict])
     if (octaves <= 0) == (verdict == "too high"):
@@ -343,20 +376,37 @@ def _reasons(fit: Fit, signals: Mapping[str, float]) -> list[str]:
 
 def _reason(name: str, value: float) -> str:
     usual = USUAL[name]
-    return _WORDS[name].format(value, usual, _percent(value), _percent(usual))
+    shares = {"share": _percent(value), "usual_share": _percent(usual)}
+    return message(_WORDS[name], value=value, usual=usual, **shares)
+
+
+def _named(name: str) -> str:
+    return message("{name} ({meaning})", name=message(name), meaning=message(SIGNALS[name]))
 
 
 LEAST_PART = 0.3
 
 _WORDS = {
-    "peak": "the loss stood at {:.2g} times chance level at its highest; {:.2g} is usual at a good rate",
-    "level": "the loss is at {2} of chance level; {3} is usual at a good rate",
-    "path": "updates so far would add up to {:.2g} times a layer's weights; {:.2g} is usual at a good rate",
-    "alive": "{2} of channels get a gradient; {3} is usual at a good rate",
-    "first over last": "the gradient at the first layer is {:.2g} of that at the last; {:.2g} is usual at a good rate",
-    "weight growth": "weights are {:.3g} times their size at the start; {:.3g} is usual at a good rate",
-    "sharpness share": "the sharpness is {2} of what the method bears at this rate; {3} is usual at a good rate",
-    "sharpness growth": "the sharpness is {:.2g} times that at the start; {:.2g} is usual at a good rate",
+    "peak": message(
+        "the loss stood at {value:.2g} times chance level at its highest; {usual:.2g} is usual at a good rate"
+    ),
+    "level": message("the loss is at {share} of chance level; {usual_share} is usual at a good rate"),
+    "path": message(
+        "updates so far would add up to {value:.2g} times a layer's weights; {usual:.2g} is usual at a good rate"
+    ),
+    "alive": message("{share} of channels get a gradient; {usual_share} is usual at a good rate"),
+    "first over last": message(
+        "the gradient at the first layer is {value:.2g} of that at the last; {usual:.2g} is usual at a good rate"
+    ),
+    "weight growth": message(
+        "weights are {value:.3g} times their size at the start; {usual:.3g} is usual at a good rate"
+    ),
+    "sharpness share": message(
+        "the sharpness is {share} of what the method bears at this rate; {usual_share} is usual at a good rate"
+    ),
+    "sharpness growth": message(
+        "the sharpness is {value:.2g} times that at the start; {usual:.2g} is usual at a good rate"
+    ),
 }
 
 
@@ -380,9 +430,9 @@ def _times(factor: float) -> str:
 
 def _cautions(rows: Sequence[ProbeRow], method: str, chance: float | None) -> Iterator[str]:
     if method and method not in TESTED_METHODS:
-        yield f"readings were tested with SGD and Adam's kin, not with {method}"
+        yield message("readings were tested with SGD and Adam's kin, not with {method}", method=method)
     middle = [row.rate for row in rows if row.step >= rows[-1].step / 2 and row.rate > 0]
     if middle and max(middle) > STEADY * min(middle):
-        yield "the rate changed while it was looked at; readings were tested at rates that stood"
+        yield message("the rate changed while it was looked at; readings were tested at rates that stood")
     if chance is None:
-        yield "the loss at chance is not known; the mean of the first losses stands for it"
+        yield message("the loss at chance is not known; the mean of the first losses stands for it")

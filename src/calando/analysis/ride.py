@@ -17,6 +17,7 @@ from typing import final
 
 from calando.analysis.arms import USUAL, Arm, Book, Leg, Question, Rules, Traced, Training
 from calando.analysis.race import Race
+from calando.language import message
 
 __all__ = ["Settled", "race", "settle"]
 
@@ -98,11 +99,12 @@ def settle(question: Question, rules: Rules = USUAL) -> Training[Settled]:
     while (arm := ride.next_one(best)) is not None:
         ridden = yield from ride.to_the_end(arm)
         if ridden.merit > best.merit:
-            best.arm.ending, best.arm.why = "lost", f"at its end behind {arm.rate:.3g} on the validation part"
+            best.arm.ending = "lost"
+            best.arm.why = message("at its end behind {rate:.3g} on the validation part", rate=arm.rate)
             best = ridden
-            arm.ending, arm.why = "won", "the best at its end on the validation part"
+            arm.ending, arm.why = "won", message("the best at its end on the validation part")
         else:
-            arm.why = f"at its end not ahead of {best.arm.rate:.3g} on the validation part"
+            arm.why = message("at its end not ahead of {rate:.3g} on the validation part", rate=best.arm.rate)
     return _settled(book, run.judged, best, back=ride.back)
 
 
@@ -123,13 +125,19 @@ class _Ride:
         arm, stops = leader, dict(leader.stops)
         leg = self.way(Leg(leader.rate, leader.step, n), origin=leader.step, factor=1.0)
         if leg.steps < n:
-            book.notes.append(f"the budget allows {leg.steps} updates of {n}: the rate falls to zero earlier")
+            book.notes.append(
+                message(
+                    "the budget allows {steps} updates of {n}: the rate falls to zero earlier", steps=leg.steps, n=n
+                )
+            )
         while leg.until < leg.steps and not (arm.trace.diverged and leg.until == arm.step):
             until = min(leg.until + length, leg.steps)
             while until > leg.until and book.charged + book.cost(leg.until, until) > q.budget * n + 1e-9:
                 until -= 1
             if until == leg.until:
-                book.notes.append(f"the budget ended at update {leg.until} of {leg.steps}")
+                book.notes.append(
+                    message("the budget ended at update {until} of {steps}", until=leg.until, steps=leg.steps)
+                )
                 break
             leg = replace(leg, until=until)
             answers = yield from book.advance([leg], {leg.rate: arm.trace})
@@ -145,9 +153,18 @@ class _Ride:
             unpaid = book.charged + book.cost(origin, made.steps) > q.budget * n + 1e-9
             if unpaid or made.steps - origin < 2 * book.rung or len(leg.cuts) >= rules.tries:
                 break
-            why = "not finite" if arm.trace.diverged else "back at chance"
-            back = f"back to update {origin}, at {made.cuts[-1][1]:g} of the rate"
-            book.notes.append(f"{leader.rate:.3g}: {why} at update {arm.step}: {back}")
+            book.notes.append(
+                message(
+                    "{rate:.3g}: not finite at update {step}: back to update {origin}, at {share:g} of the rate"
+                    if arm.trace.diverged
+                    else "{rate:.3g}: back at chance at update {step}: back to update {origin}, at {share:g} of "
+                    "the rate",
+                    rate=leader.rate,
+                    step=arm.step,
+                    origin=origin,
+                    share=made.cuts[-1][1],
+                )
+            )
             before = stops.get(origin, 0.0)
             self.back += arm.trace.cost - before
             leg, stops = made, {stop: cost for stop, cost in stops.items() if stop <= origin}

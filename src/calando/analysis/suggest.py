@@ -22,6 +22,7 @@ import numpy as np
 
 from calando.analysis.range_curves import RULES, Landmarks, RangeCurves, Rule, capped, landmarks, smooth, start_of
 from calando.analysis.range_doubts import doubts, explain
+from calando.language import joined, message
 
 __all__ = ["Smoothed", "Suggestion", "suggest"]
 
@@ -29,7 +30,7 @@ __all__ = ["Smoothed", "Suggestion", "suggest"]
 MOST_DRAWN = 2.0  # unlimited is a little better on the workloads chosen on, and worse where a method is not at home
 CONSTANT = 2.0  # measured on five workloads: 1.5 to 2 cost least, 0.05 to 0.45 points
 NO_RATE = {"works its rate out", "flat", "noise", "nothing learned", "diverged at once"}
-OWN_RATE = (
+OWN_RATE = message(
     "the method works its step size out by itself and the rate only multiplies it, so that a curve over rates says "
     "nothing: train at lr=1"
 )
@@ -130,10 +131,15 @@ def suggest(curves: RangeCurves, *, usual: float | None = None, own_rate: bool =
     decayed = valleys if usual is None else [_drawn(rate, usual) for rate in valleys]
     explanation = "" if own_rate else explain(curves, start=start, top=top, marks=pooled, fell=fell)
     if usual is not None and math.isfinite(decayed[0]):
-        explanation += (
-            f" The curve alone speaks for {valleys[0]:.2g}; the recommendation is drawn half way towards the "
-            f"{usual:.2g} that is usual for the method, by a factor of {MOST_DRAWN:g} at most."
+        drawn = message(
+            "The curve alone speaks for {valley:.2g}; the recommendation is drawn half way towards the "
+            "{usual:.2g} that "
+            "is usual for the method, by a factor of {most:g} at most.",
+            valley=valleys[0],
+            usual=usual,
+            most=MOST_DRAWN,
         )
+        explanation = joined("{one} {other}", [explanation, drawn])
     return Suggestion(
         rules={name: _rule([one.rules[name] for one in marks]) for name in RULES},
         decayed=_rule(decayed),

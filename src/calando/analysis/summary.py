@@ -41,6 +41,7 @@ from calando.analysis.results import (
 from calando.analysis.target import idle_controllers, steps_to_target, target_of
 from calando.analysis.until_decided import Standing, plan_study, seeds_at_first
 from calando.analysis.verdicts import against_best, withhold_verdicts
+from calando.language import joined, message
 from calando.records.measure import SHARE
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Centre, StudySpec
@@ -102,7 +103,7 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
             assert best == standing.best
             comparisons = tuple(standing.comparisons[result.name] for result in ranked[1:])
     if failed:
-        ranked = [_without_verdict(one, "every final run diverged or ended at chance level") for one in ranked]
+        ranked = [_without_verdict(one, message("every final run diverged or ended at chance level")) for one in ranked]
     elif complete:
         assert ranked[0].test is not None
         behind = {one.strategy: one.difference for one in comparisons}
@@ -112,7 +113,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
         assert not any(usable[name] for name in ahead), f"{best} is not the best"
         # Where no final run worked and chance is higher than the best that did, a verdict would be of chance.
         ranked = [
-            _without_verdict(one, "every final run diverged or died") if one.name in ahead else one for one in ranked
+            _without_verdict(one, message("every final run diverged or died")) if one.name in ahead else one
+            for one in ranked
         ]
     comparisons = withhold_verdicts(comparisons, {one.name: one.untuned for one in ranked}, measure=measure)
     prices = {name: price_of(records) for name, records in usable.items()}
@@ -158,8 +160,8 @@ def summarize(study: StudySpec, runs: Mapping[str, RunRecord], tests: Mapping[st
 
 def _without_verdict(result: StrategyResult, why: str) -> StrategyResult:
     """Where its rate is not fully tuned either, that is the lesser reason."""
-    others = [note for note in (result.note, f"no verdict: {why}") if note]
-    return replace(result, untuned=why, note="; ".join(others))
+    others = [note for note in (result.note, message("no verdict: {why}", why=why)) if note]
+    return replace(result, untuned=why, note=joined("{one}; {other}", others))
 
 
 def _saved(study: StudySpec, standing: Standing, results: Sequence[StrategyResult], *, spent: int) -> Saved:
@@ -182,16 +184,20 @@ def _saved(study: StudySpec, standing: Standing, results: Sequence[StrategyResul
 
 def _cautions(study: StudySpec) -> tuple[str, ...]:
     """What holds for all scores and makes them a little too good."""
-    chose = "; those of seed 0 chose the rates" if study.rate_grids else ""
-    return (f"The code reports no test score (run.finish(test=…)), so validation scores are compared{chose}",)
+    chose = message("; those of seed 0 chose the rates") if study.rate_grids else ""
+    return (
+        message(
+            "The code reports no test score (run.finish(test=…)), so validation scores are compared{chose}", chose=chose
+        ),
+    )
 
 
 def _unknown_chance(study: StudySpec, runs: Sequence[RunRecord]) -> tuple[str, ...]:
     """Of code of one's own no chance level is expected; of a task in our loop it is worked out where that can be."""
     if isinstance(study.workload, OwnTrainingSpec) or all(math.isfinite(record.chance) for record in runs):
         return ()
-    why = "no score of one answer for all samples could be worked out"
-    return (f"chance level unknown: {why}, so a run that has learned nothing may count as finished",)
+    why = message("no score of one answer for all samples could be worked out")
+    return (message("chance level unknown: {why}, so a run that has learned nothing may count as finished", why=why),)
 
 
 def _range_tests(study: StudySpec) -> list[Centre]:
@@ -251,30 +257,49 @@ def _note(
     centre: Centre | None,
     finals: Sequence[RunRecord],
 ) -> str:
-    notes = []
+    notes: list[str] = []
     raw = [record.evaluations[-1].raw_score for record in finals if record.evaluations]
     known = [score for score in raw if score is not None]
     if known:
         mean, measure = float(np.mean(known)), study.workload.measure
         trained = f"{100 * mean:.2f}%" if measure.share else measure.amount(mean)
-        notes.append(f"scores are of an average of the weights; the trained weights score {trained} on validation")
+        notes.append(
+            message(
+                "scores are of an average of the weights; the trained weights score {trained} on validation",
+                trained=trained,
+            )
+        )
     if guessing := sum(record.at_chance for record in finals if record.outcome != "diverged"):
-        of = f"{guessing} of {len(finals)} final runs score" if len(finals) > 1 else "the final run scores"
-        classes = study.workload.measure == SHARE
-        notes.append(f"{of} no better than {'always naming one class' if classes else 'one answer for all samples'}")
+        one_answer = "always naming one class" if study.workload.measure == SHARE else "one answer for all samples"
+        notes.append(
+            message(
+                "{guessing} of {finals} final runs score no better than {one_answer}"
+                if len(finals) > 1
+                else "the final run scores no better than {one_answer}",
+                guessing=guessing,
+                finals=len(finals),
+                one_answer=message(one_answer),
+            )
+        )
     if idle := idle_controllers(strategy, finals):
         notes.append(idle)
     if any(record.second_passes for record in finals):
-        notes.append("a second pass over a batch is charged as one more update")
+        notes.append(message("a second pass over a batch is charged as one more update"))
     if centre is not None and centre.updates == 0:
-        notes.append(f"no range test: {'; '.join(centre.doubts)}")
+        notes.append(message("no range test: {doubts}", doubts=joined("{one}; {other}", map(message, centre.doubts))))
     elif centre is not None:
-        found = "no rate to rely on" if centre.lr is None else f"grid centred on {centre.lr:g}"
-        notes.append(f"range test of {centre.updates} updates: {found}")
+        found = message("no rate to rely on") if centre.lr is None else message("grid centred on {lr:g}", lr=centre.lr)
+        notes.append(message("range test of {updates} updates: {found}", updates=centre.updates, found=found))
     if choice.extended is not None:
         last = choice.trials[0 if choice.extended == "low" else -1]
         added = len(choice.trials) - len(study.rate_grids[last.strategy.name])
-        notes.append(f"grid extended {'' if added == 1 else f'by {added} rates '}to {last.lr:g}")
+        notes.append(
+            message(
+                "grid extended to {lr:g}" if added == 1 else "grid extended by {added} rates to {lr:g}",
+                added=added,
+                lr=last.lr,
+            )
+        )
     if why := untuned_because(study, choice):
-        notes.append(f"not fully tuned: {why}")
-    return "; ".join(notes)
+        notes.append(message("not fully tuned: {why}", why=why))
+    return joined("{one}; {other}", notes)

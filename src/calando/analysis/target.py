@@ -15,6 +15,7 @@ import numpy as np
 
 from calando.analysis.results import PlannedRuns
 from calando.controllers import CONTROLLERS
+from calando.language import joined, message
 from calando.records.record import RunRecord
 from calando.records.spec import StudySpec
 from calando.records.strategy_spec import StrategySpec
@@ -54,7 +55,10 @@ def idle_controllers(strategy: StrategySpec, finals: Iterable[RunRecord]) -> str
     acted = any(event.kind == "controller" for record in ended for event in record.events)
     if not ended or acted or not (names := _decaying(strategy)):
         return ""
-    return f"{' and '.join(names)} never changed the rate: it saw progress throughout, or too few evaluations"
+    return message(
+        "{names} never changed the rate: it saw progress throughout, or too few evaluations",
+        names=joined("{one} and {other}", names),
+    )
 
 
 def _decaying(strategy: StrategySpec) -> list[str]:
@@ -80,14 +84,14 @@ def target_of(
         return study.target, "given"
     fixed = [one for strategy, one in zip(study.strategies, planned, strict=True) if has_fixed_rate(strategy)]
     if not fixed:
-        return None, "none: no fixed-rate strategy"
+        return None, message("none: no fixed-rate strategy")
     ends = []
     for one in fixed:
         finals = [runs.get(digest) for digest in one.finals]
         records = [record for record in finals if record is not None]
         if not records or len(records) < len(finals):
-            return None, "best fixed-rate score, not known yet"
+            return None, message("best fixed-rate score, not known yet")
         if any(record.outcome == "finished" for record in records):
             ends.append(float(np.mean([record.score for record in records])))
     best = max(ends, key=study.workload.measure.merit, default=0.0)
-    return (best, "best fixed-rate score") if ends else (None, "none: no fixed-rate run finished")
+    return (best, message("best fixed-rate score")) if ends else (None, message("none: no fixed-rate run finished"))

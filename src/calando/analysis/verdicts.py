@@ -39,6 +39,7 @@ from numpy.typing import ArrayLike
 from calando.analysis.paired import Floats, paired_interval, paired_p
 from calando.analysis.pooled_spread import borrowed_sd, critical, own_share
 from calando.analysis.results import Comparison
+from calando.language import message
 from calando.records.measure import SHARE, Measure
 
 __all__ = ["Decided", "against_best", "charged", "decide", "step_down", "withhold_verdicts"]
@@ -211,13 +212,15 @@ def withhold_verdicts(
 
 
 def _withheld(one: Comparison, why: str, measure: Measure) -> Comparison:
-    measured = f"difference {measure.gap(one.difference)} at the rate it has, n = {one.n}"
-    return replace(one, verdict="no verdict", text=f"no verdict: {why} ({measured})")
+    measured = message("difference {gap} at the rate it has, n = {n}", gap=measure.gap(one.difference), n=one.n)
+    return replace(
+        one, verdict="no verdict", text=message("no verdict: {why} ({measured})", why=why, measured=measured)
+    )
 
 
 def _one_seed(name: str, best: str, difference: float) -> Comparison:
     nan = float("nan")
-    text = "cannot distinguish at n = 1"
+    text = message("cannot distinguish at n = 1")
     return Comparison(name, best, 1, difference, nan, nan, 1 - ALPHA, 1.0, "cannot distinguish", text)
 
 
@@ -226,16 +229,27 @@ def _worse(difference: float, low: float, high: float, *, level: float, n: int, 
     # An end that excludes zero must not be printed as zero.
     while decimals < 6 and float(measure.digits(least, decimals)) == 0:
         decimals += 1
-    ends = f"{measure.digits(least, decimals)} to {measure.digits(most, decimals)}"
-    return f"worse by {measure.gap(abs(difference), decimals=decimals)} ({_percent(level)} interval {ends}, n = {n})"
+    ends = message("{low} to {high}", low=measure.digits(least, decimals), high=measure.digits(most, decimals))
+    return message(
+        "worse by {gap} ({level} interval {ends}, n = {n})",
+        gap=measure.gap(abs(difference), decimals=decimals),
+        level=_percent(level),
+        ends=ends,
+        n=n,
+    )
 
 
 def _undecided(
     difference: float, low: float, high: float, *, level: float, n: int, decimals: int, measure: Measure
 ) -> str:
-    ends = f"{measure.digits(low, decimals)} to {measure.digits(high, decimals)}"
-    inner = f"difference {measure.gap(difference, decimals=decimals)}, {_percent(level)} interval {ends}"
-    return f"cannot distinguish at n = {n} ({inner})"
+    ends = message("{low} to {high}", low=measure.digits(low, decimals), high=measure.digits(high, decimals))
+    inner = message(
+        "difference {gap}, {level} interval {ends}",
+        gap=measure.gap(difference, decimals=decimals),
+        level=_percent(level),
+        ends=ends,
+    )
+    return message("cannot distinguish at n = {n} ({inner})", n=n, inner=inner)
 
 
 def _percent(level: float) -> str:

@@ -29,6 +29,7 @@ from calando.analysis.arms import Arm, Ending, Leg, Question, Traced, Training
 from calando.analysis.grids import written
 from calando.analysis.ride import Settled
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.fields import check
 from calando.records.measure import SHARE, Measure
 from calando.records.tuning import TuneSpec
@@ -41,7 +42,9 @@ APART = 2.0
 CLOSEST = 0.25
 ALIKE = 0.1
 """Of the best score."""
-UNTOLD = f"scores are within {ALIKE:.0%} of each other and of the first evaluations: perhaps nothing was learned"
+UNTOLD = message(
+    "scores are within {alike:.0%} of each other and of the first evaluations: perhaps nothing was learned", alike=ALIKE
+)
 
 
 def check_runs(budget: float, *, seed: int) -> None:
@@ -205,16 +208,28 @@ class _Arms:
         """How an arm ended, and why, in words."""
         measure = self.measure
         if failed(arm.trace):
-            why = f"failed: {arm.trace.why or f'it has no score at update {arm.step}'}"
-            return ("won", f"every run failed; {why}") if arm is best else ("dead", why)
-        reached = f"validation {measure.amount(measure.merit(_score(arm)), decimals=2)}"
+            no_score = message("it has no score at update {step}", step=arm.step)
+            why = message("failed: {why}", why=arm.trace.why or no_score)
+            return ("won", message("every run failed; {why}", why=why)) if arm is best else ("dead", why)
+        reached = message("validation {score}", score=measure.amount(measure.merit(_score(arm)), decimals=2))
         if arm is best:
-            return "won", f"{reached}, the {measure.first}"
+            return "won", message("{reached}, the {first}", reached=reached, first=measure.first)
         gap = _score(best) - _score(arm)
         if gap > 0:
-            return "lost", f"{reached}, {measure.gap(gap)} {measure.behind} than that of {best.rate:.3g}"
-        first = "whose loss is lower" if best.trace.loss < arm.trace.loss else "which was tried first"
-        return "lost", f"{reached}, the same as that of {best.rate:.3g}, {first}"
+            return "lost", message(
+                "{reached}, {gap} {behind} than that of {rate:.3g}",
+                reached=reached,
+                gap=measure.gap(gap),
+                behind=measure.behind,
+                rate=best.rate,
+            )
+        return "lost", message(
+            "{reached}, the same as that of {rate:.3g}, whose loss is lower"
+            if best.trace.loss < arm.trace.loss
+            else "{reached}, the same as that of {rate:.3g}, which was tried first",
+            reached=reached,
+            rate=best.rate,
+        )
 
 
 def _score(arm: Arm) -> float:

@@ -21,6 +21,7 @@ from calando.cli.options import Given, numbers_of, verb
 from calando.cli.output import others_on_stderr
 from calando.cli.study import print_study
 from calando.errors import UsageError, plain
+from calando.language import _, translated
 from calando.verbs.progress import StudyProgress
 from calando.verbs.study import write_page_of
 
@@ -98,7 +99,9 @@ def compare(
         else:
             stopped = False
     if stopped:
-        print(f"stopped; nothing is lost: the same command goes on ({progress.folder})", file=sys.stderr)
+        print(
+            _("stopped; nothing is lost: the same command goes on ({folder})", folder=progress.folder), file=sys.stderr
+        )
         raise typer.Exit(130)
     assert answer.folder is not None
     print_study(answer, as_json=as_json)
@@ -108,12 +111,13 @@ def compare(
     try:
         path, lacking = write_page_of(answer.folder)
     except KeyboardInterrupt:
-        print(f"stopped before the report was written; `calando report {answer.folder}` writes it", file=sys.stderr)
+        said = _("stopped before the report was written; `calando report {folder}` writes it", folder=answer.folder)
+        print(said, file=sys.stderr)
         raise typer.Exit(130) from None
     if lacking:
-        print(f"calando: {lacking}", file=sys.stderr)
+        print(f"calando: {translated(lacking)}", file=sys.stderr)
     if path is not None and not as_json:
-        typer.echo(f"report: {path}")
+        typer.echo(_("report: {path}", path=path))
 
 
 def _ignore(status: Status) -> None:

@@ -16,6 +16,7 @@ from calando.cli import completion
 from calando.cli.options import OPTIONS, Given, verb
 from calando.cli.output import answer_console, others_on_stderr
 from calando.errors import plain
+from calando.language import _, message, translated
 from calando.verbs.demo import LessonProgress
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def demo(call: Callable[..., Taught | Rows[LessonEntry]], as_json: bool = False)
         else:
             stopped = False
     if stopped:
-        print(f"stopped; nothing is lost: the same command goes on ({progress.folder})", file=sys.stderr)
+        print(
+            _("stopped; nothing is lost: the same command goes on ({folder})", folder=progress.folder), file=sys.stderr
+        )
         raise typer.Exit(130)
     if isinstance(answer, tuple):
         _print_list(answer, as_json=as_json)
@@ -78,13 +81,13 @@ def _print_list(lessons: Rows[LessonEntry], *, as_json: bool) -> None:
         typer.echo(json.dumps(lessons.table(), indent=2))
         return
     for one in lessons:
-        typer.echo(f"{one.name}  {one.summary}")
-    typer.echo("see one: calando demo NAME")
+        typer.echo(f"{one.name}  {_(one.summary)}")
+    typer.echo(_("see one: {command}", command="calando demo NAME"))
 
 
 def _print_taught(taught: Taught, *, as_json: bool) -> None:
     if taught.lacking:
-        print(f"calando: {taught.lacking}", file=sys.stderr)
+        print(f"calando: {translated(taught.lacking)}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps(taught.to_json(), indent=2))
         return
@@ -96,27 +99,29 @@ def _print_taught(taught: Taught, *, as_json: bool) -> None:
 
     console = answer_console()
     for network, reads in read_runs(taught.stored).items():
-        console.print(Text.assemble((network, "bold"), f": {taught.stored.lesson.networks[network]}"))
+        console.print(
+            Text.assemble((network, "bold"), _(": {words}", words=message(taught.stored.lesson.networks[network])))
+        )
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         for heading, right in (
-            ("run", False),
-            ("loss", True),
-            ("score", True),
-            ("what happened", False),
-            ("why", False),
+            (_("run"), False),
+            (_("loss"), True),
+            (_("score"), True),
+            (_("what happened"), False),
+            (_("why"), False),
         ):
             table.add_column(heading, justify="right" if right else "left", overflow="fold")
         for read in reads.values():
-            table.add_row(read.name, read.loss, percent(read.score), read.happened, read.why)
+            said = map(translated, (read.happened, read.why))
+            table.add_row(read.name, read.loss, percent(read.score), *said)
         console.print(table)
         console.print()
     for claim in taught.claims:
-        mark = "" if claim.shown else " (not shown here)"
-        console.print(Text(f"{claim.title}{mark}", style="bold"))
-        console.print(Padding(Text(claim.text), (0, 0, 0, 2)))
+        mark = "" if claim.shown else message(" (not shown here)")
+        console.print(Text(_("{title}{mark}", title=claim.title, mark=mark), style="bold"))
+        console.print(Padding(Text(translated(claim.text)), (0, 0, 0, 2)))
     if taught.page is not None:
         console.print()
-        console.print(f"page: {taught.page}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"studies: {shlex.join(['calando', 'show', str(taught.folder)])}", markup=False, highlight=False, soft_wrap=True
-    )
+        console.print(_("page: {path}", path=taught.page), markup=False, highlight=False, soft_wrap=True)
+    command = shlex.join(["calando", "show", str(taught.folder)])
+    console.print(_("studies: {command}", command=command), markup=False, highlight=False, soft_wrap=True)

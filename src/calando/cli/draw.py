@@ -6,11 +6,14 @@ The legend is below the plot: within it, it would hide what is drawn.
 
 from __future__ import annotations
 
+import re
 import shutil
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from calando.language import _
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,9 +105,15 @@ def _plot(
     else:
         _add_marks(axis, lines, colours, letters)
         plotext.xticks(list(axis.ticks), list(axis.ticks.values()))
-    plotext.xlabel("step" if axis is None else axis.title)
+    plotext.xlabel(_("step") if axis is None else axis.title)
     plotext.ylabel(y_label)
-    return str(plotext.build()).rstrip("\n")
+    return "\n".join(map(_as_wide, str(plotext.build()).rstrip("\n").split("\n")))
+
+
+def _as_wide(line: str) -> str:
+    """A line of plotext, which takes every character for one column: without the spaces that wide ones have used up."""
+    over = len(re.findall(r"[\u2e80-\u9fff\uff00-\uffef]", line))
+    return re.sub(rf" {{1,{over}}}(?=(\x1b\[[0-9;]*m)*$)", "", line) if over else line
 
 
 def _add_marks(axis: Axis, lines: Lines, colours: Mapping[str, int], letters: Mapping[str, str]) -> None:

@@ -13,7 +13,8 @@ import typer
 import calando
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr
-from calando.errors import CalandoError
+from calando.errors import CalandoError, said_by
+from calando.language import _, translated
 
 if TYPE_CHECKING:
     from calando.verbs.explain import Explained
@@ -53,11 +54,11 @@ def explain(call: Callable[..., Explained], as_json: bool = False) -> None:
     try:
         page = found.write_page()
     except CalandoError as error:  # the answer stands without its page
-        print(f"calando: {error}", file=sys.stderr)
+        print(f"calando: {translated(said_by(error))}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "page": None if page is None else str(page)}, indent=2))
         return
     first, *rest = str(found).splitlines()
     typer.echo("\n".join([typer.style(first, bold=True), *rest]))
     if page is not None:
-        typer.echo(f"page: {page}")
+        typer.echo(_("page: {path}", path=page))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ import typer
 import calando
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
+from calando.cli.wide_lines import filled
+from calando.language import _, message, translated
 from calando.verbs.progress import Pace
 
 if TYPE_CHECKING:
@@ -52,15 +53,21 @@ def find(call: Callable[..., Found | Raced], output: Path | None = None, as_json
         from calando.report.pictures import check_suffix
 
         check_suffix(output)
-    what = "race" if getattr(call, "keywords", {}).get("race") else "range test"
+    what = _("race" if getattr(call, "keywords", {}).get("race") else "range test")
     bar = RangeBar(quiet=as_json, what=what)
 
     def listen(status: RunStatus) -> None:
         if status.step == 0 and not as_json:
             print_notes(status.notes)
             run = status.run
-            heading = f"{what} of {run.strategy.method} on {run.workload.title}"
-            print(f"{heading}: {status.machine}" if status.machine else heading, file=sys.stderr, flush=True)
+            heading = _(
+                "{what} of {method} on {title}: {machine}" if status.machine else "{what} of {method} on {title}",
+                what=what,
+                method=run.strategy.method,
+                title=run.workload.title,
+                machine=status.machine,
+            )
+            print(heading, file=sys.stderr, flush=True)
         bar(status)
 
     with others_on_stderr():
@@ -73,12 +80,14 @@ def find(call: Callable[..., Found | Raced], output: Path | None = None, as_json
     from calando.range_test.raced import Raced  # torch is there by now
 
     if isinstance(found, Raced):
-        typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+        typer.echo(json.dumps(found.to_json()) if as_json else found)
     elif as_json:
         facts = {"workload": run.workload.title, "lane": run.lane.model_dump(), **json.loads(found.to_json())}
         typer.echo(json.dumps(facts))
     else:
-        typer.echo(f"{run.strategy.method} on {run.workload.title}: {run.lane.text}")
+        typer.echo(
+            _("{what} on {title}: {machine}", what=run.strategy.method, title=run.workload.title, machine=run.lane.text)
+        )
         _present(found)
     if output is not None:
         # After the answer, which stands whatever becomes of the picture.
@@ -92,15 +101,15 @@ def find(call: Callable[..., Found | Raced], output: Path | None = None, as_json
 class RangeBar:
     """A bar of a range test's updates on standard error, from the first update on; lines where that is no terminal."""
 
-    def __init__(self, *, quiet: bool, what: str = "range test") -> None:
+    def __init__(self, *, quiet: bool, what: str = "") -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
-        self.quiet, self.what, self.pace = quiet, what, Pace(begun=True)
+        self.quiet, self.what, self.pace = quiet, what or _("range test"), Pace(begun=True)
         shown = console.is_terminal and not quiet
         self.bar = Progress(console=console, transient=True) if shown else None
-        self.task = None if self.bar is None else self.bar.add_task(what, total=None)
+        self.task = None if self.bar is None else self.bar.add_task(self.what, total=None)
 
     def __call__(self, status: RunStatus) -> None:
         """Take one report."""
@@ -108,7 +117,8 @@ class RangeBar:
             self.bar.start()
             self.bar.update(self.task, completed=status.step, total=status.steps)
         elif not self.quiet and self.pace.is_due():
-            print(f"{self.what}: update {status.step}/{status.steps}", file=sys.stderr, flush=True)
+            said = _("{what}: update {step}/{steps}", what=self.what, step=status.step, steps=status.steps)
+            print(said, file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Remove it."""
@@ -121,25 +131,40 @@ def _present(found: Found) -> None:
     curves, suggestion = found.curves, found.suggestion
     typer.echo(drawing(curves, suggestion))
     typer.echo("")
-    typer.echo(f"for a decayed schedule, peak rate  {_shown(suggestion.decayed)}")
-    typer.echo(f"for a constant rate                {_shown(suggestion.constant)}")
+    _print_rule(_("for a decayed schedule, peak rate"), suggestion.decayed)
+    _print_rule(_("for a constant rate"), suggestion.constant)
     for name, rule in suggestion.rules.items():
-        typer.echo(f"{f'  {name}':35}{_shown(rule)}")
+        _print_rule(f"  {_(name)}", rule)
     if suggestion.reliable:
-        typer.echo(typer.style("reliable", fg="green", bold=True))
+        typer.echo(typer.style(_("reliable"), fg="green", bold=True))
     else:
-        typer.echo(typer.style("not reliable", fg="red", bold=True))
+        typer.echo(typer.style(_("not reliable"), fg="red", bold=True))
         for reason in suggestion.reasons:
-            typer.echo(textwrap.fill(reason, TEXT_WIDTH, initial_indent="  - ", subsequent_indent="    "))
-    typer.echo(textwrap.fill(suggestion.explanation, TEXT_WIDTH))
+            typer.echo(filled(translated(reason), TEXT_WIDTH, first="  - ", later="    "))
+    typer.echo(filled(translated(suggestion.explanation), TEXT_WIDTH))
     if found.held is not None:
-        typer.echo(str(found.held))
+        typer.echo(found.held)
     sweeps = len(curves.losses)
-    typer.echo(f"{found.updates} updates in all, {sweeps} sweep{'s' * (sweeps > 1)}")
+    typer.echo(
+        _(
+            "{updates} updates in all, {sweeps} sweeps" if sweeps > 1 else "{updates} updates in all, {sweeps} sweep",
+            updates=found.updates,
+            sweeps=sweeps,
+        )
+    )
+
+
+NAME_COLUMNS = 35
+
+
+def _print_rule(name: str, rule: Rule) -> None:
+    from rich.cells import set_cell_size
+
+    typer.echo(set_cell_size(name, NAME_COLUMNS) + _shown(rule))
 
 
 def _shown(rule: Rule) -> str:
-    return "none" if rule.rate is None else f"{rule.rate:<8.3g} [{rule.low:.3g}, {rule.high:.3g}]"
+    return _("none") if rule.rate is None else f"{rule.rate:<8.3g} [{rule.low:.3g}, {rule.high:.3g}]"
 
 
 def drawing(curves: RangeCurves, found: Suggestion) -> str:
@@ -155,23 +180,23 @@ def drawing(curves: RangeCurves, found: Suggestion) -> str:
     ceiling = _ceiling(head[np.isfinite(head)], smoothed.low[known])
     shown = np.isfinite(curves.losses) & (curves.losses <= ceiling)
     places = np.broadcast_to(x, curves.losses.shape)
-    lines = {"median of the repeats": (x[known].tolist(), np.minimum(smoothed.median[known], ceiling))}
+    lines = {_("median of the repeats"): (x[known].tolist(), np.minimum(smoothed.median[known], ceiling))}
     if len(curves.losses) > 1:
-        lines["lowest repeat"] = (x[known].tolist(), np.minimum(smoothed.low[known], ceiling))
-        lines["highest repeat"] = (x[known].tolist(), np.minimum(smoothed.high[known], ceiling))
-    named = {"decayed": "for a decayed schedule", "constant": "for a constant rate"}
+        lines[_("lowest repeat")] = (x[known].tolist(), np.minimum(smoothed.low[known], ceiling))
+        lines[_("highest repeat")] = (x[known].tolist(), np.minimum(smoothed.high[known], ceiling))
+    named = {"decayed": message("for a decayed schedule"), "constant": message("for a constant rate")}
     return draw(
-        {label: line for label, line in lines.items() if len(line[0])} or {"no loss": ([0.0, x[-1]], [0.0, 0.0])},
-        y_label="training loss",
+        {label: line for label, line in lines.items() if len(line[0])} or {_("no loss"): ([0.0, x[-1]], [0.0, 0.0])},
+        y_label=_("training loss"),
         axis=Axis(
-            title="learning rate",
+            title=_("learning rate"),
             ticks=_ticks(curves.rates),
             marks={
-                f"{named.get(name, name)}: {rate:.3g}": math.log10(rate / curves.rates[0])
+                f"{translated(named.get(name, name))}: {rate:.3g}": math.log10(rate / curves.rates[0])
                 for name, rate in found.marks.items()
                 if curves.rates[0] <= rate <= curves.rates[-1]
             },
-            points={"single losses": (places[shown].tolist(), curves.losses[shown])} if shown.any() else {},
+            points={_("single losses"): (places[shown].tolist(), curves.losses[shown])} if shown.any() else {},
         ),
     )
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
+from calando.language import translated
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -60,4 +62,4 @@ def print_notes(notes: Iterable[str]) -> None:
 
     console = Console(stderr=True)
     for note in notes:
-        console.print(Text(note, style="yellow"), soft_wrap=True)
+        console.print(Text(translated(note), style="yellow"), soft_wrap=True)

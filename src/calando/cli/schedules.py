@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,9 @@ import typer
 
 import calando
 from calando.cli.options import Given, verb
+from calando.cli.wide_lines import filled
 from calando.errors import UsageError
+from calando.language import _, translated
 
 if TYPE_CHECKING:
     from calando.verbs.schedules import Linted, Plotted
@@ -55,14 +56,14 @@ def plot(call: Callable[..., Plotted], output: Path | None = None, as_json: bool
         from calando.cli.draw import draw_panels
 
         plots = {
-            "rate / base rate" if key == "lr" else f"{key} / own value": {
+            _("rate / base rate" if key == "lr" else "{key} / own value", key=key): {
                 label: (range(len(array)), array) for label, array in curves.items()
             }
             for key, curves in plotted.curves.items()
         }
         typer.echo(draw_panels(plots, height=20 if len(plots) == 1 else 14))
     for note in plotted.notes:
-        typer.echo(note, err=True)
+        typer.echo(translated(note), err=True)
 
 
 @verb(
@@ -102,12 +103,16 @@ def _print(linted: Sequence[Linted]) -> None:
     for one in linted:
         console.print(Text(one.text if one.of == "lr" else f"{one.text} | {one.of}", style="bold"))
         if not one.findings:
-            console.print(Text("  nothing suspicious", style="green"))
+            console.print(Text(f"  {_('nothing suspicious')}", style="green"))
         for finding in one.findings:
-            place = f" at step {finding.step}" + ("" if finding.group is None else f", group {finding.group}")
-            console.print(
-                Text.assemble("  ", (finding.level, STYLES[finding.level]), f"  {finding.name}", (place, "dim"))
+            place = _(
+                " at step {step}" if finding.group is None else " at step {step}, group {group}",
+                step=finding.step,
+                group=finding.group,
             )
-            for line, style in ((finding.message, ""), (f"→ {finding.remedy}", "dim")):
-                lines = textwrap.wrap(line, max(20, console.width), initial_indent=" " * 4, subsequent_indent=" " * 4)
-                console.print(Text("\n".join(lines), style=style))
+            console.print(
+                Text.assemble("  ", (_(finding.level), STYLES[finding.level]), f"  {finding.name}", (place, "dim"))
+            )
+            for line, style in ((translated(finding.message), ""), (f"→ {translated(finding.remedy)}", "dim")):
+                lines = filled(line, max(20, console.width), first=" " * 4, later=" " * 4)
+                console.print(Text(lines, style=style))

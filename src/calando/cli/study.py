@@ -19,6 +19,7 @@ from calando.cli import completion
 from calando.cli.options import Given, verb
 from calando.cli.output import answer_console
 from calando.cli.tune import print_tuned
+from calando.language import _, translated
 
 if TYPE_CHECKING:
     from calando.analysis import StudySummary
@@ -89,10 +90,12 @@ def serve(call: Callable[..., None]) -> None:
 
 
 def _addresses(looks: str, steers: str) -> None:
-    typer.echo(f"{looks}  looks" if looks != steers else f"{looks}  looks and steers, whoever opens it")
     if looks != steers:
-        typer.echo(f"{steers}  looks and steers")
-    typer.echo("Ctrl-C ends it; what it shows is not touched")
+        typer.echo(_("{address}  looks", address=looks))
+        typer.echo(_("{address}  looks and steers", address=steers))
+    else:
+        typer.echo(_("{address}  looks and steers, whoever opens it", address=looks))
+    typer.echo(_("Ctrl-C ends it; what it shows is not touched"))
 
 
 @contextmanager
@@ -126,9 +129,18 @@ def _print_listed(studies: Sequence[Listed], *, as_json: bool) -> None:
 
     columns = shutil.get_terminal_size().columns
     for one in studies:
-        line = f"{one.folder}  {age(time.time() - one.written)}, {file_size(one.size)}  {one.state}"
-        typer.echo(line if len(line) <= columns else f"{line[: max(columns, 40) - 1]}…")
-    typer.echo(f"details of one: {shlex.join(['calando', 'show', str(studies[0].folder)])}")
+        written = translated(age(time.time() - one.written))
+        typer.echo(_cut(f"{one.folder}  {written}, {file_size(one.size)}  {translated(one.state)}", columns))
+    command = shlex.join(["calando", "show", str(studies[0].folder)])
+    typer.echo(_("details of one: {command}", command=command))
+
+
+def _cut(line: str, columns: int) -> str:
+    """A line within the terminal's columns; a Chinese character takes two."""
+    from rich.cells import cell_len, set_cell_size
+
+    most = max(columns, 40) - 1
+    return line if cell_len(line) <= columns else f"{set_cell_size(line, most).rstrip()}…"
 
 
 def _facts(one: Listed) -> dict[str, Any]:

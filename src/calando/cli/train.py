@@ -16,7 +16,8 @@ from calando.cli import completion
 from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
-from calando.errors import NotDrawn
+from calando.errors import NotDrawn, said_by
+from calando.language import _, translated
 from calando.standing import time_left
 from calando.verbs.progress import Pace
 from calando.verbs.stored_spec import is_stored
@@ -72,19 +73,21 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
     except KeyboardInterrupt:
         if drawing.begun is None:
             raise
-        print(f"stopped; nothing is lost: the same command goes on ({drawing.begun.folder})", file=sys.stderr)
+        said = _("stopped; nothing is lost: the same command goes on ({folder})", folder=drawing.begun.folder)
+        print(said, file=sys.stderr)
         raise typer.Exit(130) from None
     try:
         picture = str(calando.draw(trained, trained.folder / "training.png"))
     except NotDrawn as error:
         picture = None
-        print(f"calando: {error}", file=sys.stderr)
+        print(f"calando: {translated(said_by(error))}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps({**trained.to_json(), "figure": picture}, indent=2))
     else:
         _print(trained, picture)
     if trained.record.outcome == "diverged":
-        print("calando: the run diverged; try a lower rate or a warmup, or `calando find`", file=sys.stderr)
+        said = _("the run diverged; try a lower rate or a warmup, or `calando find`")
+        print(f"calando: {said}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -93,15 +96,23 @@ def _print(trained: Trained, picture: str | None) -> None:
 
     if (found := trained.centre) is not None:
         typer.echo(
-            f"rate {found.lr:.3g} [{found.low:.3g}, {found.high:.3g}], found by a range test: "
-            f"{found.updates} updates, {found.seconds:.0f} s"
+            _(
+                "rate {rate:.3g} [{low:.3g}, {high:.3g}], found by a range test: {updates} updates, {seconds:.0f} s",
+                rate=found.lr,
+                low=found.low,
+                high=found.high,
+                updates=found.updates,
+                seconds=found.seconds,
+            )
         )
     for event in trained.record.events:
         typer.echo(event)
     if idle := idle_controllers(trained.record.spec.strategy, [trained.record]):
-        typer.echo(idle)
+        typer.echo(translated(idle))
     typer.echo(trained)
-    typer.echo(f"weights: {trained.weights}" + (f"\nfigure: {picture}" if picture else ""))
+    typer.echo(_("weights: {path}", path=trained.weights))
+    if picture:
+        typer.echo(_("figure: {path}", path=picture))
 
 
 class _Drawing:
@@ -127,7 +138,7 @@ class _Drawing:
     def __enter__(self) -> _Drawing:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.bar.stop()
         if self.live is not None:
             self.live.stop()
@@ -149,9 +160,13 @@ class _Drawing:
                 print_notes(status.notes)
                 self.noted = len(status.notes)
                 run = status.run
-                print(
-                    f"{run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}", file=sys.stderr
+                said = _(
+                    "{what} on {title}: {machine}",
+                    what=run.strategy.name,
+                    title=run.workload.title,
+                    machine=status.machine or run.lane.text,
                 )
+                print(said, file=sys.stderr)
             if self.live is not None:
                 self.live.start()
 
@@ -170,8 +185,14 @@ class _Drawing:
     def _line(self, status: RunStatus) -> str:
         made = self.steps[-1] - self.steps[0]
         left = (status.steps - self.steps[-1]) * (time.monotonic() - self.since) / made if made else None
-        words = f"rate {self.rates[-1]:.3g}  loss {self.losses[-1]:.3f}  ETA {time_left(left)}"
-        return f"step {self.steps[-1]}/{status.steps}  {words}"
+        return _(
+            "step {step}/{steps}  rate {rate:.3g}  loss {loss:.3f}  ETA {left}",
+            step=self.steps[-1],
+            steps=status.steps,
+            rate=self.rates[-1],
+            loss=self.losses[-1],
+            left=time_left(left),
+        )
 
     def _picture(self, status: RunStatus) -> Group:
         from rich.console import Group
@@ -184,7 +205,7 @@ class _Drawing:
 
         return Group(
             Text(status.run.strategy.text),
-            text("rate", self.rates),
-            text("loss", self.losses),
+            text(_("rate"), self.rates),
+            text(_("loss"), self.losses),
             Text(self._line(status)),
         )

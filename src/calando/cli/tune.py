@@ -17,7 +17,8 @@ from calando.cli import completion
 from calando.cli.dashes import arguments_after_dashes
 from calando.cli.options import OPTIONS, Given, verb
 from calando.cli.output import answer_console, others_on_stderr
-from calando.errors import NotDrawn
+from calando.errors import NotDrawn, said_by
+from calando.language import _, joined, message, translated
 from calando.verbs.study import write_page_of
 from calando.verbs.tuned import write_tuning_report
 from calando.verbs.tuning_progress import TuningProgress
@@ -79,21 +80,23 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
         else:
             stopped = False
     if stopped:
-        print(f"stopped; nothing is lost: the same command goes on ({progress.folder})", file=sys.stderr)
+        print(
+            _("stopped; nothing is lost: the same command goes on ({folder})", folder=progress.folder), file=sys.stderr
+        )
         raise typer.Exit(130)
     try:
         picture: str | None = str(calando.draw(tuned, tuned.folder / "race.png"))
     except NotDrawn as error:
         picture = None
-        print(f"calando: {error}", file=sys.stderr)
+        print(f"calando: {translated(said_by(error))}", file=sys.stderr)
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
     # The answer first: whatever becomes of the page, it stands.
     sys.stdout.flush()
     path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
     if lacking and picture is not None:
-        print(f"calando: {lacking}", file=sys.stderr)
+        print(f"calando: {translated(lacking)}", file=sys.stderr)
     if path is not None and not as_json:
-        typer.echo(f"report: {path}")
+        typer.echo(_("report: {path}", path=path))
     if tuned.result.settled.begun is None or tuned.result.settled.died:
         raise typer.Exit(1)
 
@@ -114,38 +117,52 @@ def print_tuned(tuned: Tuned, *, as_json: bool, picture: str | None = None, comm
     console, spec = answer_console(), tuned.result.spec
     console.print(str(tuned), markup=False, highlight=False, soft_wrap=True)
     for note in (*tuned.result.settled.notes, *tuned.remarks):
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        console.print(translated(note), markup=False, highlight=False, soft_wrap=True)
     arms = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    arms.add_column("rate", justify="right")
-    arms.add_column("updates", justify="right")
-    arms.add_column("ended")
-    arms.add_column("why")
+    arms.add_column(_("rate"), justify="right")
+    arms.add_column(_("updates"), justify="right")
+    arms.add_column(_("ended"))
+    arms.add_column(_("why"))
     for row in tuned.table():
-        arms.add_row(f"{row['rate']:.3g}", str(row["updates"]), row["ended"], row["why"])
+        arms.add_row(f"{row['rate']:.3g}", str(row["updates"]), _(row["ended"]), translated(row["why"]))
     console.print()
     console.print(arms)
     if not spec.whole:
         console.print(
-            "behind, ahead: by training loss on the same batches; chance: the loss of a network that ignores its "
-            "inputs",
+            _(
+                "behind, ahead: by training loss on the same batches; chance: the loss of a network that ignores its "
+                "inputs"
+            ),
             style="dim",
             highlight=False,
             soft_wrap=True,
         )
     console.print()
-    spent = ", ".join(f"{name} {cost:.0f}" for name, cost in tuned.ledger.items() if cost)
-    uncounted = "; the code's own evaluations are not counted" if spec.whole else ""
+    spent = [message("{name} {cost:.0f}", name=message(name), cost=cost) for name, cost in tuned.ledger.items() if cost]
     console.print(
-        f"charged, in updates: {spent}; sum {tuned.updates:.0f} = {tuned.runs:.2f} runs{uncounted}",
+        _(
+            "charged, in updates: {spent}; sum {updates:.0f} = {runs:.2f} runs; the code's own evaluations are "
+            "not counted"
+            if spec.whole
+            else "charged, in updates: {spent}; sum {updates:.0f} = {runs:.2f} runs",
+            spent=joined("{one}, {other}", spent),
+            updates=tuned.updates,
+            runs=tuned.runs,
+        ),
         highlight=False,
         soft_wrap=True,
     )
     run = tuned.run
     for form in forms_of(run.strategy, run.workload, steps=run.steps, per_epoch=spec.steps_per_epoch, command=command):
-        console.print(f"\n[bold]{form.title}[/bold]")
-        console.print("\n".join(f"  {line}" for line in form.lines), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\n[bold]{_(form.title)}[/bold]")
+        console.print(
+            "\n".join(f"  {translated(line) if not form.runs else line}" for line in form.lines),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print()
     if tuned.weights is not None:
-        console.print(f"weights: {tuned.weights}", markup=False, highlight=False, soft_wrap=True)
+        console.print(_("weights: {path}", path=tuned.weights), markup=False, highlight=False, soft_wrap=True)
     if picture is not None:
-        console.print(f"figure: {picture}", markup=False, highlight=False, soft_wrap=True)
+        console.print(_("figure: {path}", path=picture), markup=False, highlight=False, soft_wrap=True)

@@ -6,12 +6,13 @@ rich and typer end lines at spaces alone, and typer counts characters as columns
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from calando.language import language, translated
 
-__all__ = ["break_between_characters", "help_formatter", "wrapped"]
+__all__ = ["break_between_characters", "filled", "help_formatter", "wrapped"]
 
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 _CLOSING, _OPENING = "，。、；：？！）」》”’】…,.;:)\\]", "（「《“‘【(\\["
@@ -38,6 +39,14 @@ def wrapped(text: str, width: int) -> list[str]:
 
     break_between_characters()
     return [line.plain.rstrip() for line in Text(text).wrap(Console(width=width), width)]
+
+
+def filled(text: str, width: int, *, first: str = "", later: str = "") -> str:
+    """A paragraph; `first` and `later` begin its first line and the others."""
+    if language() == "en":
+        return textwrap.fill(text, width, initial_indent=first, subsequent_indent=later)
+    lines = wrapped(text, width - len(later)) or [""]
+    return "\n".join(f"{later if count else first}{line}" for count, line in enumerate(lines))
 
 
 def help_formatter(base: type[Any], words: Callable[[str], str]) -> type[Any]:

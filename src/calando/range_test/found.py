@@ -13,6 +13,7 @@ import numpy as np
 from calando.analysis.range_curves import RangeCurves, Rule
 from calando.analysis.suggest import Suggestion
 from calando.errors import UnknownName, UsageError
+from calando.language import _, joined, message, translated
 from calando.records import RunSpec
 from calando.shown import Shown
 
@@ -45,20 +46,34 @@ class HeldRate:
         if self.outcome == "lives":
             return ""
         what = {
-            "no better": f"the network keeps {max(0.0, self.kept):.0%} of what the sweep had gained"
-            if math.isfinite(self.kept)
-            else "the network has learned no more than the mean of its targets",
-            "diverged": "the loss explodes",
-            "not finite": "the loss is not finite",
+            "no better": message(
+                "the network keeps {kept:.0%} of what the sweep had gained"
+                if math.isfinite(self.kept)
+                else "the network has learned no more than the mean of its targets",
+                kept=max(0.0, self.kept),
+            ),
+            "diverged": message("the loss explodes"),
+            "not finite": message("the loss is not finite"),
         }[self.outcome]
-        return (
-            f"after {len(self.losses)} updates at {self.rate:.3g} {what}, though the sweep, whose rate rises slowly, "
-            "bears it: warm up to it, or take a lower rate"
+        return message(
+            "after {updates} updates at {rate:.3g} {what}, though the sweep, whose rate rises slowly, bears it: "
+            "warm up "
+            "to it, or take a lower rate",
+            updates=len(self.losses),
+            rate=self.rate,
+            what=what,
         )
 
     def __str__(self) -> str:
-        share = f", {self.kept:.0%} of what the sweep had gained" if math.isfinite(self.kept) else ""
-        return f"{len(self.losses)} updates at {self.rate:.3g}: {self.outcome}{share}"
+        return _(
+            "{updates} updates at {rate:.3g}: {outcome}, {kept:.0%} of what the sweep had gained"
+            if math.isfinite(self.kept)
+            else "{updates} updates at {rate:.3g}: {outcome}",
+            updates=len(self.losses),
+            rate=self.rate,
+            outcome=message(self.outcome),
+            kept=self.kept,
+        )
 
     __repr__ = __str__
 
@@ -72,14 +87,24 @@ class FoundRate:
 
     def __str__(self) -> str:
         found, curves = self.suggestion, self.curves
-        ends = ", ".join(why or "reached the last rate" for why in curves.stopped)
+        ends = [message(why or "reached the last rate") for why in curves.stopped]
         count = len(curves.losses)
         lines = [
-            f"peak rate, decayed schedule  {_rate_text(found.decayed)}",
-            f"constant rate                {_rate_text(found.constant)}",
-            "reliable" if found.reliable else f"not reliable: {'; '.join(found.reasons)}",
-            found.explanation,
-            f"rates from {curves.rates[0]:.3g} to {curves.rates[-1]:.3g}, {count} repeat{'s' * (count > 1)}: {ends}",
+            _("peak rate, decayed schedule  {rate}", rate=_rate_text(found.decayed)),
+            _("constant rate                {rate}", rate=_rate_text(found.constant)),
+            _("reliable")
+            if found.reliable
+            else _("not reliable: {reasons}", reasons=joined("{one}; {other}", found.reasons)),
+            translated(found.explanation),
+            _(
+                "rates from {low:.3g} to {high:.3g}, {count} repeats: {ends}"
+                if count > 1
+                else "rates from {low:.3g} to {high:.3g}, {count} repeat: {ends}",
+                low=curves.rates[0],
+                high=curves.rates[-1],
+                count=count,
+                ends=joined("{one}, {other}", ends),
+            ),
         ]
         if self.held is not None:
             lines.append(str(self.held))

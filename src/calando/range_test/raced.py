@@ -19,6 +19,7 @@ from calando.analysis.arms import Leg, Question, Traced
 from calando.analysis.range_curves import Rule
 from calando.analysis.ride import Settled, race
 from calando.errors import UsageError
+from calando.language import _, message, translated
 from calando.methods.driver import Driver
 from calando.range_test.borrowed_update import BorrowedUpdate, blame_batch
 from calando.records import RunSpec
@@ -92,8 +93,12 @@ class Raced(Shown):
     def doubts(self) -> tuple[str, ...]:
         """Why not to rely on it."""
         if self.rate is None:
-            return ("no arm began to learn within the race; give more epochs=, or look at the data and the network",)
-        edge = ("the rate is at the edge of what was tried: the best may lie beyond",) if self.settled.edge else ()
+            return (
+                message(
+                    "no arm began to learn within the race; give more epochs=, or look at the data and the network"
+                ),
+            )
+        edge = [message("the rate is at the edge of what was tried: the best may lie beyond")] * self.settled.edge
         return (*edge, *self.settled.notes)
 
     @property
@@ -106,10 +111,32 @@ class Raced(Shown):
     def __str__(self) -> str:
         rate, settled = self.rate, self.settled
         share = self.updates / (self.steps * self.passes)
-        first = "no rate" if rate is None else f"peak rate {rate:.3g}  [{settled.low:.3g}, {settled.high:.3g}]"
-        arms = [f"  {arm.rate:<9.3g} {arm.step:>6} updates  {arm.ending}: {arm.why}" for arm in _sorted(settled)]
-        cost = f"{self.updates} updates in all, {share:.2f} of a run of {self.steps}"
-        return "\n".join([f"{first}, by a race of {len(settled.arms)} rates", *arms, *self.doubts, cost])
+        first = _(
+            "no rate, by a race of {count} rates"
+            if rate is None
+            else "peak rate {rate:.3g}  [{low:.3g}, {high:.3g}], by a race of {count} rates",
+            rate=rate,
+            low=settled.low,
+            high=settled.high,
+            count=len(settled.arms),
+        )
+        arms = [
+            _(
+                "  {rate:<9.3g} {step:>6} updates  {ending}: {why}",
+                rate=arm.rate,
+                step=arm.step,
+                ending=message(arm.ending),
+                why=arm.why,
+            )
+            for arm in _sorted(settled)
+        ]
+        cost = _(
+            "{updates} updates in all, {share:.2f} of a run of {steps}",
+            updates=self.updates,
+            share=share,
+            steps=self.steps,
+        )
+        return "\n".join([first, *arms, *map(translated, self.doubts), cost])
 
     __repr__ = __str__
 

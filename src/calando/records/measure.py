@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, final
 
+from calando.language import message
+
 __all__ = ["SHARE", "Measure"]
 
 
@@ -49,12 +51,12 @@ class Measure:
     @property
     def first(self) -> str:
         """Where the best score stands among all: "highest" or "lowest"."""
-        return "highest" if self.goal == "max" else "lowest"
+        return message("highest" if self.goal == "max" else "lowest")
 
     @property
     def behind(self) -> str:
         """What a worse score is: "lower" or "higher"."""
-        return "lower" if self.goal == "max" else "higher"
+        return message("lower" if self.goal == "max" else "higher")
 
     def near(self, best: float) -> float:
         """How much worse a score may be that is nearly as good: a point, or a hundredth of the best score.
@@ -67,7 +69,7 @@ class Measure:
     @property
     def near_words(self) -> str:
         """The same in words."""
-        return "a point" if self.share else "1 %"
+        return message("a point" if self.share else "1 %")
 
     # How it is written
 
@@ -85,8 +87,9 @@ class Measure:
     @property
     def step(self) -> str:
         """What differences are counted in: " points", " RMSE" or ""."""
-        unit = "points" if self.share or self.unit == "%" else self.unit
-        return f" {unit}" if unit else ""
+        if self.share or self.unit == "%":
+            return message(" points")
+        return f" {self.unit}" if self.unit else ""
 
     def number(self, score: float) -> str:
         """A score alone, for a table whose heading has the unit.
@@ -121,7 +124,10 @@ class Measure:
         >>> SHARE.gap(0.004), Measure("min", "RMSE").gap(0.01234)
         ('0.40 points', '0.0123 RMSE')
         """
-        return f"{self.digits(size, decimals)}{self.step}"
+        digits = self.digits(size, decimals)
+        if self.share or self.unit == "%":
+            return message("{size} points", size=digits)
+        return f"{digits}{self.step}"
 
     def digits(self, value: float, decimals: int) -> str:
         """A difference without unit; what rounds to zero has no minus.

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from calando.analysis.conclusion import EQUAL, listed
+from calando.analysis.conclusion import EQUAL, listed, listed_all
 from calando.analysis.results import Advice, Comparison, StrategyResult, StudySummary
+from calando.language import capitalized, message, translated
 from calando.records.measure import SHARE, Measure
 from calando.report.formatting import ABSENT, count, first_word, rate, saved, spread, target_steps
 
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 CHOSE = "*"
-UNTUNED = (
+UNTUNED = message(
     "no verdict: not fully tuned, a better rate may lie past those tried; a new study with a larger --span, --rates or "
     "--beyond tries more"
 )
@@ -88,8 +89,8 @@ class Column:
         """Its heading, with the unit of what is in it."""
         if not self.scored or self.compared:
             return self.heading
-        heading = summary.judged if self.key == "test" else self.heading
-        return f"{heading}{summary.spec.workload.measure.title}"
+        heading = message(summary.judged) if self.key == "test" else self.heading
+        return message("{heading}{unit}", heading=heading, unit=summary.spec.workload.measure.title)
 
     def cell(self, result: StrategyResult, against: Comparison | None, measure: Measure) -> str:
         """Its text in the row of a strategy."""
@@ -109,17 +110,23 @@ def _interval(low: float, high: float, measure: Measure) -> str:
 
 
 COLUMNS = (
-    Column(("name",), "strategy", str, expendable=0, numeric=False),
-    Column(("lr",), "rate", rate, expendable=1),
-    Column(("validation",), "validation", spread, expendable=6, scored=True, needs=_is_tested),
-    Column(("test",), "test", spread, expendable=0, scored=True),
-    Column(("difference",), "difference", _difference, expendable=3, compared=True, scored=True),
-    Column(("low", "high"), "[interval]", _interval, expendable=7, compared=True, scored=True, absent=""),
-    Column(("verdict",), "verdict", str, expendable=0, numeric=False, compared=True),
-    Column(("steps_to_target",), "to target", target_steps, expendable=8, needs=_has_target),
-    Column(("diverged", "died"), "failed", lambda diverged, died: str(diverged + died), expendable=9, needs=_failed),
-    Column(("steps_trials",), "trial steps", count, expendable=11),
-    Column(("steps_final",), "final steps", count, expendable=10),
+    Column(("name",), message("strategy"), str, expendable=0, numeric=False),
+    Column(("lr",), message("rate"), rate, expendable=1),
+    Column(("validation",), message("validation"), spread, expendable=6, scored=True, needs=_is_tested),
+    Column(("test",), message("test"), spread, expendable=0, scored=True),
+    Column(("difference",), message("difference"), _difference, expendable=3, compared=True, scored=True),
+    Column(("low", "high"), message("[interval]"), _interval, expendable=7, compared=True, scored=True, absent=""),
+    Column(("verdict",), message("verdict"), str, expendable=0, numeric=False, compared=True),
+    Column(("steps_to_target",), message("to target"), target_steps, expendable=8, needs=_has_target),
+    Column(
+        ("diverged", "died"),
+        message("failed"),
+        lambda diverged, died: str(diverged + died),
+        expendable=9,
+        needs=_failed,
+    ),
+    Column(("steps_trials",), message("trial steps"), count, expendable=11),
+    Column(("steps_final",), message("final steps"), count, expendable=10),
 )
 
 
@@ -169,14 +176,17 @@ class Footnote:
         >>> str(Footnote("a", "sgd: only one rate tried")), str(Footnote("*", "of one seed"))
         ('(a) sgd: only one rate tried', '* of one seed')
         """
-        return f"{f'({self.mark})' if self.mark.isalpha() else self.mark} {self.text}".strip()
+        return f"{f'({self.mark})' if self.mark.isalpha() else self.mark} {translated(self.text)}".strip()
 
 
 def footnotes(summary: StudySummary) -> tuple[Footnote, ...]:
     """All there are: the notes of strategies, in the order in which the table comes to them, then those on all."""
-    found = [Footnote(letters(place), f"{_named(summary, note)}: {note}") for place, note in enumerate(_notes(summary))]
+    found = [
+        Footnote(letters(place), message("{names}: {note}", names=_named(summary, note), note=note))
+        for place, note in enumerate(_notes(summary))
+    ]
     if any(result.validation_chose for result in summary.results):
-        text = "this validation score is of the very run that chose the rate, so it is a little too good"
+        text = message("this validation score is of the very run that chose the rate, so it is a little too good")
         found.append(Footnote(CHOSE, text))
     found += [Footnote("", text) for text in summary.cautions]
     found += [Footnote("", text) for text in summary.steered]
@@ -193,13 +203,15 @@ def _settled_early(summary: StudySummary) -> str:
     """Which strategies have fewer seeds than those that outlasted them, and against which they were settled."""
     most = max((one.n for one in summary.comparisons), default=0)
     early = [
-        f"{one.strategy} ({one.n} seeds, against {one.best})"
+        message("{strategy} ({n} seeds, against {best})", strategy=one.strategy, n=one.n, best=one.best)
         if one.best != summary.best
         else f"{one.strategy} ({one.n})"
         for one in summary.comparisons
         if one.n < most
     ]
-    return f"settled early, with so many seeds: {listed(early, 'strategies')}" if early else ""
+    if not early:
+        return ""
+    return message("settled early, with so many seeds: {strategies}", strategies=listed(early, "strategies"))
 
 
 def _notes(summary: StudySummary) -> tuple[str, ...]:
@@ -224,7 +236,7 @@ def letters(place: int) -> str:
 def advice_lines(advice: Advice, measure: Measure) -> tuple[str, ...]:
     """Why which strategy, and what to paste to use it."""
     why = advice_sentence(advice, measure)
-    return (*([why] if why else []), f"To use {advice.name}: {advice.text}")
+    return (*([why] if why else []), message("To use {name}: {text}", name=advice.name, text=advice.text))
 
 
 def advice_sentence(advice: Advice, measure: Measure = SHARE) -> str:
@@ -236,19 +248,32 @@ def advice_sentence(advice: Advice, measure: Measure = SHARE) -> str:
     a scores highest; we would take b, 0.40 points below it: it is the cheapest to train
     """
     if not advice.level:
-        return f"{advice.why[:1].upper()}{advice.why[1:]}." if advice.why else ""
-    names = " and ".join((", ".join(advice.level[:-1]), advice.level[-1]))
-    wide = advice.apart > advice.near
-    apart = f", although their mean scores lie up to {measure.gap(advice.apart, decimals=1)} apart" if wide else ""
-    take = f"We would take {advice.name}"
+        return capitalized(message("{sentence}.", sentence=advice.why)) if advice.why else ""
+    open_ = message("the tests do not distinguish {names}", names=listed_all(advice.level))
+    if advice.apart > advice.near:
+        open_ = message(
+            "{open}, although their mean scores lie up to {gap} apart",
+            open=open_,
+            gap=measure.gap(advice.apart, decimals=1),
+        )
+    take = message("We would take {name}", name=advice.name)
     if advice.behind > EQUAL:
-        below = f"{measure.gap(advice.behind)} {'below' if measure.goal == 'max' else 'above'} it"
-        take = f"{advice.level[0]} scores {measure.first}; we would take {advice.name}, {below}"
-    rule = (
-        f"Within {measure.near_words} of the {measure.first} score we prefer the cheapest to train, then the widest "
-        "band of good rates."
-    )
-    return (
-        f"At n = {advice.n} the tests do not distinguish {names}{apart}. {take}: {advice.why}. That is a preference of "
-        f"ours, not a finding. {rule}"
+        take = message(
+            "{first} scores {highest}; we would take {name}, {gap} below it"
+            if measure.goal == "max"
+            else "{first} scores {highest}; we would take {name}, {gap} above it",
+            first=advice.level[0],
+            highest=measure.first,
+            name=advice.name,
+            gap=measure.gap(advice.behind),
+        )
+    return message(
+        "At n = {n} {open}. {take}: {why}. That is a preference of ours, not a finding. Within {near} of the {highest} "
+        "score we prefer the cheapest to train, then the widest band of good rates.",
+        n=advice.n,
+        open=open_,
+        take=take,
+        why=advice.why,
+        near=measure.near_words,
+        highest=measure.first,
     )

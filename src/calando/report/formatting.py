@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from calando.analysis.conclusion import listed, share_highest
 from calando.analysis.results import Spread, StudySummary
+from calando.language import message
 from calando.records.measure import SHARE, Measure
 
 __all__ = [
@@ -105,16 +106,16 @@ def target_steps(by_seed: Sequence[int | None]) -> str:
     if not by_seed:
         return ABSENT
     of = f"({len(reached)}/{len(by_seed)})"
-    return f"{statistics.median_low(reached)} {of}" if reached else f"never {of}"
+    return f"{statistics.median_low(reached)} {of}" if reached else message("never {of}", of=of)
 
 
 def first_word(summary: StudySummary) -> str:
     """What the first row is called: "best" only where it is fully tuned and all others are worse beyond doubt."""
     if len(share_highest(summary.results)) > 1:
-        return "tied"
+        return message("tied")
     sure = bool(summary.comparisons) and all(one.verdict == "worse" for one in summary.comparisons)
     sure = sure and not summary.results[0].untuned
-    return "best" if sure else summary.spec.workload.measure.first
+    return message("best") if sure else summary.spec.workload.measure.first
 
 
 def count(value: int) -> str:
@@ -133,11 +134,11 @@ def duration(seconds: float) -> str:
     ('42.4 s', '3 min 20 s', '2 h 30 min')
     """
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return message("{seconds:.1f} s", seconds=seconds)
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return message("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return message("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def age(seconds: float) -> str:
@@ -148,7 +149,7 @@ def age(seconds: float) -> str:
     """
     units = {"d": 86400, "h": 3600, "min": 60, "s": 1}
     unit, size = next(((unit, size) for unit, size in units.items() if seconds >= size), ("s", 1))
-    return f"{max(0, int(seconds // size))} {unit} ago"
+    return message("{count} {unit} ago", count=max(0, int(seconds // size)), unit=message(unit))
 
 
 def file_size(size: int) -> str:
@@ -172,7 +173,12 @@ def shared(summary: StudySummary) -> str:
     if spent >= charged:
         return ""
     part = 100 * (charged - spent) // charged
-    return f"trained {count(spent)} of {count(charged)} updates: {part or 'under 1'} % were shared pasts, trained once"
+    return message(
+        "trained {spent} of {charged} updates: {part} % were shared pasts, trained once",
+        spent=count(spent),
+        charged=count(charged),
+        part=part or message("under 1"),
+    )
 
 
 def saved(summary: StudySummary) -> str:
@@ -184,21 +190,29 @@ def saved(summary: StudySummary) -> str:
     if told is None:
         return ""
     looks = listed([str(n) for n in told.looks])
-    fixed = f"{told.most} seeds for every strategy"
+    fixed = message("{most} seeds for every strategy", most=told.most)
     if told.finals == told.of_finals:
-        return f"seeds until decided: looked at {looks} seeds; as many final runs as {fixed}"
+        return message(
+            "seeds until decided: looked at {looks} seeds; as many final runs as {fixed}", looks=looks, fixed=fixed
+        )
     part = round(100 * (told.of_updates - told.updates) / max(1, told.of_updates))
-    return (
-        f"seeds until decided: looked at {looks} seeds; {count(told.finals)} final runs instead of "
-        f"{count(told.of_finals)}, {count(told.updates)} updates instead of {count(told.of_updates)} with {fixed}: "
-        f"{part} % saved"
+    return message(
+        "seeds until decided: looked at {looks} seeds; {finals} final runs instead of {of_finals}, {updates} updates "
+        "instead of {of_updates} with {fixed}: {part} % saved",
+        looks=looks,
+        finals=count(told.finals),
+        of_finals=count(told.of_finals),
+        updates=count(told.updates),
+        of_updates=count(told.of_updates),
+        fixed=fixed,
+        part=part,
     )
 
 
 def seeds_compared(summary: StudySummary) -> str:
     """Over how many seeds strategies were compared: "3", or "3 to 20" where some were settled early."""
     n = sorted({one.n for one in summary.comparisons})
-    return str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    return str(n[0]) if len(n) == 1 else message("{low} to {high}", low=n[0], high=n[-1])
 
 
 def cost(summary: StudySummary) -> str:
@@ -206,8 +220,17 @@ def cost(summary: StudySummary) -> str:
 
     "20 runs, 31,000 updates, 2 min 0 s of training and evaluation"
     """
-    runs = "1 run" if summary.runs_done == 1 else f"{count(summary.runs_done)} runs"
-    alone = f"{runs}, {count(summary.updates)} updates, {duration(summary.seconds)} of training and evaluation"
+    alone = message(
+        "{runs}, {updates} updates, {duration} of training and evaluation",
+        runs=message("1 run" if summary.runs_done == 1 else "{count} runs", count=count(summary.runs_done)),
+        updates=count(summary.updates),
+        duration=duration(summary.seconds),
+    )
     if once := shared(summary):
-        return f"{alone} if each were trained alone; {once}, in {duration(summary.seconds_spent)}"
+        return message(
+            "{alone} if each were trained alone; {once}, in {duration}",
+            alone=alone,
+            once=once,
+            duration=duration(summary.seconds_spent),
+        )
     return alone

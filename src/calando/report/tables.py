@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from calando.analysis.results import RateTrial, StudySummary
+from calando.language import _, joined, message, translated
 from calando.records.measure import Measure
 from calando.records.task_spec import WorkloadSpec
 from calando.report.columns import COLUMNS, Column, StrategyRow, advice_lines, footnotes, strategy_rows
@@ -40,14 +42,14 @@ class StudyTables:
         yield study_table(self.summary, width=width)
         if lines := comparison_lines(self.summary):
             yield Text()
-            yield from map(Text, lines)
+            yield from (Text(translated(line)) for line in lines)
         if any(result.trials for result in self.summary.results):
             yield Text()
             yield trials_table(self.summary, width=width)
-            yield from (Text(line, style="dim") for line in _outcomes_meant(self.summary))
+            yield from (Text(translated(line), style="dim") for line in _outcomes_meant(self.summary))
         if advice := self.summary.advice:
             yield Text()
-            yield from map(Text, advice_lines(advice, self.summary.spec.workload.measure))
+            yield from (Text(translated(line)) for line in advice_lines(advice, self.summary.spec.workload.measure))
             # Not wrapped by us: what is cut into lines cannot be pasted.
             yield from (Text(line, overflow="fold") for line in use_lines(use_forms(self.summary)))
 
@@ -62,15 +64,16 @@ def use_lines(forms: Sequence[UseForm]) -> list[str]:
     lines: list[str] = []
     for form in forms:
         if len(form.lines) == 1:
-            lines.append(f"  {form.title}: {form.text}")
+            lines.append(_("  {title}: {text}", title=form.title, text=form.lines[0]))
         else:
-            lines += [f"  {form.title}:", *(f"    {line}".rstrip() for line in form.lines)]
+            lines += [_("  {title}:", title=form.title), *(f"    {line}".rstrip() for line in form.lines)]
     return lines
 
 
 def headline_panel(summary: StudySummary) -> Panel:
     """The verdict in a frame."""
-    return Panel(Text(summary.headline), title="complete" if summary.complete else "not finished", title_align="left")
+    title = _("complete" if summary.complete else "not finished")
+    return Panel(Text(translated(summary.headline)), title=title, title_align="left")
 
 
 def study_table(summary: StudySummary, *, width: int) -> Group:
@@ -83,14 +86,14 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     rows = strategy_rows(summary)
     names = distinct((row.result.name for row in rows), NAME_WIDTH)
     cells = [[_cell(column, row, names) for column in columns] for row in rows]
-    headings = [column.headed(summary) for column in columns]
+    headings = [translated(column.headed(summary)) for column in columns]
     kept = _fitting(columns, [headings, *cells], width=width)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
         side: JustifyMethod = "right" if columns[place].numeric else "left"
         table.add_column(headings[place], justify=side, no_wrap=True, overflow="ellipsis")
     for row, texts in zip(rows, cells, strict=True):
-        shown = [Text(texts[place], style=STYLES.get(texts[place], "")) for place in kept]
+        shown = [Text(texts[place], style=STYLES.get(row.cells[columns[place].key], "")) for place in kept]
         table.add_row(*shown, style="bold" if row.result.name == summary.best else "")
     left_out = [(column.key, headings[place]) for place, column in enumerate(columns) if place not in kept]
     return Group(table, *(Text(line, style="dim") for line in _lines_below(summary, left_out)))
@@ -100,15 +103,19 @@ def _cell(column: Column, row: StrategyRow, names: Mapping[str, str]) -> str:
     text, mark = row.cells[column.key], row.marks.get(column.key, "")
     if column.key == "name":
         return names[row.result.name]
+    text = translated(text)
     return f"{text} ({mark})" if mark.isalpha() else f"{text}{mark}"
 
 
 def comparison_lines(summary: StudySummary) -> tuple[str, ...]:
     """Each other strategy against the best, in words; one line that says why not where there are none."""
     if summary.comparisons:
-        return tuple(f"{one.strategy} against {one.best}: {one.text}" for one in summary.comparisons)
+        return tuple(
+            message("{strategy} against {best}: {text}", strategy=one.strategy, best=one.best, text=one.text)
+            for one in summary.comparisons
+        )
     if summary.complete and len(summary.results) > 1:
-        return ("one seed gives no interval, so there is no verdict; use --seeds 2 or more",)
+        return (message("one seed gives no interval, so there is no verdict; use --seeds 2 or more"),)
     return ()
 
 
@@ -125,22 +132,22 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
         if result.trials
     }
     names = distinct(cells, NAME_WIDTH)
-    cell = max((len(text) for row in cells.values() for text in row), default=1)
+    cell = max((cell_len(text) for row in cells.values() for text in row), default=1)
     per_line = max(1, (width - max(map(len, names.values()), default=0) - 2) // (cell + 2))
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("strategy", no_wrap=True)
-    table.add_column(f"rate: validation score{measure.title}  (* chosen)", no_wrap=True)
+    table.add_column(_("strategy"), no_wrap=True)
+    table.add_column(_("rate: validation score{unit}  (* chosen)", unit=measure.title), no_wrap=True)
     for name, row in cells.items():
         lines = [row[start : start + per_line] for start in range(0, len(row), per_line)]
         table.add_row(
             Text(names[name]),
-            Text("\n".join("  ".join(text.ljust(cell) for text in line).rstrip() for line in lines)),
+            Text("\n".join("  ".join(set_cell_size(text, cell) for text in line).rstrip() for line in lines)),
         )
     return table
 
 
 def _trial(trial: RateTrial, measure: Measure, *, chosen: bool) -> str:
-    result = measure.number(trial.score) if trial.outcome == "finished" else trial.outcome
+    result = measure.number(trial.score) if trial.outcome == "finished" else _(trial.outcome)
     return f"{rate(trial.lr)}: {result}{'*' if chosen else ''}"
 
 
@@ -148,10 +155,14 @@ def _outcomes_meant(summary: StudySummary) -> list[str]:
     """What the words in the trials' cells mean, those that are there."""
     seen = {trial.outcome for result in summary.results for trial in result.trials}
     meant = {
-        "died": "its training loss ended no lower than that of one answer for all samples",
-        "diverged": "a loss or weight was not finite, or the strategy gave up",
+        "died": message("its training loss ended no lower than that of one answer for all samples"),
+        "diverged": message("a loss or weight was not finite, or the strategy gave up"),
     }
-    return [f"{outcome}: {meaning}" for outcome, meaning in meant.items() if outcome in seen]
+    return [
+        message("{outcome}: {meaning}", outcome=message(outcome), meaning=meaning)
+        for outcome, meaning in meant.items()
+        if outcome in seen
+    ]
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width: int) -> list[int]:
@@ -160,7 +171,7 @@ def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width
     Args:
         cells: the headings, then the rows.
     """
-    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    widths = [max(cell_len(row[place]) for row in cells) for place in range(len(columns))]
     kept: list[int] = []
     for place in sorted(range(len(columns)), key=lambda place: columns[place].expendable):
         tried = [*kept, place]
@@ -172,20 +183,33 @@ def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, width
 def _lines_below(summary: StudySummary, left_out: Sequence[tuple[str, str]]) -> list[str]:
     """The footnotes, and what the columns mean."""
     lines = [str(one) for one in footnotes(summary)]
-    meaning, measure = "mean ± sd (n)", summary.spec.workload.measure
+    meaning, measure = [message("mean ± sd (n)")], summary.spec.workload.measure
     if measure.share and isinstance(summary.spec.workload, WorkloadSpec) and summary.spec.workload.metric:
-        meaning = f"scores are {summary.spec.workload.metric}, {meaning}"
+        meaning = [message("scores are {metric}, mean ± sd (n)", metric=summary.spec.workload.metric)]
     if summary.comparisons:
-        counted = f" in{measure.step}" if measure.step else ""
-        meaning += f"; differences{counted}, paired over {seeds_compared(summary)} seeds"
-        if len(summary.comparisons) > 1:
-            meaning += f", intervals corrected for picking the best of {len(summary.results)}"
-    lines.append(meaning)
-    if summary.target is not None and not any(key == "steps_to_target" for key, _ in left_out):
-        lines.append(f"to target: median steps to {target_words(summary)} on validation ({summary.target_source})")
+        seeds, several = seeds_compared(summary), len(summary.comparisons) > 1
+        paired = message("differences, paired over {seeds} seeds", seeds=seeds)
+        if measure.step:
+            paired = message("differences in{unit}, paired over {seeds} seeds", unit=measure.step, seeds=seeds)
+        if several:
+            paired = message(
+                "{paired}, intervals corrected for picking the best of {count}",
+                paired=paired,
+                count=len(summary.results),
+            )
+        meaning.append(paired)
+    lines.append(translated(joined("{one}; {other}", meaning)))
+    if summary.target is not None and not any(key == "steps_to_target" for key, _heading in left_out):
+        lines.append(
+            _(
+                "to target: median steps to {target} on validation ({source})",
+                target=target_words(summary),
+                source=summary.target_source,
+            )
+        )
     if once := shared(summary):
-        lines.append(f"{once}; steps are what each strategy costs alone")
+        lines.append(_("{once}; steps are what each strategy costs alone", once=once))
     if left_out:
-        names = sorted(heading for _, heading in left_out)
-        lines.append(f"left out, as the terminal is narrow: {', '.join(names)}")
+        names = joined("{one}, {other}", sorted(heading for _key, heading in left_out))
+        lines.append(_("left out, as the terminal is narrow: {names}", names=names))
     return lines

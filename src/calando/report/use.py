@@ -17,6 +17,7 @@ from typing import Any
 
 from calando.analysis.results import StudySummary
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.strategy_spec import StrategySpec
 from calando.records.task_spec import OwnTrainingSpec, WorkloadSpec
 
@@ -73,9 +74,9 @@ def forms_of(
 
 def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, steps: int, command: str) -> UseForm:
     if isinstance(task, OwnTrainingSpec):
-        return UseForm("in your code", _call_lines("run = calando.run(", strategy.text))
+        return UseForm(message("in your code"), _call_lines("run = calando.run(", strategy.text))
     if task.data.startswith(OBJECT):
-        return UseForm("from Python", _call_lines("calando.train(workload, ", strategy.text, f"steps={steps}"))
+        return UseForm(message("from Python"), _call_lines("calando.train(workload, ", strategy.text, f"steps={steps}"))
     words = ["calando", "train", task.data, strategy.text, "--steps", str(steps)]
     if named := ":" not in task.data or task.data.startswith(_FORMS):
         words += ["--model", task.model, "--batch-size", str(task.batch_size), "--augment", task.augment]
@@ -88,7 +89,7 @@ def _alone(strategy: StrategySpec, task: WorkloadSpec | OwnTrainingSpec, *, step
     ):
         if value != usual:
             words += [flag, str(value)]
-    return UseForm("command", _command_lines([*words, *_data_folder(command)]))
+    return UseForm(message("command"), _command_lines([*words, *_data_folder(command)]))
 
 
 def _command_lines(words: Sequence[str]) -> tuple[str, ...]:
@@ -146,12 +147,12 @@ def _data_folder(command: str) -> Sequence[str]:
 def _in_own_loop(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseForm:
     length = [f"total_steps={steps}", *([f"steps_per_epoch={per_epoch}"] if "epoch" in strategy.text else [])]
     if strategy.method != "own":
-        return UseForm("your loop", _call_lines("training = calando.follow(network, ", strategy.text, *length))
+        return UseForm(message("your loop"), _call_lines("training = calando.follow(network, ", strategy.text, *length))
     others = {key: text for key, text in strategy.schedules.items() if key != "lr"}
     rest = [f"hyper_parameters={others!r}"] if others else []
     schedule = strategy.schedules.get("lr", "constant(1)")
     call = _call_lines("calando.attach(optimizer, ", schedule, *length, *rest)
-    return UseForm("your loop", (f"# optimizer: yours, made with lr={strategy.lr!r}", *call))
+    return UseForm(message("your loop"), (f"# optimizer: yours, made with lr={strategy.lr!r}", *call))
 
 
 def _torch_alone(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseForm:
@@ -164,8 +165,8 @@ def _torch_alone(strategy: StrategySpec, *, steps: int, per_epoch: int) -> UseFo
     except UsageError as error:  # a schedule, method or option that this process does not know
         why, lines = str(error), ()
     if why:
-        return UseForm("torch alone", (f"needs calando: {why}",), runs=False)
-    return UseForm("torch alone", lines)
+        return UseForm(message("torch alone"), (message("needs calando: {why}", why=why),), runs=False)
+    return UseForm(message("torch alone"), lines)
 
 
 def _quoted(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message as said
 from calando.schedules.checks import spell_number
 from calando.schedules.compose import Constant
 from calando.schedules.curve import Curve
@@ -129,7 +130,13 @@ def not_finite(values: Array) -> list[Finding]:
     if step is None:
         return []
     return [
-        Finding("not-finite", "error", step, f"the multiplier is {values[step]}", "use factors that do not overflow")
+        Finding(
+            "not-finite",
+            "error",
+            step,
+            said("the multiplier is {value}", value=values[step]),
+            said("use factors that do not overflow"),
+        )
     ]
 
 
@@ -138,8 +145,8 @@ def negative(values: Array) -> list[Finding]:
     step = _first(values < 0)
     if step is None:
         return []
-    message = f"the multiplier is {short(values[step])}"
-    return [Finding("negative", "error", step, message, "raise start or end to 0 or more")]
+    message = said("the multiplier is {value}", value=short(values[step]))
+    return [Finding("negative", "error", step, message, said("raise start or end to 0 or more"))]
 
 
 @rule("lr")
@@ -152,8 +159,10 @@ def long_warmup(curve: Curve, values: Array, of: str) -> list[Finding]:
     reached = int(np.argmax(values >= NEARLY * top))
     if reached - thawed < LONGEST_WARMUP * (values.size - thawed):
         return []
-    message = f"the greatest rates begin at {reached / values.size:.0%} of the run"
-    return [Finding("long-warmup", "warning", reached, message, "warm up over some 5% of the run, or train longer")]
+    message = said("the greatest rates begin at {share:.0%} of the run", share=reached / values.size)
+    return [
+        Finding("long-warmup", "warning", reached, message, said("warm up over some 5% of the run, or train longer"))
+    ]
 
 
 @rule("lr")
@@ -162,8 +171,13 @@ def rises_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
     back = max(1, int(SHARE * values.size))
     if values.size < 2 or not values[-1] > values[-2] or values[-1] - values[-1 - back] <= SHARE * abs(values[-1]):
         return []
-    message = f"the multiplier rises from {short(values[-1 - back])} to {short(values[-1])} in the last {_steps(back)}"
-    return [Finding("rises-at-end", "warning", values.size - 1, message, "end with a part that falls, or holds")]
+    message = said(
+        "the multiplier rises from {low} to {high} in the last {updates}",
+        low=short(values[-1 - back]),
+        high=short(values[-1]),
+        updates=_steps(back),
+    )
+    return [Finding("rises-at-end", "warning", values.size - 1, message, said("end with a part that falls, or holds"))]
 
 
 @rule("lr")
@@ -178,8 +192,10 @@ def short_cool_down(curve: Curve, values: Array, of: str) -> list[Finding]:
     share = (values.size - start) / values.size
     if share >= SHARE:
         return []
-    message = f"the last fall begins at {spell_steps(start)} and takes {share:.2%} of the run"
-    return [Finding("short-cool-down", "warning", start, message, "cool down over 10% to 20% of the run")]
+    message = said(
+        "the last fall begins at {start} and takes {share:.2%} of the run", start=spell_steps(start), share=share
+    )
+    return [Finding("short-cool-down", "warning", start, message, said("cool down over 10% to 20% of the run"))]
 
 
 @rule("lr")
@@ -187,8 +203,10 @@ def starts_at_zero(curve: Curve, values: Array, of: str) -> list[Finding]:
     """The first update has rate zero, and not all have."""
     if values[0] != 0 or not values.any():
         return []
-    message = "the first update has rate zero and changes nothing"
-    return [Finding("starts-at-zero", "info", 0, message, "start a little above zero, such as 0.01, if that matters")]
+    message = said("the first update has rate zero and changes nothing")
+    return [
+        Finding("starts-at-zero", "info", 0, message, said("start a little above zero, such as 0.01, if that matters"))
+    ]
 
 
 @rule("lr")
@@ -198,8 +216,12 @@ def zero_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
     wasted = int(np.argmax(alive[::-1]))
     if not alive.any() or wasted <= max(1.0, SHARE * values.size):
         return []
-    message = f"the rate is zero for the last {wasted} of {values.size} updates, which change nothing"
-    remedy = "let the last fall take longer (drop its over=, or space its drops out), or end above zero"
+    message = said(
+        "the rate is zero for the last {wasted} of {steps} updates, which change nothing",
+        wasted=wasted,
+        steps=values.size,
+    )
+    remedy = said("let the last fall take longer (drop its over=, or space its drops out), or end above zero")
     return [Finding("ends-early", "warning", values.size - wasted, message, remedy)]
 
 
@@ -210,11 +232,20 @@ def overwritten(curve: Curve, values: Array, of: str) -> list[Finding]:
     if not (off > NEAR_ONE).all() and not (off < -NEAR_ONE).all():
         return []
     nearest = float(values[np.argmin(abs(off))])
-    message = f"the multiplier never is 1, so the {of} given to the optimizer is never used; the nearest is {{}}"
-    remedy = "set the optimizer's {of} to the value that is meant, and let the schedule be 1 where it is"
+    message = said(
+        "the multiplier never is 1, so the {of} given to the optimizer is never used; the nearest is {nearest}",
+        of=of,
+        nearest=short(nearest),
+    )
+    remedy = said("set the optimizer's {of} to the value that is meant, and let the schedule be 1 where it is", of=of)
     if nearest > 0:
-        remedy = f"multiply the optimizer's {of} by {short(nearest)} and the schedule by {short(1 / nearest)}"
-    return [Finding("momentum-overwritten", "warning", 0, message.format(short(nearest)), remedy.format(of=of))]
+        remedy = said(
+            "multiply the optimizer's {of} by {nearest} and the schedule by {inverse}",
+            of=of,
+            nearest=short(nearest),
+            inverse=short(1 / nearest),
+        )
+    return [Finding("momentum-overwritten", "warning", 0, message, remedy)]
 
 
 SMALLEST_JUMP = 0.05  # of the greater of the two values
@@ -238,13 +269,15 @@ def jumps(curve: Curve, values: Array, of: str) -> list[Finding]:
         leap = high - low
         frozen = step >= 2 and not values[step - 2 : step].any()
         if leap > SMALLEST_JUMP * max(abs(low), abs(high)) and not frozen and leap > 1.01 * stair[step - 1]:
-            message = f"the multiplier leaps from {short(low)} to {short(high)}"
-            remedy = "start each part where the one before ends; a restart that is meant is written repeat(...)"
+            message = said("the multiplier leaps from {low} to {high}", low=short(low), high=short(high))
+            remedy = said("start each part where the one before ends; a restart that is meant is written repeat(...)")
             findings.append(Finding("jump", "warning", int(step), message, remedy))
     if len(findings) > MOST_JUMPS:
         more = len(findings) - MOST_JUMPS
         last = findings[MOST_JUMPS - 1]
-        findings[MOST_JUMPS - 1 :] = [replace(last, message=f"{last.message}, and {more} more leaps follow")]
+        findings[MOST_JUMPS - 1 :] = [
+            replace(last, message=said("{leap}, and {more} more leaps follow", leap=last.message, more=more))
+        ]
     return findings
 
 
@@ -257,8 +290,8 @@ def never_reached(curve: Curve, values: Array, of: str) -> list[Finding]:
             "never-reached",
             "warning",
             curve.total_steps - 1,
-            f"a milestone at {spell_steps(place)} comes after the end of its part or of the run",
-            "give milestones as shares of the run, or in epochs if you counted epochs",
+            said("a milestone at {place} comes after the end of its part or of the run", place=spell_steps(place)),
+            said("give milestones as shares of the run, or in epochs if you counted epochs"),
         )
         for place in curve.unreached()
         if place not in cycles
@@ -277,10 +310,15 @@ def unfinished_cycles(curve: Curve, values: Array, of: str) -> list[Finding]:
         if last - low <= SHARE * top:
             continue
         low = low if low > 1e-6 * top else 0.0
-        message = f"the run stops in the middle of a cycle, at {short(last)}: it heads to {short(low)} at step {{}}"
-        remedy = "choose lengths so that whole cycles fill the run; limit=4 without every= makes four of them"
         at = math.ceil(end - 1e-6)
-        findings.append(Finding("floor-not-reached", "warning", curve.total_steps - 1, message.format(at), remedy))
+        message = said(
+            "the run stops in the middle of a cycle, at {last}: it heads to {low} at step {at}",
+            last=short(last),
+            low=short(low),
+            at=at,
+        )
+        remedy = said("choose lengths so that whole cycles fill the run; limit=4 without every= makes four of them")
+        findings.append(Finding("floor-not-reached", "warning", curve.total_steps - 1, message, remedy))
     return findings
 
 
@@ -295,8 +333,13 @@ def floors(curve: Curve, values: Array, of: str) -> list[Finding]:
         other = changed(curve.schedule, partial(_replaced, old=node, new=raised))
         if (other.bind(curve.total_steps, steps_per_epoch=curve.steps_per_epoch).sample() == values).all():
             name = next(item.name for item in fields(node) if getattr(node, item.name) != getattr(raised, item.name))
-            message = f"no value falls to the floor {name}={short(getattr(node, name))} of {quote_schedule(node)}"
-            remedy = f"let what is clipped fall further, or drop {name}="
+            message = said(
+                "no value falls to the floor {name}={value} of {schedule}",
+                name=name,
+                value=short(getattr(node, name)),
+                schedule=quote_schedule(node),
+            )
+            remedy = said("let what is clipped fall further, or drop {name}=", name=name)
             findings.append(Finding("floor-not-reached", "warning", curve.total_steps - 1, message, remedy))
     return findings
 
@@ -313,8 +356,15 @@ def holds_at_end(curve: Curve, values: Array, of: str) -> list[Finding]:
         return []
     if held[0] == 0 or held[0] >= (1 - SHARE) * values.max():
         return []
-    message = f"the parts end and {short(held[0])} holds for the last {held.size} of {values.size} updates"
-    remedy = f"say so with >> constant({short(held[0])}), or drop an over= so that a part takes all that is left"
+    message = said(
+        "the parts end and {value} holds for the last {count} of {steps} updates",
+        value=short(held[0]),
+        count=held.size,
+        steps=values.size,
+    )
+    remedy = said(
+        "say so with >> constant({value}), or drop an over= so that a part takes all that is left", value=short(held[0])
+    )
     return [Finding("ends-early", "info", end, message, remedy)]
 
 
@@ -342,7 +392,7 @@ def short(value: float) -> str:
 
 
 def _steps(count: int) -> str:
-    return "update" if count == 1 else f"{count} updates"
+    return said("update") if count == 1 else said("{count} updates", count=count)
 
 
 def _first(where: np.ndarray) -> int | None:

@@ -38,6 +38,7 @@ from dataclasses import replace
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message as said
 from calando.schedules.curve import Curve
 from calando.schedules.lint_rules import (
     MOMENTA,
@@ -139,8 +140,13 @@ def misfit(schedule: Schedule, horizon: Horizon, refusal: DoesNotFit) -> list[Fi
     end = horizon.total_steps - 1
     if (warmup := _endless_warmup(schedule, horizon)) is not None:
         length = spell_steps(warmup.length(horizon))
-        message = f"the warmup {quote_schedule(warmup)} takes {length} of a run of {spell_steps(end + 1)}"
-        return [Finding("long-warmup", "error", end, message, "warm up over some 5% of the run, or train longer")]
+        message = said(
+            "the warmup {schedule} takes {length} of a run of {steps}",
+            schedule=quote_schedule(warmup),
+            length=length,
+            steps=spell_steps(end + 1),
+        )
+        return [Finding("long-warmup", "error", end, message, said("warm up over some 5% of the run, or train longer"))]
     return [Finding("overrun", "error", end, refusal.problem, refusal.remedy)]
 
 
@@ -191,8 +197,14 @@ def flattened(schedule: Schedule) -> list[Finding]:
     findings = []
     for node in nodes(schedule):
         if node.own_groups and len(node.parts) > 1 and len(set(node.parts)) == 1:
-            message = f"groups {', '.join(node.own_groups)} all have the schedule {quote_schedule(node.parts[0])}"
-            remedy = f"give the groups different schedules, or write {quote_schedule(node.parts[0])} alone"
+            message = said(
+                "groups {groups} all have the schedule {schedule}",
+                groups=", ".join(node.own_groups),
+                schedule=quote_schedule(node.parts[0]),
+            )
+            remedy = said(
+                "give the groups different schedules, or write {schedule} alone", schedule=quote_schedule(node.parts[0])
+            )
             findings.append(Finding("groups-flattened", "warning", 0, message, remedy))
     return findings
 
@@ -209,9 +221,15 @@ def taken_units(schedule: Schedule, horizon: Horizon) -> list[Finding]:
         return []
     findings = []
     if horizon.total_steps < per_epoch and horizon.total_steps <= MOST_EPOCHS:
-        message = f"the run of {horizon.total_steps} steps is less than one epoch of {per_epoch}"
-        remedy = (
-            f"if {horizon.total_steps} is a number of epochs, the horizon is {horizon.total_steps * per_epoch} steps"
+        message = said(
+            "the run of {steps} steps is less than one epoch of {per_epoch}",
+            steps=horizon.total_steps,
+            per_epoch=per_epoch,
+        )
+        remedy = said(
+            "if {epochs} is a number of epochs, the horizon is {steps} steps",
+            epochs=horizon.total_steps,
+            steps=horizon.total_steps * per_epoch,
         )
         findings.append(Finding("epochs-as-steps", "warning", 0, message, remedy))
     for node in dict.fromkeys(nodes(schedule)):
@@ -231,8 +249,16 @@ def _epochs_as_steps(
     level = node.suspicion(argument, given[0].value, horizon)
     if level is None:
         return []
-    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is less than one epoch of {per_epoch} steps"
-    remedy = f"if epochs are meant, write {_spelled(argument, tuple(Span(s.value, 'epochs') for s in given))}"
+    message = said(
+        "{length} in {schedule} is less than one epoch of {per_epoch} steps",
+        length=_spelled(argument, given),
+        schedule=quote_schedule(node),
+        per_epoch=per_epoch,
+    )
+    remedy = said(
+        "if epochs are meant, write {length}",
+        length=_spelled(argument, tuple(Span(s.value, "epochs") for s in given)),
+    )
     return [Finding("epochs-as-steps", level, 0, message, remedy)]
 
 
@@ -246,8 +272,16 @@ def _steps_as_epochs(
         return []
     likely = last.value >= per_epoch or last.value * per_epoch >= FAR_BEYOND * horizon.total_steps
     epochs = horizon.total_steps / per_epoch
-    message = f"{_spelled(argument, given)} in {quote_schedule(node)} is longer than the run of {epochs:.4g} epochs"
-    remedy = f"if steps are meant, write {_spelled(argument, tuple(Span(s.value, 'steps') for s in given))}"
+    message = said(
+        "{length} in {schedule} is longer than the run of {epochs:.4g} epochs",
+        length=_spelled(argument, given),
+        schedule=quote_schedule(node),
+        epochs=epochs,
+    )
+    remedy = said(
+        "if steps are meant, write {length}",
+        length=_spelled(argument, tuple(Span(s.value, "steps") for s in given)),
+    )
     return [Finding("steps-as-epochs", "warning" if likely else "info", 0, message, remedy)]
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar, Self, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import BadArgument
 from calando.schedules.schedule import (
     SEAM,
@@ -90,7 +91,7 @@ class Primitive(Schedule):
         if abs(wanted - room) <= SEAM:
             wanted = room  # equal up to rounding is equal: the part ends exactly where the next begins
         if wanted > room:
-            raise too_long(self, wanted, room, remedy="shorten its over= or train longer")
+            raise too_long(self, wanted, room, remedy=message("shorten its over= or train longer"))
         if room <= SEAM and self.extent is Extent.STRETCHED:
             raise nothing_left(self, horizon)
         return wanted

@@ -21,6 +21,7 @@ from typing import final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import checked_count, checked_number
 from calando.schedules.known_schedules import register
 from calando.schedules.primitive import BoundAt, as_part
@@ -139,7 +140,7 @@ class Repeat(Schedule):
     def place(self, horizon: Horizon, room: float) -> Bound:
         first = self._first(horizon, room)
         if self.extent is Extent.FIXED and (wanted := self.length(horizon)) > room + SEAM:
-            raise too_long(self, wanted, room, remedy="repeat it less often or train longer")
+            raise too_long(self, wanted, room, remedy=message("repeat it less often or train longer"))
         if self.stretch == 1:
             return BoundRepeat(self._cycle(horizon, first), first, self.decay, self.limit, room)
         starts = [0.0]

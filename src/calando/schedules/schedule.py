@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, MOST_PARTS, checked_number, spell_number
 from calando.schedules.span import Horizon, spell_steps
 from calando.shown import Shown
@@ -324,19 +325,29 @@ class DoesNotFit(UsageError):
 
     def __init__(self, problem: str, remedy: str) -> None:
         self.problem, self.remedy = problem, remedy
-        super().__init__(f"{problem}; {remedy}")
+        super().__init__(message("{one}; {other}", one=problem, other=remedy))
 
 
 def too_long(schedule: Schedule, wanted: float, room: float, *, remedy: str) -> DoesNotFit:
     """The refusal of a schedule that takes `wanted` steps of `room`."""
-    over = f"{spell_steps(wanted - room)} too many"
-    return DoesNotFit(f"{quote_schedule(schedule)} takes {spell_steps(wanted)} of {spell_steps(room)}: {over}", remedy)
+    problem = message(
+        "{schedule} takes {wanted} of {room}: {over} too many",
+        schedule=quote_schedule(schedule),
+        wanted=spell_steps(wanted),
+        room=spell_steps(room),
+        over=spell_steps(wanted - room),
+    )
+    return DoesNotFit(problem, remedy)
 
 
 def nothing_left(schedule: Schedule, horizon: Horizon) -> DoesNotFit:
     """The refusal of a schedule that takes what is left, where nothing is."""
-    problem = f"nothing is left of {spell_steps(horizon.total_steps)} for {quote_schedule(schedule)}"
-    return DoesNotFit(problem, "shorten the other parts or train longer")
+    problem = message(
+        "nothing is left of {steps} for {schedule}",
+        steps=spell_steps(horizon.total_steps),
+        schedule=quote_schedule(schedule),
+    )
+    return DoesNotFit(problem, message("shorten the other parts or train longer"))
 
 
 def quote_schedule(schedule: Schedule) -> str:

@@ -14,6 +14,7 @@ from numbers import Integral
 from typing import Literal, Self, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_count, checked_number, spell_number
 
 __all__ = ["LONGEST_HORIZON", "Horizon", "Span", "SpanLike", "span_or_none", "spell_steps"]
@@ -158,4 +159,4 @@ def spell_steps(steps: float) -> str:
     ('1 step', '2.1 steps')
     """
     shown = spell_number(round(steps, 3))
-    return f"{shown} step" if shown == "1" else f"{shown} steps"
+    return message("{count} step" if shown == "1" else "{count} steps", count=shown)

@@ -15,6 +15,7 @@ from typing import Self, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number, spell_number
 from calando.schedules.known_schedules import register
 from calando.schedules.primitive import BoundAt, as_part
@@ -251,7 +252,7 @@ class Cut(Transformed):
     def place(self, horizon: Horizon, room: float) -> Bound:
         wanted = self.length(horizon) if self.extent is Extent.FIXED else room
         if wanted > room + SEAM:
-            raise too_long(self, wanted, room, remedy="shorten its over= or train longer")
+            raise too_long(self, wanted, room, remedy=message("shorten its over= or train longer"))
         skipped = self._skipped(horizon)
         whole = skipped + wanted
         if self.part.extent is Extent.FIXED:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calando.language import joined, message
 from calando.standing import UNKNOWN, Standing
 
 if TYPE_CHECKING:
@@ -54,18 +55,36 @@ def study_standing(status: Status, eta: ETA) -> Standing:
     """Of a study; `eta` is its own."""
     running, known = len(status.running), None
     if status.finds:
-        words = f"range tests: {status.finds} to go; then {status.expected} run{'s' * (status.expected > 1)}"
+        words = message(
+            "range tests: {finds} to go; then {expected} runs"
+            if status.expected > 1
+            else "range tests: {finds} to go; then {expected} run",
+            finds=status.finds,
+            expected=status.expected,
+        )
     elif status.looks:
-        words = f"reading the test part with the final weights: {status.looks} to go"
+        words = message("reading the test part with the final weights: {looks} to go", looks=status.looks)
     elif not running and not status.done:
-        words = f"starting the workers; {status.expected} run{'s' * (status.expected > 1)} to make"
+        words = message(
+            "starting the workers; {expected} runs to make"
+            if status.expected > 1
+            else "starting the workers; {expected} run to make",
+            expected=status.expected,
+        )
     else:
         later = status.expected - status.done - running - status.queued
         left = eta.remaining(status.steps_left, begun=bool(status.running))
         known = eta.seconds
-        rest = f", {later} to follow" if later > 0 else ""
-        words = (
-            f"{status.done} of {status.expected} runs done, {running} running, {status.queued} queued{rest}, ETA {left}"
+        words = message(
+            "{done} of {expected} runs done, {running} running, {queued} queued, {later} to follow, ETA {left}"
+            if later > 0
+            else "{done} of {expected} runs done, {running} running, {queued} queued, ETA {left}",
+            done=status.done,
+            expected=status.expected,
+            running=running,
+            queued=status.queued,
+            later=later,
+            left=left,
         )
     return Standing(words, status.done, status.expected, status.queued, known)
 
@@ -79,15 +98,17 @@ def tuning_standing(status: TuneStatus, eta: ETA) -> Standing:
     )
     most = spec.budget * spec.run_cost
     if status.looking or (not status.running and not status.arms):
-        words = "reading the test part with the final weights" if status.looking else "starting"
+        words = message("reading the test part with the final weights" if status.looking else "starting")
         return Standing(words, round(made), round(most))
     running = [
-        f"{one.job.spec.lr:.3g}: step {one.now.step}, loss {one.now.loss:.3f}" for one in status.running.values()
+        message("{rate:.3g}: step {step}, loss {loss:.3f}", rate=one.job.spec.lr, step=one.now.step, loss=one.now.loss)
+        for one in status.running.values()
     ]
-    stand = f"{len(status.arms)} rates raced; " if status.arms else ""
+    raced = [message("{count} rates raced", count=len(status.arms))] if status.arms else []
+    charged = message("{made:.0f} of at most {most:.0f} updates", made=made, most=most)
     left = eta.remaining(max(0, round(most - made)), begun=bool(status.running))
-    left = left if left == UNKNOWN else f"at most {left}"
-    words = f"{stand}{'; '.join([f'{made:.0f} of at most {most:.0f} updates', *running])}  ETA {left}"
+    left = left if left == UNKNOWN else message("at most {left}", left=left)
+    words = message("{stand}  ETA {left}", stand=joined("{one}; {other}", [*raced, charged, *running]), left=left)
     return Standing(words, round(made), round(most), eta_s=eta.seconds)
 
 
@@ -98,12 +119,20 @@ def has_begun(status: RunStatus) -> bool:
 
 def what_is_counted(status: RunStatus) -> str:
     """Updates of the run, or of the range test before it."""
-    return "range test: update" if status.lr is None or status.loss is None else "step"
+    return message("range test: update" if status.lr is None or status.loss is None else "step")
 
 
 def run_standing(status: RunStatus, eta: ETA) -> Standing:
     """Of a single run, or of the range test for it; `done` and `expected` are updates."""
-    trained = "" if status.lr is None or status.loss is None else f"rate {status.lr:.3g}  loss {status.loss:.3f}  "
-    left = eta.remaining(status.steps - status.step)
-    words = f"{what_is_counted(status)} {status.step}/{status.steps}  {trained}ETA {left}"
+    trained = ""
+    if status.lr is not None and status.loss is not None:
+        trained = message("rate {rate:.3g}  loss {loss:.3f}  ", rate=status.lr, loss=status.loss)
+    words = message(
+        "{what} {step}/{steps}  {trained}ETA {left}",
+        what=what_is_counted(status),
+        step=status.step,
+        steps=status.steps,
+        trained=trained,
+        left=eta.remaining(status.steps - status.step),
+    )
     return Standing(words, status.step, status.steps, eta_s=eta.seconds)

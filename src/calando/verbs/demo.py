@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from calando.language import _, joined, message, translated
 from calando.rows import Rows
 from calando.shown import Drawn
 from calando.standing import ETA
@@ -184,15 +185,19 @@ def demo(
 def _written(folder: Path, stored: StoredLesson, command: str) -> tuple[Path | None, str]:
     """The page's path, and what was not written: whatever becomes of the pictures, the answer stands."""
     from calando import report
-    from calando.errors import CalandoError, NotDrawn
+    from calando.errors import CalandoError, NotDrawn, said_by
     from calando.report.drawing_process import NEEDED, can_draw
 
     try:
         return report.write_lesson_page(folder, stored, command=command), "" if can_draw() else NEEDED
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
-        lacking = "no page was" if page is None else "PNG and SVG were not"
-        return page, f"{lacking} written ({str(error) or 'out of memory'}); the same command tries again"
+        return page, message(
+            "no page was written ({why}); the same command tries again"
+            if page is None
+            else "PNG and SVG were not written ({why}); the same command tries again",
+            why=said_by(error) or message("out of memory"),
+        )
 
 
 @final
@@ -207,19 +212,33 @@ class LessonProgress(ShownProgress["LessonStatus"]):
         if not self._headed:
             self._headed = True
             lesson = status.lesson
-            screen.say(f"{lesson.name}: {lesson.summary}")
-            screen.say(f"{status.runs} runs on {lesson.data}, {len(lesson.networks)} networks; {status.machine}")
-            screen.say(f"folder: {status.folder}")
+            screen.say(_("{name}: {summary}", name=lesson.name, summary=message(lesson.summary)))
+            screen.say(
+                _(
+                    "{runs} runs on {data}, {networks} networks; {machine}",
+                    runs=status.runs,
+                    data=lesson.data,
+                    networks=len(lesson.networks),
+                    machine=status.machine,
+                )
+            )
+            screen.say(_("folder: {folder}", folder=status.folder))
         screen.show(lambda: _line(status, self._eta))
 
 
 def _line(status: LessonStatus, eta: ETA) -> str:
-    stand = f"{status.done} of {status.runs} runs done"
+    stand = message("{done} of {runs} runs done", done=status.done, runs=status.runs)
     if status.status is None:
-        return f"{stand}; {status.network}: looking at its gradients"
+        return _("{stand}; {network}: looking at its gradients", stand=stand, network=status.network)
     running = [
-        f"{one.job.spec.strategy.name}: update {one.now.step}, loss {one.now.loss:.3g}"
+        message(
+            "{name}: update {step}, loss {loss:.3g}",
+            name=one.job.spec.strategy.name,
+            step=one.now.step,
+            loss=one.now.loss,
+        )
         for one in status.status.running.values()
     ]
-    now = "; ".join([f"{stand}; {status.network}", *running])
-    return f"{now}; ETA {eta.remaining(status.left, begun=bool(running) or status.done > 0)}"
+    left = eta.remaining(status.left, begun=bool(running) or status.done > 0)
+    last = message("ETA {left}", left=left)
+    return translated(joined("{one}; {other}", [stand, status.network, *running, last]))

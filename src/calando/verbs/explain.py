@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from calando.language import _, message, translated
 from calando.shown import Drawn
 from calando.verbs.progress import Pace, RunProgress
 
@@ -54,8 +55,8 @@ class Explained(Drawn):
         """The reading, how the run ended where that is known, and what looking cost."""
         lines = [str(self.reading)]
         if self.outcome:
-            lines.append(self.outcome)
-        lines.append(self.looked.cost)
+            lines.append(translated(self.outcome))
+        lines.append(translated(self.looked.cost))
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -86,7 +87,9 @@ class Explained(Drawn):
     def title(self) -> str:
         """What was looked at."""
         spec = self.looked.spec
-        return "a training" if spec is None else f"{spec.strategy.text} on {spec.workload.title}"
+        if spec is None:
+            return message("a training")
+        return message("{strategy} on {title}", strategy=spec.strategy.text, title=spec.workload.title)
 
     def table(self) -> list[dict[str, Any]]:
         """A row a look."""
@@ -298,11 +301,18 @@ def _of_study(
     both = min(len(ours), len(theirs))
     same = (ours[:both] == theirs[:both]) | (np.isnan(ours[:both]) & np.isnan(theirs[:both]))
     first = int(np.argmin(np.append(same, False)))  # the first update whose loss is another, or is in one run alone
-    bits = "its losses are these, to the bit"
-    if first < max(len(ours), len(theirs)):
-        bits = f"its losses are others, from update {first} on: another machine, or changes"
-    score = spec.workload.measure.amount(record.score)
-    return replace(found, outcome=f"the study's run {record.outcome}, validation {score}; {bits}")
+    differs = first < max(len(ours), len(theirs))
+    outcome = message(
+        "the study's run {outcome}, validation {score}; its losses are others, from update {first} on: another "
+        "machine, "
+        "or changes"
+        if differs
+        else "the study's run {outcome}, validation {score}; its losses are these, to the bit",
+        outcome=message(record.outcome),
+        score=spec.workload.measure.amount(record.score),
+        first=first,
+    )
+    return replace(found, outcome=outcome)
 
 
 def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
@@ -368,10 +378,17 @@ def _look(
     looked = kept_looks(where, spec, looks)
     if looked is None:
         check_writable(where)
-        what = f"{len(looks.at)} looks at {made:,} of {spec.steps:,} updates, at most {looks.cost} updates more:"
         name = spec.strategy.name or spec.strategy.method
+        what = _(
+            "{count} looks at {made:,} of {steps:,} updates, at most {cost} updates more: {name}",
+            count=len(looks.at),
+            made=made,
+            steps=spec.steps,
+            cost=looks.cost,
+            name=name,
+        )
         with (
-            RunProgress(listen, what=f"{what} {name}") as progress,
+            RunProgress(listen, what=what) as progress,
             pictured_for_now(where, name=name, text=spec.strategy.text, lr=spec.lr, seed=spec.seed) as picture,
         ):
             listening = Listening(spec, task, progress, folder=where, machine=machine, steps=looks.until)

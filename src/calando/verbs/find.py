@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calando.language import _
 from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -113,7 +114,12 @@ def find(
         rate = spec.strategy.lr
         assert rate is not None
         run = spec.run(rate, steps=spec.steps, cuts=()).model_copy(update={"evaluate_every": spec.steps})
-        what = f"race of {run.strategy.method}, at most {most_updates(run.steps)} updates, 0.6 runs of {run.steps},"
+        what = _(
+            "race of {method}, at most {most} updates, 0.6 runs of {steps},",
+            method=run.strategy.method,
+            most=most_updates(run.steps),
+            steps=run.steps,
+        )
         with RunProgress(listen, what=what) as progress:
             listening = Listening(run, loaded, progress, machine=machine.said(run.lane))
             listening.begin()
@@ -140,7 +146,7 @@ def find(
         seed=seed,
         data_dir=where,
     )
-    with RunProgress(listen, what=f"range test of {read.method}") as progress:
+    with RunProgress(listen, what=_("range test of {method}", method=read.method)) as progress:
         listening = Listening(run, loaded, progress, machine=machine.said(run.lane))
         listening.begin()
         return find_for_run(run, loaded, options=options, progress=listening.measured)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
+from calando.language import _, translated
 from calando.standing import ETA
 from calando.study.standing import has_begun, run_standing, study_standing, what_is_counted
 
@@ -139,7 +140,7 @@ class ShownProgress(ABC, Generic[Stand]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._screen is not None:
             self._screen.stop()
 
@@ -177,7 +178,7 @@ class StudyProgress(ShownProgress["Status"]):
                 screen.say(line)
         _say_notes(screen, [note for note in status.notes[self._reported :] if note not in self.known])
         self._reported = len(status.notes)
-        screen.show(lambda: study_standing(status, self._eta).words, lambda: _picture(status, self._eta))
+        screen.show(lambda: translated(study_standing(status, self._eta).words), lambda: _picture(status, self._eta))
 
 
 @final
@@ -197,36 +198,48 @@ class RunProgress(ShownProgress["RunStatus"]):
         self._reported = len(status.notes)
         if not has_begun(status):
             run = status.run
-            screen.say(f"{self._what or run.strategy.name} on {run.workload.title}: {status.machine or run.lane.text}")
+            screen.say(
+                _(
+                    "{what} on {title}: {machine}",
+                    what=self._what or run.strategy.name,
+                    title=run.workload.title,
+                    machine=status.machine or run.lane.text,
+                )
+            )
             return
         kind = what_is_counted(status)
         if kind != self._kind:
             self._kind, self._eta = kind, ETA()
-        screen.show(lambda: run_standing(status, self._eta).words)
+        screen.show(lambda: translated(run_standing(status, self._eta).words))
 
 
 def _say_notes(screen: Screen, notes: Iterable[str]) -> None:
     from rich.text import Text
 
     for note in notes:
-        screen.say(Text(plain(note), style="yellow"))
+        screen.say(Text(plain(translated(note)), style="yellow"))
 
 
 def _heading(status: Status) -> tuple[Text, ...]:
     from rich.text import Text
 
     study, workload, count = status.study, status.study.workload, len(status.study.strategies)
-    asked = (
-        f"{workload.network}, {', '.join(workload.facts)}, "
-        f"{' / '.join(map(str, study.lengths))} steps a run, "
-        f"{count} {'strategy' if count == 1 else 'strategies'}, {study.seeds_text}"
+    asked = _(
+        "{network}, {facts}, {lengths} steps a run, {count} strategy, {seeds}"
+        if count == 1
+        else "{network}, {facts}, {lengths} steps a run, {count} strategies, {seeds}",
+        network=workload.network,
+        facts=", ".join(workload.facts),
+        lengths=" / ".join(map(str, study.lengths)),
+        count=count,
+        seeds=study.seeds_text,
     )
     names = ", ".join(strategy.name for strategy in study.strategies)
     return (
         Text.assemble((workload.title, "bold"), asked),
-        Text(f"on {status.machine or study.lane.text}", style="dim"),
+        Text(_("on {machine}", machine=status.machine or study.lane.text), style="dim"),
         Text(names, style="dim"),
-        Text(f"study folder: {status.folder}", style="dim"),
+        Text(_("study folder: {folder}", folder=status.folder), style="dim"),
     )
 
 
@@ -237,14 +250,14 @@ def _picture(status: Status, eta: ETA) -> RenderableType:
 
     total = max(1, status.steps)
     workers = Table.grid(padding=(0, 2))
-    for _ in range(5):
+    for _column in range(5):
         workers.add_column(no_wrap=True)
     for slot, progress in sorted(status.running.items()):
         workers.add_row(*_row(slot, progress))
     # In a table, since a bar on its own ends no line and what follows it would be cut off.
     picture = Table.grid(expand=True)
     picture.add_row(ProgressBar(total=total, completed=max(0, total - status.steps_left)))
-    picture.add_row(Text(study_standing(status, eta).words))
+    picture.add_row(Text(translated(study_standing(status, eta).words)))
     picture.add_row(workers)
     return picture
 
@@ -253,15 +266,17 @@ def _row(slot: int, progress: JobProgress) -> tuple[str, str, str, str, str]:
     from calando.study.jobs import Find, TestLook
 
     spec = progress.job.spec
+    worker, now = _("worker {number}", number=slot + 1), progress.now
     if isinstance(progress.job, Find):
-        return f"worker {slot + 1}", f"range test of {spec.strategy.method}", f"update {progress.now.step}", "", ""
-    what = (
-        "test look" if isinstance(progress.job, TestLook) else f"{spec.strategy.name} lr={spec.lr:g} seed {spec.seed}"
-    )
+        found = _("range test of {method}", method=spec.strategy.method)
+        return worker, found, _("update {step}", step=now.step), "", ""
+    what = _("test look")
+    if not isinstance(progress.job, TestLook):
+        what = _("{name} lr={rate:g} seed {seed}", name=spec.strategy.name, rate=spec.lr, seed=spec.seed)
     return (
-        f"worker {slot + 1}",
+        worker,
         what,
-        f"step {progress.now.step}/{spec.steps}",
-        f"rate {progress.now.lr:.3g}",
-        f"loss {progress.now.loss:.3f}",
+        _("step {step}/{steps}", step=now.step, steps=spec.steps),
+        _("rate {rate:.3g}", rate=now.lr),
+        _("loss {loss:.3f}", loss=now.loss),
     )

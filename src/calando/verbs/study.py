@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from calando.errors import CalandoError, NotDrawn, UsageError
+from calando.errors import CalandoError, NotDrawn, UsageError, said_by
+from calando.language import message, translated
 from calando.rows import Rows
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class Listed:
     def state(self) -> str:
         """How far it is, and its verdict; or why it cannot be read."""
         if self.tuned is not None:
-            return f"tuned: {self.tuned.verdict}"
+            return message("tuned: {verdict}", verdict=self.tuned.verdict)
         if self.summary is None:
             return self.error
-        return f"{'complete: ' if self.summary.complete else ''}{self.summary.headline}"
+        if self.summary.complete:
+            return message("complete: {headline}", headline=self.summary.headline)
+        return self.summary.headline
 
     @property
     def row(self) -> dict[str, object]:
@@ -185,7 +188,7 @@ def write_report(study: Path | str) -> Path:
 
         page = write_tuning_report(folder)
         if not can_draw():
-            print(f"calando: {NEEDED}", file=sys.stderr)
+            print(f"calando: {translated(NEEDED)}", file=sys.stderr)
         return page
     with Store.open(folder, read_only=True) as store:
         there = store.read()
@@ -198,7 +201,7 @@ def write_report(study: Path | str) -> Path:
         command=there.command,
     )
     if not can_draw():
-        print(f"calando: {NEEDED}", file=sys.stderr)
+        print(f"calando: {translated(NEEDED)}", file=sys.stderr)
     return page
 
 
@@ -213,9 +216,13 @@ def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> 
         return (write or write_report)(folder), ""
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
-        lacking = "no report was" if page is None else "PNG and SVG were not"
-        why = str(error) or "out of memory"
-        return page, f"{lacking} written ({why}); `calando report {folder}` tries again"
+        return page, message(
+            "no report was written ({why}); `calando report {folder}` tries again"
+            if page is None
+            else "PNG and SVG were not written ({why}); `calando report {folder}` tries again",
+            why=said_by(error) or message("out of memory"),
+            folder=folder,
+        )
 
 
 def serve(

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from calando.language import _, message
 from calando.shown import Drawn
 from calando.verbs.progress import RunProgress
 from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
@@ -56,10 +57,17 @@ class Trained(Drawn):
         record, measure = self.record, self.record.spec.workload.measure
         validation, test = (_written(score, measure) for score in (record.score, self.test.score))
         # A share of 95 % looks like success where 95 % of the samples are of one class.
-        chance = " (chance)" if record.at_chance else ""
-        return (
-            f"{record.outcome} after {record.steps_done} of {record.spec.steps} steps in {record.seconds:.0f} s: "
-            f"validation {validation}{chance}, test {test} ({self.test.n} samples, 1 seed)"
+        return _(
+            "{outcome} after {done} of {steps} steps in {seconds:.0f} s: validation {validation}{chance}, test {test} "
+            "({n} samples, 1 seed)",
+            outcome=message(record.outcome),
+            done=record.steps_done,
+            steps=record.spec.steps,
+            seconds=record.seconds,
+            validation=validation,
+            chance=message(" (chance)") if record.at_chance else "",
+            test=test,
+            n=self.test.n,
         )
 
     __repr__ = __str__

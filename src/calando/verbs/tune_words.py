@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calando.language import joined, message
+
 if TYPE_CHECKING:
     from calando.analysis.tuned import TuneResult
 
@@ -19,33 +21,72 @@ def verdict_of(result: TuneResult) -> str:
     settled, rate = result.settled, result.run.lr
     if settled.begun is None:
         rates = [arm.rate for arm in settled.arms]
-        tried = f"at rates from {min(rates):.3g} to {max(rates):.3g}" if len(rates) > 1 else f"at {rate:.3g}"
+        tried = message(
+            "at rates from {low:.3g} to {high:.3g}" if len(rates) > 1 else "at {rate:.3g}",
+            low=min(rates),
+            high=max(rates),
+            rate=rate,
+        )
         if all(arm.trace.diverged for arm in settled.arms):
-            return (
-                f"nothing was learned {tried}: every loss ended not finite; look at the data, the loss and the "
-                "network, or begin at another rate, lr= in the strategy"
+            return message(
+                "nothing was learned {tried}: every loss ended not finite; look at the data, the loss and the network, "
+                "or begin at another rate, lr= in the strategy",
+                tried=tried,
             )
-        return (
-            f"nothing was learned {tried}: no arm's loss fell below {USUAL.begun:.0%} of chance, so none is better "
-            "than another; look at the data, the loss and the network, or begin at another rate, lr= in the "
-            "strategy"
+        return message(
+            "nothing was learned {tried}: no arm's loss fell below {begun:.0%} of chance, so none is better than "
+            "another; look at the data, the loss and the network, or begin at another rate, lr= in the strategy",
+            tried=tried,
+            begun=USUAL.begun,
         )
     if settled.died:
-        leg, raced = settled.leg, f"{rate:.3g}, the best of {len(settled.arms)} that were raced"
+        leg = settled.leg
+        raced = message("{rate:.3g}, the best of {count} that were raced", rate=rate, count=len(settled.arms))
         if settled.unpaid:
-            stop = f"at update {leg.until} of {leg.steps}"
-            return f"the budget ended before the run did, {stop}: rate {raced}; with a larger budget it goes on"
+            return message(
+                "the budget ended before the run did, at update {until} of {steps}: rate {raced}; with a larger budget "
+                "it goes on",
+                until=leg.until,
+                steps=leg.steps,
+                raced=raced,
+            )
         last = next(arm.trace for arm in settled.arms if arm.rate == rate)
-        return f"the run died: rate {raced}; its loss {'is not finite' if last.diverged else 'ends at chance'}"
-    near = "" if settled.low == settled.high else f" (undecided between {settled.low:.3g} and {settled.high:.3g})"
-    edge = "; it is at the edge of what was tried: the best may lie beyond" if settled.edge else ""
-    cuts = [f"{rate * factor:.3g} from update {step}" for step, factor in settled.leg.cuts if factor != 1.0]
-    cut = f", and after a death {', '.join(cuts)}" if cuts else ""
+        return message(
+            "the run died: rate {raced}; its loss is not finite"
+            if last.diverged
+            else "the run died: rate {raced}; its loss ends at chance",
+            raced=raced,
+        )
+    near = edge = cut = ""
+    if settled.low != settled.high:
+        near = message(" (undecided between {low:.3g} and {high:.3g})", low=settled.low, high=settled.high)
+    if settled.edge:
+        edge = message("; it is at the edge of what was tried: the best may lie beyond")
+    cuts = [
+        message("{rate:.3g} from update {step}", rate=rate * factor, step=step)
+        for step, factor in settled.leg.cuts
+        if factor != 1.0
+    ]
+    if cuts:
+        cut = message(", and after a death {cuts}", cuts=joined("{one}, {other}", cuts))
     arms = [arm for arm in settled.arms if not arm.also]
     others = _of_others(result)
     if len(arms) == 1:
-        return f"rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another{others}"
-    return f"rate {rate:.3g}{near}{cut}: the best of {len(arms)} that were raced{edge}{others}"
+        return message(
+            "rate {rate:.3g}{cut}: where the race begins; the budget left no room to race another{others}",
+            rate=rate,
+            cut=cut,
+            others=others,
+        )
+    return message(
+        "rate {rate:.3g}{near}{cut}: the best of {count} that were raced{edge}{others}",
+        rate=rate,
+        near=near,
+        cut=cut,
+        count=len(arms),
+        edge=edge,
+        others=others,
+    )
 
 
 def _of_others(result: TuneResult) -> str:
@@ -55,26 +96,41 @@ def _of_others(result: TuneResult) -> str:
     if not names or not tried:
         return ""
     if not settled.leg.also:
-        proposals = f"none of {len(tried)} proposals" if len(tried) > 1 else "the one proposal"
-        return f"; {proposals} for {', '.join(names)} {'is' if len(tried) > 1 else 'is not'} better on validation"
-    values = ", ".join(f"{name} {value:g}" for name, value in settled.leg.also)
-    proposals = f"{len(tried)} proposals" if len(tried) > 1 else "one proposal"
-    return f"; with {values}, the best on validation of {proposals} and the strategy's own"
+        return message(
+            "; none of {count} proposals for {names} is better on validation"
+            if len(tried) > 1
+            else "; the one proposal for {names} is not better on validation",
+            count=len(tried),
+            names=joined("{one}, {other}", names),
+        )
+    return message(
+        "; with {values}, the best on validation of {count} proposals and the strategy's own"
+        if len(tried) > 1
+        else "; with {values}, the best on validation of one proposal and the strategy's own",
+        values=joined("{one}, {other}", [f"{name} {value:g}" for name, value in settled.leg.also]),
+        count=len(tried),
+    )
 
 
 def _of_whole_runs(result: TuneResult) -> str:
     settled, rate = result.settled, result.run.lr
     rates, n = [arm.rate for arm in settled.arms], len(settled.arms)
     if settled.died:
-        return (
-            f"every run failed at rates from {min(rates):.3g} to {max(rates):.3g}: each diverged, or its score is "
-            "not a number; look at the data, the loss and the network, or begin at another rate, lr= in the strategy"
+        return message(
+            "every run failed at rates from {low:.3g} to {high:.3g}: each diverged, or its score is not a number; look "
+            "at the data, the loss and the network, or begin at another rate, lr= in the strategy",
+            low=min(rates),
+            high=max(rates),
         )
-    near = "" if settled.low == settled.high else f" (about as good from {settled.low:.3g} to {settled.high:.3g})"
-    beyond = "the best may lie beyond, where a larger budget goes on"
-    edge = f"; it is at the edge of what was tried: {beyond}" if settled.edge else ""
-    doubt = "".join(f"; {note}" for note in settled.notes)
-    return f"rate {rate:.3g}{near}: the best of {n} whole runs on validation{edge}{doubt}"
+    near = edge = ""
+    if settled.low != settled.high:
+        near = message(" (about as good from {low:.3g} to {high:.3g})", low=settled.low, high=settled.high)
+    if settled.edge:
+        edge = message("; it is at the edge of what was tried: the best may lie beyond, where a larger budget goes on")
+    said = message(
+        "rate {rate:.3g}{near}: the best of {n} whole runs on validation{edge}", rate=rate, near=near, n=n, edge=edge
+    )
+    return joined("{one}; {other}", [said, *settled.notes])
 
 
 def remarks_on(result: TuneResult, *, lacking: str) -> tuple[str, ...]:
@@ -86,13 +142,19 @@ def remarks_on(result: TuneResult, *, lacking: str) -> tuple[str, ...]:
     said = []
     if any(event.kind == "no test" for event in result.events):
         said.append(
-            "no test score: the code gives none (run.finish(test=…)), and the validation score has chosen the rate"
+            message(
+                "no test score: the code gives none (run.finish(test=…)), and the validation score has chosen the rate"
+            )
         )
     if lacking and not result.settled.died:
-        seed = f", seed={result.run.seed}" if result.run.seed else ""
         said.append(
-            f"no weights: {lacking}. With run.keep(model=model, …) in the code, a tuning in another folder leaves "
-            f'them; or run the code by itself with run = calando.run("{result.run.strategy.text}"{seed}): the same run '
-            "again, to the bit where it repeats itself"
+            message(
+                "no weights: {lacking}. With run.keep(model=model, …) in the code, a tuning in another folder leaves "
+                'them; or run the code by itself with run = calando.run("{text}"{seed}): the same run again, to the '
+                "bit where it repeats itself",
+                lacking=lacking,
+                text=result.run.strategy.text,
+                seed=f", seed={result.run.seed}" if result.run.seed else "",
+            )
         )
     return tuple(said)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from calando.language import joined, message, translated
 from calando.shown import Drawn
 
 if TYPE_CHECKING:
@@ -95,16 +96,29 @@ class Tuned(Drawn):
     def scores(self) -> str:
         """In a line: the scores, and what they cost."""
         measure, spec = self.run.workload.measure, self.result.spec
-        validation = "" if self.validation is None else f"validation {measure.amount(self.validation, decimals=2)}, "
-        test = "no test score"
+        scores = [message("no test score")]
         if self.tested is not None:
-            samples = f"{self.test.n} samples, " if self.test.n else ""
-            test = f"test {measure.amount(self.tested, decimals=2)} ({samples}seed {spec.seed})"
-        return f"{test}, {validation}for {self.updates:.0f} updates: {self.runs:.2f} runs of {spec.steps}"
+            scores = [
+                message(
+                    "test {score} ({n} samples, seed {seed})" if self.test.n else "test {score} (seed {seed})",
+                    score=measure.amount(self.tested, decimals=2),
+                    n=self.test.n,
+                    seed=spec.seed,
+                )
+            ]
+        if self.validation is not None:
+            scores.append(message("validation {score}", score=measure.amount(self.validation, decimals=2)))
+        return message(
+            "{scores}, for {updates:.0f} updates: {runs:.2f} runs of {steps}",
+            scores=joined("{one}, {other}", scores),
+            updates=self.updates,
+            runs=self.runs,
+            steps=spec.steps,
+        )
 
     def __str__(self) -> str:
         """What a terminal shows first."""
-        return f"{self.verdict}\n{self.scores}"
+        return f"{translated(self.verdict)}\n{translated(self.scores)}"
 
     __repr__ = __str__
 

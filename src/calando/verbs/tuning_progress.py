@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from calando.errors import plain
+from calando.language import _, translated
 from calando.standing import ETA
 from calando.study.standing import tuning_standing
 from calando.verbs.progress import Screen, ShownProgress
@@ -30,18 +31,29 @@ class TuningProgress(ShownProgress["TuneStatus"]):
             for line in _heading(status):
                 screen.say(line)
         for note in status.notes[self._reported :]:
-            screen.say(plain(note))
+            screen.say(plain(translated(note)))
         self._reported = len(status.notes)
-        screen.show(lambda: tuning_standing(status, self._eta).words)
+        screen.show(lambda: translated(tuning_standing(status, self._eta).words))
 
 
 def _heading(status: TuneStatus) -> tuple[str, ...]:
     spec = status.spec
     schedule = spec.strategy.schedules["lr"]
-    twice = f", charged as {spec.run_cost:.0f}" if spec.passes > 1 else ""
-    most = f"everything at most {spec.budget * spec.run_cost:.0f} ({spec.budget:g} runs)"
+    most = spec.budget * spec.run_cost
     return (
         f"{spec.workload.title}{spec.workload.network}, {', '.join(spec.workload.facts)}",
-        f"tuning {spec.strategy.method} | {schedule}: one run is {spec.steps} updates{twice}, {most}",
-        f"on {status.machine or spec.lane.text}; folder: {status.folder}",
+        _(
+            "tuning {method} | {schedule}: one run is {steps} updates, charged as {cost:.0f}, everything at most "
+            "{most:.0f} ({budget:g} runs)"
+            if spec.passes > 1
+            else "tuning {method} | {schedule}: one run is {steps} updates, everything at most {most:.0f} "
+            "({budget:g} runs)",
+            method=spec.strategy.method,
+            schedule=schedule,
+            steps=spec.steps,
+            cost=spec.run_cost,
+            most=most,
+            budget=spec.budget,
+        ),
+        _("on {machine}; folder: {folder}", machine=status.machine or spec.lane.text, folder=status.folder),
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import altair as alt
 
+from calando.language import Message, translated
 from calando.report.palette import HOVER, LineStyle
 
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
@@ -50,13 +51,15 @@ INK, MUTED, GRID = "#1f2430", "#5b6270", "#e4e7ec"
 def csv_data(rows: Sequence[Row]) -> alt.InlineData:
     """Rows as inline CSV, floats cut to five significant digits.
 
+    Messages are in the person's language; other texts are data, by which a figure filters and colours.
+
     As CSV rather than objects, since altair checks and copies every object several times: a report takes a second less,
     and is a third smaller. The kinds of the columns are those of the first row: a strategy called "1" stays a text.
 
     >>> csv_data([{"strategy": "a, b", "step": 1, "rate": 1 / 3, "done": True}]).values
     'strategy,step,rate,done\\n"a, b",1,0.33333,true\\n'
     """
-    kinds = {bool: "boolean", int: "number", float: "number", str: "string"}
+    kinds = {bool: "boolean", int: "number", float: "number", str: "string", Message: "string"}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(rows[0]) if rows else []
@@ -69,6 +72,8 @@ def csv_data(rows: Sequence[Row]) -> alt.InlineData:
 def _cell(value: str | float) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Message):
+        return translated(value)
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
