@@ -53,8 +53,11 @@ def main() -> None:
         "--page", nargs="+", metavar="PAGE", help="these pages alone, as course/01-why-the-rate-matters"
     )
     parser.add_argument("--strings", action="store_true", help="gather the texts to translate into docs/locale")
+    parser.add_argument("--words", action="store_true", help="run no cell: quick, for pages whose words alone change")
     parser.add_argument("--unchecked", action="store_true", help="build, also where translations lack")
     asked = parser.parse_args()
+    if asked.words:
+        os.environ["CALANDO_SITE_RUN"] = "off"
     if asked.strings:
         source = lay_source("en", None)
         sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
@@ -147,12 +150,12 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "CALANDO_SITE_LANGUAGE": language,
         "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
         "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest()),
-        "CALANDO_SITE_RUN": "off" if builder == "gettext" else "cache",
+        "CALANDO_SITE_RUN": "off" if builder == "gettext" else os.environ.get("CALANDO_SITE_RUN", "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         **({"CALANDO_DATA": str(here)} if here.is_dir() and "CALANDO_DATA" not in os.environ else {}),
     }
     options = ["-W", "--keep-going"] if strict else []
-    trees = BUILD / "trees" / f"{builder}-{source.name}"
+    trees = BUILD / "trees" / f"{builder}-{source.name}-{environment['CALANDO_SITE_RUN']}"
     command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", str(trees), *options, str(source), str(out)]
     ended = subprocess.run(command, env=environment)
     if ended.returncode:

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pygments.lexers.shell import BashLexer
 from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 
@@ -69,4 +70,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Join Sphinx."""
     app.connect("autodoc-process-docstring", written_for_sphinx, priority=100)  # before napoleon
     app.add_search_language(Search)
+    app.add_lexer("console", BashLexer)  # our commands stand without a prompt, which Pygments takes for output
     return {"parallel_read_safe": True, "parallel_write_safe": True}
