@@ -60,14 +60,14 @@ def main() -> None:
         os.environ["CALANDO_SITE_RUN"] = "off"
     if asked.strings:
         source = lay_source("en", None)
-        sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
+        read_texts(source)
         gather(BUILD / "texts", DOCS / "locale")
         return
     wanted = list(LANGUAGES) if asked.language == "all" else [asked.language]
     faults: list[str] = []
     if not (asked.page or asked.unchecked):
         source = lay_source("en", None)
-        sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
+        read_texts(source)
         faults += [*check_lengths(DOCS), *check_catalogues(BUILD / "texts", DOCS / "locale")]
         report(faults)
     for language in wanted:
@@ -79,6 +79,12 @@ def main() -> None:
         (BUILD / "html/index.html").write_text(CHOICE, encoding="utf-8")
         report([*check_html(BUILD / "html"), *check_search(BUILD / "html")])
         print(f"site: {BUILD / 'html/index.html'}")
+
+
+def read_texts(source: Path) -> None:
+    """Gather the texts of every page below build/site/texts, and of no page that was."""
+    shutil.rmtree(BUILD / "texts", ignore_errors=True)
+    sphinx(source, BUILD / "texts", "en", builder="gettext", strict=False)
 
 
 def report(faults: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Search the built Chinese site in a browser: Chinese words, several in a row, and English ones must find their page."""
+"""Search the built Chinese site in a browser: words of both languages, alone and in a row, must find their page."""
 
 from __future__ import annotations
 
