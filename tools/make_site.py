@@ -21,10 +21,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from site_checks import check_catalogues, check_html, check_lengths
+from site_checks import check_html, check_lengths
 from site_reference import write_reference
 from site_search import check_search
-from site_strings import gather
+from site_strings import check_catalogues, gather
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, BUILD = ROOT / "docs", ROOT / "build/site"

@@ -1,4 +1,4 @@
-"""What the site must hold: pages of a readable length, every text translated, every link there, nothing fetched."""
+"""What the built site must hold: pages of a readable length, every link there, no mark left unread, nothing fetched."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-from babel.messages.pofile import read_po
-from site_strings import LANGUAGE, templates
-
-__all__ = ["MOST_WORDS", "check_catalogues", "check_html", "check_lengths"]
+__all__ = ["MOST_WORDS", "check_html", "check_lengths"]
 
 MOST_WORDS = 1500
 """Of a page: a longer one could be two."""
@@ -22,46 +19,20 @@ UNBOUNDED = ("LOG.md",)
 
 
 def check_lengths(docs: Path) -> Iterator[str]:
-    """Pages that are too long; code and tables count as words, too."""
+    """Pages that are too long."""
     for file in sorted(docs.rglob("*.md")):
-        words = len(file.read_text(encoding="utf-8").split())
+        words = words_of(file.read_text(encoding="utf-8"))
         if words > MOST_WORDS and file.name not in UNBOUNDED:
             yield f"{file.relative_to(docs.parent)}: {words} words; at most {MOST_WORDS}: make it two pages"
 
 
-def check_catalogues(texts: Path, locale: Path) -> Iterator[str]:
-    """Texts that lack a translation, and translations that are guesses or have lost a link, a code or a placeholder."""
-    catalogues = locale / LANGUAGE / "LC_MESSAGES"
-    for page, template in templates(texts):
-        file = catalogues / f"{page}.po"
-        shown = file.relative_to(locale.parent.parent).as_posix()
-        with template.open("rb") as opened:
-            wanted = [message.id for message in read_po(opened) if message.id]
-        if not file.is_file():
-            yield f"{shown}: missing ({len(wanted)} texts); make site-strings"
-            continue
-        with file.open("rb") as opened:
-            known = {message.id: message for message in read_po(opened, locale=LANGUAGE) if message.id}
-        lacking = [text for text in wanted if text not in known or not known[text].string]
-        if lacking:
-            yield f"{shown}: {len(lacking)} of {len(wanted)} texts not translated, first {lacking[0][:60]!r}"
-        for text, message in known.items():
-            if message.fuzzy:
-                yield f"{shown}: a guess (fuzzy), {text[:60]!r}"
-            if message.string and links(text) != links(str(message.string)):
-                yield f"{shown}: links differ, {text[:60]!r}: {links(text)} and {links(str(message.string))}"
-            if message.string and codes(text) - codes(str(message.string)):
-                yield f"{shown}: code left out, {text[:60]!r}: {', '.join(codes(text) - codes(str(message.string)))}"
+def words_of(text: str) -> int:
+    """How many words there are to read; blocks of code are none.
 
-
-def links(text: str) -> list[str]:
-    """Where the links of a MyST text lead, sorted."""
-    return sorted(re.findall(r"\]\(([^)]*)\)", text))
-
-
-def codes(text: str) -> set[str]:
-    """The code in a MyST text."""
-    return set(re.findall(r"`([^`]+)`", text))
+    >>> words_of("# Two words\\n\\n```python\\nx = 1\\n```\\n")
+    3
+    """
+    return len(re.sub(r"^(`{3,}|:{3,}\{code).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL).split())
 
 
 class Page(HTMLParser):

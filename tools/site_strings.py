@@ -15,7 +15,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po, write_po
 
-__all__ = ["LANGUAGE", "gather", "is_translated", "templates"]
+__all__ = ["LANGUAGE", "check_catalogues", "gather"]
 
 LANGUAGE = "zh_CN"
 IN_ENGLISH = ("reference/python/", "reference/commands/")
@@ -105,3 +105,38 @@ def tidy(file: Path) -> int:
     text = file.read_text(encoding="utf-8")
     file.write_text(f"{HEADER}\n{text.lstrip()}", encoding="utf-8")
     return lacking
+
+
+def check_catalogues(texts: Path, locale: Path) -> Iterator[str]:
+    """Texts that lack a translation, and translations that are guesses or have lost a link, a code or a placeholder."""
+    catalogues = locale / LANGUAGE / "LC_MESSAGES"
+    for page, template in templates(texts):
+        file = catalogues / f"{page}.po"
+        shown = file.relative_to(locale.parent.parent).as_posix()
+        with template.open("rb") as opened:
+            wanted = [message.id for message in read_po(opened) if message.id]
+        if not file.is_file():
+            yield f"{shown}: missing ({len(wanted)} texts); make site-strings"
+            continue
+        with file.open("rb") as opened:
+            known = {message.id: message for message in read_po(opened, locale=LANGUAGE) if message.id}
+        lacking = [text for text in wanted if text not in known or not known[text].string]
+        if lacking:
+            yield f"{shown}: {len(lacking)} of {len(wanted)} texts not translated, first {lacking[0][:60]!r}"
+        for text, message in known.items():
+            if message.fuzzy:
+                yield f"{shown}: a guess (fuzzy), {text[:60]!r}"
+            if message.string and links(text) != links(str(message.string)):
+                yield f"{shown}: links differ, {text[:60]!r}: {links(text)} and {links(str(message.string))}"
+            if message.string and codes(text) - codes(str(message.string)):
+                yield f"{shown}: code left out, {text[:60]!r}: {', '.join(codes(text) - codes(str(message.string)))}"
+
+
+def links(text: str) -> list[str]:
+    """Where the links of a MyST text lead, sorted."""
+    return sorted(re.findall(r"\]\(([^)]*)\)", text))
+
+
+def codes(text: str) -> set[str]:
+    """The code in a MyST text."""
+    return set(re.findall(r"`([^`]+)`", text))

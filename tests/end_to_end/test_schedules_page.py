@@ -1,4 +1,4 @@
-"""docs/reference/schedules shows every schedule as it is: its words are what the tool makes, its pictures lie on the curves.
+"""docs/reference/schedules shows every schedule as it is: its words are what the tool makes, its pictures its curves.
 
 The pictures are read back rather than compared byte for byte: another processor rounds another last digit.
 """

@@ -7,16 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
-
+from tests.end_to_end.test_package import tool
 from tools.catalogue import read_po
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CATALOGUES = DOCS / "locale/zh_CN/LC_MESSAGES"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.name != "LOG.md")
-MOST_WORDS = 1500
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+CHECKS, STRINGS = tool("site_checks"), tool("site_strings")
 
 
 def code(text: str) -> set[str]:
@@ -44,7 +46,7 @@ def test_the_chinese_readme_links_to_what_the_english_one_links_to():
 
 @pytest.mark.parametrize("page", PAGES, ids=[path.relative_to(DOCS).as_posix() for path in PAGES])
 def test_no_page_could_be_two(page):
-    assert len(page.read_text().split()) <= MOST_WORDS
+    assert CHECKS.words_of(page.read_text()) <= CHECKS.MOST_WORDS
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,64 @@ def test_a_translation_keeps_code_and_links(catalogue):
         assert chinese, english
         assert links(chinese) == links(english)
         assert code(english) <= code(chinese), english
+
+
+def faults_of(page, tmp_path, **others):
+    """What is reported of a built page next to others."""
+    for name, text in {"index": page, **others}.items():
+        (tmp_path / f"{name}.html").write_text(text)
+    return "\n".join(CHECKS.check_html(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("page", "fault"),
+    [
+        ("<a href='gone.html'>x</a>", "a link to gone.html, where nothing is"),
+        ("<img src='gone.png'>", "a link to gone.png, where nothing is"),
+        ("<a href='other.html#gone'>x</a>", "a link to other.html#gone, which has no such place"),
+        ("<a href='#gone'>x</a>", "a link to #gone, which has no such place"),
+        ("<script src='https://cdn.example/x.js'></script>", "fetches https://cdn.example/x.js"),
+        ("<link href='//cdn.example/x.css'>", "fetches //cdn.example/x.css"),
+        ("<p>学习率**太大**时</p>", "marks that stand in the text"),
+        ("<p>见[这里](x.md)</p>", "marks that stand in the text"),
+        ("<p>用 `calando` 吧</p>", "marks that stand in the text"),
+    ],
+)
+def test_a_fault_of_a_built_page_is_reported(page, fault, tmp_path):
+    assert fault in faults_of(page, tmp_path, other="<p id='here'>x</p>")
+
+
+def test_a_page_without_faults_has_none(tmp_path):
+    page = (
+        "<a href='other.html#here'>x</a><a href='https://example.org'>y</a><code>`a` **b**</code><p id='top'>2 * 3</p>"
+    )
+    assert not faults_of(page, tmp_path, other="<p id='here'>x</p><a href='index.html#top'>z</a>")
+
+
+@pytest.mark.parametrize(
+    ("chinese", "fault"),
+    [
+        ("", "1 of 1 texts not translated"),
+        ("见 [这里](other.md)，用 `lr`", "links differ"),
+        ("见 [这里](page.md)", "code left out"),
+        ("#, fuzzy", "a guess (fuzzy)"),
+        ("见 [这里](page.md)，用 `lr`", None),
+    ],
+)
+def test_a_fault_of_a_translation_is_reported(chinese, fault, tmp_path):
+    english = "See [here](page.md), with `lr`"
+    flag, chinese = ("#, fuzzy\n", "见 [这里](page.md)，用 `lr`") if chinese.startswith("#") else ("", chinese)
+    catalogue = tmp_path / "docs/locale/zh_CN/LC_MESSAGES/page.po"
+    for file, translation in ((tmp_path / "texts/page.pot", ""), (catalogue, chinese)):
+        file.parent.mkdir(parents=True)
+        file.write_text(f'{flag if translation else ""}msgid "{english}"\nmsgstr "{translation}"\n')
+    found = "\n".join(STRINGS.check_catalogues(tmp_path / "texts", tmp_path / "docs/locale"))
+    assert (fault in found) if fault else not found
+
+
+def test_a_page_that_lacks_its_catalogue_is_reported(tmp_path):
+    (tmp_path / "texts/reference/python").mkdir(parents=True)
+    for page in ("page", "reference/python/compare"):  # the second is in English in both
+        (tmp_path / f"texts/{page}.pot").write_text('msgid "Here"\nmsgstr ""\n')
+    (found,) = STRINGS.check_catalogues(tmp_path / "texts", tmp_path / "docs/locale")
+    assert "page.po: missing (1 texts)" in found
