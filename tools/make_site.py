@@ -160,6 +160,10 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         **({"CALANDO_DATA": str(here)} if here.is_dir() and "CALANDO_DATA" not in os.environ else {}),
     }
+    for page in [
+        file for file in out.rglob("*.html") if not (source / file.relative_to(out)).with_suffix(".md").is_file()
+    ]:
+        page.unlink()  # of a page that was; Sphinx writes its own, as the search, again
     options = ["-W", "--keep-going"] if strict else []
     trees = BUILD / "trees" / f"{builder}-{source.name}-{environment['CALANDO_SITE_RUN']}"
     command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", str(trees), *options, str(source), str(out)]
