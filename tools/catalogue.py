@@ -114,7 +114,15 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level)
     words = [word for kind in kinds for word in get_args(kind)]
     words += [*RULES, *STOPS, *SIGNALS, *SIGNALS.values(), "kept", "s", "min", "h", "d"]
-    words += ["trial", "final", "test", "validation", "points"]  # roles of runs; what is judged, and in what
+    words += [
+        "trial",
+        "final",
+        "test",
+        "validation",
+        "points",
+        "decided",
+        "one a run",
+    ]  # roles of runs; what is judged, and in what
     words += ["run", "arms that lost", "going back", "evaluations", "other hyper-parameters"]  # of a tuning's ledger
     for lesson in LESSONS.values():
         words += [lesson.summary, *lesson.networks.values(), lesson.name.replace("-", " ").capitalize()]

@@ -12,7 +12,7 @@ from typing import Any, Literal, final
 
 from calando.analysis.tuned import TuneResult
 from calando.errors import NotDrawn
-from calando.language import message
+from calando.language import joined, message
 from calando.records.files import write_atomically
 from calando.report import pictures
 from calando.report.drawing_process import can_draw
@@ -91,7 +91,7 @@ def tuning_page(result: TuneResult, words: TuningWords, *, spec: dict[str, Any],
         question=message(
             "{task}, {facts}: a run of {steps:,} updates, seed {seed}, everything at most {budget:g} runs",
             task=asked.workload.heading,
-            facts=", ".join(asked.workload.facts),
+            facts=joined("{one}, {other}", asked.workload.facts),
             steps=asked.steps,
             seed=asked.seed,
             budget=asked.budget,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 
-from calando.language import _, message
+from calando.language import _, joined, message
 from calando.records.record import RunRecord
 from calando.report.figures.scales import ScoreAxis, log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled, worded
@@ -32,7 +32,7 @@ def training_figure(record: RunRecord) -> AnyChart:
         "died": message("; its loss ended at chance"),
         "diverged": message("; diverged after step {step:,}", step=record.steps_done),
     }
-    about = ", ".join((spec.workload.heading, *spec.workload.facts))
+    about = joined("{one}, {other}", (spec.workload.heading, *spec.workload.facts))
     score = spec.workload.measure.amount(record.score, decimals=2)
     return styled(
         alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
