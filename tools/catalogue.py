@@ -73,15 +73,20 @@ def _texts(node: ast.expr, where: str) -> Iterator[str]:
 
 
 def _in_templates() -> Iterator[tuple[str, str]]:
-    from jinja2 import Environment
-    from jinja2.ext import extract_from_ast
+    from jinja2 import Environment, nodes
+
+    def texts(node: nodes.Node) -> Iterator[str]:
+        if isinstance(node, nodes.CondExpr):
+            yield from texts(node.expr1)
+            if node.expr2 is not None:
+                yield from texts(node.expr2)
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str):
+            yield node.value
 
     for path in sorted(PACKAGE.rglob("*.j2")):
-        tree = Environment(autoescape=True).parse(path.read_text(encoding="utf-8"))
-        for _line, _name, texts in extract_from_ast(tree, ["_"]):
-            for text in (texts,) if isinstance(texts, str) else texts:
-                if text is not None:
-                    yield path.relative_to(PACKAGE).as_posix(), text
+        for call in Environment(autoescape=True).parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "_":
+                yield from ((path.relative_to(PACKAGE).as_posix(), text) for text in texts(call.args[0]))
 
 
 def _in_help() -> Iterator[tuple[str, str]]:
@@ -109,8 +114,22 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level)
     words = [word for kind in kinds for word in get_args(kind)]
     words += [*RULES, *STOPS, *SIGNALS, *SIGNALS.values(), "kept", "s", "min", "h", "d"]
+    words += [
+        "trial",
+        "final",
+        "test",
+        "validation",
+        "points",
+        "decided",
+        "one a run",
+    ]  # roles of runs; what is judged, and in what
+    words += ["run", "arms that lost", "going back", "evaluations", "other hyper-parameters"]  # of a tuning's ledger
     for lesson in LESSONS.values():
-        words += [lesson.summary, *lesson.networks.values()]
+        words += [lesson.summary, *lesson.networks.values(), lesson.name.replace("-", " ").capitalize()]
+    # In figures: kinds that a legend names, and fields that are named under the pointer.
+    words += ["rate trials", "final runs", "logged elsewhere", "of the study", "each step", "smoothed", "half is lost"]
+    words += ["each repeat", "median, smoothed", "strategy", "step", "seed", "loss", "score", "rate", "layer", "ratio"]
+    words += ["outcome", "kind", "text", "why", "where", "line", "gradient", "size", "repeat", "reached"]
     yield from (("words", word) for word in words)
 
 

@@ -19,12 +19,22 @@ ROOT = Path(__file__).parents[2]
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
-@pytest.fixture(scope="module")
-def catalogue():
+def load_tool():
     spec = importlib.util.spec_from_file_location("catalogue", ROOT / "tools" / "catalogue.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def read_catalogue() -> dict[str, str]:
+    """English -> Chinese."""
+    tool = load_tool()
+    return tool.read_po(tool.PO.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return load_tool()
 
 
 @pytest.fixture
@@ -211,3 +221,40 @@ def test_every_command_and_option_has_its_help_in_chinese():
         assert len(command.short_help) < 40, name
         for one in command.params:
             assert HAN.search(one.help), (name, one.name)
+
+
+@pytest.mark.slow
+def test_a_study_made_in_chinese_is_stored_and_sent_as_in_english(tmp_path, capfd, machine):
+    """The answer on the terminal is Chinese; its file, its JSON and its tables are not, and are those of English."""
+    import sqlite3
+
+    import calando
+    from calando.cli.study import print_study
+
+    def study(name: str) -> object:
+        return calando.compare(
+            "digits", "fixed", "cosine", folder=tmp_path / name, steps=6, seeds=2, rates=1, executor="inline"
+        )
+
+    def stored(name: str) -> list[str]:
+        with sqlite3.connect(tmp_path / name / "study.sqlite") as file:
+            return list(file.iterdump())
+
+    def without_times(text: str) -> str:
+        return re.sub(r'("seconds\w*": )[\d.e-]+', r"\1", text)
+
+    machine(LANG="zh_CN.UTF-8")
+    chinese = study("zh")
+    print_study(chinese, as_json=False)
+    printed = capfd.readouterr().out
+    print_study(chinese, as_json=True)
+    sent = capfd.readouterr().out
+    exported = calando.export(tmp_path / "zh", out=tmp_path / "tables")
+    machine(CALANDO_LANG="en", LANG="zh_CN.UTF-8")
+    print_study(study("en"), as_json=True)
+    assert HAN.search(printed)
+    assert without_times(sent) == without_times(capfd.readouterr().out)
+    assert not [line for line in stored("zh") if HAN.search(line)]
+    assert len(stored("zh")) == len(stored("en"))
+    for path in Path(exported.path).iterdir():
+        assert not HAN.search(path.read_text(encoding="utf-8")), path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.fields import Name, Plain, Spec, Worded
 from calando.records.strategy_spec import StrategySpec
 from calando.records.task_spec import AnyTask, WorkloadSpec
@@ -62,9 +63,18 @@ class Lane(Spec):
         >>> Lane(threads=2).text
         'cpu, fp32, 2 threads a run'
         """
-        rules = {"bf16": f"bf16 autocast ({BF16_RULE})", "own": "precision as the code sets it"}
-        precision = rules.get(self.precision, self.precision)
-        return f"{self.device}, {precision}, {self.threads} thread{'s' * (self.threads > 1)} a run"
+        rules = {
+            "bf16": message("bf16 autocast ({rule})", rule=BF16_RULE),
+            "own": message("precision as the code sets it"),
+        }
+        return message(
+            "{device}, {precision}, {threads} threads a run"
+            if self.threads > 1
+            else "{device}, {precision}, {threads} thread a run",
+            device=self.device,
+            precision=rules.get(self.precision, self.precision),
+            threads=self.threads,
+        )
 
 
 class RunSpec(Spec):
@@ -213,8 +223,8 @@ class StudySpec(Spec):
     def seeds_text(self) -> str:
         """How many seeds, in words."""
         if self.until is not None:
-            return f"up to {self.seeds} paired seeds, until {self.until}"
-        return f"{self.seeds} paired seed{'s' * (self.seeds > 1)}"
+            return message("up to {seeds} paired seeds, until {until}", seeds=self.seeds, until=message(self.until))
+        return message("{seeds} paired seeds" if self.seeds > 1 else "{seeds} paired seed", seeds=self.seeds)
 
     @property
     def lengths(self) -> tuple[int, ...]:

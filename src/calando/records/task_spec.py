@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.fields import Plain, Spec, Worded
 from calando.records.measure import SHARE, Measure
 
@@ -79,19 +80,19 @@ class WorkloadSpec(Spec):
     @property
     def heading(self) -> str:
         """With its network: "resnet8 on cifar10"."""
-        return f"{self.model} on {self.title}"
+        return message("{model} on {title}", model=self.model, title=self.title)
 
     @property
     def network(self) -> str:
         """Its network behind its title: " with resnet8"."""
-        return f" with {self.model}"
+        return message(" with {model}", model=self.model)
 
     @property
     def facts(self) -> tuple[str, ...]:
         """What else decides a run, in words."""
-        augmented = () if self.augment == "none" else (f"augmented by {self.augment}",)
-        judged = () if not self.metric else (f"judged by {self.metric}",)
-        return (f"batch {self.batch_size}", *augmented, *judged)
+        augmented = () if self.augment == "none" else (message("augmented by {augment}", augment=self.augment),)
+        judged = () if not self.metric else (message("judged by {metric}", metric=self.metric),)
+        return (message("batch {size}", size=self.batch_size), *augmented, *judged)
 
     def nameless(self) -> WorkloadSpec:
         """The same without a name."""
@@ -140,7 +141,7 @@ class OwnTrainingSpec(Spec):
     @property
     def facts(self) -> tuple[str, ...]:
         """What else decides a run, in words."""
-        return ("its own training code",)
+        return (message("its own training code"),)
 
     @property
     def measure(self) -> Measure:

@@ -9,6 +9,7 @@ from calando.analysis.looked import Looked
 from calando.analysis.reading import FITS, USUAL, Reading
 from calando.analysis.signals import SIGNALS
 from calando.errors import UsageError
+from calando.language import joined, message
 from calando.records.files import write_atomically
 from calando.records.probe import ProbeRow
 from calando.report import pictures
@@ -21,7 +22,7 @@ from calando.report.study_figures import Figure
 
 __all__ = ["explain_figure", "explain_page", "write_explain_page"]
 
-TRUST = (
+TRUST = message(
     "The reading was made on eleven tasks with known ends (SGD, Adam, AdamW; batch, group and no normalisation; "
     "images, a table, speech). On five tasks set aside until its numbers were frozen it spoke in 66 % of the looks, "
     "and was right in 85 % of those. It sees one run of one seed while it is young. A race of several rates from one "
@@ -30,30 +31,30 @@ TRUST = (
 
 WORDS = {
     "loss": (
-        "Rate and loss",
-        (
+        message("Rate and loss"),
+        message(
             "Too low a rate: the loss falls in an almost straight line, and slowly. Too high a rate: it jumps above"
             " chance level first (dashed), or stays there. Rings are the updates that were looked at."
         ),
     ),
     "sharpness": (
-        "Sharpness against its limit",
-        (
+        message("Sharpness against its limit"),
+        message(
             "The steepest curvature of the loss, as the optimizer sees it, and the most that it bears at this rate."
             " Far below the limit there is room for a higher rate; with small batches a good run stays at about a tenth"
             " of it."
         ),
     ),
     "ratios": (
-        "How far an update moves each layer",
-        (
+        message("How far an update moves each layer"),
+        message(
             "Each cell is |Δw| / |w| of a layer at a look. Near 1 % is usual at a good rate, a hundredth of that"
             " crawls; a layer far from the others is worth a rate of its own."
         ),
     ),
     "gradients": (
-        "The gradient by depth",
-        (
+        message("The gradient by depth"),
+        message(
             "A level line: every layer gets as much. A line that falls towards the input: gradients vanish on their way"
             " back, as they do without shortcuts or normalisation, and where the rate has driven weights too far."
             " A layer without a point gets none."
@@ -72,7 +73,7 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
         "ratios": ratios_figure(looked.rows),
         "gradients": gradients_figure(_next_to(looked), looked.twin),
     }
-    pedigree = f"{title}; {looked.count}, n = 1"
+    pedigree = message("{title}; {looks}, n = 1", title=title, looks=looked.count)
     return [
         Figure(
             name,
@@ -87,8 +88,10 @@ def _figures(looked: Looked, title: str) -> list[Figure]:
 
 
 def _how_to_read(name: str, looked: Looked) -> str:
-    twin = " The plain twin is this network without its shortcuts." if name == "gradients" and looked.twin else ""
-    return WORDS[name][1] + twin
+    if name == "gradients" and looked.twin:
+        twin = message("The plain twin is this network without its shortcuts.")
+        return joined("{one} {other}", [WORDS[name][1], twin])
+    return WORDS[name][1]
 
 
 def _next_to(looked: Looked) -> list[ProbeRow]:
@@ -101,8 +104,8 @@ def explain_figure(looked: Looked, *, title: str) -> AnyChart:
     """Rate and loss, which everything else is read next to; the page has the others."""
     chart = losses_figure(looked.losses, looked.rates, chance=looked.chance, looks=[row.step for row in looked.rows])
     if chart is None:
-        raise UsageError("no loss was seen yet, so there is nothing to draw")
-    return finished(chart, title=title, subtitle=f"{looked.count}, n = 1")
+        raise UsageError(message("no loss was seen yet, so there is nothing to draw"))
+    return finished(chart, title=title, subtitle=message("{looks}, n = 1", looks=looked.count))
 
 
 def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str = "") -> str:
@@ -113,7 +116,7 @@ def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str =
         "explain.html.j2",
         title=title,
         reading=reading,
-        outcome=outcome,
+        after=_after(reading, outcome),
         looked=looked,
         figures=drawn,
         signals=_signals(reading),
@@ -124,6 +127,16 @@ def explain_page(looked: Looked, reading: Reading, *, title: str, outcome: str =
         script=page_js(),
         policy=page_policy([page_js(), script]),
     )
+
+
+def _after(reading: Reading, outcome: str) -> str:
+    """When it was looked at, which rate would be right, and how the run ended."""
+    text: str = message("After {step:,} of {total:,} updates", step=reading.step, total=reading.total_steps)
+    if reading.instead:
+        text = message("{after}: {instead}", after=text, instead=reading.instead)
+    if outcome:
+        text = joined("{one}; {other}", [text, outcome])
+    return message("{sentence}.", sentence=text)
 
 
 def write_explain_page(path: Path, looked: Looked, reading: Reading, *, title: str, outcome: str = "") -> None:
@@ -139,11 +152,14 @@ def _signals(reading: Reading) -> list[tuple[str, str, str, str, str]]:
     high = set(FITS["too high"].terms)
     low = {name for fit in ("too low", "too low, with sharpness") for name in FITS[fit].terms}
     distance = {name for fit in ("distance", "distance, with sharpness") for name in FITS[fit].terms}
-    speaking = dict.fromkeys(distance, "the factor")
-    speaking |= dict.fromkeys(low, "too low") | dict.fromkeys(high, "too high") | dict.fromkeys(high & low, "both")
-    rows = []
+    speaking = dict.fromkeys(distance, message("the factor"))
+    speaking |= dict.fromkeys(low, message("too low")) | dict.fromkeys(high, message("too high"))
+    speaking |= dict.fromkeys(high & low, message("both"))
+    rows: list[tuple[str, str, str, str, str]] = []
     for name in SIGNALS:
         value = reading.signals.get(name, math.nan)
         if math.isfinite(value):
-            rows.append((name, f"{value:.3g}", f"{USUAL[name]:.2g}", speaking.get(name, "nothing"), SIGNALS[name]))
+            speaks = speaking.get(name, message("nothing"))
+            numbers = f"{value:.3g}", f"{USUAL[name]:.2g}"
+            rows.append((message(name), *numbers, speaks, message(SIGNALS[name])))
     return rows

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from calando.analysis.results import StudySummary
 from calando.errors import NotDrawn
+from calando.language import LANGUAGES, Message, _, capitalized, language, translated
 from calando.records.files import write_atomically
 from calando.records.record import RunRecord, TestScore
 from calando.report import pictures
@@ -195,7 +196,7 @@ def page_policy(scripts: Sequence[str]) -> str:
 
 def render(template: str, /, **values: Any) -> str:
     """A page from its template."""
-    return str(_templates().get_template(template).render(values))
+    return str(_templates().get_template(template).render(values, language=LANGUAGES[language()]))
 
 
 @functools.cache
@@ -208,10 +209,14 @@ def _text(name: str) -> str:
 def _templates() -> Any:
     import jinja2
 
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: translated(value) if isinstance(value, Message) else value,
     )
+    made.globals["_"] = _
+    made.filters |= {"capitalized": capitalized, "translated": translated}
+    return made

@@ -13,6 +13,7 @@ from typing import Literal
 from calando.analysis.lesson import Claim, claims_of
 from calando.analysis.lesson_runs import RunReading, percent, read_runs
 from calando.errors import NotDrawn
+from calando.language import message
 from calando.records.files import write_atomically
 from calando.records.lesson import StoredLesson
 from calando.report import pictures
@@ -53,18 +54,26 @@ def lesson_contents(stored: StoredLesson) -> LessonContents:
     lesson = stored.lesson
     reads = read_runs(stored)
     runs = sum(len(records) for those in stored.runs.values() for records in those.values())
-    seeds = "seed 0" if stored.seeds == 1 else f"{stored.seeds} seeds"
+    seeds = message("seed 0" if stored.seeds == 1 else "{count} seeds", count=stored.seeds)
     first = next(iter(stored.runs[lesson.network].values()))[0]
     fixed = {lesson.fixed(rate) for rate in (*lesson.rates, lesson.start)}
     return LessonContents(
-        title=f"{lesson.name.replace('-', ' ').capitalize()}: what a learning rate does",
+        title=message("{name}: what a learning rate does", name=message(lesson.name.replace("-", " ").capitalize())),
         several=stored.seeds > 1,
-        question=(
-            f"{runs} runs of at most {lesson.steps} updates on {lesson.data}, batch {lesson.batch_size}, {seeds}: "
-            f"{len(lesson.networks)} networks of the same depth. Every sentence and number is read from these runs."
+        question=message(
+            "{runs} runs of at most {steps} updates on {data}, batch {batch}, {seeds}: {networks} networks of the same "
+            "depth. Every sentence and number is read from these runs.",
+            runs=runs,
+            steps=lesson.steps,
+            data=lesson.data,
+            batch=lesson.batch_size,
+            seeds=seeds,
+            networks=len(lesson.networks),
         ),
         claims=claims_of(stored),
-        networks=tuple((network, lesson.networks[network], tuple(those.values())) for network, those in reads.items()),
+        networks=tuple(
+            (network, message(lesson.networks[network]), tuple(those.values())) for network, those in reads.items()
+        ),
         texts=tuple((name, read.text) for name, read in reads[lesson.network].items() if name not in fixed),
         made=f"{first.spec.lane.text}; {', '.join(f'{key} {value}' for key, value in stored.host.items())}",
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calando.analysis.results import StudySummary
+from calando.language import joined, message
 from calando.records.record import RunRecord, TestScore
 from calando.records.spec import Lane
 from calando.report.columns import Footnote, StrategyRow, advice_sentence, footnotes, strategy_rows
@@ -74,8 +75,11 @@ def _row(
         strategy=", ".join(users),
         rate=rate(record.spec.lr),
         seed=record.spec.seed,
-        role=" + ".join(roles),
-        outcome=record.outcome + (" at chance" if record.at_chance and record.outcome != "diverged" else ""),
+        role=joined("{one} + {other}", map(message, roles)),
+        outcome=message(
+            "{outcome} at chance" if record.at_chance and record.outcome != "diverged" else "{outcome}",
+            outcome=message(record.outcome),
+        ),
         steps=_steps(record),
         validation=number(record.score),
         test=ABSENT if test is None else number(record.chance if diverged else test.score),
@@ -89,10 +93,14 @@ def _row(
 
 
 def _steps(record: RunRecord) -> str:
-    undone = f" + {count(record.undone)} taken back" if record.undone else ""
-    passes = f" + {count(record.second_passes)} second passes" if record.second_passes else ""
-    inherited = f", {count(record.inherited)} of them shared" if record.inherited else ""
-    return f"{count(record.steps_done)}{undone}{passes}{inherited}"
+    steps: str = count(record.steps_done)
+    if record.undone:
+        steps = message("{steps} + {count} taken back", steps=steps, count=count(record.undone))
+    if record.second_passes:
+        steps = message("{steps} + {count} second passes", steps=steps, count=count(record.second_passes))
+    if record.inherited:
+        steps = message("{steps}, {count} of them shared", steps=steps, count=count(record.inherited))
+    return steps
 
 
 @dataclass(frozen=True)
@@ -170,12 +178,14 @@ def page_contents(
         spec_json=spec.model_dump_json(indent=2),
         digest=spec.digest(),
         lane=_lane(spec.lane, command),
-        target="" if summary.target is None else f"{target_words(summary)} on validation ({summary.target_source})",
+        target=""
+        if summary.target is None
+        else message("{target} on validation ({source})", target=target_words(summary), source=summary.target_source),
         unit=spec.workload.measure.title,
         judged=summary.judged,
-        step=spec.workload.measure.step.strip() or "difference",
+        step=message(spec.workload.measure.step.strip() or "difference"),
         cost=cost(summary),
-        read="at the end" if spec.until is None else _read(summary),
+        read=message("at the end") if spec.until is None else _read(summary),
     )
 
 
@@ -186,46 +196,55 @@ def _lane(lane: Lane, command: str) -> str:
     left = [flag[2:] for flag in ("--device", "--precision", "--threads", "--workers") if flag not in asked]
     if lane.precision == "own":
         left = [name for name in left if name != "precision"]
-    chosen = f"; left to calando by the command: {', '.join(left)}" if words and left else ""
-    return f"{lane.text}{', deterministic kernels' if lane.deterministic else ''}{chosen}"
+    text = lane.text
+    if lane.deterministic:
+        text = message("{lane}, deterministic kernels", lane=text)
+    if words and left:
+        text = message("{lane}; left to calando by the command: {names}", lane=text, names=", ".join(left))
+    return text
 
 
 def _question(summary: StudySummary) -> str:
     spec, load = summary.spec, summary.spec.workload
     steps = " / ".join(count(length) for length in spec.lengths)
     epochs = " / ".join(f"{length / spec.steps_per_epoch:.3g}" for length in spec.lengths)
-    parts = [
-        f"{len(spec.strategies)} {'strategy' if len(spec.strategies) == 1 else 'strategies'}",
+    parts: list[str] = [
+        message("{count} strategy" if len(spec.strategies) == 1 else "{count} strategies", count=len(spec.strategies)),
         load.heading,
         *load.facts,
-        f"{steps} steps ({epochs} epoch{'s' * (epochs != '1')})",
-        "1 seed" if spec.seeds == 1 else spec.seeds_text,
+        message(
+            "{steps} steps ({epochs} epoch)" if epochs == "1" else "{steps} steps ({epochs} epochs)",
+            steps=steps,
+            epochs=epochs,
+        ),
+        message("1 seed") if spec.seeds == 1 else spec.seeds_text,
     ]
     if spec.lane.precision == "bf16":
         parts.append(spec.lane.precision)
-    return " · ".join(parts)
+    return joined("{one} · {other}", parts)
 
 
 def _read(summary: StudySummary) -> str:
     """When test scores are read."""
     if summary.spec.until is None:
-        return "when every run is done"
-    return "a run, at the first look that needs it; more seeds follow where verdicts are open"
+        return message("when every run is done")
+    return message("a run, at the first look that needs it; more seeds follow where verdicts are open")
 
 
 def _missing(summary: StudySummary) -> tuple[str, ...]:
     if summary.complete:
         return ()
-    missing = []
+    missing: list[str] = []
     unsettled = [result.name for result in summary.results if result.lr is None]
     if unsettled:
-        missing.append(f"the rate is still being chosen for {', '.join(unsettled)}")
+        names = joined("{one}, {other}", unsettled)
+        missing.append(message("the rate is still being chosen for {names}", names=names))
     short = [
         result.name
         for result in summary.results
         if result.lr is not None and result.seeds_done < len(result.planned.finals)
     ]
     if short:
-        missing.append(f"seeds are still to run for {', '.join(short)}")
-    missing.append(f"test scores are read once, {_read(summary)}")
+        missing.append(message("seeds are still to run for {names}", names=joined("{one}, {other}", short)))
+    missing.append(message("test scores are read once, {read}", read=_read(summary)))
     return tuple(missing)

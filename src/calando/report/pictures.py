@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
+from calando.language import language, translated
 from calando.records.files import write_atomically
 from calando.report.drawing_process import check_can_draw, drawing_process
 from calando.report.palette import HOVER
@@ -65,7 +66,19 @@ def check_suffix(path: Path) -> str:
 def spec(chart: AnyChart) -> dict[str, Any]:
     """The chart as a Vega-Lite specification."""
     made: dict[str, Any] = chart.to_dict()
+    if language() != "en":
+        _name_fields(made)
     return made
+
+
+def _name_fields(part: Any) -> None:
+    """Under the pointer a field without a title has its name, which is English."""
+    for one in part if isinstance(part, list) else part.values() if isinstance(part, dict) else ():
+        _name_fields(one)
+    tooltip = part.get("tooltip") if isinstance(part, dict) else None
+    for one in tooltip if isinstance(tooltip, list) else [tooltip]:
+        if isinstance(one, dict) and "field" in one:
+            one.setdefault("title", translated(one["field"]))
 
 
 def svg(chart: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, final
 
 from calando.analysis.tuned import TuneResult
 from calando.errors import NotDrawn
+from calando.language import joined, message
 from calando.records.files import write_atomically
 from calando.report import pictures
 from calando.report.drawing_process import can_draw
@@ -87,16 +88,26 @@ def tuning_page(result: TuneResult, words: TuningWords, *, spec: dict[str, Any],
     return render(
         "tuning.html.j2",
         title=asked.workload.title,
-        question=f"{asked.workload.heading}, {', '.join(asked.workload.facts)}: a run of {asked.steps:,} updates, "
-        f"seed {asked.seed}, everything at most {asked.budget:g} runs",
+        question=message(
+            "{task}, {facts}: a run of {steps:,} updates, seed {seed}, everything at most {budget:g} runs",
+            task=asked.workload.heading,
+            facts=joined("{one}, {other}", asked.workload.facts),
+            steps=asked.steps,
+            seed=asked.seed,
+            budget=asked.budget,
+        ),
         words=words,
-        rows=[{**arm, "rate": rate(arm["rate"])} for arm in words.arms],
-        costs=[(name, f"{cost:,.0f}", f"{cost / asked.run_cost:.2f}") for name, cost in words.ledger.items() if cost],
+        rows=[{**arm, "rate": rate(arm["rate"]), "end": message(arm["ended"])} for arm in words.arms],
+        costs=[
+            (message(name), f"{cost:,.0f}", f"{cost / asked.run_cost:.2f}")
+            for name, cost in words.ledger.items()
+            if cost
+        ],
         total=(f"{charged:,.0f}", f"{charged / asked.run_cost:.2f}"),
         whole=asked.whole,
         strategy=run.strategy.text,
         forms=forms_of(run.strategy, run.workload, steps=run.steps, per_epoch=asked.steps_per_epoch, command=command),
-        figure_title=title.get("text", "The race"),
+        figure_title=title.get("text", message("The race")),
         pedigree=" ".join(title.get("subtitle", [])),
         chart=json_for_script(for_page(spec)),
         digest=asked.digest(),

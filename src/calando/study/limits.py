@@ -22,6 +22,7 @@ from typing import Literal, TypeVar
 from calando.analysis.looks import USUAL_MOST
 from calando.errors import UsageError, quote
 from calando.host import count_processors
+from calando.language import joined, message
 from calando.records import Lane, StrategySpec, StudySpec, WorkloadSpec
 from calando.records.fields import check
 from calando.records.spec import MOST_SEEDS, MOST_STEPS
@@ -109,15 +110,19 @@ class Machine:
         chosen = {
             "device": "auto" if self.device == "auto" else "",
             "precision": "auto" if self.precision == "auto" and lane.precision != "own" else "",
-            "threads": self.threads_by,
+            "threads": message(self.threads_by),
         }
-        crew = ""
+        parts = [lane.text]
         if workers is not None:
-            crew = f", {workers} worker{'s' * (workers > 1)}"
-            each = "one on a GPU" if lane.device.startswith("cuda") else "one a core"
-            chosen["workers"] = "" if self.workers is not None else each if self.threads == 1 else f"{each}, by threads"
-        why = ", ".join(f"{name} ({by})" for name, by in chosen.items() if by)
-        return f"{lane.text}{crew}" + (f"; chosen: {why}" if why else "")
+            parts.append(message("{count} workers" if workers > 1 else "{count} worker", count=workers))
+            each = message("one on a GPU" if lane.device.startswith("cuda") else "one a core")
+            by_threads = each if self.threads == 1 else message("{each}, by threads", each=each)
+            chosen["workers"] = "" if self.workers is not None else by_threads
+        said = joined("{one}, {other}", parts)
+        why = [message("{name} ({meaning})", name=name, meaning=by) for name, by in chosen.items() if by]
+        if why:
+            return message("{lane}; chosen: {why}", lane=said, why=joined("{one}, {other}", why))
+        return said
 
 
 def threads_of(given: int | None, *, usual: int, named: str) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
-from calando.language import _, translated
+from calando.language import _, joined, translated
 from calando.standing import ETA
 from calando.study.standing import has_begun, run_standing, study_standing, what_is_counted
 
@@ -229,7 +229,7 @@ def _heading(status: Status) -> tuple[Text, ...]:
         if count == 1
         else "{network}, {facts}, {lengths} steps a run, {count} strategies, {seeds}",
         network=workload.network,
-        facts=", ".join(workload.facts),
+        facts=joined("{one}, {other}", workload.facts),
         lengths=" / ".join(map(str, study.lengths)),
         count=count,
         seeds=study.seeds_text,

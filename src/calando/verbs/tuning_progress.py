@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from calando.errors import plain
-from calando.language import _, translated
+from calando.language import _, joined, translated
 from calando.standing import ETA
 from calando.study.standing import tuning_standing
 from calando.verbs.progress import Screen, ShownProgress
@@ -41,7 +41,12 @@ def _heading(status: TuneStatus) -> tuple[str, ...]:
     schedule = spec.strategy.schedules["lr"]
     most = spec.budget * spec.run_cost
     return (
-        f"{spec.workload.title}{spec.workload.network}, {', '.join(spec.workload.facts)}",
+        _(
+            "{title}{network}, {facts}",
+            title=spec.workload.title,
+            network=spec.workload.network,
+            facts=joined("{one}, {other}", spec.workload.facts),
+        ),
         _(
             "tuning {method} | {schedule}: one run is {steps} updates, charged as {cost:.0f}, everything at most "
             "{most:.0f} ({budget:g} runs)"

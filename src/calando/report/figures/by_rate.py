@@ -15,6 +15,7 @@ import numpy as np
 from calando.analysis.range_curves import RangeCurves, Rule
 from calando.analysis.results import RateTrial
 from calando.analysis.suggest import Suggestion
+from calando.language import _, joined, message, translated
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import ScoreAxis, log_x
 from calando.report.figures.theme import AnyChart, Row, csv_data, dash, faded, fill, finished, picked, stroke, weight
@@ -53,7 +54,7 @@ def sensitivity_figure(
                     "lr": trial.lr,
                     "y": axis.floor if failed else axis.place(trial.score),
                     "score": trial.score if math.isfinite(trial.score) else math.nan,
-                    "outcome": trial.outcome,
+                    "outcome": message(trial.outcome),
                     "kind": "diverged" if failed else "chosen" if trial.lr == chosen[name] else "tried",
                 }
             )
@@ -61,16 +62,18 @@ def sensitivity_figure(
     selection = picked()
     tooltip = [
         alt.Tooltip("strategy:N"),
-        alt.Tooltip("lr:Q", title="rate", format=".3g"),
-        alt.Tooltip("score:Q", title="validation score", format=axis.form),
+        alt.Tooltip("lr:Q", title=_("rate"), format=".3g"),
+        alt.Tooltip("score:Q", title=_("validation score"), format=axis.form),
         alt.Tooltip("outcome:N"),
     ]
     rates = [row["lr"] for row in rows]
-    rate = log_x("lr", low=min(rates) / 1.5, high=max(rates) * 1.5, title="base learning rate")
+    rate = log_x("lr", low=min(rates) / 1.5, high=max(rates) * 1.5, title=_("base learning rate"))
 
     def part(kinds: Sequence[str]) -> alt.Chart:
         rows_of = [row for row in rows if row["kind"] in kinds]
-        return alt.Chart(csv_data(rows_of)).encode(x=rate, y=axis.y("y", title=f"validation score{axis.unit}"))
+        return alt.Chart(csv_data(rows_of)).encode(
+            x=rate, y=axis.y("y", title=_("validation score{unit}", unit=axis.unit))
+        )
 
     kinds = {row["kind"] for row in rows}
     line = part(("tried", "chosen", "diverged")).mark_line(strokeJoin="round")
@@ -106,7 +109,7 @@ STYLES = {
 }
 
 
-def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learning-rate range test") -> AnyChart:
+def range_figure(curves: RangeCurves, found: Suggestion, *, title: str | None = None) -> AnyChart:
     """Loss against rate on a logarithmic axis, and every suggestion as an upright line.
 
     The recommended rates are solid, with the interval from the repeats shaded; rules and the point of divergence are
@@ -119,10 +122,10 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
     labels = {name: _label(name, marks.get(name)) for name in names}
     styles = {labels[name]: STYLES[name] for name in names}
     first = float(curves.rates[0])
-    x = log_x("rate", low=first, high=float(curves.rates[-1]), title="learning rate")
+    x = log_x("rate", low=first, high=float(curves.rates[-1]), title=_("learning rate"))
     y = alt.Y(
         "loss:Q",
-        title="training loss before the update",
+        title=_("training loss before the update"),
         scale=alt.Scale(domain=[low, high], nice=False, zero=False),
         axis=alt.Axis(format="~g", tickCount=6),
     )
@@ -155,12 +158,18 @@ def range_figure(curves: RangeCurves, found: Suggestion, *, title: str = "Learni
         )
     if not found.reliable:
         layers.append(_warning(first, high))
-    return finished(alt.layer(*layers), title=title, subtitle=_subtitle(curves, found), names=list(styles))
+    return finished(
+        alt.layer(*layers),
+        title=title or message("Learning-rate range test"),
+        subtitle=_subtitle(curves, found),
+        names=list(styles),
+    )
 
 
 def _label(name: str, rate: float | None) -> str:
-    shown = {"decayed": "for a decayed schedule", "constant": "for a constant rate"}.get(name, name)
-    return shown if rate is None else f"{shown}: {rate_text(rate)}"
+    known = {"decayed": message("for a decayed schedule"), "constant": message("for a constant rate")}
+    shown = known.get(name, message(name))
+    return translated(shown) if rate is None else _("{name}: {rate}", name=shown, rate=rate_text(rate))
 
 
 def _window(curves: RangeCurves, found: Suggestion) -> tuple[float, float]:
@@ -204,7 +213,7 @@ def _repeats(curves: RangeCurves, label: str, *, top: float) -> list[Row]:
 
 def _warning(rate: float, loss: float) -> alt.Chart:
     """So that a picture that travels without its subtitle is not believed."""
-    text = alt.Chart(csv_data([{"rate": rate, "loss": loss, "text": "not reliable"}])).mark_text(
+    text = alt.Chart(csv_data([{"rate": rate, "loss": loss, "text": message("not reliable")}])).mark_text(
         align="left", baseline="top", dx=8, dy=6, fontSize=15, fontWeight=600, color=WORSE
     )
     made: alt.Chart = text.encode(x="rate:Q", y="loss:Q", text="text:N")
@@ -214,13 +223,24 @@ def _warning(rate: float, loss: float) -> alt.Chart:
 def _subtitle(curves: RangeCurves, found: Suggestion) -> str:
     repeats, n = curves.losses.shape
     rule: Rule = found.decayed
-    recommended = (
-        "no rate can be recommended"
+    parts = [
+        message(
+            "{count} repeat of up to {n} updates" if repeats == 1 else "{count} repeats of up to {n} updates",
+            count=repeats,
+            n=n,
+        ),
+        message("no rate can be recommended")
         if rule.rate is None
-        else f"decayed schedule: {rate_text(rule.rate)} [{rate_text(rule.low)}, {rate_text(rule.high)}]"
-    )
-    why = "" if found.reliable else f"; not reliable: {'; '.join(found.reasons)}"
-    return f"{repeats} {'repeat' if repeats == 1 else 'repeats'} of up to {n} updates; {recommended}{why}"
+        else message(
+            "decayed schedule: {rate} [{low}, {high}]",
+            rate=rate_text(rule.rate),
+            low=rate_text(rule.low),
+            high=rate_text(rule.high),
+        ),
+    ]
+    if not found.reliable:
+        parts.append(message("not reliable: {reasons}", reasons=joined("{one}; {other}", found.reasons)))
+    return joined("{one}; {other}", parts)
 
 
 def _tooltip(field: str) -> alt.Tooltip:

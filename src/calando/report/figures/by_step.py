@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
+from calando.language import _, message
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import ScoreAxis, log_y, steps_axis
 from calando.report.figures.theme import (
@@ -61,7 +62,7 @@ def rate_figure(
     for name, rates in curves.items():
         drawn = np.maximum(rates, floor)
         rows += [{"strategy": name, "step": int(at), "rate": float(drawn[at])} for at in thinned(np.log(drawn))]
-    y = log_y("rate", low=floor, high=max(peaks) * 1.25, title="learning rate")
+    y = log_y("rate", low=floor, high=max(peaks) * 1.25, title=_("learning rate"))
     lines = lines_chart(rows, list(curves), styles, y=y, best=best, horizon=horizon).add_params(picked())
     return alt.layer(lines, hover_rates(curves, y=y, horizon=horizon, floor=floor))
 
@@ -86,7 +87,7 @@ def hover_rates(
         for at in np.unique(np.linspace(0, len(rates) - 1, HOVER_POINTS).round().astype(np.int64))
         if rates[at] > 0 or not positive
     ]
-    tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("exact:Q", title="rate", format=".4~g")]
+    tooltip = [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("exact:Q", title=_("rate"), format=".4~g")]
     return hover(rows, x=steps_axis(horizon), y=y, tooltip=tooltip)
 
 
@@ -110,9 +111,9 @@ def loss_figure(
 
     def y(field: str) -> alt.Y:
         if log:
-            return log_y(field, low=low, high=top, title="training loss, smoothed")
+            return log_y(field, low=low, high=top, title=_("training loss, smoothed"))
         scale = alt.Scale(domain=[min(low, 0.0), top], nice=False)
-        return alt.Y(f"{field}:Q", title="training loss, smoothed", scale=scale, axis=alt.Axis(tickCount=6))
+        return alt.Y(f"{field}:Q", title=_("training loss, smoothed"), scale=scale, axis=alt.Axis(tickCount=6))
 
     crosses: list[Row] = [
         {"strategy": name, "step": end.step, "mean": min(end.loss, top), "seed": end.seed}
@@ -137,7 +138,7 @@ def score_figure(
     axis = ScoreAxis.of([float(score) for band in bands.values() for score in (*band.low, *band.high)], measure)
 
     def y(field: str) -> alt.Y:
-        return axis.y(field, title=f"validation score{axis.unit}")
+        return axis.y(field, title=_("validation score{unit}", unit=axis.unit))
 
     return _banded(
         bands, [], styles, y=y, place=axis.place, best=best, horizon=horizon, tooltip=_tooltip("score", axis.form)
@@ -150,9 +151,9 @@ def _some(rows: Sequence[Row]) -> list[Row]:
 
 
 def _tooltip(what: str, form: str) -> list[alt.Tooltip]:
-    names = {"mean": f"{what}, mean", "low": "lowest", "high": "highest"}
+    names = {"mean": _("{what}, mean", what=message(what)), "low": _("lowest"), "high": _("highest")}
     numbers = [alt.Tooltip(f"{key}:Q", title=name, format=form) for key, name in names.items()]
-    return [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), *numbers, alt.Tooltip("n:Q", title="runs")]
+    return [alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), *numbers, alt.Tooltip("n:Q", title=_("runs"))]
 
 
 def _band_rows(name: str, band: Band) -> list[Row]:
@@ -218,7 +219,7 @@ def _banded(
     )  # fmt: skip
     layers = [area, line.add_params(chosen)]
     if crosses:
-        ended = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title="diverged at step")]
+        ended = [alt.Tooltip("strategy:N"), alt.Tooltip("seed:Q"), alt.Tooltip("step:Q", title=_("diverged at step"))]
         marks = alt.Chart(csv_data(crosses)).mark_point(shape="cross", angle=45, size=90, filled=True)
         layers.append(marks.encode(x=x, y=y("mean"), fill=fill(names, styles), opacity=faded(chosen), tooltip=ended))
     layers.append(hover(shown_at, x=x, y=y("y"), tooltip=tooltip))
@@ -232,8 +233,8 @@ def schedule_figure(
     curves: Mapping[str, np.ndarray],
     *,
     others: Mapping[str, Mapping[str, np.ndarray]] | None = None,
-    title: str = "The schedules",
-    y_title: str = "multiplier of the base rate",
+    title: str | None = None,
+    y_title: str | None = None,
     log: bool = False,
 ) -> AnyChart:
     """Schedules, each sampled at every step, before anything is trained.
@@ -251,16 +252,19 @@ def schedule_figure(
     names = list(dict.fromkeys(name for lines in every for name in lines))
     horizon = max(len(values) for lines in every for values in lines.values())
     styles = line_styles(names)
-    first = _panel(curves, names, styles, y_title=y_title, log=log, horizon=horizon).add_params(picked())
+    first = _panel(
+        curves, names, styles, y_title=y_title or _("multiplier of the base rate"), log=log, horizon=horizon
+    ).add_params(picked())
     chart: AnyChart = alt.layer(first, hover_rates(curves, y=first.encoding.y, horizon=horizon, positive=log))
     if below:
-        titles = {f"multiplier of {key}": lines for key, lines in below.items()}
+        titles = {_("multiplier of {name}", name=key): lines for key, lines in below.items()}
         rest = [_panel(lines, names, styles, y_title=y, log=False, horizon=horizon) for y, lines in titles.items()]
         panels = [panel.properties(width=WIDTH, height=PANEL_HEIGHT) for panel in (first, *rest)]
         for panel in panels[:-1]:
             panel.encoding.x.title = None  # written once, under the lowest panel
         chart = alt.vconcat(*panels, spacing=18).resolve_scale(stroke="shared", strokeDash="shared")
-    return finished(chart, title=title, subtitle=f"over {horizon:,} steps", names=names)
+    subtitle = message("over {steps:,} steps", steps=horizon)
+    return finished(chart, title=title or message("The schedules"), subtitle=subtitle, names=names)
 
 
 def _panel(

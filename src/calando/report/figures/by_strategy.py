@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 import altair as alt
 
 from calando.analysis.results import Comparison, StrategyResult
+from calando.language import _, message
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.scales import rows_axis
-from calando.report.figures.theme import AnyChart, Row, csv_data
+from calando.report.figures.theme import AnyChart, Row, csv_data, worded
 from calando.report.formatting import count, duration
 from calando.report.palette import BETTER, COLOURS, NEUTRAL, WORSE, LineStyle
 
@@ -51,7 +52,13 @@ def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE
             "label": measure.difference(one.difference).replace("-", "−"),
             "text": one.text
             if one.verdict == "no verdict"
-            else f"{one.text} (n = {one.n}, level {one.level:.2%}, adjusted p = {one.p:.2g})",
+            else message(
+                "{text} (n = {n}, level {level:.2%}, adjusted p = {p:.2g})",
+                text=one.text,
+                n=one.n,
+                level=one.level,
+                p=one.p,
+            ),
         }
         for one in comparisons
     ]
@@ -61,9 +68,9 @@ def forest_figure(comparisons: Sequence[Comparison], *, measure: Measure = SHARE
     there = [verdict for verdict in _VERDICTS if any(one.verdict == verdict for one in comparisons)]
     scale = alt.Scale(domain=there, range=[_VERDICTS[verdict][0] for verdict in there])
     shapes = alt.Scale(domain=there, range=[_VERDICTS[verdict][1] for verdict in there])
-    key = alt.Legend(title=None, orient="bottom", symbolSize=110)
+    key = alt.Legend(title=None, orient="bottom", symbolSize=110, labelExpr=worded(there))
     base = alt.Chart(csv_data(rows)).encode(
-        y=y, color=alt.Color("verdict:N", scale=scale, legend=key), tooltip=[alt.Tooltip("text:N", title="verdict")]
+        y=y, color=alt.Color("verdict:N", scale=scale, legend=key), tooltip=[alt.Tooltip("text:N", title=_("verdict"))]
     )
     zero = alt.Chart(csv_data([{"zero": 0}])).mark_rule(color=NEUTRAL, strokeDash=[3, 3]).encode(x="zero:Q")
     layers = [
@@ -84,7 +91,13 @@ def _x(ends: Sequence[float], measure: Measure, judged: str) -> Callable[[str], 
     low, high = min(*ends, 0.0), max(*ends, 0.0)
     sizes = sorted(abs(end) for end in ends if end)
     linear_to = sizes[len(sizes) // 3] if sizes else 1.0
-    title = [f"difference in {judged} score{measure.step and f',{measure.step}'}"]
+    title = [
+        _(
+            "difference in {judged} score,{unit}" if measure.step else "difference in {judged} score",
+            judged=message(judged),
+            unit=measure.step,
+        )
+    ]
     if max(-low, high) <= SQUEEZE * linear_to:
         # The label stands right of the interval and needs its room.
         room = (high - low or 1.0) * 0.16
@@ -96,7 +109,7 @@ def _x(ends: Sequence[float], measure: Measure, judged: str) -> Callable[[str], 
         values = sorted(value for mark in (*marks, 0.0) for value in {mark, -mark} if low <= value <= high)
         scale = alt.Scale(type="symlog", constant=linear_to, domain=[low * 1.1, max(high * 2, linear_to)], nice=False)
         axis = alt.Axis(values=values, labelExpr=_SIGNED)
-        title.append(f"(logarithmic beyond ±{linear_to:.2g})")
+        title.append(_("(logarithmic beyond ±{linear_to:.2g})", linear_to=linear_to))
 
     def encode(field: str) -> alt.X:
         return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
@@ -115,7 +128,9 @@ def cost_figure(results: Sequence[StrategyResult]) -> AnyChart:
             "kind": kind,
             "order": order,
             "steps": steps,
-            "text": f"{count(steps)} updates; all in all {duration(result.seconds)}",
+            "text": message(
+                "{count} updates; all in all {duration}", count=count(steps), duration=duration(result.seconds)
+            ),
         }
         for result in results
         for order, (kind, steps) in enumerate(zip(_KINDS, (result.steps_trials, result.steps_final), strict=True))
@@ -128,15 +143,17 @@ def cost_figure(results: Sequence[StrategyResult]) -> AnyChart:
         .encode(
             x=alt.X(
                 "sum(steps):Q",
-                title="updates (steps) charged",
+                title=_("updates (steps) charged"),
                 axis=alt.Axis(labelExpr="format(datum.value, ',')", tickCount=alt.ExprRef("ceil(width / 100)")),
             ),
             y=alt.Y("strategy:N", sort=names, title=None, axis=rows_axis()),
             color=alt.Color(
-                "kind:N", scale=colours, legend=alt.Legend(title=None, orient="bottom", symbolType="square")
+                "kind:N",
+                scale=colours,
+                legend=alt.Legend(title=None, orient="bottom", symbolType="square", labelExpr=worded(_KINDS)),
             ),
             order="order:Q",
-            tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("text:N", title="spent")],
+            tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("kind:N"), alt.Tooltip("text:N", title=_("spent"))],
         )
     )
     chart: AnyChart = bars.properties(height=max(70, 26 * len(results)))
@@ -163,7 +180,7 @@ def target_figure(
     base = alt.Chart(csv_data(rows)).encode(
         x=alt.X(
             "step:Q",
-            title="step (updates) at which the target was reached",
+            title=_("step (updates) at which the target was reached"),
             scale=alt.Scale(domain=[0, max(lengths[name] for name in names)], nice=False),
             axis=alt.Axis(tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1),
         ),
@@ -198,7 +215,7 @@ def scores_figure(
     colours = alt.Scale(domain=names, range=[styles[name].colour for name in names])
     x = alt.X(
         "score:Q",
-        title="validation score at the end",
+        title=_("validation score at the end"),
         scale=alt.Scale(domain=[0, 1], nice=False),
         axis=alt.Axis(format="~%", tickCount=6),
     )

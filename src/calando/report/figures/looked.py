@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
+from calando.language import _
 from calando.report.figures.scales import log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data
 from calando.report.palette import COLOURS, WORSE
@@ -32,13 +33,13 @@ def losses_figure(
     if not len(finite):
         return None
     last = max(int(finite[-1]), 1)
-    x = _x(last, "step (updates)")
+    x = _x(last, _("step (updates)"))
     at = np.unique(finite[np.linspace(0, len(finite) - 1, MOST_POINTS).round().astype(int)])
     calm = smoothed(losses[: last + 1].astype(np.float64), half=max(1, last // 60))
     known = [float(losses[step]) for step in at] + ([chance] if chance else [])
     low, high = min(known) / 1.15, max(known) * 1.15
     low, high = (low, high) if high > 1.5 * low else (low / 1.5, high * 1.5)
-    y = log_y("loss", low=low, high=high, title="training loss")
+    y = log_y("loss", low=low, high=high, title=_("training loss"))
     tooltip = [alt.Tooltip("step:Q"), alt.Tooltip("loss:Q", format=".3g")]
     each: list[Row] = [{"step": int(step), "loss": float(losses[step])} for step in at]
     mean: list[Row] = [{"step": int(step), "loss": float(calm[step])} for step in at if calm[step] > 0]
@@ -63,7 +64,7 @@ def losses_figure(
     several: list[Row] = [{"step": int(step), "rate": float(rates[step])} for step in at if step < len(rates)]
     above = alt.Chart(csv_data(several)).mark_line(color=COLOURS[1], strokeWidth=2, interpolate="step-after").encode(
         x=_x(last, None),
-        y=alt.Y("rate:Q", title="learning rate", axis=alt.Axis(format="~r", tickCount=3)),
+        y=alt.Y("rate:Q", title=_("learning rate"), axis=alt.Axis(format="~r", tickCount=3)),
         tooltip=[alt.Tooltip("step:Q"), alt.Tooltip("rate:Q", format=".3g")],
     ).properties(width=WIDTH, height=90)  # fmt: skip
     return alt.vconcat(above, below, spacing=18)

@@ -9,10 +9,11 @@ import altair as alt
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import _, joined, message
 from calando.loops.log_readers import LoggedRun
 from calando.records.record import RunRecord
 from calando.report.figures.scales import log_y
-from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
+from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled, worded
 from calando.report.palette import COLOURS
 from calando.report.series import loss_band, thinned
 
@@ -51,21 +52,24 @@ def next_to_figure(
         if (band := loss_band(records, half=max(1, first.spec.steps // 100))) is not None:
             losses += _rows(name, HERE, zip(band.steps.tolist(), band.mean.tolist(), strict=True))
     if len(rates) < 2:
-        raise UsageError("no rates above 0 were logged, so there is nothing to draw")
+        raise UsageError(message("no rates above 0 were logged, so there is nothing to draw"))
     horizon = max(int(row["step"]) for row in [*rates, *losses])
     lines = list(dict.fromkeys(str(row["line"]) for row in rates))
-    panels = [_panel(rates, "rate", lines, horizon)]
+    panels = [_panel(rates, _("rate"), lines, horizon)]
     if losses:
-        panels.append(_panel(losses, "training loss (as each logged it)", lines, horizon))
-    left = f" The first {MOST} of {len(logged)} are drawn." if len(logged) > MOST else ""
-    where = "Runs logged elsewhere" + (f" next to {title}" if title else "")
-    unpaired = (
-        "Unpaired: other code, data order and weights than the study's, so there is no verdict between them. "
-        f"Dashed: {ELSEWHERE}; solid: mean over the seeds at the settled rate."
-        if study
-        else "As they were logged."
-    )
-    return styled(alt.vconcat(*panels, spacing=18), title=where, subtitle=f"{unpaired}{left}", columns=2)
+        panels.append(_panel(losses, _("training loss (as each logged it)"), lines, horizon))
+    where = message("Runs logged elsewhere next to {title}" if title else "Runs logged elsewhere", title=title)
+    said = [
+        message(
+            "Unpaired: other code, data order and weights than the study's, so there is no verdict between them. "
+            "Dashed: logged elsewhere; solid: mean over the seeds at the settled rate."
+            if study
+            else "As they were logged."
+        )
+    ]
+    if len(logged) > MOST:
+        said.append(message("The first {most} of {count} are drawn.", most=MOST, count=len(logged)))
+    return styled(alt.vconcat(*panels, spacing=18), title=where, subtitle=joined("{one} {other}", said), columns=2)
 
 
 def _short_names(names: Sequence[str]) -> list[str]:
@@ -104,7 +108,7 @@ def _panel(rows: list[Row], what: str, lines: Sequence[str], horizon: int) -> An
     colours = [COLOURS[place % len(COLOURS)] for place in range(len(lines))]
     x = alt.X(
         "step:Q",
-        title="step (updates)",
+        title=_("step (updates)"),
         scale=alt.Scale(domain=[0, horizon], nice=False),
         axis=alt.Axis(grid=False, tickCount=8, tickMinStep=1),
     )
@@ -122,7 +126,7 @@ def _panel(rows: list[Row], what: str, lines: Sequence[str], horizon: int) -> An
             strokeDash=alt.StrokeDash(
                 "where:N",
                 scale=alt.Scale(domain=[HERE, ELSEWHERE], range=[[1, 0], [6, 4]]),
-                legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
+                legend=alt.Legend(title=None, orient="top", symbolType="stroke", labelExpr=worded((HERE, ELSEWHERE))),
             ),
             tooltip=["line:N", "where:N", "step:Q", alt.Tooltip("value:Q", format=".4~g", title=what)],
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 
+from calando.language import _, joined, message
 from calando.records.record import RunRecord
 from calando.report.figures.scales import ScoreAxis, log_y
-from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
+from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled, worded
 from calando.report.formatting import rate
 from calando.report.palette import COLOURS, WORSE
 from calando.report.series import smoothed, thinned
@@ -21,19 +22,36 @@ def training_figure(record: RunRecord) -> AnyChart:
     Works for a run of any outcome, however short.
     """
     spec = record.spec
-    chance = " (chance, since it diverged)" if record.outcome == "diverged" else " (chance)" if record.at_chance else ""
+    chance = ""
+    if record.outcome == "diverged":
+        chance = message(" (chance, since it diverged)")
+    elif record.at_chance:
+        chance = message(" (chance)")
     end = {
         "finished": "",
-        "died": "; its loss ended at chance",
-        "diverged": f"; diverged after step {record.steps_done:,}",
+        "died": message("; its loss ended at chance"),
+        "diverged": message("; diverged after step {step:,}", step=record.steps_done),
     }
-    about = ", ".join((spec.workload.heading, *spec.workload.facts))
+    about = joined("{one}, {other}", (spec.workload.heading, *spec.workload.facts))
     score = spec.workload.measure.amount(record.score, decimals=2)
     return styled(
         alt.vconcat(*_panels(record), spacing=18).resolve_legend(color="independent"),
-        title=f"{spec.strategy.name or spec.strategy.method} on {spec.workload.title}{end[record.outcome]}",
-        subtitle=f"{about}, base rate {rate(spec.lr)}, {spec.steps:,} steps, seed {spec.seed} (n = 1); validation "
-        f"{score}{chance}; run {spec.digest()}",
+        title=message(
+            "{strategy} on {title}{end}",
+            strategy=spec.strategy.name or spec.strategy.method,
+            title=spec.workload.title,
+            end=end[record.outcome],
+        ),
+        subtitle=message(
+            "{about}, base rate {rate}, {steps:,} steps, seed {seed} (n = 1); validation {score}{chance}; run {run}",
+            about=about,
+            rate=rate(spec.lr),
+            steps=spec.steps,
+            seed=spec.seed,
+            score=score,
+            chance=chance,
+            run=spec.digest(),
+        ),
     )
 
 
@@ -42,7 +60,7 @@ def _panels(record: RunRecord) -> list[AnyChart]:
     horizon = record.spec.steps
     rates: list[Row] = [{"step": int(at), "rate": float(record.rates[at])} for at in _kept(record.rates)]
     line = alt.Chart(csv_data(rates)).mark_line(color=COLOURS[0], strokeWidth=2).encode(
-        x=_x(horizon, title=None), y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format="~r", tickCount=4))
+        x=_x(horizon, title=None), y=alt.Y("rate:Q", title=_("rate"), axis=alt.Axis(format="~r", tickCount=4))
     )  # fmt: skip
     events: list[Row] = [{"step": event.step, "kind": event.kind, "text": event.text} for event in record.events]
     marks = alt.Chart(csv_data(events)).mark_rule(color=COLOURS[1], strokeWidth=1.5, strokeDash=[3, 3]).encode(
@@ -55,7 +73,7 @@ def _panels(record: RunRecord) -> list[AnyChart]:
         panels.append(
             alt.Chart(csv_data(scores))
             .mark_line(color=COLOURS[2], strokeWidth=2, point=alt.OverlayMarkDef(color=COLOURS[2], size=28))
-            .encode(x=_x(horizon, title="step (updates)"), y=axis.y("y", title="validation score"))
+            .encode(x=_x(horizon, title=_("step (updates)")), y=axis.y("y", title=_("validation score")))
         )
     return [
         panel.properties(width=WIDTH, height=height) for panel, height in zip(panels, (110, 220, 150), strict=False)
@@ -85,15 +103,17 @@ def _loss_panel(record: RunRecord) -> AnyChart:
     known = [row["loss"] for row in rows] or [1.0]
     low, high = min(known), max(known)
     if low > 0 and high > 20 * low:
-        y = log_y("loss", low=low, high=high * 1.1, title="loss")
+        y = log_y("loss", low=low, high=high * 1.1, title=_("loss"))
     else:
-        y = alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
+        y = alt.Y("loss:Q", title=_("loss"), scale=alt.Scale(zero=False), axis=alt.Axis(format="~r", tickCount=5))
     scale = alt.Scale(domain=kinds, range=["#a9c0e6", COLOURS[0], COLOURS[2]])
     base = alt.Chart(csv_data(rows)).encode(
         x=_x(horizon, title=None),
         y=y,
         color=alt.Color(
-            "kind:N", scale=scale, legend=alt.Legend(title=None, orient="top-right", offset=4, symbolOpacity=1)
+            "kind:N",
+            scale=scale,
+            legend=alt.Legend(title=None, orient="top-right", offset=4, symbolOpacity=1, labelExpr=worded(kinds)),
         ),
     )
     layers = [

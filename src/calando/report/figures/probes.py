@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import altair as alt
 
+from calando.language import _, message, translated
 from calando.records.probe import LayerRow, ProbeRow
 from calando.report.figures.scales import log_y, powers_of_ten
 from calando.report.figures.theme import INK, WIDTH, AnyChart, Row, csv_data, dash, faded, picked, stroke
@@ -23,7 +24,7 @@ __all__ = ["depth_figure", "gradients_figure", "ratios_figure", "sharpness_figur
 PANEL = 210
 MOST_TICKS = 8
 ROW = 17  # pixels of a layer in the heat map
-NETWORK, TWIN = "this network", "its plain twin"
+NETWORK, TWIN = message("this network"), message("its plain twin")
 
 
 def depth_figure(
@@ -50,7 +51,7 @@ def depth_figure(
     for panel, (moment, those) in enumerate(gradients.items(), start=1):
         x = alt.X(
             "layer:Q",
-            title="layer, from the input to the output" if panel == len(gradients) else None,
+            title=_("layer, from the input to the output") if panel == len(gradients) else None,
             scale=alt.Scale(domain=[1, max(2, deepest)], nice=False, padding=6),
             axis=alt.Axis(grid=False, format="d", values=places),
         )
@@ -60,7 +61,7 @@ def depth_figure(
             for place, size in enumerate(layers)
             if drawn(size)
         ]
-        y = log_y("gradient", low=low, high=high, title=f"gradient {moment}")
+        y = log_y("gradient", low=low, high=high, title=_("gradient {moment}", moment=message(moment)))
         lines = alt.Chart(csv_data(rows)).mark_line(point=alt.OverlayMarkDef(size=26, filled=True), strokeWidth=2)
         panels.append(
             lines.encode(
@@ -82,7 +83,7 @@ def gradients_figure(rows: Sequence[ProbeRow], twin: Sequence[ProbeRow] = ()) ->
     for name, those in ((NETWORK, rows), (TWIN, twin)):
         seen = [row for row in those if any(0 < size < math.inf for size in _sizes(row.layers))]
         for row in seen[:1] + seen[1:][-1:]:
-            moments.setdefault(f"at update {row.step}", {})[name] = _sizes(row.layers)
+            moments.setdefault(_("at update {step}", step=row.step), {})[translated(name)] = _sizes(row.layers)
     return depth_figure(moments) if moments else None
 
 
@@ -93,23 +94,24 @@ def _sizes(layers: Iterable[LayerRow]) -> list[float]:
 
 def sharpness_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
     """Sharpness and its limit over time, on a logarithmic axis. None: it was not measured, or never positive."""
-    lines = {"sharpness": COLOURS[0], "limit": WORSE}
+    lines = {_("sharpness"): COLOURS[0], _("limit"): WORSE}
     points: list[Row] = [
         {"strategy": name, "step": row.step, "size": float(value)}
         for row in rows
         if row.sharpness is not None
-        for name, value in (("sharpness", row.sharpness), ("limit", row.limit))
+        for name, value in zip(lines, (row.sharpness, row.limit), strict=True)
         if value is not None and 0 < value < math.inf
     ]
-    if not any(point["strategy"] == "sharpness" for point in points):
+    measured, limit = lines
+    if not any(point["strategy"] == measured for point in points):
         return None
     names = [name for name in lines if any(point["strategy"] == name for point in points)]
-    styles = {name: LineStyle(lines[name], (7, 3) if name == "limit" else ()) for name in names}
+    styles = {name: LineStyle(lines[name], (7, 3) if name == limit else ()) for name in names}
     low, high = _around([point["size"] for point in points])
     chart: AnyChart = alt.Chart(csv_data(points)).mark_line(
         point=alt.OverlayMarkDef(size=26, filled=True), strokeWidth=2
     ).encode(
-        x=_steps(rows), y=log_y("size", low=low, high=high, title="sharpness"),
+        x=_steps(rows), y=log_y("size", low=low, high=high, title=_("sharpness")),
         stroke=stroke(names, styles), strokeDash=dash(names, styles),
         tooltip=[alt.Tooltip("strategy:N"), alt.Tooltip("step:Q"), alt.Tooltip("size:Q", format=".3g")],
     )  # fmt: skip
@@ -132,13 +134,13 @@ def ratios_figure(rows: Sequence[ProbeRow]) -> AnyChart | None:
     scale = alt.Scale(type="log", domain=[low, high], scheme="viridis")
     axis = powers_of_ten(low, high)
     legend = alt.Legend(
-        title="update / weight", orient="bottom", direction="horizontal", gradientLength=220,
+        title=_("update / weight"), orient="bottom", direction="horizontal", gradientLength=220,
         titleFontWeight="normal", titleFontSize=12.5, values=axis.values, labelExpr=axis.labelExpr,
     )  # fmt: skip
     chart: AnyChart = alt.Chart(csv_data(cells)).mark_rect().encode(
-        x=alt.X("step:O", title="update", axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True)),
+        x=alt.X("step:O", title=_("update"), axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True)),
         y=alt.Y(
-            "layer:N", sort=layers, title="layer, by name", axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
+            "layer:N", sort=layers, title=_("layer, by name"), axis=alt.Axis(grid=False, labelLimit=150, labelColor=INK)
         ),
         color=alt.Color("ratio:Q", scale=scale, legend=legend),
         tooltip=[alt.Tooltip("layer:N"), alt.Tooltip("step:O"), alt.Tooltip("ratio:Q", format=".3g")],
@@ -150,7 +152,7 @@ def _steps(rows: Sequence[ProbeRow]) -> alt.X:
     steps = [row.step for row in rows]
     scale = alt.Scale(domain=[min(steps), max(*steps, min(steps) + 1)], nice=False, padding=6)
     axis = alt.Axis(grid=False, tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1, format="d")
-    return alt.X("step:Q", title="step (updates)", scale=scale, axis=axis)
+    return alt.X("step:Q", title=_("step (updates)"), scale=scale, axis=axis)
 
 
 def _around(sizes: Iterable[float]) -> tuple[float, float]:

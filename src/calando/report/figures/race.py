@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 
 from calando.analysis.ride import Settled
+from calando.language import _, message
 from calando.records.tuning import TuneSpec
 from calando.report.figures.scales import log_y
 from calando.report.figures.theme import WIDTH, AnyChart, Row, csv_data, styled
@@ -20,7 +21,14 @@ from calando.report.series import smoothed
 __all__ = ["arms_figure", "race_figure"]
 
 POINTS = 400
-ENDS = {"won": "the answer", "dead": "dead", "slow": "slow", "lost": "lost", "unpaid": "budget ended", "races": ""}
+ENDS = {
+    "won": message("the answer"),
+    "dead": message("dead"),
+    "slow": message("slow"),
+    "lost": message("lost"),
+    "unpaid": message("budget ended"),
+    "races": "",
+}
 
 
 def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndarray]) -> AnyChart:
@@ -31,7 +39,7 @@ def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndar
     """
     if spec.whole:
         return whole_runs_figure(spec, settled)
-    name = f"{spec.strategy.method} on {spec.workload.title}"
+    name = message("{method} on {title}", method=spec.strategy.method, title=spec.workload.title)
     # Runs with other hyper-parameters come after the race, at rates that may be the same.
     settled = replace(settled, arms=tuple(arm for arm in settled.arms if not arm.also))
     return arms_figure(name, settled, traces, seed=spec.seed, steps=spec.steps)
@@ -45,12 +53,12 @@ def arms_figure(name: str, settled: Settled, traces: Mapping[float, np.ndarray],
         traces: rate -> losses of each update.
         steps: of a whole run.
     """
-    names = {arm.rate: f"{rate(arm.rate)} ({ENDS[arm.ending]})" for arm in settled.arms}
+    names = {arm.rate: _("{rate} ({end})", rate=rate(arm.rate), end=ENDS[arm.ending]) for arm in settled.arms}
     order = [names[arm.rate] for arm in sorted(settled.arms, key=lambda arm: -arm.rate)]
     # The race takes a tenth of the run: it has a panel of its own.
     raced = max([settled.judged, *(arm.step for arm in settled.arms if arm.ending != "won")])
     made = max(len(losses) for losses in traces.values())
-    ends = {"the race": min(steps, round(1.1 * raced)), "the run": steps}
+    ends = {message("the race"): min(steps, round(1.1 * raced)), message("the run"): steps}
     panels = [
         _panel(settled, traces, names, order, until=until, title=title)
         for title, until in ends.items()
@@ -58,9 +66,15 @@ def arms_figure(name: str, settled: Settled, traces: Mapping[float, np.ndarray],
     ]
     return styled(
         alt.vconcat(*panels, spacing=24).resolve_scale(x="independent", y="independent"),
-        title=f"Race of {len(settled.arms)} rates of {name}",
-        subtitle=f"training loss, smoothed; one seed ({seed}), same weights and batches; "
-        f"{settled.charged / steps:.2f} runs of {steps:,} updates in all; dashed: arms are judged",
+        title=message("Race of {count} rates of {name}", count=len(settled.arms), name=name),
+        subtitle=message(
+            "training loss, smoothed; one seed ({seed}), same weights and batches; {runs:.2f} runs of {steps:,} "
+            "updates "
+            "in all; dashed: arms are judged",
+            seed=seed,
+            runs=settled.charged / steps,
+            steps=steps,
+        ),
     )
 
 
@@ -86,24 +100,24 @@ def _panel(
         rows += found
         first += [float(row["loss"]) for row in found[:1]]
         if found and arm.ending != "won":
-            ends.append({**found[-1], "why": f"{rate(arm.rate)}: {arm.why}"})
+            ends.append({**found[-1], "why": message("{rate}: {why}", rate=rate(arm.rate), why=arm.why)})
     known = [float(row["loss"]) for row in rows] or [1.0]
     low, high = min(known), min(max(known), 1.5 * max(first, default=1.0))
     if low > 0 and high > 20 * low:
-        y = log_y("loss", low=low, high=high * 1.1, title=f"loss: {title}")
+        y = log_y("loss", low=low, high=high * 1.1, title=_("loss: {panel}", panel=title))
     else:
         # An arm that explodes leaves the drawing.
         scale = alt.Scale(zero=False, domain=[low, high], clamp=False)
-        y = alt.Y("loss:Q", title=f"loss: {title}", scale=scale, axis=alt.Axis(format="~r", tickCount=5))
+        y = alt.Y("loss:Q", title=_("loss: {panel}", panel=title), scale=scale, axis=alt.Axis(format="~r", tickCount=5))
     styles = line_styles(order)
     colours = alt.Scale(domain=list(order), range=[styles[name].colour for name in order])
     x = alt.X(
         "step:Q",
-        title="step (updates)",
+        title=_("step (updates)"),
         scale=alt.Scale(domain=[0, until], nice=False),
         axis=alt.Axis(grid=False, tickCount=8, tickMinStep=1),
     )
-    legend = alt.Legend(title="rate", orient="top", columns=4)
+    legend = alt.Legend(title=_("rate"), orient="top", columns=4)
     colour = alt.Color("arm:N", scale=colours, sort=list(order), legend=legend)
     layers: list[AnyChart] = [
         alt.Chart(csv_data(rows)).mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import altair as alt
 
+from calando.language import _
 from calando.records.measure import SHARE, Measure
 from calando.report.figures.theme import INK
 
@@ -91,7 +92,7 @@ def steps_axis(horizon: int) -> alt.X:
     scale = alt.Scale(domain=[0, horizon], nice=False)
     return alt.X(
         "step:Q",
-        title="step (updates)",
+        title=_("step (updates)"),
         scale=scale,
         axis=alt.Axis(grid=False, tickCount=alt.ExprRef("ceil(width / 90)"), tickMinStep=1),
     )
@@ -189,7 +190,7 @@ class ScoreAxis:
             marks = [mark for mark in marks if f"{mark:e}"[0] in "15"]
         return alt.Y(
             f"{field}:Q",
-            title=[title, "(log scale of the error)"],
+            title=[title, _("(log scale of the error)")],
             scale=alt.Scale(type="log", reverse=True, domain=[low, high], nice=False),
             axis=alt.Axis(values=marks, labelExpr="format(1 - datum.value, '.5~%')"),
         )

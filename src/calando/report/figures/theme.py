@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
-from calando.language import Message, translated
+from calando.language import Message, language, translated
 from calando.report.palette import HOVER, LineStyle
 
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
@@ -37,11 +39,13 @@ __all__ = [
     "stroke",
     "styled",
     "weight",
+    "worded",
 ]
 
 Row = dict[str, Any]
 
 FONT = "Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+FONT_OF_CHINESE = "PingFang SC, Microsoft YaHei, Noto Sans CJK SC, Source Han Sans SC"
 WIDTH, HEIGHT = 760, 340
 LABEL_LIMIT = 340
 PICKED = "picked"
@@ -140,6 +144,29 @@ def hover(rows: Sequence[Row], *, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tool
     return points
 
 
+def worded(words: Iterable[str]) -> Any:
+    """For a legend of these words, which the data have in English: how it shows them."""
+    shown = {word: translated(word) for word in words}
+    return alt.Undefined if language() == "en" else f"{json.dumps(shown, ensure_ascii=False)}[datum.label]"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if language() == "en":
+        return textwrap.wrap(text, width)
+    # A Chinese character is as wide as two letters, and any of them may end a line.
+    lines, room = [""], width
+    for piece in re.findall(
+        r"[\u2e80-\u9fff\uff00-\uffef][，。；：、）]*|[^\s\u2e80-\u9fff\uff00-\uffef]+\s*|\s+", text
+    ):
+        wide = sum(2 if letter >= "\u2e80" else 1 for letter in piece)
+        if wide > room:
+            lines.append("")
+            room = width
+        lines[-1] += piece
+        room -= wide
+    return [line.strip() for line in lines if line.strip()]
+
+
 def finished(chart: AnyChart, *, title: str, subtitle: str, names: Sequence[str] = ()) -> AnyChart:
     """The same chart with its size, its title, its pedigree below that, and the house's type.
 
@@ -148,7 +175,7 @@ def finished(chart: AnyChart, *, title: str, subtitle: str, names: Sequence[str]
         names: what the legend lists, where it lists strategies: as many columns as the longest leaves room for.
             The page counts again for its own width, for which `usermeta` keeps the width of one.
     """
-    column = 38 + min(LABEL_LIMIT, 6 * max(map(len, names), default=0))
+    column = 38 + min(LABEL_LIMIT, 6 * max(map(_letters, names), default=0))
     sized = chart
     if not isinstance(chart, alt.VConcatChart):
         sized = chart.properties(width=WIDTH, height=HEIGHT if chart.height is alt.Undefined else chart.height)
@@ -156,10 +183,15 @@ def finished(chart: AnyChart, *, title: str, subtitle: str, names: Sequence[str]
     return styled(sized, title=title, subtitle=subtitle, columns=max(1, WIDTH // column) if names else 4)
 
 
+def _letters(text: str) -> int:
+    return len(text) + sum(letter >= "\u2e80" for letter in text)
+
+
 def styled(chart: AnyChart, *, title: str, subtitle: str, columns: int = 4) -> AnyChart:
     """The same chart, of whatever kind, with a title, its pedigree below it, and the house's type."""
-    made: AnyChart = chart.properties(title=alt.Title(text=title, subtitle=textwrap.wrap(subtitle, 128))).configure(
-        font=FONT,
+    lines = _wrapped(translated(subtitle), 128)
+    made: AnyChart = chart.properties(title=alt.Title(text=translated(title), subtitle=lines)).configure(
+        font=FONT if language() == "en" else f"{FONT_OF_CHINESE}, {FONT}",
         background="white",
         padding=14,
         view=alt.ViewConfig(stroke=None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calando.analysis.results import RateTrial
 from calando.analysis.ride import Settled
 from calando.analysis.whole_arms import failed
+from calando.language import message
 from calando.records.tuning import TuneSpec
 from calando.report.figures.by_rate import sensitivity_figure
 from calando.report.figures.theme import WIDTH, AnyChart, styled
@@ -37,7 +38,14 @@ def whole_runs_figure(spec: TuneSpec, settled: Settled) -> AnyChart:
     runs = settled.charged / spec.run_cost
     return styled(
         chart.properties(width=WIDTH, height=260),
-        title=f"{len(settled.arms)} rates of {name} in {spec.workload.title}",
-        subtitle=f"validation score at the end of a whole run each; one seed ({spec.seed}); ring: the chosen rate; "
-        f"cross: failed; {runs:.2f} runs of {spec.steps:,} updates in all",
+        title=message(
+            "{count} rates of {name} in {title}", count=len(settled.arms), name=name, title=spec.workload.title
+        ),
+        subtitle=message(
+            "validation score at the end of a whole run each; one seed ({seed}); ring: the chosen rate; cross: failed; "
+            "{runs:.2f} runs of {steps:,} updates in all",
+            seed=spec.seed,
+            runs=runs,
+            steps=spec.steps,
+        ),
     )
