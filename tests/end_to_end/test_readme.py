@@ -58,6 +58,7 @@ FRAMEWORKS = {
 
 # Put in place of the lengths of commands (`--epochs 5`) and of scripts.
 SHORTER = {
+    "find": ["--repeats", "2"],
     "compare": ["--steps", "4", "--seeds", "2", "--rates", "1", "--workers", "1", "--device", "cpu"],
     "train": ["--steps", "4", "--threads", "1", "--device", "cpu"],
     "tune": ["--steps", "100", "--device", "cpu"],
@@ -162,20 +163,28 @@ def read_by_bash(script: str) -> None:
     """Bash takes it for a script, and each of calando's commands in it has the options it is given."""
     ended = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    one_line = re.sub(r"\$\(\(.*?\)\)", "4", script.replace("\\\n", " "))
-    commands = [line.strip() for line in one_line.splitlines() if line.strip().startswith("calando ")]
     verbs = get_command(app).commands
-    for command in commands:
-        _, verb, *words = shlex.split(command, comments=True)
-        reader = verbs[verb]
-        if hasattr(reader, "commands"):
-            reader, words = reader.commands[words[0]], words[1:]
-        reader.make_context(verb, words)
+    for line in re.sub(r"\$\(\(.*?\)\)", "4", script.replace("\\\n", " ")).splitlines():
+        if "calando " not in line or line.startswith("#"):
+            continue
+        words = shlex.split(line, comments=True)
+        # after another command (srun … calando show), or handed over as one word (ray exec … "calando show")
+        inner = next((word for word in words if word.startswith("calando ")), None)
+        words = shlex.split(inner) if inner else words[words.index("calando") :] if "calando" in words else []
+        if len(words) > 1:
+            reader, name, given = verbs[words[1]], words[1], words[2:]
+            if hasattr(reader, "commands"):
+                reader, given = reader.commands[given[0]], given[1:]
+            reader.make_context(name, given)
 
 
 def test_a_command_that_does_not_exist_is_found_on_a_page():
     with pytest.raises(Exception, match="No such option: --worker"):
         read_by_bash("for fold in 1 2; do\n  calando compare digits --worker 3\ndone\n")
+    with pytest.raises(Exception, match=r"No such option: --seed\b"):
+        read_by_bash("srun --nodes=1 calando compare digits --seed 3")
+    with pytest.raises(KeyError, match="sho"):
+        read_by_bash('ray exec cluster.yaml "calando sho study"')
     with pytest.raises(AssertionError, match="syntax error"):
         read_by_bash("for fold in 1 2\n  calando show\n")
 
@@ -242,7 +251,7 @@ def shorter(command: list[str]) -> list[str]:
 
 def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Run one line; it must succeed and say something."""
-    if command[0] == "python" and "calando.run(" in Path(command[1]).read_text():
+    if command[0] == "python" and re.search(r"calando\.run\(|executor='inline'", Path(command[1]).read_text()):
         runpy.run_path(command[1], run_name="__main__")
         assert capsys.readouterr().out
         return
