@@ -16,7 +16,7 @@
     repeats disagree  the valleys of single repeats are more than a factor of REPEATS_APART apart
 
     works its rate out  of the method, whatever the curve: `suggest`
-    does not live       a training at the rate keeps less than half of the fall: `calando.range_test.found`
+    does not live       a training at the rate keeps less than three quarters of the fall: `calando.range_test.found`
 
 A name may be acted on by a program; the words are for people.
 
