@@ -93,8 +93,8 @@ def tidy(file: Path) -> int:
     for message in catalogue:
         if message.id:
             if message.fuzzy:
-                message.flags.discard("fuzzy")
                 message.string = ""
+            message.flags.clear()  # a page's % and {} are no places
             message.locations, message.auto_comments, message.previous_id = [], [], []
             if not message.string and says_the_same(str(message.id)):
                 message.string = message.id
@@ -103,7 +103,7 @@ def tidy(file: Path) -> int:
     with file.open("wb") as opened:
         write_po(opened, catalogue, width=0, omit_header=True)
     text = file.read_text(encoding="utf-8")
-    file.write_text(f"{HEADER}\n{text.lstrip()}", encoding="utf-8")
+    file.write_text(f"{HEADER}\n{text.strip()}\n", encoding="utf-8")
     return lacking
 
 
