@@ -24,7 +24,7 @@ PAGES = [
 ]
 SHORT = {
     "train": {"steps": 12, "threads": 1},
-    "compare": {"steps": 12, "seeds": 2, "executor": "inline", "threads": 1, "workers": 1},
+    "compare": {"steps": 12, "seeds": 2, "rates": 1, "executor": "inline", "threads": 1, "workers": 1},
     "find": {"steps": 40, "repeats": 1, "hold": 0, "threads": 1},
 }
 
