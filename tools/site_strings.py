@@ -20,6 +20,8 @@ __all__ = ["LANGUAGE", "check_catalogues", "gather"]
 LANGUAGE = "zh_CN"
 IN_ENGLISH = ("reference/python/", "reference/commands/")
 """Generated: docstrings stay in English; a command's help comes from the program's own catalogue."""
+THEME = "sphinx"
+"""The catalogue of no page: what the theme writes, by hand."""
 
 
 def is_translated(page: str) -> bool:
@@ -57,6 +59,8 @@ def gather(texts: Path, locale: Path) -> None:
     catalogues = locale / LANGUAGE / "LC_MESSAGES"
     for file in sorted(catalogues.rglob("*.po")):
         page = file.relative_to(catalogues).with_suffix("").as_posix()
+        if page == THEME:
+            continue
         if page not in pages:
             file.unlink()
             continue
