@@ -198,7 +198,9 @@ def test_help_follows_the_language_and_fits_the_terminal():
 
     helped = _calando("compare", "--help", LANG="zh_CN.UTF-8")
     assert (helped.returncode, helped.stderr) == (0, "")
-    assert {line.split()[0] for line in _calando(LANG="zh_CN.UTF-8").stdout.split("命令：")[1].splitlines()[1:]} >= {
+    assert {
+        line.split()[0] for line in _calando("--help", LANG="zh_CN.UTF-8").stdout.split("命令：")[1].splitlines()[1:]
+    } >= {
         "compare",
         "data",
         "report",
