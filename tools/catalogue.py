@@ -130,6 +130,8 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     words += ["rate trials", "final runs", "logged elsewhere", "of the study", "each step", "smoothed", "half is lost"]
     words += ["each repeat", "median, smoothed", "strategy", "step", "seed", "loss", "score", "rate", "layer", "ratio"]
     words += ["outcome", "kind", "text", "why", "where", "line", "gradient", "size", "repeat", "reached"]
+    words += ["workload", "network", "metric", "method", "family", "form", "tracker", "executor", "average"]  # unknown
+    words += ["controller", "augmentation", "lesson", "strategy or method", "schedule or strategy"]
     yield from (("words", word) for word in words)
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from calando.language import Message
+from calando.language import Message, joined, message
 
 __all__ = [
     "CalandoError",
@@ -187,13 +187,22 @@ class UnknownName(UsageError):
         known = sorted(choices)
         near = difflib.get_close_matches(name, known, n=NEAREST)
         if near and len(known) > MANY:
-            super().__init__(
-                f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?{hint and ' '}{hint}"
+            near_ones = joined("{one} or {other}", map(repr, near))
+            said = message(
+                "unknown {kind} {name!r}; did you mean {near}?", kind=message(kind), name=name, near=near_ones
             )
+            super().__init__(message("{one} {other}", one=said, other=message(hint)) if hint else said)
             return
-        guess = f"; did you mean {near[0]!r}?" if near else ";"
-        tail = f"; {hint}" if hint else ""
-        super().__init__(f"unknown {kind} {name!r}{guess} choices: {', '.join(known)}{tail}")
+        said = message(
+            "unknown {kind} {name!r}; did you mean {near!r}? choices: {choices}"
+            if near
+            else "unknown {kind} {name!r}; choices: {choices}",
+            kind=message(kind),
+            name=name,
+            near=near[0] if near else "",
+            choices=", ".join(known),
+        )
+        super().__init__(message("{one}; {other}", one=said, other=message(hint)) if hint else said)
 
 
 class ScheduleTextError(UsageError):
@@ -208,7 +217,15 @@ class ScheduleTextError(UsageError):
         start, stop = max(0, position - 40), position + 20
         place = plain(f"{'…' if start else ''}{text[start:position]}<!>{text[position:stop]}")
         shown = text if len(text) <= 60 else text[:57] + "…"
-        super().__init__(f"{problem}, at character {position + 1} of {shown!r} -> here: {place}")
+        super().__init__(
+            message(
+                "{problem}, at character {position} of {text!r} -> here: {place}",
+                problem=problem,
+                position=position + 1,
+                text=shown,
+                place=place,
+            )
+        )
 
 
 class DataError(UsageError):

@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from calando.errors import UsageError, quote
+from calando.language import message
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -96,13 +97,24 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError(
-                f"a {self.kind} must be named by letters, digits and _, such as my_{self.kind}, got {quote(name)}"
+                message(
+                    "a {kind} must be named by letters, digits and _, such as my_{kind}, got {name}",
+                    kind=self.kind,
+                    name=quote(name),
+                )
             )
         if self._in_texts and not home.startswith("calando."):
             _know_ours()
         meaning = f"the {self.kind} {home}"
         if self._taken.get(name, meaning) != meaning:
-            raise UsageError(f"the name {name!r} is taken by {self._taken[name]}; choose another for {home}")
+            raise UsageError(
+                message(
+                    "the name {name!r} is taken by {taken}; choose another for {home}",
+                    name=name,
+                    taken=self._taken[name],
+                    home=home,
+                )
+            )
         self._taken[name], self._entries[name], self._homes[name] = meaning, entry, home
 
     def remove(self, name: str) -> None:
@@ -124,7 +136,11 @@ class Registry(Mapping[str, T], Generic[T]):
         found = [point for point in self._points() if point.name == name]
         if len({point.value for point in found}) > 1:
             owners = " and ".join(sorted(_owner(point) for point in found))
-            raise UsageError(f"{owners} both bring a {self.kind} {name!r}; uninstall one")
+            raise UsageError(
+                message(
+                    "{owners} both bring a {kind} {name!r}; uninstall one", owners=owners, kind=self.kind, name=name
+                )
+            )
         if found:
             self._load(found[0])
         return bool(found)
@@ -187,8 +203,14 @@ class Registry(Mapping[str, T], Generic[T]):
         except Exception as error:  # other people's code runs when it is imported, and may raise anything
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise UsageError(
-                f"the {self.kind} {point.name!r} of {_owner(point)} ({point.value}) cannot be loaded ({reason}); "
-                f"update or uninstall {_owner(point)}"
+                message(
+                    "the {kind} {name!r} of {point} ({value}) cannot be loaded ({reason}); update or uninstall {point}",
+                    kind=self.kind,
+                    name=point.name,
+                    point=_owner(point),
+                    value=point.value,
+                    reason=reason,
+                )
             ) from error
         self._installed.add(point.name)
 

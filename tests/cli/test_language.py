@@ -198,6 +198,13 @@ def test_help_follows_the_language_and_fits_the_terminal():
 
     helped = _calando("compare", "--help", LANG="zh_CN.UTF-8")
     assert (helped.returncode, helped.stderr) == (0, "")
+    assert {
+        line.split()[0] for line in _calando("--help", LANG="zh_CN.UTF-8").stdout.split("命令：")[1].splitlines()[1:]
+    } >= {
+        "compare",
+        "data",
+        "report",
+    }
     usage, options = helped.stdout.split("参数：")
     assert usage.startswith("用法：calando compare")
     assert "calando compare digits\n" in usage
@@ -258,3 +265,48 @@ def test_a_study_made_in_chinese_is_stored_and_sent_as_in_english(tmp_path, capf
     assert len(stored("zh")) == len(stored("en"))
     for path in Path(exported.path).iterdir():
         assert not HAN.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "没有命令 'frobnicate'"),
+        (["compare", "--stepp", "3", "digits"], "没有选项 --stepp"),
+        (["compare"], "缺少参数 'WORKLOAD'"),
+        (["compare", "digits", "--rates", "x"], "'--rates' 的值无效："),
+        (["compare", "digits", "--seeds", "x"], "'--seeds' 的值无效：'x' 既不是整数也不是 auto"),
+        (["data", "get", "a", "b"], "多余的参数（b）"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_in_chinese(words, said, capsys):
+    from typer.main import get_command
+
+    from calando.cli.app import app
+    from calando.cli.help_words import in_their_language
+
+    with in_language("zh"), pytest.raises(SystemExit) as ended:
+        in_their_language(get_command(app))(words, prog_name="calando")
+    refused = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert refused.startswith("用法：calando")
+    assert f"错误：{said}" in refused
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["compare", "digitz"], "未知的任务 'digitz'；是否想写 'digits'？"),
+        (["compare", "digits", "cosine", "--seeds", "0"], "seeds 必须在 1 到 1000 之间，给出的是 0"),
+        (["compare", "digits", "--epochs", "2", "--steps", "3"], "--epochs 与 --steps 只能给一个"),
+        (["plot", "cosine", "--steps", "0"], "--steps 必须在 1 到 "),
+    ],
+)
+def test_an_error_of_ours_names_options_as_a_person_types_them_in_chinese_too(words, said, monkeypatch, machine):
+    from calando.cli.main import _command
+
+    machine(LANG="zh_CN.UTF-8")
+    monkeypatch.setattr(sys, "argv", ["calando", *words])
+    monkeypatch.setattr("atexit.register", lambda call: call)
+    ending = _command()
+    assert ending.status == 2
+    assert ending.line.startswith(said)

@@ -21,7 +21,7 @@ from calando.cli.options import Given, numbers_of, verb
 from calando.cli.output import others_on_stderr
 from calando.cli.study import print_study
 from calando.errors import UsageError, plain
-from calando.language import _, translated
+from calando.language import _, message, translated
 from calando.verbs.progress import StudyProgress
 from calando.verbs.study import write_page_of
 
@@ -82,7 +82,7 @@ def compare(
     calando compare digits "sgd(lr=0.1, momentum=0.9) | linear(0, 1, over='5%') >> cosine(1, 0)" cosine
     """
     if verify_sharing and no_sharing:
-        raise UsageError("--verify-sharing and --no-sharing contradict each other; give one")
+        raise UsageError(message("--verify-sharing and --no-sharing contradict each other; give one"))
     with others_on_stderr(), StudyProgress(_ignore if as_json else None) as progress:
         try:
             answer = call(

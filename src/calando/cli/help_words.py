@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from calando.cli.typer_errors import translating
 from calando.cli.wide_lines import help_formatter
 from calando.language import translated
 
@@ -50,6 +51,7 @@ def in_their_language(command: Any) -> Any:
                 parameter.help = translated(parameter.help)
         formatter = help_formatter(one.context_class.formatter_class, _typer_words)
         one.context_class = type("WideContext", (one.context_class,), {"formatter_class": formatter})
+    command.make_context, command.invoke = translating(command.make_context), translating(command.invoke)
     return command
 
 

@@ -14,6 +14,7 @@ import typer
 import calando
 from calando.cli.options import Given, verb
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.verbs.importing import ImportedRuns
@@ -43,7 +44,9 @@ def import_runs(call: Callable[..., ImportedRuns], output: Path | None = None, a
     calando import runs/ --study study -o next-to.html
     """
     if output is None and isinstance(call, partial) and call.keywords.get("study") is not None:
-        raise UsageError("--study draws them next to its runs, and needs a file to draw to: give -o FILE as well")
+        raise UsageError(
+            message("--study draws them next to its runs, and needs a file to draw to: give -o FILE as well")
+        )
     if output is not None:
         from calando.report.pictures import check_suffix
 

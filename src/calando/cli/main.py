@@ -12,7 +12,8 @@ import os
 import sys
 
 from calando.cli.ending import Ending
-from calando.errors import CalandoError, CodeFailed, UsageError, plain
+from calando.errors import CalandoError, CodeFailed, UsageError, plain, said_by
+from calando.language import _, translated
 from calando.process_limits import (
     for_more_files,
     for_more_memory,
@@ -53,12 +54,12 @@ def _command() -> Ending:
 
         run()
     except CalandoError as error:
-        line = plain(str(error))
+        line = plain(str(error))  # English, by which it is known
         if is_want_of_files(line) and "ulimit" not in line:
             return Ending(1, for_more_files(line))
         if isinstance(error, CodeFailed):
-            line = "\n    ".join((plain(error.args[0]), *error.printed))
-        return Ending(2 if isinstance(error, UsageError) else 1, line)
+            return Ending(2, "\n    ".join((plain(translated(error.args[0])), *error.printed)))
+        return Ending(2 if isinstance(error, UsageError) else 1, plain(translated(said_by(error))))
     except MemoryError as error:
         return _no_memory(error)
     except OSError as error:
@@ -67,11 +68,16 @@ def _command() -> Ending:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             return _no_files(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return Ending(1, "no space left on the disk; free some and run the same command again")
+            return Ending(1, _("no space left on the disk; free some and run the same command again"))
         path = error.filename2 or error.filename
         if path is None:
             raise
-        return Ending(2, plain(f"{path}: {error.strerror}; name another path, or change its permissions"))
+        return Ending(
+            2,
+            plain(
+                _("{path}: {reason}; name another path, or change its permissions", path=path, reason=error.strerror)
+            ),
+        )
     except Exception as error:
         # Libraries in C++ that find no room end in errors of many kinds.
         if is_want_of_files(str(error)):

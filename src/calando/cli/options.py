@@ -19,6 +19,7 @@ from typer.models import OptionInfo
 
 from calando.cli import completion
 from calando.errors import UsageError
+from calando.language import message, translated
 
 __all__ = ["OPTIONS", "Given", "numbers_of", "rate_of", "seeds_of", "verb"]
 
@@ -56,7 +57,7 @@ def rate_of(text: str | None) -> float | Literal["find"] | None:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--lr must be a positive finite number or find, got {text!r}") from None
+        raise UsageError(message("--lr must be a positive finite number or find, got {text!r}", text=text)) from None
 
 
 def seeds_of(given: str | int) -> int | Literal["auto"]:
@@ -73,7 +74,7 @@ def seeds_of(given: str | int) -> int | Literal["auto"]:
     try:
         return int(given)
     except ValueError:
-        raise typer.BadParameter(f"{given!r} is neither a whole number nor auto") from None
+        raise typer.BadParameter(message("{given!r} is neither a whole number nor auto", given=given)) from None
 
 
 def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> tuple[Number, ...] | None:
@@ -90,8 +91,15 @@ def numbers_of(option: str, kind: Callable[[str], Number], text: str | None) -> 
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
-        whole = "a whole number" if kind is int else "a number"
-        raise UsageError(f"{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}") from None
+        whole = message("a whole number" if kind is int else "a number")
+        raise UsageError(
+            message(
+                "{option} must be {whole}, or several joined by commas as in 4,8,20, got {text!r}",
+                option=option,
+                whole=whole,
+                text=text,
+            )
+        ) from None
 
 
 def _option(
@@ -300,7 +308,7 @@ def verb(
                 present(call, **printing)
             except UsageError as error:
                 # Not what the person's own code printed, which `str` of a CodeFailed has as well.
-                error.args = (as_flags(str(error.args[0] if error.args else error), given_as),)
+                error.args = (as_flags(translated(error.args[0] if error.args else str(error)), given_as),)
                 raise
 
         declared = [
@@ -339,7 +347,7 @@ def as_flags(message: str, given_as: Mapping[str, Given]) -> str:
 
     options = [name for name, given in given_as.items() if isinstance(given.declared, OptionInfo)]
     for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
-        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)])"
+        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：）。、])"
         message = re.sub(pattern, flag, message) if names else message
     return message
 

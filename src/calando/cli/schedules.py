@@ -14,7 +14,7 @@ import calando
 from calando.cli.options import Given, verb
 from calando.cli.wide_lines import filled
 from calando.errors import UsageError
-from calando.language import _, translated
+from calando.language import _, message, translated
 
 if TYPE_CHECKING:
     from calando.verbs.schedules import Linted, Plotted
@@ -42,7 +42,7 @@ def plot(call: Callable[..., Plotted], output: Path | None = None, as_json: bool
     calando plot "sgd | one_cycle | momentum: linear(1, 0.9, over='30%') >> linear(0.9, 1)"
     """
     if output is not None and as_json:
-        raise UsageError("give --output or --json, not both; -o FILE.json writes the figure's specification")
+        raise UsageError(message("give --output or --json, not both; -o FILE.json writes the figure's specification"))
     plotted = call()
     if output is not None:
         typer.echo(calando.draw(plotted, output))

@@ -17,7 +17,7 @@ from calando.cli.find import RangeBar
 from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn, said_by
-from calando.language import _, translated
+from calando.language import _, message, translated
 from calando.standing import time_left
 from calando.verbs.progress import Pace
 from calando.verbs.stored_spec import is_stored
@@ -65,7 +65,9 @@ def train(call: Callable[..., Trained], as_json: bool = False) -> None:
     """
     task, strategy = getattr(call, "args", (None, ""))
     if strategy is None and not is_stored(task):
-        raise typer.BadParameter("a task needs a strategy; only a spec.json says its own", param_hint="STRATEGY")
+        raise typer.BadParameter(
+            message("a task needs a strategy; only a spec.json says its own"), param_hint="STRATEGY"
+        )
     drawing = _Drawing(quiet=as_json)
     try:
         with others_on_stderr(), drawing:

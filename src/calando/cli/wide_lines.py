@@ -87,7 +87,7 @@ class _WideHelp:
     def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         from rich.cells import cell_len
 
-        rows = [(self.words(first), self.words(second)) for first, second in rows]
+        rows = [(first, self.words(second)) for first, second in rows]  # names stay as they are typed
         column = min(max(cell_len(first) for first, _second in rows), col_max) + col_spacing
         indent = " " * self.current_indent
         for first, second in rows:

@@ -24,6 +24,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from calando.errors import UsageError, is_plain, quote
+from calando.language import joined, message
 
 __all__ = [
     "FiniteOption",
@@ -90,12 +91,29 @@ def out_of_range(spec: type[BaseModel], error: ValidationError, *, name: str = "
         return cause
     place = [name] if name else [str(part) for part in first["loc"]]
     if name and first["type"] not in OUT_OF_RANGE:
-        kind = "a whole number" if int in _kinds(spec, name) else "a number"
-        return UsageError(f"{name.replace('_', ' ')} must be {kind}, got {quote(first['input'])}")
+        kind = message("a whole number" if int in _kinds(spec, name) else "a number")
+        return UsageError(
+            message(
+                "{name} must be {range}, got {value}",
+                name=message(name.replace("_", " ")),
+                range=kind,
+                value=quote(first["input"]),
+            )
+        )
     if first["type"] in OUT_OF_RANGE and len(place) == 1:
         worded, text = _range(spec, place[0])
-        words = [place[0].replace("_", " "), "must be", worded.what, text, worded.remark and f"({worded.remark})"]
-        return UsageError(f"{' '.join(filter(None, words))}, got {quote(first['input'])}{worded.remedy}")
+        parts = [
+            message(worded.what),
+            text,
+            message("({remark})", remark=message(worded.remark)) if worded.remark else "",
+        ]
+        said = message(
+            "{name} must be {range}, got {value}",
+            name=message(place[0].replace("_", " ")),
+            range=joined("{one} {other}", filter(None, parts)),
+            value=quote(first["input"]),
+        )
+        return UsageError(message("{one}{other}", one=said, other=message(worded.remedy)) if worded.remedy else said)
     return UsageError(f"{'.'.join(place)}: {first['msg'].lower()}, got {first['input']!r}")
 
 
@@ -140,10 +158,11 @@ def _range(spec: type[BaseModel], name: str) -> tuple[Worded, str]:
     worded = next((part for part in parts if isinstance(part, Worded)), Worded())
     if int in _kinds(spec, name):
         least = low + open_low
-        return worded, f"at least {least}" if high == math.inf else f"from {least} to {high}"
+        return worded, message("at least {low}" if high == math.inf else "from {low} to {high}", low=least, high=high)
     if high == math.inf:
-        return worded, "a positive number" if open_low and low == 0 else f"at least {low:g}"
-    return worded, f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        return worded, message("a positive number" if open_low and low == 0 else "at least {low:g}", low=low)
+    range_ = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+    return worded, message("in {range}", range=range_)
 
 
 LONGEST_NAME, LONGEST_TEXT = 200, 20_000

@@ -31,6 +31,7 @@ import numpy as np
 
 from calando.errors import CorruptFile, UsageError
 from calando.host import lock
+from calando.language import message
 from calando.records import rows
 from calando.records.database import Database, lost_commits
 from calando.records.files import noticing_full_disk
@@ -111,7 +112,7 @@ class Store:
         path = folder / FILE_NAME
         assert not path.exists()
         if (folder / "tune.sqlite").exists():
-            raise UsageError(f"{str(folder)!r} holds a tuning; name another folder=")
+            raise UsageError(message("{folder!r} holds a tuning; name another folder=", folder=str(folder)))
         with noticing_full_disk(path):
             folder.mkdir(parents=True, exist_ok=True)
         known = {"fingerprint": fingerprint, "identity": identity, "command": command}
@@ -122,24 +123,36 @@ class Store:
     def open(cls, folder: Path, *, read_only: bool = False) -> Store:
         path = folder / FILE_NAME
         if path.is_dir():
-            raise CorruptFile(f"{path} is a folder; restore a copy or remove the study folder")
+            raise CorruptFile(message("{path} is a folder; restore a copy or remove the study folder", path=path))
         if not path.is_file():
             if (folder / "tune.sqlite").exists():
                 raise UsageError(
-                    f"{str(folder)!r} holds a tuning, not a comparison; `calando show` and `calando report` read it"
+                    message(
+                        "{folder!r} holds a tuning, not a comparison; `calando show` and `calando report` read it",
+                        folder=str(folder),
+                    )
                 )
             inside = studies_in(folder)
             remedy = (
                 f"it holds {len(inside)}: name one, as {str(inside[0])!r}" if inside else "`calando compare` makes one"
             )
-            raise UsageError(f"no study in {str(folder)!r} ({FILE_NAME} is not there); {remedy}")
+            raise UsageError(
+                message(
+                    "no study in {folder!r} ({FILE_NAME} is not there); {remedy}",
+                    folder=str(folder),
+                    FILE_NAME=FILE_NAME,
+                    remedy=remedy,
+                )
+            )
         if path.stat().st_size == 0:
-            raise CorruptFile(f"{path} is empty; restore a copy or remove the study folder")
+            raise CorruptFile(message("{path} is empty; restore a copy or remove the study folder", path=path))
         for companion in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             # Asked once: another process may remove it between two questions.
             with suppress(FileNotFoundError):
                 if not stat.S_ISREG(companion.stat().st_mode):
-                    raise CorruptFile(f"{companion} is a pipe or a folder, not a file; remove it")
+                    raise CorruptFile(
+                        message("{companion} is a pipe or a folder, not a file; remove it", companion=companion)
+                    )
         # Before SQLite reads the log, which passes over damage in silence.
         lost = lost_commits(path)
         return cls(folder, Database.open(path, read_only=read_only), lost=lost)
@@ -321,16 +334,25 @@ def sole_coordinator(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(
-                f"{str(folder)!r} is a file or lies in one; name another path, or change its permissions"
+                message(
+                    "{folder!r} is a file or lies in one; name another path, or change its permissions",
+                    folder=str(folder),
+                )
             ) from None
         if path.exists() and not path.is_file():
-            raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
+            raise CorruptFile(message("{path} is a pipe or a folder, not a file; remove it", path=path))
         file = path.open("a+")
     with file:
         if not lock(file):
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise UsageError(f"study {str(folder)!r} is being run by process {holder}; wait for it or stop it")
+            raise UsageError(
+                message(
+                    "study {folder!r} is being run by process {holder}; wait for it or stop it",
+                    folder=str(folder),
+                    holder=holder,
+                )
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from calando.errors import NotDrawn
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.report.figures import arms_figure, race_figure, range_figure, schedule_figure, training_figure
@@ -50,7 +51,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'calando.report' has no attribute {name!r}")
     if sys.flags.optimize > 1 and name != "study_tables":
-        raise NotDrawn("pictures need altair, which needs docstrings: unset PYTHONOPTIMIZE, or leave out -OO")
+        raise NotDrawn(message("pictures need altair, which needs docstrings: unset PYTHONOPTIMIZE, or leave out -OO"))
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

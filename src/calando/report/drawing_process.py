@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from typing import IO, Any, final
 
 from calando.errors import NotDrawn, plain
+from calando.language import message
 from calando.process_limits import files_allowed
 
 __all__ = ["NEEDED", "DrawingProcess", "can_draw", "check_can_draw", "drawing_process"]
@@ -95,7 +96,9 @@ class DrawingProcess:
                 took_too_long = not late.is_alive()
                 self.close()
                 reason = f"it took over {self._longest_seconds:g} s" if took_too_long else _how(process.returncode)
-                raise NotDrawn(f"pictures cannot be drawn here: {reason}; the numbers do not depend on it") from None
+                raise NotDrawn(
+                    message("pictures cannot be drawn here: {reason}; the numbers do not depend on it", reason=reason)
+                ) from None
             except BaseException:
                 # Interrupted between a question and its answer, which would pass for the next one's.
                 self.close()
@@ -103,7 +106,11 @@ class DrawingProcess:
             finally:
                 late.cancel()
         if verdict != "ok":
-            raise NotDrawn(f"vl-convert cannot draw this: {plain(data.decode(errors='replace').strip())[:200]}")
+            raise NotDrawn(
+                message(
+                    "vl-convert cannot draw this: {strip}", strip=plain(data.decode(errors="replace").strip())[:200]
+                )
+            )
         return data
 
     def close(self) -> None:
@@ -126,7 +133,11 @@ def _start() -> subprocess.Popen[bytes]:
     allowed = files_allowed()
     if allowed is not None and allowed < FILES:
         raise NotDrawn(
-            f"pictures cannot be drawn here: that takes {FILES} open files, and {allowed} are allowed (`ulimit -n`)"
+            message(
+                "pictures cannot be drawn here: that takes {FILES} open files, and {allowed} are allowed (`ulimit -n`)",
+                FILES=FILES,
+                allowed=allowed,
+            )
         )
     try:
         return subprocess.Popen(
@@ -139,7 +150,9 @@ def _start() -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise NotDrawn(f"pictures cannot be drawn here: no process can be started ({error.strerror})") from error
+        raise NotDrawn(
+            message("pictures cannot be drawn here: no process can be started ({strerror})", strerror=error.strerror)
+        ) from error
 
 
 def _read(pipe: IO[bytes]) -> tuple[str, bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
-from calando.language import language, translated
+from calando.language import language, message, translated
 from calando.records.files import write_atomically
 from calando.report.drawing_process import check_can_draw, drawing_process
 from calando.report.palette import HOVER
@@ -57,7 +57,13 @@ def check_suffix(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"a figure can be {', '.join(SUFFIXES)}, got {path.name!r}; choose one of these suffixes")
+        raise UsageError(
+            message(
+                "a figure can be {SUFFIXES}, got {name!r}; choose one of these suffixes",
+                SUFFIXES=", ".join(SUFFIXES),
+                name=path.name,
+            )
+        )
     if suffix in (".png", ".svg"):
         check_can_draw()
     return suffix

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 
 from calando.errors import UsageError, quote
+from calando.language import message
 
 __all__ = [
     "DEEPEST_NESTING",
@@ -49,7 +50,8 @@ class BadArgument(UsageError):
 
     def __init__(self, argument: str, problem: str, value: object, *, hint: str = "") -> None:
         self.argument, self.value = argument, value
-        super().__init__(f"{argument} {problem}, got {quote(value)}{hint}")
+        said = message("{argument} {problem}, got {value}", argument=argument, problem=problem, value=quote(value))
+        super().__init__(message("{one}{other}", one=said, other=hint) if hint else said)
 
 
 def checked_number(name: str, value: object, *, above: float = -math.inf) -> float:

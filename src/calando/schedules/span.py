@@ -92,7 +92,10 @@ class Span:
             steps = value * total_steps / 100
         elif steps_per_epoch is None:
             raise UsageError(
-                f"'{self}' needs steps_per_epoch to be counted in steps: pass steps_per_epoch= (batches in one epoch)"
+                message(
+                    "'{it}' needs steps_per_epoch to be counted in steps: pass steps_per_epoch= (batches in one epoch)",
+                    it=self,
+                )
             )
         else:
             steps = value * steps_per_epoch
@@ -100,7 +103,11 @@ class Span:
             return float(steps)
         except OverflowError:
             raise UsageError(
-                f"'{self}' is more steps than can be counted; the longest run is {LONGEST_HORIZON}"
+                message(
+                    "'{it}' is more steps than can be counted; the longest run is {LONGEST_HORIZON}",
+                    it=self,
+                    LONGEST_HORIZON=LONGEST_HORIZON,
+                )
             ) from None
 
     def __str__(self) -> str:

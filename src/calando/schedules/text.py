@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
+from calando.language import message
 from calando.registry import own_mistake, why_elsewhere
 from calando.schedules.by_name import text_of_name
 from calando.schedules.checks import LONGEST_TEXT, MOST_PARTS, did_you_mean, quote
@@ -116,18 +117,26 @@ def from_json(text: str) -> Schedule:
     """
     # every character of the text takes at most six here (\\u0000)
     if not isinstance(text, str) or len(text) > 6 * LONGEST_TEXT + 1000:
-        raise UsageError(f"a schedule's JSON must be a string of at most {6 * LONGEST_TEXT} characters")
+        raise UsageError(
+            message("a schedule's JSON must be a string of at most {value} characters", value=6 * LONGEST_TEXT)
+        )
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"a schedule's JSON does not parse ({error}), got {quote(text)}") from None
+        raise UsageError(
+            message("a schedule's JSON does not parse ({error}), got {text}", error=error, text=quote(text))
+        ) from None
     if not isinstance(data, dict) or data.get("calando") != "schedule":
-        raise UsageError(f'a schedule\'s JSON must have "calando": "schedule", got {quote(text)}')
+        raise UsageError(message('a schedule\'s JSON must have "calando": "schedule", got {text}', text=quote(text)))
     version = data.get("version")
     if version != JSON_VERSION:
         raise UsageError(
-            f"a schedule's JSON of version {quote(version)} is not read by this calando, which knows {JSON_VERSION}; "
-            "upgrade calando"
+            message(
+                "a schedule's JSON of version {version} is not read by this calando, which knows "
+                "{JSON_VERSION}; upgrade calando",
+                version=quote(version),
+                JSON_VERSION=JSON_VERSION,
+            )
         )
     return parse(data.get("text", ""))
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from calando.controllers import CONTROLLERS, Controller, Length
 from calando.controllers.controller import Entry
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.registry import own_mistake
 from calando.schedules import Call, Span, parse_call
 from calando.schedules.checks import checked_count, quote
@@ -56,7 +57,9 @@ def call_text(call: Call) -> str:
     """
     entry = AVERAGES[call.name] if call.name in AVERAGES else _controller(call)
     if call.args:
-        raise UsageError(f"{call.name} takes named options only, as in {entry.example}")
+        raise UsageError(
+            message("{name} takes named options only, as in {example}", name=call.name, example=entry.example)
+        )
     for key in call.kwargs:
         if key not in entry.options:
             raise UnknownName(f"option of {call.name}", key, entry.options)
@@ -98,8 +101,14 @@ def average_of(text: str, horizon: Horizon) -> Average:
     if average.start >= horizon.total_steps:
         given = call.kwargs.get("start", default_of(entry.options["start"]))
         raise UsageError(
-            f"{call.name}: start={given!r} is update {average.start} of a run of {horizon.total_steps}, after which "
-            "none follows; begin sooner, or train for longer"
+            message(
+                "{name}: start={given!r} is update {start} of a run of {total_steps}, after which none follows; "
+                "begin sooner, or train for longer",
+                name=call.name,
+                given=given,
+                start=average.start,
+                total_steps=horizon.total_steps,
+            )
         )
     return average
 
@@ -129,18 +138,31 @@ def _settle(named: str, option: Length | _Value, given: Any, horizon: Horizon) -
         if option.least == 0 and not isinstance(given, bool) and _ZERO.fullmatch(str(given)):
             return 0
         if option.least == 0 and str(given).lstrip().startswith("-"):
-            raise UsageError(f"{named} must be a length of 0 or more, such as '5%' or 100, got {quote(given)}")
+            raise UsageError(
+                message(
+                    "{named} must be a length of 0 or more, such as '5%' or 100, got {given}",
+                    named=named,
+                    given=quote(given),
+                )
+            )
         return max(option.least, round(horizon.steps(Span.parse(given, name=named))))
     if isinstance(option, str):
         if not isinstance(given, str):
-            raise UsageError(f"{named} must be a word in quotes, such as '{option}', got {quote(given)}")
+            raise UsageError(
+                message(
+                    "{named} must be a word in quotes, such as '{option}', got {given}",
+                    named=named,
+                    option=option,
+                    given=quote(given),
+                )
+            )
         return given
     if isinstance(option, bool):
         if not isinstance(given, bool):
-            raise UsageError(f"{named} must be true or false, got {quote(given)}")
+            raise UsageError(message("{named} must be true or false, got {given}", named=named, given=quote(given)))
         return given
     if isinstance(option, int):
         return checked_count(named, given, most=LONGEST_HORIZON)
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise UsageError(f"{named} must be a number, got {quote(given)}")
+        raise UsageError(message("{named} must be a number, got {given}", named=named, given=quote(given)))
     return given

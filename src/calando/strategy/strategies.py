@@ -32,6 +32,7 @@ from pydantic import ValidationError
 
 from calando.controllers import CONTROLLERS
 from calando.errors import ScheduleTextError, UnknownName, UsageError
+from calando.language import message
 from calando.methods import METHODS, find_method
 from calando.methods.method import OWN
 from calando.records import StrategySpec
@@ -117,7 +118,14 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
     for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
         if body in parts:
             example = parts[body].example
-            raise UsageError(f'{body} is {kind}, no strategy by itself; write "sgd | {example}"')
+            raise UsageError(
+                message(
+                    '{body} is {kind}, no strategy by itself; write "sgd | {example}"',
+                    body=body,
+                    kind=kind,
+                    example=example,
+                )
+            )
     if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN.name:
         known = {*PRESETS, *SCHEDULES}
         raise UnknownName("strategy", body, known, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
@@ -132,7 +140,7 @@ def _schedule_alone(text: str) -> Schedule | None:
     if bare is None and not called and (re.fullmatch(r"[\s\w.-]*", text) or not re.match(r"\s*[-+.\d(]", text)):
         return None
     if bare is None and len(split_pipe(text)) > 1:
-        raise UsageError(f'a strategy begins with its optimizer; write "sgd | {text.strip()}"')
+        raise UsageError(message('a strategy begins with its optimizer; write "sgd | {strip}"', strip=text.strip()))
     return parse(text)
 
 
@@ -230,7 +238,7 @@ def _read_toml(path: Path) -> StrategySpec:
             fields["horizon"] = horizon_text(fields["horizon"])
         return _checked(fields)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"strategy file {str(path)!r}: {error}") from error
+        raise UsageError(message("strategy file {path!r}: {error}", path=str(path), error=error)) from error
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -238,27 +246,47 @@ def _fields(path: Path) -> dict[str, Any]:
     try:
         fields = tomllib.loads(read_plain(path, most=MOST_BYTES).decode("utf-8").replace("\r\n", "\n"))
     except OSError as error:
-        raise UsageError(f"strategy file {str(path)!r} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            message("strategy file {path!r} cannot be read: {strerror}", path=str(path), strerror=error.strerror)
+        ) from error
     except RecursionError as error:
-        raise UsageError(f"strategy file {str(path)!r} is nested too deeply") from error
+        raise UsageError(message("strategy file {path!r} is nested too deeply", path=str(path))) from error
     except ValueError as error:  # TOML's, that of its encoding, or numbers of thousands of digits
-        raise UsageError(f"strategy file {str(path)!r} is not TOML: {error}") from error
+        raise UsageError(message("strategy file {path!r} is not TOML: {error}", path=str(path), error=error)) from error
     known = ["lr", *(key for key, _, _ in _TYPES)]
     for key in fields:
         if key not in known:
             raise UnknownName(f"key of strategy file {path.name}", key, known)
     for key, kind, wanted in _TYPES:
         if key in fields and not isinstance(fields[key], kind):
-            raise UsageError(f"strategy file {str(path)!r}: {key} must be {wanted}, got {fields[key]!r}")
+            raise UsageError(
+                message(
+                    "strategy file {path!r}: {key} must be {wanted}, got {fields!r}",
+                    path=str(path),
+                    key=key,
+                    wanted=wanted,
+                    fields=fields[key],
+                )
+            )
     if "strategy" in fields and (others := sorted(fields.keys() - {"strategy", "name"})):
         raise UsageError(
-            f"strategy file {str(path)!r}: {others[0]} belongs into the strategy's text; only name may stand next to it"
+            message(
+                "strategy file {path!r}: {others} belongs into the strategy's text; only name may stand next to it",
+                path=str(path),
+                others=others[0],
+            )
         )
     if "strategy" not in fields and "method" not in fields:
-        raise UsageError(f'strategy file {str(path)!r} must have method = "…" or strategy = "pipe text"')
+        raise UsageError(
+            message('strategy file {path!r} must have method = "…" or strategy = "pipe text"', path=str(path))
+        )
     if isinstance(fields.get("lr"), bool):
         raise UsageError(
-            f'strategy file {str(path)!r}: lr must be a positive finite number or "auto", got {fields["lr"]}'
+            message(
+                'strategy file {path!r}: lr must be a positive finite number or "auto", got {fields}',
+                path=str(path),
+                fields=fields["lr"],
+            )
         )
     if isinstance(rate := fields.get("lr"), int | float) and rate > 0 and rate != math.inf:
         check_rate(f"strategy file {str(path)!r}: lr", rate)
@@ -279,14 +307,23 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
     if call.args:
         if len(call.args) > 1 or "lr" in options:
             raise UsageError(
-                f"{call.name} takes one positional argument, lr; name the others, as in {call.name}(lr=0.1, …)"
+                message(
+                    "{name} takes one positional argument, lr; name the others, as in {name}(lr=0.1, …)", name=call.name
+                )
             )
         options["lr"] = call.args[0]
     lr = options.pop("lr", method.usual_rate if method.rate_free else "auto")
     if lr == "auto":
         return None, options
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not (0 < lr < math.inf):
-        raise UsageError(f"{call.name}: lr must be a positive finite number or auto, got {quote(lr)} in {text!r}")
+        raise UsageError(
+            message(
+                "{name}: lr must be a positive finite number or auto, got {lr} in {text!r}",
+                name=call.name,
+                lr=quote(lr),
+                text=text,
+            )
+        )
     return check_rate(f"{call.name}: lr", lr, where=f" in {text!r}"), options
 
 
@@ -298,7 +335,14 @@ def _checked(fields: Mapping[str, Any]) -> StrategySpec:
         strategy = StrategySpec(**{**fields, "options": options})
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"strategy {fields['name']!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise UsageError(
+            message(
+                "strategy {fields!r}: {str}: {first}",
+                fields=fields["name"],
+                str=".".join(map(str, first["loc"])),
+                first=first["msg"],
+            )
+        ) from error
     check_parts(strategy, method, settled)
     curves = bind(strategy, _LONG).curves
     check_rate_curves(method, curves["lr"])

@@ -15,6 +15,7 @@ import numpy as np
 
 from calando.controllers import CONTROLLERS
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.methods import Closure, Method
 from calando.methods.known_groups import BETAS
 from calando.records import StrategySpec
@@ -42,25 +43,51 @@ def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, An
             raise UnknownName(f"scheduled hyper-parameter of {strategy.method}", key, numbers)
     if "lr" in strategy.schedules and method.schedules == "none":
         raise UsageError(
-            f"{method.name} works its rate out by itself and takes no schedule of it; "
-            f"leave out {strategy.schedules['lr']!r}"
+            message(
+                "{name} works its rate out by itself and takes no schedule of it; leave out {schedules!r}",
+                name=method.name,
+                schedules=strategy.schedules["lr"],
+            )
         )
     for key in ("momentum", "beta1"):
         if method.eval_mode and key in strategy.schedules:
             raise UsageError(
-                f"{method.name} works the weights to evaluate out with its {key}, which must stay; "
-                f"leave out {strategy.schedules[key]!r}"
+                message(
+                    "{name} works the weights to evaluate out with its {key}, which must stay; leave out {schedules!r}",
+                    name=method.name,
+                    key=key,
+                    schedules=strategy.schedules[key],
+                )
             )
     kinds: dict[str, str] = {}
     for text in strategy.controllers:
         kind = called(text)
         if kind in kinds:
-            raise UsageError(f"two controllers would fight over the rate: {kinds[kind]!r} and {text!r}; leave out one")
+            raise UsageError(
+                message(
+                    "two controllers would fight over the rate: {kinds!r} and {text!r}; leave out one",
+                    kinds=kinds[kind],
+                    text=text,
+                )
+            )
         if CONTROLLERS[kind].decays and method.schedules != "any":
-            raise UsageError(f"{method.name} needs no decay of its rate, and a {kind} is one; leave out {text!r}")
+            raise UsageError(
+                message(
+                    "{name} needs no decay of its rate, and a {kind} is one; leave out {text!r}",
+                    name=method.name,
+                    kind=kind,
+                    text=text,
+                )
+            )
         kinds[kind] = text
     if strategy.average and method.eval_mode:
-        raise UsageError(f"{method.name} evaluates an average of its weights as it is; leave out {strategy.average!r}")
+        raise UsageError(
+            message(
+                "{name} evaluates an average of its weights as it is; leave out {average!r}",
+                name=method.name,
+                average=strategy.average,
+            )
+        )
 
 
 def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
@@ -75,8 +102,14 @@ def check_rate_curves(method: Method, curves: Sequence[Curve]) -> None:
         values = curve(_places(curve))
         if not values.max() <= values[-1] * (1 + 1e-9):
             raise UsageError(
-                f"{method.name} needs no decay, and this schedule of its rate ends at {values[-1]:g} of "
-                f"{values.max():g}; keep the warmup alone, as in linear(0, 1, over='5%'), got {str(curve.schedule)!r}"
+                message(
+                    "{name} needs no decay, and this schedule of its rate ends at {values:g} of {max:g}; keep the "
+                    "warmup alone, as in linear(0, 1, over='5%'), got {schedule!r}",
+                    name=method.name,
+                    values=values[-1],
+                    max=values.max(),
+                    schedule=str(curve.schedule),
+                )
             )
 
 
@@ -112,6 +145,9 @@ def check_clipping(name: str, closure: Closure | None) -> None:
     """
     if closure == "loss":
         raise UsageError(
-            f"{name} works its step out from the loss and the gradient's size: clipped gradients would lengthen "
-            "it; leave clip_norm out, its rate is a cap on the step"
+            message(
+                "{name} works its step out from the loss and the gradient's size: clipped gradients would "
+                "lengthen it; leave clip_norm out, its rate is a cap on the step",
+                name=name,
+            )
         )

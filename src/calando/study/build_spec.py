@@ -15,6 +15,7 @@ import numpy as np
 
 from calando.analysis import log_grid
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.methods import find_method
 from calando.methods.method import check_methods_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
@@ -79,10 +80,15 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
         UsageError: anything wrong with one, a package that its method needs missing, or a name given twice.
     """
     if lr is not None and (not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr < float("inf")):
-        raise UsageError(f'lr must be a positive finite number or "find", got {quote(lr)}')
+        raise UsageError(message('lr must be a positive finite number or "find", got {lr}', lr=quote(lr)))
     for strategy in strategies:
         if not isinstance(strategy, str | StrategySpec):
-            raise UsageError(f"a strategy is a text or a StrategySpec, got {quote(strategy)}; give each by itself")
+            raise UsageError(
+                message(
+                    "a strategy is a text or a StrategySpec, got {strategy}; give each by itself",
+                    strategy=quote(strategy),
+                )
+            )
     read = [read_strategy(strategy) if isinstance(strategy, str) else strategy for strategy in strategies]
     for place, strategy in enumerate(read):
         _check_name(strategy, read[:place])
@@ -103,14 +109,19 @@ def _why_none(strategies: Sequence[StrategySpec]) -> str:
 def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
     name = strategy.name
     if not name.strip() or not name.isprintable():
-        raise UsageError(f"a strategy's name must be one line that can be seen, got {name!r}")
+        raise UsageError(message("a strategy's name must be one line that can be seen, got {name!r}", name=name))
     for other in before:
         if strategy == other:
-            raise UsageError(f"strategy {name!r} is given twice; leave one out")
+            raise UsageError(message("strategy {name!r} is given twice; leave one out", name=name))
         if name == other.name:
             raise UsageError(
-                f"two strategies are called {name!r}: {other.text}, and {strategy.text}; "
-                f'give one a name of its own, as in "mine = {strategy.text}"'
+                message(
+                    "two strategies are called {name!r}: {text}, and {text_2}; give one a name of its own, as in "
+                    '"mine = {text_2}"',
+                    name=name,
+                    text=other.text,
+                    text_2=strategy.text,
+                )
             )
 
 
@@ -156,10 +167,10 @@ def build_study(
         if strategy.lr is None:
             grids[method.name] = log_grid(method.usual_rate, span or method.rate_span, rates)
     if find and all(find_method(strategy.method).rate_free for strategy in read if strategy.lr is None):
-        raise UsageError(f"there is no rate to find: {_why_none(read)}")
+        raise UsageError(message("there is no rate to find: {read}", read=_why_none(read)))
     spec, loaded, given = read_workload(task, data_dir=data_dir)
     if target is not None and spec.measure.share and not 0 < target <= 1:
-        raise UsageError(f"target must be a validation score in (0, 1], got {target:g}")
+        raise UsageError(message("target must be a validation score in (0, 1], got {target:g}", target=target))
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     lengths = budget.settle(spec, per_epoch=per_epoch)
     specs, steps = at_lengths(read, lengths), lengths[-1].steps
@@ -190,9 +201,13 @@ def check_grid(rates: int, span: float | None) -> None:
         UsageError: they cannot.
     """
     if not isinstance(rates, Integral) or isinstance(rates, bool) or not 1 <= rates <= MOST_RATES:
-        raise UsageError(f"rates must be from 1 to {MOST_RATES}, got {quote(rates)}")
+        raise UsageError(
+            message("rates must be from 1 to {MOST_RATES}, got {rates}", MOST_RATES=MOST_RATES, rates=quote(rates))
+        )
     if span is not None and not 1 < span < 1e12:
-        raise UsageError(f"span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}")
+        raise UsageError(
+            message("span must be above 1 and below 1e12 (highest over lowest rate of a grid), got {span}", span=span)
+        )
 
 
 def build_run(
@@ -214,11 +229,13 @@ def build_run(
     """
     (read,) = read_strategies([strategy], lr=None if lr == "find" else lr)
     if lr == "find" and (read.lr is not None or find_method(read.method).rate_free):
-        raise UsageError(f"there is no rate to find: {_why_none([read])}")
+        raise UsageError(message("there is no rate to find: {value}", value=_why_none([read])))
     settled = read if read.lr is not None else read.at_rate(find_method(read.method).usual_rate)
     # A spec allows one more, since `records.family` knows runs that differ in their seed by the text of the next one.
     if not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"seed must be from 0 to {LARGEST_SEED}, got {seed}")
+        raise UsageError(
+            message("seed must be from 0 to {LARGEST_SEED}, got {seed}", LARGEST_SEED=LARGEST_SEED, seed=seed)
+        )
     spec, loaded, _ = read_workload(task, data_dir=data_dir)
     per_epoch = steps_per_epoch(len(loaded.train), spec.batch_size)
     steps = _length(settled, spec, budget, per_epoch=per_epoch)
@@ -255,11 +272,21 @@ def check_curves(strategy: StrategySpec, *, steps: int, steps_per_epoch: int) ->
         if not np.isfinite(values).all() or values.min() < 0:
             worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
             raise UsageError(
-                f"strategy {strategy.name!r}: its {key} schedule is {values[worst]:g} at step {worst % steps}; "
-                "it must be finite and not below 0 (draw it with `calando plot`)"
+                message(
+                    "strategy {name!r}: its {key} schedule is {values:g} at step {worst}; it must be finite and not "
+                    "below 0 (draw it with `calando plot`)",
+                    name=strategy.name,
+                    key=key,
+                    values=values[worst],
+                    worst=worst % steps,
+                )
             )
         if key == "lr" and values.max() == 0:
-            raise UsageError(f"strategy {strategy.name!r}: its rate is zero at every step; nothing would be trained")
+            raise UsageError(
+                message(
+                    "strategy {name!r}: its rate is zero at every step; nothing would be trained", name=strategy.name
+                )
+            )
 
 
 def said_by(strategy: StrategySpec, budget: Budget) -> Budget:
@@ -278,7 +305,9 @@ def _length(strategy: StrategySpec, spec: WorkloadSpec, budget: Budget, *, per_e
     budget = said_by(strategy, budget)
     lengths = budget.settle(spec, per_epoch=per_epoch)
     if len(lengths) > 1:
-        raise UsageError(f"a single run has one length, got {len(lengths)}; `calando compare` takes several")
+        raise UsageError(
+            message("a single run has one length, got {lengths}; `calando compare` takes several", lengths=len(lengths))
+        )
     return strategy.steps_within(lengths[0].steps, steps_per_epoch=per_epoch)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from calando.analysis.arms import Question
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods import find_method
 from calando.records import StrategySpec, WorkloadSpec
 from calando.records.fields import check
@@ -48,7 +49,9 @@ def with_schedule(strategy: str | StrategySpec | None) -> tuple[StrategySpec, bo
     (read,) = read_strategies([SGD if strategy is None else strategy], lr=None)
     method = find_method(read.method)
     if method.rate_free:
-        raise UsageError(f"there is no rate to tune: {method.own_rate}; train with `calando train`")
+        raise UsageError(
+            message("there is no rate to tune: {own_rate}; train with `calando train`", own_rate=method.own_rate)
+        )
     is_open = "lr" not in read.schedules and method.schedules == "any" and not read.average
     if "lr" not in read.schedules:
         text = HALF if is_open else {"warmup": WARMUP}.get(method.schedules, "constant(1)")
@@ -72,8 +75,13 @@ def check_begins(rate: float) -> None:
     """
     if not Question.least <= rate <= Question.most:
         raise UsageError(
-            f"a race begins at a rate from {Question.least:g} to {Question.most:g}, got {rate:g}; give another lr= in "
-            f"the strategy, or leave it out"
+            message(
+                "a race begins at a rate from {least:g} to {most:g}, got {rate:g}; give another lr= in the "
+                "strategy, or leave it out",
+                least=Question.least,
+                most=Question.most,
+                rate=rate,
+            )
         )
 
 
@@ -106,13 +114,17 @@ def build_tuning(
     run, loaded = build_run(task, read, budget=length, machine=machine, seed=seed, data_dir=data_dir)
     bound = bind(run.strategy, Horizon(run.steps, run.steps_per_epoch))
     if back := [text for text, one in zip(read.controllers, bound.controllers, strict=True) if one.wants(0).states]:
-        raise UsageError(f"a tuning goes back by itself where a run dies; leave {back[0]} out")
+        raise UsageError(message("a tuning goes back by itself where a run dies; leave {back} out", back=back[0]))
     measured = measured_until(bound, run.steps)
     check_begins(run.lr)
     if run.steps < LEAST_STEPS:
         raise UsageError(
-            f"a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {run.steps}; give more "
-            "epochs= or steps=, or compare whole runs with `calando compare`"
+            message(
+                "a run must have at least {LEAST_STEPS} updates for its rate to be raced, got {steps}; give "
+                "more epochs= or steps=, or compare whole runs with `calando compare`",
+                LEAST_STEPS=LEAST_STEPS,
+                steps=run.steps,
+            )
         )
     # A look at a large validation part costs as much as many updates.
     looks = min(MOST_EVALUATIONS, int(LOOKED_AT * run.steps / look_cost(loaded)) or 1)

@@ -14,6 +14,7 @@ from typing import get_args
 
 from calando.analysis import StudySummary, summarize
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.records import Store, StudySpec
 from calando.records.files import sweep
 from calando.records.follower import Follower
@@ -80,7 +81,9 @@ def conduct(
     """
     entry, budget = find_executor(executor), read_size(keep)
     if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
-        raise UsageError(f"the study folder's name must be UTF-8, got {str(folder)!r}; name another --study")
+        raise UsageError(
+            message("the study folder's name must be UTF-8, got {folder!r}; name another --study", folder=str(folder))
+        )
     if sharing not in get_args(Sharing):
         raise UnknownName("sharing", str(sharing), get_args(Sharing))
     if entry.prepare is not None:
@@ -165,8 +168,11 @@ def _open_or_create(
             return
         if store.fingerprint != task.fingerprint:
             raise UsageError(
-                f"the data has changed since study {str(folder)!r} was started; fix the seed of random data, or "
-                "name another --study"
+                message(
+                    "the data has changed since study {folder!r} was started; fix the seed of random data, or name "
+                    "another --study",
+                    folder=str(folder),
+                )
             )
         identity, notes = recognised(
             store.identity, task, what=f"study {str(folder)!r}", remedy="name another --study to begin another"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from calando.analysis.looks import LADDER, USUAL_MOST, may_go_on_from
 from calando.errors import UsageError
+from calando.language import message
 from calando.records import StrategySpec, StudySpec
 from calando.records.spec import BEYOND
 
@@ -52,19 +53,35 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
     """
     if differing := [*_differing(asked, new)]:
         raise UsageError(
-            f"study folder {str(folder)!r} was made with other settings ({'; '.join(differing)}); {_GROW}: "
-            "name another --study, or run the command that made it"
+            message(
+                "study folder {folder!r} was made with other settings ({differing}); {GROW}: name another "
+                "--study, or run the command that made it",
+                folder=str(folder),
+                differing="; ".join(differing),
+                GROW=_GROW,
+            )
         )
     if new.seeds > asked.seeds and asked.until is not None and not may_go_on_from(asked.seeds):
         allowed = ", ".join(str(n) for n in LADDER if USUAL_MOST <= n <= 100)
         raise UsageError(
-            f"study folder {str(folder)!r} has looked at up to {asked.seeds} seeds, at levels that hold only where "
-            f"there are no more; name another --study for {new.seeds} ({allowed} can be raised later)"
+            message(
+                "study folder {folder!r} has looked at up to {seeds} seeds, at levels that hold only where "
+                "there are no more; name another --study for {seeds_2} ({allowed} can be raised later)",
+                folder=str(folder),
+                seeds=asked.seeds,
+                seeds_2=new.seeds,
+                allowed=allowed,
+            )
         )
     if new.seeds < asked.seeds:
         raise UsageError(
-            f"study folder {str(folder)!r} has {asked.seeds} seeds, got {new.seeds}; "
-            f"ask for at least {asked.seeds}, or name another --study"
+            message(
+                "study folder {folder!r} has {seeds} seeds, got {seeds_2}; ask for at least {seeds}, or name "
+                "another --study",
+                folder=str(folder),
+                seeds=asked.seeds,
+                seeds_2=new.seeds,
+            )
         )
     beyond = asked.beyond if asked.rate_grids else new.beyond
     grown = new.model_copy(
@@ -79,8 +96,13 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
     for key, name in there.items():
         if key not in wanted.values():
             raise UsageError(
-                f"study folder {str(folder)!r} holds strategy {name!r}, {_lacking(asked, name, grown)}; "
-                "ask for both (two lengths: --steps 20,40), or name another --study"
+                message(
+                    "study folder {folder!r} holds strategy {name!r}, {asked}; ask for both (two lengths: --steps "
+                    "20,40), or name another --study",
+                    folder=str(folder),
+                    name=name,
+                    asked=_lacking(asked, name, grown),
+                )
             )
     grids, centres = dict(grown.rate_grids), {}
     for name, key in wanted.items():

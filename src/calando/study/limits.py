@@ -92,7 +92,13 @@ class Machine:
         """How many worker processes to start; UsageError for fewer than one, or absurdly many."""
         if self.workers is not None:
             if not 1 <= self.workers <= MOST_WORKERS:
-                raise UsageError(f"workers must be from 1 to {MOST_WORKERS}, got {self.workers}")
+                raise UsageError(
+                    message(
+                        "workers must be from 1 to {MOST_WORKERS}, got {workers}",
+                        MOST_WORKERS=MOST_WORKERS,
+                        workers=self.workers,
+                    )
+                )
             return self.workers
         return 1 if device.startswith("cuda") else max(1, count_processors() // self.threads)
 
@@ -170,7 +176,7 @@ class Budget:
     def settle_at(self, *, per_epoch: int) -> tuple[RunLength, ...]:
         """The same of a budget that says one of the two."""
         if self.epochs is not None and self.steps is not None:
-            raise UsageError("give epochs= or steps=, not both")
+            raise UsageError(message("give epochs= or steps=, not both"))
         if self.steps is not None:
             lengths = [_of_steps(steps) for steps in _several("steps", self.steps)]
         else:
@@ -180,7 +186,12 @@ class Budget:
         for one, other in itertools.pairwise(lengths):
             if one.steps == other.steps:
                 raise UsageError(
-                    f"the lengths asked for must differ, got '{one.span}' and '{other.span}', {one.steps} updates both"
+                    message(
+                        "the lengths asked for must differ, got '{span}' and '{span_2}', {steps} updates both",
+                        span=one.span,
+                        span_2=other.span,
+                        steps=one.steps,
+                    )
                 )
         return tuple(lengths)
 
@@ -189,23 +200,39 @@ def _several(name: str, given: Number | Sequence[Number]) -> Sequence[Number]:
     if not isinstance(given, Sequence):
         return [given]
     if isinstance(given, str) or not given:
-        raise UsageError(f"{name} must be a number, or several as in (4, 8, 20), got {given!r}")
+        raise UsageError(
+            message("{name} must be a number, or several as in (4, 8, 20), got {given!r}", name=name, given=given)
+        )
     return given
 
 
 def _of_steps(steps: int) -> RunLength:
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps must be from 1 to {MOST_STEPS}, got {steps}")
+        raise UsageError(
+            message("steps must be from 1 to {MOST_STEPS}, got {steps}", MOST_STEPS=MOST_STEPS, steps=steps)
+        )
     return RunLength(span=Span(int(steps), "steps"), steps=int(steps))
 
 
 def _of_epochs(epochs: float, *, per_epoch: int) -> RunLength:
     if not isinstance(epochs, Real) or not 0 < epochs <= MOST_STEPS / per_epoch:
-        raise UsageError(f"epochs must be above 0 and at most {MOST_STEPS // per_epoch}, got {epochs}")
+        raise UsageError(
+            message(
+                "epochs must be above 0 and at most {MOST_STEPS}, got {epochs}",
+                MOST_STEPS=MOST_STEPS // per_epoch,
+                epochs=epochs,
+            )
+        )
     span = Span(epochs, "epochs")
     steps = round(span.resolve(MOST_STEPS, per_epoch))
     if steps < 1:
-        raise UsageError(f"epochs must give at least one update ({per_epoch} make an epoch), got {epochs}")
+        raise UsageError(
+            message(
+                "epochs must give at least one update ({per_epoch} make an epoch), got {epochs}",
+                per_epoch=per_epoch,
+                epochs=epochs,
+            )
+        )
     return RunLength(span=span, steps=steps)
 
 
@@ -257,22 +284,35 @@ def settle_seeds(
     ((5, None), (12, 'decided'))
     """
     if until not in (None, "decided"):
-        raise UsageError(f'until must be "decided", or left out for a fixed number of seeds; got {quote(until)}')
+        raise UsageError(
+            message('until must be "decided", or left out for a fixed number of seeds; got {until}', until=quote(until))
+        )
     if isinstance(seeds, str) and seeds != "auto":
-        raise UsageError(f"seeds must be a whole number or auto, got {quote(seeds)}")
+        raise UsageError(message("seeds must be a whole number or auto, got {seeds}", seeds=quote(seeds)))
     if until is None and not isinstance(seeds, str):
         if most_seeds is not None:
-            raise UsageError("most_seeds is for seeds that are added until decided; ask for that (--until decided) too")
+            raise UsageError(
+                message("most_seeds is for seeds that are added until decided; ask for that (--until decided) too")
+            )
         check(StudySpec, seeds=seeds)
         return seeds, None
     if not isinstance(seeds, str) and seeds != USUAL_SEEDS:
         raise UsageError(
-            f"seeds {quote(seeds)} is a fixed number, and until decided they are added as they are needed: leave one "
-            "of the two out (--most-seeds says how many there may be)"
+            message(
+                "seeds {seeds} is a fixed number, and until decided they are added as they are needed: leave "
+                "one of the two out (--most-seeds says how many there may be)",
+                seeds=quote(seeds),
+            )
         )
     most = USUAL_MOST if most_seeds is None else most_seeds
     if not isinstance(most, Integral) or isinstance(most, bool) or not 2 <= most <= MOST_SEEDS:
-        raise UsageError(f"most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {quote(most)}")
+        raise UsageError(
+            message(
+                "most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {most}",
+                MOST_SEEDS=MOST_SEEDS,
+                most=quote(most),
+            )
+        )
     return int(most), "decided"
 
 
@@ -297,5 +337,5 @@ def read_size(text: str | int) -> int:
     """
     read = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
     if read is None or read[2].upper() not in _UNITS:
-        raise UsageError(f"a size is a number with kB, MB, GB or TB, like 5GB; got {text!r}")
+        raise UsageError(message("a size is a number with kB, MB, GB or TB, like 5GB; got {text!r}", text=text))
     return round(float(read[1]) * _UNITS[read[2].upper()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.tuning import TuneSpec, TuneStore
 from calando.study.own_look import recognised_code
 from calando.study.own_training import OwnTraining
@@ -23,7 +24,7 @@ def open_or_create(
         UsageError: the folder holds something else, or was tuned with a larger budget.
     """
     if (folder / "study.sqlite").exists():
-        raise UsageError(f"{str(folder)!r} holds a comparison; name another folder=")
+        raise UsageError(message("{folder!r} holds a comparison; name another folder=", folder=str(folder)))
     if not TuneStore.there(folder):
         identity = "" if isinstance(task, OwnTraining) else str(identify(task))
         made = TuneStore.create(folder, spec, fingerprint=task.fingerprint, identity=identity, command=command)
@@ -32,15 +33,26 @@ def open_or_create(
     asked = store.spec
     is_ours = not isinstance(task, OwnTraining)
     if is_ours and asked.workload == spec.workload and store.meta("fingerprint") != task.fingerprint:
-        raise UsageError(f"the data has changed since {str(folder)!r} was started; name another folder=")
+        raise UsageError(
+            message("the data has changed since {folder!r} was started; name another folder=", folder=str(folder))
+        )
     if asked.model_copy(update={"budget": spec.budget}).digest() != spec.digest():
         raise UsageError(
-            f"{str(folder)!r} holds a tuning of another question ({_differing(asked, spec)}); name another folder="
+            message(
+                "{folder!r} holds a tuning of another question ({asked}); name another folder=",
+                folder=str(folder),
+                asked=_differing(asked, spec),
+            )
         )
     if spec.budget < asked.budget:
         raise UsageError(
-            f"{str(folder)!r} was tuned with a budget of {asked.budget:g} runs, got {spec.budget:g}; what is spent is "
-            "spent: ask for as much or more, or name another folder="
+            message(
+                "{folder!r} was tuned with a budget of {budget:g} runs, got {budget_2:g}; what is spent is "
+                "spent: ask for as much or more, or name another folder=",
+                folder=str(folder),
+                budget=asked.budget,
+                budget_2=spec.budget,
+            )
         )
     what, remedy = f"the tuning in {str(folder)!r}", "name another folder="
     before = identity = store.meta("identity")

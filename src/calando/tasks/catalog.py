@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.records.fields import check
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import data as formats
@@ -139,17 +140,37 @@ def _reading_of(data: str) -> tuple[DataEntry, str, dict[str, Value]]:
     known = {option.name: option for entry in entries for option in entry.options}
     path, options = split_options(form, rest, tuple(known.values()))
     if not path:
-        raise UsageError(f"{data!r} names no path; write {READERS[form].name}, e.g. {form}:data/flowers")
+        raise UsageError(
+            message(
+                "{data!r} names no path; write {name}, e.g. {form}:data/flowers",
+                data=data,
+                name=READERS[form].name,
+                form=form,
+            )
+        )
     chosen = [entry for entry in entries if entry.chosen_by in options]
     if len(chosen) > 1:
         both = " and ".join(f"{entry.chosen_by}=" for entry in chosen)
-        raise UsageError(f"{form}:{path}: {both} mean different kinds of data; keep one of them")
+        raise UsageError(
+            message(
+                "{form}:{path}: {both} mean different kinds of data; keep one of them", form=form, path=path, both=both
+            )
+        )
     entry = chosen[0] if chosen else READERS[form]
     takes = {option.name for option in entry.options}
     if alien := next((name for name in options if name not in takes), None):
         of = next(other for other in entries if alien in {option.name for option in other.options})
         with_it = f"{entry.chosen_by}=" if chosen else f"no {of.chosen_by}="
-        raise UsageError(f"{form}:{path}: {alien}= does not go with {with_it}; it is an option of {of.name}")
+        raise UsageError(
+            message(
+                "{form}:{path}: {alien}= does not go with {with_it}; it is an option of {name}",
+                form=form,
+                path=path,
+                alien=alien,
+                with_it=with_it,
+                name=of.name,
+            )
+        )
     return entry, path, options
 
 
@@ -250,7 +271,10 @@ def resolve(
     if is_callable_text(data):
         if validation_fraction is not None:
             raise UsageError(
-                f"{data!r} cuts its own validation part; set validation_fraction in calando.workload there"
+                message(
+                    "{data!r} cuts its own validation part; set validation_fraction in calando.workload there",
+                    data=data,
+                )
             )
         from calando.tasks.load_task import call_task, smoothing_of
 
@@ -280,11 +304,17 @@ def _check_object(workload: object, given: dict[str, object]) -> None:
     from calando.tasks.workload import Workload
 
     if not isinstance(workload, Workload | WorkloadSpec):
-        raise UsageError(f"workload must be a name or calando.workload(…), got {quote(workload)}")
+        raise UsageError(
+            message("workload must be a name or calando.workload(…), got {workload}", workload=quote(workload))
+        )
     called = workload.title if isinstance(workload, WorkloadSpec) else workload.name
     if settled := [name for name, value in given.items() if (name, value) != ("accumulate", 1)]:
         name = settled[0]
         raise UsageError(
-            f"{name} is an option of named workloads; {called!r} is an object, which has settled it: leave "
-            f"{name} out, or change the object"
+            message(
+                "{name} is an option of named workloads; {called!r} is an object, which has settled it: leave "
+                "{name} out, or change the object",
+                name=name,
+                called=called,
+            )
         )

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calando.errors import DataError, UnknownName, UsageError
+from calando.language import message
 from calando.tasks.catalog import DATA, data_entry, path_of
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
@@ -65,7 +66,7 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
         DataError: found nowhere; lists the places and the command that fetches it.
     """
     if data_dir is not None and not data_dir.is_dir():
-        raise UsageError(f"--data {data_dir}: there is no such folder")
+        raise UsageError(message("--data {data_dir}: there is no such folder", data_dir=data_dir))
     given = [data_dir] if data_dir is not None else []
     if variable := os.environ.get("CALANDO_DATA"):
         given.append(Path(variable))
@@ -78,8 +79,12 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
                 return folder, layout
     fetch = f"fetch it with `calando data get {name}`" if DATA[name].downloads else DATA[name].fetched_from
     raise DataError(
-        f"{name} was not found; looked in {', '.join(map(str, places))}; "
-        f"{fetch}, or name the folder that holds it with --data"
+        message(
+            "{name} was not found; looked in {str}; {fetch}, or name the folder that holds it with --data",
+            name=name,
+            str=", ".join(map(str, places)),
+            fetch=fetch,
+        )
     )
 
 
@@ -112,7 +117,11 @@ def get_data(
                     ready.replace(target / ready.name)
     except OSError as error:
         raise DataError(
-            f"{target}: cannot be written ({error.strerror or error}); choose another folder with --data"
+            message(
+                "{target}: cannot be written ({value}); choose another folder with --data",
+                target=target,
+                value=error.strerror or error,
+            )
         ) from error
     return target
 
@@ -133,8 +142,12 @@ def _downloaded(download: Download, folder: Path, progress: Callable[[int, int],
         except ValueError:  # pooch: the checksum differs
             problems.append(f"{url}: its content is not the one expected (SHA-256 differs)")
     raise DataError(
-        f"{download.name} could not be fetched ({'; '.join(problems)}); try again later, or put it there by hand and "
-        "name its folder with --data"
+        message(
+            "{name} could not be fetched ({problems}); try again later, or put it there by hand and name "
+            "its folder with --data",
+            name=download.name,
+            problems="; ".join(problems),
+        )
     )
 
 
@@ -150,9 +163,11 @@ def _extracted(archive: Path, download: Download, folder: Path) -> list[Path]:
                     with content, ready[-1].open("wb") as file:
                         shutil.copyfileobj(content, file)
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"{download.name}: cannot be unpacked ({error}); fetch it again") from error
+        raise DataError(
+            message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=error)
+        ) from error
     if missing := sorted(set(download.members) - {path.name for path in ready}):
-        raise DataError(f"{download.name}: holds no {missing[0]}; fetch it again")
+        raise DataError(message("{name}: holds no {missing}; fetch it again", name=download.name, missing=missing[0]))
     return ready
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataWarning, UsageError
+from calando.language import message
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks.assemble import assemble, check_augment, fitting_network, limited, normalisation
 from calando.tasks.assemble_samples import assemble_samples
@@ -145,7 +146,11 @@ def _own(spec: WorkloadSpec) -> Workload:
         augment.check_fits(*made.shape[1:])
     elif augment.parts:
         raise UsageError(
-            f"augmentation {augment} is for images, and the samples of {spec.data!r} are none; leave it out"
+            message(
+                "augmentation {augment} is for images, and the samples of {data!r} are none; leave it out",
+                augment=augment,
+                data=spec.data,
+            )
         )
     train = limited(made.train, spec.train_limit)
     steps_per_epoch(len(train), spec.batch_size)
@@ -156,7 +161,10 @@ def _own(spec: WorkloadSpec) -> Workload:
     if spec.label_smoothing != smoothing_of(made):
         if not isinstance(made.loss, CrossEntropy):
             raise UsageError(
-                f"{spec.data!r} has a loss of its own; label smoothing belongs to the cross-entropy: leave it out"
+                message(
+                    "{data!r} has a loss of its own; label smoothing belongs to the cross-entropy: leave it out",
+                    data=spec.data,
+                )
             )
         changed = replace(changed, loss=CrossEntropy(spec.label_smoothing))
     if spec.model != OWN_NETWORK:
@@ -182,12 +190,18 @@ def call_task(data: str) -> Workload:
             made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
         except UsageError as error:
             if is_standard(module):
-                raise UsageError(f"{no_reader(module)}; as that, {error}") from error
+                raise UsageError(
+                    message("{module}; as that, {error}", module=no_reader(module), error=error)
+                ) from error
             if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
-                raise UsageError(f"{error}; {no_reader(module)}") from error
+                raise UsageError(message("{error}; {module}", error=error, module=no_reader(module))) from error
             raise
     if not isinstance(made, Workload):
-        raise UsageError(f"workload {data!r} must return calando.workload(…), got {type(made).__name__}")
+        raise UsageError(
+            message(
+                "workload {data!r} must return calando.workload(…), got {name}", data=data, name=type(made).__name__
+            )
+        )
     return made
 
 

@@ -35,6 +35,7 @@ import numpy as np
 import torch
 
 from calando.errors import CalandoError, UsageError, reason_of
+from calando.language import message
 from calando.tasks.run_copies import ATOMS, LARGE
 
 __all__ = ["call_user", "import_callable", "look_behind"]
@@ -62,14 +63,34 @@ def import_callable(text: str) -> Callable[..., object]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the user's module may raise anything; it is reported in one line
-        raise UsageError(f"cannot import {module_name!r} of {text!r}: {_located(error)}") from error
+        raise UsageError(
+            message(
+                "cannot import {module_name!r} of {text!r}: {error}",
+                module_name=module_name,
+                text=text,
+                error=_located(error),
+            )
+        ) from error
     try:
         found: object = operator.attrgetter(path)(module)  # a callable may be an attribute of a class
     except AttributeError:
         public = sorted(name for name, value in vars(module).items() if not name.startswith("_") and callable(value))
-        raise UsageError(f"module {module_name!r} has no {path!r}; it has {', '.join(public[:12])}") from None
+        raise UsageError(
+            message(
+                "module {module_name!r} has no {path!r}; it has {public}",
+                module_name=module_name,
+                path=path,
+                public=", ".join(public[:12]),
+            )
+        ) from None
     if not callable(found):
-        raise UsageError(f"{text!r} is a {type(found).__name__}, which cannot be called; name a function or class")
+        raise UsageError(
+            message(
+                "{text!r} is a {name}, which cannot be called; name a function or class",
+                text=text,
+                name=type(found).__name__,
+            )
+        )
     return found
 
 
@@ -92,7 +113,7 @@ def call_user(function: Callable[..., object], *, name: str, offered: dict[str, 
     except (CalandoError, KeyboardInterrupt):
         raise
     except BaseException as error:  # as above
-        raise UsageError(f"{name} failed: {_located(error)}") from error
+        raise UsageError(message("{name} failed: {error}", name=name, error=_located(error))) from error
 
 
 @contextmanager

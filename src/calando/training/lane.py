@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records import Lane
 from calando.tasks.randomness import holding_generators
 
@@ -36,15 +37,23 @@ def choose_lane(*, device: str = "auto", precision: str = "auto", threads: int =
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+        raise UsageError(message("device must be auto, cpu, cuda or cuda:N, got {device!r}", device=device))
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device {device!r} asked for, but torch sees no CUDA device; give device= the value cpu")
+        raise UsageError(
+            message(
+                "device {device!r} asked for, but torch sees no CUDA device; give device= the value cpu", device=device
+            )
+        )
     if device.startswith("cuda:") and int(device[5:]) >= torch.cuda.device_count():
         raise UsageError(
-            f"device {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices, from cuda:0"
+            message(
+                "device {device!r} asked for, but there are {device_count} CUDA devices, from cuda:0",
+                device=device,
+                device_count=torch.cuda.device_count(),
+            )
         )
     if precision not in ("auto", "fp32", "bf16"):
-        raise UsageError(f"precision must be auto, fp32 or bf16, got {precision!r}")
+        raise UsageError(message("precision must be auto, fp32 or bf16, got {precision!r}", precision=precision))
     if precision == "auto":
         helps = device.startswith("cuda") or (image_size >= LARGE_IMAGE and "avx512_bf16" in _cpu_flags())
         precision = "bf16" if helps else "fp32"

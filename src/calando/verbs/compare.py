@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.verbs.progress import StudyProgress
 from calando.verbs.study import of_folder, write_page_of
 
@@ -190,7 +191,11 @@ def compare(
         )
     if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
         raise UsageError(
-            f"{given[0]} is for your own training code; a workload's is that of its metric: give it to calando.workload"
+            message(
+                "{given} is for your own training code; a workload's is that of its metric: give it to "
+                "calando.workload",
+                given=given[0],
+            )
         )
     assert isinstance(workload, str) or not callable(workload)
     task = resolve(

@@ -188,25 +188,34 @@ def explain(
         }  # fmt: skip
         if strategy is not None:
             what = "holds looks at one run" if kind == "looks" else "has its strategies already; name a run with run="
-            raise UsageError(f"{str(where)!r} {what}: leave the strategy out")
+            raise UsageError(message("{where!r} {what}: leave the strategy out", where=str(where), what=what))
         if kind == "looks":
             of_task |= {"run": run, "seed": seed or None, "until": None if until == UNTIL else until}
         if ignored := [f"{name}=" for name, value in of_task.items() if value is not None]:
             raise UsageError(
-                f"{', '.join(ignored)} cannot be changed in {str(where)!r}: what is stored there is looked at"
+                message(
+                    "{ignored} cannot be changed in {where!r}: what is stored there is looked at",
+                    ignored=", ".join(ignored),
+                    where=str(where),
+                )
             )
         if kind == "looks":
             return _of_file(where / "probes.json", folder or where) if where.is_dir() else _of_file(where, folder)
         return _of_study(where, run, seed, until=until, folder=folder, data_dir=data_dir, listen=listen)
     if where is not None and where.suffix == ".py":
         raise UsageError(
-            f"{str(where)!r} is training code, which only itself can run: look at it there with "
-            "calando.watch(network, optimizer, total_steps=…)"
+            message(
+                "{where!r} is training code, which only itself can run: look at it there with "
+                "calando.watch(network, optimizer, total_steps=…)",
+                where=str(where),
+            )
         )
     if run is not None:
-        raise UsageError("run= names a run of a study: give the study's folder first")
+        raise UsageError(message("run= names a run of a study: give the study's folder first"))
     if strategy is None and where is not None and len(where.parts) > 1 and ":" not in str(where):
-        raise UsageError(f"{no_study(where).removeprefix('; ')}; `calando show` lists those in calando-studies")
+        raise UsageError(
+            message("{value}; `calando show` lists those in calando-studies", value=no_study(where).removeprefix("; "))
+        )
     if strategy is None:
         raise UsageError(
             "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
@@ -251,7 +260,11 @@ def _of_file(path: Path, folder: Path | str | None) -> Explained:
     from calando.errors import UsageError
 
     if not path.is_file():
-        raise UsageError(f"there is no file {str(path)!r}; `Watch.save(path)` and `calando explain` write such files")
+        raise UsageError(
+            message(
+                "there is no file {path!r}; `Watch.save(path)` and `calando explain` write such files", path=str(path)
+            )
+        )
     looked = Looked.read(path)
     return Explained(folder=None if folder is None else Path(folder), looked=looked, reading=looked.reading())
 
@@ -284,18 +297,26 @@ def _of_study(
     spec = record.spec
     if isinstance(spec.workload, OwnTrainingSpec):
         raise UsageError(
-            f"{str(study)!r} compares your own training code, which only itself can run: look at it there with "
-            "calando.watch(network, optimizer, total_steps=…)"
+            message(
+                "{study!r} compares your own training code, which only itself can run: look at it there with "
+                "calando.watch(network, optimizer, total_steps=…)",
+                study=str(study),
+            )
         )
     if spec.in_our_loop.data.startswith(GIVEN):
         raise UsageError(
-            f"{str(study)!r} compares a workload that was made in Python, which it does not hold: "
-            "calando.explain(that workload, strategy, …) looks at it"
+            message(
+                "{study!r} compares a workload that was made in Python, which it does not hold: "
+                "calando.explain(that workload, strategy, …) looks at it",
+                study=str(study),
+            )
         )
     where_data = None if data_dir is None else Path(data_dir)
     task = load(spec.in_our_loop, data_dir=where_data)
     if task.fingerprint != fingerprint:
-        raise UsageError(f"the data has changed since {str(study)!r} was made, so its runs cannot be made again")
+        raise UsageError(
+            message("the data has changed since {study!r} was made, so its runs cannot be made again", study=str(study))
+        )
     found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
     ours, theirs = found.looked.losses.astype(np.float32), record.losses.astype(np.float32)[: found.looked.step]
     both = min(len(ours), len(theirs))
@@ -323,27 +344,48 @@ def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
     there = store.read(traces=False)
     names = list(dict.fromkeys(record.spec.strategy.name for record in there.runs.values()))
     if not names:
-        raise UsageError(f"no run of {str(store.folder)!r} has ended yet")
+        raise UsageError(message("no run of {folder!r} has ended yet", folder=str(store.folder)))
     if name is None and len(names) > 1:
-        raise UsageError(f"name one of the study's strategies with run=: {', '.join(names)}")
+        raise UsageError(message("name one of the study's strategies with run=: {names}", names=", ".join(names)))
     name = names[0] if name is None else name
     if name not in names:
-        raise UsageError(f"{str(store.folder)!r} has no strategy {name!r}; it has {', '.join(names)}")
+        raise UsageError(
+            message(
+                "{folder!r} has no strategy {name!r}; it has {names}",
+                folder=str(store.folder),
+                name=name,
+                names=", ".join(names),
+            )
+        )
     mine = [record for record in there.runs.values() if record.spec.strategy.name == name]
     at_seed = [record for record in mine if record.spec.seed == seed]
     if not at_seed:
         seeds = ", ".join(map(str, sorted({record.spec.seed for record in mine})))
-        raise UsageError(f"{name!r} has no run of seed {seed}; it has seeds {seeds}")
+        raise UsageError(
+            message("{name!r} has no run of seed {seed}; it has seeds {seeds}", name=name, seed=seed, seeds=seeds)
+        )
     settled = next(one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name)
     if settled is None:
         raise UsageError(
-            f"the rate of {name!r} is not settled yet; the command that made {str(store.folder)!r} goes on"
+            message(
+                "the rate of {name!r} is not settled yet; the command that made {folder!r} goes on",
+                name=name,
+                folder=str(store.folder),
+            )
         )
     at_rate = [record for record in at_seed if math.isclose(record.spec.lr, settled)]
     if not at_rate:
         others = sorted({record.spec.seed for record in mine if math.isclose(record.spec.lr, settled)})
         there_are = f"; it has seeds {', '.join(map(str, others))}" if others else ""
-        raise UsageError(f"{name!r} has no run of seed {seed} at its settled rate {settled:g}{there_are}")
+        raise UsageError(
+            message(
+                "{name!r} has no run of seed {seed} at its settled rate {settled:g}{there_are}",
+                name=name,
+                seed=seed,
+                settled=settled,
+                there_are=there_are,
+            )
+        )
     return store.run(at_rate[0].spec.digest())
 
 
@@ -371,7 +413,14 @@ def _look(
         until = int(until)
     made = round(spec.horizon.steps(Span.parse(until, name="until")))
     if not 2 <= made <= spec.steps:
-        raise UsageError(f"until must be from 2 updates to the run's {spec.steps}, got {until!r}, {made} updates")
+        raise UsageError(
+            message(
+                "until must be from 2 updates to the run's {steps}, got {until!r}, {made} updates",
+                steps=spec.steps,
+                until=until,
+                made=made,
+            )
+        )
     looks = plan_looks(spec.steps, until=made)
     digest = f"{file_name(spec.strategy.name or spec.strategy.method)}-{spec.digest()[:8]}"
     where = Path("calando-explained") / digest if folder is None else Path(folder)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from calando.analysis.looked import FILE
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.files import write_atomically
 
 __all__ = ["check_writable", "kind_of", "no_study"]
@@ -49,7 +50,7 @@ def check_writable(folder: Path) -> None:
     """
     for name, kind in (("study.sqlite", "a comparison"), ("tune.sqlite", "a tuning"), ("lesson.json", "a lesson")):
         if (folder / name).exists():
-            raise UsageError(f"{str(folder)!r} holds {kind}: name another folder=")
+            raise UsageError(message("{folder!r} holds {kind}: name another folder=", folder=str(folder), kind=kind))
     probe = folder / ".writable"
     try:
         there = folder.exists()
@@ -59,5 +60,9 @@ def check_writable(folder: Path) -> None:
             folder.rmdir()  # where the run is stopped nothing is left
     except OSError as error:
         raise UsageError(
-            f"nothing can be written to {str(folder)!r} ({error.strerror}): name another folder="
+            message(
+                "nothing can be written to {folder!r} ({strerror}): name another folder=",
+                folder=str(folder),
+                strerror=error.strerror,
+            )
         ) from error

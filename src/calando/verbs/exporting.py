@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
@@ -141,15 +142,17 @@ def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
         from calando.verbs.tuned import tuned_in
 
         if seed is not None:
-            raise UsageError("a tuning has one seed; leave seed= out")
+            raise UsageError(message("a tuning has one seed; leave seed= out"))
         return tuned_in(kept.folder).run.digest()
     if run is None and kept.kind == "training":
         if seed is not None:
-            raise UsageError("there is one run, with a seed of its own; leave seed= out")
+            raise UsageError(message("there is one run, with a seed of its own; leave seed= out"))
         return next(kept.runs(traces=False)).digest
     if run is None:
         names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in kept.runs(traces=False)))
-        raise UsageError(f"an appendix holds one run: give run= the name of a strategy ({names}), or a digest")
+        raise UsageError(
+            message("an appendix holds one run: give run= the name of a strategy ({names}), or a digest", names=names)
+        )
     found = list(kept.runs(traces=False, only=_named(kept, run, seed)))
     if any(one.spec.strategy.name == run for one in found):  # a branch is named by its digest
         found = [one for one in found if one.branch is None]
@@ -160,7 +163,11 @@ def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
     if not at_rate:
         rates = ", ".join(f"{one.spec.lr:g}: {one.digest[:8]}" for one in found)
         raise UsageError(
-            f"which run of {quote(run)} is meant is open, since its rate is not settled; give one of {rates}"
+            message(
+                "which run of {run} is meant is open, since its rate is not settled; give one of {rates}",
+                run=quote(run),
+                rates=rates,
+            )
         )
     return min(at_rate, key=lambda one: one.spec.seed).digest
 
@@ -205,9 +212,13 @@ class _Chosen:
     def __init__(self, kept: KeptFolder, run: str | None, seed: int | None) -> None:
         self.kept, self.digests = kept, None if run is None else _named(kept, run, seed)
         if run is None and seed is not None:
-            raise UsageError(f"seed= is that of a run: give run= the name of a strategy as well, got seed={seed}")
+            raise UsageError(
+                message("seed= is that of a run: give run= the name of a strategy as well, got seed={seed}", seed=seed)
+            )
         if run is None and next(kept.runs(traces=False), None) is None:
-            raise UsageError(f"no run of {str(kept.folder)!r} has ended yet, so there is nothing to export")
+            raise UsageError(
+                message("no run of {folder!r} has ended yet, so there is nothing to export", folder=str(kept.folder))
+            )
 
     def runs(self) -> Iterator[KeptRun]:
         """They, one at a time."""
@@ -221,17 +232,30 @@ def _named(kept: KeptFolder, run: str, seed: int | None) -> frozenset[str]:
         found = [one for one in named if seed is None or one.spec.seed == seed]
         if not found:
             seeds = ", ".join(map(str, sorted({one.spec.seed for one in named})))
-            raise UsageError(f"{quote(run)} has no run of seed {seed}; it has seeds {seeds}")
+            raise UsageError(
+                message("{run} has no run of seed {seed}; it has seeds {seeds}", run=quote(run), seed=seed, seeds=seeds)
+            )
         return frozenset(one.digest for one in found)
     digests = [one.digest for one in there if len(run) >= LEAST_DIGITS and one.digest.startswith(run)]
     if len(digests) > 1:
-        raise UsageError(f"{len(digests)} runs begin with {quote(run)}; give more digits, as {digests[0]!r}")
+        raise UsageError(
+            message(
+                "{digests} runs begin with {run}; give more digits, as {digests_2!r}",
+                digests=len(digests),
+                run=quote(run),
+                digests_2=digests[0],
+            )
+        )
     if not digests:
         names = ", ".join(dict.fromkeys(one.spec.strategy.name for one in there))
         raise UsageError(
-            f"{str(kept.folder)!r} has no run {quote(run)}; give the name of a strategy ({names}), or a digest as in "
-            "runs.csv"
+            message(
+                "{folder!r} has no run {run}; give the name of a strategy ({names}), or a digest as in runs.csv",
+                folder=str(kept.folder),
+                run=quote(run),
+                names=names,
+            )
         )
     if seed is not None:
-        raise UsageError(f"{quote(run)} is one run, with a seed of its own; leave seed= out")
+        raise UsageError(message("{run} is one run, with a seed of its own; leave seed= out", run=quote(run)))
     return frozenset(digests)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calando.language import _
+from calando.language import _, message
 from calando.verbs.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ def find(
                 progress=listening.measured,
             )
     if epochs is not None:
-        raise UsageError("epochs= is the length of the runs that a race is for; a sweep has steps=")
+        raise UsageError(message("epochs= is the length of the runs that a race is for; a sweep has steps="))
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, hold=hold)
     (read,) = read_strategies([strategy], lr=None)
     if (method := METHODS[read.method]).rate_free:
-        raise UsageError(f"there is no rate to find: {method.own_rate}")
+        raise UsageError(message("there is no rate to find: {own_rate}", own_rate=method.own_rate))
     run, loaded = build_run(
         task,
         read.without_horizon(),

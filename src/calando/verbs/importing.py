@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.rows import Rows
 from calando.shown import Shown
 
@@ -135,7 +136,7 @@ def import_runs(
 
         Store.open(Path(study), read_only=True).__exit__(None, None, None)
     if not paths:
-        raise UsageError("nothing to import: give a file or a folder with logs")
+        raise UsageError(message("nothing to import: give a file or a folder with logs"))
     left_out: list[str] = []
     runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
     if left_out:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
+from calando.language import message
 
 __all__ = ["own_code", "refuse_options"]
 
@@ -32,11 +33,16 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
         if words and any(word.endswith(".py") for word in words) and ":" not in words[0]:
             script = next(word for word in words if word.endswith(".py"))
             if not Path(script).is_file():
-                raise UsageError(f"there is no script {script!r} in {str(Path.cwd())!r}")
+                raise UsageError(
+                    message("there is no script {script!r} in {cwd!r}", script=script, cwd=str(Path.cwd()))
+                )
             code = task
         elif len(words) > 1 and shutil.which(words[0]):
             raise UsageError(
-                f"{quote(task)} is a command without a script: give one that ends in .py, or MODULE:FUNCTION"
+                message(
+                    "{task} is a command without a script: give one that ends in .py, or MODULE:FUNCTION",
+                    task=quote(task),
+                )
             )
         else:
             code = _function_named(task)
@@ -44,7 +50,7 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
         code = task
         _check_takes_run(code, getattr(code, "__name__", "the function"))
     if arguments and not isinstance(code, str):
-        raise UsageError(f"arguments after -- are for a script, and {quote(task)} takes none")
+        raise UsageError(message("arguments after -- are for a script, and {task} takes none", task=quote(task)))
     found: str | Callable[[Any], object] | None = code
     return found
 
@@ -56,7 +62,9 @@ def refuse_options(given: Mapping[str, object]) -> None:
         UsageError: one was.
     """
     if named := [name for name, value in given.items() if value is not None]:
-        raise UsageError(f"{named[0]} is an option of workloads; your own code takes its options after --")
+        raise UsageError(
+            message("{named} is an option of workloads; your own code takes its options after --", named=named[0])
+        )
 
 
 def _function_named(text: str) -> Callable[[Any], object] | None:
@@ -80,7 +88,9 @@ def _check_takes_run(function: Callable[..., object], name: str) -> None:
     if parameters is not None and len(parameters) != 1:
         nothing = f"takes nothing; if it returns calando.workload(…), give that: {name}()"
         takes = f"needs {', '.join(parameters)}" if parameters else nothing
-        raise UsageError(f"{name} is called with the run alone, def train(run): …, and it {takes}")
+        raise UsageError(
+            message("{name} is called with the run alone, def train(run): …, and it {takes}", name=name, takes=takes)
+        )
 
 
 def _required(function: Callable[..., object]) -> list[str] | None:

@@ -11,6 +11,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.rows import WIDTH, Rows
 from calando.shown import Drawn
 
@@ -154,7 +155,9 @@ def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None)
     [1.0, 0.854, 0.5, 0.146]
     """
     if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps= must be from 1 to {MOST_STEPS}, got {steps}")
+        raise UsageError(
+            message("steps= must be from 1 to {MOST_STEPS}, got {steps}", MOST_STEPS=MOST_STEPS, steps=steps)
+        )
     curves: dict[str, dict[str, np.ndarray]] = {}
     notes: list[str] = []
     for text in dict.fromkeys(_some(schedules)):
@@ -208,11 +211,14 @@ def horizon_of(text: str, steps: int, *, steps_per_epoch: int | None) -> int:
 
 def _some(schedules: tuple[str, ...]) -> tuple[str, ...]:
     if not schedules:
-        raise UsageError("give at least one schedule, such as cosine")
+        raise UsageError(message("give at least one schedule, such as cosine"))
     for one in schedules:
         if not isinstance(one, str):
             raise UsageError(
-                f"a schedule is given as text, such as 'cosine(1, 0)', got {quote(one)}; str(it) is its text"
+                message(
+                    "a schedule is given as text, such as 'cosine(1, 0)', got {one}; str(it) is its text",
+                    one=quote(one),
+                )
             )
     return schedules
 
@@ -220,19 +226,25 @@ def _some(schedules: tuple[str, ...]) -> tuple[str, ...]:
 def _horizon(steps: int | None, epochs: float | None, steps_per_epoch: int | None) -> int:
     """The number of updates that was asked for, one way or the other."""
     if steps is not None and epochs is not None:
-        raise UsageError("give steps= or epochs=, not both")
+        raise UsageError(message("give steps= or epochs=, not both"))
     if steps is not None:
         if not isinstance(steps, Integral) or not 1 <= steps <= MOST_STEPS:
-            raise UsageError(f"steps= must be from 1 to {MOST_STEPS}, got {steps}")
+            raise UsageError(
+                message("steps= must be from 1 to {MOST_STEPS}, got {steps}", MOST_STEPS=MOST_STEPS, steps=steps)
+            )
         return steps
     if epochs is None:
-        raise UsageError("say how long the run is: steps=N, or epochs=E and steps_per_epoch=M")
+        raise UsageError(message("say how long the run is: steps=N, or epochs=E and steps_per_epoch=M"))
     if steps_per_epoch is None:
-        raise UsageError("epochs= needs steps_per_epoch= (batches in one pass over the data)")
+        raise UsageError(message("epochs= needs steps_per_epoch= (batches in one pass over the data)"))
     # `not <=` so that NaN is refused too
     if not 1 <= epochs * steps_per_epoch <= MOST_STEPS:
         raise UsageError(
-            f"epochs= times steps_per_epoch= must be from 1 to {MOST_STEPS} updates, got {epochs:g} epochs"
+            message(
+                "epochs= times steps_per_epoch= must be from 1 to {MOST_STEPS} updates, got {epochs:g} epochs",
+                MOST_STEPS=MOST_STEPS,
+                epochs=epochs,
+            )
         )
     return round(epochs * steps_per_epoch)
 
@@ -242,7 +254,9 @@ def _chosen(written: dict[str, Schedule], text: str, of: str | None) -> dict[str
     if of is None:
         return written
     if of not in written:
-        raise UsageError(f"{text} has no schedule of {of!r}; it has {', '.join(written)}")
+        raise UsageError(
+            message("{text} has no schedule of {of!r}; it has {written}", text=text, of=of, written=", ".join(written))
+        )
     return {of: written[of]}
 
 
@@ -260,7 +274,15 @@ def _sampled(
     findings = lint_schedule(schedule, steps, steps_per_epoch=steps_per_epoch, of=of)
     for finding in findings:
         if finding.name == "not-finite":
-            raise UsageError(f"{text} cannot be drawn: at step {finding.step} {finding.message}; {finding.remedy}")
+            raise UsageError(
+                message(
+                    "{text} cannot be drawn: at step {step} {message}; {remedy}",
+                    text=text,
+                    step=finding.step,
+                    message=finding.message,
+                    remedy=finding.remedy,
+                )
+            )
     notes = [f"{named(text, of)}: {str(finding).partition(': ')[2]}" for finding in findings]
     return {label: curve.sample() for label, curve in curves.items()}, notes
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.records.command_log import Asked
@@ -112,16 +113,25 @@ def steer(
     folder = Path(folder)
     if (folder / "tune.sqlite").exists():
         raise UsageError(
-            f"{str(folder)!r} is a tuning, whose arms are raced by rules; stop it by Ctrl-C, or steer a run"
+            message(
+                "{folder!r} is a tuning, whose arms are raced by rules; stop it by Ctrl-C, or steer a run",
+                folder=str(folder),
+            )
         )
     if not (folder / "study.sqlite").is_file() and not (folder / "spec.json").is_file():
         if (folder / "live.sqlite").is_file():
             raise UsageError(
-                f"{str(folder)!r} is of code that runs by itself, which nobody conducts: start it as `calando compare "
-                "train.py STRATEGY --seeds 1`, and steer that study"
+                message(
+                    "{folder!r} is of code that runs by itself, which nobody conducts: start it as `calando compare "
+                    "train.py STRATEGY --seeds 1`, and steer that study",
+                    folder=str(folder),
+                )
             )
         raise UsageError(
-            f"no study and no run in {str(folder)!r}; name the folder that `calando compare` or `calando train` made"
+            message(
+                "no study and no run in {folder!r}; name the folder that `calando compare` or `calando train` made",
+                folder=str(folder),
+            )
         )
     asked, seen = (None if key is None else _asked_before(folder, key, command)), None
     if asked is None:
@@ -161,7 +171,11 @@ def _asked_before(folder: Path, key: str, command: str) -> Asked | None:
     with CommandLog.open(folder, read_only=True) as log:
         found = next((one for one in log.rows() if one.key == key), None)
     if found is not None and found.line != parse_command(command).text:
-        raise UsageError(f"key {key} stands for {found.line!r}, which was asked before; give another key=")
+        raise UsageError(
+            message(
+                "key {key} stands for {line!r}, which was asked before; give another key=", key=key, line=found.line
+            )
+        )
     return found
 
 

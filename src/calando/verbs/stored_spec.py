@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import CorruptFile, UsageError, quote
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.records import RunSpec
@@ -59,12 +60,22 @@ class StoredSpec:
         path = _path(given)
         if path is None:
             raise UsageError(
-                "a task needs a strategy to train with, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'; a run is "
-                f"made again from its {SPEC_FILE} alone, got {quote(given)}"
+                message(
+                    "a task needs a strategy to train with, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'; a "
+                    "run is made again from its {SPEC_FILE} alone, got {given}",
+                    SPEC_FILE=SPEC_FILE,
+                    given=quote(given),
+                )
             )
         if options:
             named = ", ".join(f"{name}=" for name in options)
-            raise UsageError(f"{named} cannot be changed in {str(path)!r}: it says the whole run; leave it out")
+            raise UsageError(
+                message(
+                    "{named} cannot be changed in {path!r}: it says the whole run; leave it out",
+                    named=named,
+                    path=str(path),
+                )
+            )
         from calando.records import RunSpec
         from calando.records.files import read_plain
 
@@ -74,7 +85,9 @@ class StoredSpec:
             return cls(path, run, str(kept.get("data", "")), str(kept.get("identity", "")))
         except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) else type(error).__name__
-            raise CorruptFile(f"{str(path)!r} is no spec of a run, or damaged ({why}); export it again") from error
+            raise CorruptFile(
+                message("{path!r} is no spec of a run, or damaged ({why}); export it again", path=str(path), why=why)
+            ) from error
 
     def load(self, data_dir: Path | None) -> tuple[RunSpec, Workload]:
         """The run and its task, which is what it was.
@@ -91,21 +104,36 @@ class StoredSpec:
         spec = self.run
         if isinstance(spec.workload, OwnTrainingSpec):
             raise UsageError(
-                f"the run in {str(self.path)!r} was made by training code of its own, {quote(spec.workload.code)}, "
-                f"which only itself can run: with calando.run({spec.strategy.text!r}, seed={spec.seed}) in it"
+                message(
+                    "the run in {path!r} was made by training code of its own, {code}, which only itself can run: "
+                    "with calando.run({text!r}, seed={seed}) in it",
+                    path=str(self.path),
+                    code=quote(spec.workload.code),
+                    text=spec.strategy.text,
+                    seed=spec.seed,
+                )
             )
         if spec.in_our_loop.data.startswith(GIVEN):
             raise UsageError(
-                f"the run in {str(self.path)!r} is of a workload that was made in Python, which no file holds: "
-                f"calando.train(that workload, {spec.strategy.text!r}, steps={spec.steps}, seed={spec.seed}) makes it"
+                message(
+                    "the run in {path!r} is of a workload that was made in Python, which no file holds: "
+                    "calando.train(that workload, {text!r}, steps={steps}, seed={seed}) makes it",
+                    path=str(self.path),
+                    text=spec.strategy.text,
+                    steps=spec.steps,
+                    seed=spec.seed,
+                )
             )
         if spec.lane.device != "cpu":
             choose_lane(device=spec.lane.device, image_size=0)
         task = load(spec.in_our_loop, data_dir=data_dir)
         if self.data and task.fingerprint != self.data:
             raise UsageError(
-                f"the data here are not those of the run in {str(self.path)!r}, so it cannot be made again; is "
-                "data_dir= the right folder?"
+                message(
+                    "the data here are not those of the run in {path!r}, so it cannot be made again; is data_dir= "
+                    "the right folder?",
+                    path=str(self.path),
+                )
             )
         recognised(self.identity, task, what=f"the run in {str(self.path)!r}", remedy="give task and strategy in words")
         return spec, task

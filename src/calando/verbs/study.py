@@ -79,7 +79,13 @@ def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
     [True]
     """
     if not (inside := _inside(Path(folder))):
-        raise UsageError(f"no studies in {str(folder)!r}; `calando compare digits` makes one in {str(STUDIES)!r}")
+        raise UsageError(
+            message(
+                "no studies in {folder!r}; `calando compare digits` makes one in {STUDIES!r}",
+                folder=str(folder),
+                STUDIES=str(STUDIES),
+            )
+        )
     return Rows(map(_listed, inside), "studies")
 
 
@@ -265,7 +271,9 @@ def serve(
         from calando.web.live_page import create_app
         from calando.web.reach import plan_reach
     except ModuleNotFoundError as error:
-        raise UsageError(f"`calando serve` needs {error.name}: pip install 'calando[web]'") from error
+        raise UsageError(
+            message("`calando serve` needs {name}: pip install 'calando[web]'", name=error.name)
+        ) from error
     tokens = None if no_token else Tokens.random()
     reach = plan_reach(
         host,

@@ -246,8 +246,12 @@ def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Li
         guess = found.decayed or found.constant
         hint = f" (it would say {guess[0]:.3g})" if guess is not None else ""
         raise UsageError(
-            f"the range test found no rate to rely on: {'; '.join(centre.doubts)}{hint}; "
-            "look at it with `calando find`, then give lr= a number"
+            message(
+                "the range test found no rate to rely on: {doubts}{hint}; look at it with `calando find`, then "
+                "give lr= a number",
+                doubts="; ".join(centre.doubts),
+                hint=hint,
+            )
         )
     return run.model_copy(update={"strategy": run.strategy.at_rate(centre.lr)}), centre
 
@@ -275,7 +279,9 @@ def _kept_range_test(path: Path, digest: str) -> RangeRecord | None:
         kept = json.loads(read_plain(path, most=2**20))
         return range_record_of(kept["found"]) if kept["run"] == digest else None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{path} is damaged; remove it, and the range test is made again") from error
+        raise CorruptFile(
+            message("{path} is damaged; remove it, and the range test is made again", path=path)
+        ) from error
 
 
 def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str, ...]:
@@ -297,11 +303,21 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
         theirs, trained_on = type(run).model_validate(kept["spec"]), kept["data"]
         before = str(kept.get("identity", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{path} is damaged; remove the folder or name another folder=") from error
+        raise CorruptFile(message("{path} is damaged; remove the folder or name another folder=", path=path)) from error
     if theirs.digest() != run.digest():
-        raise UsageError(f"{str(folder)!r} holds a run of another spec ({theirs.strategy.text}); name another folder=")
+        raise UsageError(
+            message(
+                "{folder!r} holds a run of another spec ({text}); name another folder=",
+                folder=str(folder),
+                text=theirs.strategy.text,
+            )
+        )
     if trained_on != data:
-        raise UsageError(f"the data has changed since the run in {str(folder)!r} was started; name another folder=")
+        raise UsageError(
+            message(
+                "the data has changed since the run in {folder!r} was started; name another folder=", folder=str(folder)
+            )
+        )
     identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another folder=")
     if identity != before:
         write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from calando.language import message
 from calando.verbs.tuned import Tuned
 from calando.verbs.tuning_progress import TuningProgress
 
@@ -152,7 +153,11 @@ def tune(
         )
     if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
         raise UsageError(
-            f"{given[0]} is for your own training code; a workload's is that of its metric: give it to calando.workload"
+            message(
+                "{given} is for your own training code; a workload's is that of its metric: give it to "
+                "calando.workload",
+                given=given[0],
+            )
         )
     assert isinstance(workload, str) or not callable(workload)
     task = resolve(

@@ -203,8 +203,13 @@ def tuned_in(folder: Path) -> Tuned:
         made = sum(piece.stop - piece.start for piece in pieces)
         again = f": {command}" if command else ""
         raise UsageError(
-            f"the tuning in {str(folder)!r} has not come to its end, {made} updates are made; the same command goes on"
-            f"{again}"
+            message(
+                "the tuning in {folder!r} has not come to its end, {made} updates are made; the same command "
+                "goes on{again}",
+                folder=str(folder),
+                made=made,
+                again=again,
+            )
         )
     if not spec.whole:
         name = "weights.safetensors"

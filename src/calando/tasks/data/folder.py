@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.images import EXTENSIONS, cached, decode_all
@@ -76,7 +77,9 @@ class _Folder:
         try:
             children = sorted(self.path.iterdir())
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
+            raise DataError(
+                message("{path}: cannot be read ({strerror})", path=self.path, strerror=error.strerror)
+            ) from error
         for child in children:
             if is_hidden(child.name):
                 self.hidden.append(child.name)
@@ -135,14 +138,25 @@ class Tree:
 def find_pictures(path: Path) -> Tree:
     """The classes and parts below a folder; DataError where they are missing, too deep, or do not fit each other."""
     if path.is_file():
-        raise DataError(f"{path}: is a file, not a folder; unpack it if it is an archive, and name the folder")
+        raise DataError(
+            message("{path}: is a file, not a folder; unpack it if it is an archive, and name the folder", path=path)
+        )
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder")
+        raise DataError(message("{path}: there is no such folder", path=path))
     root = _Folder(path)
     if not root.folders:
-        raise DataError(f"{path}: has no class folders; put each class's images in a folder of its own")
+        raise DataError(
+            message("{path}: has no class folders; put each class's images in a folder of its own", path=path)
+        )
     if not root.within:
-        raise DataError(f"{path}: holds no images ({', '.join(EXTENSIONS)}) in its class folders; it holds {root.seen}")
+        raise DataError(
+            message(
+                "{path}: holds no images ({EXTENSIONS}) in its class folders; it holds {seen}",
+                path=path,
+                EXTENSIONS=", ".join(EXTENSIONS),
+                seen=root.seen,
+            )
+        )
     parts = _parts(root)
     classes = _classes(parts[0])
     for part in parts[1:]:
@@ -150,7 +164,14 @@ def find_pictures(path: Path) -> Tree:
             _refuse_deep(part, folder)
             if folder.name not in classes and folder.within:
                 known = ", ".join(classes)
-                raise DataError(f"{part.path}: class {folder.name!r} is not among the training part's: {known}")
+                raise DataError(
+                    message(
+                        "{path}: class {name!r} is not among the training part's: {known}",
+                        path=part.path,
+                        name=folder.name,
+                        known=known,
+                    )
+                )
     listed = {"" if part is root else part.name: _listed(part, classes) for part in parts}
     return Tree(classes, listed, tuple(_passed_over(root, parts)))
 
@@ -161,7 +182,14 @@ def _parts(root: _Folder) -> list[_Folder]:
     for part, same in named.items():
         if len(same) > 1:
             names = " and ".join(f"{folder.name}/" for folder in same)
-            raise DataError(f"{root.path}: {names} could each be the {PARTS[part]} part; keep one of them there")
+            raise DataError(
+                message(
+                    "{path}: {names} could each be the {PARTS} part; keep one of them there",
+                    path=root.path,
+                    names=names,
+                    PARTS=PARTS[part],
+                )
+            )
     flat = [folder for folder in _flat(root) if not any(folder in same for same in named.values())]
     test = (named["test"] or named["val"])[:1]
     if named["train"] and test:
@@ -172,17 +200,37 @@ def _parts(root: _Folder) -> list[_Folder]:
         cut = f"name {train.path} to have a fifth of it cut off"
         if flat:
             raise DataError(
-                f"{root.path}: {flat[0].name}/ holds pictures without class folders, so their classes are unknown; put "
-                f"each in a folder named after its class, or {cut}"
+                message(
+                    "{path}: {name}/ holds pictures without class folders, so their classes are unknown; put each "
+                    "in a folder named after its class, or {cut}",
+                    path=root.path,
+                    name=flat[0].name,
+                    cut=cut,
+                )
             )
-        raise DataError(f"{root.path}: has {train.name}/ but no test/; add one, or {cut}")
+        raise DataError(
+            message("{path}: has {name}/ but no test/; add one, or {cut}", path=root.path, name=train.name, cut=cut)
+        )
     if test and (flat or not any(folder.pictures for folder in root.folders)):
-        raise DataError(f"{root.path}: has {test[0].name}/ but no train/ with class folders; it holds {root.seen}")
+        raise DataError(
+            message(
+                "{path}: has {name}/ but no train/ with class folders; it holds {seen}",
+                path=root.path,
+                name=test[0].name,
+                seen=root.seen,
+            )
+        )
     if len(flat) > 1:
         names = " and ".join(f"{folder.name}/" for folder in flat)
         raise DataError(
-            f"{root.path}: {names} look like parts, but hold pictures without class folders; put each class's pictures "
-            f"in a folder of its own: {flat[0].name}/CLASS/{flat[0].pictures[0].name}"
+            message(
+                "{path}: {names} look like parts, but hold pictures without class folders; put each class's "
+                "pictures in a folder of its own: {name}/CLASS/{name_2}",
+                path=root.path,
+                names=names,
+                name=flat[0].name,
+                name_2=flat[0].pictures[0].name,
+            )
         )
     return [root]
 
@@ -206,8 +254,14 @@ def _refuse_doubtful(root: _Folder, train: _Folder, test: _Folder) -> None:
     more = [folder for folder in root.folders if folder.within and part_of(folder.name)[0] is None]
     if more and part_of(train.name)[1] != part_of(test.name)[1]:
         raise DataError(
-            f"{root.path}: {train.name}/ and {test.name}/ may be parts or classes next to {more[0].name}/; "
-            f"rename parts to train/ and test/, or move the pictures of classes up into their own folders"
+            message(
+                "{path}: {name}/ and {name_2}/ may be parts or classes next to {name_3}/; rename parts to "
+                "train/ and test/, or move the pictures of classes up into their own folders",
+                path=root.path,
+                name=train.name,
+                name_2=test.name,
+                name_3=more[0].name,
+            )
         )
 
 
@@ -226,8 +280,15 @@ def _classes(part: _Folder) -> tuple[str, ...]:
         _refuse_deep(part, folder)
         if not folder.pictures:
             raise DataError(
-                f"{folder.path}: class folder {folder.name!r} holds no picture (it holds {folder.seen}); put pictures "
-                f"there ({', '.join(EXTENSIONS)}), or take the folder out of {part.path} if it is no class"
+                message(
+                    "{path}: class folder {name!r} holds no picture (it holds {seen}); put pictures there "
+                    "({EXTENSIONS}), or take the folder out of {path_2} if it is no class",
+                    path=folder.path,
+                    name=folder.name,
+                    seen=folder.seen,
+                    EXTENSIONS=", ".join(EXTENSIONS),
+                    path_2=part.path,
+                )
             )
     return tuple(folder.name for folder in part.folders)
 
@@ -241,7 +302,7 @@ def _refuse_deep(part: _Folder, folder: _Folder) -> None:
         advice = f"if those are the classes or parts, name {folder.path}, or move them up to {part.path}"
     elif any(part_of(below.name)[0] for below in folder.folders):
         advice = f"put the parts above the classes, as in train/{folder.name}/ and test/{folder.name}/"
-    raise DataError(f"{held}; {advice}")
+    raise DataError(message("{held}; {advice}", held=held, advice=advice))
 
 
 def _listed(part: _Folder, classes: Sequence[str]) -> list[tuple[Path, int]]:

@@ -27,6 +27,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import message
 from calando.records.files import open_plain
 from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.arrays import ArrayData, Part, content_of, with_test
@@ -81,27 +82,43 @@ def read_idx(path: Path) -> np.ndarray:
         with open_plain(path) as file:
             return _read(cast("BinaryIO", gzip.open(file)) if path.suffix == ".gz" else file, path)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: is missing; fetch it, e.g. calando data get fashion-mnist") from error
+        raise DataError(
+            message("{path}: is missing; fetch it, e.g. calando data get fashion-mnist", path=path)
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"{path}: cannot be read ({reason}); it is damaged: fetch it again") from error
+        raise DataError(
+            message("{path}: cannot be read ({reason}); it is damaged: fetch it again", path=path, reason=reason)
+        ) from error
 
 
 def _read(content: BinaryIO, path: Path) -> np.ndarray:
     """No more is unpacked than the header states: the content may have no end."""
     head = content.read(_HEADER_BYTES)
     if len(head) < _HEADER_BYTES or head[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path}: not an IDX file of unsigned bytes (begins with {head.hex(' ')}); fetch it again")
+        raise DataError(
+            message(
+                "{path}: not an IDX file of unsigned bytes (begins with {value}); fetch it again",
+                path=path,
+                value=head.hex(" "),
+            )
+        )
     axes = head[3]
     sizes = content.read(4 * axes)
     if len(sizes) < 4 * axes:
-        raise DataError(f"{path}: ends within its header; fetch it again")
+        raise DataError(message("{path}: ends within its header; fetch it again", path=path))
     shape = struct.unpack(f">{axes}I", sizes)
     wanted = math.prod(shape)
     if wanted > _MOST_BYTES or axes > _MOST_AXES:
         raise DataError(
-            f"{path}: its header says {wanted} bytes of data in {axes} axes, more than the {_MOST_BYTES} that are "
-            "read; fetch it again"
+            message(
+                "{path}: its header says {wanted} bytes of data in {axes} axes, more than the {MOST_BYTES} that "
+                "are read; fetch it again",
+                path=path,
+                wanted=wanted,
+                axes=axes,
+                MOST_BYTES=_MOST_BYTES,
+            )
         )
     # Memory is taken as it is written to, so a header that promises too much costs nothing.
     data, got = np.empty(wanted, np.uint8), 0
@@ -110,7 +127,14 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
     more = len(content.read(1))
     if got + more != wanted:
         holds = f"more than {got}" if more else f"{got}"
-        raise DataError(f"{path}: holds {holds} bytes of data where its header says {wanted}; fetch it again")
+        raise DataError(
+            message(
+                "{path}: holds {holds} bytes of data where its header says {wanted}; fetch it again",
+                path=path,
+                holds=holds,
+                wanted=wanted,
+            )
+        )
     return data.reshape(shape)
 
 
@@ -118,7 +142,13 @@ def _part(images_path: Path, labels_path: Path) -> Part:
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise DataError(
-            f"{images_path}: {images.shape} images do not fit the {labels.shape} labels of {labels_path.name}"
+            message(
+                "{images_path}: {shape} images do not fit the {shape_2} labels of {name}",
+                images_path=images_path,
+                shape=images.shape,
+                shape_2=labels.shape,
+                name=labels_path.name,
+            )
         )
     return Part(images[:, None], labels.astype(np.int64), str(images_path))
 
@@ -151,7 +181,15 @@ read_pickled = partial(_read_cifar10, ending="")
 def _binary_part(path: Path) -> Part:
     content = content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}")
     if not content or len(content) % (1 + _PIXELS):
-        raise DataError(f"{path}: {len(content)} bytes are not a whole number of records of {1 + _PIXELS}; {_AGAIN}")
+        raise DataError(
+            message(
+                "{path}: {content} bytes are not a whole number of records of {value}; {AGAIN}",
+                path=path,
+                content=len(content),
+                value=1 + _PIXELS,
+                AGAIN=_AGAIN,
+            )
+        )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, 1 + _PIXELS)
     return Part(records[:, 1:].reshape(-1, *_SHAPE), records[:, 0].astype(np.int64), str(path))
 
@@ -162,11 +200,33 @@ def _pickled_part(path: Path) -> Part:
     batch = load_arrays(content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}"), origin=str(path))
     pixels, labels = batch.get("data"), batch.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):
-        raise DataError(f"{path}: holds no array 'data' of rows of {_PIXELS} bytes; {_AGAIN}")
+        raise DataError(
+            message(
+                "{path}: holds no array 'data' of rows of {PIXELS} bytes; {AGAIN}",
+                path=path,
+                PIXELS=_PIXELS,
+                AGAIN=_AGAIN,
+            )
+        )
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(label) is int for label in labels):
-        raise DataError(f"{path}: holds no list 'labels' of {len(pixels)} whole numbers; {_AGAIN}")
+        raise DataError(
+            message(
+                "{path}: holds no list 'labels' of {pixels} whole numbers; {AGAIN}",
+                path=path,
+                pixels=len(pixels),
+                AGAIN=_AGAIN,
+            )
+        )
     if not all(0 <= label < len(CIFAR10_CLASSES) for label in labels):
-        raise DataError(f"{path}: labels must be 0 … 9, got {min(labels)} … {max(labels)}; {_AGAIN}")
+        raise DataError(
+            message(
+                "{path}: labels must be 0 … 9, got {labels} … {labels_2}; {AGAIN}",
+                path=path,
+                labels=min(labels),
+                labels_2=max(labels),
+                AGAIN=_AGAIN,
+            )
+        )
     return Part(pixels.reshape(-1, *_SHAPE), np.array(labels, dtype=np.int64), str(path))
 
 
