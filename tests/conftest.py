@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import gc
 import os
 
 # One thread: two workers share two cores, and bits are compared.
@@ -15,6 +16,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What imports and collection make, over a million objects, stays to the end: while it grows, and again and again later,
+# the collector would go through all of it for nothing. It starts with the tests, and leaves alone what was there.
+gc.disable()
 
 # The same examples each time, so that a red run is the change's own fault; `make torture` looks for new ones.
 settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -81,6 +86,12 @@ def _is_slow(path: Path) -> bool:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import nothing that is not run."""
     return True if "not slow" in config.option.markexpr and _is_slow(collection_path) else None
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
