@@ -26,6 +26,7 @@ SHORT = {
     "train": {"steps": 12, "threads": 1},
     "compare": {"steps": 12, "seeds": 2, "rates": 1, "executor": "inline", "threads": 1, "workers": 1},
     "find": {"steps": 40, "repeats": 1, "hold": 0, "threads": 1},
+    "explain": {"steps": 50, "until": 10, "threads": 1},
 }
 
 
