@@ -132,7 +132,36 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     words += ["outcome", "kind", "text", "why", "where", "line", "gradient", "size", "repeat", "reached"]
     words += ["workload", "network", "metric", "method", "family", "form", "tracker", "executor", "average"]  # unknown
     words += ["controller", "augmentation", "lesson", "strategy or method", "schedule or strategy"]
+    words += ["schedule", "passes", "memory", "package", "Controllers", "Averages", "Controller", "Average"]
     yield from (("words", word) for word in words)
+    yield from (("lists", text) for text in _in_lists())
+
+
+def _in_lists() -> Iterator[str]:
+    """What `calando strategies`, `schedules` and `workloads` say of each entry."""
+    from calando.cli.describe import METHOD_FAMILIES
+    from calando.controllers import CONTROLLERS
+    from calando.methods import METHODS
+    from calando.schedules import describe
+    from calando.schedules.known_schedules import FAMILIES
+    from calando.strategy import PRESETS
+    from calando.strategy.averages import AVERAGES
+    from calando.strategy.presets import STRATEGY_FAMILIES
+    from calando.verbs.describe import list_workloads
+
+    for family, meaning in STRATEGY_FAMILIES.items():
+        yield from (family, f"{family.capitalize()} strategies", meaning)
+    yield from (f"{family.capitalize()} methods" for family in METHOD_FAMILIES)
+    yield from (preset.summary for preset in PRESETS.values())
+    for method in METHODS.values():
+        yield from (method.summary, method.decay)
+    yield from (entry.summary.replace("`", "") for entry in (*CONTROLLERS.values(), *AVERAGES.values()))
+    yield from (one.summary for one in describe())
+    yield from (family.title for family in FAMILIES)
+    listed = list_workloads()
+    for data in listed["data"]:
+        yield from (data["description"], *data.get("options", {}).values())
+    yield from listed["networks"].values()
 
 
 def places(text: str) -> set[str]:

@@ -12,6 +12,7 @@ import typer
 
 import calando
 from calando.cli.options import OPTIONS, verb
+from calando.language import _, joined, message, translated
 
 if TYPE_CHECKING:
     from calando.methods import Method
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["METHOD_FAMILIES", "data", "schedules", "strategies", "workloads"]
 
 METHOD_FAMILIES = {
-    "classic": "SGD and its like",
-    "adaptive": "steps shaped by parameter, by layer or by the loss",
-    "rate-free": "the method works out a step size; lr multiplies it, and is 1 unless given",
+    "classic": message("SGD and its like"),
+    "adaptive": message("steps shaped by parameter, by layer or by the loss"),
+    "rate-free": message("the method works out a step size; lr multiplies it, and is 1 unless given"),
 }
 _SCHEDULES = {
-    "any": "any schedule of the rate",
-    "warmup": "a warmup alone: it needs no decay",
-    "none": "none: it works its rate out by itself",
+    "any": message("any schedule of the rate"),
+    "warmup": message("a warmup alone: it needs no decay"),
+    "none": message("none: it works its rate out by itself"),
 }
-_RECALIBRATED = "batch norm's statistics are measured again for it, over training batches"
 
 data = typer.Typer(help="Data sets on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -58,8 +58,9 @@ def strategies(call: Callable[..., dict[str, Any]], as_json: bool = False) -> No
         _print_strategies(found)
     elif "part" in found:
         part = found["part"]
-        detail = f'{part["name"]}({_keywords(part["options"])})\nIn a strategy: "sgd | {part["example"]}"'
-        _print_listing(part["kind"].capitalize(), [(part["name"], part["summary"].replace("`", ""), detail)])
+        example = _("In a strategy: {text}", text=f'"sgd | {part["example"]}"')
+        detail = f"{part['name']}({_keywords(part['options'])})\n{example}"
+        _print_listing(_(part["kind"].capitalize()), [(part["name"], part["summary"].replace("`", ""), detail)])
     else:
         _print_one(found)
 
@@ -77,15 +78,18 @@ def workloads(call: Callable[..., dict[str, Any]], as_json: bool = False) -> Non
             one["description"],
             "\n".join(
                 [
-                    "{model}, batch {batch_size}, augment {augment}, {epochs} epochs".format_map(one),
-                    *(f",{name}=  {meaning}" for name, meaning in one.get("options", {}).items()),
+                    _(
+                        "{model}, batch {batch_size}, augment {augment}, {epochs} epochs",
+                        **{key: one[key] for key in ("model", "batch_size", "augment", "epochs")},
+                    ),
+                    *(f",{name}=  {_(meaning)}" for name, meaning in one.get("options", {}).items()),
                 ]
             ),
         )
         for one in found["data"]
     ]
-    _print_listing("Data", data)
-    _print_listing("Networks (--model)", [(name, summary, "") for name, summary in found["networks"].items()])
+    _print_listing(_("Data"), data)
+    _print_listing(_("Networks (--model)"), [(name, summary, "") for name, summary in found["networks"].items()])
 
 
 @verb(calando.list_schedules, filled=())
@@ -106,10 +110,12 @@ def schedules(call: Callable[..., tuple[Description, ...]], as_json: bool = Fals
             (entry.name, entry.summary, "\n= ".join(filter(None, (entry.signature, entry.formula)))) for entry in chosen
         ]
         if details:
-            _print_listing(family.title, details)
+            _print_listing(_(family.title), details)
     typer.echo(
-        "a >> b: a, then b. a * b, a + b: side by side. Spans: '5%' of the run, '2 epochs', '500 steps' or 500.\n"
-        "Draw one: calando plot \"linear(0.01, 1, over='5%') >> cosine(1, 0)\""
+        _(
+            "a >> b: a, then b. a * b, a + b: side by side. Spans: '5%' of the run, '2 epochs', '500 steps' or 500.\n"
+            "Draw one: calando plot \"linear(0.01, 1, over='5%') >> cosine(1, 0)\""
+        )
     )
 
 
@@ -145,19 +151,21 @@ def _print_strategies(found: Mapping[str, Any]) -> None:
             for one in found["strategies"]
             if one["family"] == family
         ]
-        _print_listing(f"{family.capitalize()} strategies", entries, meaning=meaning)
+        _print_listing(translated(f"{family.capitalize()} strategies"), entries, meaning=_(meaning))
     _print_methods(METHODS.values())
     for kind in ("controllers", "averages"):
         details = [
             (part, facts["summary"].replace("`", ""), f"{part}({_keywords(facts['options'])})")
             for part, facts in found[kind].items()
         ]
-        _print_listing(kind.capitalize(), details)
+        _print_listing(_(kind.capitalize()), details)
     typer.echo(
-        "* compared by default. A family: calando compare digits --family rate-free\n"
-        "Presets decay over the whole run and choose their rate by trials (lr=auto).\n"
-        "sgd(…): with the options of fixed. One in full: calando strategies lion\n"
-        'Your own: calando compare digits "mine = sgd(lr=0.1) | cosine(1, 0) | ema()"'
+        _(
+            "* compared by default. A family: calando compare digits --family rate-free\n"
+            "Presets decay over the whole run and choose their rate by trials (lr=auto).\n"
+            "sgd(…): with the options of fixed. One in full: calando strategies lion\n"
+            'Your own: calando compare digits "mine = sgd(lr=0.1) | cosine(1, 0) | ema()"'
+        )
     )
 
 
@@ -175,28 +183,39 @@ def _print_one(found: Mapping[str, Any]) -> None:
     strategy = read_strategy(name)
     console = Console()
     if preset is not None:
-        console.print(Text.assemble((name, "bold"), f", {preset['family']}: {preset['summary']}"))
+        console.print(
+            Text.assemble(
+                (name, "bold"),
+                _(", {family}: {summary}", family=message(preset["family"]), summary=message(preset["summary"])),
+            )
+        )
         console.print(Text(f"{preset['text']}\n", style="cyan"))
-    console.print(Text.assemble((f"Method {method.name}", "bold"), f": {method.summary}"))
+    name_shown = _("Method {name}", name=method.name)
+    console.print(Text.assemble((name_shown, "bold"), _(": {words}", words=message(method.summary))))
     grid = Table.grid(padding=(0, 2), pad_edge=True)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
-    averaged = f"an average of the weights; {_RECALIBRATED}"
-    rate = f"trials {_range(method)}, for convolutional networks; usual {method.usual_rate:g}"
+    averaged = _("an average of the weights; batch norm's statistics are measured again for it, over training batches")
+    rate = _(
+        "trials {rates}, for convolutional networks; usual {usual:g}", rates=_range(method), usual=method.usual_rate
+    )
     options = ", ".join(f"{name}={json.dumps(value)}" for name, value in found["method"]["options"].items())
-    installed = "installed" if method.installed else "not installed: pip install 'calando[methods]'"
+    installed = _("installed" if method.installed else "not installed: pip install 'calando[methods]'")
     for key, value in (
-        ("rate", "works it out by itself; lr multiplies it, 1 unless given" if method.rate_free else rate),
-        ("decay", method.decay),
-        ("schedules", _SCHEDULES[method.schedules]),
-        ("an update", "one forward and backward pass" if method.passes == 1 else f"{method.passes} passes"),
-        ("memory", f"{method.memory:g} × the parameters"),
-        ("groups", ", ".join(method.groups.names(method.settle(strategy.options)))),
-        ("evaluated", averaged if strategy.average or method.eval_mode else "what is trained"),
-        ("options", options),
-        ("package", f"{method.package} ({installed})" if method.package else "none but torch"),
-        ("source", method.source),
-        ("your loop", _followed(name, strategy, method)),
+        (_("rate"), _("works it out by itself; lr multiplies it, 1 unless given") if method.rate_free else rate),
+        (_("decay"), _(method.decay)),
+        (_("schedules"), translated(_SCHEDULES[method.schedules])),
+        (
+            _("an update"),
+            _("one forward and backward pass" if method.passes == 1 else "{count} passes", count=method.passes),
+        ),
+        (_("memory"), _("{times:g} × the parameters", times=method.memory)),
+        (_("groups"), ", ".join(method.groups.names(method.settle(strategy.options)))),
+        (_("evaluated"), averaged if strategy.average or method.eval_mode else _("what is trained")),
+        (_("options"), options),
+        (_("package"), f"{method.package} ({installed})" if method.package else _("none but torch")),
+        (_("source"), method.source),
+        (_("your loop"), _followed(name, strategy, method)),
     ):
         grid.add_row(Text(key), Text(value))
     console.print(grid)
@@ -212,7 +231,7 @@ def _followed(name: str, strategy: StrategySpec, method: Method) -> str:
     if method.closure != "none" or any(want.curvature for want in wants):
         needs.append("optimizer.step(closure)")
     needs += [f"observe({seen}=…)" for seen in dict.fromkeys(want.seen for want in wants)]
-    more = f"  with {' and '.join(needs)}" if needs else ""
+    more = _("  with {needs}", needs=" and ".join(needs)) if needs else ""
     rate = "" if method.rate_free else f", lr={method.usual_rate:g}"
     epoch = ", steps_per_epoch=…" if "epoch" in strategy.text else ""
     return f'calando.follow(network, "{name}"{rate}, total_steps=…{epoch}){more}'
@@ -227,30 +246,37 @@ def _print_methods(methods: Iterable[Method]) -> None:
     console = Console()
     known = list(methods)
     for family, meaning in METHOD_FAMILIES.items():
-        console.print(Text.assemble((f"{family.capitalize()} methods", "bold"), f": {meaning}"))
-        console.print(Text(_columns("", "rate", "schedule", "passes", "memory", "package"), style="dim"))
+        console.print(
+            Text.assemble((translated(f"{family.capitalize()} methods"), "bold"), _(": {words}", words=meaning))
+        )
+        console.print(Text(_columns("", *map(_, ("rate", "schedule", "passes", "memory", "package"))), style="dim"))
         for method in (method for method in known if method.family == family):
-            rates = "its own" if method.rate_free else _range(method)
+            rates = _("its own") if method.rate_free else _range(method)
             line = _columns(
                 method.name, rates, method.schedules, str(method.passes), f"{method.memory:g}", method.package or "–"
             )
             text = Text(line)
             text.stylize("cyan", 0, 22)
             console.print(text)
-            evaluated = ["evaluation mode, batch norm recalibrated"] if method.eval_mode else []
-            below = "; ".join([method.decay, *evaluated, method.source])
+            evaluated = [message("evaluation mode, batch norm recalibrated")] if method.eval_mode else []
+            below = translated(joined("{one}; {other}", [message(method.decay), *evaluated, method.source]))
             console.print(Padding(Text(below, style="dim"), (0, 0, 0, 4)))
         console.print()
     console.print(
-        "rate: trials of lr=auto, for convolutional networks. schedule: what the rate\n"
-        "bears. passes: forward and backward, an update. memory: × the parameters.\n",
+        _(
+            "rate: trials of lr=auto, for convolutional networks. schedule: what the rate\n"
+            "bears. passes: forward and backward, an update. memory: × the parameters.\n"
+        ),
         soft_wrap=True,
         highlight=False,
     )
 
 
 def _columns(name: str, rate: str, schedule: str, passes: str, memory: str, package: str) -> str:
-    return f"  {name:<20}{rate:<16}{schedule:<9}{passes:<7}{memory:<7}{package}"
+    from rich.cells import cell_len
+
+    widths = ((name, 20), (rate, 16), (schedule, 9), (passes, 7), (memory, 7))
+    return "  " + "".join(text + " " * (width - cell_len(text)) for text, width in widths) + package
 
 
 def _range(method: Method) -> str:
@@ -274,8 +300,8 @@ def _print_listing(title: str, entries: Sequence[tuple[str, str, str]], *, meani
     grid.add_column(no_wrap=True, style="cyan")
     grid.add_column()
     for name, summary, detail in entries:
-        grid.add_row(Text(name), Text.assemble(summary, (f"\n{detail}" if detail else "", "dim")))
+        grid.add_row(Text(name), Text.assemble(_(summary), (f"\n{detail}" if detail else "", "dim")))
     console = Console()
-    console.print(Text.assemble((title, "bold"), f": {meaning}" if meaning else ""))
+    console.print(Text.assemble((title, "bold"), _(": {words}", words=meaning) if meaning else ""))
     console.print(grid)
     console.print()

@@ -28,6 +28,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from calando.errors import DataError, UsageError
+from calando.language import message
 from calando.records.files import read_plain
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, hold_out
 from calando.tasks.randomness import Purpose
@@ -160,7 +161,12 @@ def described(shape: tuple[int, int, int], channels: Channels) -> str:
     '64x48 pixels in 4 channels'
     """
     count, height, width = shape if channels == "first" else (shape[2], shape[0], shape[1])
-    return f"{height}x{width} pixels in {count} channel{'s' * (count > 1)}"
+    return message(
+        "{height}x{width} pixels in {count} channels" if count > 1 else "{height}x{width} pixels in {count} channel",
+        height=height,
+        width=width,
+        count=count,
+    )
 
 
 def as_images(

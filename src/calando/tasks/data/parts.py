@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from calando.language import joined, message
 from calando.tasks.data.arrays import ArrayData, Part, described, with_test
 
 __all__ = ["PARTS", "classes_in", "data_in_parts", "is_hidden", "part_of", "printable", "repeats", "some", "summed_up"]
@@ -132,11 +133,20 @@ def summed_up(
         called = {int(number): str(number) for number in np.unique(np.concatenate(list(parts.values())))}
     else:
         called = dict(enumerate(data.class_names))
-    rule = ", a fifth of the whole" if data.cut else ""
-    left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
     _, channels, height, width = data.train.images.shape
     size = described((channels, height, width), "first")
-    summary = printable(f"{path}: {classes_in(parts, called)}{rule}; images of {size}{left}")
+    shown = {number: printable(name) for number, name in called.items()}
+    summary = message(
+        "{path}: {classes}, a fifth of the whole; images of {size}"
+        if data.cut
+        else "{path}: {classes}; images of {size}",
+        path=printable(str(path)),
+        classes=classes_in({printable(name): those for name, those in parts.items()}, shown),
+        size=size,
+    )
+    if passed_over:
+        left = joined("{one}; {other}", map(printable, passed_over))
+        summary = message("{summary}; passed over: {left}", summary=summary, left=left)
     both = [(part.images, part.labels) for part in (data.train, data.test)]
     repeated = repeats(both[0], both[1], how="pixel by pixel") if look_for_repeats else []
     return replace(data, notes=(summary, *notes, *repeated))
@@ -148,9 +158,14 @@ def classes_in(parts: Mapping[str, np.ndarray], called: Mapping[int, str]) -> st
     >>> classes_in({"train": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}, {0: "cat", 1: "dog"})
     '2 classes (cat, dog); train 4 (cat 3 = 75 %, dog 1 = 25 %), test 2 (1 of each)'
     """
-    counted = ", ".join(f"{name} {len(those)} ({_counts(those, called)})" for name, those in parts.items())
+    counted = [
+        message("{part} {count} ({counts})", part=message(name), count=len(those), counts=_counts(those, called))
+        for name, those in parts.items()
+    ]
     shown = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
-    return f"{len(called)} classes ({shown}); {counted}"
+    return message(
+        "{count} classes ({names}); {parts}", count=len(called), names=shown, parts=joined("{one}, {other}", counted)
+    )
 
 
 def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
@@ -158,9 +173,9 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
     found = dict(zip(numbers.tolist(), sizes.tolist(), strict=True))
     counts = [found.get(number, 0) for number in called]
     if not counts or not len(labels):
-        return "none"
+        return message("none")
     if min(counts) == max(counts):
-        return f"{counts[0]} of each"
+        return message("{count} of each", count=counts[0])
     shares = [
         f"{share:.2g} %" if share < 99.5 else f"{share:.0f} %" for share in (100 * n / len(labels) for n in counts)
     ]
@@ -169,7 +184,13 @@ def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
         return ", ".join(
             f"{name} {n} = {share}" for name, n, share in zip(called.values(), counts, shares, strict=True)
         )
-    return f"{counts[least]} to {counts[most]} of a class, {shares[least]} to {shares[most]}"
+    return message(
+        "{least} to {most} of a class, {least_share} to {most_share}",
+        least=counts[least],
+        most=counts[most],
+        least_share=shares[least],
+        most_share=shares[most],
+    )
 
 
 def repeats(
