@@ -153,6 +153,7 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "IPYTHONDIR": str(BUILD / "ipython"),
         "CALANDO_LANG": "en",  # outputs are the same in every language
         "CALANDO_PROGRESS": "off",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small networks; and the same bits on more cores
         "CALANDO_SITE_LANGUAGE": language,
         "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
         "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest()),
