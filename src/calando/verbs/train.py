@@ -205,7 +205,7 @@ def train(
     where = None if data_dir is None else Path(data_dir)
     if stored is not None:
         run, loaded = stored.load(where)
-        said = f"{run.lane.text}, as in {stored.path}"
+        said: str = message("{lane}, as in {path}", lane=run.lane.text, path=stored.path)
     else:
         assert strategy is not None
         machine = Machine.whole(device=device, precision=precision, threads=threads)
@@ -222,8 +222,13 @@ def train(
             run, listening.centre = _at_found_rate(run, loaded, folder, listening)
             listening.run = run
         elif strategy is not None and read_strategies([strategy], lr=lr)[0].lr is None:
-            usual = f"rate {run.strategy.lr:g}: the usual one of {run.strategy.method}, since none is given"
-            listening.notes += (f'{usual}; lr="find" (--lr find) measures it, and `calando compare` chooses it',)
+            note = message(
+                'rate {rate:g}: the usual one of {method}, since none is given; lr="find" (--lr find) measures it, and '
+                "`calando compare` chooses it",
+                rate=run.strategy.lr,
+                method=run.strategy.method,
+            )
+            listening.notes += (note,)
         listening.notes += _refuse_another(folder, run, loaded)
         with following(folder, followers_to(trackers, folder, run.workload.title)) as listening.followers:
             listening.begin()

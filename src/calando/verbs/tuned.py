@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from calando.language import joined, message, translated
+from calando.language import message, translated
 from calando.shown import Drawn
 
 if TYPE_CHECKING:
@@ -96,21 +96,20 @@ class Tuned(Drawn):
     def scores(self) -> str:
         """In a line: the scores, and what they cost."""
         measure, spec = self.run.workload.measure, self.result.spec
-        scores = [message("no test score")]
+        scores: str = message("no test score")
         if self.tested is not None:
-            scores = [
-                message(
-                    "test {score} ({n} samples, seed {seed})" if self.test.n else "test {score} (seed {seed})",
-                    score=measure.amount(self.tested, decimals=2),
-                    n=self.test.n,
-                    seed=spec.seed,
-                )
-            ]
+            scores = message(
+                "test {score} ({n} samples, seed {seed})" if self.test.n else "test {score} (seed {seed})",
+                score=measure.amount(self.tested, decimals=2),
+                n=self.test.n,
+                seed=spec.seed,
+            )
         if self.validation is not None:
-            scores.append(message("validation {score}", score=measure.amount(self.validation, decimals=2)))
+            validation = message("validation {score}", score=measure.amount(self.validation, decimals=2))
+            scores = message("{test}, {validation}", test=scores, validation=validation)
         return message(
             "{scores}, for {updates:.0f} updates: {runs:.2f} runs of {steps}",
-            scores=joined("{one}, {other}", scores),
+            scores=scores,
             updates=self.updates,
             runs=self.runs,
             steps=spec.steps,

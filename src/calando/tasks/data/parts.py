@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
@@ -158,14 +159,18 @@ def classes_in(parts: Mapping[str, np.ndarray], called: Mapping[int, str]) -> st
     >>> classes_in({"train": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}, {0: "cat", 1: "dog"})
     '2 classes (cat, dog); train 4 (cat 3 = 75 %, dog 1 = 25 %), test 2 (1 of each)'
     """
-    counted = [
+    counted: list[str] = [
         message("{part} {count} ({counts})", part=message(name), count=len(those), counts=_counts(those, called))
         for name, those in parts.items()
     ]
     shown = ", ".join(list(called.values())[:_MOST_CLASSES]) + (" …" if len(called) > _MOST_CLASSES else "")
     return message(
-        "{count} classes ({names}); {parts}", count=len(called), names=shown, parts=joined("{one}, {other}", counted)
+        "{count} classes ({names}); {parts}", count=len(called), names=shown, parts=reduce(_with_next, counted)
     )
+
+
+def _with_next(parts: str, part: str) -> str:
+    return message("{parts}, {part}", parts=parts, part=part)
 
 
 def _counts(labels: np.ndarray, called: Mapping[int, str]) -> str:
