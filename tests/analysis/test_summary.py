@@ -272,3 +272,12 @@ def test_json_has_no_numpy_in_it(fake, study):
             walk(item)
 
     walk(finished(fake, study, by_rate(study), lambda run: 0.9).to_json())
+
+
+def test_equal_scores_differ_by_zero_in_the_table(fake, study):
+    """Their means may differ by a rounding, as those of 0.1, 0.2, 0.3 and of 0.2, 0.3, 0.1; a small true difference stays."""
+    orders = {"fixed": (0.1, 0.2, 0.3), "cosine": (0.2, 0.3, 0.1), "step": (0.1, 0.2, 0.3 - 1e-9)}
+    summary = finished(fake, study, by_rate(study), lambda run: orders[name_of(study, run)][run.seed])
+    rows = {row["strategy"]: row["difference"] for row in summary.table()}
+    assert {rows["fixed"], rows["cosine"]} == {0.0, None}
+    assert rows["step"] == pytest.approx(-1e-9 / 3, rel=1e-6)

@@ -347,7 +347,7 @@ class StudySummary(Shown):
                 "validation": one.validation and one.validation.mean,
                 "test": one.test and one.test.mean,
                 "n": one.seeds_done,
-                **{key: getattr(against.get(one.name), key, None) for key in ("difference", "low", "high", "verdict")},
+                **{key: _cleared(getattr(against.get(one.name), key, None), one) for key in _COMPARED},
             }
             for one in self.results
         ]
@@ -357,6 +357,15 @@ class StudySummary(Shown):
 
     def _repr_html_(self) -> str:
         return f"{self._heading_html()}{html_table(self.table())}"
+
+
+_COMPARED = ("difference", "low", "high", "verdict")
+
+
+def _cleared(value: object, of: StrategyResult) -> object:
+    """What stands in a row: 0.0 for the -3.7e-17 that rounding leaves of equal scores."""
+    rounding = 1e-12 * abs(of.test.mean) if of.test else 0.0
+    return 0.0 if isinstance(value, float) and abs(value) <= rounding else value
 
 
 def _plain(value: object) -> object:
