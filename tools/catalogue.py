@@ -116,6 +116,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     words += [*RULES, *STOPS, *SIGNALS, *SIGNALS.values(), "kept", "s", "min", "h", "d"]
     words += [
         "trial",
+        "train",
         "final",
         "test",
         "validation",

@@ -22,7 +22,8 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from calando.analysis.signals import SIGNALS, signals_of
+from calando.analysis.reading_words import named, percent, reason, times
+from calando.analysis.signals import signals_of
 from calando.language import _, joined, message, translated
 from calando.records.probe import ProbeRow
 
@@ -183,9 +184,9 @@ class Reading:
             return message(
                 "{verdict} by about {by} × (between {low} and {high})",
                 verdict=message(self.verdict),
-                by=_times(by),
-                low=_times(low),
-                high=_times(high),
+                by=times(by),
+                low=times(low),
+                high=times(high),
             )
         return message("no reading" if self.verdict == "silent" else self.verdict)
 
@@ -276,7 +277,7 @@ def read_rate(
         return silent(
             message(
                 "the last look was at {age} of the run, too early: readings were tested from {least:.0%} on",
-                age=_percent(age),
+                age=percent(age),
                 least=TESTED_AGES[0],
             )
         )
@@ -295,7 +296,7 @@ def read_rate(
         low_fit = FITS["too low"]
     missing = [name for fit in (FITS["too high"], low_fit) for name in fit.terms if not math.isfinite(signals[name])]
     if missing:
-        unseen = joined("{one}, {other}", map(_named, dict.fromkeys(missing)))
+        unseen = joined("{one}, {other}", map(named, dict.fromkeys(missing)))
         return silent(message("not seen: {signals}", signals=unseen), signals=signals)
     high, low = (_probability(fit(signals)) for fit in (FITS["too high"], low_fit))
     cautions = tuple(_cautions(rows, method, chance))
@@ -359,7 +360,7 @@ def _factor(verdict: Verdict, signals: Mapping[str, float], cautions: tuple[str,
     name = "distance, with sharpness" if FITS["distance, with sharpness"].covers(signals) else "distance"
     if gone := FITS[name].gone(signals):
         # LEAST in its place would give a factor, and one much too near to 1.
-        unknown = joined("{one}, {other}", [message("{signal} is 0", signal=_named(name)) for name in gone])
+        unknown = joined("{one}, {other}", [message("{signal} is 0", signal=named(name)) for name in gone])
         return {"cautions": (*cautions, message("by how much is not known: {signals}", signals=unknown))}
     octaves = FITS[name](signals)
     least, most = (octaves + off for off in OFF[name][verdict])
@@ -371,61 +372,10 @@ def _factor(verdict: Verdict, signals: Mapping[str, float], cautions: tuple[str,
 def _reasons(fit: Fit, signals: Mapping[str, float]) -> list[str]:
     """The signals that speak for it, the strongest first."""
     parts = sorted(fit.parts(signals).items(), key=lambda part: -part[1])
-    return [_reason(name, signals[name]) for name, part in parts if part > LEAST_PART]
-
-
-def _reason(name: str, value: float) -> str:
-    usual = USUAL[name]
-    shares = {"share": _percent(value), "usual_share": _percent(usual)}
-    return message(_WORDS[name], value=value, usual=usual, **shares)
-
-
-def _named(name: str) -> str:
-    return message("{name} ({meaning})", name=message(name), meaning=message(SIGNALS[name]))
+    return [reason(name, signals[name], usual=USUAL[name]) for name, part in parts if part > LEAST_PART]
 
 
 LEAST_PART = 0.3
-
-_WORDS = {
-    "peak": message(
-        "the loss stood at {value:.2g} times chance level at its highest; {usual:.2g} is usual at a good rate"
-    ),
-    "level": message("the loss is at {share} of chance level; {usual_share} is usual at a good rate"),
-    "path": message(
-        "updates so far would add up to {value:.2g} times a layer's weights; {usual:.2g} is usual at a good rate"
-    ),
-    "alive": message("{share} of channels get a gradient; {usual_share} is usual at a good rate"),
-    "first over last": message(
-        "the gradient at the first layer is {value:.2g} of that at the last; {usual:.2g} is usual at a good rate"
-    ),
-    "weight growth": message(
-        "weights are {value:.3g} times their size at the start; {usual:.3g} is usual at a good rate"
-    ),
-    "sharpness share": message(
-        "the sharpness is {share} of what the method bears at this rate; {usual_share} is usual at a good rate"
-    ),
-    "sharpness growth": message(
-        "the sharpness is {value:.2g} times that at the start; {usual:.2g} is usual at a good rate"
-    ),
-}
-
-
-def _percent(share: float) -> str:
-    """Two digits, never as a power of ten.
-
-    >>> _percent(0.00043), _percent(0.11), _percent(2.31)
-    ('0.043%', '11%', '230%')
-    """
-    return f"{float(f'{100 * share:.2g}'):.10f}".rstrip("0").rstrip(".") + "%"
-
-
-def _times(factor: float) -> str:
-    """Two digits, never as a power of ten.
-
-    >>> _times(138.2), _times(3.21)
-    ('140', '3.2')
-    """
-    return f"{float(f'{factor:.2g}'):.0f}" if factor >= 10 else f"{factor:.2g}"
 
 
 def _cautions(rows: Sequence[ProbeRow], method: str, chance: float | None) -> Iterator[str]:

@@ -8,7 +8,6 @@ Called again it reads what is kept.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from calando.verbs.progress import Pace, RunProgress
 if TYPE_CHECKING:
     from calando.analysis.looked import Looked
     from calando.analysis.reading import Reading
-    from calando.records import RunRecord, RunSpec, Store, StrategySpec
+    from calando.records import RunSpec, StrategySpec
     from calando.records.probe import ProbeRow
     from calando.study.listening import RunStatus
     from calando.tasks.workload import Workload
@@ -280,43 +279,18 @@ def _of_study(
     listen: Callable[[RunStatus], None] | None,
 ) -> Explained:
     from calando.records import Store
+    from calando.verbs.explained_run import chosen_run, task_of
 
     with Store.open(study, read_only=True) as store:
-        record = _chosen(store, name, seed)
+        record = chosen_run(store, name, seed)
         fingerprint = store.fingerprint
     from calando.verbs.torch_first import import_torch
 
     import_torch()
     import numpy as np
 
-    from calando.errors import UsageError
-    from calando.records.task_spec import OwnTrainingSpec
-    from calando.study.limits import GIVEN
-    from calando.tasks.load_task import load
-
-    spec = record.spec
-    if isinstance(spec.workload, OwnTrainingSpec):
-        raise UsageError(
-            message(
-                "{study!r} compares your own training code, which only itself can run: look at it there with "
-                "calando.watch(network, optimizer, total_steps=…)",
-                study=str(study),
-            )
-        )
-    if spec.in_our_loop.data.startswith(GIVEN):
-        raise UsageError(
-            message(
-                "{study!r} compares a workload that was made in Python, which it does not hold: "
-                "calando.explain(that workload, strategy, …) looks at it",
-                study=str(study),
-            )
-        )
-    where_data = None if data_dir is None else Path(data_dir)
-    task = load(spec.in_our_loop, data_dir=where_data)
-    if task.fingerprint != fingerprint:
-        raise UsageError(
-            message("the data has changed since {study!r} was made, so its runs cannot be made again", study=str(study))
-        )
+    spec, where_data = record.spec, None if data_dir is None else Path(data_dir)
+    task = task_of(study, spec, fingerprint, where_data)
     found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
     ours, theirs = found.looked.losses.astype(np.float32), record.losses.astype(np.float32)[: found.looked.step]
     both = min(len(ours), len(theirs))
@@ -325,8 +299,7 @@ def _of_study(
     differs = first < max(len(ours), len(theirs))
     outcome = message(
         "the study's run {outcome}, validation {score}; its losses are others, from update {first} on: another "
-        "machine, "
-        "or changes"
+        "machine, or changes"
         if differs
         else "the study's run {outcome}, validation {score}; its losses are these, to the bit",
         outcome=message(record.outcome),
@@ -334,59 +307,6 @@ def _of_study(
         first=first,
     )
     return replace(found, outcome=outcome)
-
-
-def _chosen(store: Store, name: str | None, seed: int) -> RunRecord:
-    """The run of a strategy at its settled rate; UsageError with what there is."""
-    from calando.analysis import summarize
-    from calando.errors import UsageError
-
-    there = store.read(traces=False)
-    names = list(dict.fromkeys(record.spec.strategy.name for record in there.runs.values()))
-    if not names:
-        raise UsageError(message("no run of {folder!r} has ended yet", folder=str(store.folder)))
-    if name is None and len(names) > 1:
-        raise UsageError(message("name one of the study's strategies with run=: {names}", names=", ".join(names)))
-    name = names[0] if name is None else name
-    if name not in names:
-        raise UsageError(
-            message(
-                "{folder!r} has no strategy {name!r}; it has {names}",
-                folder=str(store.folder),
-                name=name,
-                names=", ".join(names),
-            )
-        )
-    mine = [record for record in there.runs.values() if record.spec.strategy.name == name]
-    at_seed = [record for record in mine if record.spec.seed == seed]
-    if not at_seed:
-        seeds = ", ".join(map(str, sorted({record.spec.seed for record in mine})))
-        raise UsageError(
-            message("{name!r} has no run of seed {seed}; it has seeds {seeds}", name=name, seed=seed, seeds=seeds)
-        )
-    settled = next(one.lr for one in summarize(there.study, there.runs, there.tests).results if one.name == name)
-    if settled is None:
-        raise UsageError(
-            message(
-                "the rate of {name!r} is not settled yet; the command that made {folder!r} goes on",
-                name=name,
-                folder=str(store.folder),
-            )
-        )
-    at_rate = [record for record in at_seed if math.isclose(record.spec.lr, settled)]
-    if not at_rate:
-        others = sorted({record.spec.seed for record in mine if math.isclose(record.spec.lr, settled)})
-        there_are = f"; it has seeds {', '.join(map(str, others))}" if others else ""
-        raise UsageError(
-            message(
-                "{name!r} has no run of seed {seed} at its settled rate {settled:g}{there_are}",
-                name=name,
-                seed=seed,
-                settled=settled,
-                there_are=there_are,
-            )
-        )
-    return store.run(at_rate[0].spec.digest())
 
 
 def _look(
