@@ -22,6 +22,7 @@ from calando.cli import (
     tune,
 )
 from calando.cli.dashes import WithArguments
+from calando.cli.output import write_in_any_encoding
 from calando.language import language
 
 __all__ = ["app", "run"]
@@ -73,6 +74,7 @@ def _options(
 
 def run() -> None:
     """Do what the command line asks for; its help is in the person's language."""
+    write_in_any_encoding()
     if language() == "en":
         app(prog_name="calando")
         return

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from calando.cli.output import can_write
 from calando.language import _
 
 if TYPE_CHECKING:
@@ -89,12 +90,14 @@ def _plot(
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plotsize(width, height)
+    plotext.frame(can_write("┌─┐│└┘┤┬"))
+    marker = "braille" if can_write("⠁") else "*"
     for label, (x, y) in axis.points.items() if axis else ():
-        plotext.scatter(list(x), np.asarray(y, float).tolist(), marker="braille", color=colours[label])
+        plotext.scatter(list(x), np.asarray(y, float).tolist(), marker=marker, color=colours[label])
     for label, (x, y) in lines.items():
         picked = np.unique(np.linspace(0, len(x) - 1, min(len(x), 4 * width)).astype(int))
         xs, ys = np.asarray(x, float)[picked].tolist(), np.asarray(y, float)[picked].tolist()
-        plotext.plot(xs, ys, marker="braille", color=colours[label])
+        plotext.plot(xs, ys, marker=marker, color=colours[label])
     last = max(float(x[-1]) for x, _ in lines.values())
     for label, (at, height_there) in _free_places(lines).items():
         if label in letters and last > 0:  # a letter on a single point would be all there is to see

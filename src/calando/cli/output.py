@@ -9,14 +9,46 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from calando.language import translated
+from calando.language import VARIABLE, language, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["answer_console", "others_on_stderr", "print_notes"]
+__all__ = ["answer_console", "can_write", "others_on_stderr", "print_notes", "write_in_any_encoding"]
 
 LEAST_COLUMNS = 20
+CHINESE = "学习率轮数验证"
+"""What an encoding must have for texts in Chinese (simplified)."""
+
+
+def write_in_any_encoding() -> None:
+    """What the encoding of a terminal, pipe or file has not is written as Python would, and English instead of Chinese.
+
+    The language of this process and of its workers is changed, and a line says so.
+    """
+    for one in _streams():
+        one.reconfigure(errors="backslashreplace")
+    lacking = [] if language() == "en" else [one.encoding for one in _streams() if not _has(one.encoding, CHINESE)]
+    if lacking:
+        os.environ[VARIABLE] = "en"
+        why = f"{lacking[0]} cannot write the Chinese texts, so this is English"
+        print(f"calando: {why}; PYTHONIOENCODING=utf-8 changes that where UTF-8 is read", file=sys.stderr)
+
+
+def can_write(letters: str) -> bool:
+    """Whether standard output's encoding has these."""
+    return all(_has(one.encoding, letters) for one in _streams() if one is sys.stdout)
+
+
+def _streams() -> list[io.TextIOWrapper]:
+    return [one for one in (sys.stdout, sys.stderr) if isinstance(one, io.TextIOWrapper)]
+
+
+def _has(encoding: str, letters: str) -> bool:
+    try:
+        return bool(letters.encode(encoding))
+    except (UnicodeEncodeError, LookupError):
+        return False
 
 
 def answer_console() -> Console:
