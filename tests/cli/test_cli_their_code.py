@@ -31,7 +31,7 @@ def workload():
     x, y = torch.arange(960.0).view(60, 1, 4, 4) / 960, torch.arange(60) % 2
     return calando.workload(train=(x, y), model=Net, batch_size=16)
 """
-SMALL = ["--steps", "6", "--seeds", "2", "--lr", "0.1", "--json"]
+SMALL = ["--steps", "6", "--seeds", "2", "--lr", "0.1", "--workers", "1", "--json"]
 
 
 def command(folder: Path, *words: str, **parts: str) -> subprocess.CompletedProcess:
@@ -129,7 +129,7 @@ import multiprocessing, os, sys, torch, calando
 
 def ask(folder):
     try:
-        calando.compare("digits", "fixed", folder=folder, steps=2, seeds=1, lr=0.1)
+        calando.compare("digits", "fixed", folder=folder, steps=2, seeds=1, lr=0.1, workers=1, page=False)
     except calando.UsageError as error:
         print("refused:", error, flush=True)
 

@@ -1,7 +1,6 @@
 """Workloads that no worker could import: of a notebook, of a script with or without a guard, of a function's body."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -43,7 +42,7 @@ def compare(executor, model, **given):
     folder = f"{sys.argv[1]}/{len(answers)}-{executor}"
     answer = calando.compare(
         mine, "fixed", "mine = sgd(lr=0.1) | function('half')", lr=0.1, steps=6, seeds=1, folder=folder,
-        executor=executor, workers=1,
+        executor=executor, workers=1, page=False,
     )
     return [result.test.mean for result in answer.results]
 answers = []
@@ -106,10 +105,10 @@ def test_workers_train_what_is_of_no_module(tmp_path, entry, how):
 def test_a_script_whose_import_fails_is_named(tmp_path):
     """Every worker imports a guarded script first."""
     script = tmp_path / "script.py"
-    script.write_text(f"""
+    script.write_text("""
 import calando
 if __name__ == "__main__":
-    calando.compare("digits", "fixed", lr=0.1, steps=5, seeds=1, folder={str(tmp_path / "study")!r}, workers=1)
+    calando.compare("digits", "fixed", lr=0.1, steps=5, seeds=1, folder="study", workers=1)
 else:
     raise RuntimeError("not without me")
 """)
@@ -125,19 +124,25 @@ def test_a_worker_that_its_own_code_ends_is_not_taken_for_one_out_of_memory(tmp_
     script.write_text(
         DEFINITIONS
         + """
+import multiprocessing, os, shutil
 class Leaving(Net):
     def forward(self, images):
         return super().forward(images) if not self.training else sys.exit(3)
-compare("process", Leaving)
+class LeavingForGood(Net):
+    def forward(self, images):
+        # In a worker alone: the look at the network before training is made in this process.
+        os._exit(3) if multiprocessing.parent_process() else None
+        return super().forward(images)
+try:
+    compare("process", Leaving)
+except calando.UsageError as error:
+    print(error)
+shutil.rmtree(f"{sys.argv[1]}/0-process")
+compare("process", LeavingForGood)
 """
     )
-    leaves_for_good = tmp_path / "leaves.py"
-    # In a worker alone: the look at the network before training is made in this process.
-    leaves = "__import__('os')._exit(3) if __import__('multiprocessing').parent_process() else super().forward(images)"
-    leaves_for_good.write_text(script.read_text().replace("sys.exit(3)", leaves))
-    last = run([script], tmp_path).stderr.strip().splitlines()[-1]
-    assert "failed with SystemExit: 3; the traceback is in" in last
-    shutil.rmtree(tmp_path / "0-process")
-    last = run([leaves_for_good], tmp_path).stderr.strip().splitlines()[-1]
+    ran = run([script], tmp_path)
+    assert "failed with SystemExit: 3; the traceback is in" in ran.stdout.strip().splitlines()[-1]
+    last = ran.stderr.strip().splitlines()[-1]
     assert "lost its worker 4 times (exited with status 3); its own code ends the process" in last
     assert "--workers" not in last

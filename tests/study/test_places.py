@@ -31,7 +31,9 @@ def workload():
     x, y = torch.arange(960.0).view(60, 1, 4, 4) / 960, torch.arange(60) % 2
     return calando.workload(train=(x, y), model="cnn", batch_size=16)
 """
-SMALL = ["compare", "digits", "fixed", "cosine", "--steps", "8", "--seeds", "2", "--lr", "0.1", "--json"]
+SMALL = [
+    "compare", "digits", "fixed", "cosine", "--steps", "8", "--seeds", "2", "--lr", "0.1", "--workers", "1", "--json"
+]  # fmt: skip
 SHADOWS = ("numpy", "torch", "queue", "random", "pydantic", "calando", "rich", "socket", "altair", "typer")
 
 

@@ -127,6 +127,21 @@ def test_nodes_that_die_again_and_again_change_nothing(two_nodes, tmp_path, shar
         assert crew.weights(spec) == weights
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("ray://head:10001", "is of Ray's client; run calando on a machine of the cluster"),
+        ("127.0.0.1:1", r"no Ray cluster can be joined at '127.0.0.1:1' \(.*\); start one with `ray start --head`"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_said_in_a_line(address, message):
+    ray.shutdown()
+    with pytest.raises(UsageError, match=message) as caught:
+        join(address, cpus=1)
+    assert "\n" not in str(caught.value)
+    assert not ray.is_initialized()
+
+
 COMMAND = """
 import signal
 import sys
@@ -206,10 +221,35 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-@pytest.mark.usefixtures("one_node")
-def test_an_actor_that_dies_is_lost_and_its_worker_ends_by_itself(tmp_path):
+@pytest.fixture(scope="module")
+def without_a_shared_path(one_node, tmp_path_factory):
+    """The executor that tests share: what they do to its worker is not to be noticed by the next."""
+    crew = ExecutorTrial(partial(alone_on, shared=False), tmp_path_factory.mktemp("crew"))
+    yield crew
+    assert crew.stop() == []
+
+
+def test_a_full_disk_at_the_coordinators_end_is_a_failed_job(without_a_shared_path, tmp_path, monkeypatch):
+    """The checkpoint has travelled and finds no room."""
+    crew = without_a_shared_path
+    spec = crew.run(CONSTANT, seed=0)
+
+    def full(transfer, folder):
+        raise DiskFull(f"no space left for {folder}; free some and run the same command again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(of_ray, "unpack", full)
+        (word,) = crew.do(Train(spec))
+    assert isinstance(word, Failed)
+    assert word.fault == "disk"
+    assert not run_folder(crew.folder, spec.digest()).exists()
+    (word,) = crew.do(Train(spec))
+    assert same(word.result, alone(spec, crew.workload, tmp_path)[0])
+
+
+def test_an_actor_that_dies_is_lost_and_its_worker_ends_by_itself(without_a_shared_path, tmp_path):
     """The worker is no child of the actor, and puts its run away; where it had a folder of its own, that goes too."""
-    crew = ExecutorTrial(partial(alone_on, shared=False), tmp_path)
+    crew = without_a_shared_path
     crew.mood.write_text(SLOW)
     spec = crew.run(FALLING, seed=0, steps=LONG)
     lease = crew.submit(Train(spec))
@@ -226,31 +266,10 @@ def test_an_actor_that_dies_is_lost_and_its_worker_ends_by_itself(tmp_path):
     crew.mood.write_text("calm")
     (word,) = crew.do(Train(spec))
     assert same(word.result, alone(spec, crew.workload, tmp_path)[0])
-    crew.stop()
 
 
 def parent_of(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-@pytest.mark.usefixtures("one_node")
-def test_a_full_disk_at_the_coordinators_end_is_a_failed_job(tmp_path, monkeypatch):
-    """The checkpoint has travelled and finds no room."""
-    crew = ExecutorTrial(partial(alone_on, shared=False), tmp_path)
-    spec = crew.run(CONSTANT, seed=0)
-
-    def full(transfer, folder):
-        raise DiskFull(f"no space left for {folder}; free some and run the same command again")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(of_ray, "unpack", full)
-        (word,) = crew.do(Train(spec))
-    assert isinstance(word, Failed)
-    assert word.fault == "disk"
-    assert not (crew.folder / "checkpoints").exists()
-    (word,) = crew.do(Train(spec))
-    assert same(word.result, alone(spec, crew.workload, tmp_path)[0])
-    crew.stop()
 
 
 @pytest.mark.usefixtures("one_node")
@@ -277,28 +296,14 @@ class Unborn:
 
 @pytest.mark.torture
 @pytest.mark.usefixtures("one_node")
-def test_workers_that_cannot_be_started_are_not_tried_for_ever(tmp_path, monkeypatch):
+def test_workers_that_cannot_be_started_are_not_tried_for_ever(without_a_shared_path, tmp_path, monkeypatch):
+    without_a_shared_path.stop()  # there is room for one
     monkeypatch.setattr(of_ray, "RemoteWorker", Unborn)
     monkeypatch.setattr(of_ray, "FORGIVEN_STARTS", 1)
     crew = ExecutorTrial(alone_on, tmp_path)
     with pytest.raises(WorkerLost, match=r"no worker can be started .*ModuleNotFoundError: No module named 'calando'"):
         crew.do(Train(crew.run(CONSTANT, seed=0)))
     assert crew.stop() == []
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("ray://head:10001", "is of Ray's client; run calando on a machine of the cluster"),
-        ("127.0.0.1:1", r"no Ray cluster can be joined at '127.0.0.1:1' \(.*\); start one with `ray start --head`"),
-    ],
-)
-def test_an_address_where_nobody_answers_is_said_in_a_line(address, message):
-    ray.shutdown()
-    with pytest.raises(UsageError, match=message) as caught:
-        join(address, cpus=1)
-    assert "\n" not in str(caught.value)
-    assert not ray.is_initialized()
 
 
 def test_without_ray_its_extra_is_named(monkeypatch):

@@ -170,9 +170,8 @@ def test_killed_while_a_proposal_is_trained_it_goes_on_to_the_same(done: Tuned, 
     process.communicate()
     with pytest.raises(UsageError, match="has not come to its end"):
         calando.show(tmp_path / "t")
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert again.returncode == 0, again.stderr
-    facts, expected = json.loads(again.stdout), json.loads(json.dumps(done.to_json()))
+    # The command's question, asked from Python.
+    facts, expected = tune(tmp_path / "t", also="warmup,momentum,weight_decay").to_json(), done.to_json()
     for name in ("strategy", "also", "test", "updates", "arms", "ledger", "verdict"):
         assert facts[name] == expected[name]
 

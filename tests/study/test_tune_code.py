@@ -108,15 +108,21 @@ def gives_the_same_weights_alone(folder: Path, facts: dict, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.torture)])
+@pytest.mark.parametrize(
+    ("workers", "signs"),
+    [
+        ("1", (signal.SIGKILL,)),
+        *[pytest.param(one, (signal.SIGINT, signal.SIGKILL), marks=pytest.mark.torture) for one in ("1", "2")],
+    ],
+)
 def test_stopped_and_killed_anywhere_it_goes_on_to_the_same_answer(
-    alone: tuple[Path, dict], tmp_path: Path, workers: str
+    alone: tuple[Path, dict], tmp_path: Path, workers: str, signs: tuple[signal.Signals, ...]
 ) -> None:
     """Ctrl-C, then SIGKILL, while runs are made that keep checkpoints within their epochs."""
     write(tmp_path, every=1e-9)
     chosen = random.Random(int(workers))
     words = ("--budget", "3", "--study", "t", "--workers", workers, "--no-check-repeats", "--", "--slow", "0.03")
-    for sign in (signal.SIGINT, signal.SIGKILL):
+    for sign in signs:
         process = subprocess.Popen(
             command(*words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -132,8 +138,8 @@ def test_stopped_and_killed_anywhere_it_goes_on_to_the_same_answer(
         if sign == signal.SIGINT:
             assert process.returncode == 130
             assert "nothing is lost" in error
-            with pytest.raises(UsageError, match="has not come to its end"):
-                calando.show(tmp_path / "t")
+        with pytest.raises(UsageError, match="has not come to its end"):
+            calando.show(tmp_path / "t")
     facts = ended(tmp_path, *words)
     same(facts, alone[1])
     ours, theirs = load_file(alone[0] / alone[1]["weights"]), load_file(tmp_path / facts["weights"])

@@ -244,7 +244,7 @@ def test_an_executor_is_one_file_and_no_other_edit(tmp_path):
     (tmp_path / "calando/study/executors/mine.py").write_text(mine)
     script = (
         "import calando\n"
-        "calando.compare('digits', 'fixed', folder='study', steps=5, seeds=1, lr=0.1, executor='mine')\n"
+        "calando.compare('digits', 'fixed', folder='study', steps=5, seeds=1, lr=0.1, executor='mine', page=False)\n"
         "from calando.study.executors import executor_names\n"
         "print(executor_names())"
     )
@@ -379,7 +379,7 @@ y = (x.mean((1, 2, 3)) > 0.5).long()
 net = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
 workload = calando.workload(train=(x, y), test=(x, y), model=net, batch_size=16)
 calando.compare(workload, "a = own_sgd(lr=0.1) | always_half() | stopper()", "b = own_sgd(lr=0.1)", folder="study",
-    steps=8, seeds=1, executor="process", workers=2, device="cpu")
+    steps=8, seeds=1, executor="process", workers=1, device="cpu", page=False)
 """
 
 

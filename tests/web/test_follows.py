@@ -24,7 +24,7 @@ import sys
 import calando
 calando.compare(
     "digits", "fixed", "cosine", lr=0.1, seeds=1, steps=300, threads=1, folder=sys.argv[1], executor="inline",
-    listen=lambda _: None,
+    listen=lambda _: None, page=False,
 )
 """
 
@@ -121,16 +121,23 @@ def test_a_study_is_followed_over_its_coordinators_death_to_what_its_store_has(s
     assert follower.ask("changes", cursor=follower.cursor) == {"cursor": follower.cursor}
 
 
-def test_an_answer_does_not_wait_for_a_receipt_of_its_head(study):
+def test_an_answer_does_not_wait_for_a_receipt_of_its_head(tmp_path):
     """A client acknowledges what it got after 40 ms, unless it has something to say."""
-    server = study[2].server
+    calando.compare(
+        "digits", "fixed", lr=0.1, seeds=1, steps=2, threads=1, folder=tmp_path, executor="inline", page=False,
+        listen=lambda _: None,
+    )  # fmt: skip
+    server = Served(tmp_path)
     page, times = http.client.HTTPConnection("127.0.0.1", server.port), []
-    with closing(page):
-        for _ in range(30):
-            began = time.perf_counter()
-            page.request("GET", f"/api/changes?{server.token}")
-            page.getresponse().read()
-            times.append(time.perf_counter() - began)
+    try:
+        with closing(page):
+            for _ in range(30):
+                began = time.perf_counter()
+                page.request("GET", f"/api/changes?{server.token}")
+                page.getresponse().read()
+                times.append(time.perf_counter() - began)
+    finally:
+        server.end()
     assert min(times[5:]) < 0.03
 
 
