@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         sys.exit(f"sphinx ended with {ended.returncode}")
 
 
+@cache
 def code_digest() -> str:
     """What the cells' outputs depend on besides their text: calando's code, less what only pages in a browser need."""
     src = ROOT / "src/calando"
