@@ -39,7 +39,7 @@ STRATEGIES = (
     f"short = {SGD} | constant(1, over='75%') >> linear(1, 0) | horizon('20 steps')",
     f"held = {SGD} | plateau(patience=8)",
 )
-WORKLOAD = resolve("digits", batch_size=32, train_limit=320)
+WORKLOAD = resolve("digits", batch_size=16, train_limit=160)
 
 
 def ask(*strategies: str, **changes):
@@ -90,10 +90,21 @@ def test_sharing_changes_no_bit_and_trains_the_fewest_updates(alone, tmp_path, e
     assert charged == {result.name: (result.steps_trials, result.steps_final) for result in alone[1].results}
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(random=st.randoms(use_true_random=False))
 def test_whatever_is_stopped_lost_or_dropped_the_bits_stay(alone, tmp_path_factory, random):
     """A listener that stops the study at random moments; between, forks and checkpoints vanish or rot."""
+    stop_and_hurt(alone, tmp_path_factory, random)
+
+
+@pytest.mark.torture
+@settings(max_examples=20)
+@given(random=st.randoms(use_true_random=False))
+def test_however_often_it_is_stopped_the_bits_stay(alone, tmp_path_factory, random):
+    stop_and_hurt(alone, tmp_path_factory, random)
+
+
+def stop_and_hurt(alone, tmp_path_factory, random) -> None:
     folder = tmp_path_factory.mktemp("hurt") / "study"
     asked = ask()
 

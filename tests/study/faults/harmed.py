@@ -19,7 +19,7 @@ WORDS = [
     "--rates",
     "2",
     "--batch-size",
-    "32",
+    "16",
     "--device",
     "cpu",
 ]
@@ -28,7 +28,7 @@ WORDS = [
 def ask(*strategies: str, steps: int = 24):
     """What the command asks, or something else."""
     return build_study(
-        resolve("digits", batch_size=32),
+        resolve("digits", batch_size=16),
         choose_strategies(strategies or STRATEGIES),
         budget=Budget(steps=steps),
         machine=Machine(device="cpu"),
