@@ -107,11 +107,12 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     from calando.analysis.results import Verdict
     from calando.analysis.signals import SIGNALS
     from calando.range_test.found import HeldOutcome
+    from calando.records.command_log import State
     from calando.records.lesson import LESSONS
     from calando.records.record import RunOutcome
     from calando.schedules.lint_rules import Level
 
-    kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level)
+    kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level, State)
     words = [word for kind in kinds for word in get_args(kind)]
     words += [*RULES, *STOPS, *SIGNALS, *SIGNALS.values(), "kept", "s", "min", "h", "d"]
     words += [

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from calando.language import _, joined, message, translated
 from calando.records.record import RunOutcome
 from calando.records.spec import RunSpec, StudySpec
 from calando.rows import html_table
@@ -322,17 +323,23 @@ class StudySummary(Shown):
     def __str__(self) -> str:
         """The headline, and a line for each strategy: what a notebook shows."""
         verdicts = {one.strategy: one.verdict for one in self.comparisons}
-        lines = [self.headline]
+        lines = [translated(self.headline)]
         amount = self.spec.workload.measure.amount
         for one in self.results:
-            rate = "rate open" if one.lr is None else f"rate {one.lr:.3g}"
-            score = (
-                "no test score"
+            parts = [message("rate open") if one.lr is None else message("rate {rate:.3g}", rate=one.lr)]
+            parts.append(
+                message("no test score")
                 if one.test is None
-                else f"{self.judged} {amount(one.test.mean, decimals=2)} (n = {one.test.n})"
+                else message(
+                    "{judged} {score} (n = {n})",
+                    judged=message(self.judged),
+                    score=amount(one.test.mean, decimals=2),
+                    n=one.test.n,
+                )
             )
-            verdict = verdicts.get(one.name, "")
-            lines.append(f"  {one.name}: {rate}, {score}{verdict and f', {verdict}'}")
+            if verdict := verdicts.get(one.name):
+                parts.append(message(verdict))
+            lines.append(_("  {name}: {facts}", name=one.name, facts=joined("{one}, {other}", parts)))
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -353,7 +360,7 @@ class StudySummary(Shown):
         ]
 
     def _heading_html(self) -> str:
-        return f"<p>{escape(self.headline)}</p>"
+        return f"<p>{escape(translated(self.headline))}</p>"
 
     def _repr_html_(self) -> str:
         return f"{self._heading_html()}{html_table(self.table())}"

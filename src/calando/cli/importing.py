@@ -14,7 +14,7 @@ import typer
 import calando
 from calando.cli.options import Given, verb
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message
 
 if TYPE_CHECKING:
     from calando.verbs.importing import ImportedRuns
@@ -53,17 +53,24 @@ def import_runs(call: Callable[..., ImportedRuns], output: Path | None = None, a
         check_suffix(output)
     runs = call()
     if output is not None:
-        print(f"figure: {calando.draw(runs, output)}", file=sys.stderr)
+        print(_("figure: {path}", path=calando.draw(runs, output)), file=sys.stderr)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in runs], indent=2))
         return
     for one in runs:
         found = one.recovered
         typer.echo(one.logged.name)
-        typer.echo(f"  {found.text}" if found.exact else f"  no schedule found; the closest: {found.text}")
-        typer.echo(f"  base {found.base:g}, {found.total_steps} steps, misfit {found.misfit:.2g} of the greatest rate")
+        typer.echo(f"  {found.text}" if found.exact else _("  no schedule found; the closest: {text}", text=found.text))
+        typer.echo(
+            _(
+                "  base {base:g}, {steps} steps, misfit {misfit:.2g} of the greatest rate",
+                base=found.base,
+                steps=found.total_steps,
+                misfit=found.misfit,
+            )
+        )
         for finding in one.findings:
             typer.echo(f"  {finding}")
         for note in found.notes:
-            typer.echo(f"  note: {note}")
-        typer.echo(f"  again: {one.again}")
+            typer.echo(_("  note: {text}", text=note))
+        typer.echo(_("  again: {command}", command=one.again))

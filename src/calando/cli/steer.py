@@ -14,6 +14,7 @@ import typer
 import calando
 from calando.cli import completion
 from calando.cli.options import Given, verb
+from calando.language import _
 
 if TYPE_CHECKING:
     from calando.records.preview import Preview
@@ -61,9 +62,9 @@ def steer(call: Callable[..., Steering], yes: bool = False, as_json: bool = Fals
     else:
         typer.echo(found)
         if found.again:
-            typer.echo(f"again: {found.again}")
+            typer.echo(_("again: {command}", command=found.again))
         if found.rests:
-            typer.echo(f"it rests; to let it go on: {found.rests}")
+            typer.echo(_("it rests; to let it go on: {command}", command=found.rests))
     if found.asked is not None and found.asked.state == "refused":
         raise typer.Exit(1)
 
@@ -75,19 +76,29 @@ def _only_looks(call: Callable[..., Steering]) -> bool:
 def _agreed(looked: Steering) -> bool:
     """A branch is asked about where somebody sits at a terminal."""
     branches = looked.preview is not None and looked.preview.branch is not None
-    return not branches or not sys.stdin.isatty() or typer.confirm("Do it?", err=True)
+    return not branches or not sys.stdin.isatty() or typer.confirm(_("Do it?"), err=True)
 
 
 def _show(preview: Preview) -> None:
     from calando.cli.draw import draw
 
     one = preview.parent
-    typer.echo(f"{one.strategy.name}, seed {one.seed} ({preview.run}), at step {preview.step} of {one.steps}")
+    typer.echo(
+        _(
+            "{name}, seed {seed} ({run}), at step {step} of {steps}",
+            name=one.strategy.name,
+            seed=one.seed,
+            run=preview.run,
+            step=preview.step,
+            steps=one.steps,
+        )
+    )
     if preview.branch is None:
         return
     steps, before, after = preview.curves()
-    curves = {"planned": (list(steps), before), "branch": (list(steps), after)}
-    typer.echo(draw(curves, height=14, y_label="rate"))
-    typer.echo(f"branch: {preview.branch.strategy.text}, {preview.branch.steps} steps")
+    curves = {_("planned"): (list(steps), before), _("branch"): (list(steps), after)}
+    typer.echo(draw(curves, height=14, y_label=_("rate")))
+    branch = preview.branch
+    typer.echo(_("branch: {strategy}, {steps} steps", strategy=branch.strategy.text, steps=branch.steps))
     for finding in preview.findings:
         typer.echo(f"  {finding}")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from calando.analysis import log_grid
 from calando.controllers import CONTROLLERS
+from calando.language import message
 from calando.methods import find_method
 from calando.records import Centre, RangeRecord, RunSpec, StrategySpec, StudySpec
 from calando.schedules.span import Horizon
@@ -99,15 +100,21 @@ def _range_run(study: StudySpec, strategy: StrategySpec) -> RunSpec:
 
 def notes_on_centres(study: StudySpec, *, before: Mapping[str, Centre]) -> list[str]:
     """What range tests found, in sentences, of the strategies that had no centre before."""
-    notes = []
+    notes: list[str] = []
     for name, centre in study.centres.items():
         if name in before:
             continue
         doubts = "; ".join(centre.doubts)
         if centre.lr is None and centre.updates == 0:
-            notes.append(f"{name}: no range test: {doubts}")
+            notes.append(message("{name}: no range test: {doubts}", name=name, doubts=doubts))
         elif centre.lr is None:
-            notes.append(f"{name}: the range test is not reliable ({doubts}); the usual grid is kept")
+            notes.append(
+                message(
+                    "{name}: the range test is not reliable ({doubts}); the usual grid is kept",
+                    name=name,
+                    doubts=doubts,
+                )
+            )
         else:
-            notes.append(f"{name}: grid centred on {centre.lr:g}, found by a range test")
+            notes.append(message("{name}: grid centred on {lr:g}, found by a range test", name=name, lr=centre.lr))
     return notes

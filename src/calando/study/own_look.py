@@ -19,6 +19,7 @@ from typing import Any, final
 import torch
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records import Lane, StrategySpec
 from calando.schedules import Span
 from calando.study.executors import ExecutorEntry
@@ -115,9 +116,9 @@ def look_at(
         looks=LOOKS if check_repeats else 1,
         on_progress=on_progress,
     )
-    first, notes = seen[0], []
+    first, notes = seen[0], list[str]()
     if not first.goal_given:
-        notes.append('a higher score is taken as better; else say goal="min" in calando.run, or --goal min')
+        notes.append(message('a higher score is taken as better; else say goal="min" in calando.run, or --goal min'))
     if len(seen) > 1:
         notes += _repeats(seen)
     same = len(seen) > 1 and len({one.digest for one in seen}) == 1

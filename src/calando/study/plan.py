@@ -25,6 +25,7 @@ from calando.analysis import (
     seeds_at_first,
 )
 from calando.analysis.conclusion import listed
+from calando.language import message
 from calando.records import RangeRecord, RunRecord, RunSpec, StrategySpec, StudySpec, TestScore
 from calando.study.grid_from_range_test import range_runs
 from calando.study.jobs import Find, TestLook
@@ -177,8 +178,15 @@ def _said(standing: Standing) -> str:
     """The last look in words: who was settled there, and who goes on to how many seeds."""
     n = standing.looks[-1].n
     settled = [name for name, at in standing.settled.items() if at == n]
-    found = f"{listed(settled, 'strategies')} settled" if settled else "nothing settled"
+    found = message("nothing settled")
+    if settled:
+        found = message("{names} settled", names=listed(settled, "strategies"))
     if standing.decided:
-        return f"look at {n} seeds: {found}"
-    rest = listed(standing.in_question, "strategies")
-    return f"look at {n} seeds: {found}; {rest} go on to {max(standing.seeds.values())}"
+        return message("look at {n} seeds: {found}", n=n, found=found)
+    return message(
+        "look at {n} seeds: {found}; {rest} go on to {seeds}",
+        n=n,
+        found=found,
+        rest=listed(standing.in_question, "strategies"),
+        seeds=max(standing.seeds.values()),
+    )

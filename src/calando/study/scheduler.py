@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Literal, final
 
 from calando.errors import StudyStopped, WorkerLost
+from calando.language import message
 from calando.records import RangeRecord, RunRecord, Store, TestScore
 from calando.records.follower import Follower, Followers
 from calando.standing import ETA
@@ -233,8 +234,12 @@ class Scheduler:
                     raise StudyStopped("stopped by command; the command that started it goes on from there")
         finally:
             if self.leases:
-                again = "; Ctrl-C again ends at once" if isinstance(sys.exception(), KeyboardInterrupt) else ""
-                self.note_once("leaving", f"saving the runs under way{again}")
+                leaving = message(
+                    "saving the runs under way; Ctrl-C again ends at once"
+                    if isinstance(sys.exception(), KeyboardInterrupt)
+                    else "saving the runs under way"
+                )
+                self.note_once("leaving", leaving)
                 self.show()
             for outcome in executor.stop():
                 if isinstance(outcome, Left | Finished):
@@ -339,7 +344,8 @@ class Scheduler:
         """Drop the checkpoints that the budget has no room for."""
         dropped = self.cache.trim(wanted=self.queue.useful, held=self.held)
         if dropped:
-            self.note_once("keep", "checkpoints beyond --keep are dropped; what needs one again is trained again")
+            note = message("checkpoints beyond --keep are dropped; what needs one again is trained again")
+            self.note_once("keep", note)
 
     def held(self) -> set[str]:
         """Checkpoints that must stay: those that runs in progress start from, and final weights to be looked at."""

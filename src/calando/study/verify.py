@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from calando.errors import CalandoError, UsageError, unless_it_fails
+from calando.language import message
 from calando.records import RunRecord, RunSpec, Store
 from calando.schedules import SCHEDULES
 from calando.schedules.function import functions_named
@@ -66,20 +67,29 @@ def doubts_about(spec: RunSpec, task: Workload, *, sharing: list[RunPath], thoro
     """
     wavering, moved = ("", ()) if task.is_ours else difference_when_repeated(spec, task)
     if wavering:
-        return [f"scores depend on the order of runs and on the number of workers: {wavering}"], False
-    notes = []
+        return [message("scores depend on the order of runs and on the number of workers: {why}", why=wavering)], False
+    notes: list[str] = []
     if moved:
         names = ", ".join(moved[:3]) + (" …" if len(moved) > 3 else "")
         notes.append(
-            "scores may depend on the order of runs and on the number of workers: training changes what all runs "
-            f"share ({names}); keep it in the network, the loss or the Dataset, of which each run has its own"
+            message(
+                "scores may depend on the order of runs and on the number of workers: training changes what all runs "
+                "share ({names}); keep it in the network, the loss or the Dataset, of which each run has its own",
+                names=names,
+            )
         )
     doubt = thorough_doubt(sharing, task) if thoroughly else quick_doubt(spec, task)
     if doubt:
-        effect = "nothing is shared between runs" if sharing else "a stopped run would not resume to the same result"
-        notes.append(f"{effect}: {doubt}")
+        notes.append(
+            message(
+                "nothing is shared between runs: {doubt}"
+                if sharing
+                else "a stopped run would not resume to the same result: {doubt}",
+                doubt=doubt,
+            )
+        )
     elif thoroughly:
-        notes.append("runs that start from another's checkpoint equal those trained alone, to the bit")
+        notes.append(message("runs that start from another's checkpoint equal those trained alone, to the bit"))
     return notes, not doubt
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from calando.errors import UnknownName, UsageError, quote
-from calando.language import message
+from calando.language import _, message
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
@@ -44,8 +44,10 @@ class Exported:
 
     def __str__(self) -> str:
         """Where it is, and how much."""
-        where = f": {self.path}" if str(self.path) else ""
-        return f"{self.runs:,} run{'s' * (self.runs != 1)} as {self.form}{where}"
+        said = _(
+            "{runs:,} run as {form}" if self.runs == 1 else "{runs:,} runs as {form}", runs=self.runs, form=self.form
+        )
+        return _("{said}: {path}", said=said, path=self.path) if str(self.path) else said
 
     __repr__ = __str__
 

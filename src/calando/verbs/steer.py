@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message, translated
 
 if TYPE_CHECKING:
     from calando.records.command_log import Asked
@@ -41,16 +41,28 @@ class Steering:
         """What came of it, in a line."""
         asked = self.asked
         if asked is None:
-            return "not asked"
+            return _("not asked")
         match asked.state:
             case "asked":
-                return "asked; nobody trains there now: it is done when the command that made the folder is run again"
+                return _(
+                    "asked; nobody trains there now: it is done when the command that made the folder is run again"
+                )
             case "refused":
-                return f"refused: {asked.why}"
-        where = "" if asked.step is None else f" at step {asked.step}"
+                return _("refused: {why}", why=asked.why)
+        said: str = message(asked.state)
+        if asked.step is not None:
+            said = message("{state} at step {step}", state=said, step=asked.step)
         since = None if self.preview is None else self.preview.command.since
-        changed = "" if since is None else f", changed from step {since} on"
-        return f"{asked.state}{where}" + (f"; the branch {asked.branch} goes on{changed}" if asked.branch else "")
+        if not asked.branch:
+            return translated(said)
+        return _(
+            "{state}; the branch {branch} goes on"
+            if since is None
+            else "{state}; the branch {branch} goes on, changed from step {since} on",
+            state=said,
+            branch=asked.branch,
+            since=since,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For `json.dumps`."""
