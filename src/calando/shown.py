@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -39,15 +40,16 @@ class Shown:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """What a notebook shows: the figure, where there is one, with the first rows below it."""
         shown: Mapping[str, Any] = {}
+        about: Mapping[str, Any] = {}
         try:
             drawn = self.plot()._repr_mimebundle_()
             # altair's renderers return the data, or the data and their metadata
-            shown = (drawn[0] if isinstance(drawn, tuple) else drawn) or {}
+            shown, about = drawn if isinstance(drawn, tuple) else (drawn or {}, {})
         except (NotDrawn, UsageError):
             pass
-        # a notebook shows one kind, and would leave out a picture next to a table in HTML
-        figure = shown.get("text/html") or shown.get("image/svg+xml") or ""
-        html = self._heading_html() + str(figure) + self._table_html()
+        # a notebook shows one kind, HTML before any other: the figure must be in it, or there must be none
+        figure = _as_html(shown, about)
+        html = "" if shown and not figure else self._heading_html() + figure + self._table_html()
         return {**shown, "text/plain": repr(self), **({"text/html": html} if html else {})}
 
     def _heading_html(self) -> str:
@@ -60,6 +62,17 @@ class Shown:
         left = len(rows) - MOST_ROWS
         more = f"<p>{escape(f'{left} more rows in .table()')}</p>" if left > 0 else ""
         return html_table(rows[:MOST_ROWS]) + more
+
+
+def _as_html(shown: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The figure that a renderer of altair's gave, within a page; "": it gave what no page can hold."""
+    if found := shown.get("text/html") or shown.get("image/svg+xml"):
+        return str(found)
+    if not (picture := shown.get("image/png")):
+        return ""
+    text = picture if isinstance(picture, str) else b64encode(picture).decode()
+    size = "".join(f' {name}="{int(value)}"' for name, value in about.get("image/png", {}).items())
+    return f'<img alt="" src="data:image/png;base64,{text}"{size}>'
 
 
 class Drawn(Shown, ABC):

@@ -59,6 +59,20 @@ def test_what_can_be_drawn_is_a_figure_in_a_notebook(answer):
     assert answer.plot().to_dict()["title"]["text"] == "The schedules"
 
 
+@pytest.mark.parametrize(
+    ("renderer", "kind", "held"),
+    [("svg", "image/svg+xml", "<svg"), ("png", "image/png", "base64,iVBOR"), ("mimetype", "vegalite", None)],
+)
+def test_a_figure_of_any_renderer_is_in_the_html_that_a_notebook_prefers_or_there_is_none(renderer, kind, held):
+    import altair
+
+    with altair.renderers.enable(renderer):
+        shown = package.plot("cosine", steps=50)._repr_mimebundle_()
+    assert any(kind in name for name in shown)
+    assert ("text/html" in shown) == (held is not None)
+    assert held is None or held in shown["text/html"]
+
+
 def test_a_run_shows_its_end_and_its_figure(trained):
     assert repr(trained) == str(trained)
     assert is_short(trained)
