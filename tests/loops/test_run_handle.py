@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,13 @@ def test_alone_it_is_the_strategy_that_the_code_names():
     curve = calando.parse("cosine(1, 0)").bind(EPOCHS * BATCHES)
     assert [*run._trace.rates] == pytest.approx([0.1 * curve(step) for step in range(EPOCHS * BATCHES)], rel=1e-12)
     assert (run.seed, run.step, run.total_steps) == (5, 12, 12)
+
+
+def test_printed_it_says_how_far_it_is_and_what_it_reported_last():
+    run = calando.run("cosine", lr=0.1, goal="min", unit="MSE")
+    assert str(run) == "run of cosine, seed 0: update 0"
+    train(run)
+    assert re.fullmatch(r"run of cosine, seed 0: update 12 of 12, MSE -\d[\d.e-]*", str(run))
 
 
 def test_equal_seeds_are_equal_runs_and_others_are_not():

@@ -72,8 +72,7 @@ class Run:
         self.strategy, self.asked, self.alone = strategy, asked, alone
         self.over = self.stopped = False
         self.goal: Goal = "min" if asked.goal == "min" else "max"
-        self.unit = asked.unit
-        self._goal_given = bool(asked.goal)
+        self.unit, self._goal_given = asked.unit, bool(asked.goal)
         self._channel, self._sent = channel, 0.0
         self._trace, self._keeping = Trace(), Keeping(self.folder)
         self._work = AtWork(strategy, asked, began=self._began, updated=self._updated)
@@ -88,10 +87,11 @@ class Run:
         return self
 
     def __repr__(self) -> str:
-        """The strategy, the seed, and how far it is."""
+        """The strategy, the seed, how far it is, and the score that was reported last."""
         length = self.total_steps or self.asked.total_steps
-        of = f" of {length}" if length else ""
-        return f"run of {self.strategy.name}, seed {self.seed}: update {self.step}{of}"
+        far = f"{self.step} of {length}" if length else str(self.step)
+        score = "".join(f", {self.unit or 'score'} {look.score:.4g}" for look in self._trace.looks[-1:])
+        return f"run of {self.strategy.name}, seed {self.seed}: update {far}{score}"
 
     # What is asked
 
