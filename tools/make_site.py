@@ -3,10 +3,12 @@
     python tools/make_site.py                         both languages into build/site/html; what make site runs
     python tools/make_site.py --language en --page course/01-why-the-rate-matters how-to/index
                                                       these pages alone, unchecked: quick while one writes
+    python tools/make_site.py --words                 both languages into build/site/words, with no cell run
     python tools/make_site.py --strings               gather the texts to translate into docs/locale
 
-Cells are run once: outputs lie in build/site/cache by what decides them, the cells' text and calando's code, and both
-languages show the same. Nothing is fetched, neither by the build nor by a page that is read.
+Cells are run once: outputs lie in build/site/cache by what decides them, the cells' text, calando's code, the versions
+of what computes and draws, and the data that lie there. Both languages show the same. Nothing is fetched, neither by
+the build nor by a page that is read.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 from site_checks import check_html, check_lengths
@@ -71,15 +74,17 @@ def main() -> None:
         read_texts(source)
         faults += [*check_lengths(DOCS), *check_catalogues(BUILD / "texts", DOCS / "locale")]
         report(faults)
+    # pages without outputs never lie where a later build would take them for done
+    site = BUILD / ("drafts" if asked.page else "words" if asked.words else "html")
     for language in wanted:
         source = lay_source(language, asked.page)
-        html = BUILD / ("drafts" if asked.page else "html") / language
+        html = site / language
         sphinx(source, html, language, builder="html", strict=not asked.page)
         print(f"{language}: {html / 'index.html'}")
     if not asked.page and asked.language == "all":
-        (BUILD / "html/index.html").write_text(CHOICE, encoding="utf-8")
-        report([*check_html(BUILD / "html"), *check_search(BUILD / "html")])
-        print(f"site: {BUILD / 'html/index.html'}")
+        (site / "index.html").write_text(CHOICE, encoding="utf-8")
+        report([*check_html(site), *check_search(site)])
+        print(f"site: {site / 'index.html'}")
 
 
 def read_texts(source: Path) -> None:
@@ -157,7 +162,7 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small networks; and the same bits on more cores
         "CALANDO_SITE_LANGUAGE": language,
         "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
-        "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest()),
+        "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest(os.environ.get("CALANDO_DATA", here))),
         "CALANDO_SITE_RUN": "off" if builder == "gettext" else os.environ.get("CALANDO_SITE_RUN", "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         **({"CALANDO_DATA": str(here)} if here.is_dir() and "CALANDO_DATA" not in os.environ else {}),
@@ -174,14 +179,28 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         sys.exit(f"sphinx ended with {ended.returncode}")
 
 
+<<<<<<< HEAD
 @cache
 def code_digest() -> str:
     """What the cells' outputs depend on besides their text: calando's code, less what only pages in a browser need."""
+=======
+def code_digest(data: str | Path) -> str:
+    """What the cells' outputs depend on besides their text.
+
+    Calando's files, less what only pages in a browser and who reads Chinese need; the versions of what computes and
+    draws; which data sets there are.
+    """
+>>>>>>> breaker
     src = ROOT / "src/calando"
-    files = sorted(path for path in src.rglob("*.py") if path.relative_to(src).parts[0] not in ("web", "testing"))
+    elsewhere = ("web", "testing", "locale", "__pycache__")
+    files = [path for path in src.rglob("*") if path.is_file() and not set(path.relative_to(src).parts) & {*elsewhere}]
     digest = sha256()
-    for file in files:
-        digest.update(re.sub(rb"\s+", b" ", file.read_bytes()))
+    for file in sorted(files):
+        text = file.read_bytes()
+        digest.update(re.sub(rb"\s+", b" ", text) if file.suffix == ".py" else text)
+    versions = [f"{name} {version(name)}" for name in ("torch", "numpy", "altair", "vl-convert-python")]
+    sets = sorted(path.name for path in Path(data).iterdir()) if Path(data).is_dir() else []
+    digest.update("\n".join([sys.version, *versions, *sets]).encode())
     return digest.hexdigest()[:16]
 
 

@@ -14,6 +14,8 @@ MOST_WORDS = 1500
 """Of a page: a longer one could be two."""
 CODE = ("pre", "code", "script", "style")
 """What a browser shows, or does not, as it is written."""
+LOADING = ("script", "img", "object", "link", "iframe", "source", "audio", "video", "embed", "image")
+"""Tags whose target a browser fetches by itself."""
 UNBOUNDED = ("LOG.md",)
 """A log, read by date."""
 
@@ -41,7 +43,7 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.targets: set[str] = set()
-        self.loaded: set[str] = set()
+        self.loaded: set[str] = set(fetched_by_style(text))
         self.anchors: set[str] = set()
         self.unread: list[str] = []
         self._code = 0
@@ -53,9 +55,10 @@ class Page(HTMLParser):
         self.anchors |= {name for name in (given.get("id"), given.get("name")) if name}
         if tag == "a" and given.get("href"):
             self.targets.add(str(given["href"]))
-        for name in ("src", "data", "href"):
-            if tag in ("script", "img", "object", "link", "iframe", "source") and given.get(name):
+        for name in ("src", "data", "href", "poster"):
+            if tag in LOADING and given.get(name):
                 self.loaded.add(str(given[name]))
+        self.loaded |= {one.split()[0] for one in (given.get("srcset") or "").split(", ") if one.split()}
 
     def handle_endtag(self, tag: str) -> None:
         self._code -= tag in CODE
@@ -65,8 +68,20 @@ class Page(HTMLParser):
             self.unread.append(data[max(0, found.start() - 20) : found.end() + 20].strip())
 
 
+def fetched_by_style(text: str) -> list[str]:
+    """What a style would have a browser fetch from elsewhere.
+
+    >>> fetched_by_style("@import '//a.b/c.css'; p { background: url(img.png) } i { src: url(https://d.e/f.woff) }")
+    ['//a.b/c.css', 'https://d.e/f.woff']
+    """
+    return re.findall(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s;]+)""", text)
+
+
 def check_html(site: Path) -> Iterator[str]:
     """Links of every built page that lead nowhere, and what a page would fetch from elsewhere."""
+    for style in sorted(site.rglob("*.css")):
+        for target in fetched_by_style(style.read_text(encoding="utf-8")):
+            yield f"{style.relative_to(site).as_posix()}: fetches {target}"
     files = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.parts]
     pages = {file.resolve(): Page(file.read_text(encoding="utf-8")) for file in files}
     for file, page in pages.items():

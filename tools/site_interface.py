@@ -8,15 +8,19 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import io
 import itertools
 import json
+import os
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import typer
-from typer.testing import CliRunner
 
 import calando
 from calando.cli.app import app
+from calando.cli.help_words import in_their_language
+from calando.language import language
 
 ROOMS = ("schedules", "controllers", "methods", "strategy", "range_test", "records", "analysis", "report", "testing")
 """Whose names people use next to `calando`'s own."""
@@ -25,6 +29,7 @@ WIDTH = 96
 
 
 def main() -> None:
+    os.environ["COLUMNS"] = str(WIDTH)
     rooms = {"calando": calando} | {
         found.__name__: found for found in (importlib.import_module(f"calando.{room}") for room in ROOMS)
     }
@@ -49,9 +54,11 @@ def helps() -> dict[str, list[str]]:
 
 def help_of(*names: str) -> str:
     """What `calando NAMES --help` prints."""
-    ended = CliRunner().invoke(app, [*names, "--help"], prog_name="calando", env={"COLUMNS": str(WIDTH)})
-    assert ended.exit_code == 0, ended.output
-    return ended.output.strip("\n")
+    with redirect_stdout(io.StringIO()) as printed:
+        command = typer.main.get_command(app)
+        shown = command if language() == "en" else in_their_language(command)
+        shown([*names, "--help"], prog_name="calando", standalone_mode=False)
+    return printed.getvalue().strip("\n")
 
 
 def kind_of(value: object) -> str:

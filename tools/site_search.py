@@ -31,7 +31,7 @@ def check_search(site: Path) -> Iterator[str]:
     if find_spec("playwright") is None or not chromium:
         print("search not tried: it needs playwright (the extra dev) and Chromium")
         return
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     with (
         sync_playwright() as started,
@@ -40,7 +40,11 @@ def check_search(site: Path) -> Iterator[str]:
         page = browser.new_page()
         for question, wanted in QUESTIONS.items():
             page.goto(f"{(site / 'zh_CN/search.html').as_uri()}?q={quote(question)}")
-            page.wait_for_selector("#search-results p.search-summary:not(:empty)", timeout=10_000)
+            try:
+                page.wait_for_selector("#search-results p.search-summary:not(:empty)", timeout=20_000)
+            except Error:
+                yield f"search for {question!r}: no answer in 20 s"
+                return
             page.wait_for_timeout(300)
             found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
             if not any(f"/{wanted}.html" in link for link in found):

@@ -79,6 +79,9 @@ def faults_of(page, tmp_path, **others):
         ("<a href='#gone'>x</a>", "a link to #gone, which has no such place"),
         ("<script src='https://cdn.example/x.js'></script>", "fetches https://cdn.example/x.js"),
         ("<link href='//cdn.example/x.css'>", "fetches //cdn.example/x.css"),
+        ("<video poster='https://cdn.example/x.png'></video>", "fetches https://cdn.example/x.png"),
+        ("<img srcset='//cdn.example/x.png 2x'>", "fetches //cdn.example/x.png"),
+        ("<style>p { background: url('https://cdn.example/x.png') }</style>", "fetches https://cdn.example/x.png"),
         ("<p>学习率**太大**时</p>", "marks that stand in the text"),
         ("<p>见[这里](x.md)</p>", "marks that stand in the text"),
         ("<p>用 `calando` 吧</p>", "marks that stand in the text"),
@@ -86,6 +89,12 @@ def faults_of(page, tmp_path, **others):
 )
 def test_a_fault_of_a_built_page_is_reported(page, fault, tmp_path):
     assert fault in faults_of(page, tmp_path, other="<p id='here'>x</p>")
+
+
+def test_what_a_style_would_fetch_is_reported(tmp_path):
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static/site.css").write_text("@import url(//cdn.example/x.css);")
+    assert faults_of("<p>x</p>", tmp_path) == "_static/site.css: fetches //cdn.example/x.css"
 
 
 def test_a_page_without_faults_has_none(tmp_path):
