@@ -179,25 +179,19 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         sys.exit(f"sphinx ended with {ended.returncode}")
 
 
-<<<<<<< HEAD
 @cache
-def code_digest() -> str:
-    """What the cells' outputs depend on besides their text: calando's code, less what only pages in a browser need."""
-=======
 def code_digest(data: str | Path) -> str:
     """What the cells' outputs depend on besides their text.
 
     Calando's files, less what only pages in a browser and who reads Chinese need; the versions of what computes and
     draws; which data sets there are.
     """
->>>>>>> breaker
     src = ROOT / "src/calando"
     elsewhere = ("web", "testing", "locale", "__pycache__")
     files = [path for path in src.rglob("*") if path.is_file() and not set(path.relative_to(src).parts) & {*elsewhere}]
     digest = sha256()
     for file in sorted(files):
-        text = file.read_bytes()
-        digest.update(re.sub(rb"\s+", b" ", text) if file.suffix == ".py" else text)
+        digest.update(file.read_bytes())
     versions = [f"{name} {version(name)}" for name in ("torch", "numpy", "altair", "vl-convert-python")]
     sets = sorted(path.name for path in Path(data).iterdir()) if Path(data).is_dir() else []
     digest.update("\n".join([sys.version, *versions, *sets]).encode())
