@@ -1,5 +1,6 @@
 """The language that a person reads follows CALANDO_LANG, else the locale; what is stored or sent is English."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -106,6 +107,41 @@ def test_what_is_fuzzy_lacks_or_has_other_places_is_a_fault(catalogue):
         catalogue.read_po(f"#, fuzzy\n{entry}")
     faults = catalogue.faults({"rate {rate:g}": ["a.py"], "new": ["a.py"]}, {**catalogue.read_po(entry), "old": "旧"})
     assert [one.split(":")[0] for one in faults] == ["not translated", "no longer said", "other places"]
+
+
+def _sentence(value: ast.expr) -> str:
+    """What an expression holds of English words in a row, outside a message."""
+    if isinstance(value, ast.IfExp):
+        return _sentence(value.body) or _sentence(value.orelse)
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value if re.search(r"[a-z]{2,} [a-z]{2,}", value.value) else ""
+    if isinstance(value, ast.JoinedStr):
+        text = "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in value.values)
+        return text if re.search(r"[a-z]{3,} | [a-z]{3,}(?!=)\b", text) else ""
+    return ""
+
+
+def test_no_value_of_a_message_is_an_english_sentence_that_would_stand_in_a_chinese_one():
+    found = []
+    for path in sorted((ROOT / "src/calando").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            nodes = list(ast.walk(function))
+            known = {
+                node.targets[0].id: _sentence(node.value)
+                for node in nodes
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            }
+            calls = [
+                node
+                for node in nodes
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("message", "_", "Message")
+            ]
+            values = [one.value for call in calls for one in call.keywords]
+            said = [known.get(one.id, "") if isinstance(one, ast.Name) else _sentence(one) for one in values]
+            found += [f"{path.name}: {text!r}" for text in said if text and not text.startswith("calando demo")]
+    assert found == []
 
 
 def test_a_text_survives_its_file(catalogue):

@@ -134,7 +134,9 @@ class Store:
                 )
             inside = studies_in(folder)
             remedy = (
-                f"it holds {len(inside)}: name one, as {str(inside[0])!r}" if inside else "`calando compare` makes one"
+                message("it holds {count}: name one, as {first!r}", count=len(inside), first=str(inside[0]))
+                if inside
+                else message("`calando compare` makes one")
             )
             raise UsageError(
                 message(

@@ -95,7 +95,8 @@ class DrawingProcess:
             except (OSError, EOFError):
                 took_too_long = not late.is_alive()
                 self.close()
-                reason = f"it took over {self._longest_seconds:g} s" if took_too_long else _how(process.returncode)
+                slow = message("it took over {seconds:g} s", seconds=self._longest_seconds)
+                reason = slow if took_too_long else _how(process.returncode)
                 raise NotDrawn(
                     message("pictures cannot be drawn here: {reason}; the numbers do not depend on it", reason=reason)
                 ) from None

@@ -165,18 +165,18 @@ def _lacking(asked: StudySpec, name: str, new: StudySpec) -> str:
     for other in sorted(new.strategies, key=lambda one: (one.lr is None) != (strategy.lr is None)):
         if _key(new, other)[0] == _key(asked, strategy.at_rate(other.lr or 1.0))[0]:
             ours, theirs = _rates(new, other), _rates(asked, strategy)
-            return f"at {theirs}, here at {ours}"
+            return message("at {theirs}, here at {ours}", theirs=theirs, ours=ours)
     length = asked.steps_of(strategy)
     plain = strategy.without_horizon().model_copy(update={"name": ""})
     same = [one for one in new.strategies if one.without_horizon().model_copy(update={"name": ""}) == plain]
     if same:
         ours = ", ".join(str(steps) for steps in sorted({new.steps_of(one) for one in same}))
-        return f"whose runs have {length} updates, here {ours}"
-    return f"which is left out here ({strategy.text}, runs of {length} updates)"
+        return message("whose runs have {length} updates, here {ours}", length=length, ours=ours)
+    return message("which is left out here ({text}, runs of {length} updates)", text=strategy.text, length=length)
 
 
 def _rates(study: StudySpec, strategy: StrategySpec) -> str:
     if strategy.lr is not None:
-        return f"the rate {strategy.lr:g}"
+        return message("the rate {rate:g}", rate=strategy.lr)
     grid = study.rate_grids[strategy.name]
-    return f"the trial rates {', '.join(f'{rate:g}' for rate in grid)}"
+    return message("the trial rates {rates}", rates=", ".join(f"{rate:g}" for rate in grid))

@@ -188,7 +188,11 @@ def _as_path(data: str) -> str:
 def no_reader(form: str) -> str:
     """The message for a text whose form is none of ours."""
     readers = ", ".join(entry.name for entry in READERS.values())
-    return f"{form!r} is not a reader; readers are {readers}; or name your function as MODULE:CALLABLE"
+    return message(
+        "{form!r} is not a reader; readers are {readers}; or name your function as MODULE:CALLABLE",
+        form=form,
+        readers=readers,
+    )
 
 
 def is_standard(module: str) -> bool:

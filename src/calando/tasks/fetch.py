@@ -77,7 +77,11 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
             folder = place / layout.below
             if layout.here(folder):
                 return folder, layout
-    fetch = f"fetch it with `calando data get {name}`" if DATA[name].downloads else DATA[name].fetched_from
+    fetch = (
+        message("fetch it with `calando data get {name}`", name=name)
+        if DATA[name].downloads
+        else DATA[name].fetched_from
+    )
     raise DataError(
         message(
             "{name} was not found; looked in {str}; {fetch}, or name the folder that holds it with --data",

@@ -186,7 +186,9 @@ def explain(
             "device": None if device == "auto" else device, "precision": None if precision == "auto" else precision,
         }  # fmt: skip
         if strategy is not None:
-            what = "holds looks at one run" if kind == "looks" else "has its strategies already; name a run with run="
+            what = message(
+                "holds looks at one run" if kind == "looks" else "has its strategies already; name a run with run="
+            )
             raise UsageError(message("{where!r} {what}: leave the strategy out", where=str(where), what=what))
         if kind == "looks":
             of_task |= {"run": run, "seed": seed or None, "until": None if until == UNTIL else until}

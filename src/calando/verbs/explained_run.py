@@ -55,7 +55,7 @@ def chosen_run(store: Store, name: str | None, seed: int) -> RunRecord:
     at_rate = [record for record in at_seed if math.isclose(record.spec.lr, settled)]
     if not at_rate:
         others = sorted({record.spec.seed for record in mine if math.isclose(record.spec.lr, settled)})
-        there_are = f"; it has seeds {', '.join(map(str, others))}" if others else ""
+        there_are = message("; it has seeds {seeds}", seeds=", ".join(map(str, others))) if others else ""
         raise UsageError(
             message(
                 "{name!r} has no run of seed {seed} at its settled rate {settled:g}{there_are}",

@@ -86,8 +86,8 @@ def _function_named(text: str) -> Callable[[Any], object] | None:
 def _check_takes_run(function: Callable[..., object], name: str) -> None:
     parameters = _required(function)
     if parameters is not None and len(parameters) != 1:
-        nothing = f"takes nothing; if it returns calando.workload(…), give that: {name}()"
-        takes = f"needs {', '.join(parameters)}" if parameters else nothing
+        nothing = message("takes nothing; if it returns calando.workload(…), give that: {name}()", name=name)
+        takes = message("needs {parameters}", parameters=", ".join(parameters)) if parameters else nothing
         raise UsageError(
             message("{name} is called with the run alone, def train(run): …, and it {takes}", name=name, takes=takes)
         )

@@ -249,7 +249,7 @@ def _at_found_rate(run: RunSpec, workload: Workload, folder: Path, listening: Li
     centre = centre_of(run.strategy, found, run.horizon)
     if centre.lr is None:
         guess = found.decayed or found.constant
-        hint = f" (it would say {guess[0]:.3g})" if guess is not None else ""
+        hint = message(" (it would say {rate:.3g})", rate=guess[0]) if guess is not None else ""
         raise UsageError(
             message(
                 "the range test found no rate to rely on: {doubts}{hint}; look at it with `calando find`, then "

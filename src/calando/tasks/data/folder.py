@@ -197,7 +197,7 @@ def _parts(root: _Folder) -> list[_Folder]:
         return named["train"] + test
     if named["train"]:
         train = named["train"][0]
-        cut = f"name {train.path} to have a fifth of it cut off"
+        cut = message("name {path} to have a fifth of it cut off", path=train.path)
         if flat:
             raise DataError(
                 message(
@@ -296,12 +296,23 @@ def _classes(part: _Folder) -> tuple[str, ...]:
 def _refuse_deep(part: _Folder, folder: _Folder) -> None:
     if not folder.holds_classes:
         return
-    held = f"{folder.path}: holds only folders ({folder.seen}) where the pictures of class {folder.name!r} should be"
-    advice = f"move the pictures up into {folder.path}, or name the folder whose folders are the classes"
+    held = message(
+        "{path}: holds only folders ({seen}) where the pictures of class {name!r} should be",
+        path=folder.path,
+        seen=folder.seen,
+        name=folder.name,
+    )
+    advice = message(
+        "move the pictures up into {path}, or name the folder whose folders are the classes", path=folder.path
+    )
     if len(part.folders) == 1:
-        advice = f"if those are the classes or parts, name {folder.path}, or move them up to {part.path}"
+        advice = message(
+            "if those are the classes or parts, name {path}, or move them up to {above}",
+            path=folder.path,
+            above=part.path,
+        )
     elif any(part_of(below.name)[0] for below in folder.folders):
-        advice = f"put the parts above the classes, as in train/{folder.name}/ and test/{folder.name}/"
+        advice = message("put the parts above the classes, as in train/{name}/ and test/{name}/", name=folder.name)
     raise DataError(message("{held}; {advice}", held=held, advice=advice))
 
 

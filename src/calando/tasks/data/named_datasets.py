@@ -126,7 +126,7 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
         got += read
     more = len(content.read(1))
     if got + more != wanted:
-        holds = f"more than {got}" if more else f"{got}"
+        holds = message("more than {count}", count=got) if more else f"{got}"
         raise DataError(
             message(
                 "{path}: holds {holds} bytes of data where its header says {wanted}; fetch it again",
