@@ -45,7 +45,7 @@ class Search(SearchChinese):
     """Chinese and English words on one page; Sphinx's own leaves a query of several Chinese words whole."""
 
     js_splitter_code = SPLITTER
-    language_name = "English"  # of the stemmer in the browser, which Sphinx 9.0 looks for under the name of Chinese
+    language_name = "English"  # whose stemmer the page names; Sphinx 9 names ChineseStemmer, which no file defines
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__({"dict": str(WORDS), **options})

@@ -31,19 +31,22 @@ def check_search(site: Path) -> Iterator[str]:
     if find_spec("playwright") is None or not chromium:
         print("search not tried: it needs playwright (the extra dev) and Chromium")
         return
-    from playwright.sync_api import Error, sync_playwright
+    from playwright.sync_api import TimeoutError as Unanswered
+    from playwright.sync_api import sync_playwright
 
     with (
         sync_playwright() as started,
         started.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
     ):
         page = browser.new_page()
+        broken: list[str] = []
+        page.on("pageerror", lambda error: broken.append(error.message))
         for question, wanted in QUESTIONS.items():
             page.goto(f"{(site / 'zh_CN/search.html').as_uri()}?q={quote(question)}")
             try:
-                page.wait_for_selector("#search-results p.search-summary:not(:empty)", timeout=20_000)
-            except Error:
-                yield f"search for {question!r}: no answer in 20 s"
+                page.wait_for_selector("#search-results p.search-summary:not(:empty)", timeout=10_000)
+            except Unanswered:
+                yield f"search for {question!r}: no answer in 10 s" + "".join(f"; {error}" for error in broken[:2])
                 return
             page.wait_for_timeout(300)
             found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
