@@ -68,7 +68,7 @@ def test_columns_left_out_are_named(made):
 
 def test_eighty_columns_keep_rate_test_difference_and_verdict(made):
     head = printed(study_table(made("thirteen").summary, width=80), width=80).splitlines()[0]
-    assert head.split() == ["strategy", "rate", "test,", "%", "difference", "verdict"]
+    assert head.split() == ["strategy", "rate", "test,", "%", "diff", "verdict"]
 
 
 def test_notes_mark_their_strategy(made):

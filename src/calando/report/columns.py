@@ -114,8 +114,8 @@ COLUMNS = (
     Column(("lr",), message("rate"), rate, expendable=1),
     Column(("validation",), message("validation"), spread, expendable=6, scored=True, needs=_is_tested),
     Column(("test",), message("test"), spread, expendable=0, scored=True),
-    Column(("difference",), message("difference"), _difference, expendable=3, compared=True, scored=True),
-    Column(("low", "high"), message("[interval]"), _interval, expendable=7, compared=True, scored=True, absent=""),
+    Column(("difference",), message("diff"), _difference, expendable=3, compared=True, scored=True),
+    Column(("low", "high"), message("[interval]"), _interval, expendable=4, compared=True, scored=True, absent=""),
     Column(("verdict",), message("verdict"), str, expendable=0, numeric=False, compared=True),
     Column(("steps_to_target",), message("to target"), target_steps, expendable=8, needs=_has_target),
     Column(
