@@ -80,7 +80,7 @@ def in_language(name: str) -> Iterator[None]:
 
 @lru_cache
 def _catalogue(name: str) -> NullTranslations:
-    """The texts of a language; a catalogue that is missing or damaged has none."""
+    """The texts of a language; a catalogue that is missing or damaged is reported once, and has none."""
     import gettext
 
     path = Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
@@ -88,6 +88,7 @@ def _catalogue(name: str) -> NullTranslations:
         with path.open("rb") as file:
             return gettext.GNUTranslations(file)
     except Exception:  # gettext has no error of its own: a damaged file ends in whatever its bytes lead to
+        print(f"calando: {str(path)!a} is missing or damaged, so this is English; reinstall calando", file=sys.stderr)
         return gettext.NullTranslations()
 
 

@@ -68,7 +68,8 @@ class _WideHelp:
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         from rich.cells import cell_len
 
-        start = f"{translated((prefix or 'Usage:').strip())}{prog} "
+        usage = translated((prefix or "Usage:").strip())
+        start = f"{usage} {prog} " if usage.endswith(":") else f"{usage}{prog} "
         lines = wrapped(args, self.width - cell_len(start)) or [""]
         self._write_lines(start, " " * cell_len(start), lines)
 

@@ -160,7 +160,7 @@ def _reading_of(data: str) -> tuple[DataEntry, str, dict[str, Value]]:
     takes = {option.name for option in entry.options}
     if alien := next((name for name in options if name not in takes), None):
         of = next(other for other in entries if alien in {option.name for option in other.options})
-        with_it = f"{entry.chosen_by}=" if chosen else f"no {of.chosen_by}="
+        with_it = f"{entry.chosen_by}=" if chosen else message("no {name}=", name=of.chosen_by)
         raise UsageError(
             message(
                 "{form}:{path}: {alien}= does not go with {with_it}; it is an option of {name}",
