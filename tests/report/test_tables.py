@@ -66,9 +66,10 @@ def test_columns_left_out_are_named(made):
     assert not any(name in narrow.splitlines()[0] for name in gone if name != "%")
 
 
-def test_eighty_columns_keep_rate_test_difference_interval_and_verdict(made):
-    head = printed(study_table(made("thirteen").summary, width=80), width=80).splitlines()[0]
-    assert head.split() == ["strategy", "rate", "test,", "%", "diff", "[interval]", "verdict"]
+@pytest.mark.parametrize(("state", "interval"), [("thirteen", []), ("clear", ["[interval]"])])
+def test_eighty_columns_keep_what_decides_and_the_interval_where_names_are_short(made, state, interval):
+    head = printed(study_table(made(state).summary, width=80), width=80).splitlines()[0].split()
+    assert head[: 6 + len(interval)] == ["strategy", "rate", "test,", "%", "diff", *interval, "verdict"]
 
 
 def test_notes_mark_their_strategy(made):

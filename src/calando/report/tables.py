@@ -91,7 +91,7 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
         side: JustifyMethod = "right" if columns[place].numeric else "left"
-        table.add_column(headings[place], justify=side, no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(headings[place]), justify=side, no_wrap=True, overflow="ellipsis")
     for row, texts in zip(rows, cells, strict=True):
         shown = [Text(texts[place], style=STYLES.get(row.cells[columns[place].key], "")) for place in kept]
         table.add_row(*shown, style="bold" if row.result.name == summary.best else "")
@@ -135,8 +135,8 @@ def trials_table(summary: StudySummary, *, width: int) -> Table:
     cell = max((cell_len(text) for row in cells.values() for text in row), default=1)
     per_line = max(1, (width - max(map(len, names.values()), default=0) - 2) // (cell + 2))
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column(_("strategy"), no_wrap=True)
-    table.add_column(_("rate: validation score{unit}  (* chosen)", unit=measure.title), no_wrap=True)
+    table.add_column(Text(_("strategy")), no_wrap=True)
+    table.add_column(Text(_("rate: validation score{unit}  (* chosen)", unit=measure.title)), no_wrap=True)
     for name, row in cells.items():
         lines = [row[start : start + per_line] for start in range(0, len(row), per_line)]
         table.add_row(
