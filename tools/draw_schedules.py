@@ -27,7 +27,7 @@ STEPS, STEPS_PER_EPOCH = 1000, 100
 
 INTRODUCTION = f"""# Every schedule
 
-Drawn over {STEPS:,} steps, {STEPS_PER_EPOCH} an epoch, by `make docs`. Values multiply the base rate.
+Drawn over {STEPS:,} steps, {STEPS_PER_EPOCH} an epoch. Values multiply the base rate.
 Lengths are `'5%'` of the run, `'2 epochs'`, `'500 steps'` or `500`. `calando plot TEXT` draws any of them, and
 
 - `a >> b`: a, then b; one part of a chain may lack a length, and takes what is left;

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tests.report.fabricate import make_record, make_study
 
@@ -115,6 +116,21 @@ def test_what_no_file_holds_says_how_to_make_it_again(tmp_path, task, again):
     readme = (done.path / "README.md").read_text()
     assert again.replace('"', "'") in readme
     assert "calando train spec.json" not in readme
+
+
+def test_files_that_lie_elsewhere_are_named_in_the_spec(tmp_path):
+    generator = np.random.default_rng(0)
+    first, moved = tmp_path / "first.npz", tmp_path / "moved.npz"
+    np.savez(first, images=generator.random((300, 8, 8), np.float32), labels=np.arange(300) % 3)
+    kept = {"listen": lambda _: None, "folder": tmp_path / "run"}
+    trained = calando.train(f"npz:{first}", "sgd(lr=0.1) | linear(1, 0)", steps=4, **kept)
+    done = calando.export(tmp_path / "run", to="appendix")
+    assert "write that path into `spec.json`" in (done.path / "README.md").read_text()
+    first.rename(moved)
+    spec = done.path / "spec.json"
+    spec.write_text(spec.read_text().replace(str(first), str(moved)))
+    again = calando.train(spec, folder=tmp_path / "again", listen=lambda _: None)
+    assert list(again.record.losses) == list(trained.record.losses)
 
 
 def test_without_pictures_there_is_a_page(study, tmp_path, monkeypatch):

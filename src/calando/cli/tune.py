@@ -43,7 +43,10 @@ __all__ = ["print_tuned", "tune"]
         ),
     ),
     epochs=Given(float | None, typer.Option(help="length of one run in passes over the data")),
-    steps=Given(int | None, typer.Option(help="length of one run in updates, instead of --epochs")),
+    steps=Given(
+        int | None,
+        typer.Option(help="length of one run in updates, instead of --epochs; 100 or more, or no rate is raced"),
+    ),
     folder=Given(
         Path | None,
         typer.Option(

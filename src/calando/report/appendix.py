@@ -155,8 +155,9 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
     spec = run.spec
     if isinstance(spec.workload, OwnTrainingSpec):
         command = [f"The line that made all runs: {_code(origin.command)}.", ""] if origin.command else []
+        made = f"It was trained by code of its own, {_code(spec.workload.code)}, for {spec.steps} updates"
         return [
-            f"It was trained by code of its own, {_code(spec.workload.code)}, with this line in it:",
+            f"{made}, with this line in it; goal, unit and folder stay as the code has them:",
             "",
             *_fenced(f"run = calando.run({spec.strategy.text!r}, seed={spec.seed})"),
             *command,
@@ -173,9 +174,19 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
         "",
         *_fenced("calando train spec.json --out again", "calando export again", "cmp curve.csv again/export/trace.csv"),
         "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same versions.",
-        f"The data are {_code(spec.in_our_loop.data)}; where they lie elsewhere, `--data` says where.",
+        _data_at(spec.in_our_loop.data),
         "",
     ]
+
+
+def _data_at(data: str) -> str:
+    """Where they are looked for; files are named by their path, which no folder of data sets replaces."""
+    if ":" not in data:
+        return f"The data are {_code(data)}; where they lie elsewhere, `--data` says where."
+    return (
+        f"The data are {_code(data)}. Where they lie elsewhere, write that path into `spec.json`: their content is "
+        "checked, and every number stays the same; the run's name, the first column, does not."
+    )
 
 
 def _fenced(*lines: str) -> list[str]:
