@@ -69,7 +69,7 @@ class Measure:
     @property
     def near_words(self) -> str:
         """The same in words."""
-        return message("a point" if self.share else "1 %")
+        return message("a point" if self.share else "a hundredth")
 
     # How it is written
 
