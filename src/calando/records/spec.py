@@ -29,12 +29,6 @@ __all__ = ["BEYOND", "Centre", "Lane", "RunSpec", "StudySpec"]
 BEYOND = 4
 """How many rates a grid may go on by, unless asked otherwise."""
 
-BF16_RULE = (
-    "--precision auto chooses it on a GPU, and on a CPU that multiplies bf16 for images of 28 pixels or more; "
-    "--precision fp32: not"
-)
-
-
 MOST_SEEDS, MOST_STEPS, MOST_RUNS = 1000, 10_000_000, 1_000_000
 LARGEST_SEED = 2**63 - 1
 MOST_BEYOND = 20
@@ -64,7 +58,7 @@ class Lane(Spec):
         'cpu, fp32, 2 threads a run'
         """
         rules = {
-            "bf16": message("bf16 autocast ({rule})", rule=BF16_RULE),
+            "bf16": message("bf16 autocast (--precision auto chooses it here; --precision fp32: not)"),
             "own": message("precision as the code sets it"),
         }
         return message(
