@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(os.environ["CALANDO_SITE_TOOLS"])))
 chinese = os.environ.get("CALANDO_SITE_LANGUAGE") == "zh_CN"
 
 project = "calando"
-author = copyright = "calando developers"  # noqa: A001
+author = project_copyright = "calando developers"
 version = release = calando.__version__
 language = "zh_CN" if chinese else "en"
 locale_dirs = ["locale"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po, write_po
 
-__all__ = ["LANGUAGE", "check_catalogues", "gather"]
+__all__ = ["LANGUAGE", "check_catalogues", "codes", "gather", "links"]
 
 LANGUAGE = "zh_CN"
 IN_ENGLISH = ("reference/python/", "reference/commands/")

@@ -21,14 +21,6 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHECKS, STRINGS = tool("site_checks"), tool("site_strings")
 
 
-def code(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
-
-
-def links(text: str) -> list[str]:
-    return sorted(re.findall(r"\]\(([^)]*)\)", text))
-
-
 def figures(readme: str) -> list[str]:
     """The numbers of what the demo prints."""
     printed = "\n".join(re.findall(r"^    .*$", readme.partition("╭")[2].partition("```")[0], re.MULTILINE))
@@ -44,7 +36,7 @@ def test_both_readmes_run_the_same_code():
 def test_the_chinese_readme_links_to_what_the_english_one_links_to():
     english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh.md"))
     other = {"README.md", "README.zh.md"}
-    assert set(links(chinese)) - other == set(links(english)) - other
+    assert set(STRINGS.links(chinese)) - other == set(STRINGS.links(english)) - other
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[path.relative_to(DOCS).as_posix() for path in PAGES])
@@ -59,8 +51,8 @@ def test_a_translation_keeps_code_and_links(catalogue):
     assert (DOCS / catalogue.relative_to(CATALOGUES)).with_suffix(".md").is_file() or catalogue.stem == "sphinx"
     for english, chinese in read_po(catalogue.read_text()).items():
         assert chinese, english
-        assert links(chinese) == links(english)
-        assert code(english) <= code(chinese), english
+        assert STRINGS.links(chinese) == STRINGS.links(english)
+        assert STRINGS.codes(english) <= STRINGS.codes(chinese), english
 
 
 def faults_of(page, tmp_path, **others):
