@@ -45,7 +45,8 @@ def translating(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             # One that shows the help instead has it translated already.
             if hasattr(error, "format_message") and type(error).__name__ != "NoArgsIsHelpError":
-                error.show = partial(_show, error)  # type: ignore[attr-defined]
+                shown: Any = error
+                shown.show = partial(_show, error)
             raise
 
     return call
