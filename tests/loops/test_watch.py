@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,7 +154,11 @@ def test_rows_with_the_batch_have_its_critical_ratio(tmp_path) -> None:
     assert [row.loss for row in watch.rows] == [pytest.approx(watch.losses[row.step], rel=1e-6) for row in watch.rows]
     watch.save(tmp_path / "probes.json")
     found = calando.explain(tmp_path / "probes.json")
-    assert found.reading == watch.reading()
+    live = watch.reading()
+    # A watch says, too, how seldom it looks where looks are slow: on a busy machine, so not in the file.
+    assert live.because[: len(found.reading.because)] == found.reading.because
+    assert all("a look takes as long" in line for line in live.because[len(found.reading.because) :])
+    assert replace(found.reading, because=()) == replace(live, because=())
     assert [row.step for row in found.looked.rows] == [row.step for row in watch.rows]
     json.dumps(found.to_json(), allow_nan=False)
 
