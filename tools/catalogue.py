@@ -16,24 +16,30 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import re
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from babel.messages import pofile
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "calando"
 PO = PACKAGE / "locale" / "zh_CN" / "LC_MESSAGES" / "calando.po"
 MO = PO.with_suffix(".mo")
 FUNCTIONS = {"_", "message", "said", "Message", "joined"}
-HEADER = """Project-Id-Version: calando
-Language: zh_CN
-MIME-Version: 1.0
-Content-Type: text/plain; charset=UTF-8
-Content-Transfer-Encoding: 8bit
-Plural-Forms: nplurals=1; plural=0;
-"""
+COMMENT = "# Chinese texts of calando; `python tools/catalogue.py` brings the English ones up to date."
+FIELDS = [
+    ("Project-Id-Version", "calando"),
+    ("Language", "zh_CN"),
+    ("MIME-Version", "1.0"),
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("Content-Transfer-Encoding", "8bit"),
+    ("Plural-Forms", "nplurals=1; plural=0;"),
+]
 PLACE = re.compile(r"\{[^{}\s]*\}")
 """A place of `str.format`, with how it is written: {rate:.3g}."""
 
@@ -192,57 +198,38 @@ def read_po(text: str) -> dict[str, str]:
     Raises:
         SystemExit: an entry is marked fuzzy.
     """
-    if re.search(r"^#,.*\bfuzzy\b", text, re.MULTILINE):
+    messages = [message for message in pofile.read_po(io.BytesIO(text.encode())) if message.id]
+    if any(message.fuzzy for message in messages):
         raise SystemExit("an entry is fuzzy: translate its text, or leave it empty")
-    entries: dict[str, str] = {}
-    parts: dict[str, str] = {}
-    key = ""
-    for line in [*text.splitlines(), ""]:
-        if line.startswith(("msgid ", "msgstr ")):
-            key, _space, line = line.partition(" ")
-            parts[key] = ""
-        if line.startswith('"'):
-            parts[key] += _unescaped(line)
-        elif not line and "msgstr" in parts:
-            entries[parts["msgid"]] = parts["msgstr"]
-            parts = {}
-    entries.pop("", None)
-    return entries
+    return {str(message.id): str(message.string) for message in messages}
+
+
+class Dateless(Catalog):
+    """A catalogue whose header holds nothing that changes by itself: no dates, no version of Babel."""
+
+    mime_headers = property(lambda _: FIELDS)
+
+
+def catalogue_of(texts: Texts, po: dict[str, str]) -> Catalog:
+    """The texts with their translations, and the files that say them."""
+    catalogue = Dateless(fuzzy=False, header_comment=COMMENT)
+    for text, where in texts.items():
+        catalogue.add(text, po.get(text, ""), locations=[(place, 0) for place in where]).flags.clear()
+    return catalogue
 
 
 def write_po(texts: Texts, po: dict[str, str]) -> str:
     """The file: an entry a text, the files that say it above."""
-    lines = ["# Chinese texts of calando; `python tools/catalogue.py` brings the English ones up to date.", 'msgid ""']
-    lines += ['msgstr ""', *(_escaped(f"{line}\n") for line in HEADER.splitlines()), ""]
-    for text, where in texts.items():
-        lines += [f"#: {' '.join(where)}", f"msgid {_escaped(text)}", f"msgstr {_escaped(po.get(text, ''))}", ""]
-    return "\n".join(lines)
+    written = io.BytesIO()
+    pofile.write_po(written, catalogue_of(texts, po), width=0, include_lineno=False)
+    return f"{written.getvalue().decode().strip()}\n"
 
 
 def compiled(po: dict[str, str]) -> bytes:
-    """GNU's binary form: a head, two tables of (length, offset), the texts sorted; without a table of hashes."""
-    pairs = sorted((key.encode(), value.encode()) for key, value in {"": HEADER, **po}.items() if value)
-    head, count = 7 * 4, len(pairs)
-    tables = [b"", b""]
-    at = head + 2 * 8 * count
-    body = b""
-    for side in (0, 1):
-        for pair in pairs:
-            tables[side] += struct.pack("<2I", len(pair[side]), at + len(body))
-            body += pair[side] + b"\0"
-    return struct.pack("<7I", 0x950412DE, 0, count, head, head + 8 * count, 0, at) + b"".join(tables) + body
-
-
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\b": "\\b"}
-_BACK = {value: key for key, value in _ESCAPES.items()}
-
-
-def _escaped(text: str) -> str:
-    return '"' + "".join(_ESCAPES.get(one, one) for one in text) + '"'
-
-
-def _unescaped(quoted: str) -> str:
-    return re.sub(r"\\.", lambda found: _BACK[found[0]], quoted.strip()[1:-1])
+    """The binary form, which gettext reads."""
+    binary = io.BytesIO()
+    write_mo(binary, catalogue_of({text: [] for text in po}, po))
+    return binary.getvalue()
 
 
 def main() -> int:

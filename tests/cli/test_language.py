@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 
@@ -118,18 +119,25 @@ def _sentence(value: ast.expr) -> str:
     return text if re.search(r"[a-z]{2,} [a-z]{2,}", text) else ""
 
 
+def _named(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """Name -> the English sentence that it is given."""
+    return {
+        node.targets[0].id: _sentence(node.value)
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
 def test_no_value_of_a_message_is_an_english_sentence_that_would_stand_in_a_chinese_one():
     found = []
     for path in sorted((ROOT / "src/calando").rglob("*.py")):
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = _named(tree.body)
+        for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef):
                 continue
             nodes = list(ast.walk(function))
-            known = {
-                node.targets[0].id: _sentence(node.value)
-                for node in nodes
-                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-            }
+            known = constants | _named(nodes)
             calls = [
                 node
                 for node in nodes

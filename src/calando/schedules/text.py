@@ -118,7 +118,7 @@ def from_json(text: str) -> Schedule:
     # every character of the text takes at most six here (\\u0000)
     if not isinstance(text, str) or len(text) > 6 * LONGEST_TEXT + 1000:
         raise UsageError(
-            message("a schedule's JSON must be a string of at most {value} characters", value=6 * LONGEST_TEXT)
+            message("a schedule's JSON must be a string of at most {most} characters", most=6 * LONGEST_TEXT)
         )
     try:
         data = json.loads(text)

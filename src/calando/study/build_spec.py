@@ -116,11 +116,11 @@ def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:
         if name == other.name:
             raise UsageError(
                 message(
-                    "two strategies are called {name!r}: {text}, and {text_2}; give one a name of its own, as in "
-                    '"mine = {text_2}"',
+                    "two strategies are called {name!r}: {text}, and {other}; give one a name of its own, as in "
+                    '"mine = {other}"',
                     name=name,
                     text=other.text,
-                    text_2=strategy.text,
+                    other=strategy.text,
                 )
             )
 

@@ -24,7 +24,6 @@ from calando.records.spec import BEYOND
 
 __all__ = ["Larger", "extended"]
 
-_GROW = "a study may be given more strategies, lengths and seeds, nothing else"
 # Two roundings to three digits at most.
 ROUNDING = 0.0101
 _Key = tuple[str, float | None, tuple[float, ...] | None]
@@ -54,11 +53,10 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
     if differing := [*_differing(asked, new)]:
         raise UsageError(
             message(
-                "study folder {folder!r} was made with other settings ({differing}); {GROW}: name another "
-                "--study, or run the command that made it",
+                "study folder {folder!r} was made with other settings ({differing}); a study may be given more "
+                "strategies, lengths and seeds, nothing else: name another --study, or run the command that made it",
                 folder=str(folder),
                 differing="; ".join(differing),
-                GROW=_GROW,
             )
         )
     if new.seeds > asked.seeds and asked.until is not None and not may_go_on_from(asked.seeds):
@@ -66,21 +64,21 @@ def extended(new: StudySpec, *, asked: StudySpec, settled: StudySpec, folder: Pa
         raise UsageError(
             message(
                 "study folder {folder!r} has looked at up to {seeds} seeds, at levels that hold only where "
-                "there are no more; name another --study for {seeds_2} ({allowed} can be raised later)",
+                "there are no more; name another --study for {asked} ({allowed} can be raised later)",
                 folder=str(folder),
                 seeds=asked.seeds,
-                seeds_2=new.seeds,
+                asked=new.seeds,
                 allowed=allowed,
             )
         )
     if new.seeds < asked.seeds:
         raise UsageError(
             message(
-                "study folder {folder!r} has {seeds} seeds, got {seeds_2}; ask for at least {seeds}, or name "
+                "study folder {folder!r} has {seeds} seeds, got {asked}; ask for at least {seeds}, or name "
                 "another --study",
                 folder=str(folder),
                 seeds=asked.seeds,
-                seeds_2=new.seeds,
+                asked=new.seeds,
             )
         )
     beyond = asked.beyond if asked.rate_grids else new.beyond

@@ -187,9 +187,9 @@ class Budget:
             if one.steps == other.steps:
                 raise UsageError(
                     message(
-                        "the lengths asked for must differ, got '{span}' and '{span_2}', {steps} updates both",
+                        "the lengths asked for must differ, got '{span}' and '{other}', {steps} updates both",
                         span=one.span,
-                        span_2=other.span,
+                        other=other.span,
                         steps=one.steps,
                     )
                 )

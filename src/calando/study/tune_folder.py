@@ -47,11 +47,11 @@ def open_or_create(
     if spec.budget < asked.budget:
         raise UsageError(
             message(
-                "{folder!r} was tuned with a budget of {budget:g} runs, got {budget_2:g}; what is spent is "
+                "{folder!r} was tuned with a budget of {budget:g} runs, got {asked:g}; what is spent is "
                 "spent: ask for as much or more, or name another folder=",
                 folder=str(folder),
                 budget=asked.budget,
-                budget_2=spec.budget,
+                asked=spec.budget,
             )
         )
     what, remedy = f"the tuning in {str(folder)!r}", "name another folder="

@@ -225,11 +225,11 @@ def _parts(root: _Folder) -> list[_Folder]:
         raise DataError(
             message(
                 "{path}: {names} look like parts, but hold pictures without class folders; put each class's "
-                "pictures in a folder of its own: {name}/CLASS/{name_2}",
+                "pictures in a folder of its own: {folder}/CLASS/{picture}",
                 path=root.path,
                 names=names,
-                name=flat[0].name,
-                name_2=flat[0].pictures[0].name,
+                folder=flat[0].name,
+                picture=flat[0].pictures[0].name,
             )
         )
     return [root]
@@ -255,12 +255,12 @@ def _refuse_doubtful(root: _Folder, train: _Folder, test: _Folder) -> None:
     if more and part_of(train.name)[1] != part_of(test.name)[1]:
         raise DataError(
             message(
-                "{path}: {name}/ and {name_2}/ may be parts or classes next to {name_3}/; rename parts to "
+                "{path}: {train}/ and {test}/ may be parts or classes next to {classes}/; rename parts to "
                 "train/ and test/, or move the pictures of classes up into their own folders",
                 path=root.path,
-                name=train.name,
-                name_2=test.name,
-                name_3=more[0].name,
+                train=train.name,
+                test=test.name,
+                classes=more[0].name,
             )
         )
 
@@ -282,12 +282,12 @@ def _classes(part: _Folder) -> tuple[str, ...]:
             raise DataError(
                 message(
                     "{path}: class folder {name!r} holds no picture (it holds {seen}); put pictures there "
-                    "({EXTENSIONS}), or take the folder out of {path_2} if it is no class",
+                    "({EXTENSIONS}), or take the folder out of {part} if it is no class",
                     path=folder.path,
                     name=folder.name,
                     seen=folder.seen,
                     EXTENSIONS=", ".join(EXTENSIONS),
-                    path_2=part.path,
+                    part=part.path,
                 )
             )
     return tuple(folder.name for folder in part.folders)

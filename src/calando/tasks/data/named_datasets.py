@@ -53,7 +53,7 @@ _MOST_BYTES = 2**29  # eleven times Fashion-MNIST's largest file, 17 times CIFAR
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 _SHAPE, _PIXELS = (3, 32, 32), 3 * 32 * 32
-_AGAIN = "fetch it again: calando data get cifar10"
+_AGAIN = message("fetch it again: calando data get cifar10")
 
 
 def read_digits() -> ArrayData:
@@ -98,9 +98,9 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
     if len(head) < _HEADER_BYTES or head[:3] != b"\x00\x00\x08":
         raise DataError(
             message(
-                "{path}: not an IDX file of unsigned bytes (begins with {value}); fetch it again",
+                "{path}: not an IDX file of unsigned bytes (begins with {begins}); fetch it again",
                 path=path,
-                value=head.hex(" "),
+                begins=head.hex(" "),
             )
         )
     axes = head[3]
@@ -112,12 +112,12 @@ def _read(content: BinaryIO, path: Path) -> np.ndarray:
     if wanted > _MOST_BYTES or axes > _MOST_AXES:
         raise DataError(
             message(
-                "{path}: its header says {wanted} bytes of data in {axes} axes, more than the {MOST_BYTES} that "
+                "{path}: its header says {wanted} bytes of data in {axes} axes, more than the {most} that "
                 "are read; fetch it again",
                 path=path,
                 wanted=wanted,
                 axes=axes,
-                MOST_BYTES=_MOST_BYTES,
+                most=_MOST_BYTES,
             )
         )
     # Memory is taken as it is written to, so a header that promises too much costs nothing.
@@ -143,10 +143,10 @@ def _part(images_path: Path, labels_path: Path) -> Part:
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise DataError(
             message(
-                "{images_path}: {shape} images do not fit the {shape_2} labels of {name}",
+                "{images_path}: {shape} images do not fit the {label_shape} labels of {name}",
                 images_path=images_path,
                 shape=images.shape,
-                shape_2=labels.shape,
+                label_shape=labels.shape,
                 name=labels_path.name,
             )
         )
@@ -183,11 +183,11 @@ def _binary_part(path: Path) -> Part:
     if not content or len(content) % (1 + _PIXELS):
         raise DataError(
             message(
-                "{path}: {content} bytes are not a whole number of records of {value}; {AGAIN}",
+                "{path}: {content} bytes are not a whole number of records of {record_size}; {remedy}",
                 path=path,
                 content=len(content),
-                value=1 + _PIXELS,
-                AGAIN=_AGAIN,
+                record_size=1 + _PIXELS,
+                remedy=_AGAIN,
             )
         )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, 1 + _PIXELS)
@@ -202,29 +202,29 @@ def _pickled_part(path: Path) -> Part:
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):
         raise DataError(
             message(
-                "{path}: holds no array 'data' of rows of {PIXELS} bytes; {AGAIN}",
+                "{path}: holds no array 'data' of rows of {pixels} bytes; {remedy}",
                 path=path,
-                PIXELS=_PIXELS,
-                AGAIN=_AGAIN,
+                pixels=_PIXELS,
+                remedy=_AGAIN,
             )
         )
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(label) is int for label in labels):
         raise DataError(
             message(
-                "{path}: holds no list 'labels' of {pixels} whole numbers; {AGAIN}",
+                "{path}: holds no list 'labels' of {pixels} whole numbers; {remedy}",
                 path=path,
                 pixels=len(pixels),
-                AGAIN=_AGAIN,
+                remedy=_AGAIN,
             )
         )
     if not all(0 <= label < len(CIFAR10_CLASSES) for label in labels):
         raise DataError(
             message(
-                "{path}: labels must be 0 … 9, got {labels} … {labels_2}; {AGAIN}",
+                "{path}: labels must be 0 … 9, got {lowest} … {highest}; {remedy}",
                 path=path,
-                labels=min(labels),
-                labels_2=max(labels),
-                AGAIN=_AGAIN,
+                lowest=min(labels),
+                highest=max(labels),
+                remedy=_AGAIN,
             )
         )
     return Part(pixels.reshape(-1, *_SHAPE), np.array(labels, dtype=np.int64), str(path))
