@@ -1,4 +1,4 @@
-"""Start-up: `calando --help` and `import calando`, and that neither imports torch.
+"""Start-up: `calando --help`, in English and Chinese, and `import calando`, and that neither imports torch.
 
     python benchmarks/startup.py [--n 15]
 
@@ -29,7 +29,8 @@ def main() -> None:
     commands = {
         "python -c pass": [python, "-c", "pass"],
         "import calando": [python, "-c", "import calando"],
-        "calando --help": [python, "-c", entry],
+        "calando --help": [python, "-c", f"import os; os.environ['CALANDO_LANG'] = 'en'; {entry}"],
+        "the same in zh": [python, "-c", f"import os; os.environ['CALANDO_LANG'] = 'zh'; {entry}"],
     }
     for command in commands.values():
         seconds(command)

@@ -1,4 +1,4 @@
-"""What Sphinx is told of the site; `make site` (tools/make_site.py) builds it, in English and in Chinese."""
+"""How Sphinx builds the site; `make site` (tools/make_site.py) runs it, in English and in Chinese."""
 
 from __future__ import annotations
 

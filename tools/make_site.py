@@ -14,6 +14,7 @@ the build nor by a page that is read.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from jupyter_cache import get_cache
 from site_checks import check_html, check_lengths
 from site_reference import write_reference
 from site_search import check_search
@@ -81,6 +83,7 @@ def main() -> None:
         html = site / language
         sphinx(source, html, language, builder="html", strict=not asked.page)
         print(f"{language}: {html / 'index.html'}")
+    print_seconds()
     if not asked.page and asked.language == "all":
         (site / "index.html").write_text(CHOICE, encoding="utf-8")
         report([*check_html(site), *check_search(site)])
@@ -153,7 +156,6 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
     startup = BUILD / "ipython/profile_default/startup"
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "figures.py").write_text(STARTUP, encoding="utf-8")
-    here = ROOT.parent / "shared/data"
     environment = {
         **os.environ,
         "IPYTHONDIR": str(BUILD / "ipython"),
@@ -162,10 +164,10 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small networks; and the same bits on more cores
         "CALANDO_SITE_LANGUAGE": language,
         "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
-        "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest(os.environ.get("CALANDO_DATA", here))),
+        "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest(data_folder())),
         "CALANDO_SITE_RUN": "off" if builder == "gettext" else os.environ.get("CALANDO_SITE_RUN", "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
-        **({"CALANDO_DATA": str(here)} if here.is_dir() and "CALANDO_DATA" not in os.environ else {}),
+        **({"CALANDO_DATA": data_folder()} if Path(data_folder()).is_dir() else {}),
     }
     for page in [
         file for file in out.rglob("*.html") if not (source / file.relative_to(out)).with_suffix(".md").is_file()
@@ -179,8 +181,23 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         sys.exit(f"sphinx ended with {ended.returncode}")
 
 
+def data_folder() -> str:
+    """Where data sets lie, if there are any: $CALANDO_DATA, else next to the checkout."""
+    return os.environ.get("CALANDO_DATA") or str(ROOT.parent / "shared/data")
+
+
+def print_seconds() -> None:
+    """Print how long the cells of each page took when they were run, as they are cached."""
+    folder = BUILD / "cache" / code_digest(data_folder())
+    if not folder.is_dir():
+        return
+    for record in get_cache(str(folder)).list_cache_records():
+        page = Path(record.uri).with_suffix("").parts[-2:]
+        print(f"{'/'.join(page):48} {record.data.get('execution_seconds', math.nan):5.1f} s")
+
+
 @cache
-def code_digest(data: str | Path) -> str:
+def code_digest(data: str) -> str:
     """What the cells' outputs depend on besides their text.
 
     Calando's files, less what only pages in a browser and who reads Chinese need; the versions of what computes and

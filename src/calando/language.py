@@ -15,6 +15,7 @@ knows its template and its values; only who shows it to a person asks for its tr
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def _catalogue(name: str) -> NullTranslations:
     try:
         with path.open("rb") as file:
             return gettext.GNUTranslations(file)
-    except Exception:  # gettext has no error of its own: a damaged file ends in whatever its bytes lead to
+    except (OSError, ValueError, LookupError, struct.error):  # what gettext raises where a file is missing or damaged
         print(f"calando: {str(path)!a} is missing or damaged, so this is English; reinstall calando", file=sys.stderr)
         return gettext.NullTranslations()
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -199,8 +200,22 @@ def test_a_translation_that_cannot_be_filled_in_gives_english(with_texts, wrong)
         assert _("rate {rate:g}", rate=0.1) == "rate 0.1"
 
 
+def damaged(seed: int) -> bytes:
+    """The catalogue cut off in its tables of texts, and some bytes of its head changed."""
+    random = Random(seed)
+    content = bytearray(load_tool().MO.read_bytes()[: random.randrange(24_000)])
+    for _place in range(random.choice((0, 1, 3))):
+        content[random.randrange(len(content))] = random.randrange(256)
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
-    "content", [None, b"", b"\xde\x12\x04\x95", b"no catalogue", b"\xde\x12\x04\x95" + b"\xff" * 40]
+    "content",
+    [
+        *(None, b"", b"\xde\x12\x04\x95", b"no catalogue", b"\xde\x12\x04\x95" + b"\xff" * 40),
+        *map(damaged, range(1, 30)),
+    ],
+    ids=lambda content: "missing" if content is None else f"{len(content)} bytes",
 )
 def test_a_missing_or_damaged_catalogue_gives_english_and_is_reported_once(monkeypatch, tmp_path, content, capsys):
     monkeypatch.setattr(languages, "__file__", str(tmp_path / "language.py"))

@@ -30,13 +30,14 @@ SHORT = {
 }
 
 
-def shortened(verb: str):
-    """The verb of calando, each of whose calls is shorter."""
+def shortened(verb: str, called: list[str]):
+    """The verb of calando, each of whose calls is shorter, and is noted."""
     whole = getattr(calando, verb)
 
     def short(*what: object, **options: object) -> object:
         shorter = {name: length for name, length in SHORT[verb].items() if name != "seeds" or "until" not in options}
         options.pop("epochs", None)
+        called.append(verb)
         return whole(*what, **{**options, **shorter})
 
     return short
@@ -44,11 +45,18 @@ def shortened(verb: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_code_of_the_answers_runs(page, tmp_path, monkeypatch):
+def test_the_code_of_the_answers_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    called: list[str] = []
     for verb in SHORT:
-        monkeypatch.setattr(calando, verb, shortened(verb))
+        monkeypatch.setattr(calando, verb, shortened(verb, called))
     text = page.read_text()
     namespace = {"__name__": "__main__"}
-    for part in [*_CELL.findall(text), *_ANSWER.findall(text)]:
+    for part in _CELL.findall(text):
         exec(compile(part, page.name, "exec"), namespace)
+    assert "compare" in called, "each page ends with a comparison"
+    before = len(called)
+    capsys.readouterr()
+    for part in _ANSWER.findall(text):
+        exec(compile(part, page.name, "exec"), namespace)
+    assert len(called) > before or capsys.readouterr().out, "the answers train or print"
