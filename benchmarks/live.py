@@ -22,8 +22,7 @@ peers      1,000 runs of 1,000 losses, written by tensorboardX and by MLflow's c
            TensorBoard: from its start until it lists all runs and sends their losses; a refresh asks for runs, tags and
            losses again, as its page does. MLflow: its client without a server, so a lower bound: the table, and the
            losses of 50 runs; a refresh is the table. Ours follows at once: from the start of the server, and a poll.
-training   processor time of `calando.train` with the picture by that without it, in pairs that take turns; and the
-           share of it that is spent in the follower
+training   what the picture costs a training: live_training.py
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
+from live_training import PAIRS, TRAINED, training
 from runs import Kept, Row
 
 import calando
@@ -58,7 +57,7 @@ from calando.records import Evaluation, RunRecord, Store, TestScore
 KEPT = Kept(Path(__file__).with_suffix(".json"))
 SIZES = (100, 1000, 10_000)
 STEPS, LATER, POLLS, CHANGES = 1000, 20, 300, 20
-TRAINED, PAIRS, SERVERS = 600, 8, 5
+SERVERS = 5
 PARTS = {
     "verdict_ms": "h1#verdict:not(:text-is('…'))",
     "table_ms": "table.runs tbody tr",
@@ -344,50 +343,6 @@ def mlflow(python: Path, runs: int) -> Row:
         ).stdout.split()
     first, *times = map(float, read)
     return {"first_ms": round(first), "refresh_ms": round(statistics.median(times), 1)}
-
-
-def trained(folder: Path, *, picture: bool) -> tuple[float, float]:
-    """Seconds of the processor for a training, and those within the follower."""
-    from calando.records import live
-    from calando.records.follower import Followers
-
-    inside, each = 0.0, Followers._each
-
-    def timed(self: Followers, call: Callable[[Any], None]) -> None:
-        nonlocal inside
-        began = time.thread_time()
-        each(self, call)
-        inside += time.thread_time() - began
-
-    with contextlib.ExitStack() as patched:
-        patched.enter_context(patch.object(Followers, "_each", timed))
-        if not picture:
-            patched.enter_context(patch.object(live, "live_in", lambda *_, **__: ((), ())))
-        began = time.thread_time()
-        calando.train(
-            "digits", "cosine", lr=0.1, steps=TRAINED, threads=1, folder=folder, device="cpu", listen=lambda _: None
-        )
-        return time.thread_time() - began, inside
-
-
-def training() -> Row:
-    """What the picture costs a training."""
-    ratios, shares = [], []
-    with tempfile.TemporaryDirectory() as name:
-        trained(Path(name) / "warm", picture=True)
-        for pair in range(PAIRS):
-            found = {}
-            for picture in (pair % 2 == 0, pair % 2 == 1):
-                found[picture] = trained(Path(name) / f"{pair}-{picture}", picture=picture)
-            ratios.append(found[True][0] / found[False][0])
-            shares.append(100 * found[True][1] / found[True][0])
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return {
-        "ratio": round(middle, 4),
-        "quartiles": [round(low, 4), round(high, 4)],
-        "share_percent": round(statistics.median(shares), 3),
-        "most_percent": round(max(shares), 3),
-    }
 
 
 def run(peers: Path | None) -> None:

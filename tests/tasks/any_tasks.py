@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import calando
+from calando.study.build_spec import build_run
+from calando.study.limits import Budget, Machine
+from calando.training.loop import execute
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -143,3 +146,8 @@ def speech():
 
 
 TASKS = (regression, segmentation, several_labels, language, of_other_lengths, two_inputs, unequal, speech)
+
+
+def run_of(task, strategy="sgd(lr=0.01)", steps=12):
+    run, _ = build_run(task, strategy, budget=Budget(steps=steps), machine=Machine(device="cpu"))
+    return execute(run, task)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.tasks.same_samples import assert_same, assert_whole
 
 from calando.errors import DataError
 from calando.tasks.catalog import resolve
@@ -214,3 +215,111 @@ def test_a_label_beyond_all_bounds_is_reported_and_counts_nothing(
     )
     write_parquet(tmp_path / "train.parquet", images, [*labels[:18].tolist(), -3, -3])
     assert "3 classes (-3, 0, 1)" in read_parquet(tmp_path).notes[0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("struct_column", [True, False])
+def test_parquet_folder(
+    tmp_path: Path, samples: Samples, write_parquet: Write, channels: int, struct_column: bool
+) -> None:
+    images, labels = samples(30, channels=channels)
+    names = ["no", "yes"]
+    for name, part in (("data/train-00000-of-00002", slice(0, 10)), ("data/train-00001-of-00002", slice(10, 20))):
+        write_parquet(
+            tmp_path / f"{name}.parquet", images[part], labels[part].tolist(), struct_column=struct_column, names=names
+        )
+    write_parquet(tmp_path / "data/test-00000-of-00001.parquet", images[20:], labels[20:].tolist())
+    write_parquet(tmp_path / "data/validation.parquet", images[:1], [0])
+    data = read_parquet(tmp_path)
+    assert_same(data.train.images, data.train.labels, images[:20], labels[:20])
+    assert_same(data.test.images, data.test.labels, images[20:], labels[20:])
+    assert data.class_names == ("no", "yes")
+
+
+@pytest.mark.parametrize(("image_name", "label_name"), [("img", "label"), ("image", "labels"), ("image", "fine_label")])
+def test_parquet_single_file(
+    tmp_path: Path, samples: Samples, write_parquet: Write, image_name: str, label_name: str
+) -> None:
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), image_name=image_name, label_name=label_name)
+    assert_whole(read_parquet(path), images, labels)
+
+
+def test_parquet_columns_by_name(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), image_name="scan", label_name="grade")
+    with pytest.raises(DataError, match=r"no image column .* write image=NAME behind the path, or target=NAME"):
+        read_parquet(path)
+    with pytest.raises(DataError, match=r"no label column .* write label=NAME"):
+        read_parquet(path, image="scan")
+    assert_whole(read_parquet(path, image="scan", label="grade"), images, labels)
+
+
+def test_which_of_several_columns_is_read_is_reported(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    images, labels = samples(40)
+    path = write_parquet(tmp_path / "x.parquet", images, labels.tolist(), label_name="fine_label")
+    table = pyarrow.parquet.read_table(path).append_column("target", [pyarrow.array((1 - labels).tolist())])
+    pyarrow.parquet.write_table(table, path)
+    data = read_parquet(path)
+    assert_whole(data, images, labels)
+    assert any("labels are read from column fine_label, not target (else label=NAME)" in note for note in data.notes)
+    assert_whole(read_parquet(path, label="target"), images, 1 - labels)
+
+
+def test_parquet_splits_are_distinguished_by_folder_too(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(30)
+    root = tmp_path / "training_data"  # the name of the folder asked for is not a split
+    write_parquet(root / "train" / "0.parquet", images[:20], labels[:20].tolist())
+    write_parquet(root / "validation" / "0.parquet", images[20:], labels[20:].tolist())
+    data = read_parquet(root)
+    assert_same(data.train.images, data.train.labels, images[:20], labels[:20])
+    assert_same(data.test.images, data.test.labels, images[20:], labels[20:])
+
+
+def test_parquet_labels_may_be_names(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    images, labels = samples(30, classes=3)
+    words = [["cat", "ant", "bee"][label] for label in labels]
+    write_parquet(tmp_path / "train.parquet", images[:24], words[:24])
+    write_parquet(tmp_path / "test.parquet", images[24:], words[24:])
+    data = read_parquet(tmp_path)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert [data.class_names[label] for label in data.train.labels] == words[:24]
+    write_parquet(tmp_path / "test.parquet", images[24:25], ["dog"])
+    with pytest.raises(DataError, match="label 'dog' is not among the training part's: ant, bee, cat"):
+        read_parquet(tmp_path)
+
+
+def test_parquet_faults(tmp_path: Path, samples: Samples, write_parquet: Write) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    images, labels = samples(4)
+    for name, table, message in (
+        ("columns", {"audio": [b"x"], "label": [0]}, "has no image column .*; its columns are audio, label"),
+        ("unlabelled", {"image": [b"x"]}, "has no label column"),
+        (
+            "empty",
+            {"image": pyarrow.array([], pyarrow.binary()), "label": pyarrow.array([], pyarrow.int64())},
+            "no samples",
+        ),
+        ("null", {"image": [b"x", None], "label": [0, 1]}, "1 of 2 images have no bytes"),
+        ("nolabel", {"image": [b"x", b"y"], "label": [0, None]}, "row 1 has no label"),
+        ("outside", {"image": [{"path": "a.png"}], "label": [0]}, "not stored inside"),
+        ("text", {"image": ["x"], "label": [0]}, "encoded images as bytes, got string"),
+        ("lists", {"image": [b"x"], "label": [[0]]}, "labels must be whole numbers"),
+        ("noimage", {"image": [b"x"], "label": [0]}, "row 0: not an image that can be decoded"),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / f"{name}.parquet")
+        with pytest.raises(DataError, match=message):
+            read_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="no such file or folder"):
+        read_parquet(tmp_path / "absent")
+    with pytest.raises(DataError, match="has no parquet file named train"):
+        read_parquet(tmp_path)
+    path = write_parquet(tmp_path / "torn.parquet", images, labels.tolist())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="torn.parquet: not a parquet file"):
+        read_parquet(path)
