@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, final
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.language import _, message
+from calando.verbs.progress import counted
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
@@ -223,8 +224,9 @@ class _Chosen:
             )
 
     def runs(self) -> Iterator[KeptRun]:
-        """They, one at a time."""
-        return self.kept.runs(only=self.digests)
+        """They, one at a time; meanwhile is shown how many are written."""
+        total = sum(1 for _run in self.kept.runs(traces=False, only=self.digests))
+        return counted(self.kept.runs(only=self.digests), total, doing=_("writing runs"))
 
 
 def _named(kept: KeptFolder, run: str, seed: int | None) -> frozenset[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message
 from calando.rows import Rows
 from calando.shown import Shown
+from calando.verbs.progress import counted
 
 if TYPE_CHECKING:
     from calando.loops.logged_runs import LoggedRun
@@ -141,7 +142,8 @@ def import_runs(
     runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
     if left_out:
         print(f"calando: {len(left_out)} of the logs are left out; the first: {left_out[0]}", file=sys.stderr)
-    made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
+    shown = counted(runs, len(runs), doing=_("recovering schedules"))
+    made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in shown], "runs read")
     made.study = None if study is None else Path(study)
     return made
 
@@ -160,7 +162,7 @@ def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) ->
         found = recover(moved, rates, total_steps=total, steps_per_epoch=steps_per_epoch)
         digits = sum(letter in "123456789" for letter in found.text)
         tried.append(((not found.exact, found.misfit if not found.exact else len(found.text) + digits), late, found))
-    _, late, recovered = min(tried, key=lambda one: one[:2])
+    _key, late, recovered = min(tried, key=lambda one: one[:2])
     if late:
         note = "the rate logged at step n is taken for that of update n - 1, counted from 0"
         recovered = replace(recovered, notes=(*recovered.notes, note))
