@@ -42,11 +42,15 @@ class Origin:
         command: the line that made it all; "": unknown.
         data: fingerprint of the data.
         spec: the document that makes it again.
+        place: where the files of the data lie, as seen from the appendix; None: they have none, or nobody knows.
+        module: of the function that makes the task; "": none does.
     """
 
     command: str
     data: str
     spec: bytes
+    place: str | None = None
+    module: str = ""
 
 
 def write_appendix(run: KeptRun, folder: Path, origin: Origin) -> None:
@@ -174,19 +178,24 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
         "",
         *_fenced("calando train spec.json --out again", "calando export again", "cmp curve.csv again/export/trace.csv"),
         "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same versions.",
-        _data_at(spec.in_our_loop.data),
+        _data_at(spec.in_our_loop.data, origin),
         "",
     ]
 
 
-def _data_at(data: str) -> str:
-    """Where they are looked for; files are named by their path, which no folder of data sets replaces."""
+def _data_at(data: str, origin: Origin) -> str:
+    """Where they are looked for, and what to do where they lie elsewhere."""
     if ":" not in data:
         return f"The data are {_code(data)}; where they lie elsewhere, `--data` says where."
-    return (
-        f"The data are {_code(data)}. Where they lie elsewhere, write that path into `spec.json`: their content is "
-        "checked, and every number stays the same; the run's name, the first column, does not."
-    )
+    if origin.module:
+        return (
+            f"The task is made by {_code(data)}: run the commands where Python can import {_code(origin.module)}, as "
+            "with its folder in `PYTHONPATH`."
+        )
+    checked = "`calando train spec.json --data PATH --out again` names the place, and their content is checked."
+    if origin.place is None:
+        return f"The data are {_code(data)}, and were not found at that path by the export: {checked}"
+    return f"The data are {_code(data)}, at {_code(origin.place)} from this folder. Where they lie elsewhere, {checked}"
 
 
 def _fenced(*lines: str) -> list[str]:
