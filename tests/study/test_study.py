@@ -148,8 +148,9 @@ if holds:
     def held(self, *given, **named):
         # Here the study stands after so many runs, its workers at the next ones, until it is killed.
         put(self, *given, **named)
-        while len(self.runs(traces=False)) >= int(holds[0]):
-            time.sleep(0.05)
+        if holds and len(self.runs(traces=False)) >= int(holds[0]):
+            holds.clear()
+            time.sleep(3600)
     Store.put_run = held
 if __name__ == "__main__":
     main()
