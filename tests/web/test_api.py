@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.fabricate import fabricate
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 from tests.web.test_web_app import STUDY, Client, fill
 
 import calando
@@ -210,15 +210,16 @@ def test_whoever_applies_every_change_sees_what_one_who_reads_all_sees(tmp_path_
             assert [row["state"] for row in began.values()].count("running") == 1
             last = chosen[-1].spec.digest()
             assert list(points[last]) == [5, 11, 17]
-            news = {"cursor": cursor, "rows": []}
-            end = time.monotonic() + PATIENCE
-            while time.monotonic() < end:  # a summary may be under way
-                news = ask(client, "changes", cursor=news["cursor"])
-                if len(news) == 1:
-                    break
-                assert {row["state"] for row in news["rows"]} <= {"queued"}
-                assert not news["points"]
-            assert len(news) == 1
+
+            def nothing_is_new():  # a summary may be under way
+                nonlocal cursor
+                news = ask(client, "changes", cursor=cursor)
+                cursor = news["cursor"]
+                assert {row["state"] for row in news.get("rows", [])} <= {"queued"}
+                assert not news.get("points")
+                return len(news) == 1
+
+            until(nothing_is_new)
             live.close()
     finally:
         live_file.COMMIT_SECONDS = before
