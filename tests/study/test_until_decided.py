@@ -71,9 +71,10 @@ def test_the_time_left_says_that_it_is_to_the_next_look_until_there_is_none(tmp_
     conduct(tmp_path, asked.study, asked.task, executor="inline", listen=listen)
     first = [left for done, left in lines if done < 9]
     assert all(left.endswith(" to the next look") for left in first)
-    assert 8 * STEPS < max(int(left.split()[0]) for left in first) <= 9 * STEPS
+    # The first report comes before the second run at the latest, however busy the machine is.
+    assert 8 * STEPS <= max(int(left.split()[0]) for left in first) <= 9 * STEPS
     later = [int(left) for done, left in lines if done > 9]
-    assert 2 * STEPS < later[0] <= 3 * STEPS
+    assert 2 * STEPS <= later[0] <= 3 * STEPS
     assert later == sorted(later, reverse=True)
 
 
