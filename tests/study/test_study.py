@@ -140,7 +140,7 @@ COMMAND = """
 import sys
 from calando.cli.main import main
 sys.argv = ["calando", "compare", "digits", "fixed", "step", "adam", "--seeds", "2", "--rates", "2", "--steps", "24",
-            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--study", sys.argv[1]]
+            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--no-page", "--study", sys.argv[1]]
 if __name__ == "__main__":
     main()
 """

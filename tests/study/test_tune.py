@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ def tune(folder: Path, **given: object) -> Tuned:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def alone(made_once: Callable) -> Tuned:
     """A tuning that nobody disturbed."""
-    return tune(tmp_path_factory.mktemp("alone") / "t")
+    return made_once("tuned", lambda folder: tune(folder / "t"))
 
 
 def same(one: Tuned, other: Tuned) -> None:
@@ -100,9 +101,10 @@ def test_it_is_shown_without_torch(alone: Tuned) -> None:
     assert json.loads(shown) == json.loads(json.dumps(alone.to_json()))
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.torture)])
+def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path, kills: int) -> None:
     chosen = random.Random(4)
-    for _ in range(2):
+    for _ in range(kills):
         process = subprocess.Popen(
             [*COMMAND, "--study", "t"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
