@@ -119,7 +119,8 @@ def test_missing_packages_are_said_before_anything_is_made(tmp_path):
 def test_a_family_is_compared_beside_the_yardsticks(calando):
     ended = calando(
         "compare", "digits", "--family", "rate-free", "--train-limit", 100, "--batch-size", 10, "--steps", 1,
-        "--no-page", "--seeds", 1, "--rates", 1, "--executor", "inline", "--device", "cpu", "--study", "study", "--json",
+        "--seeds", 1, "--rates", 1, "--executor", "inline", "--device", "cpu", "--study", "study", "--json",
+        "--no-page",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     shown = {result["name"] for result in ended.json["results"]}
