@@ -23,7 +23,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from calando.language import Message, joined, message
 
@@ -148,7 +148,17 @@ def _is_unseen(letter: str) -> bool:
 
 
 class CalandoError(Exception):
-    """Every error that calando raises on purpose."""
+    """Every error that calando raises on purpose.
+
+    It passes between processes as it is, whatever its class is made of: its arguments and attributes are copied.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[CalandoError], args: tuple[Any, ...]) -> CalandoError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(CalandoError, ValueError):
@@ -170,8 +180,9 @@ class CodeFailed(UsageError):
     def __str__(self) -> str:
         return "\n    ".join((super().__str__(), *self.printed))
 
-    def __reduce__(self) -> tuple[type[CodeFailed], tuple[str, tuple[str, ...]]]:
-        return CodeFailed, (self.args[0], self.printed)
+
+def _message(text: str) -> Message:
+    return text if isinstance(text, Message) else message(text)
 
 
 class UnknownName(UsageError):
@@ -185,24 +196,23 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, choices: Iterable[str], *, hint: str = "") -> None:
         known = sorted(choices)
+        kind, hint = _message(kind), _message(hint)
         near = difflib.get_close_matches(name, known, n=NEAREST)
         if near and len(known) > MANY:
             near_ones = joined("{one} or {other}", map(repr, near))
-            said = message(
-                "unknown {kind} {name!r}; did you mean {near}?", kind=message(kind), name=name, near=near_ones
-            )
-            super().__init__(message("{one} {other}", one=said, other=message(hint)) if hint else said)
+            said = message("unknown {kind} {name!r}; did you mean {near}?", kind=kind, name=name, near=near_ones)
+            super().__init__(message("{one} {other}", one=said, other=hint) if hint else said)
             return
         said = message(
             "unknown {kind} {name!r}; did you mean {near!r}? choices: {choices}"
             if near
             else "unknown {kind} {name!r}; choices: {choices}",
-            kind=message(kind),
+            kind=kind,
             name=name,
             near=near[0] if near else "",
             choices=", ".join(known),
         )
-        super().__init__(message("{one}; {other}", one=said, other=message(hint)) if hint else said)
+        super().__init__(message("{one}; {other}", one=said, other=hint) if hint else said)
 
 
 class ScheduleTextError(UsageError):

@@ -38,6 +38,7 @@ from calando.controllers.controller import Action, Observation, Wants, length, r
 from calando.controllers.divergence import not_finite
 from calando.controllers.losses import AT_CHANCE, LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["Rollback", "RollbackState"]
 
@@ -121,9 +122,9 @@ class Rollback:
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
-            raise UsageError(f"rollback: factor must be in (0, 1), got {self.factor}")
+            raise UsageError(message("rollback: factor must be in (0, 1), got {factor}", factor=self.factor))
         if self.warmup < 0:
-            raise UsageError(f"rollback: warmup must be 0 steps or more, got {self.warmup}")
+            raise UsageError(message("rollback: warmup must be 0 steps or more, got {warmup}", warmup=self.warmup))
         for name, value in (
             ("every", self.every),
             ("tries", self.tries),
@@ -131,7 +132,7 @@ class Rollback:
             ("wait", self.wait),
         ):
             if value < 1:
-                raise UsageError(f"rollback: {name} must be at least 1, got {value}")
+                raise UsageError(message("rollback: {name} must be at least 1, got {value}", name=name, value=value))
 
     def initial(self) -> RollbackState:
         return RollbackState(since=self.warmup)

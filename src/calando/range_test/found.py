@@ -180,7 +180,11 @@ class Found(Shown):
 
     def _only(self) -> FoundRate:
         if len(self.groups) != 1:
-            raise UsageError(f"several groups were tested: {', '.join(self.groups)}; take one, as in found['NAME']")
+            raise UsageError(
+                message(
+                    "several groups were tested: {groups}; take one, as in found['NAME']", groups=", ".join(self.groups)
+                )
+            )
         (only,) = self.groups.values()
         return only
 

@@ -85,7 +85,13 @@ def checked_label(name: str, value: object) -> str:
     'layer.0'
     """
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_LABEL or not value.isprintable() or "'" in value:
-        raise BadArgument(name, f"must be named by 1 to {LONGEST_LABEL} printable characters without '", value)
+        raise BadArgument(
+            name,
+            message(
+                "must be named by 1 to {longest_label} printable characters without '", longest_label=LONGEST_LABEL
+            ),
+            value,
+        )
     return value
 
 
@@ -100,7 +106,9 @@ def checked_choice(name: str, value: object, choices: Iterable[str]) -> str:
     """
     known = sorted(choices)
     if not isinstance(value, str) or value not in known:
-        raise BadArgument(name, f"must be one of {', '.join(known)}", value, hint=did_you_mean(value, known))
+        raise BadArgument(
+            name, message("must be one of {known}", known=", ".join(known)), value, hint=did_you_mean(value, known)
+        )
     return value
 
 
@@ -125,7 +133,7 @@ def checked_count(name: str, value: object, *, most: int) -> int:
     100
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
-        raise BadArgument(name, f"must be a whole number from 1 to {most}", value)
+        raise BadArgument(name, message("must be a whole number from 1 to {most}", most=most), value)
     return int(value)
 
 

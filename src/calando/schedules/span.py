@@ -47,7 +47,7 @@ class Span:
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", checked_number("the length of a span", self.value, above=0))
         if self.unit not in ("%", "epochs", "steps"):
-            raise BadArgument("the unit of a span", "must be '%', 'epochs' or 'steps'", self.unit)
+            raise BadArgument("the unit of a span", message("must be '%', 'epochs' or 'steps'"), self.unit)
 
     @classmethod
     def parse(cls, text: Span | str | int, *, name: str = "span") -> Self:

@@ -164,18 +164,24 @@ def _parse_pipe(text: str, *, name: str | None = None) -> StrategySpec:
                 controllers.append(call_text(call))
             elif part in AVERAGES:
                 if average:
-                    raise ScheduleTextError(f"a second average next to {average}; keep one", text, place)
+                    raise ScheduleTextError(
+                        message("a second average next to {average}; keep one", average=average), text, place
+                    )
                 average = call_text(call)
             else:
                 if horizon:
-                    raise ScheduleTextError(f"a second horizon next to '{horizon}'; keep one", text, place)
+                    raise ScheduleTextError(
+                        message("a second horizon next to '{horizon}'; keep one", horizon=horizon), text, place
+                    )
                 horizon = call.apply(horizon_text)
             continue
         key, body = "lr", segment
         if keyed := _KEYED.match(segment):
             key, body = keyed[1], segment[keyed.end() :]
         if key in schedules:
-            raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
+            raise ScheduleTextError(
+                message("a second schedule for {key}; join schedules with >> or *", key=key), text, place
+            )
         schedules[key] = text_of(_schedule(body, place + len(segment) - len(body), text))
     shown = [*schedules.values(), *controllers, *([average] if average else [])]
     made_up = "|".join([method.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
@@ -213,10 +219,14 @@ def _schedule(body: str, place: int, text: str) -> Schedule:
     except ScheduleTextError as error:
         name, others = called(body), [*CONTROLLERS, *AVERAGES, HORIZON]
         if error.position == place and name in others:
-            raise ScheduleTextError(f"{name} is no schedule; it stands by itself, without a key", text, place) from None
+            raise ScheduleTextError(
+                message("{name} is no schedule; it stands by itself, without a key", name=name), text, place
+            ) from None
         # "platau(...)" was meant for a controller
         if error.position == place and (guess := did_you_mean(name, others)):
-            raise ScheduleTextError(f"unknown schedule or controller {name!r}{guess}", text, place) from None
+            raise ScheduleTextError(
+                message("unknown schedule or controller {name!r}{guess}", name=name, guess=guess), text, place
+            ) from None
         raise
 
 
@@ -256,7 +266,7 @@ def _fields(path: Path) -> dict[str, Any]:
     known = ["lr", *(key for key, _, _ in _TYPES)]
     for key in fields:
         if key not in known:
-            raise UnknownName(f"key of strategy file {path.name}", key, known)
+            raise UnknownName(message("key of strategy file {name}", name=path.name), key, known)
     for key, kind, wanted in _TYPES:
         if key in fields and not isinstance(fields[key], kind):
             raise UsageError(

@@ -65,7 +65,9 @@ class LookedAt:
         if asked.epochs is None and asked.steps is None:
             return (RunLength(span=Span(seen.total_steps, "steps"), steps=seen.total_steps),)
         if asked.epochs is not None and seen.steps_per_epoch is None:
-            raise UsageError("the code does not say how many updates make an epoch: run.follow(…, steps_per_epoch=…)")
+            raise UsageError(
+                message("the code does not say how many updates make an epoch: run.follow(…, steps_per_epoch=…)")
+            )
         return asked.settle_at(per_epoch=seen.steps_per_epoch or 1)
 
     def known(self, training: OwnTraining, machine: Machine, notes: Sequence[str]) -> OwnTraining:
@@ -128,11 +130,13 @@ def look_at(
 def _longest(budget: Budget) -> tuple[float | None, int | None]:
     """The longest length that was asked for, as the look needs it."""
     if budget.epochs is not None and budget.steps is not None:
-        raise UsageError("give --epochs or --steps, not both")
+        raise UsageError(message("give --epochs or --steps, not both"))
 
     for name, given in (("epochs", budget.epochs), ("steps", budget.steps)):
         if isinstance(given, str):
-            raise UsageError(f"{name} must be a number, or several as in (4, 8, 20), got {given!r}")
+            raise UsageError(
+                message("{name} must be a number, or several as in (4, 8, 20), got {given!r}", name=name, given=given)
+            )
 
     def longest(given: Any) -> Any:
         return max(given) if isinstance(given, Sequence) and given else given
@@ -197,7 +201,13 @@ def _look(
                         case Failed():
                             raise failure(outcome)
                         case Lost(reason=reason) if losses >= FORGIVEN_LOOKS:
-                            raise UsageError(f"{training.spec.title} does not survive its first updates ({reason})")
+                            raise UsageError(
+                                message(
+                                    "{title} does not survive its first updates ({reason})",
+                                    title=training.spec.title,
+                                    reason=reason,
+                                )
+                            )
                         case Lost(lease=lease):
                             losses += 1
                             waiting.append(lease)
@@ -236,7 +246,12 @@ def recognised_code(stored: str, training: OwnTraining, *, what: str, remedy: st
         return (f"whether the code is still the one that {what} was started with is unknown: it does not repeat",)
     if stored != training.fingerprint:
         raise UsageError(
-            f"the first updates of {training.spec.title} differ from those that {what} was started with: its code, "
-            f"data or packages have changed; change them back, or {remedy}"
+            message(
+                "the first updates of {title} differ from those that {what} was started with: its code, data "
+                "or packages have changed; change them back, or {remedy}",
+                title=training.spec.title,
+                what=what,
+                remedy=remedy,
+            )
         )
     return ()

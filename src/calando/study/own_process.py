@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.loops.run_channel import VARIABLE, Assignment, listen
 from calando.study.workers.messages import how_it_ended
 
@@ -109,7 +110,7 @@ def supervise(
 def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     if sys.platform == "linux":
         if shutil.which(command[0]) is None:
-            raise UsageError(f"{command[0]!r} is not found; is it installed, and on the PATH?")
+            raise UsageError(message("{command!r} is not found; is it installed, and on the PATH?", command=command[0]))
         # A launcher that is asked to end ends its ranks.
         number = signal.SIGKILL if command[0] == sys.executable else signal.SIGTERM
         command = [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), str(int(number)), *command]
@@ -124,7 +125,11 @@ def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[by
         )
     except OSError as error:
         raise UsageError(
-            f"{command[0]!r} cannot be started ({error.strerror}); is it installed, and on the PATH?"
+            message(
+                "{command!r} cannot be started ({strerror}); is it installed, and on the PATH?",
+                command=command[0],
+                strerror=error.strerror,
+            )
         ) from None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from calando.analysis.range_curves import Rule
 from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, plain, reason_of
+from calando.language import message
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
 from calando.records.follower import Progress
@@ -185,7 +186,13 @@ def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) 
 def _remove(folder: Path, error: CorruptFile) -> None:
     """Raises UsageError where the damaged checkpoint stays: what is read again would be damaged again."""
     if not drop_checkpoint(folder):
-        raise UsageError(f"{error}; calando may not remove it itself: make {str(folder.parent)!r} writable") from error
+        raise UsageError(
+            message(
+                "{error}; calando may not remove it itself: make {parent!r} writable",
+                error=said_by(error),
+                parent=str(folder.parent),
+            )
+        ) from error
 
 
 def failure(outcome: Failed) -> CalandoError:

@@ -231,7 +231,7 @@ class Scheduler:
                     self.take(outcome)
                 self.look_for_commands()
                 if self.stopping:
-                    raise StudyStopped("stopped by command; the command that started it goes on from there")
+                    raise StudyStopped(message("stopped by command; the command that started it goes on from there"))
         finally:
             if self.leases:
                 leaving = message(
@@ -306,8 +306,13 @@ class Scheduler:
                 )
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
-                        f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
-                        f"{outcome.remedy}, then run the same command again"
+                        message(
+                            "{name} lost its worker {losses} times ({reason}); {remedy}, then run the same command again",
+                            name=job.spec.strategy.name,
+                            losses=self.losses[digest],
+                            reason=reason,
+                            remedy=outcome.remedy,
+                        )
                     )
                 self.put_back(number, job)
             case Stopped():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import final
 
 from calando.errors import StudyStopped
+from calando.language import message
 from calando.records import RunRecord, RunSpec, TestScore
 from calando.records.follower import Progress
 from calando.study.jobs import Failed, Finished, Lease, Left, Outcome, Stopped, TestLook
@@ -65,7 +66,10 @@ class SteeredRun:
                         raise KeyboardInterrupt
                 if self._answer not in self._made:
                     raise StudyStopped(
-                        f"the run rests by command; `calando steer {self._folder} resume`, then the same command again"
+                        message(
+                            "the run rests by command; `calando steer {folder} resume`, then the same command again",
+                            folder=self._folder,
+                        )
                     )
             finally:
                 self.steering.close()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Protocol, final
 
 from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of
+from calando.language import message
 from calando.records import RunSpec
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
@@ -215,24 +216,30 @@ class Steering:
         spec = self._trainer.all_runs()[digest]
         if digest in running:
             if command.verb == "resume" and digest not in self._asked:
-                raise UsageError("it is in progress")
+                raise UsageError(message("it is in progress"))
             if command.verb == "change":
                 branch_of(spec, command, step=running[digest][1])  # refused at once where it cannot be
             if not self._trainer.put_away(digest):
-                raise UsageError("its executor cannot put one run away; use --executor process, ray or inline")
+                raise UsageError(message("its executor cannot put one run away; use --executor process, ray or inline"))
             self._asked.setdefault(digest, []).append(asked)
             self._waits.add(asked.number)
             return False
         match command.verb:
             case "resume":
                 if digest not in self.resting:
-                    raise UsageError("it does not rest: it has ended, or waits for a worker")
+                    raise UsageError(message("it does not rest: it has ended, or waits for a worker"))
             case "pause" | "stop":
                 if self._trainer.is_made(digest):
-                    raise UsageError("it has ended")
+                    raise UsageError(message("it has ended"))
             case "change":
                 if self._trainer.is_made(digest) and command.since is None:
-                    raise UsageError(f"it has ended; say from where, as 'from {spec.steps // 2}: {command.text}'")
+                    raise UsageError(
+                        message(
+                            "it has ended; say from where, as 'from {steps}: {text}'",
+                            steps=spec.steps // 2,
+                            text=command.text,
+                        )
+                    )
                 self._branch(asked, command, spec, reported=self._kept(spec) or 0)
                 return False
         self._rests_or_goes_on(asked, command, digest, step=self._kept(spec) or 0)
@@ -246,7 +253,7 @@ class Steering:
     def _rests_or_goes_on(self, asked: Asked, command: Command, digest: str, *, step: int) -> None:
         """A pause, a stop or a resume."""
         if command.verb != "resume" and self.resting.get(digest) == "left":
-            raise UsageError("it was left for a branch, and rests already; name the branch")
+            raise UsageError(message("it was left for a branch, and rests already; name the branch"))
         self._accept(asked, digest, step=step)
         self._done(asked)
 
@@ -278,7 +285,12 @@ class Steering:
             return found[0]
         named = ", ".join(f"{one} ({known[one].strategy.name}, seed {known[one].seed})" for one in found or likely)
         raise UsageError(
-            f"{'several runs are' if found else 'no run is'} meant by {asked.run!r}; name one of {named or 'none'}"
+            message(
+                "{value} meant by {run!r}; name one of {value_2}",
+                value="several runs are" if found else "no run is",
+                run=asked.run,
+                value_2=named or "none",
+            )
         )
 
     def _branch(self, asked: Asked, command: Command, parent: RunSpec, *, reported: int) -> None:
@@ -291,15 +303,22 @@ class Steering:
         spec = branch_of(parent, command, step=step)
         if unknown := self._trainer.unknown_to_workers(spec):
             raise UsageError(
-                f"its workers do not know {', '.join(map(repr, unknown))}: they are given the functions of strategies "
-                "and branches when they start; stop the study, ask again, and run the same command again"
+                message(
+                    "its workers do not know {unknown}: they are given the functions of strategies and branches "
+                    "when they start; stop the study, ask again, and run the same command again",
+                    unknown=", ".join(map(repr, unknown)),
+                )
             )
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)
         if furthest > step and since < furthest:
             raise UsageError(
-                f"a controller has taken the run back from update {furthest} on, so a change before it would begin in "
-                f"another pass; ask 'from {furthest}: {command.text.rpartition(': ')[2]}'"
+                message(
+                    "a controller has taken the run back from update {furthest} on, so a change before it would "
+                    "begin in another pass; ask 'from {furthest}: {text}'",
+                    furthest=furthest,
+                    text=command.text.rpartition(": ")[2],
+                )
             )
         start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
         if not known:

@@ -24,6 +24,7 @@ from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled
 from calando.analysis.tuned import Stored, TuneResult, as_stored, game_of
 from calando.errors import CorruptFile, WorkerLost, plain
+from calando.language import message
 from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
@@ -313,8 +314,12 @@ class _Tuning:
                 self.tell(f"a worker was lost ({reason}); its run goes on in another")
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
-                        f"lost a worker {self.losses[digest]} times ({reason}); try fewer --workers or a smaller "
-                        "--batch-size, then run the same command again"
+                        message(
+                            "lost a worker {losses} times ({reason}); try fewer --workers or a smaller --batch-size, "
+                            "then run the same command again",
+                            losses=self.losses[digest],
+                            reason=reason,
+                        )
                     )
                 return [job]
             case Stopped():

@@ -201,8 +201,13 @@ def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
         seen.add(text)
         if (step := _first_other_rate(store.run(digest))) is not None:
             raise UsageError(
-                f"the schedule of {record.spec.strategy.name!r} has changed since {name} was started: its function "
-                f"gives another rate at step {step}; bring back what was there, or give the function another name"
+                message(
+                    "the schedule of {name!r} has changed since {name_2} was started: its function gives another "
+                    "rate at step {step}; bring back what was there, or give the function another name",
+                    name=record.spec.strategy.name,
+                    name_2=name,
+                    step=step,
+                )
             )
     for digest, record in records.items():
         if not _can_be_compared(record):
@@ -222,9 +227,15 @@ def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
             )
         step = int(np.argmin(near))
         raise UsageError(
-            f"the network, the loss or what they use has changed since {name} was started: the loss of update {step} "
-            f"was {before[step]:.9g} and is {now[step]:.9g}; bring back what was there, or name another --study to "
-            "begin another"
+            message(
+                "the network, the loss or what they use has changed since {name} was started: the loss of "
+                "update {step} was {before:.9g} and is {now:.9g}; bring back what was there, or name another "
+                "--study to begin another",
+                name=name,
+                step=step,
+                before=before[step],
+                now=now[step],
+            )
         )
     return ()
 

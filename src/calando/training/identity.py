@@ -31,6 +31,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from calando.errors import CorruptFile, UsageError, unless_it_fails
+from calando.language import message
 from calando.records import Lane
 from calando.tasks.tree import leaves
 from calando.tasks.workload import Workload
@@ -157,15 +158,21 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
     try:
         before = Identity.read(kept)
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"what the network and the loss of {what} were is damaged; restore a copy") from error
+        raise CorruptFile(
+            message("what the network and the loss of {what} were is damaged; restore a copy", what=what)
+        ) from error
     changes = before.changes(now)
     if not changes:
         same = before.draws_as(now)
         return kept, () if same else (f"{what}: {DRAWS_OTHERWISE}",)
     if certain := _certain(changes, now, workload):
         raise UsageError(
-            f"{before.in_words(certain, now, verb=('has', 'have'))} changed since {what} was started; bring back what "
-            f"was there, or {remedy}"
+            message(
+                "{in_words} changed since {what} was started; bring back what was there, or {remedy}",
+                in_words=before.in_words(certain, now, verb=("has", "have")),
+                what=what,
+                remedy=remedy,
+            )
         )
     subject = before.in_words(changes, now, verb=("varies", "vary"))
     return kept, (f"{subject} from look to look, so whether that has changed since {what} was started is unknown",)
@@ -176,8 +183,12 @@ def check_same(kept: str, workload: Workload, *, where: str) -> None:
     before, now = Identity.read(kept), identify(workload)
     if (changes := before.changes(now)) and (certain := _certain(changes, now, workload)):
         raise UsageError(
-            f"{before.in_words(certain, now, verb=('differs', 'differ'))} on {where} from where the study was "
-            "started: bring the code up to date there, or, if it draws at random, have it draw the same each time"
+            message(
+                "{in_words} on {where} from where the study was started: bring the code up to date there, "
+                "or, if it draws at random, have it draw the same each time",
+                in_words=before.in_words(certain, now, verb=("differs", "differ")),
+                where=where,
+            )
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any, final
 
 from calando.analysis.looked import FILE as LOOKS
 from calando.errors import CalandoError, UsageError
+from calando.language import message
 from calando.records.live_file import FILE as LIVE
 from calando.records.live_picture import is_conducted
 from calando.web.looks_place import LooksPlace
@@ -84,10 +85,13 @@ class Places:
         self._reader: threading.Thread | None = None
         self._rows: dict[str, dict[str, Any]] = {}  # of places that nobody is at work in
         if not root.is_dir():
-            raise UsageError(f"no folder {str(root)!r}; name one that holds studies or runs")
+            raise UsageError(message("no folder {root!r}; name one that holds studies or runs", root=str(root)))
         if not self.found():
             raise UsageError(
-                f"no study, tuning or run in {str(root)!r}; `calando compare digits` makes a study in calando-studies"
+                message(
+                    "no study, tuning or run in {root!r}; `calando compare digits` makes a study in calando-studies",
+                    root=str(root),
+                )
             )
 
     def found(self) -> dict[str, Kind]:

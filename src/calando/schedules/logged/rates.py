@@ -15,6 +15,7 @@ from typing import Final, final
 import numpy as np
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.schedules.schedule import Array
 from calando.schedules.span import LONGEST_HORIZON
 
@@ -72,15 +73,32 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     """
     places, values = (_numbers(name, given) for name, given in (("steps", steps), ("rates", rates)))
     if len(places) != len(values):
-        raise UsageError(f"recover needs as many rates as steps, got {len(values)} rates at {len(places)} steps")
+        raise UsageError(
+            message(
+                "recover needs as many rates as steps, got {count} rates at {count_2} steps",
+                count=len(values),
+                count_2=len(places),
+            )
+        )
     if not len(places):
-        raise UsageError("recover needs logged rates, got none; log the rate at some steps of the run")
+        raise UsageError(message("recover needs logged rates, got none; log the rate at some steps of the run"))
     wrong = ~((places >= 0) & (places <= LONGEST_HORIZON) & (places == np.floor(places)))
     if wrong.any():
-        raise UsageError(f"a step must be a whole number from 0 to {LONGEST_HORIZON}, got {places[wrong][0]:g}")
+        raise UsageError(
+            message(
+                "a step must be a whole number from 0 to {longest_horizon}, got {places:g}",
+                longest_horizon=LONGEST_HORIZON,
+                places=places[wrong][0],
+            )
+        )
     wrong = ~(np.isfinite(values) & (values >= 0))
     if wrong.any():
-        raise UsageError(f"a rate must be a finite number, 0 or more, got {values[wrong][0]:g}; leave such rows out")
+        raise UsageError(
+            message(
+                "a rate must be a finite number, 0 or more, got {values:g}; leave such rows out",
+                values=values[wrong][0],
+            )
+        )
     # of equal steps the one logged last comes first here, and np.unique keeps the first
     backwards = np.arange(len(places))[::-1]
     unique, first = np.unique(places[backwards], return_index=True)
@@ -102,9 +120,13 @@ def _numbers(name: str, given: Iterable[float]) -> Array:
     try:
         found = np.asarray(given if isinstance(given, np.ndarray) else list(given), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} must be a list of numbers, got {quote(given)}") from None
+        raise UsageError(
+            message("{name} must be a list of numbers, got {given}", name=name, given=quote(given))
+        ) from None
     if found.ndim != 1:
-        raise UsageError(f"{name} must be a list of numbers, got an array of shape {found.shape}")
+        raise UsageError(
+            message("{name} must be a list of numbers, got an array of shape {shape}", name=name, shape=found.shape)
+        )
     return found
 
 

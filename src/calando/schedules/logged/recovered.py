@@ -15,6 +15,7 @@ from typing import Final, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.compose import constant
 from calando.schedules.logged.forms import (
     Candidate,
@@ -116,7 +117,11 @@ def recover(
         total_steps = Horizon(total_steps, steps_per_epoch).total_steps
         if last > total_steps:
             raise UsageError(
-                f"step {last} was logged, after the {total_steps} of total_steps; raise it or leave it out"
+                message(
+                    "step {last} was logged, after the {total_steps} of total_steps; raise it or leave it out",
+                    last=last,
+                    total_steps=total_steps,
+                )
             )
     best = _best(logged, total_steps, steps_per_epoch)
     if not best.exact and logged.coarser is not None:

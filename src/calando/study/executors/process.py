@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from calando.errors import UsageError, WorkerLost
+from calando.language import message
 from calando.process_limits import FROM_OTHERS, files_allowed, for_more_files, memory_allowed
 from calando.study import executors
 from calando.study.executors import register
@@ -157,8 +158,13 @@ class ProcessExecutor:
             allowed = memory_allowed()
             room = "" if allowed is None else f"; each may have {allowed / 1e6:,.0f} MB (`ulimit -v`): is that enough?"
             raise UsageError(
-                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why)"
-                f'{room}{top}; executor="inline" trains in this process'
+                message(
+                    "worker processes end before they are ready ({how_it_ended}; what they print says "
+                    'why){room}{top}; executor="inline" trains in this process',
+                    how_it_ended=how_it_ended(status),
+                    room=room,
+                    top=top,
+                )
             )
 
     def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:

@@ -21,6 +21,7 @@ import cloudpickle
 import torch
 
 from calando.errors import UsageError, reason_of
+from calando.language import message
 from calando.study.own_training import OwnTraining
 from calando.study.workers.messages import Setup
 from calando.tasks.run_copies import empty_cell, fill_cell
@@ -84,8 +85,12 @@ def check_sendable(
             _Dry(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL).dump(part)
         except Exception as error:  # pickling runs the user's own __reduce__ and __getstate__, which may raise anything
             raise UsageError(
-                f"{name} cannot be sent to worker processes ({reason_of(error)}); leave out of it what cannot be "
-                'pickled, or train in this process: executor="inline"'
+                message(
+                    "{name} cannot be sent to worker processes ({reason}); leave out of it what cannot be "
+                    'pickled, or train in this process: executor="inline"',
+                    name=name,
+                    reason=reason_of(error),
+                )
             ) from error
 
 
@@ -103,7 +108,10 @@ def unpack_setup(data: bytes) -> Setup:
         setup: Setup = pickle.loads(data)
     except Exception as error:  # as above
         raise UsageError(
-            f"a worker process cannot load the workload ({reason_of(error)}); put what it is made of where Python "
-            'imports it from, or train in this process: executor="inline"'
+            message(
+                "a worker process cannot load the workload ({reason}); put what it is made of where Python "
+                'imports it from, or train in this process: executor="inline"',
+                reason=reason_of(error),
+            )
         ) from error
     return setup

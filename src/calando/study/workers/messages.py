@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.controllers import CONTROLLERS
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods import METHODS
 from calando.registry import Registry, own_entries
 from calando.schedules import SCHEDULES
@@ -102,8 +103,12 @@ class Setup:
         task = load(self.task, data_dir=self.data_dir)
         if self.fingerprint not in ("", task.fingerprint):
             raise UsageError(
-                f"the data of {self.task.data!r} on {platform.node()} differ from those where the study was "
-                "started: bring them up to date there, or, if they are drawn at random, draw the same each time"
+                message(
+                    "the data of {data!r} on {node} differ from those where the study was started: bring them up "
+                    "to date there, or, if they are drawn at random, draw the same each time",
+                    data=self.task.data,
+                    node=platform.node(),
+                )
             )
         return task
 
