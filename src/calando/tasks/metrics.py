@@ -103,8 +103,12 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
 
 
 def _other_goal(name: str, *, rises: bool) -> UsageError:
-    higher, lower = "{name}: higher is better; leave goal= out", "{name}: lower is better; leave goal= out"
-    return UsageError(message(higher if rises else lower, name=name))
+    return UsageError(
+        message(
+            "{name}: higher is better; leave goal= out" if rises else "{name}: lower is better; leave goal= out",
+            name=name,
+        )
+    )
 
 
 def rmse_in_unit(scale: tuple[float, ...]) -> Metric:

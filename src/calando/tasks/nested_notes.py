@@ -50,8 +50,14 @@ def collated(train: Nested, batch_size: int) -> list[str]:
     made = train.read(torch.arange(batch_size)).count
     if made == batch_size:
         return []
-    said = "{origin}: collate makes {made} samples of the first {count}"
-    return [message(said, origin=train.origin, made=made, count=batch_size)]
+    return [
+        message(
+            "{origin}: collate makes {made} samples of the first {count}",
+            origin=train.origin,
+            made=made,
+            count=batch_size,
+        )
+    ]
 
 
 def maybe_labels(train: Nested, *, asked: Loss | None, loss: Loss | None) -> list[str]:

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 
 from calando.errors import CalandoError, UsageError, reason_of
-from calando.language import message
+from calando.language import _, message
 from calando.tasks.run_copies import ATOMS, LARGE
 
 __all__ = ["call_user", "import_callable", "look_behind"]
@@ -124,7 +124,8 @@ def _staying_one_process(name: str) -> Iterator[None]:
         yield
     finally:
         if os.getpid() != this:
-            print(f"calando: {name} forked this process; the copy ends here", file=sys.stderr, flush=True)
+            said = _("{name} forked this process; the copy ends here", name=name)
+            print(f"calando: {said}", file=sys.stderr, flush=True)
             os._exit(1)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
-from calando.language import message
+from calando.language import joined, message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.images import EXTENSIONS, cached, decode_all
@@ -351,8 +351,11 @@ def _passed_over(root: _Folder, parts: Sequence[_Folder]) -> Iterator[str]:
                 yield message("{part}/{name}/ (no pictures)", part=part.name, name=folder.name)
     read = [root, *(below for part in looked for below in part.walk() if below is not root)]
     if others := [file for folder in read for file in folder.others]:
-        endings = Counter(file.suffix.lower() or "none" for file in others)
-        named = ", ".join(f"{ending} {n}" for ending, n in sorted(endings.items())[:6])
+        endings = Counter(file.suffix.lower() or message("none") for file in others)
+        named = joined(
+            "{one}, {other}",
+            (message("{name} {count}", name=ending, count=n) for ending, n in sorted(endings.items())[:6]),
+        )
         yield message("{names} (no picture by the ending: {named})", names=_names(others), named=named)
     if hidden := [name for folder in read for name in folder.hidden]:
         yield message("{names} (hidden: {count})", names=some(list(dict.fromkeys(hidden))), count=len(hidden))
