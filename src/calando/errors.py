@@ -42,6 +42,7 @@ __all__ = [
     "UsageError",
     "WorkerLost",
     "is_plain",
+    "line_of",
     "plain",
     "quote",
     "reason_of",
@@ -63,6 +64,17 @@ def said_by(error: BaseException) -> str:
     """
     first = error.args[0] if len(error.args) == 1 else None
     return first if isinstance(first, Message) and first == str(error) else str(error)
+
+
+def line_of(error: BaseException) -> str:
+    """The text of an exception in one line; a message of ours stays one.
+
+    >>> line_of(ValueError("no\\ngood"))
+    'no good'
+    """
+    said = said_by(error)
+    line = " ".join(said.split())
+    return said if said == line else line
 
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

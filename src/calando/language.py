@@ -111,7 +111,9 @@ class Message(str):
     values: dict[str, Any]
 
     def __new__(cls, template: str, /, **values: Any) -> Self:
-        """Fill the template in."""
+        """Fill the template in; a message alone is that message."""
+        if not values and isinstance(template, cls):
+            return template
         made = super().__new__(cls, cls.written(template.format_map(values) if values else template))
         made.template, made.values = str(template), values
         return made

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from calando.host import lock
+from calando.language import message
 from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables
 from calando.records.record import RunRecord, TestScore
@@ -351,7 +352,9 @@ class LiveFile:
         self._changed = {**self._runs, **self._changed}
         if damaged:
             self._put(
-                "notes", time.time(), f"{FILE} was damaged and is begun again; what is finished is kept elsewhere"
+                "notes",
+                time.time(),
+                message("{file} was damaged and is begun again; what is finished is kept elsewhere", file=FILE),
             )
 
     def _is_there(self) -> bool:

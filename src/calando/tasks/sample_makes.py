@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from calando.language import message
 from calando.tasks import tree
 from calando.tasks.objective import Samples
 
@@ -31,9 +32,9 @@ def difference(expected: Mapping[str, str], came: Mapping[str, str]) -> str:
     'sample[1] is int, and there float'
     """
     for place in dict.fromkeys([*expected, *came]):
-        mine, theirs = came.get(place, "missing"), expected.get(place, "missing")
+        mine, theirs = came.get(place, message("missing")), expected.get(place, message("missing"))
         if mine != theirs:
-            return f"{place} is {mine}, and there {theirs}"
+            return message("{place} is {mine}, and there {theirs}", place=place, mine=mine, theirs=theirs)
     return ""
 
 

@@ -37,6 +37,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import joined, message
 from calando.tasks.data.picture import Head, opened, read_head, read_pixels
 
 __all__ = ["EXTENSIONS", "WORTH_SECONDS", "cache_folder", "cached", "decode_all"]
@@ -50,6 +51,7 @@ WORTH_SECONDS = 0.5
 """Decoding that takes less is not kept."""
 
 _VERSION = 2
+_MADE_COLOURED = message("grey among coloured ones: made RGB")
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def decode_all(
             images = _decode(count, read, name, common, seen, strict=False)
     assert images is not None
     if notes is not None and seen:
-        done = (f"{n} of {count} {what}" if n else what for what, n in seen.items())
-        notes.append(f"pictures: {'; '.join(done)}")
+        done = (
+            message("{n} of {count} {what}", n=n, count=count, what=what) if n else what for what, n in seen.items()
+        )
+        notes.append(message("pictures: {done}", done=joined("{one}; {other}", done)))
     return images
 
 
@@ -110,8 +114,14 @@ def _decode(
         if strict:
             return None  # the first may be an outlier
         raise DataError(
-            f"{count} images of {form.width}x{form.height} take more than {_LIMIT_BYTES >> 30} GiB of memory; "
-            "resize them, or hand over a torch.utils.data.Dataset, which is read sample by sample"
+            message(
+                "{count} images of {width}x{height} take more than {most} GiB of memory; resize "
+                "them, or hand over a torch.utils.data.Dataset, which is read sample by sample",
+                count=count,
+                width=form.width,
+                height=form.height,
+                most=_LIMIT_BYTES >> 30,
+            )
         )
     images = np.empty((count, channels, form.height, form.width), dtype=form.dtype)
     for place in range(count):
@@ -147,18 +157,32 @@ def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Cou
     if "float" in depths and len(depths) > 1:
         whole = next(place for depth, place in depths.items() if depth != "float")
         raise DataError(
-            f"{name(depths['float'])}: pixels are floats, those of {name(whole)} whole numbers, which have no scale in "
-            "common; convert one kind to the other"
+            message(
+                "{name}: pixels are floats, those of {other} whole numbers, which have no scale in "
+                "common; convert one kind to the other",
+                name=name(depths["float"]),
+                other=name(whole),
+            )
         )
     if "float" in depths:
-        seen["of 32-bit floats, read as they are"] = 0
+        seen[message("of 32-bit floats, read as they are")] = 0
         return _Form(height, width, grey, bits=0, exact=False)
     if "deep" not in depths:
         return _Form(height, width, grey)
     bits, values = max(largest.bit_length(), 8), np.flatnonzero(occurs)
     exact = bool(values[-1] < 2 ** min(bits, 16)) and len(np.unique(values >> (bits - 8))) == len(values)
-    how = "8 bits keep every level" if exact else f"divided by {2**bits - 1}, every level is kept (float32)"
-    seen[f"more than 8 bits a colour: the largest value of the training part is {largest}; {how}"] = 0
+    how = (
+        message("8 bits keep every level")
+        if exact
+        else message("divided by {most}, every level is kept (float32)", most=2**bits - 1)
+    )
+    seen[
+        message(
+            "more than 8 bits a colour: the largest value of the training part is {largest}; {how}",
+            largest=largest,
+            how=how,
+        )
+    ] = 0
     return _Form(height, width, grey, bits, exact)
 
 
@@ -171,12 +195,12 @@ def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
         pixels = pixels / np.float32(255)
     planes = [pixels] if pixels.ndim == 2 else list(pixels.transpose(2, 0, 1))
     if pixels.shape[:2] != (form.height, form.width):
-        seen[f"resized to {form.width}x{form.height}, the most common size"] += 1
+        seen[message("resized to {width}x{height}, the most common size", width=form.width, height=form.height)] += 1
         size, how = (form.width, form.height), Image.Resampling.BILINEAR
         kind = np.uint8 if form.exact else np.float32
         planes = [np.asarray(Image.fromarray(np.ascontiguousarray(plane, kind)).resize(size, how)) for plane in planes]
     if not form.grey and len(planes) == 1:
-        seen["grey among coloured ones: made RGB"] += 1
+        seen[_MADE_COLOURED] += 1
         planes *= 3
     return np.stack(planes)
 
@@ -223,7 +247,13 @@ def _key(files: Iterable[Path], form: str) -> str:
         try:
             status = file.stat()
         except OSError as error:  # a link to nothing, or a file that went away
-            raise DataError(f"{file}: cannot be read ({error.strerror}); remove it or put the file back") from error
+            raise DataError(
+                message(
+                    "{file}: cannot be read ({strerror}); remove it or put the file back",
+                    file=file,
+                    strerror=error.strerror,
+                )
+            ) from error
         digest.update(f"|{file.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 

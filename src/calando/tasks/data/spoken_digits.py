@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from calando.errors import DataError
+from calando.language import message
 from calando.tasks.data import DataEntry, Layout
 from calando.tasks.data.audio import AudioData, AudioForm, audio_data, with_note
 from calando.tasks.data.audio_files import leave_out, recordings_in
@@ -47,10 +48,18 @@ def read_fsdd(folder: Path, *, test_speaker: str | None = None) -> AudioData:
     files = find_files(folder)
     listed, _, notes = recordings_in(files)
     if len(listed) != 2 or max(int(part.labels.max()) for part in listed) >= len(_DIGITS):
-        raise DataError(f"{folder}: is not the Free Spoken Digit Dataset: two parts of the digits 0 … 9 are needed")
+        raise DataError(
+            message(
+                "{folder}: is not the Free Spoken Digit Dataset: two parts of the digits 0 … 9 are needed",
+                folder=folder,
+            )
+        )
     if test_speaker is None:
         data = audio_data(folder, listed, form=_FORM, class_names=_DIGITS, passed_over=files.passed_over, notes=notes)
-        return with_note(data, "the official test part is of speakers who are in training too; fsdd-test-NAME is not")
+        return with_note(
+            data,
+            message("the official test part is of speakers who are in training too; fsdd-test-NAME is not"),
+        )
     parts, about = leave_out(files, listed, test_speaker, path=folder)
     data = audio_data(folder, parts, form=_FORM, class_names=_DIGITS, passed_over=files.passed_over, notes=notes)
     return with_note(data, about)
@@ -63,7 +72,9 @@ def _entry(name: str, description: str, speaker: str | None) -> DataEntry:
         model="res8",
         augment="shift(100)",
         epochs=10,
-        fetched_from="put train.parquet and test.parquet of the hub's Free Spoken Digit Dataset into a folder fsdd",
+        fetched_from=message(
+            "put train.parquet and test.parquet of the hub's Free Spoken Digit Dataset into a folder fsdd"
+        ),
         layouts=tuple(Layout(below, has_parquet, partial(read_fsdd, test_speaker=speaker)) for below in (".", "fsdd")),
     )
 
