@@ -85,25 +85,25 @@ def check_products(key: str, base: float, multipliers: np.ndarray, *, first: int
     largest = float(sizes.max(initial=0.0))
     if abs(base) > LARGEST / max(largest, 1.0):
         place = int(np.flatnonzero(np.abs(multipliers) == largest)[0])
-        at = "" if first is None else f" at update {first + place}"
+        at = "" if first is None else message(" at update {step}", step=first + place)
         raise UsageError(
             message(
-                "{key} would be {base:.3g}{at} (base value {base_2:g} times {multipliers:.3g}), and single "
+                "{key} would be {rate:.3g}{at} (base value {base:g} times {factor:.3g}), and single "
                 "precision ends at 3.4e38; give smaller factors",
                 key=key,
-                base=base * float(multipliers[place]),
+                rate=base * float(multipliers[place]),
                 at=at,
-                base_2=base,
-                multipliers=float(multipliers[place]),
+                base=base,
+                factor=float(multipliers[place]),
             )
         )
     if first is None and key == "lr" and largest and abs(base) * largest < SMALLEST:
         raise UsageError(
             message(
-                "lr would never be more than {base:.3g} (base value {base_2:g} times {largest:.3g}), which "
+                "lr would never be more than {most:.3g} (base value {base:g} times {largest:.3g}), which "
                 "is 0 in single precision; give a larger rate or larger factors",
-                base=abs(base) * largest,
-                base_2=base,
+                most=abs(base) * largest,
+                base=base,
                 largest=largest,
             )
         )

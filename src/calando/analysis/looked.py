@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from calando.analysis.reading import Reading, read_rate
-from calando.errors import CorruptFile, UsageError
+from calando.errors import CorruptFile, UsageError, said_by
 from calando.language import message
 from calando.records import RunSpec
 from calando.records.files import read_plain, write_atomically
@@ -229,7 +229,11 @@ def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
             message("{error}; remove it to have it made again, or name another folder=", error=said_by(error))
         ) from error
     if found.spec is None or found.spec.digest() != spec.digest():
-        whose = "a training of its own" if found.spec is None else f"another run, of {found.spec.strategy.text}"
+        whose = (
+            message("a training of its own")
+            if found.spec is None
+            else message("another run, of {text}", text=found.spec.strategy.text)
+        )
         raise UsageError(
             message(
                 "{folder!r} holds looks at {whose}: name another folder=, or remove {file} there",

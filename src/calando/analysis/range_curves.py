@@ -125,9 +125,9 @@ class RangeCurves:
         if len(stopped) != len(rows):
             raise UsageError(
                 message(
-                    "stopped must hold, for each of the {count} repeats, how it ended; got {count_2}",
+                    "stopped must hold, for each of the {count} repeats, how it ended; got {given}",
                     count=len(rows),
-                    count_2=len(stopped),
+                    given=len(stopped),
                 )
             )
         for reason in stopped:

@@ -16,7 +16,7 @@ from numbers import Real
 from typing import Any, Literal, final, get_args
 
 from calando.errors import UnknownName, UsageError
-from calando.language import message
+from calando.language import joined, message
 from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import LEAST, check_size
 
@@ -163,9 +163,9 @@ def check_added_at(value: str) -> None:
     if value not in get_args(AddedAt):
         raise UsageError(
             message(
-                "added_at must be {choices}, got {value}",
-                choices=" or ".join(map(repr, get_args(AddedAt))),
-                value=repr(value),
+                "added_at must be {choices}, got {given}",
+                choices=joined("{one} or {other}", map(repr, get_args(AddedAt))),
+                given=repr(value),
             )
         )
 
@@ -185,18 +185,18 @@ def _base_value(group: Group, key: str, index: int) -> float:
         numbers = ", ".join(sorted(name for name, value in group.items() if _is_number(value)))
         raise UsageError(
             message(
-                "cannot schedule {key!r}: group {index} of the optimizer has {value}",
+                "cannot schedule {key!r}: group {index} of the optimizer has {numbers}",
                 key=key,
                 index=index,
-                value=numbers or "no number",
+                numbers=numbers or message("no number"),
             )
         )
     if not _is_number(value):
         raise UsageError(
             message(
-                "cannot schedule {key!r}: it is {value} in group {index}, neither a number nor a floating-point tensor",
+                "cannot schedule {key!r}: it is {given} in group {index}, neither a number nor a floating-point tensor",
                 key=key,
-                value=repr(value),
+                given=repr(value),
                 index=index,
             )
         )
@@ -204,14 +204,14 @@ def _base_value(group: Group, key: str, index: int) -> float:
     if kept in group and not _is_number(group[kept]):
         raise UsageError(
             message(
-                "group {index} of the optimizer has {kept}={group}, which is no base value; delete it from there",
+                "group {index} of the optimizer has {kept}={given}, which is no base value; delete it from there",
                 index=index,
                 kept=kept,
-                group=repr(group[kept]),
+                given=repr(group[kept]),
             )
         )
     base = float(group[kept]) if kept in group else float(value)
-    check_size(f"{key} of group {index}", base, least=LEAST if key == "lr" else 0.0)
+    check_size(message("{key} of group {index}", key=key, index=index), base, least=LEAST if key == "lr" else 0.0)
     return base
 
 

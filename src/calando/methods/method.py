@@ -71,9 +71,9 @@ class Number:
             or not (self.low < value if self.open_low else self.low <= value)
             or not value < self.high
         ):
-            wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+            span = f"{'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
             raise UsageError(
-                message("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=quote(value))
+                message("{name} must be a number in {span}, got {value}", name=name, span=span, value=quote(value))
             )
         # A small weight decay is as good as none; what must not be 0 is divided by.
         check_size(name, value, least=LEAST if self.open_low else 0.0)
@@ -305,7 +305,7 @@ def register(method: Method) -> Method:
 def _join(name: str, found: object) -> None:
     if isinstance(found, Method) and found.name != name:
         raise UsageError(
-            message("its entry point is named {name!r}, and the method {name_2}", name=name, name_2=repr(found.name))
+            message("its entry point is named {name!r}, and the method {method}", name=name, method=repr(found.name))
         )
     register(found)  # type: ignore[arg-type]  # refused there where it is none
 

@@ -112,9 +112,9 @@ def _one_rate(optimizer: Optimizer, *_: object) -> None:
     if len(rates) > 1:
         raise UsageError(
             message(
-                "prodigy takes one rate for all parameter groups, got {rates:g} and {rates_2:g}; a group may have 0",
-                rates=rates[0],
-                rates_2=rates[-1],
+                "prodigy takes one rate for all parameter groups, got {first:g} and {last:g}; a group may have 0",
+                first=rates[0],
+                last=rates[-1],
             )
         )
 

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from calando.errors import CalandoError, UsageError, reason_of
-from calando.language import message
+from calando.language import joined, message
 from calando.methods import Closure
 from calando.range_test.loss import BatchLoss
 from calando.schedules import Horizon, Schedule
@@ -194,9 +194,23 @@ def blame_batch(update: BorrowedUpdate, start_again: Callable[[], object]) -> No
     places = list(dict.fromkeys(place for batch in update.drawn for place in not_finite_in(batch)))
     last = update.batches
     first = last - len(update.drawn) + 1
-    which = f"batch {last}" if first == last else f"one of batches {first} to {last}"
-    what = f"the loss is {reading.loss:g}" if not math.isfinite(reading.loss) else "the gradient is not finite"
-    holds = f", and the batch holds values that are not finite, in {' and '.join(places)}" if places else ""
+    which = (
+        message("batch {last}", last=last)
+        if first == last
+        else message("one of batches {first} to {last}", first=first, last=last)
+    )
+    what = (
+        message("the loss is {loss:g}", loss=reading.loss)
+        if not math.isfinite(reading.loss)
+        else message("the gradient is not finite")
+    )
+    holds = (
+        message(
+            ", and the batch holds values that are not finite, in {places}", places=joined("{one} and {other}", places)
+        )
+        if places
+        else ""
+    )
     raise UsageError(
         message(
             "{which} of those drawn is at fault and no rate: at the weights as they were lent "

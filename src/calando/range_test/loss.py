@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from calando.errors import UsageError, reason_of
-from calando.language import message
+from calando.language import joined, message
 from calando.range_test.constant_outputs import ConstantOutputs, SharesSeen
 
 __all__ = ["BatchLoss", "Forward"]
@@ -116,7 +116,7 @@ class BatchLoss:
                     "loss_fn cannot judge {kinds} ({reason}); pass forward=, called with (model, batch), which "
                     "returns (output, target) for loss_fn, as in forward=lambda model, batch: "
                     "(model(batch[0]).logits, batch[1]), or the loss itself",
-                    kinds=" and ".join(kinds),
+                    kinds=joined("{one} and {other}", kinds),
                     reason=reason_of(error),
                 )
             ) from error

@@ -39,8 +39,8 @@ def check_lent(
     if not isinstance(optimizer, Optimizer):
         raise UsageError(message("optimizer must be a torch optimizer, got {kind}", kind=type(optimizer).__name__))
     for name, function, wanted in (
-        ("loss_fn", loss_fn, "called with (output, target)"),
-        ("forward", forward, "called with (model, batch)"),
+        ("loss_fn", loss_fn, message("called with (output, target)")),
+        ("forward", forward, message("called with (model, batch)")),
     ):
         if isinstance(function, type) and issubclass(function, nn.Module):
             raise UsageError(
@@ -179,7 +179,7 @@ def endless(loader: Iterable[Any]) -> Generator[Any, None, None]:
             count += 1
             yield batch
         if count == 0:
-            again = f"when begun again, after {passes} times" if passes else "at all"
+            again = message("when begun again, after {passes} times", passes=passes) if passes else message("at all")
             raise UsageError(
                 message(
                     "the loader gives no batch {again}; give one that can be read again and is not empty", again=again

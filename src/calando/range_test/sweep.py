@@ -202,7 +202,7 @@ class Measurement:
         while len(losses) < sweep.most and why is None:
             reading = self._make(session)
             if not reading.finite and not losses:
-                gradient = ", its gradient is not finite" if math.isfinite(reading.loss) else ""
+                gradient = message(", its gradient is not finite") if math.isfinite(reading.loss) else ""
                 raise UsageError(
                     message(
                         "not finite at the first batch, before any update: the loss is {loss:g}{gradient}; no rate "

@@ -194,7 +194,7 @@ def discriminative(groups: Iterable[str], *, factor: float = 2.6, others: Schedu
 
 def _depths(groups: Iterable[str]) -> list[tuple[str, int]]:
     """Each group's name and how many groups are behind it."""
-    wanted = "must be a list of group names such as ['stem', 'head']"
+    wanted = message("must be a list of group names such as ['stem', 'head']")
     if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise BadArgument("groups", wanted, groups)
     names = list(groups)
@@ -215,7 +215,7 @@ def _power(factor: float, exponent: int) -> float:
         return float(base**exponent)
     except OverflowError:
         raise BadArgument(
-            "factor", message("must leave a finite rate {exponent} groups away", exponent=abs(exponent)), factor
+            "factor", message("must leave a finite rate {count} groups away", count=abs(exponent)), factor
         ) from None
 
 

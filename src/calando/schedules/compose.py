@@ -105,10 +105,10 @@ class Then(Schedule):
         if len(open_ended) > 1:
             raise UsageError(
                 message(
-                    "only one part of a chain may take what is left, but {open_ended} and {open_ended_2} both "
+                    "only one part of a chain may take what is left, but {first} and {second} both "
                     "do; give all but one a length, such as over='10%'",
-                    open_ended=open_ended[0],
-                    open_ended_2=open_ended[1],
+                    first=open_ended[0],
+                    second=open_ended[1],
                 )
             )
         check_limits(self)
@@ -141,7 +141,7 @@ class Then(Schedule):
         if left < -SEAM / 2:
             raise DoesNotFit(
                 message(
-                    "the parts of {self} take {room} of {room_2}: {value} too many",
+                    "the parts of {chain} take {taken} of {room}: {over} too many",
                     self=quote_schedule(self),
                     room=spell_steps(room - left),
                     room_2=spell_steps(room),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import joined, message
 from calando.schedules.by_group_and_batch import per_group
 from calando.schedules.known_schedules import COUNTERPARTS, Seen, chain, counterpart, product
 from calando.schedules.schedule import Extent, Schedule
@@ -152,10 +152,10 @@ def _check_momentum(seen: Seen) -> None:
     if seen.key not in known:
         raise UsageError(
             message(
-                "{kind} does not schedule {key!r}; it does {value}",
+                "{kind} does not schedule {key!r}; it does {known}",
                 kind=type(seen.scheduler).__name__,
                 key=seen.key,
-                value=" and ".join(["lr", *known]),
+                known=joined("{one} and {other}", ["lr", *known]),
             )
         )
 

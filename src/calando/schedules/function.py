@@ -61,7 +61,7 @@ def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None
                 "f",
                 message("must be registered in this process"),
                 f,
-                hint=message('{value} write @named_function("{f}") over it', value=guess or ";", f=f),
+                hint=message('{guess} write @named_function("{f}") over it', guess=guess or ";", f=f),
             )
         return Function(f, _REGISTERED[f], of, over=span_or_none("over", over))
     if not callable(f):

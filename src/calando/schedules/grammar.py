@@ -24,120 +24,18 @@ those that may fail are atomic.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, final
+from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.language import message
-from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, BadArgument, did_you_mean, quote, signature_text
-from calando.schedules.schedule import Schedule
+from calando.schedules.call import Call, Value
+from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, quote
 
 __all__ = ["Call", "Reader", "Value", "parse_call"]
-
-Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
-Made = TypeVar("Made")
-
-
-@final
-@dataclass(frozen=True)
-class Call:
-    """A call as it was written: `sgd(lr=0.1, momentum=0.9)`, or a bare name.
-
-    Args:
-        name: what is called.
-        args: values by position.
-        kwargs: values by name.
-        positions: argument (its index or name) -> where its value begins in `text`.
-        names: argument given by name -> where that name begins in `text`.
-        items: argument -> where each item of its list (by index) or dict (by key) begins in `text`.
-        start: where the call begins in `text`.
-        text: the whole text, for errors.
-    """
-
-    name: str
-    args: tuple[Value, ...]
-    kwargs: Mapping[str, Value]
-    positions: Mapping[int | str, int]
-    names: Mapping[str, int]
-    items: Mapping[int | str, Mapping[int | str, int]]
-    start: int
-    text: str
-
-    def error(self, problem: str, *, value: int | str | None = None, name: str | None = None) -> ScheduleTextError:
-        """An error that points at an argument's `value` or `name`, or at the call if neither is given.
-
-        >>> from calando.schedules import parse_call
-        >>> print(parse_call("sgd(lr=0)").error("lr must be above 0", value="lr"))
-        lr must be above 0, at character 8 of 'sgd(lr=0)' -> here: sgd(lr=<!>0)
-        """
-        place = self.start
-        if name is not None:
-            place = self.names[name]
-        elif value is not None:
-            place = self.positions[value]
-        return ScheduleTextError(problem, self.text, place)
-
-    def apply(self, function: Callable[..., Made]) -> Made:
-        """`function` called with these arguments.
-
-        Raises:
-            ScheduleTextError: an argument the function does not take, takes twice, lacks, or refuses with a
-                BadArgument or another UsageError; it points at that argument where it is known.
-
-        >>> from calando.schedules import parse_call
-        >>> parse_call("round(2.5, ndigit=1)").apply(round)
-        Traceback (most recent call last):
-        calando.errors.ScheduleTextError: round has no argument 'ndigit'; did you mean 'ndigits'? it is
-        round(number, ndigits=None), at character 12 of 'round(2.5, ndigit=1)' -> here: round(2.5, <!>ndigit=1)
-        """
-        whole = signature_text(self.name, function)
-        parameters = inspect.signature(function).parameters
-        placed = [name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY]
-        if len(self.args) > len(placed):
-            raise self.error(message("too many values without a name; it is {whole}", whole=whole), value=len(placed))
-        for name in self.kwargs:
-            if name not in parameters:
-                guess = did_you_mean(name, list(parameters)) or ";"
-                raise self.error(
-                    message(
-                        "{name} has no argument {name_2}{guess} it is {whole}",
-                        name=self.name,
-                        name_2=quote(name),
-                        guess=guess,
-                        whole=whole,
-                    ),
-                    name=name,
-                )
-            if name in placed[: len(self.args)]:
-                raise self.error(message("{name} is given twice; it is {whole}", name=name, whole=whole), name=name)
-        for name in placed[len(self.args) :] + [name for name in parameters if name not in placed]:
-            if parameters[name].default is inspect.Parameter.empty and name not in self.kwargs:
-                raise self.error(
-                    message("{name} lacks {name_2}; it is {whole}", name=self.name, name_2=name, whole=whole)
-                )
-        try:
-            return function(*self.args, **self.kwargs)
-        except BadArgument as error:
-            wrong: int | str | None = error.argument
-            if wrong in placed[: len(self.args)]:
-                wrong = placed.index(error.argument)
-            if wrong is None or wrong not in self.positions:
-                raise self.error(str(error)) from None
-            item = self._item(wrong, error.value)
-            place = self.positions[wrong] if item is None else self.items[wrong][item]
-            raise ScheduleTextError(str(error), self.text, place) from None
-        except UsageError as error:
-            raise self.error(str(error)) from None
-
-    def _item(self, argument: int | str, value: object) -> int | str | None:
-        """The index or key of this very value in an argument's list or dict, if it is there."""
-        given = self.args[argument] if isinstance(argument, int) else self.kwargs[argument]
-        inside = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, tuple) else ()
-        return next((key for key, item in inside if item is value), None)
 
 
 _SPACE = r"[ \t\r\n]*+"
@@ -185,7 +83,10 @@ _WORDS = {**_LOWER, **{word.capitalize(): value for word, value in _LOWER.items(
 _UNITS = ("epoch", "epochs", "step", "steps")
 _LONGEST_INTEGER = 18  # digits; longer ones are read as floats
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_HINTS = {"%": "; a length with a unit goes in quotes: '5%'", "-": "; to subtract, add: a + -0.5 or a + -1 * b"}
+_HINTS = {
+    "%": message("; a length with a unit goes in quotes: '5%'"),
+    "-": message("; to subtract, add: a + -0.5 or a + -1 * b"),
+}
 
 
 @final
@@ -249,7 +150,7 @@ class Reader:
             return True
         if self.token.kind == "number" and self.token.text[0] in "+-":
             if self.token.text[0] == "-":
-                raise self.error(message("unexpected '-'{value}", value=_HINTS["-"]))
+                raise self.error(message("unexpected '-'{hint}", hint=_HINTS["-"]))
             if mark == "+":
                 self.token = Token("number", self.token.text[1:], self.token.start + 1)
                 return True
@@ -320,9 +221,9 @@ class Reader:
             if self.token.text in _UNITS:
                 raise self.error(
                     message(
-                        "a length with a unit goes in quotes: '{text} {text_2}'",
+                        "a length with a unit goes in quotes: '{text} {unit}'",
                         text=token.text,
-                        text_2=self.token.text,
+                        unit=self.token.text,
                     ),
                     token.start,
                 )
@@ -332,8 +233,9 @@ class Reader:
         if token.kind == "name":
             word = self.take().text
             if self.at("("):
-                problem = (
-                    f"{quote(word)} cannot be called here; a schedule goes behind a '|': sgd(lr=0.1) | cosine(1, 0)"
+                problem = message(
+                    "{word} cannot be called here; a schedule goes behind a '|': sgd(lr=0.1) | cosine(1, 0)",
+                    word=quote(word),
                 )
                 raise self.error(problem, token.start)
             return _WORDS.get(word, word)
@@ -402,7 +304,7 @@ class Reader:
             if character in "'\"":
                 raise self.error(message("this quote is never closed"), start)
             raise self.error(
-                message("unexpected {character}{hints}", character=quote(character), hints=_HINTS.get(character, "")),
+                message("unexpected {character}{hint}", character=quote(character), hint=_HINTS.get(character, "")),
                 start,
             )
         self._position = match.end()

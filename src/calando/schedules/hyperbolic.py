@@ -99,8 +99,8 @@ class Hyperbola(Primitive):
         if bound < length - SEAM:
             raise DoesNotFit(
                 message(
-                    "{self} takes {length}, more than its bound of {bound}",
-                    self=quote_schedule(self),
+                    "{schedule} takes {length}, more than its bound of {bound}",
+                    schedule=quote_schedule(self),
                     length=spell_steps(length),
                     bound=spell_steps(bound),
                 ),

@@ -144,7 +144,7 @@ def as_part(value: object, *, name: str = "part") -> Schedule:
     """
     schedule = as_schedule(value)
     if schedule is None:
-        hint = f"; write {value}()" if isinstance(value, str) and value.isidentifier() else ""
+        hint = message("; write {value}()", value=value) if isinstance(value, str) and value.isidentifier() else ""
         raise BadArgument(name, message("must be a schedule such as cosine(1, 0), or a number"), value, hint=hint)
     return schedule
 

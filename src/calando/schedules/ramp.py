@@ -95,7 +95,7 @@ class Ramp(Primitive):
         for name in ("start", "end"):
             value = checked_number(name, getattr(self, name))
             if self.shape.needs_positive and value <= 0:
-                problem = f"must be above 0 for {self.shape.name}"
+                problem = message("must be above 0 for {name}", name=self.shape.name)
                 raise BadArgument(
                     name, problem, getattr(self, name), hint=message("; use a small number such as 0.001")
                 )

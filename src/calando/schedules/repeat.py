@@ -155,8 +155,8 @@ class Repeat(Schedule):
             if len(starts) > MOST_LENGTHS:
                 raise DoesNotFit(
                     message(
-                        "{self} has more than {most_lengths} cycles in {room}, no two alike",
-                        self=quote_schedule(self),
+                        "{schedule} has more than {most_lengths} cycles in {room}, no two alike",
+                        schedule=quote_schedule(self),
                         most_lengths=MOST_LENGTHS,
                         room=spell_steps(room),
                     ),

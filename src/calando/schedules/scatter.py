@@ -83,7 +83,7 @@ class Noise(Primitive):
         object.__setattr__(self, "width", checked_number("width", self.width, above=0))
         checked_choice("kind", self.kind, KINDS)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**53:
-            raise BadArgument("seed", message("must be a whole number from 0 to {value}", value=2**53 - 1), self.seed)
+            raise BadArgument("seed", message("must be a whole number from 0 to {most}", most=2**53 - 1), self.seed)
 
     def calm(self) -> Schedule:
         return Constant(1, over=self.over)
@@ -168,7 +168,7 @@ class Chebyshev(Primitive):
                 "nodes",
                 message("must be a power of two"),
                 self.nodes,
-                hint=message("; use {nearest} or {nearest_2}", nearest=nearest // 2, nearest_2=nearest),
+                hint=message("; use {less} or {more}", less=nearest // 2, more=nearest),
             )
         object.__setattr__(self, "nodes", nodes)
         low = checked_number("low", self.low, above=0)

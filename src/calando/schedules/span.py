@@ -26,7 +26,7 @@ LONGEST_HORIZON = 10**9
 
 _SPAN = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*(%|epochs?|steps?)\s*")
 _LONGEST_TEXT = 100
-_FORMS = "must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps"
+_FORMS = message("must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps")
 
 
 @final

@@ -145,7 +145,11 @@ def _joined(schedule: Schedule, by: Schedule, *, step: int, before: Horizon, aft
         except UsageError as error:
             wrong = wrong or error
     raise wrong or UsageError(
-        f"{quote_schedule(schedule)} cannot be cut at update {step} exactly; train a run of its own"
+        message(
+            "{schedule} cannot be cut at update {step} exactly; train a run of its own",
+            schedule=quote_schedule(schedule),
+            step=step,
+        )
     )
 
 

@@ -220,7 +220,7 @@ class Placed(Primitive):
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.at) + 1:
-            problem = f"must be one more than the {len(self.at)} places in at="
+            problem = message("must be one more than the {count} places in at=", count=len(self.at))
             raise BadArgument("values", problem, self.values, hint=message("; the first stands at step 0"))
 
 

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from itertools import pairwise
 from typing import final
 
-from calando.errors import ScheduleTextError, UsageError
+from calando.errors import ScheduleTextError, UsageError, said_by
 from calando.language import message
 from calando.registry import own_mistake, why_elsewhere
 from calando.schedules.by_name import text_of_name
@@ -167,7 +167,7 @@ class _Expressions:
             culprits = [start for start, part in zip(starts, parts, strict=True) if part.extent is not Extent.FIXED]
             if join is not Then or not culprits:
                 culprits = starts[:1]
-            raise reader.error(str(error), culprits[1] if len(culprits) > 1 else culprits[0]) from None
+            raise reader.error(said_by(error), culprits[1] if len(culprits) > 1 else culprits[0]) from None
 
     def _operand(self, reader: Reader) -> Schedule:
         self._parts += 1
@@ -192,9 +192,11 @@ def _build(call: Call) -> Schedule:
         # all the names would bury the place that is pointed at, where one of them is near
         names = SCHEDULES.names()
         guess = did_you_mean(call.name, names)
-        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(names)}"
+        known = (
+            message("`calando schedules` lists all") if guess else message("choices: {names}", names=", ".join(names))
+        )
         raise call.error(
-            message("unknown schedule {name}{value} {known}", name=quote(call.name), value=guess or ";", known=known)
+            message("unknown schedule {name}{guess} {known}", name=quote(call.name), guess=guess or ";", known=known)
         )
     try:
         made = call.apply(make)

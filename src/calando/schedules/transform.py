@@ -249,7 +249,9 @@ class Cut(Transformed):
             return horizon.steps(self.over)
         left = self.part.length(horizon) - self._skipped(horizon)
         if left <= SEAM:
-            raise DoesNotFit(message("{self} skips all of its part", self=quote_schedule(self)), message("skip less"))
+            raise DoesNotFit(
+                message("{schedule} skips all of its part", schedule=quote_schedule(self)), message("skip less")
+            )
         return left
 
     def place(self, horizon: Horizon, room: float) -> Bound:

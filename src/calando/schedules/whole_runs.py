@@ -172,9 +172,9 @@ def _one_cycle(seen: Seen) -> Schedule:
             raise UsageError(
                 message(
                     "OneCycleLR's warmup ends at step {end_step:.3g}, before it begins; give it pct_start above "
-                    "{value:.3g}, or write cosine(1, 0) for none",
+                    "{least:.3g}, or write cosine(1, 0) for none",
                     end_step=phase["end_step"],
-                    value=1 / scheduler.total_steps,
+                    least=1 / scheduler.total_steps,
                 )
             )
         ends = (seen.share(group[phase[f"{end}_{key}"]], of=base) for end in ("start", "end"))

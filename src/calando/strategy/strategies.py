@@ -31,7 +31,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from calando.controllers import CONTROLLERS
-from calando.errors import ScheduleTextError, UnknownName, UsageError
+from calando.errors import ScheduleTextError, UnknownName, UsageError, said_by
 from calando.language import message
 from calando.methods import METHODS, find_method
 from calando.methods.method import OWN
@@ -52,7 +52,7 @@ from calando.strategy.strategy_checks import check_parts, check_rate_curves, che
 __all__ = ["at_rate", "parse_strategy", "read_strategy"]
 
 HORIZON = "horizon"
-reserve(HORIZON, "a strategy's own length")
+reserve(HORIZON, message("a strategy's own length"))
 
 # Anything wrong with a part's own numbers shows on a long horizon too, so a strategy is checked before it has one.
 _LONG = Horizon(10**9, 10**3)
@@ -67,11 +67,11 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
     ("name", str, "text"),
     ("method", str, "text"),
     ("strategy", str, "text"),
-    ("average", str, """text, as in "ema(decay=0.999)\""""),
-    ("horizon", str | int, """a length, as in "10 epochs\""""),
-    ("options", dict, "a table, as in { momentum = 0.9 }"),
-    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
-    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
+    ("average", str, message('text, as in "ema(decay=0.999)"')),
+    ("horizon", str | int, message('a length, as in "10 epochs"')),
+    ("options", dict, message("a table, as in { momentum = 0.9 }")),
+    ("schedules", dict, message('a table, as in { lr = "cosine(1, 0)" }')),
+    ("controllers", list, message('a list, as in ["plateau(factor=0.2)"]')),
 )
 
 
@@ -115,7 +115,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
         spelled = body.strip() if len(body.strip()) <= LONGEST_LABEL else strategy.name
         fields = {"name": given or spelled, "schedules": {"lr": text_of(schedule)}}
         return _checked({**strategy.model_dump(), **fields})
-    for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
+    for kind, parts in ((message("a controller"), CONTROLLERS), (message("an average"), AVERAGES)):
         if body in parts:
             example = parts[body].example
             raise UsageError(
@@ -248,7 +248,7 @@ def _read_toml(path: Path) -> StrategySpec:
             fields["horizon"] = horizon_text(fields["horizon"])
         return _checked(fields)
     except (ValueError, TypeError) as error:
-        raise UsageError(message("strategy file {path!r}: {error}", path=str(path), error=error)) from error
+        raise UsageError(message("strategy file {path!r}: {error}", path=str(path), error=said_by(error))) from error
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -262,7 +262,9 @@ def _fields(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise UsageError(message("strategy file {path!r} is nested too deeply", path=str(path))) from error
     except ValueError as error:  # TOML's, that of its encoding, or numbers of thousands of digits
-        raise UsageError(message("strategy file {path!r} is not TOML: {error}", path=str(path), error=error)) from error
+        raise UsageError(
+            message("strategy file {path!r} is not TOML: {error}", path=str(path), error=said_by(error))
+        ) from error
     known = ["lr", *(key for key, _, _ in _TYPES)]
     for key in fields:
         if key not in known:

@@ -67,10 +67,15 @@ def build_own_tuning(
         check_repeats=check_repeats,
         on_progress=on_progress,
     )
-    seen, notes = looked.seen, ["each rate takes a whole run of this code, which cannot be forked at any update"]
+    seen, notes = (
+        looked.seen,
+        [message("each rate takes a whole run of this code, which cannot be forked at any update")],
+    )
     if seen.own:
         read = OWN_HALF if strategy is None else in_own_form(read)
-        notes.append(f"{training.spec.title} keeps its own optimizer: its rate and schedule alone are tuned")
+        notes.append(
+            message("{title} keeps its own optimizer: its rate and schedule alone are tuned", title=training.spec.title)
+        )
     elif read.method == OWN.name:
         raise UsageError(
             message("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")

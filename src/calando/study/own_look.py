@@ -19,7 +19,7 @@ from typing import Any, final
 import torch
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message
 from calando.records import Lane, StrategySpec
 from calando.schedules import Span
 from calando.study.executors import ExecutorEntry
@@ -148,13 +148,16 @@ def _repeats(seen: Sequence[Seen]) -> list[str]:
     """What to say of two looks."""
     first, second = seen[:2]
     if not first.digest or not second.digest:
-        return ["whether equal runs give equal results was not seen: the code made no update through its optimizer"]
+        return [
+            message("whether equal runs give equal results was not seen: the code made no update through its optimizer")
+        ]
     if first.digest == second.digest:
         return []
-    note = (
-        f"this code is not repeatable: two runs of one seed differ after {first.step} updates, so a killed run need "
-        "not come to the same numbers; seeds are paired all the same. Does something draw from a generator that "
-        "run.seed does not reach?"
+    note = message(
+        "this code is not repeatable: two runs of one seed differ after {step} updates, so a killed "
+        "run need not come to the same numbers; seeds are paired all the same. Does something draw "
+        "from a generator that run.seed does not reach?",
+        step=first.step,
     )
     return [note]
 
@@ -189,8 +192,12 @@ def _look(
                 if time.monotonic() > late:
                     late = math.inf
                     print(
-                        f"{training.spec.title} has not come to its first updates in {LONG_SECONDS:g} s; still waiting "
-                        "(Ctrl-C ends it)",
+                        _(
+                            "{title} has not come to its first updates in {seconds:g} s; still waiting (Ctrl-C "
+                            "ends it)",
+                            title=training.spec.title,
+                            seconds=LONG_SECONDS,
+                        ),
                         file=sys.stderr,
                     )
                 for outcome in executor.poll(seconds=0.2):
@@ -243,7 +250,12 @@ def recognised_code(stored: str, training: OwnTraining, *, what: str, remedy: st
         UsageError: they are others.
     """
     if not stored or not training.fingerprint:
-        return (f"whether the code is still the one that {what} was started with is unknown: it does not repeat",)
+        return (
+            message(
+                "whether the code is still the one that {what} was started with is unknown: it does not repeat",
+                what=what,
+            ),
+        )
     if stored != training.fingerprint:
         raise UsageError(
             message(

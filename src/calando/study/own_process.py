@@ -252,10 +252,10 @@ class _Conversation:
         if self._stopping or "stopped" in statuses:
             return Ended("stopped")
         if self._fault == "failed":
-            return Ended("failed", "its code raised an error")
+            return Ended("failed", message("its code raised an error"))
         if self._fault == "lost" or "" in statuses or status < 0:
-            return Ended("lost", how_it_ended(status) if status < 0 else "a rank of it was killed")
+            return Ended("lost", how_it_ended(status) if status < 0 else message("a rank of it was killed"))
         if KILLED.search(self._printed()):
             # Before it was connected: only its launcher saw how it ended.
-            return Ended("lost", "a rank of it was killed")
+            return Ended("lost", message("a rank of it was killed"))
         return Ended("failed", how_it_ended(status))

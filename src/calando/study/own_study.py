@@ -129,12 +129,17 @@ def build_own_study(
     first = looked.seen
     # Where two strategies part, calando cannot know what their code has done: no run starts from another's checkpoint.
     notes = [
-        "every run of this code is trained from its own start: pasts that strategies have in common are not shared"
+        message(
+            "every run of this code is trained from its own start: pasts that strategies have in common are not shared"
+        )
     ]
     if first.own:
         read = tuple(in_own_form(one) for one in read)
         notes.append(
-            f"{training.spec.title} keeps its own optimizer: of each strategy its rate and schedule alone are compared"
+            message(
+                "{title} keeps its own optimizer: of each strategy its rate and schedule alone are compared",
+                title=training.spec.title,
+            )
         )
     elif any(one.method == "own" for one in read):
         raise UsageError(

@@ -80,9 +80,9 @@ def read_also(given: str | Sequence[str], strategy: StrategySpec, *, budget: flo
             there = ", ".join(can) or "nothing to propose values for"
             raise UsageError(
                 message(
-                    "{name} has no {name_2} to propose values for; there is {there}",
-                    name=method.name,
-                    name_2=name,
+                    "{method} has no {name} to propose values for; there is {there}",
+                    method=method.name,
+                    name=name,
                     there=there,
                 )
             )

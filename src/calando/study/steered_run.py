@@ -27,7 +27,7 @@ from calando.tasks.workload import Workload
 __all__ = ["SteeredRun"]
 
 POLL_SECONDS = 0.2
-STOPPED = "stopped by command; the command that started it goes on from there"
+STOPPED = message("stopped by command; the command that started it goes on from there")
 
 
 @final
@@ -135,8 +135,12 @@ class SteeredRun:
             if pressed:
                 raise KeyboardInterrupt
             self._listening.waits(
-                f"{open_ones[-1].strategy.name}, seed {open_ones[-1].seed}, is paused; "
-                f"`calando steer {self._folder} resume` lets it go on"
+                message(
+                    "{name}, seed {seed}, is paused; `calando steer {folder} resume` lets it go on",
+                    name=open_ones[-1].strategy.name,
+                    seed=open_ones[-1].seed,
+                    folder=self._folder,
+                )
             )
             time.sleep(POLL_SECONDS)
             if self.steering.look(at_once=True):

@@ -99,7 +99,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
     if not path.exists():
         return False
     document, tensors = _read(folder)
-    remedy = f"remove {str(folder)!r} to train this run again"
+    remedy = message("remove {folder!r} to train this run again", folder=str(folder))
     if document.get("version") != VERSION or document.get("owner") != place.owner:
         raise CorruptFile(
             message("{path} belongs to another run or version of calando; {remedy}", path=path, remedy=remedy)
@@ -190,7 +190,7 @@ def drop_checkpoint(folder: Path) -> bool:
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
-    remedy = f"remove {str(folder)!r} to train this run again"
+    remedy = message("remove {folder!r} to train this run again", folder=str(folder))
     try:
         sealed = json.loads(read_plain(path, most=LONGEST))
         if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:

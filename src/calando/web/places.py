@@ -169,7 +169,7 @@ class Places:
             row |= {key: status[key] for key in ("state", "done", "expected", "headline")}
             row["title"] = place.title
         except (CalandoError, OSError, KeyError) as error:
-            why = "it is gone" if isinstance(error, KeyError) else str(error)
+            why = message("it is gone") if isinstance(error, KeyError) else str(error)
             row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": why, "title": path or "."}
         if row["state"] not in ("running", "reading"):
             self._rows[path] = row

@@ -54,7 +54,11 @@ class Reach:
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise _no_address(self.place, error) from error
-            why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+            why = (
+                message("is already in use")
+                if error.errno == errno.EADDRINUSE
+                else message("cannot be opened: {strerror}", strerror=error.strerror)
+            )
             raise UsageError(message("port {port} {why}; choose another, or 0", port=self.port, why=why)) from error
 
     def address(self, listener: socket.socket) -> str:
@@ -134,7 +138,11 @@ def _resolve(host: str) -> str:
 
 def _no_address(host: str, error: Exception) -> UsageError:
     return UsageError(
-        f"host= must be an address of this machine, got {host!r} ({error.args[-1]}); leave it away, or give 127.0.0.1"
+        message(
+            "host= must be an address of this machine, got {host!r} ({reason}); leave it away, or give 127.0.0.1",
+            host=host,
+            reason=error.args[-1],
+        )
     )
 
 
@@ -156,10 +164,10 @@ def _certificate(cert: Path | None, key: Path | None) -> tuple[Path, Path] | Non
         raise UsageError(
             message(
                 "tls_cert= {cert} and tls_key= {key} must be a certificate and its key, both in PEM, without "
-                "a passphrase: {value}",
+                "a passphrase: {reason}",
                 cert=cert,
                 key=key,
-                value=error.strerror or error,
+                reason=error.strerror or str(error),
             )
         ) from error
     return cert, key

@@ -75,9 +75,9 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     if len(places) != len(values):
         raise UsageError(
             message(
-                "recover needs as many rates as steps, got {count} rates at {count_2} steps",
+                "recover needs as many rates as steps, got {count} rates at {steps} steps",
                 count=len(values),
-                count_2=len(places),
+                steps=len(places),
             )
         )
     if not len(places):
@@ -86,17 +86,17 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     if wrong.any():
         raise UsageError(
             message(
-                "a step must be a whole number from 0 to {longest_horizon}, got {places:g}",
+                "a step must be a whole number from 0 to {longest_horizon}, got {step:g}",
                 longest_horizon=LONGEST_HORIZON,
-                places=places[wrong][0],
+                step=places[wrong][0],
             )
         )
     wrong = ~(np.isfinite(values) & (values >= 0))
     if wrong.any():
         raise UsageError(
             message(
-                "a rate must be a finite number, 0 or more, got {values:g}; leave such rows out",
-                values=values[wrong][0],
+                "a rate must be a finite number, 0 or more, got {rate:g}; leave such rows out",
+                rate=values[wrong][0],
             )
         )
     # of equal steps the one logged last comes first here, and np.unique keeps the first

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, final
 
-from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
+from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost, said_by
 from calando.language import message
 from calando.records.files import write_atomically
 from calando.study import executors
@@ -241,14 +241,14 @@ class RayExecutor:
                 self._replace(worker, silent_for(executors.SILENT_SECONDS), outcomes)
 
     def _hear(self, worker: _Worker, messages: Iterable[Message], outcomes: list[Outcome]) -> None:
-        for message in messages:
-            match message:
+        for told in messages:
+            match told:
                 case Ready():
-                    worker.ready = message
-                    check_versions(message, self._versions)
+                    worker.ready = told
+                    check_versions(told, self._versions)
                     self._unborn = 0
                 case JobProgress():
-                    self._on_progress(message)
+                    self._on_progress(told)
                 case Refused(reason):
                     if not self._stopped:
                         raise UsageError(reason)
@@ -257,7 +257,7 @@ class RayExecutor:
                         if transfer is not None:
                             unpack(transfer, self._folder)
                     except DiskFull as error:
-                        outcome = Failed(outcome.lease, "disk", str(error))
+                        outcome = Failed(outcome.lease, "disk", said_by(error))
                     if not isinstance(outcome, Left):
                         # It ends by itself, and another takes its place.
                         worker.spent = self._one_run_each and not isinstance(outcome.lease.job, TestLook)

@@ -66,19 +66,21 @@ def check_sendable(
     entries: Mapping[str, Mapping[str, tuple[Any, str]]],
 ) -> None:
     """Raise UsageError where workers cannot be sent the user's own workload, or what strategies name."""
-    parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
+    parts: dict[str, object] = {
+        message("the schedule function {name!r}", name=name): f for name, f in functions.items()
+    }
     parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
     if isinstance(task, OwnTraining):
-        parts |= {"the training function": task.function}
+        parts |= {message("the training function"): task.function}
     elif task is not None:
         parts |= {
-            "the workload's model": task.build,
-            "the workload's loss": task.loss,
-            "the workload's training data": task.train,
-            "the workload's validation data": task.validation,
-            "the workload's test data": task.test,
-            "the workload's forward": task.forward,
-            "the workload's metric": task.metric,
+            message("the workload's model"): task.build,
+            message("the workload's loss"): task.loss,
+            message("the workload's training data"): task.train,
+            message("the workload's validation data"): task.validation,
+            message("the workload's test data"): task.test,
+            message("the workload's forward"): task.forward,
+            message("the workload's metric"): task.metric,
         }
     for name, part in parts.items():
         try:

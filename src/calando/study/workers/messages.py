@@ -180,8 +180,9 @@ def how_it_ended(status: int | None) -> str:
     """
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"exited with status {status}"
+        killed = "killed by {name} (out of memory?)" if name == "SIGKILL" else "killed by {name}"
+        return message(killed, name=name)
+    return message("exited with status {status}", status=status)
 
 
 def silent_for(seconds: float) -> str:
@@ -190,7 +191,7 @@ def silent_for(seconds: float) -> str:
     >>> silent_for(60.0)
     'no sign of life for 60 s: stopped, or its machine is overloaded'
     """
-    return f"no sign of life for {seconds:g} s: stopped, or its machine is overloaded"
+    return message("no sign of life for {seconds:g} s: stopped, or its machine is overloaded", seconds=seconds)
 
 
 def versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import joined, message
 from calando.study.workers.messages import Ready
 
 __all__ = ["check_versions", "how_it_died", "join"]
@@ -72,14 +72,21 @@ def check_versions(ready: Ready, ours: Mapping[str, str]) -> None:
     """Refuse (UsageError) a worker whose calando, Python or torch would not give the same numbers."""
     theirs = ready.versions
     differing = [
-        f"{name} {theirs[name] or 'none'}, here {ours[name] or 'none'}" for name in ours if theirs[name] != ours[name]
+        message(
+            "{name} {theirs}, here {ours}",
+            name=name,
+            theirs=theirs[name] or message("none"),
+            ours=ours[name] or message("none"),
+        )
+        for name in ours
+        if theirs[name] != ours[name]
     ]
     if differing:
         raise UsageError(
             message(
                 "{host} has {differing}; install the same on every machine",
                 host=ready.host,
-                differing="; ".join(differing),
+                differing=joined("{one}; {other}", differing),
             )
         )
 

@@ -37,7 +37,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from calando.errors import UsageError, WorkerLost
+from calando.errors import UsageError, WorkerLost, said_by
 from calando.language import message
 from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, look_before_blas, memory_allowed
 
@@ -124,9 +124,9 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             continue
         return process, ours
     if is_want_of_files(reason):
-        raise WorkerLost(for_more_files(f"no worker can be started: {reason}"))
+        raise WorkerLost(for_more_files(message("no worker can be started: {reason}", reason=reason)))
     if memory_allowed() is not None:
-        raise WorkerLost(for_more_memory(f"no worker can be started: {reason}"))
+        raise WorkerLost(for_more_memory(message("no worker can be started: {reason}", reason=reason)))
     raise WorkerLost(
         message(
             "no worker can be started ({reason}); is there memory left? then run the same command again", reason=reason
@@ -177,7 +177,7 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
         try:
             setup = unpack_setup(data)
         except UsageError as error:
-            connection.send(Refused(str(error)))
+            connection.send(Refused(said_by(error)))
             return
     except (EOFError, OSError):
         return

@@ -271,7 +271,11 @@ class Probe:
 def _number(loss: torch.Tensor | float) -> float:
     if isinstance(loss, int | float) or (isinstance(loss, torch.Tensor) and loss.numel() == 1):
         return float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
-    what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+    what = (
+        message("a tensor of shape {shape}", shape=tuple(loss.shape))
+        if isinstance(loss, torch.Tensor)
+        else type(loss).__name__
+    )
     raise UsageError(message("what computes the batch's loss again must return one number, got {what}", what=what))
 
 
