@@ -131,8 +131,9 @@ class Reader:
 
     def expected(self, what: str) -> ScheduleTextError:
         """An error that says what should stand in place of the next token."""
-        found = "" if self.token.kind == "end" else f", found {quote(self.token.text)}"
-        return self.error(f"expected {what}{found}")
+        if self.token.kind == "end":
+            return self.error(message("expected {what}", what=what))
+        return self.error(message("expected {what}, found {found}", what=what, found=quote(self.token.text)))
 
     def take(self) -> Token:
         """The next token; the one after it becomes the next."""

@@ -301,7 +301,7 @@ def _fields(path: Path) -> dict[str, Any]:
             )
         )
     if isinstance(rate := fields.get("lr"), int | float) and rate > 0 and rate != math.inf:
-        check_rate(f"strategy file {str(path)!r}: lr", rate)
+        check_rate(message("strategy file {path!r}: lr", path=str(path)), rate)
     fields.setdefault("name", path.stem)
     return fields
 

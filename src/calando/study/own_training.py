@@ -321,8 +321,10 @@ def _failed(lease: Lease, what: str, reason: str, log: Path) -> Failed:
         lines = [plain(line[:LINE_LETTERS]) for line in text.splitlines() if line.strip()][-LAST_LINES:]
     # That of a look goes with its folder.
     where = "" if isinstance(lease.job, Look) else message("; all that it printed is in {log}", log=log)
-    shown = "{what}: {reason}{where}:" if lines else "{what}: {reason}{where}"
-    return Failed(lease, "user", message(shown, what=what, reason=reason, where=where), tuple(lines))
+    failed = message(
+        "{what}: {reason}{where}:" if lines else "{what}: {reason}{where}", what=what, reason=reason, where=where
+    )
+    return Failed(lease, "user", failed, tuple(lines))
 
 
 def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:

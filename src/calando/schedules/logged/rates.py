@@ -111,8 +111,14 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     notes: tuple[str, ...] = ()
     if other.any():
         twice = np.unique(places[other])
-        said = f"{len(twice)} of {len(unique)} steps were logged with different rates, first step {twice[0]:g}: "
-        notes = (f"{said}the rate logged last counts",)
+        note = message(
+            "{count} of {total} steps were logged with different rates, first step {first:g}: the rate logged last "
+            "counts",
+            count=len(twice),
+            total=len(unique),
+            first=twice[0],
+        )
+        notes = (note,)
     return Logged(unique, values[chosen], tolerance, notes, coarser)
 
 

@@ -130,11 +130,19 @@ def recover(
             best = other
     notes = list(logged.notes)
     if total_steps is None:
-        notes.append(f"the run is taken to have {best.total_steps} steps; the last logged is {last}")
+        notes.append(
+            message(
+                "the run is taken to have {total_steps} steps; the last logged is {last}",
+                total_steps=best.total_steps,
+                last=last,
+            )
+        )
     if best.exact and best.text.startswith(("multistep(", "piecewise(")):
-        notes.append("drops at places of their own: steps say nothing of what made them, a milestone or a plateau")
+        notes.append(
+            message("drops at places of their own: steps say nothing of what made them, a milestone or a plateau")
+        )
     if best.base == 0:
-        notes.append("every logged rate is 0")
+        notes.append(message("every logged rate is 0"))
     return replace(best, notes=tuple(notes))
 
 

@@ -180,8 +180,7 @@ def how_it_ended(status: int | None) -> str:
     """
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        killed = "killed by {name} (out of memory?)" if name == "SIGKILL" else "killed by {name}"
-        return message(killed, name=name)
+        return message("killed by {name} (out of memory?)" if name == "SIGKILL" else "killed by {name}", name=name)
     return message("exited with status {status}", status=status)
 
 
