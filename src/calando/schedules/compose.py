@@ -142,10 +142,10 @@ class Then(Schedule):
             raise DoesNotFit(
                 message(
                     "the parts of {chain} take {taken} of {room}: {over} too many",
-                    self=quote_schedule(self),
-                    room=spell_steps(room - left),
-                    room_2=spell_steps(room),
-                    value=spell_steps(-left),
+                    chain=quote_schedule(self),
+                    taken=spell_steps(room - left),
+                    room=spell_steps(room),
+                    over=spell_steps(-left),
                 ),
                 message("shorten a part's over= or train longer"),
             )

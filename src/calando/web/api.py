@@ -31,7 +31,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from calando.errors import CalandoError, CorruptFile, UsageError
-from calando.language import message
 from calando.web.access import may_steer
 from calando.web.bands import Band
 from calando.web.curves import decimated
@@ -121,7 +120,7 @@ class _API:
         try:
             place = self._places.place(path)
         except KeyError:
-            raise _Missing(message("no place {path!r} in the folder that is served", path=path[:200])) from None
+            raise _Missing(f"no place {path[:200]!r} in the folder that is served") from None
         place.refresh()
         return place
 
@@ -140,7 +139,7 @@ class _API:
     def summary(self, request: Request) -> Any:
         place = self._place(request)
         if not isinstance(place, StudyPlace):
-            raise UsageError(message("only a study has a summary"))
+            raise UsageError("only a study has a summary")
         return place.summary().to_json()
 
     def runs(self, request: Request) -> Any:
@@ -166,20 +165,14 @@ class _API:
         of, runs = _of(asked.get("of", "loss"), place), list(dict.fromkeys(asked.getlist("run")))
         pixels = whole_number(asked.get("pixels"), "pixels", 800, least=2, most=MOST_PIXELS)
         if len(runs) > MOST_CURVES:
-            raise UsageError(
-                message(
-                    "at most {most_curves} curves at once, got {count}; beyond that ask for bands",
-                    most_curves=MOST_CURVES,
-                    count=len(runs),
-                )
-            )
+            raise UsageError(f"at most {MOST_CURVES} curves at once, got {len(runs)}; beyond that ask for bands")
         first = whole_number(asked.get("from"), "from", 0, least=0, most=10**9)
         last = whole_number(asked.get("to"), "to", 10**9, least=0, most=10**9)
         curves = []
         for digest in runs:
             row = place.rows.get(digest)
             if row is None:
-                raise _Missing(message("no run {digest!r} in this place", digest=digest[:40]))
+                raise _Missing(f"no run {digest[:40]!r} in this place")
             curve = place.curve(digest, of)
             within = slice(*np.searchsorted(curve.x, (first, last + 1)))
             x, y = decimated(curve.x[within], curve.y[within], pixels=pixels)
@@ -202,7 +195,7 @@ class _API:
         place, digest = self._place(request), request.query_params.get("run", "")
         row = place.rows.get(digest)
         if row is None:
-            raise _Missing(message("no run {digest!r} in this place", digest=digest[:40]))
+            raise _Missing(f"no run {digest[:40]!r} in this place")
         return place.details(digest)
 
     def changes(self, request: Request) -> Any:
@@ -245,7 +238,7 @@ def _rows(place: Place) -> list[Any]:
 def _of(name: str, place: Place) -> str:
     known = place.measured()
     if name not in known:
-        raise UsageError(message("of must be one of {known}, got {name!r}", known=", ".join(known), name=name[:40]))
+        raise UsageError(f"of must be one of {', '.join(known)}, got {name[:40]!r}")
     return name
 
 

@@ -24,7 +24,6 @@ from starlette.routing import Route
 from calando.analysis.results import StudySummary
 from calando.analysis.summary import summarize
 from calando.errors import CalandoError, UsageError
-from calando.language import message
 from calando.records.command_log import CommandLog
 from calando.records.store import Store, StoredStudy
 from calando.web.access import Tokens, guards
@@ -82,7 +81,7 @@ class _Pages:
         """Of the study that is asked for, among those that were found."""
         path = request.query_params.get("place", "")
         if self._places.found().get(path) != "study":
-            raise HTTPException(404, message("no study {path!r} in the folder that is served", path=path[:200]))
+            raise HTTPException(404, f"no study {path[:200]!r} in the folder that is served")
         return self._places.root / path if path else self._places.root
 
     def _read(self, request: Request) -> tuple[StoredStudy, StudySummary]:

@@ -17,7 +17,6 @@ from typing import Any, final
 
 from calando.analysis.looked import FILE as LOOKS
 from calando.errors import CalandoError, UsageError
-from calando.language import message
 from calando.records.live_file import FILE as LIVE
 from calando.records.live_picture import is_conducted
 from calando.web.looks_place import LooksPlace
@@ -85,13 +84,10 @@ class Places:
         self._reader: threading.Thread | None = None
         self._rows: dict[str, dict[str, Any]] = {}  # of places that nobody is at work in
         if not root.is_dir():
-            raise UsageError(message("no folder {root!r}; name one that holds studies or runs", root=str(root)))
+            raise UsageError(f"no folder {str(root)!r}; name one that holds studies or runs")
         if not self.found():
             raise UsageError(
-                message(
-                    "no study, tuning or run in {root!r}; `calando compare digits` makes a study in calando-studies",
-                    root=str(root),
-                )
+                f"no study, tuning or run in {str(root)!r}; `calando compare digits` makes a study in calando-studies"
             )
 
     def found(self) -> dict[str, Kind]:
@@ -169,7 +165,7 @@ class Places:
             row |= {key: status[key] for key in ("state", "done", "expected", "headline")}
             row["title"] = place.title
         except (CalandoError, OSError, KeyError) as error:
-            why = message("it is gone") if isinstance(error, KeyError) else str(error)
+            why = "it is gone" if isinstance(error, KeyError) else str(error)
             row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": why, "title": path or "."}
         if row["state"] not in ("running", "reading"):
             self._rows[path] = row

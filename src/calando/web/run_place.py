@@ -14,7 +14,6 @@ from typing import Any, final
 import numpy as np
 
 from calando.errors import CorruptFile
-from calando.language import message
 from calando.records.files import read_plain
 from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
@@ -46,9 +45,7 @@ class RunPlace(Place):
             try:
                 self._asked = RunSpec.model_validate(json.loads(read_plain(spec, most=LARGEST_SPEC))["spec"])
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise CorruptFile(
-                    message("{spec} is damaged; remove the folder or restore a copy", spec=spec)
-                ) from error
+                raise CorruptFile(f"{spec} is damaged; remove the folder or restore a copy") from error
 
     def take(self) -> Iterable[Row]:
         """The row of the whole run, once it is over."""

@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from calando.errors import CalandoError, UsageError
-from calando.language import message
 from calando.records.command_log import CommandLog
 from calando.records.preview import known_runs, preview, the_run
 from calando.web.places import Places
@@ -48,13 +47,9 @@ class _Steering:
     def _folder(self, path: str) -> Path:
         kind = self._places.found().get(path)
         if kind is None:
-            raise _NotThere(message("no place {path!r} in the folder that is served", path=path[:200]))
+            raise _NotThere(f"no place {path[:200]!r} in the folder that is served")
         if kind not in STEERED:
-            raise UsageError(
-                message(
-                    "a {kind} is not steered from the page; a study's runs are, and those of `calando train`", kind=kind
-                )
-            )
+            raise UsageError(f"a {kind} is not steered from the page; a study's runs are, and those of `calando train`")
         return self._places.root / path if path else self._places.root
 
     def look(self, request: Request) -> Response:
@@ -101,21 +96,17 @@ def _read(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UsageError(message("a command must be a JSON object")) from error
+        raise UsageError("a command must be a JSON object") from error
     names = {"place": str, "run": str, "text": str, "id": str}
     if not isinstance(given, dict) or any(not isinstance(given.get(name), kind) for name, kind in names.items()):
-        raise UsageError(message("a command must be a JSON object with the texts place, run, text and id"))
+        raise UsageError("a command must be a JSON object with the texts place, run, text and id")
     if unknown := sorted(given.keys() - names.keys() - {"expected_step"}):
-        raise UsageError(
-            message(
-                "a command has no {unknown!r}; it has place, run, text, id and expected_step", unknown=unknown[0][:40]
-            )
-        )
+        raise UsageError(f"a command has no {unknown[0][:40]!r}; it has place, run, text, id and expected_step")
     step = given.get("expected_step")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
-        raise UsageError(message("expected_step must be a whole number"))
+        raise UsageError("expected_step must be a whole number")
     if not given["run"]:
-        raise UsageError(message("a command must name its run"))
+        raise UsageError("a command must name its run")
     return {"place": given["place"], "run": given["run"], "text": given["text"], "key": given["id"], "seen": step}
 
 
