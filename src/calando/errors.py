@@ -23,7 +23,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from calando.language import Message, joined, message
 
@@ -160,7 +160,19 @@ def _is_unseen(letter: str) -> bool:
 
 
 class CalandoError(Exception):
-    """Every error that calando raises on purpose."""
+    """Every error that calando raises on purpose.
+
+    It comes from another process as it was raised there, whatever arguments its kind is made of.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[CalandoError], args: tuple[object, ...], attributes: dict[str, object]) -> CalandoError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(CalandoError, ValueError):
@@ -181,9 +193,6 @@ class CodeFailed(UsageError):
 
     def __str__(self) -> str:
         return "\n    ".join((super().__str__(), *self.printed))
-
-    def __reduce__(self) -> tuple[type[CodeFailed], tuple[str, tuple[str, ...]]]:
-        return CodeFailed, (self.args[0], self.printed)
 
 
 class UnknownName(UsageError):
