@@ -6,7 +6,7 @@ Of each room below, two things are refused in its source:
     f"{count} rows are left out"               an English sentence in an f-string, wherever it goes
 
 Both are written `message("…", path=path)`, which `calando.language` can translate. What may stay English is named with
-its reason; texts that are no f-strings (SQL, names of columns, docstrings) are not looked at, but where they are raised.
+its reason. Texts that are no f-strings (SQL, docstrings) are looked at where they are raised, and nowhere else.
 """
 
 import ast

@@ -33,11 +33,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calando.errors import DataError
-from calando.language import joined, message
+from calando.language import Message, joined, message
 from calando.tasks.data.picture import Head, opened, read_head, read_pixels
 
 __all__ = ["EXTENSIONS", "WORTH_SECONDS", "cache_folder", "cached", "decode_all"]
@@ -50,7 +51,7 @@ _Name = Callable[[int], str]
 WORTH_SECONDS = 0.5
 """Decoding that takes less is not kept."""
 
-_VERSION = 2
+_VERSION = 3
 _MADE_COLOURED = message("grey among coloured ones: made RGB")
 
 
@@ -270,9 +271,23 @@ def _load(path: Path) -> tuple[np.ndarray, list[str]] | None:
             rest = file.read()
         size = hashlib.sha256().digest_size
         noted, expected = rest[:-size], rest[-size:]
-        return (images, json.loads(noted)) if _digest(images, noted) == expected else None
+        return (images, [_unpacked(one) for one in json.loads(noted)]) if _digest(images, noted) == expected else None
     except (OSError, ValueError, EOFError, SyntaxError):
         return None
+
+
+def _packed(value: Any) -> Any:
+    """As JSON has it: a message as its template and its values, so that it can be translated when it is read again."""
+    if not isinstance(value, Message):
+        return value
+    return [value.template, {name: _packed(one) for name, one in value.values.items()}]
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    template, values = value
+    return message(template, **{name: _unpacked(one) for name, one in values.items()})
 
 
 def _digest(images: np.ndarray, noted: bytes) -> bytes:
@@ -283,7 +298,7 @@ def _digest(images: np.ndarray, noted: bytes) -> bytes:
 
 def _save(path: Path, images: np.ndarray, notes: list[str]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    noted = json.dumps(notes).encode()
+    noted = json.dumps([_packed(note) for note in notes]).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:

@@ -162,7 +162,7 @@ def _windows(tokens: np.ndarray, length: int, origin: str) -> tuple[np.ndarray, 
         raise DataError(
             message(
                 "{origin}: {count} tokens are fewer than a window and the token after it ({least}); "
-                "choose a smaller least=",
+                "choose a smaller length=",
                 origin=origin,
                 count=len(tokens),
                 least=length + 1,
