@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calando.language import message
 from calando.records.database import nothing_collected
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
@@ -34,10 +35,13 @@ from calando.web.curves import Curve
 from calando.web.run_files import files_in, tail_of
 from calando.web.table import Row
 
-__all__ = ["Kind", "Place", "columns_of"]
+__all__ = ["MEASURED", "Kind", "Place", "State", "columns_of"]
 
 OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
+State = Literal["running", "complete", "stopped", "reading", "unreadable"]
+MEASURED = ("loss", "rate", "score")
+"""What every run has."""
 MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
@@ -193,7 +197,7 @@ class Place(ABC):
     # What is asked
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """Running, complete or stopped; "reading" as long as nobody has looked at all that is there."""
         if self.conducted:
             return "running"
@@ -222,11 +226,16 @@ class Place(ABC):
             }
 
     def _words(self, done: int, expected: int) -> str:
-        unit = "updates" if self.kind in ("training", "run", "tuning") else "runs"
+        unit = message("updates" if self.kind in ("training", "run", "tuning") else "runs")
         if not self.conducted and not self.is_settled:
-            return f"reading {done} {unit}"
-        of = f"{done} of {expected} {unit} done" if expected else f"{done} {unit} done"
-        return of if self.is_complete else f"stopped: {of}; the same command goes on from there"
+            return message("reading {done} {unit}", done=done, unit=unit)
+        of = message(
+            "{done} of {expected} {unit} done" if expected else "{done} {unit} done",
+            done=done,
+            expected=expected,
+            unit=unit,
+        )
+        return of if self.is_complete else message("stopped: {of}; the same command goes on from there", of=of)
 
     def _is_running(self, row: RunRow) -> bool:
         return self.conducted and row.state == "running"
@@ -315,7 +324,7 @@ class Place(ABC):
 
     def measured(self) -> tuple[str, ...]:
         """What curves there are."""
-        return "loss", "rate", "score"
+        return MEASURED
 
     def scale_of(self, of: str) -> dict[str, Any]:
         """What a curve's values are: their unit, and whether they are shares, which are shown in percent."""
