@@ -10,7 +10,6 @@ knows its template and its values; only who shows it to a person asks for its tr
     message("rate {rate:g} diverged", rate=0.1)   'rate 0.1 diverged', in every language
     translated(that)                              for a terminal or a page
     _("rate {rate:g} diverged", rate=0.1)         both in one
-    recognized("rate 0.1 diverged")               that message again, of a text that was stored
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ __all__ = [
     "_",
     "asked_for",
     "capitalized",
+    "catalogue_file",
     "in_language",
     "joined",
     "known",
     "language",
     "message",
-    "recognized",
     "translated",
 ]
 
@@ -108,7 +107,7 @@ def _catalogue(name: str) -> NullTranslations:
     """The texts of a language; a catalogue that is missing or damaged is reported once, and has none."""
     import gettext
 
-    path = _file_of(name)
+    path = catalogue_file(name)
     try:
         with path.open("rb") as file:
             return gettext.GNUTranslations(file)
@@ -117,7 +116,8 @@ def _catalogue(name: str) -> NullTranslations:
         return gettext.NullTranslations()
 
 
-def _file_of(name: str) -> Path:
+def catalogue_file(name: str) -> Path:
+    """The compiled catalogue of a language."""
     return Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
 
 
@@ -224,106 +224,6 @@ def _(template: str, /, **values: Any) -> str:
     '3 runs'
     """
     return translated(Message(template, **values))
-
-
-LEAST_OWN = 10
-"""Letters of its own by which a template is known in a sentence."""
-LONGEST_SENTENCE = 2000
-
-
-def recognized(text: str) -> str:
-    """A sentence of the catalogue that was stored as its English text, as the message that it was; any other as it is.
-
-    Where several templates fit, it is the one with the most letters of its own. Values are what stands in its places:
-    data, or sentences that are recognized as well. In English nothing is looked up.
-
-    >>> with in_language("zh"):
-    ...     found = recognized("rate 0.1 after 3 of 60 steps, which nobody said")
-    >>> found, type(found).__name__
-    ('rate 0.1 after 3 of 60 steps, which nobody said', 'str')
-    """
-    return text if language() == "en" or isinstance(text, Message) else _recognized(text, language())
-
-
-@lru_cache(maxsize=5000)
-def _recognized(text: str, shown: str) -> str:
-    if not 0 < len(text) <= LONGEST_SENTENCE:
-        return text
-    for template, parts in _templates(shown):
-        values = _values(text, parts)
-        if values is not None and (found := Message(template, **values)) == text:
-            return found
-    return text
-
-
-_Part = tuple[str, str | None, bool]
-"""Literal text, the place after it, and whether that is written as it is."""
-
-
-@lru_cache
-def _templates(shown: str) -> list[tuple[str, list[_Part]]]:
-    """Those of a catalogue that are sentences, by the letters of their own."""
-    from string import Formatter
-
-    found = []
-    for text in _texts_of(shown):
-        try:
-            parts = [(one[0], one[1], not one[2] and not one[3]) for one in Formatter().parse(text)]
-        except ValueError:
-            continue
-        own = sum(letter.isalpha() for literal, *_rest in parts for letter in literal)
-        apart = all(literal for literal, *_rest in parts[1:])
-        if (
-            own >= LEAST_OWN
-            and " " in text
-            and apart
-            and not any(one[1] and not one[1].isidentifier() for one in parts)
-        ):
-            found.append((own, text, parts))
-    return [(text, parts) for _own, text, parts in sorted(found, key=lambda one: -one[0])]
-
-
-def _values(text: str, parts: list[_Part]) -> dict[str, str] | None:
-    """What stands in the places of a template, each up to the first time that what follows it is found; None: no fit."""
-    values: dict[str, str] = {}
-    begun, open_, plain = 0, "", True
-    for count, (literal, name, is_plain) in enumerate(parts, 1):
-        last = count == len(parts) and name is None
-        at = begun if not open_ else len(text) - len(literal) if last else text.find(literal, begun + 1)
-        if at < begun + bool(open_) or not text.startswith(literal, at):
-            return None
-        if open_:
-            value = text[begun:at]
-            if values.setdefault(open_, recognized(value) if plain else _Written(value)) != value:
-                return None
-        begun, open_, plain = at + len(literal), name or "", is_plain
-    if open_:
-        if begun == len(text):
-            return None
-        values[open_] = recognized(text[begun:]) if plain else _Written(text[begun:])
-    return values if open_ or begun == len(text) else None
-
-
-class _Written(str):
-    """A value that was written already: it stays, however its place writes one."""
-
-    def __format__(self, form: str) -> str:
-        return str(self)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _texts_of(shown: str) -> list[str]:
-    """The English texts of a catalogue, from its compiled file."""
-    try:
-        content = _file_of(shown).read_bytes()
-        order = "<" if content[:4] == b"\xde\x12\x04\x95" else ">"
-        count, begin = struct.unpack_from(f"{order}2I", content, 8)
-        table = struct.iter_unpack(f"{order}2I", content[begin : begin + 8 * count])
-        return [content[at : at + size].decode() for size, at in table if size]
-    except (OSError, ValueError, struct.error):  # missing or damaged, which `_catalogue` reports
-        return []
 
 
 def capitalized(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from calando.controllers.controller import Action, Observation, Wants, length, register
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["METRICS", "Metric", "Plateau", "PlateauState", "ThresholdMode"]
 
@@ -117,9 +118,17 @@ class Plateau:
         if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
-        named = self.metric.replace("_", " ")
-        steps = f"{observation.step - since} {'step' if observation.step - since == 1 else 'steps'}"
-        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {steps}"
+        named = message(self.metric.replace("_", " "))
+        steps = observation.step - since
+        event = message(
+            "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} step"
+            if steps == 1
+            else "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} steps",
+            factor=self.factor,
+            named=named,
+            best=best,
+            steps=steps,
+        )
         return state._replace(since=observation.step + self.cooldown, multiplier=cut), Action(
             multiplier=cut, event=event
         )

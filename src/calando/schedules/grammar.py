@@ -31,7 +31,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, final
 
-from calando.errors import ScheduleTextError, UsageError
+from calando.errors import ScheduleTextError, UsageError, said_by
+from calando.language import message
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, BadArgument, did_you_mean, quote, signature_text
 from calando.schedules.schedule import Schedule
 
@@ -97,16 +98,25 @@ class Call:
         parameters = inspect.signature(function).parameters
         placed = [name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY]
         if len(self.args) > len(placed):
-            raise self.error(f"too many values without a name; it is {whole}", value=len(placed))
+            raise self.error(message("too many values without a name; it is {whole}", whole=whole), value=len(placed))
         for name in self.kwargs:
             if name not in parameters:
                 guess = did_you_mean(name, list(parameters)) or ";"
-                raise self.error(f"{self.name} has no argument {quote(name)}{guess} it is {whole}", name=name)
+                raise self.error(
+                    message(
+                        "{call} has no argument {name}{guess} it is {whole}",
+                        call=self.name,
+                        name=quote(name),
+                        guess=guess,
+                        whole=whole,
+                    ),
+                    name=name,
+                )
             if name in placed[: len(self.args)]:
-                raise self.error(f"{name} is given twice; it is {whole}", name=name)
+                raise self.error(message("{name} is given twice; it is {whole}", name=name, whole=whole), name=name)
         for name in placed[len(self.args) :] + [name for name in parameters if name not in placed]:
             if parameters[name].default is inspect.Parameter.empty and name not in self.kwargs:
-                raise self.error(f"{self.name} lacks {name}; it is {whole}")
+                raise self.error(message("{call} lacks {name}; it is {whole}", call=self.name, name=name, whole=whole))
         try:
             return function(*self.args, **self.kwargs)
         except BadArgument as error:
@@ -114,12 +124,12 @@ class Call:
             if wrong in placed[: len(self.args)]:
                 wrong = placed.index(error.argument)
             if wrong is None or wrong not in self.positions:
-                raise self.error(str(error)) from None
+                raise self.error(said_by(error)) from None
             item = self._item(wrong, error.value)
             place = self.positions[wrong] if item is None else self.items[wrong][item]
-            raise ScheduleTextError(str(error), self.text, place) from None
+            raise ScheduleTextError(said_by(error), self.text, place) from None
         except UsageError as error:
-            raise self.error(str(error)) from None
+            raise self.error(said_by(error)) from None
 
     def _item(self, argument: int | str, value: object) -> int | str | None:
         """The index or key of this very value in an argument's list or dict, if it is there."""
@@ -173,7 +183,10 @@ _WORDS = {**_LOWER, **{word.capitalize(): value for word, value in _LOWER.items(
 _UNITS = ("epoch", "epochs", "step", "steps")
 _LONGEST_INTEGER = 18  # digits; longer ones are read as floats
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_HINTS = {"%": "; a length with a unit goes in quotes: '5%'", "-": "; to subtract, add: a + -0.5 or a + -1 * b"}
+_HINTS = {
+    "%": message("; a length with a unit goes in quotes: '5%'"),
+    "-": message("; to subtract, add: a + -0.5 or a + -1 * b"),
+}
 
 
 @final
@@ -200,7 +213,12 @@ class Reader:
             raise UsageError(f"a schedule's text must be a string, got {quote(text)}")
         self.text, self.offset, self.whole = text, offset, text if whole is None else whole
         if len(text) > LONGEST_TEXT:
-            raise self.error(f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", LONGEST_TEXT)
+            raise self.error(
+                message(
+                    "the text has {length} characters; at most {most} are read", length=len(text), most=LONGEST_TEXT
+                ),
+                LONGEST_TEXT,
+            )
         self._expression = expression
         self._position = self._round = self._square = 0
         self.token = self._scan()
@@ -211,8 +229,8 @@ class Reader:
 
     def expected(self, what: str) -> ScheduleTextError:
         """An error that says what should stand in place of the next token."""
-        found = "" if self.token.kind == "end" else f", found {quote(self.token.text)}"
-        return self.error(f"expected {what}{found}")
+        found = "" if self.token.kind == "end" else message(", found {text}", text=quote(self.token.text))
+        return self.error(message("expected {what}{found}", what=what, found=found))
 
     def take(self) -> Token:
         """The next token; the one after it becomes the next."""
@@ -230,7 +248,7 @@ class Reader:
             return True
         if self.token.kind == "number" and self.token.text[0] in "+-":
             if self.token.text[0] == "-":
-                raise self.error(f"unexpected '-'{_HINTS['-']}")
+                raise self.error(message("unexpected {text}{hint}", text="'-'", hint=_HINTS["-"]))
             if mark == "+":
                 self.token = Token("number", self.token.text[1:], self.token.start + 1)
                 return True
@@ -239,7 +257,7 @@ class Reader:
     def finish(self) -> None:
         """Raises a ScheduleTextError unless everything is read."""
         if self.token.kind != "end":
-            raise self.expected("the end")
+            raise self.expected(message("the end"))
 
     @contextmanager
     def nested(self) -> Iterator[None]:
@@ -250,7 +268,7 @@ class Reader:
         self._round += is_round
         self._square += not is_round
         if max(self._round, self._square) > DEEPEST_NESTING:
-            raise self.error(f"brackets are nested more than {DEEPEST_NESTING} deep", opening.start)
+            raise self.error(message("brackets are nested more than {most} deep", most=DEEPEST_NESTING), opening.start)
         yield
         if not self.at(_CLOSING[opening.text]):
             raise self.expected(quote(_CLOSING[opening.text]))
@@ -261,7 +279,7 @@ class Reader:
     def call(self) -> Call:
         """Read a call or a bare name."""
         if self.token.kind != "name":
-            raise self.expected("a name")
+            raise self.expected(message("a name"))
         name = self.take()
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
@@ -275,13 +293,13 @@ class Reader:
                     if self._looks_like(ARGUMENT_NAME):
                         key = self.take().text
                         if key in kwargs:
-                            raise self.error(f"{quote(key)} is given twice", first.start)
+                            raise self.error(message("{name} is given twice", name=quote(key)), first.start)
                         self.take()
                         names[key] = self.offset + first.start
                         positions[key], items[key] = self.offset + self.token.start, places
                         kwargs[key] = self.value(places)
                     elif kwargs:
-                        raise self.error("a value without a name must come before those with one", first.start)
+                        raise self.error(message("a value without a name must come before those with one"), first.start)
                     else:
                         positions[len(args)], items[len(args)] = self.offset + first.start, places
                         args.append(self.value(places))
@@ -296,7 +314,14 @@ class Reader:
         if token.kind == "number":
             number = self.number()
             if self.token.text in _UNITS:
-                raise self.error(f"a length with a unit goes in quotes: '{token.text} {self.token.text}'", token.start)
+                raise self.error(
+                    message(
+                        "a length with a unit goes in quotes: '{number} {unit}'",
+                        number=token.text,
+                        unit=self.token.text,
+                    ),
+                    token.start,
+                )
             return number
         if token.kind == "string":
             return self.take().text[1:-1]
@@ -312,7 +337,7 @@ class Reader:
             return self._list(places)
         if self.at("{"):
             return self._dict(places)
-        raise self.expected("a value")
+        raise self.expected(message("a value"))
 
     def number(self) -> int | float:
         """Read a number: an int if it is written as one, else a float."""
@@ -321,7 +346,7 @@ class Reader:
             return int(token.text)
         value = float(token.text)
         if value in (float("inf"), float("-inf")):
-            raise self.error("this number is too large", token.start)
+            raise self.error(message("this number is too large"), token.start)
         return value
 
     def _list(self, places: dict[int | str, int]) -> Value:
@@ -338,10 +363,10 @@ class Reader:
         with self.nested():
             for first in self._items("}"):
                 if first.kind != "string":
-                    raise self.expected("a key in quotes, such as 'head'")
+                    raise self.expected(message("a key in quotes, such as 'head'"))
                 key = self.take().text[1:-1]
                 if key in values:
-                    raise self.error(f"{quote(key)} is given twice", first.start)
+                    raise self.error(message("{name} is given twice", name=quote(key)), first.start)
                 if not self.at(":"):
                     raise self.expected("':'")
                 self.take()
@@ -371,8 +396,10 @@ class Reader:
         if match is None:
             character = self.text[start]
             if character in "'\"":
-                raise self.error("this quote is never closed", start)
-            raise self.error(f"unexpected {quote(character)}{_HINTS.get(character, '')}", start)
+                raise self.error(message("this quote is never closed"), start)
+            raise self.error(
+                message("unexpected {text}{hint}", text=quote(character), hint=_HINTS.get(character, "")), start
+            )
         self._position = match.end()
         assert match.lastgroup is not None, "each branch of the pattern has a name"
         return Token(match.lastgroup, match.group(), start)

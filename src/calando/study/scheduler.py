@@ -294,15 +294,25 @@ class Scheduler:
                 # What a person asked for by hand ends no study that was asked for before.
                 self.steering.gave_up(digest)
                 self.queue.ended(number, digest)
-                self.tell(f"the branch {digest} failed, and is not tried again here: {outcome.message}")
+                self.tell(
+                    message(
+                        "the branch {branch} failed, and is not tried again here: {why}",
+                        branch=digest,
+                        why=outcome.message,
+                    )
+                )
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
                 self.steering.was_lost(digest)
                 self.losses[digest] += 1
                 self.tell(
-                    f"a worker was lost ({reason}); its run goes on in another, "
-                    f"loss {self.losses[digest]} of at most {FORGIVEN_LOSSES}"
+                    message(
+                        "a worker was lost ({reason}); its run goes on in another, loss {loss} of at most {most}",
+                        reason=reason,
+                        loss=self.losses[digest],
+                        most=FORGIVEN_LOSSES,
+                    )
                 )
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(

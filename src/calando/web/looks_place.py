@@ -98,7 +98,7 @@ class LooksPlace(Place):
     def headline(self) -> str:
         """What they say of the rate."""
         try:
-            return str(self._looked.reading()).partition("\n")[0]
+            return self._looked.reading().first_line
         except UsageError as error:
             return said_by(error)
 

@@ -94,7 +94,7 @@ def shown(found: Any) -> Any:
 
 
 def page_words() -> dict[str, str]:
-    """What the page's scripts say, English text -> the text in the language of the request; what is the same is left."""
+    """What the page's scripts say, English text -> text in the language of the request; what is the same is left."""
     found = {text: translated(text) for text in (*script_texts(), *WORDS)}
     return {text: one for text, one in found.items() if one != text}
 
