@@ -27,7 +27,20 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from gettext import NullTranslations
 
-__all__ = ["LANGUAGES", "Message", "_", "capitalized", "in_language", "joined", "language", "message", "translated"]
+__all__ = [
+    "LANGUAGES",
+    "Message",
+    "_",
+    "asked_for",
+    "capitalized",
+    "catalogue_file",
+    "in_language",
+    "joined",
+    "known",
+    "language",
+    "message",
+    "translated",
+]
 
 LANGUAGES = {"en": "en", "zh": "zh-CN"}
 """What exists, each as HTML names it."""
@@ -45,14 +58,24 @@ def language() -> str:
     """
     if (held := _held.get()) is not None:
         return held
-    if asked := os.environ.get(VARIABLE):
-        return _base(asked) or _unknown(asked)
+    if (asked := asked_for()) is not None:
+        return asked
     places = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return _base(next(filter(None, places), "")) or "en"
+    return known(next(filter(None, places), "")) or "en"
 
 
-def _base(name: str) -> str | None:
-    """zh of zh_CN.UTF-8, zh-Hans and ZH."""
+def asked_for() -> str | None:
+    """The language of CALANDO_LANG; None where it is not set."""
+    asked = os.environ.get(VARIABLE)
+    return known(asked) or _unknown(asked) if asked else None
+
+
+def known(name: str) -> str | None:
+    """The language of LANGUAGES that a name means; None: it is none of them.
+
+    >>> [known(name) for name in ("zh_CN.UTF-8", "zh-Hans", "EN", "fr")]
+    ['zh', 'zh', 'en', None]
+    """
     base = name.lower().replace("-", "_").partition(".")[0].partition("_")[0]
     return base if base in LANGUAGES else None
 
@@ -84,13 +107,18 @@ def _catalogue(name: str) -> NullTranslations:
     """The texts of a language; a catalogue that is missing or damaged is reported once, and has none."""
     import gettext
 
-    path = Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
+    path = catalogue_file(name)
     try:
         with path.open("rb") as file:
             return gettext.GNUTranslations(file)
     except (OSError, ValueError, LookupError, struct.error):  # what gettext raises where a file is missing or damaged
         print(f"calando: {str(path)!a} is missing or damaged, so this is English; reinstall calando", file=sys.stderr)
         return gettext.NullTranslations()
+
+
+def catalogue_file(name: str) -> Path:
+    """The compiled catalogue of a language."""
+    return Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
 
 
 class Message(str):

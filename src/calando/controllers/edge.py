@@ -118,7 +118,7 @@ class Edge:
         else:
             capped = mine
         done = mine < 1 <= capped and step >= self.until
-        event = f"the cap of the first {self.until} updates is lifted" if done else ""
+        event = message("the cap of the first {until} updates is lifted", until=self.until) if done else ""
         return following._replace(multiplier=capped), Action(multiplier=capped, event=event)
 
     def measure(self, state: EdgeState, *, slope: float, curvature: float) -> EdgeState:

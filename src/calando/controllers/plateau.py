@@ -137,9 +137,17 @@ class Plateau:
         if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
-        named = self.metric.replace("_", " ")
-        steps = f"{observation.step - since} {'step' if observation.step - since == 1 else 'steps'}"
-        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {steps}"
+        named = message(self.metric.replace("_", " "))
+        steps = observation.step - since
+        event = message(
+            "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} step"
+            if steps == 1
+            else "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} steps",
+            factor=self.factor,
+            named=named,
+            best=best,
+            steps=steps,
+        )
         return state._replace(since=observation.step + self.cooldown, multiplier=cut), Action(
             multiplier=cut, event=event
         )

@@ -1,6 +1,7 @@
 """The picture of runs in progress: a SQLite file in the folder of a study, a tuning or a run.
 
-    FOLDER/live.sqlite    meta      version, generation (another for each file), seq, how the whole stands
+    FOLDER/live.sqlite    meta      version, generation (another for each file), seq, how the whole stands,
+                                    and the form of its words, by which they are shown in another language
                           runs      one row a run in progress: who makes it, how far it is
                           points    step, rate, loss of some of its updates
                           scores    its looks at the validation part
@@ -35,6 +36,7 @@ from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables
 from calando.records.record import RunRecord, TestScore
 from calando.standing import Standing
+from calando.stored_words import form_of
 
 __all__ = ["FILE", "LOCK", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
 
@@ -306,6 +308,8 @@ class LiveFile:
             if self._stood_otherwise:
                 text = json.dumps(asdict(self._standing))
                 self._file.execute("REPLACE INTO meta VALUES ('standing', ?)", (text,))
+                said = json.dumps(form_of(self._standing.words))
+                self._file.execute("REPLACE INTO meta VALUES ('said', ?)", (said,))
             self._file.execute("REPLACE INTO meta VALUES ('seq', ?)", (self._seq,))
         self._waiting.clear()
         self._changed.clear()

@@ -43,6 +43,7 @@ class News:
         seq: the last number.
         runs: those in progress that changed, and those that were put away.
         points, scores: by digest; scores as steps, scores, losses.
+        said: the form of the words of `standing`, as `calando.language.restored` takes it.
     """
 
     generation: str = ""
@@ -53,6 +54,7 @@ class News:
     scores: dict[str, Points] = field(default_factory=dict)
     probes: list[tuple[str, int]] = field(default_factory=list)
     standing: Standing | None = None
+    said: object = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -102,6 +104,7 @@ class LivePicture:
             news.probes = list(file.execute("SELECT run, step FROM probes WHERE seq > ? ORDER BY seq", (seq,)))
             standing = Standing(**json.loads(known["standing"]))
             news.standing = standing if standing.words else None
+            news.said = json.loads(known.get("said", "null"))
             news.notes = [text for (text,) in file.execute("SELECT text FROM notes ORDER BY seq LIMIT 1000")]
             return news
         return News()

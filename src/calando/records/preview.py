@@ -93,7 +93,7 @@ class Preview:
             "text": None if self.branch is None else self.branch.strategy.text,
             "branch": None if self.branch is None else self.branch.digest(),
             "steps": None if self.branch is None else self.branch.steps,
-            "lint": [str(finding) for finding in self.findings],
+            "lint": [finding.sentence for finding in self.findings],
             "x": [int(step) for step in steps],
             "before": [_or_none(value) for value in before],
             "after": [_or_none(value) for value in after],

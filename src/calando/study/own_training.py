@@ -358,7 +358,7 @@ def _record(spec: RunSpec, result: RunResult) -> RunRecord:
     finite = [look for look in result.looks if math.isfinite(look.score)]
     events = [Event(step=step, kind=kind, text=text) for step, kind, text in result.events]
     if result.test is None:
-        text = "the code gives no test score (run.finish(test=…)): its last validation score is compared"
+        text = message("the code gives no test score (run.finish(test=…)): its last validation score is compared")
         events.append(Event(step=max(0, result.steps_done - 1), kind="no test", text=text))
     return RunRecord(
         spec=spec,
