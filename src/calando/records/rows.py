@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar, final, get_args
 import numpy as np
 from pydantic import TypeAdapter
 
+from calando.language import message
 from calando.records.family import SpecReader
 from calando.records.record import Evaluation, Event, RunOutcome, RunRecord, TestScore
 
@@ -135,7 +136,7 @@ class RunReader:
         if outcome != "diverged" and looks and not math.isfinite(looks[-1].loss):
             # Earlier versions looked at training losses alone, which are those before each update.
             outcome = "diverged"
-            text = f"validation loss is {looks[-1].loss} at the end: this counts as diverged"
+            text = message("validation loss is {loss} at the end: this counts as diverged", loss=looks[-1].loss)
             happened = (*happened, Event(step=max(0, steps_done - 1), kind="diverged", text=text))
         if host not in self._hosts:
             self._hosts[host] = json.loads(host)
