@@ -119,7 +119,6 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     from calando.analysis.reading import Verdict as ReadingVerdict
     from calando.analysis.results import Verdict
     from calando.analysis.signals import SIGNALS
-    from calando.controllers.plateau import METRICS
     from calando.range_test.found import HeldOutcome
     from calando.records.command_log import State
     from calando.records.lesson import LESSONS
@@ -140,7 +139,6 @@ def _in_registries() -> Iterator[tuple[str, str]]:
         "one a run",
     ]  # roles of runs; what is judged, and in what
     words += ["run", "arms that lost", "going back", "evaluations", "other hyper-parameters"]  # of a tuning's ledger
-    words += [metric.replace("_", " ") for metric in METRICS]
     words += ["evaluated weights are not finite"]
     for lesson in LESSONS.values():
         words += [lesson.summary, *lesson.networks.values(), lesson.name.replace("-", " ").capitalize()]

@@ -8,7 +8,9 @@ A file is anybody's: no template but the catalogue's is ever filled in, and none
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +18,8 @@ from calando.language import Message, catalogue_file, language
 
 __all__ = ["form_of", "recognized", "restored"]
 
-LEAST_OWN, LEAST_FIRST = 10, 6
-"""Letters of its own by which a template is known in a sentence; fewer, where it begins with some."""
+LEAST_OWN = 6
+"""Letters of its own by which a template is known in a sentence."""
 LONGEST_SENTENCE = 2000
 
 
@@ -42,13 +44,27 @@ def _recognized(text: str, shown: str) -> str:
         return text
     for template, parts in _templates(shown):
         values = _values(text, parts)
-        if values is not None and (found := Message(template, **values)) == text:
+        if values is None or any(map(_is_foreign, values.values())):
+            continue
+        if (found := Message(template, **values)) == text:
             return found
     return text
 
 
-_Part = tuple[str, str | None, bool]
-"""Literal text, the place after it, and whether that is written as it is."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+QUOTES = ("'", "`", '"')
+_WORD = re.compile(r"(?<![\w.-])[a-z]{3,}(?![\w.-])")
+
+
+def _is_foreign(value: str) -> bool:
+    """Whether a value has words that are not recognized: the template is another's, or half would stay English."""
+    if isinstance(value, Message | _Quoted) or " " not in value:
+        return False
+    return isinstance(value, _Number) or _WORD.search(_QUOTED.sub("", value)) is not None
+
+
+_Part = tuple[str, str, Callable[[str], str]]
+"""Literal text, the place after it or "", and what its value is read by."""
 
 
 @lru_cache
@@ -59,40 +75,45 @@ def _templates(shown: str) -> list[tuple[str, list[_Part]]]:
     found = []
     for text in _texts_of(shown):
         try:
-            parts = [(one[0], one[1], not one[2] and not one[3]) for one in Formatter().parse(text)]
+            parsed = list(Formatter().parse(text))
         except ValueError:
             continue
-        own = sum(letter.isalpha() for literal, *_rest in parts for letter in literal)
-        apart = all(literal for literal, *_rest in parts[1:])
-        if (
-            own >= LEAST_OWN
-            and " " in text
-            and apart
-            and not any(one[1] and not one[1].isidentifier() for one in parts)
-        ):
+        own = sum(letter.isalpha() for literal, *_rest in parsed for letter in literal)
+        apart = all(literal for literal, *_rest in parsed[1:])
+        if own >= LEAST_OWN and " " in text and apart and all(not one[1] or one[1].isidentifier() for one in parsed):
+            after = [literal for literal, *_rest in parsed[1:]] + [""]
+            parts = [(one[0], one[1] or "", _reader(*one, then)) for one, then in zip(parsed, after, strict=True)]
             found.append((own, text, parts))
     return [(text, parts) for _own, text, parts in sorted(found, key=lambda one: -one[0])]
+
+
+def _reader(
+    before: str, _name: str | None, form: str | None, conversion: str | None, after: str
+) -> Callable[[str], str]:
+    if conversion or before.endswith(QUOTES) or after.startswith(QUOTES):
+        return _Quoted
+    return _Number if form else recognized
 
 
 def _values(text: str, parts: list[_Part]) -> dict[str, str] | None:
     """What stands in the places of a template, each up to where what follows it is found first; None: no fit."""
     values: dict[str, str] = {}
-    begun, open_, plain = 0, "", True
-    for count, (literal, name, is_plain) in enumerate(parts, 1):
-        last = count == len(parts) and name is None
-        at = begun if not open_ else len(text) - len(literal) if last else text.find(literal, begun + 1)
-        if at < begun + bool(open_) or not text.startswith(literal, at):
-            return None
-        if open_:
-            value = text[begun:at]
-            if values.setdefault(open_, recognized(value) if plain else _Written(value)) != value:
+    begun, place, read = 0, "", recognized
+    for literal, name, reader in (*parts, ("", "", recognized)):
+        if not place:
+            if not text.startswith(literal, begun):
                 return None
-        begun, open_, plain = at + len(literal), name or "", is_plain
-    if open_:
-        if begun == len(text):
-            return None
-        values[open_] = recognized(text[begun:]) if plain else _Written(text[begun:])
-    return values if open_ or begun == len(text) else None
+            at = begun
+        else:
+            # The end of the text is found last of all.
+            at = text.find(literal, begun + 1) if literal and name else len(text) - len(literal)
+            if at <= begun or not text.startswith(literal, at):
+                return None
+            value = read(text[begun:at])
+            if values.setdefault(place, value) != value:
+                return None
+        begun, place, read = at + len(literal), name, reader
+    return values if begun == len(text) else None
 
 
 Form = list[Any]
@@ -137,7 +158,7 @@ def _of_form(form: Any, known_texts: frozenset[str], depth: int) -> Message:
     return Message(template, **of)
 
 
-class _Written(str):
+class _Number(str):
     """A value that was written already: it stays, however its place writes one."""
 
     def __format__(self, form: str) -> str:
@@ -145,6 +166,10 @@ class _Written(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class _Quoted(_Number):
+    """Code, or a name."""
 
 
 @lru_cache

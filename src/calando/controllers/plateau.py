@@ -137,15 +137,21 @@ class Plateau:
         if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
-        named = message(self.metric.replace("_", " "))
+        level = message(
+            "validation loss {best:g}"
+            if self.metric == "validation_loss"
+            else "validation score {best:g}"
+            if self.metric == "validation_score"
+            else "training loss {best:g}",
+            best=best,
+        )
         steps = observation.step - since
         event = message(
-            "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} step"
+            "rate multiplied by {factor:g}: no progress on {level} for {steps} step"
             if steps == 1
-            else "rate multiplied by {factor:g}: no progress on {named} {best:g} for {steps} steps",
+            else "rate multiplied by {factor:g}: no progress on {level} for {steps} steps",
             factor=self.factor,
-            named=named,
-            best=best,
+            level=level,
             steps=steps,
         )
         return state._replace(since=observation.step + self.cooldown, multiplier=cut), Action(

@@ -1,7 +1,7 @@
 """The picture of runs in progress: a SQLite file in the folder of a study, a tuning or a run.
 
     FOLDER/live.sqlite    meta      version, generation (another for each file), seq, how the whole stands,
-                                    and the form of its words, by which they are shown in another language
+                                    and the forms of its words and of notes (`calando.stored_words`)
                           runs      one row a run in progress: who makes it, how far it is
                           points    step, rate, loss of some of its updates
                           scores    its looks at the validation part
@@ -38,10 +38,12 @@ from calando.records.record import RunRecord, TestScore
 from calando.standing import Standing
 from calando.stored_words import form_of
 
-__all__ = ["FILE", "LOCK", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
+__all__ = ["FILE", "LOCK", "NOTE", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
 
 FILE = "live.sqlite"
 LOCK = "live.lock"
+NOTE = "note "
+"""Before the number of a note: the key of its form."""
 VERSION = "1"
 COMMIT_SECONDS = 0.4
 MOST_STRETCHES = 2000
@@ -199,6 +201,8 @@ class LiveFile:
     def note(self, text: str) -> None:
         """A note for the user."""
         self._put("notes", time.time(), text)
+        if form := form_of(text):
+            self._waiting.append(("REPLACE INTO meta VALUES (?, ?)", (f"{NOTE}{self._seq}", json.dumps(form))))
         self._soon()
 
     def stands(self, standing: Standing) -> None:
@@ -332,7 +336,8 @@ class LiveFile:
             self._begin_again()
         except (sqlite3.DatabaseError, rows.Damaged, KeyError, ValueError, TypeError):
             self._begin_again(damaged=True)
-        self._waiting.insert(0, ("DELETE FROM notes", ()))  # they are an earlier process's
+        # They are an earlier process's.
+        self._waiting[:0] = [("DELETE FROM notes", ()), (f"DELETE FROM meta WHERE key LIKE '{NOTE}%'", ())]
         self.flush()
 
     def _begin_again(self, *, damaged: bool = False) -> None:

@@ -334,7 +334,9 @@ class Steering:
         except _Deaf as error:
             self._looked = time.monotonic() + DEAF_SECONDS
             if not self._wrong:
-                self._trainer.tell(message("no command is heard now: {error}; training goes on", error=said_by(error)))
+                self._trainer.tell(
+                    message("no command is heard now: {error}; training goes on", error=said_by(error.because))
+                )
             self._wrong = said_by(error)
 
     @contextmanager

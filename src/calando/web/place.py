@@ -218,7 +218,7 @@ class Place(ABC):
                 "expected": expected if standing is None else standing.expected,
                 "queued": 0 if standing is None else standing.queued,
                 "eta_s": None if standing is None else standing.eta_s,
-                "notes": [recognized(one) for one in self.news.notes],
+                "notes": [restored(*one) for one in zip(self.news.notes, self.news.forms, strict=True)],
                 "running": [self._running(row) for row in self.live.values() if self._is_running(row)],
                 "headline": self.headline,
                 "title": self.title,
