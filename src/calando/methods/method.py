@@ -245,8 +245,11 @@ class Method:
     @property
     def own_rate(self) -> str:
         """Why no rate is looked for, and which to take, if the method is rate-free."""
-        why = "works its step size out by itself and the rate only multiplies it"
-        return f"{self.name} {why}: take lr={self.usual_rate:g}"
+        return message(
+            "{name} works its step size out by itself and the rate only multiplies it: take lr={rate:g}",
+            name=self.name,
+            rate=self.usual_rate,
+        )
 
     @property
     def passes(self) -> int:

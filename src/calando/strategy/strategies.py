@@ -336,7 +336,7 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
                 text=text,
             )
         )
-    return check_rate(f"{call.name}: lr", lr, where=f" in {text!r}"), options
+    return check_rate(message("{name}: lr", name=call.name), lr, where=message(" in {text!r}", text=text)), options
 
 
 def _checked(fields: Mapping[str, Any]) -> StrategySpec:
@@ -359,6 +359,6 @@ def _checked(fields: Mapping[str, Any]) -> StrategySpec:
     curves = bind(strategy, _LONG).curves
     check_rate_curves(method, curves["lr"])
     if strategy.lr is not None:
-        check_rate(f"{method.name}: lr", strategy.lr)
+        check_rate(message("{name}: lr", name=method.name), strategy.lr)
         check_scheduled_rate(strategy.lr, curves["lr"])
     return strategy

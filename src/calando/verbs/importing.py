@@ -49,7 +49,7 @@ class Imported:
             "run": self.logged.name,
             "steps": found.total_steps,
             "base": found.base,
-            "schedule": found.text if found.exact else f"none found; the closest: {found.text}",
+            "schedule": found.text if found.exact else message("none found; the closest: {text}", text=found.text),
             "misfit": found.misfit,
             "findings": "; ".join(map(str, self.findings)) or "none",
         }
