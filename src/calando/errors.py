@@ -162,15 +162,17 @@ def _is_unseen(letter: str) -> bool:
 class CalandoError(Exception):
     """Every error that calando raises on purpose.
 
-    It passes between processes as it is, whatever its class is made of: its arguments and attributes are copied.
+    It comes from another process as it was raised there, whatever arguments its kind is made of.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args), self.__dict__
+        return _remade, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[CalandoError], args: tuple[Any, ...]) -> CalandoError:
-    return kind.__new__(kind, *args)
+def _remade(kind: type[CalandoError], args: tuple[object, ...], attributes: dict[str, object]) -> CalandoError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(CalandoError, ValueError):
@@ -193,10 +195,6 @@ class CodeFailed(UsageError):
         return "\n    ".join((super().__str__(), *self.printed))
 
 
-def _message(text: str) -> Message:
-    return text if isinstance(text, Message) else message(text)
-
-
 class UnknownName(UsageError):
     """A name that is not among the choices.
 
@@ -208,23 +206,24 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, choices: Iterable[str], *, hint: str = "") -> None:
         known = sorted(choices)
-        kind, hint = _message(kind), _message(hint)
         near = difflib.get_close_matches(name, known, n=NEAREST)
         if near and len(known) > MANY:
             near_ones = joined("{one} or {other}", map(repr, near))
-            said = message("unknown {kind} {name!r}; did you mean {near}?", kind=kind, name=name, near=near_ones)
-            super().__init__(message("{one} {other}", one=said, other=hint) if hint else said)
+            said = message(
+                "unknown {kind} {name!r}; did you mean {near}?", kind=message(kind), name=name, near=near_ones
+            )
+            super().__init__(message("{one} {other}", one=said, other=message(hint)) if hint else said)
             return
         said = message(
             "unknown {kind} {name!r}; did you mean {near!r}? choices: {choices}"
             if near
             else "unknown {kind} {name!r}; choices: {choices}",
-            kind=kind,
+            kind=message(kind),
             name=name,
             near=near[0] if near else "",
             choices=", ".join(known),
         )
-        super().__init__(message("{one}; {other}", one=said, other=hint) if hint else said)
+        super().__init__(message("{one}; {other}", one=said, other=message(hint)) if hint else said)
 
 
 class ScheduleTextError(UsageError):
