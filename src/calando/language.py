@@ -10,6 +10,10 @@ knows its template and its values; only who shows it to a person asks for its tr
     message("rate {rate:g} diverged", rate=0.1)   'rate 0.1 diverged', in every language
     translated(that)                              for a terminal or a page
     _("rate {rate:g} diverged", rate=0.1)         both in one
+
+Errors, warnings and notes are messages, too (`errors.said_by` gives an exception's). What stays English: asserts, reprs,
+what the system and other libraries say, and errors that no command prints. `tests/end_to_end/test_errors_speak.py`
+looks for the others.
 """
 
 from __future__ import annotations

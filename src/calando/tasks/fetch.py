@@ -183,7 +183,7 @@ def _extracted(file: Path, download: Download, folder: Path) -> list[Path]:
             return [_folder(archive, download, folder)] if download.folder else _members(archive, download, folder)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(
-            message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=error)
+            message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=str(error))
         ) from error
 
 

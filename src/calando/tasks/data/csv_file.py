@@ -231,7 +231,7 @@ def _rows(path: Path, text: str, sign: str, *, strict: bool = True) -> Iterator[
                     "{path}: line {line} cannot be read ({error}); correct its quotes",
                     path=path,
                     line=line,
-                    error=error,
+                    error=str(error),
                 )
             ) from error
         yield line, row
