@@ -25,6 +25,8 @@ ERRORS = {
 """Exceptions whose text a person reads; the first argument that is a text is that text."""
 
 LISTED = "what lists show of an option or a network: the catalogue has it as it is shown (tools/catalogue.py, lists)"
+PYTHON = "for who writes Python: no command prints it"
+REPR = "a repr, for Python"
 CAUGHT = "caught where the file is read, which is then called damaged or is begun again"
 
 ROOMS: dict[str, dict[str, str]] = {
@@ -47,6 +49,52 @@ ROOMS: dict[str, dict[str, str]] = {
         "record.py: <run of {}, lr={}, seed {}: {}, step {}>": "a repr, for Python",
         "record.py:  at step {}": "taken off a text, not shown",
         "strategy_spec.py: schedule of {}": "a row of a table for Python",
+    },
+    "schedules": {
+        "__init__.py: module 'calando.schedules' has no attribute {}": PYTHON,
+        "as_python.py: return {} ** sum({} + {} >= one for one in places)": "a line of Python",
+        "curve.py: , {} an epoch": REPR,
+        "curve.py: {} over {} steps{}": REPR,
+        "logged/recovered.py: no schedule found; the closest: {}": REPR,
+        "logged/recovered.py: {}, base {}, {} steps, misfit {}": REPR,
+        "primitive.py: {} needs formula(), or place()": PYTHON,
+    },
+    "controllers": {
+        "controller.py: {} has no {}": PYTHON,
+        "rollback.py: loss {} is the {}th in a row far above the usual {}": "begins an event that is shown by its form",
+    },
+    "methods": {},
+    "strategy": {
+        "presets.py: lamb(lr=auto, weight_decay=0.01) | {}": "a strategy's text",
+        "presets.py: lars(lr=auto, momentum=0.9, weight_decay=0.0005) | {}": "a strategy's text",
+        "presets.py: schedule_free_adamw(lr=auto, weight_decay=0.01) | {}": "a strategy's text",
+        "presets.py: schedule_free_sgd(lr=auto, momentum=0.9, weight_decay=0.0005) | {}": "a strategy's text",
+        "without_calando.py: # optimizer: yours, made with lr={}": "a line of Python",
+        'without_calando.py: calando plot "{}" --steps {}{} --json > {}': "a command",
+        "without_calando.py: epoch = {}  # updates in one": "a line of Python",
+        "without_calando.py: once, with calando: {}": "a line of Python",
+        "without_calando.py: steps = {}  # updates in all": "a line of Python",
+        'without_calando.py: with open("{}") as file:': "a line of Python",
+    },
+    "analysis": {
+        "choose.py: rates must ascend, got {}": PYTHON,
+        "lesson.py: {} from {}": "the name of a strategy",
+        "looked.py: {} is no number of updates or samples": CAUGHT,
+        "looked.py: {} is no reason": CAUGHT,
+        "summary.py: {} is not the best": PYTHON,
+    },
+    "range_test": {
+        "found.py: {}\n{} updates in all": REPR,
+        "found.py: {} updates in all": REPR,
+        "raced.py: {} on {}": REPR,
+    },
+    "study": {
+        "steered_study.py: calando steer {} resume --run {}": "a command",
+    },
+    "verbs": {
+        "schedules.py: {} values each of {}": REPR,
+        "steer.py: calando steer {} resume --run {}": "a command",
+        "torch_first.py: torch cannot be imported: {}": PYTHON,
     },
 }
 """Room -> the English texts that may stay there, "file: text" with {} for its places, each with the reason."""

@@ -366,7 +366,7 @@ def find_method(name: str) -> Method:
     if name == OWN.name:
         return OWN
     if name not in METHODS:
-        raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
+        raise UnknownName("method", name, METHODS.names(), hint=message("see `calando strategies`"))
     return METHODS[name]
 
 

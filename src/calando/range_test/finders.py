@@ -247,7 +247,7 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
     """What is tested -> the group it is, None for all together."""
     names = [group_name(group, index) for index, group in enumerate(optimizer.param_groups)]
     if groups not in ("all", "each") and groups not in names:
-        raise UnknownName("parameter group", groups, ["all", "each", *names])
+        raise UnknownName(message("parameter group"), groups, ["all", "each", *names])
     chosen = names if groups in ("all", "each") else [groups]
     for name in chosen:
         if groups != "all" and names.count(name) > 1:

@@ -146,7 +146,7 @@ class Found(Shown):
     def __getitem__(self, group: str) -> FoundRate:
         """What was found for one group; UnknownName where it was not tested."""
         if group not in self.groups:
-            raise UnknownName("tested group", group, self.groups)
+            raise UnknownName(message("tested group"), group, self.groups)
         return self.groups[group]
 
     def __str__(self) -> str:

@@ -128,7 +128,8 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             )
     if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN.name:
         known = {*PRESETS, *SCHEDULES}
-        raise UnknownName("strategy", body, known, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+        hint = message('or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+        raise UnknownName("strategy", body, known, hint=hint)
     return _parse_pipe(text, name=name)
 
 

@@ -85,7 +85,7 @@ def conduct(
             message("the study folder's name must be UTF-8, got {folder!r}; name another --study", folder=str(folder))
         )
     if sharing not in get_args(Sharing):
-        raise UnknownName("sharing", str(sharing), get_args(Sharing))
+        raise UnknownName(message("sharing"), str(sharing), get_args(Sharing))
     if entry.prepare is not None:
         entry.prepare()
     texts = " ".join(strategy.text for strategy in study.strategies)

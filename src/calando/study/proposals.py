@@ -75,7 +75,7 @@ def read_also(given: str | Sequence[str], strategy: StrategySpec, *, budget: flo
                 )
             )
         if name not in NAMES:
-            raise UnknownName("hyper-parameter of also=", str(name), NAMES)
+            raise UnknownName(message("hyper-parameter of also="), str(name), NAMES)
         if name not in can:
             there = ", ".join(can) or "nothing to propose values for"
             raise UsageError(

@@ -107,7 +107,9 @@ def thorough_doubt(paths: list[RunPath], task: Workload) -> str:
     deepest = sorted((pair for pair in pairs if pair[0] > 0), key=lambda pair: -pair[0])
     for step, one, other in deepest[:THOROUGH_RUNS]:
         if doubt := difference_when_forked(one.spec, other.spec, task, step=step, until=other.spec.steps):
-            return f"{other.spec.strategy.name} from {one.spec.strategy.name}: {doubt}"
+            return message(
+                "{name} from {other}: {doubt}", name=other.spec.strategy.name, other=one.spec.strategy.name, doubt=doubt
+            )
     return ""
 
 

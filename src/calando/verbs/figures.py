@@ -92,5 +92,10 @@ def _of_range_test(found: Any) -> Any:
         )
     if (run := found.run) is None:
         return range_figure(found.curves, found.suggestion)
-    title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.in_our_loop.model}"
+    title = message(
+        "Range test of {method} on {task}, {model}",
+        method=run.strategy.method,
+        task=run.workload.title,
+        model=run.in_our_loop.model,
+    )
     return range_figure(found.curves, found.suggestion, title=title)

@@ -191,7 +191,7 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     if text and _head(text) == text:
         called = text_of_name(text)
         if called is None:
-            raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
+            raise UnknownName(message("schedule or strategy"), text, {*SCHEDULES, *PRESETS})
         _check_bare(called)
     return {of: parse(text)}
 
