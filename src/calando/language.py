@@ -11,9 +11,9 @@ knows its template and its values; only who shows it to a person asks for its tr
     translated(that)                              for a terminal or a page
     _("rate {rate:g} diverged", rate=0.1)         both in one
 
-Errors, warnings and notes are messages, too (`errors.said_by` gives an exception's). What stays English: asserts, reprs,
-what the system and other libraries say, and errors that no command prints. `tests/end_to_end/test_errors_speak.py`
-looks for the others.
+Errors, warnings and notes are messages, too (`errors.said_by` gives an exception's). What stays English: asserts and
+reprs, what the system and other libraries say, and errors that no command prints. A test looks for the others
+(`tests/end_to_end/test_errors_speak.py`).
 """
 
 from __future__ import annotations

@@ -232,6 +232,11 @@ def test_a_missing_or_damaged_catalogue_gives_english_and_is_reported_once(monke
         languages._catalogue.cache_clear()
 
 
+def test_a_message_of_a_message_is_that_message():
+    one = message("rate {rate:g}", rate=0.1)
+    assert message(one) is one
+
+
 def test_a_message_without_values_is_taken_as_it_stands():
     assert Message("np{z") == "np{z"
     with in_language("zh"):

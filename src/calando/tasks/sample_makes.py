@@ -19,6 +19,8 @@ from calando.tasks.objective import Samples
 
 __all__ = ["difference", "hash_of", "make_of", "number_of"]
 
+_MISSING = message("missing")
+
 
 def make_of(sample: Any) -> dict[str, str]:
     """Place -> type and shape of every value; arrays are tensors already (`tree.as_tensors`)."""
@@ -32,7 +34,7 @@ def difference(expected: Mapping[str, str], came: Mapping[str, str]) -> str:
     'sample[1] is int, and there float'
     """
     for place in dict.fromkeys([*expected, *came]):
-        mine, theirs = came.get(place, message("missing")), expected.get(place, message("missing"))
+        mine, theirs = came.get(place, _MISSING), expected.get(place, _MISSING)
         if mine != theirs:
             return message("{place} is {mine}, and there {theirs}", place=place, mine=mine, theirs=theirs)
     return ""

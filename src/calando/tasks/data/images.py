@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,11 @@ def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Cou
     return _Form(height, width, grey, bits, exact)
 
 
+@cache
+def _resized(width: int, height: int) -> str:
+    return message("resized to {width}x{height}, the most common size", width=width, height=height)
+
+
 def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
     from PIL import Image
 
@@ -196,7 +202,7 @@ def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
         pixels = pixels / np.float32(255)
     planes = [pixels] if pixels.ndim == 2 else list(pixels.transpose(2, 0, 1))
     if pixels.shape[:2] != (form.height, form.width):
-        seen[message("resized to {width}x{height}, the most common size", width=form.width, height=form.height)] += 1
+        seen[_resized(form.width, form.height)] += 1
         size, how = (form.width, form.height), Image.Resampling.BILINEAR
         kind = np.uint8 if form.exact else np.float32
         planes = [np.asarray(Image.fromarray(np.ascontiguousarray(plane, kind)).resize(size, how)) for plane in planes]
