@@ -116,3 +116,16 @@ def _without_pages() -> Iterator[object]:
 def pages(_without_pages, monkeypatch) -> None:
     """The studies of this test write their pages."""
     monkeypatch.setattr("calando.verbs.compare._with_page", _without_pages)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with these variables, and no others that say a language."""
+
+    def of(**variables: str) -> None:
+        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return of

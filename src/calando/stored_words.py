@@ -98,7 +98,8 @@ def _reader(
 def _values(text: str, parts: list[_Part]) -> dict[str, str] | None:
     """What stands in the places of a template, each up to where what follows it is found first; None: no fit."""
     values: dict[str, str] = {}
-    begun, place, read = 0, "", recognized
+    begun, place = 0, ""
+    read: Callable[[str], str] = recognized
     for literal, name, reader in (*parts, ("", "", recognized)):
         if not place:
             if not text.startswith(literal, begun):

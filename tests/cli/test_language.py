@@ -40,19 +40,6 @@ def catalogue():
     return load_tool()
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """A machine with these variables, and no others that say a language."""
-
-    def of(**variables: str) -> None:
-        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return of
-
-
 @pytest.mark.parametrize(
     ("variables", "shown"),
     [
