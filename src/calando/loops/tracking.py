@@ -88,7 +88,7 @@ def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
     if not trackers or kind_of(folder) not in ("study", "tuning"):
         return ""
     first, *others = [log.entry.name for log in trackers]
-    likewise = f" (likewise {', '.join(others)})" if others else ""
+    likewise = message(" (likewise {names})", names=", ".join(others)) if others else ""
     return message(
         "runs made before are not written again; `calando export {folder} --to {first}` writes all{likewise}",
         folder=folder,
