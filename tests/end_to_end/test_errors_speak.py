@@ -13,6 +13,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -164,3 +165,27 @@ def test_errors_warnings_and_notes_can_be_shown_in_another_language(room):
 )
 def test_what_counts_as_english(source, found):
     assert list(english_in(ast.parse(source))) == found
+
+
+def templates_in(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.IfExp):
+        yield from (*templates_in(node.body), *templates_in(node.orelse))
+    elif isinstance(node, ast.Constant):
+        yield node.value
+
+
+def test_every_message_has_the_values_of_its_places_and_no_others():
+    wrong = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"message", "_", "said"}):
+                continue
+            given = {one.arg for one in node.keywords}
+            if not given or None in given:
+                continue
+            templates = list(templates_in(node.args[0]))
+            places = [{one[1] for one in Formatter().parse(text) if one[1]} for text in templates]
+            lacking = [sorted(some - given) for some in places if some - given]
+            if templates and (lacking or given - set().union(*places)):
+                wrong.append(f"{path.name}:{node.lineno}: {templates}")
+    assert wrong == []
