@@ -149,3 +149,16 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return found
 
     return value_of
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with these variables, and no others that say a language."""
+
+    def of(**variables: str) -> None:
+        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return of

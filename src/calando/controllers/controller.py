@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, cast, final, overload
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.registry import Registry, home_of
 
 __all__ = [
@@ -260,7 +261,13 @@ def entry_of(make: type[Part], example: str, *, decays: bool = False) -> Entry[P
         if item.metadata.get("internal"):
             continue
         if not isinstance(option, Length | float | int | str):
-            raise UsageError(f"{make.__name__}: {item.name} must have a default, a number or a word, or be length(...)")
+            raise UsageError(
+                message(
+                    "{make}: {name} must have a default, a number or a word, or be length(...)",
+                    make=make.__name__,
+                    name=item.name,
+                )
+            )
         options[item.name] = option
     return Entry(make, MappingProxyType(options), example, (inspect.getdoc(make) or "").partition("\n")[0], decays)
 
@@ -306,7 +313,9 @@ def register(
     def add(make: Made) -> Made:
         frozen = getattr(getattr(make, "__dataclass_params__", None), "frozen", False)
         if not isinstance(make, type) or not frozen:
-            raise UsageError(f"a controller is a class with @dataclass(frozen=True), got {quote(make)}")
+            raise UsageError(
+                message("a controller is a class with @dataclass(frozen=True), got {make}", make=quote(make))
+            )
         called = name or make.__name__.lower()
         entry: Entry[Controller] = entry_of(make, example or f"{called}()", decays=decays)
         CONTROLLERS.add(called, entry, home=home_of(make))

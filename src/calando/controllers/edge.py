@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from calando.controllers.controller import Action, Observation, Wants, internal, length, register
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["FIRST", "Edge", "EdgeState"]
 
@@ -84,15 +85,15 @@ class Edge:
 
     def __post_init__(self) -> None:
         if self.until < 1:
-            raise UsageError(f"edge: until must be at least 1 update, got {self.until}")
+            raise UsageError(message("edge: until must be at least 1 update, got {until}", until=self.until))
         if not 0 < self.sigma <= 2:
-            raise UsageError(f"edge: sigma must be in (0, 2], got {self.sigma}")
+            raise UsageError(message("edge: sigma must be in (0, 2], got {sigma}", sigma=self.sigma))
         if not 0 <= self.smoothing < 1:
-            raise UsageError(f"edge: smoothing must be in [0, 1), got {self.smoothing}")
+            raise UsageError(message("edge: smoothing must be in [0, 1), got {smoothing}", smoothing=self.smoothing))
         if not 0 < self.eps < math.inf:
-            raise UsageError(f"edge: eps must be above 0 and finite, got {self.eps}")
+            raise UsageError(message("edge: eps must be above 0 and finite, got {eps}", eps=self.eps))
         if self.every < 1:
-            raise UsageError(f"edge: every must be at least 1 update, got {self.every}")
+            raise UsageError(message("edge: every must be at least 1 update, got {every}", every=self.every))
 
     def initial(self) -> EdgeState:
         return EdgeState()
@@ -117,7 +118,7 @@ class Edge:
         else:
             capped = mine
         done = mine < 1 <= capped and step >= self.until
-        event = f"the cap of the first {self.until} updates is lifted" if done else ""
+        event = message("the cap of the first {until} updates is lifted", until=self.until) if done else ""
         return following._replace(multiplier=capped), Action(multiplier=capped, event=event)
 
     def measure(self, state: EdgeState, *, slope: float, curvature: float) -> EdgeState:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.known_groups import BETAS, AddedAt, Group, GroupReader, KnownGroup, held_value
 from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import check_products
@@ -110,7 +111,7 @@ class Driver:
         groups: list[Group] = optimizer.param_groups
         self._groups, self._members, self._first, self._kind = groups, list[Group](), Group(), type(None)
         if not groups:
-            raise UsageError("the optimizer has no parameter group to schedule")
+            raise UsageError(message("the optimizer has no parameter group to schedule"))
         self._key = next((key for key in self.schedules if key in groups[0]), "params")
         given = base_values or {}
         rows = enumerate(zip(*given.values(), strict=True))
@@ -327,7 +328,7 @@ class Driver:
     def _work_out(self, tracks: Collection[_Track], step: int) -> int:
         """Compute the multipliers of the block of updates that has `step`; its place there."""
         if step < 0:
-            raise UsageError(f"a step must be 0 or more, got {step}")
+            raise UsageError(message("a step must be 0 or more, got {step}", step=step))
         # Blocks have fixed places, so that a resumed run works out the same ones as one that never stopped.
         ahead = max(LEAST_AHEAD, MOST_HELD // max(1, len(tracks)))
         start = step - step % ahead

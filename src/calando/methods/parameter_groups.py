@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,7 +94,11 @@ def _trained(network: nn.Module) -> list[nn.Parameter]:
 
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trained:
-        raise UsageError("the network has no parameter that asks for a gradient; unfreeze some before training")
+        raise UsageError(
+            message("the network has no parameter that asks for a gradient; unfreeze some before training")
+        )
     if any(isinstance(parameter, UninitializedParameter) for parameter in trained):
-        raise UsageError("the network has lazy layers, whose weights depend on the first batch; give their sizes")
+        raise UsageError(
+            message("the network has lazy layers, whose weights depend on the first batch; give their sizes")
+        )
     return trained

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.driver import Driver
 from calando.methods.known_groups import group_name
@@ -123,12 +124,21 @@ def find_lr(
     )
     if race is not None and (isinstance(race, bool) or not isinstance(race, int) or race < LEAST_RACED):
         raise UsageError(
-            f"race must be the updates of the training that the rate is for, at least {LEAST_RACED}, got {race!r}"
+            message(
+                "race must be the updates of the training that the rate is for, at least {least_raced}, got {race}",
+                least_raced=LEAST_RACED,
+                race=repr(race),
+            )
         )
     if race is not None and groups != "all":
-        raise UsageError("a race is of all groups together; leave groups= out")
+        raise UsageError(message("a race is of all groups together; leave groups= out"))
     if progress is not None and not callable(progress):
-        raise UsageError(f"progress must be a function, called with (updates made, updates expected), got {progress!r}")
+        raise UsageError(
+            message(
+                "progress must be a function, called with (updates made, updates expected), got {progress}",
+                progress=repr(progress),
+            )
+        )
     place = device_of(model, device)
     with restoring(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
 
@@ -228,7 +238,7 @@ def _find_ranges(
 def _begins_at(optimizer: Optimizer) -> float:
     """The optimizer's usual rate; its own where it is like no known one."""
     if works_its_rate_out(optimizer):
-        raise UsageError("this optimizer works its step size out by itself: there is no rate to race for")
+        raise UsageError(message("this optimizer works its step size out by itself: there is no rate to race for"))
     own = float(Driver(optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1)).base_values["lr"][0])
     return usual_rate_of(optimizer) or own
 
@@ -237,17 +247,27 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
     """What is tested -> the group it is, None for all together."""
     names = [group_name(group, index) for index, group in enumerate(optimizer.param_groups)]
     if groups not in ("all", "each") and groups not in names:
-        raise UnknownName("parameter group", groups, ["all", "each", *names])
+        raise UnknownName(message("parameter group"), groups, ["all", "each", *names])
     chosen = names if groups in ("all", "each") else [groups]
     for name in chosen:
         if groups != "all" and names.count(name) > 1:
-            raise UsageError(f"{names.count(name)} groups are called {name!r}; give each a name of its own")
+            raise UsageError(
+                message(
+                    "{count} groups are called {name!r}; give each a name of its own",
+                    count=names.count(name),
+                    name=name,
+                )
+            )
     bases = Driver(optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1)).base_values["lr"]
     for name, base in zip(names, bases, strict=True):
         if name in chosen and not (0 < base < math.inf):
             raise UsageError(
-                f"group {name!r} of the optimizer has base rate {base:g}, which no factor makes a rate: give it a "
-                "positive one, freeze its parameters instead, or name another with groups="
+                message(
+                    "group {name!r} of the optimizer has base rate {base:g}, which no factor makes a rate: give "
+                    "it a positive one, freeze its parameters instead, or name another with groups=",
+                    name=name,
+                    base=base,
+                )
             )
     return {"all": None} if groups == "all" else {name: name for name in chosen}
 

@@ -146,7 +146,7 @@ class Found(Shown):
     def __getitem__(self, group: str) -> FoundRate:
         """What was found for one group; UnknownName where it was not tested."""
         if group not in self.groups:
-            raise UnknownName("tested group", group, self.groups)
+            raise UnknownName(message("tested group"), group, self.groups)
         return self.groups[group]
 
     def __str__(self) -> str:
@@ -180,7 +180,11 @@ class Found(Shown):
 
     def _only(self) -> FoundRate:
         if len(self.groups) != 1:
-            raise UsageError(f"several groups were tested: {', '.join(self.groups)}; take one, as in found['NAME']")
+            raise UsageError(
+                message(
+                    "several groups were tested: {groups}; take one, as in found['NAME']", groups=", ".join(self.groups)
+                )
+            )
         (only,) = self.groups.values()
         return only
 

@@ -74,7 +74,12 @@ class Event:
         >>> print(Event(7, "diverged", "loss is nan at step 7"))
         step 7: loss is nan
         """
-        return f"step {self.step}: {self.text.removesuffix(f' at step {self.step}')}"
+        return f"step {self.step}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What happened, without the step."""
+        return self.text.removesuffix(f" at step {self.step}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -158,7 +158,9 @@ class StudySpec(Spec):
     workload: AnyTask
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[Name, tuple[float, ...]]
-    beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark="rates that a grid may go on by")] | None = BEYOND
+    beyond: (
+        Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark=message("rates that a grid may go on by"))] | None
+    ) = BEYOND
     find: bool = False
     centres: dict[Name, Centre] = Field(default_factory=dict)
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
@@ -180,26 +182,38 @@ class StudySpec(Spec):
     @model_validator(mode="after")
     def _a_look_needs_two_seeds(self) -> Self:
         if self.until is not None and self.seeds < 2:
-            raise UsageError(f"most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {self.seeds}")
+            raise UsageError(
+                message(
+                    "most_seeds must be from 2 to {most} (one seed decides nothing), got {seeds}",
+                    most=MOST_SEEDS,
+                    seeds=self.seeds,
+                )
+            )
         return self
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
         names = [strategy.name for strategy in self.strategies]
         if not names:
-            raise UsageError("a study needs at least one strategy; see `calando strategies`")
+            raise UsageError(message("a study needs at least one strategy; see `calando strategies`"))
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UsageError(f"strategy {twice[0]!r} is given twice; give each a name of its own")
+            raise UsageError(message("strategy {name!r} is given twice; give each a name of its own", name=twice[0]))
         assert all((s.lr is None) == (s.name in self.rate_grids) for s in self.strategies)
         runs = len(names) * self.seeds + sum(map(len, self.rate_grids.values()))
         if runs > MOST_RUNS:
-            raise UsageError(f"a study has at most {MOST_RUNS} runs, got {runs}; ask with fewer strategies or seeds")
+            raise UsageError(
+                message(
+                    "a study has at most {most} runs, got {runs}; ask with fewer strategies or seeds",
+                    most=MOST_RUNS,
+                    runs=runs,
+                )
+            )
         return self
 
     @model_validator(mode="after")
     def _target_is_a_score(self) -> Self:
         if self.target is not None and self.workload.measure.share and not 0 < self.target <= 1:
-            raise UsageError(f"target must be a validation score in (0, 1], got {self.target:g}")
+            raise UsageError(message("target must be a validation score in (0, 1], got {target:g}", target=self.target))
         return self
 
     @model_validator(mode="after")

@@ -99,9 +99,11 @@ class Store:
         """What whoever opened it should know, in sentences."""
         if not self._lost:
             return ()
-        note = (
-            f"the log of {self.folder / FILE_NAME} is damaged: its last changes ({self._lost} or more) are lost; the "
-            "runs that they held are made again by the command that made the study"
+        note = message(
+            "the log of {path} is damaged: its last changes ({lost} or more) are lost; the runs "
+            "that they held are made again by the command that made the study",
+            path=self.folder / FILE_NAME,
+            lost=self._lost,
         )
         return (note,)
 
@@ -228,7 +230,7 @@ class Store:
             for digest in digests:
                 found = file.execute("SELECT steps_done, outcome FROM runs WHERE digest = ?", (digest,)).fetchone()
                 if found is None:
-                    raise rows.Damaged(f"run {digest} is lost")
+                    raise rows.Damaged(message("run {digest} is lost", digest=digest))
                 seen = found[0] + (found[1] == "diverged")
                 yield digest, *rows.unpacked(digest, _traces(file, digest), seen=seen, only=only)
 
@@ -236,7 +238,7 @@ class Store:
         with self._file.reading() as file:
             row = file.execute(f"SELECT {', '.join(rows.RUNS)} FROM runs WHERE digest = ?", (digest,)).fetchone()
             if row is None:
-                raise rows.Damaged(f"run {digest} is lost")
+                raise rows.Damaged(message("run {digest} is lost", digest=digest))
             return rows.RunReader().read(tuple(row), _traces(file, digest))
 
     def tests(self) -> dict[str, TestScore]:
@@ -309,7 +311,7 @@ def _known(meta: Mapping[str, str], *keys: str) -> str:
     for key in keys:
         if key in meta:
             return meta[key]
-    raise rows.Damaged(f"it lacks its {keys[-1]!r}")
+    raise rows.Damaged(message("it lacks its {key!r}", key=keys[-1]))
 
 
 def _text(meta: Mapping[str, str]) -> str:
@@ -323,7 +325,7 @@ def _study(meta: Mapping[str, str]) -> StudySpec:
 def _traces(file: sqlite3.Connection, digest: str) -> rows.Row:
     found = file.execute(f"SELECT {', '.join(rows.TRACES)} FROM traces WHERE digest = ?", (digest,)).fetchone()
     if found is None:
-        raise rows.Damaged(f"the traces of run {digest} are lost")
+        raise rows.Damaged(message("the traces of run {digest} are lost", digest=digest))
     return tuple(found)
 
 

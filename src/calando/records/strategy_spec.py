@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.fields import FiniteOption, Name, Option, OwnHorizon, Plain, Spec
 from calando.rows import WIDTH
 from calando.shown import Shown
@@ -111,12 +112,23 @@ class StrategySpec(Shown, Spec):
         own = round(Horizon(steps, steps_per_epoch).steps(Span.parse(self.horizon)))
         if own < 1:
             raise UsageError(
-                f"strategy {self.name!r}: its horizon, '{self.horizon}', comes to less than one update; make it longer"
+                message(
+                    "strategy {name!r}: its horizon, '{horizon}', comes to less than one update; make it longer",
+                    name=self.name,
+                    horizon=self.horizon,
+                )
             )
         if own > steps:
             raise UsageError(
-                f"strategy {self.name!r}: its horizon, '{self.horizon}', is {own:.9g} updates and must be at most what "
-                f"the longest runs are asked to have, {steps}; give --epochs or --steps that is as long"
+                message(
+                    "strategy {name!r}: its horizon, '{horizon}', is {own:.9g} updates and must be at most "
+                    "what the longest runs are asked to have, {steps}; give --epochs or --steps that is as "
+                    "long",
+                    name=self.name,
+                    horizon=self.horizon,
+                    own=own,
+                    steps=steps,
+                )
             )
         return own
 

@@ -57,7 +57,8 @@ class WorkloadSpec(Spec):
     augment: Plain = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: (
-        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy="; leave it out to clip nothing")] | None
+        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy=message("; leave it out to clip nothing"))]
+        | None
     ) = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     train_limit: PositiveInt | None = None
@@ -102,7 +103,11 @@ class WorkloadSpec(Spec):
     def _parts_fit(self) -> Self:
         if self.batch_size % self.accumulate:
             raise UsageError(
-                f"accumulate must divide the batch size, got {self.accumulate} for a batch size of {self.batch_size}"
+                message(
+                    "accumulate must divide the batch size, got {accumulate} for a batch size of {batch_size}",
+                    accumulate=self.accumulate,
+                    batch_size=self.batch_size,
+                )
             )
         return self
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.rows import WIDTH
 from calando.schedules.checks import quote
 from calando.schedules.schedule import SEAM, Array, Bound, Schedule
@@ -82,10 +83,10 @@ class Curve(Shown):
             return float(self._values(np.array([t], dtype=np.float64))[0])
         steps = np.asarray(t)
         if steps.dtype.kind not in "iuf" and steps.size:
-            raise UsageError(f"steps must be numbers, got {quote(t)}")
+            raise UsageError(message("steps must be numbers, got {t}", t=quote(t)))
         early = ~(steps >= 0)
         if early.any():
-            raise UsageError(f"a step must be 0 or more, got {quote(steps[early][0].item())}")
+            raise UsageError(message("a step must be 0 or more, got {steps}", steps=quote(steps[early][0].item())))
         return self._values(steps.astype(np.float64).ravel()).reshape(steps.shape)
 
     def sample(self) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.named_ramps import cosine, linear, polynomial
@@ -208,7 +209,9 @@ def polynomial_cycles(*, every: SpanLike, power: float = 1, end: float = 0) -> S
 def _cyclic(seen: Seen) -> Schedule:
     scheduler = seen.scheduler
     if scheduler._scale_fn_custom is not None:
-        raise UsageError("CyclicLR with a scale_fn of its own is not known; write it as function(f, of='steps')")
+        raise UsageError(
+            message("CyclicLR with a scale_fn of its own is not known; write it as function(f, of='steps')")
+        )
     if seen.key == "lr":
         start, peak = seen.share(scheduler.base_lrs[seen.index]), seen.share(scheduler.max_lrs[seen.index])
     else:
@@ -239,5 +242,7 @@ def _rise_and_fall(rise: SpanLike, fall: SpanLike | None) -> tuple[Span, Span]:
 
 def _first_cycle(first: SpanLike | None, limit: int | None) -> Span | None:
     if first is None and limit is None:
-        raise BadArgument("first", "must be given where limit is not", first, hint="; write first='10%' or limit=4")
+        raise BadArgument(
+            "first", message("must be given where limit is not"), first, hint=message("; write first='10%' or limit=4")
+        )
     return span_or_none("first", first)

@@ -67,9 +67,23 @@ class Finding:
     remedy: str
     group: str | None = None
 
+    @property
+    def sentence(self) -> str:
+        """All of it in a line, which can be shown in another language."""
+        return said(
+            "{level}: {name} at step {step}: {matter}; {remedy}"
+            if self.group is None
+            else "{level}: {name} in group {group!r} at step {step}: {matter}; {remedy}",
+            level=said(self.level),
+            name=self.name,
+            group=self.group,
+            step=self.step,
+            matter=self.message,
+            remedy=self.remedy,
+        )
+
     def __str__(self) -> str:
-        place = "" if self.group is None else f" in group {self.group!r}"
-        return f"{self.level}: {self.name}{place} at step {self.step}: {self.message}; {self.remedy}"
+        return str(self.sentence)
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:

@@ -21,6 +21,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, register
@@ -287,7 +288,7 @@ class Rex(Shape):
     def __post_init__(self) -> None:
         beta = checked_number("beta", self.beta)
         if not 0 <= beta < 1:
-            raise BadArgument("beta", "must be from 0 to below 1", self.beta)
+            raise BadArgument("beta", message("must be from 0 to below 1"), self.beta)
         object.__setattr__(self, "beta", beta)
 
     def between(self, start: float, end: float, at: Progress) -> Array:

@@ -19,6 +19,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_count, checked_number
 from calando.schedules.compose import Constant
 from calando.schedules.known_schedules import register
@@ -82,7 +83,7 @@ class Noise(Primitive):
         object.__setattr__(self, "width", checked_number("width", self.width, above=0))
         checked_choice("kind", self.kind, KINDS)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**53:
-            raise BadArgument("seed", f"must be a whole number from 0 to {2**53 - 1}", self.seed)
+            raise BadArgument("seed", message("must be a whole number from 0 to {most}", most=2**53 - 1), self.seed)
 
     def calm(self) -> Schedule:
         return Constant(1, over=self.over)
@@ -163,11 +164,16 @@ class Chebyshev(Primitive):
         nodes = checked_count("nodes", self.nodes, most=MOST_NODES)
         if nodes & (nodes - 1):
             nearest = 1 << (nodes - 1).bit_length()
-            raise BadArgument("nodes", "must be a power of two", self.nodes, hint=f"; use {nearest // 2} or {nearest}")
+            raise BadArgument(
+                "nodes",
+                message("must be a power of two"),
+                self.nodes,
+                hint=message("; use {less} or {more}", less=nearest // 2, more=nearest),
+            )
         object.__setattr__(self, "nodes", nodes)
         low = checked_number("low", self.low, above=0)
         if low >= 1:
-            raise BadArgument("low", "must be above 0 and below 1", self.low)
+            raise BadArgument("low", message("must be above 0 and below 1"), self.low)
         object.__setattr__(self, "low", low)
 
     def calm(self) -> Schedule:

@@ -364,10 +364,19 @@ def check_limits(schedule: Schedule) -> None:
         depth, parts = depth + 1, parts + len(level)
         if depth > DEEPEST_NESTING or parts > MOST_PARTS:
             raise UsageError(
-                f"a schedule may be nested {DEEPEST_NESTING} deep and have {MOST_PARTS} parts; this one has more; "
-                "write it with fewer parts"
+                message(
+                    "a schedule may be nested {deepest_nesting} deep and have {most_parts} parts; this one has "
+                    "more; write it with fewer parts",
+                    deepest_nesting=DEEPEST_NESTING,
+                    most_parts=MOST_PARTS,
+                )
             )
     if (length := len(str(schedule))) > LONGEST_TEXT:
         raise UsageError(
-            f"a schedule's text may have {LONGEST_TEXT} characters; this one has {length}; write it with fewer parts"
+            message(
+                "a schedule's text may have {longest_text} characters; this one has {length}; write it with "
+                "fewer parts",
+                longest_text=LONGEST_TEXT,
+                length=length,
+            )
         )

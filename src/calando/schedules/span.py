@@ -26,7 +26,8 @@ LONGEST_HORIZON = 10**9
 
 _SPAN = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*(%|epochs?|steps?)\s*")
 _LONGEST_TEXT = 100
-_FORMS = "must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps"
+_LENGTH = message("the length of a span")
+_FORMS = message("must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps")
 
 
 @final
@@ -45,9 +46,9 @@ class Span:
     unit: Unit
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", checked_number("the length of a span", self.value, above=0))
+        object.__setattr__(self, "value", checked_number(_LENGTH, self.value, above=0))
         if self.unit not in ("%", "epochs", "steps"):
-            raise BadArgument("the unit of a span", "must be '%', 'epochs' or 'steps'", self.unit)
+            raise BadArgument(message("the unit of a span"), message("must be '%', 'epochs' or 'steps'"), self.unit)
 
     @classmethod
     def parse(cls, text: Span | str | int, *, name: str = "span") -> Self:

@@ -16,6 +16,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, product, register
@@ -205,7 +206,7 @@ def knots(
 
 def _values(values: Iterable[float]) -> tuple[float, ...]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-        raise BadArgument("values", "must be a list of numbers such as [1, 0.1]", values)
+        raise BadArgument("values", message("must be a list of numbers such as [1, 0.1]"), values)
     return tuple(checked_number("values", value) for value in values)
 
 
@@ -219,8 +220,8 @@ class Placed(Primitive):
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.at) + 1:
-            problem = f"must be one more than the {len(self.at)} places in at="
-            raise BadArgument("values", problem, self.values, hint="; the first stands at step 0")
+            problem = message("must be one more than the {count} places in at=", count=len(self.at))
+            raise BadArgument("values", problem, self.values, hint=message("; the first stands at step 0"))
 
 
 @final

@@ -203,9 +203,9 @@ class Clip(Transformed):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, checked_number(name, value))
         if self.low is None and self.high is None:
-            raise UsageError("clip needs low= or high=, or both")
+            raise UsageError(message("clip needs low= or high=, or both"))
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise BadArgument("low", f"must be at most high={spell_number(self.high)}", self.low)
+            raise BadArgument("low", message("must be at most high={high}", high=spell_number(self.high)), self.low)
         check_limits(self)
 
     def with_floor_raised(self, by: float) -> Schedule | None:
@@ -229,11 +229,14 @@ class Cut(Transformed):
 
     def __post_init__(self) -> None:
         if self.over is None and self.skip is None:
-            raise UsageError("cut needs over= or skip=, or both")
+            raise UsageError(message("cut needs over= or skip=, or both"))
         if self.part.extent is Extent.STRETCHED:
             raise UsageError(
-                f"cut needs a part that says how long it is, and {quote_schedule(self.part)} takes what it is given; "
-                "give it a length of its own"
+                message(
+                    "cut needs a part that says how long it is, and {part} takes what it is given; give it a "
+                    "length of its own",
+                    part=quote_schedule(self.part),
+                )
             )
         check_limits(self)
 
@@ -246,7 +249,9 @@ class Cut(Transformed):
             return horizon.steps(self.over)
         left = self.part.length(horizon) - self._skipped(horizon)
         if left <= SEAM:
-            raise DoesNotFit(f"{quote_schedule(self)} skips all of its part", "skip less")
+            raise DoesNotFit(
+                message("{schedule} skips all of its part", schedule=quote_schedule(self)), message("skip less")
+            )
         return left
 
     def place(self, horizon: Horizon, room: float) -> Bound:

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import register
@@ -107,7 +108,7 @@ def untuned_exponential_warmup(*, beta2: float = 0.999) -> Schedule:
 def _checked_beta2(value: float) -> float:
     beta2 = checked_number("beta2", value)
     if not 0 <= beta2 <= 0.999999:
-        raise BadArgument("beta2", "must be from 0 to 0.999999", value)
+        raise BadArgument("beta2", message("must be from 0 to 0.999999"), value)
     return beta2
 
 
@@ -148,7 +149,7 @@ class RAdamWarmup(Primitive):
         beta2 = checked_number("beta2", self.beta2, above=0.6)
         # closer to 1 the steps before it is defined would take long to count
         if beta2 > 0.9999999:
-            raise BadArgument("beta2", "must be above 0.6 and at most 0.9999999", self.beta2)
+            raise BadArgument("beta2", message("must be above 0.6 and at most 0.9999999"), self.beta2)
         object.__setattr__(self, "beta2", beta2)
 
     def formula(self, horizon: Horizon, length: float) -> Formula:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import checked_choice, checked_count, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, chain, counterpart, register
@@ -153,7 +154,13 @@ def _ramp(shape: str) -> Callable[..., Schedule]:
 def _one_cycle(seen: Seen) -> Schedule:
     scheduler, group = seen.scheduler, seen.group
     if seen.room > scheduler.total_steps:
-        raise UsageError(f"OneCycleLR is for {scheduler.total_steps} steps; from_torch was asked for {seen.room}")
+        raise UsageError(
+            message(
+                "OneCycleLR is for {total_steps} steps; from_torch was asked for {room}",
+                total_steps=scheduler.total_steps,
+                room=seen.room,
+            )
+        )
     ramp = cosine if scheduler._anneal_func_type == "cos" else linear
     key = "lr" if seen.key == "lr" else "momentum"
     base, begin, parts = None if key == "lr" else group["max_momentum"], 0.0, []
@@ -163,8 +170,12 @@ def _one_cycle(seen: Seen) -> Schedule:
             break  # the warmup took it all
         if steps <= 0:
             raise UsageError(
-                f"OneCycleLR's warmup ends at step {phase['end_step']:.3g}, before it begins; give it pct_start above "
-                f"{1 / scheduler.total_steps:.3g}, or write cosine(1, 0) for none"
+                message(
+                    "OneCycleLR's warmup ends at step {end_step:.3g}, before it begins; give it pct_start above "
+                    "{least:.3g}, or write cosine(1, 0) for none",
+                    end_step=phase["end_step"],
+                    least=1 / scheduler.total_steps,
+                )
             )
         ends = (seen.share(group[phase[f"{end}_{key}"]], of=base) for end in ("start", "end"))
         parts.append(ramp(*ends, over=Span(float(f"{steps:.15g}"), "steps")))

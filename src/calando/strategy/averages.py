@@ -18,6 +18,7 @@ from typing import Protocol, final
 from calando.controllers import length
 from calando.controllers.controller import Entry, entry_of
 from calando.errors import UsageError
+from calando.language import message
 from calando.registry import reserve
 
 __all__ = ["AVERAGES", "Average", "Ema", "Swa"]
@@ -63,7 +64,7 @@ class Ema:
 
     def __post_init__(self) -> None:
         if not 0 < self.decay < 1:
-            raise UsageError(f"ema: decay must be in (0, 1), such as 0.999, got {self.decay}")
+            raise UsageError(message("ema: decay must be in (0, 1), such as 0.999, got {decay}", decay=self.decay))
 
     def share(self, count: int) -> float:
         """1 - d."""
@@ -91,9 +92,9 @@ class Swa:
 
     def __post_init__(self) -> None:
         if self.start < 0:
-            raise UsageError(f"swa: start must be 0 or more, got {self.start}")
+            raise UsageError(message("swa: start must be 0 or more, got {start}", start=self.start))
         if self.every < 1:
-            raise UsageError(f"swa: every must be at least 1 update, got {self.every}")
+            raise UsageError(message("swa: every must be at least 1 update, got {every}", every=self.every))
 
     def share(self, count: int) -> float:
         """1 / (n + 1)."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.controllers import Controller
 from calando.errors import UnknownName
+from calando.language import message
 from calando.methods import Method, find_method
 from calando.records import StrategySpec
 from calando.schedules import SCHEDULES, Curve, Horizon, Schedule, parse
@@ -69,7 +70,7 @@ class BoundStrategy:
         for key, schedule in self.schedules.items():
             for name in schedule.group_names:
                 if name not in names:
-                    raise UnknownName(f"parameter group in the schedule of {key}", name, names)
+                    raise UnknownName(message("parameter group in the schedule of {key}", key=key), name, names)
         return {
             key: tuple(
                 one.bind(self.horizon.total_steps, steps_per_epoch=self.horizon.steps_per_epoch)

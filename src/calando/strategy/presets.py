@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.records import StrategySpec
 from calando.schedules.by_name import BY_NAME, either_spelling
 
@@ -180,5 +181,10 @@ def choose_strategies(
     if family not in (choices := [*STRATEGY_FAMILIES, "all"]):
         raise UnknownName("family", family, choices)
     if given:
-        raise UsageError(f"give strategies or the family {family!r}, not both; the yardsticks are in it by themselves")
+        raise UsageError(
+            message(
+                "give strategies or the family {family!r}, not both; the yardsticks are in it by themselves",
+                family=family,
+            )
+        )
     return tuple(name for name, preset in PRESETS.items() if family in ("all", preset.family) or name in YARDSTICKS)

@@ -15,15 +15,27 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from calando.errors import DataError, DataWarning, UsageError, is_plain, quote, unless_it_fails
+from calando.errors import (
+    DataError,
+    DataWarning,
+    UsageError,
+    is_plain,
+    line_of,
+    quote,
+    said_by,
+    unless_it_fails,
+)
+from calando.language import message
 from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
 from calando.tasks.assemble_nested import assemble_nested
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
+from calando.tasks.given_doubts import doubts_of_images, varying
 from calando.tasks.metrics import ACCURACY, METRICS, Metric, found_metric
-from calando.tasks.nested_source import Collate, Nested, NestedDataset, NestedSource, parted
+from calando.tasks.nested_dataset import Collate, Nested, NestedDataset
+from calando.tasks.nested_source import NestedSource, parted
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, found_loss
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.recordings import recordings_of
@@ -130,20 +142,22 @@ def workload(
     found = found_loss(loss)
     _check_given(train=train, augment=augment, loss=found, forward=forward, classes=classes, class_names=class_names)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise UsageError(f"a workload's name must be one line that can be seen, got {name!r}")
+        raise UsageError(message("a workload's name must be one line that can be seen, got {name}", name=repr(name)))
     judged_by = None if metric is None else found_metric(metric, goal=goal, unit=unit)
     if metric is None and (goal is not None or unit is not None):
-        raise UsageError("goal= and unit= are of a metric; give metric= as well")
+        raise UsageError(message("goal= and unit= are of a metric; give metric= as well"))
     if found == NamedLoss("cross_entropy"):
         found = CrossEntropy(label_smoothing)
     elif found is not None and label_smoothing:
-        raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
+        raise UsageError(
+            message("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
+        )
     check_channels(channels)
     if clean is not None and validation is not None and test is not None:
-        raise UsageError("clean= is what parts are cut from, and both are given: leave it out, or one of them")
+        raise UsageError(message("clean= is what parts are cut from, and both are given: leave it out, or one of them"))
     if rate is not None and (forward, collate, images, channels, clean) != (None, None, None, None, None):
         raise UsageError(
-            "rate= says that the inputs are recordings; leave forward, collate, images, channels, clean out"
+            message("rate= says that the inputs are recordings; leave forward, collate, images, channels, clean out")
         )
     if rate is None and (
         forward is not None or collate is not None or not _of_image_classes(train, found, judged_by, images=images)
@@ -175,7 +189,7 @@ def workload(
         if samples is not None
     }
     sources: dict[str, Source] = {name: source for name, (source, _) in given.items()}
-    doubts = _doubts(sources)
+    doubts = doubts_of_images(sources)
     for doubt in doubts:
         warnings.warn(doubt, DataWarning, stacklevel=2)
     return assemble(
@@ -248,13 +262,17 @@ def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channel
     for part, samples in given.items():
         if isinstance(samples, tuple | Mapping) or (isinstance(samples, list) and _are_arrays(samples)):
             if collate is not None:
-                raise UsageError(f"collate= puts samples of a Dataset together, and {part} is arrays; leave it out")
+                raise UsageError(
+                    message(
+                        "collate= puts samples of a Dataset together, and {part} is arrays; leave it out", part=part
+                    )
+                )
             read[part] = NestedSource(parted(samples), origin=part, channels=channels, images=images)
         else:
             read[part] = NestedDataset(samples, origin=part, collate=collate, channels=channels, images=images)
     notes = tuple(source.note for source in read.values() if source.note)
     doubts = (
-        *_varying(read, "samples"),
+        *varying(read, message("samples")),
         *(doubt for source in read.values() if isinstance(source, NestedSource) for doubt in source.doubts),
     )
     for doubt in doubts:
@@ -279,39 +297,57 @@ def _check_given(
 ) -> None:
     """Refuse the first that is not of its kind."""
     if train is None:
-        raise UsageError("train must be (inputs, targets) or a Dataset, got None")
+        raise UsageError(message("train must be (inputs, targets) or a Dataset, got None"))
     if forward is not None and not callable(forward):
         raise UsageError(
-            f"forward must be a function (network, batch) -> loss or (loss, outputs), got {quote(forward)}"
+            message(
+                "forward must be a function (network, batch) -> loss or (loss, outputs), got {forward}",
+                forward=quote(forward),
+            )
         )
     if not isinstance(augment, str):
-        raise UsageError(f'augment must be a text like "crop(4)+flip" or "none", got {quote(augment)}')
+        raise UsageError(
+            message('augment must be a text like "crop(4)+flip" or "none", got {augment}', augment=quote(augment))
+        )
     if loss is not None and not callable(loss):
-        raise UsageError(f"loss must be a function (outputs, targets) -> scalar, got {quote(loss)}")
+        raise UsageError(message("loss must be a function (outputs, targets) -> scalar, got {loss}", loss=quote(loss)))
     if isinstance(loss, type) and issubclass(loss, torch.nn.Module):
-        raise UsageError(f"loss must be a function or an instance, got the class {loss.__name__}: {loss.__name__}()")
+        raise UsageError(
+            message("loss must be a function or an instance, got the class {name}: {name}()", name=loss.__name__)
+        )
     if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool)):
-        raise UsageError(f"classes must be a whole number, got {quote(classes)}")
+        raise UsageError(message("classes must be a whole number, got {classes}", classes=quote(classes)))
     if class_names is None:
         return
     several = isinstance(class_names, Sequence) and not isinstance(class_names, str)
     if not several or not all(isinstance(one, str) and is_plain(one) for one in class_names):
         raise UsageError(
-            f"class_names must be texts of one line that can be seen, one a class, got {quote(class_names)}"
+            message(
+                "class_names must be texts of one line that can be seen, one a class, got {class_names}",
+                class_names=quote(class_names),
+            )
         )
 
 
 def _source(samples: Any, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
     """The samples, and how their axes were understood."""
     if isinstance(samples, tuple | list) and len(samples) == 2 and isinstance(samples[0], torch.Tensor | np.ndarray):
-        images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")
+        images, labels = (
+            _as_array(samples[0], origin),
+            _as_array(samples[1], message("{origin}, labels", origin=origin)),
+        )
         tensor = isinstance(samples[0], torch.Tensor)
-        pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
+        pixels = as_images(
+            images, origin=origin, channels=channels, tensor=tensor, how=message(" in calando.workload(…)")
+        )
         try:
             numbers = as_labels(labels, origin=origin)
         except DataError as error:
-            hint = ' as classes; for targets that are numbers give loss="mse"' if labels.dtype.kind == "f" else ""
-            raise DataError(f"{error}{hint}") from error
+            if labels.dtype.kind != "f":
+                raise
+            raise DataError(
+                message('{error} as classes; for targets that are numbers give loss="mse"', error=said_by(error))
+            ) from error
         # A copy: what the caller does to the array later must not change a run.
         source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
         return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)
@@ -328,37 +364,9 @@ def _as_array(values: object, origin: str) -> np.ndarray:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:
         raise DataError(
-            f"{origin}: cannot be made an array ({' '.join(str(error).split())}); give a plain tensor or array"
+            message(
+                "{origin}: cannot be made an array ({reason}); give a plain tensor or array",
+                origin=origin,
+                reason=line_of(error),
+            )
         ) from error
-
-
-def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
-    """Warnings of parts that vary, and of pictures that are to be rotated."""
-    return (
-        *_varying(sources, "pixels"),
-        *(
-            f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without"
-            "; rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
-            for name, source in sources.items()
-            if isinstance(source, DatasetSource) and source.turned
-        ),
-    )
-
-
-def _varying(sources: Mapping[str, Source], what: str) -> list[str]:
-    """Warnings of parts that are evaluated on samples that vary from read to read."""
-    read = {name: source for name, source in sources.items() if isinstance(source, DatasetSource | NestedDataset)}
-    found = [
-        f"{name}: two reads of sample {place} differ, so its scores are of {what} changed at random; give it without "
-        "random transforms"
-        for name in ("validation", "test", "clean")
-        if name in read and (place := read[name].first_that_varies()) is not None
-    ]
-    cut = " and ".join(f"the {name} part" for name in ("validation", "test") if name not in sources)
-    doubtful = cut and "clean" not in sources and "train" in read
-    if doubtful and (place := read["train"].first_that_varies()) is not None:
-        found.append(
-            f"train: two reads of sample {place} differ: {cut} cut from it get its random transforms too; "
-            "give clean=, the same samples in the same order without them, or validation= and test="
-        )
-    return found

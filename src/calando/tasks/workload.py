@@ -25,11 +25,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.augment import Augment
-from calando.tasks.chance import Answer, Chance, chance_of, constant_answer
+from calando.tasks.chance import Answer, Chance, chance_of, constant_answer, no_chance
 from calando.tasks.front_end import LogMel
 from calando.tasks.metrics import ACCURACY, Metric, Tally
-from calando.tasks.nested_source import NestedDataset
+from calando.tasks.nested_dataset import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged, logits_of
 from calando.tasks.randomness import batch_indices, holding_seeded, steps_per_epoch
@@ -43,12 +44,13 @@ __all__ = ["CrossEntropy", "Loss", "Workload"]
 Precision = Callable[[], AbstractContextManager[Any]]
 """The context in which a network computes."""
 
-_NETWORK, _LOSS, _FORWARD = "the workload's model", "the workload's loss", "the workload's forward"
-_METRIC, _COLLATE = "the workload's metric", "the workload's collate"
+_NETWORK, _LOSS = message("the workload's model"), message("the workload's loss")
+_FORWARD, _METRIC = message("the workload's forward"), message("the workload's metric")
+_COLLATE = message("the workload's collate")
 _PARTS = {
-    "train": "the workload's training data",
-    "validation": "the workload's validation data",
-    "test": "the workload's test data",
+    "train": message("the workload's training data"),
+    "validation": message("the workload's validation data"),
+    "test": message("the workload's test data"),
 }
 _CHUNK = 500  # images evaluated at once
 _LOOKED_AT = 4096  # training samples from which the constant answer is found
@@ -216,19 +218,27 @@ class Workload:
         """How large the parts are, what cannot be copied for each run, what data cannot be known by; shown once."""
         train, validation, test = (len(part) for part in (self.train, self.validation, self.test))
         # A reader of files says how much there is by itself; what is given as an argument is called by its name.
-        parts = f"parts: {train:,} samples are trained on, {validation:,} are validated on, {test:,} are tested on"
-        shared = () if self._pristine is None else self._pristine.shared.items()
-        why = f" ({self.chance.why})" if isinstance(self.chance, Answer) and self.chance.why else ""
-        unknown = (
-            f"what a network loses that ignores its inputs is unknown{why}: a run that never learned is not noticed"
+        parts = message(
+            "parts: {train:,} samples are trained on, {validation:,} are validated on, {test:,} are tested on",
+            train=train,
+            validation=validation,
+            test=test,
         )
+        shared = () if self._pristine is None else self._pristine.shared.items()
         return (
-            *((unknown,) if self.chance_loss is None else ()),
+            *((no_chance(self.chance),) if self.chance_loss is None else ()),
             *([parts] if self.train.origin == "train" else []),
-            *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
-                f"{_PARTS[name]}: two reads of sample {source.unrepeatable} differ though the generators were "
-                "seeded alike; a study knows it by its labels alone"
+                message("{what} cannot be copied ({why}): all runs share one, and what it keeps", what=what, why=why)
+                for what, why in shared
+            ),
+            *(
+                message(
+                    "{data}: two reads of sample {place} differ though the generators were seeded "
+                    "alike; a study knows it by its labels alone",
+                    data=_PARTS[name],
+                    place=source.unrepeatable,
+                )
                 for name, source in self._datasets.items()
                 if source.unrepeatable is not None
             ),
@@ -348,7 +358,14 @@ class Workload:
             return score
         chance = self.chance.score
         if undefined is not None:
-            undefined(f"metric {self.metric.name} is {score}; counted as the score of chance, {chance:.4g}")
+            undefined(
+                message(
+                    "metric {name} is {score}; counted as the score of chance, {chance:.4g}",
+                    name=self.metric.name,
+                    score=score,
+                    chance=chance,
+                )
+            )
         return chance
 
     def _class_loss(self, network: nn.Module, samples: Samples, precision: Precision) -> tuple[float, torch.Tensor]:
@@ -357,8 +374,12 @@ class Workload:
             outputs = logits_of(called(network, samples))
         if tuple(outputs.shape) != (samples.count, self.classes):
             raise UsageError(
-                f"the network must give [N, {self.classes}] scores when it is evaluated, got "
-                f"{tuple(outputs.shape)} for N = {samples.count}"
+                message(
+                    "the network must give [N, {classes}] scores when it is evaluated, got {shape} for N = {count}",
+                    classes=self.classes,
+                    shape=tuple(outputs.shape),
+                    count=samples.count,
+                )
             )
         outputs = outputs.float()
         return float(F.cross_entropy(outputs, samples.targets, reduction="sum")), outputs

@@ -325,7 +325,7 @@ def _compare_code(
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = Machine.shared(device=device, precision="fp32", threads=_threads(threads, folder), workers=workers)
     with StudyProgress.of(listen) as progress:
-        progress.say(f"starting {training.spec.title} for a first look at its length and score")
+        progress.say(message("starting {title} for a first look at its length and score", title=training.spec.title))
         study, training = build_own_study(
             training,
             chosen,

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName
+from calando.language import message
 from calando.rows import Listing, Rows
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def list_strategies(name: str | None = None) -> Listing:
             if name in entries:
                 part = {"name": name, "kind": kind, **_entry_facts(entries[name]), "example": entries[name].example}
                 return Listing(part=part)
-        raise UnknownName("strategy or method", name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
+        raise UnknownName(message("strategy or method"), name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
     preset = PRESETS.get(name)
     return Listing(
         strategy=None if preset is None else _preset_facts(preset),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.shown import Shown
 
 __all__ = ["draw"]
@@ -34,8 +35,11 @@ def draw(answer: Shown, output: Path | str) -> Path:
 
     if not isinstance(answer, Shown):
         raise UsageError(
-            "only what plot, find, find_lr, train and compare return can be drawn, and schedules, curves and "
-            f"strategies, got {type(answer).__name__}"
+            message(
+                "only what plot, find, find_lr, train and compare return can be drawn, and schedules, curves "
+                "and strategies, got {kind}",
+                kind=type(answer).__name__,
+            )
         )
     path = Path(output)
     report.save(answer.plot(), path)

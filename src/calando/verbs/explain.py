@@ -115,6 +115,9 @@ class Explained(Drawn):
         }
 
 
+NEEDED = message("a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'")
+
+
 def explain(
     workload: str | os.PathLike[str] | Workload,
     strategy: str | StrategySpec | None = None,
@@ -214,13 +217,10 @@ def explain(
     if run is not None:
         raise UsageError(message("run= names a run of a study: give the study's folder first"))
     if strategy is None and where is not None and len(where.parts) > 1 and ":" not in str(where):
-        raise UsageError(
-            message("{value}; `calando show` lists those in calando-studies", value=no_study(where).removeprefix("; "))
-        )
+        raise UsageError(message("{problem}; `calando show` lists those in calando-studies", problem=no_study(where)))
     if strategy is None:
         raise UsageError(
-            "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
-            + ("" if where is None else no_study(where))
+            NEEDED if where is None else message("{needed}; {problem}", needed=NEEDED, problem=no_study(where))
         )
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch

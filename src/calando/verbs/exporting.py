@@ -104,14 +104,20 @@ def export(
     with open_kept(source) as kept:
         if to == "appendix":
             one = _write_appendix(kept, where, run, seed)
-            which = f"{one.strategy.name}, rate {one.lr:.3g}, seed {one.seed} ({one.digest()})"
-            return Exported(where, 1, to, (*kept.notes, f"the run is {which}"))
+            which = message(
+                "the run is {name}, rate {rate:.3g}, seed {seed} ({digest})",
+                name=one.strategy.name,
+                rate=one.lr,
+                seed=one.seed,
+                digest=one.digest(),
+            )
+            return Exported(where, 1, to, (*kept.notes, which))
         chosen = _Chosen(kept, run, seed)
         if log is not None:
             place = log.entry.where(source, log.place if out is None else str(out))
             tracked = tracked_folder(source, kept.title, command=kept.command, data=kept.fingerprint)
             count = backfill(chosen.runs(), log.entry, place, tracked)
-            see = f"to look at it: {log.entry.seen(place)}"
+            see = message("to look at it: {command}", command=log.entry.seen(place))
             return Exported(place if "://" in place or not place else Path(place), count, to, (*kept.notes, see))
         count = _writer(to)(chosen.runs(), where)
         write_atomically(where / "question.json", json.dumps(_question(kept), indent=2).encode())

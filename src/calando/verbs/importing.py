@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message
 from calando.rows import Rows
 from calando.shown import Shown
 
@@ -49,7 +49,7 @@ class Imported:
             "run": self.logged.name,
             "steps": found.total_steps,
             "base": found.base,
-            "schedule": found.text if found.exact else f"none found; the closest: {found.text}",
+            "schedule": found.text if found.exact else message("none found; the closest: {text}", text=found.text),
             "misfit": found.misfit,
             "findings": "; ".join(map(str, self.findings)) or "none",
         }
@@ -140,7 +140,14 @@ def import_runs(
     left_out: list[str] = []
     runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
     if left_out:
-        print(f"calando: {len(left_out)} of the logs are left out; the first: {left_out[0]}", file=sys.stderr)
+        print(
+            _(
+                "calando: {count} of the logs are left out; the first: {first}",
+                count=len(left_out),
+                first=left_out[0],
+            ),
+            file=sys.stderr,
+        )
     made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
     made.study = None if study is None else Path(study)
     return made

@@ -11,7 +11,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UnknownName, UsageError, quote
-from calando.language import message
+from calando.language import joined, message
 from calando.rows import WIDTH, Rows
 from calando.shown import Drawn
 
@@ -191,7 +191,7 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     if text and _head(text) == text:
         called = text_of_name(text)
         if called is None:
-            raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
+            raise UnknownName(message("schedule or strategy"), text, {*SCHEDULES, *PRESETS})
         _check_bare(called)
     return {of: parse(text)}
 
@@ -317,8 +317,15 @@ def _check_bare(name: str) -> None:
     if needed:
         example = _example(name, inspect.getdoc(SCHEDULES[name]) or "")
         raise UsageError(
-            f"{name} needs {' and '.join(needed)}: it is {signature_text(name, SCHEDULES[name])}"
-            + (f'; write for example "{example}"' if example else "")
+            message(
+                '{name} needs {needed}: it is {whole}; write for example "{example}"'
+                if example
+                else "{name} needs {needed}: it is {whole}",
+                name=name,
+                needed=joined("{one} and {other}", needed),
+                whole=signature_text(name, SCHEDULES[name]),
+                example=example,
+            )
         )
 
 

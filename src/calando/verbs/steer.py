@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
 from calando.language import _, message, translated
+from calando.stored_words import recognized
 
 if TYPE_CHECKING:
     from calando.records.command_log import Asked
@@ -48,7 +49,7 @@ class Steering:
                     "asked; nobody trains there now: it is done when the command that made the folder is run again"
                 )
             case "refused":
-                return _("refused: {why}", why=asked.why)
+                return _("refused: {why}", why=recognized(asked.why))
         said: str = message(asked.state)
         if asked.step is not None:
             said = message("{state} at step {step}", state=said, step=asked.step)

@@ -323,7 +323,12 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
                 "the data has changed since the run in {folder!r} was started; name another folder=", folder=str(folder)
             )
         )
-    identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another folder=")
+    identity, notes = recognised(
+        before,
+        workload,
+        what=message("the run in {folder!r}", folder=str(folder)),
+        remedy=message("name another folder="),
+    )
     if identity != before:
         write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())
     return tuple(notes)
