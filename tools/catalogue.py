@@ -123,7 +123,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     from calando.records.command_log import State
     from calando.records.lesson import LESSONS
     from calando.records.record import RunOutcome
-    from calando.schedules.lint_rules import Level
+    from calando.schedules.schedule import Level
 
     kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level, State)
     words = [word for kind in kinds for word in get_args(kind)]

@@ -20,7 +20,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, final
+from typing import final
 
 from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of, said_by
 from calando.language import message
@@ -32,47 +32,16 @@ from calando.records.task_spec import OwnTrainingSpec
 from calando.study.branch_start import keep_start, kept_step, spec_file, start_of
 from calando.study.checkpoint_cache import run_folder
 from calando.study.jobs import Train
+from calando.study.steered import Steered
 from calando.training.checkpoint import furthest_of, step_of
 
-__all__ = ["Steered", "Steering"]
+__all__ = ["Steering"]
 
 LOOK_SECONDS = 0.2
 DEAF_SECONDS = 20.0
 """Until the file of commands is tried again where it could not be used."""
 LEAST_LETTERS = 4
 """Of a digest, that name a run."""
-
-
-class Steered(Protocol):
-    """The coordinator, as steering sees it."""
-
-    def in_progress(self) -> Mapping[str, tuple[RunSpec, int]]:
-        """The runs that workers have now, by digest, each with the updates it has made as far as is known."""
-        ...
-
-    def all_runs(self) -> Mapping[str, RunSpec]:
-        """Every run that can be named: those asked for, made, and branches."""
-        ...
-
-    def is_made(self, digest: str) -> bool:
-        """Whether the run has ended."""
-        ...
-
-    def put_away(self, digest: str) -> bool:
-        """Have a run in progress save its state and end; False where its executor cannot."""
-        ...
-
-    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
-        """Names of functions and parts of the user's own in a strategy, which the workers were not given."""
-        ...
-
-    def changed(self) -> None:
-        """A run rests now or goes on, or there is a branch."""
-        ...
-
-    def tell(self, note: str) -> None:
-        """Tell the user."""
-        ...
 
 
 class _Deaf(Exception):
