@@ -37,7 +37,7 @@ __all__ = ["Command", "branch_of", "parse_command", "verb_of"]
 Verb = Literal["change", "pause", "resume", "stop"]
 
 MOST_LETTERS = 2000
-FORMS = "rate *0.5, rate =0.01, schedule cosine(1, 0), horizon 600, pause, resume or stop"
+FORMS = message("rate *0.5, rate =0.01, schedule cosine(1, 0), horizon 600, pause, resume or stop")
 _BEFORE = re.compile(r"\s*(?P<fork>fork\b\s*)?(?:from\s+(?P<since>[0-9]{1,9})\s*)?:", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
