@@ -123,7 +123,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     from calando.records.command_log import State
     from calando.records.lesson import LESSONS
     from calando.records.record import RunOutcome
-    from calando.schedules.lint_rules import Level
+    from calando.schedules.schedule import Level
 
     kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level, State)
     words = [word for kind in kinds for word in get_args(kind)]
@@ -139,7 +139,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
         "one a run",
     ]  # roles of runs; what is judged, and in what
     words += ["run", "arms that lost", "going back", "evaluations", "other hyper-parameters"]  # of a tuning's ledger
-    words += ["evaluated weights are not finite"]
+    words += ["evaluated weights are not finite", "loss is {loss}"]  # of events, whose step stands next to them
     for lesson in LESSONS.values():
         words += [lesson.summary, *lesson.networks.values(), lesson.name.replace("-", " ").capitalize()]
     # In figures: kinds that a legend names, and fields that are named under the pointer.

@@ -84,7 +84,7 @@ def _templates(shown: str) -> list[tuple[str, list[_Part]]]:
             after = [literal for literal, *_rest in parsed[1:]] + [""]
             parts = [(one[0], one[1] or "", _reader(*one, then)) for one, then in zip(parsed, after, strict=True)]
             found.append((own, text, parts))
-    return [(text, parts) for _own, text, parts in sorted(found, key=lambda one: -one[0])]
+    return [(text, parts) for _own, text, parts in sorted(found, key=lambda one: (-one[0], one[1]))]
 
 
 def _reader(

@@ -84,7 +84,7 @@ def test_no_view_says_an_english_sentence(browser, folder, by_browser, width):
         show(page, "#/p/first")
         page.locator("table.runs tbody a").first.click()
         page.wait_for_selector("main .facts")
-        page.wait_for_selector("#apply:not([disabled])")
+        until(lambda: "它已结束；请说明从哪里开始" in page.inner_text("#steer .outcome"))
         assert english(page) == []
         for line, said in (
             ("rate *", "需要一个不小于 0 的数"),

@@ -1,6 +1,8 @@
 """Stored sentences are English, and are shown in the person's language: known by their words, or by their form."""
 
+import contextlib
 import json
+import sqlite3
 
 import pytest
 from tests.cli.test_language import HAN, read_catalogue
@@ -121,7 +123,8 @@ def test_how_a_run_stands_is_stored_in_english_and_shown_in_chinese(tmp_path):
     stored = LivePicture(tmp_path).since(0)
     assert stored.standing.words == "step 3/60  rate 0.1  loss 0.500  ETA unknown yet"
     assert stored.notes == ["no run 'x' here", "a person's own words"]
-    assert not HAN.search((tmp_path / "live.sqlite").read_bytes().decode(errors="ignore"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "live.sqlite")) as file:
+        assert not HAN.search("\n".join(file.iterdump()))
     place = RunPlace("", tmp_path)
     place.refresh()
     status = place.status()
@@ -132,8 +135,6 @@ def test_how_a_run_stands_is_stored_in_english_and_shown_in_chinese(tmp_path):
 
 
 def test_a_picture_of_an_earlier_version_has_no_forms_and_is_shown_in_english(tmp_path):
-    import sqlite3
-
     held = hold(tmp_path)
     live = Live(tmp_path)
     live.noted(message("no run {name!r} here", name="x"))

@@ -44,9 +44,7 @@ def not_finite(observation: Observation) -> str:
     'weights are not finite after step 7'
     """
     if not math.isfinite(observation.loss):
-        return message(
-            "{what} at step {step}", what=message("loss is {loss}", loss=observation.loss), step=observation.step
-        )
+        return message("loss is {loss} at step {step}", loss=observation.loss, step=observation.step)
     if not observation.broken:
         return ""
     return message("{what} after step {step}", what=observation.broken, step=observation.step)

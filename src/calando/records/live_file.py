@@ -42,8 +42,7 @@ __all__ = ["FILE", "LOCK", "NOTE", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow
 
 FILE = "live.sqlite"
 LOCK = "live.lock"
-NOTE = "note "
-"""Before the number of a note: the key of its form."""
+NOTE = "note "  # before the number of a note: the key of its form
 VERSION = "1"
 COMMIT_SECONDS = 0.4
 MOST_STRETCHES = 2000
@@ -312,8 +311,7 @@ class LiveFile:
             if self._stood_otherwise:
                 text = json.dumps(asdict(self._standing))
                 self._file.execute("REPLACE INTO meta VALUES ('standing', ?)", (text,))
-                said = json.dumps(form_of(self._standing.words))
-                self._file.execute("REPLACE INTO meta VALUES ('said', ?)", (said,))
+                self._file.execute("REPLACE INTO meta VALUES ('said', ?)", (json.dumps(form_of(self._standing.words)),))
             self._file.execute("REPLACE INTO meta VALUES ('seq', ?)", (self._seq,))
         self._waiting.clear()
         self._changed.clear()

@@ -23,7 +23,7 @@ from calando.schedules.span import Horizon
 from calando.shown import Shown
 
 if TYPE_CHECKING:
-    from calando.schedules.lint_rules import Finding
+    from calando.schedules.finding import Finding
 
 __all__ = ["Curve"]
 

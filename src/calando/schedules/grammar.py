@@ -27,55 +27,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
 from calando.language import message
 from calando.schedules.call import Call, Value
 from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, quote
+from calando.schedules.tokens import ARGUMENT_NAME, EXPRESSION, SPACE, TOKEN, Token
 
 __all__ = ["Call", "Reader", "Value", "parse_call"]
-
-
-_SPACE = r"[ \t\r\n]*+"
-_NUMBER = r"(?>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_NAME = r"(?>[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*)"
-SPACE = re.compile(_SPACE)
-"""What may stand between two words; it matches everywhere."""
-
-TOKEN = re.compile(
-    rf"""
-      (?P<number>{_NUMBER})
-    | (?P<string>'[^'\r\n]*'|"[^"\r\n]*")
-    | (?P<name>{_NAME})
-    | (?P<mark>>>|[*+()\[\]{{}},=:|])
-    """,
-    re.VERBOSE,
-)
-"""A word; its kind is the group that matches."""
-
-ARGUMENT_NAME = re.compile(rf"{_NAME}{_SPACE}=")
-"""Where an argument is given by name."""
-
-EXPRESSION = re.compile(rf"(?:\({_SPACE})*+(?:{_NAME}{_SPACE}\(|(?:{_NUMBER}|{_NAME}){_SPACE}(?:>>|[*+]))")
-"""Where a value is an expression: after brackets, if any, a call, or a number or name with an operator behind it."""
-
-
-@final
-@dataclass(frozen=True)
-class Token:
-    """A word of a text.
-
-    Args:
-        kind: "number", "string", "name", "mark" or "end".
-        text: its characters.
-        start: where it begins in the piece that is read.
-    """
-
-    kind: str
-    text: str
-    start: int
 
 
 _LOWER: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}

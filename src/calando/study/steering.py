@@ -35,7 +35,7 @@ from calando.study.jobs import Train
 from calando.study.steered import Steered
 from calando.training.checkpoint import furthest_of, step_of
 
-__all__ = ["Steered", "Steering"]
+__all__ = ["Steering"]
 
 LOOK_SECONDS = 0.2
 DEAF_SECONDS = 20.0
