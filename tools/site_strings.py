@@ -18,15 +18,15 @@ from babel.messages.pofile import read_po, write_po
 __all__ = ["LANGUAGE", "check_catalogues", "codes", "gather", "links"]
 
 LANGUAGE = "zh_CN"
-IN_ENGLISH = ("reference/python/", "reference/commands/")
-"""Generated: docstrings stay in English; a command's help comes from the program's own catalogue."""
+ELSEWHERE = ("reference/commands/",)
+"""Generated: a command's help comes from the program's own catalogue."""
 THEME = "sphinx"
 """The catalogue of no page: what the theme writes, by hand."""
 
 
 def is_translated(page: str) -> bool:
     """Whether a page, `how-to/lightning`, has a catalogue."""
-    return not page.startswith(IN_ENGLISH)
+    return not page.startswith(ELSEWHERE)
 
 
 HEADER = """# calando's pages in Chinese (simplified).
