@@ -23,12 +23,13 @@ translation_progress_classes = False
 extensions = [
     "myst_nb",  # pages whose code is run
     "sphinx.ext.autodoc",  # reference/python: every public name, from its docstring
-    "sphinx.ext.napoleon",  # its Args, Returns and Raises
+    "sphinx.ext.napoleon",  # the fields that its sections become
     "sphinx_copybutton",
     "site_parts",  # docstrings as we write them, a search that takes Chinese words apart
 ]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["LOG.md", "locale", "_static"]
+napoleon_google_docstring = napoleon_numpy_docstring = False  # site_parts hands it docstrings
 default_role = "code"  # docstrings write `name`
 html_theme = "furo"
 html_title = "calando"

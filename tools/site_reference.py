@@ -70,5 +70,5 @@ def described(room: str, name: str, kind: str, values: Mapping[str, str]) -> str
     """What autodoc says of a class or function; of a value, what is written below it."""
     if kind == "data":
         return f"```{{eval-rst}}\n.. py:data:: {room}.{name}\n```\n\n{values[f'{room}.{name}']}\n"
-    options = "\n   :members:\n   :show-inheritance:" if kind == "class" else ""
+    options = "\n   :members:\n   :exclude-members: model_config\n   :show-inheritance:" if kind == "class" else ""
     return f"```{{eval-rst}}\n.. auto{kind}:: {room}.{name}{options}\n```\n"

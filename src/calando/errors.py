@@ -152,7 +152,7 @@ class CalandoError(Exception):
 
 
 class UsageError(CalandoError, ValueError):
-    """The user asked for something that cannot be; the message says what to do."""
+    """The user made a mistake; the message says what is wrong and what to do."""
 
 
 class CodeFailed(UsageError):

@@ -46,7 +46,7 @@ _WARMUP_COSINE = BY_NAME["warmup-cosine"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A strategy with a name: its family, the pipe text it stands for, and one line on it."""
+    """A named strategy: its family, the pipe text that it stands for, and a one-line summary."""
 
     name: str
     family: StrategyFamily
