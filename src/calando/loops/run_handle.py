@@ -326,7 +326,7 @@ class Run:
         """Say what a checkpoint holds. If there is one, it is loaded now, and `epochs` resumes after it.
 
         Args:
-            save, load: functions of a folder for your own files, instead of `objects` or with them.
+            save, load: functions that write and read your own files in a folder, instead of `objects` or with them.
             every: least time between two checkpoints, in seconds or as "60 s". 0: at the end of each epoch, and every
                 20 s of a loop over `steps`.
             every_rank: whether every rank calls `save`, as sharded states and `accelerator.save_state` need it, not

@@ -82,7 +82,8 @@ def find_lr(
             (output, target) for it.
         repeats: number of sweeps, from the same state over different batches.
         steps: updates from `low` to `high`.
-        low, high: lowest and highest rate. None: 1e-6 and 10, extended if the region of interest lies outside.
+        low: lowest rate. None: 1e-6, lowered if the region of interest lies outside.
+        high: highest rate. None: 10, raised if the region of interest lies outside.
         groups: "all"; "each": one group after the other, while the others keep their own rates; or the name of one
             group.
         accumulate: batches per update.

@@ -126,9 +126,11 @@ class Centre(Spec):
 
     Args:
         lr: base rate. None: the range test found none, and the grid stays centred on the method's usual rate.
-        low, high: lowest and highest rate over the repeats; equal to `lr` if there was one repeat.
+        low: lowest rate over the repeats; equal to `lr` if there was one repeat.
+        high: highest rate over the repeats; equal to `lr` if there was one repeat.
         doubts: why none was found.
-        updates, seconds: cost of the range test, which strategies of the same method and options share.
+        updates: updates of the range test, which strategies of the same method and options share.
+        seconds: seconds that it took.
     """
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None

@@ -111,7 +111,8 @@ class OwnTrainingSpec(Spec):
 
     Args:
         code: the command that runs the script, or "function:NAME".
-        goal, unit: goal and unit of the scores that it reports, see `Measure`.
+        goal: goal of the scores that it reports, see `Measure`.
+        unit: unit of these scores, see `Measure`.
         own_optimizer: whether it keeps its own optimizer and takes only the rate from a strategy.
         name: the user's name for it; "": as `code`. It is in no digest.
     """

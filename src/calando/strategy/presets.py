@@ -141,6 +141,7 @@ PRESETS: Mapping[str, Preset] = {
     for family, presets in _BY_FAMILY.items()
     for name, text, summary in presets
 }
+"""Every strategy known by name: name -> `Preset`."""
 
 
 def preset_named(name: str) -> str | None:
@@ -155,6 +156,7 @@ def preset_named(name: str) -> str | None:
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
 # every strategy more widens every interval (docs/explanation/several-strategies.md).
 DEFAULT_STRATEGIES = ("fixed", "step", "exponential", "cosine", "one-cycle", "wsd", "adam", "adamw", "adamw-cosine")
+"""Names of the strategies that are compared if none are given."""
 
 # What every family is measured against.
 YARDSTICKS = ("fixed", "cosine")

@@ -57,7 +57,8 @@ def find(
         strategy: its method is tested; a name, a TOML file, a text or a `StrategySpec`, as for `calando.train`.
         repeats: number of sweeps, from the same weights over different batches.
         steps: updates of a sweep.
-        low, high: lowest and highest rate. None: 1e-6 and 10, extended if the region of interest lies outside.
+        low: lowest rate. None: 1e-6, lowered if the region of interest lies outside.
+        high: highest rate. None: 10, raised if the region of interest lies outside.
         hold: updates at the rate found, to check that the network trains there. None: as many as `steps`. 0: none.
         race: instead of sweeps, race short arms from one start, at the cost of at most 0.6 runs. For networks on which
             sweeps are not reliable, such as those without normalisation. See `calando.range_test.raced`.
