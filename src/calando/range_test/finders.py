@@ -93,7 +93,7 @@ def find_lr(
         steps: updates from low to high.
         low, high: rates; None: 1e-6 and 10, and the range extends itself where what is of interest lies outside.
         groups: "all"; "each" group in turn, the others at their own rates; or the name of one group.
-        accumulate: batches an update.
+        accumulate: number of batches for each update.
         clip_norm: largest global norm of the gradient.
         scaler: the gradient scaler.
         autocast: torch.bfloat16 or torch.float16.
@@ -156,7 +156,7 @@ def find_lr(
 def find_for_run(
     spec: RunSpec, workload: Workload, *, options: SweepOptions | None = None, progress: SweepProgress | None = None
 ) -> Found:
-    """Find a rate for a run of ours, on network, optimizer and batches exactly as `calando.training.loop` has them.
+    """Find a rate for a run of calando, on network, optimizer and batches exactly as `calando.training.loop` has them.
 
     The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
     goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,

@@ -49,9 +49,9 @@ def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
 
     Args:
         text: such as "linear(0, 1, over='5%') >> cosine(1, 0)"; or a name alone, such as "cosine", "one-cycle" or
-            "warmup_cosine": that of a schedule, or of a preset that is SGD with a schedule and nothing more.
+            "warmup_cosine": that of a schedule, or of a preset that is SGD with a schedule alone.
         offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        whole: the text that `text` is a part of.
 
     Raises:
         ScheduleTextError: it does not parse, names no schedule, has wrong arguments, or is too large
