@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 Verdict = Literal["better", "worse", "cannot distinguish", "no verdict"]
+"""What a study says of a strategy, compared with the best one."""
+
 Edge = Literal["low", "high"]
 
 NOT_WRITTEN = {"folder", "planned"}

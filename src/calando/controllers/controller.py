@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 State = Any
-"""A controller's own: a NamedTuple of numbers, tuples of numbers and further NamedTuples; {} where it has none."""
+"""A controller's state: a NamedTuple of numbers, tuples of numbers and further NamedTuples; {} where it has none."""
 
 
 @dataclass(frozen=True)

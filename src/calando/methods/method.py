@@ -48,6 +48,8 @@ __all__ = [
 
 MethodFamily = Literal["classic", "adaptive", "rate-free"]
 Closure = Literal["none", "loss", "again"]
+"""What an optimizer's `step` is called with; see `Method`."""
+
 Scheduling = Literal["any", "warmup", "none"]
 
 _Value = bool | int | float | str | tuple[float, ...] | None

@@ -41,7 +41,7 @@ __all__ = ["SweepProgress", "find_for_run", "find_lr"]
 LEAST_RACED = 100
 """Updates of a training below which there is nothing to race."""
 SweepProgress = Callable[[int, int], object]
-"""(updates made, updates expected) after each update; the expected number may grow."""
+"""Called with (updates made, updates expected) after each update; the expected number may grow."""
 
 
 def find_lr(

@@ -37,8 +37,9 @@ from calando.schedules.schedule import Schedule
 
 __all__ = ["Call", "Reader", "Value", "parse_call"]
 
-Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
 Made = TypeVar("Made")
+Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
+"""What an argument in a text may be."""
 
 
 @final
