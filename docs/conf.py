@@ -56,6 +56,8 @@ autodoc_typehints = "description"  # a signature of thirty types fills a phone
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+smartquotes_excludes = {"languages": ["ja"], "builders": ["man", "text"]}
+smartquotes_action = "D" if chinese else "qDe"  # a dash behind a parameter; Chinese quotes are written as they are
 suppress_warnings = ["mystnb.unknown_mime_type", "myst-nb.lexer"]
 html_sidebars = {
     "**": [

@@ -158,5 +158,9 @@ def links(text: str) -> list[str]:
 
 
 def codes(text: str) -> set[str]:
-    """The code in a MyST text."""
-    return set(re.findall(r"`([^`]+)`", text))
+    """The code in a text of MyST, or of reStructuredText.
+
+    >>> sorted(codes("`sgd` and ``lr``")), sorted(codes("``a`` to ``b``"))
+    (['lr', 'sgd'], ['a', 'b'])
+    """
+    return {code for _, code in re.findall(r"(`+)([^`]+)\1", text)}

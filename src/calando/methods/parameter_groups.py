@@ -25,7 +25,7 @@ def split_by_decay(network: nn.Module, *, weight_decay: float) -> list[dict[str,
     """Named groups for an optimizer; one group where nothing decays.
 
     Raises:
-        UsageError: no parameter asks for a gradient, or one has no shape yet.
+        UsageError: no parameter requires a gradient, or one has no shape yet.
 
     >>> import torch
     >>> [(g["name"], len(g["params"])) for g in split_by_decay(torch.nn.Linear(2, 3), weight_decay=0.1)]

@@ -41,7 +41,7 @@ __all__ = ["SweepProgress", "find_for_run", "find_lr"]
 LEAST_RACED = 100
 """Updates of a training below which there is nothing to race."""
 SweepProgress = Callable[[int, int], object]
-"""(updates made, updates expected) after each update; the expected number may grow."""
+"""Called with (updates made, updates expected) after each update; the expected number may grow."""
 
 
 def find_lr(
@@ -159,7 +159,7 @@ def find_lr(
 def find_for_run(
     spec: RunSpec, workload: Workload, *, options: SweepOptions | None = None, progress: SweepProgress | None = None
 ) -> Found:
-    """Find a rate for a run of ours, on network, optimizer and batches exactly as `calando.training.loop` has them.
+    """Find a rate for a run of calando, on network, optimizer and batches exactly as `calando.training.loop` has them.
 
     The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
     goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,

@@ -37,8 +37,9 @@ from calando.schedules.schedule import Schedule
 
 __all__ = ["Call", "Reader", "Value", "parse_call"]
 
-Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
 Made = TypeVar("Made")
+Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
+"""What an argument in a text may be."""
 
 
 @final
@@ -47,9 +48,9 @@ class Call:
     """A call as it was written: `sgd(lr=0.1, momentum=0.9)`, or a bare name.
 
     Args:
-        name: what is called.
-        args: values by position.
-        kwargs: values by name.
+        name: the name that is called.
+        args: positional arguments.
+        kwargs: arguments by name.
         positions: argument (its index or name) -> where its value begins in `text`.
         names: argument given by name -> where that name begins in `text`.
         items: argument -> where each item of its list (by index) or dict (by key) begins in `text`.
@@ -384,7 +385,7 @@ def parse_call(text: str, *, offset: int = 0, whole: str | None = None) -> Call:
     Args:
         text: the call.
         offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        whole: the text that `text` is a part of.
 
     Raises:
         ScheduleTextError: it does not parse.
