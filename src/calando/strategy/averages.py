@@ -73,7 +73,7 @@ class Ema:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Swa:
-    """Evaluates the mean of the weights at update `start` and every `every` updates from there, instead of the weights.
+    """Evaluates the mean of the weights, taken from update `start` on at intervals of `every`, instead of the weights.
 
     Args:
         start: index of the first update whose weights are averaged, 0 or more.
