@@ -21,7 +21,8 @@ __all__ = ["count_processors", "free_bytes", "is_locked", "lock", "sync_folder"]
 
 # Windows keeps others from reading what is locked, and they read who holds the lock.
 FAR_BYTE = 2**30
-LOOKS, LOOK_SECONDS = 3, 0.02
+LOOKS, LOOK_SECONDS = 25, 0.02
+"""Half a second: on a busy machine, who only looks may be held up while it has the lock."""
 
 
 def count_processors() -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE, until
 
 import calando as package
 from calando.records import Store
@@ -221,7 +222,7 @@ print(taught.page, taught.lacking)
 print(len(taught.claims))
 """
     command = [sys.executable, "-OO", "-c", program]
-    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=PATIENCE)
     first, second = ended.stdout.splitlines()
     assert first.startswith("None no page was written (pictures need altair, which needs docstrings")
     assert int(second) == 9
@@ -232,13 +233,11 @@ def test_ctrl_c_leaves_what_was_trained_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "calando", "demo", "diverge-and-crawl", "--executor", "inline"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     store = tmp_path / "calando-demos/diverge-and-crawl/plain14-nonorm/study.sqlite"
-    until = time.monotonic() + 120
-    while not store.exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    until(store.exists)
     time.sleep(1)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "stopped; nothing is lost: the same command goes on" in err
     assert "Traceback" not in err

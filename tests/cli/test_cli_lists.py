@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.waiting import PATIENCE
 
 from calando.cli.describe import METHOD_FAMILIES
 from calando.controllers import CONTROLLERS
@@ -102,7 +103,7 @@ main()
 def test_missing_packages_are_said_before_anything_is_made(tmp_path):
     def run(*arguments):
         command = [sys.executable, "-c", WITHOUT, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
 
     ended = run("compare", "digits", "--family", "all", "--steps", "2", "--executor", "inline")
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from tests.waiting import PATIENCE
 
 
 def test_serve_answers_and_ends_with_ctrl_c(finished_study):
@@ -25,20 +26,20 @@ def test_serve_answers_and_ends_with_ctrl_c(finished_study):
         assert process.stdout is not None
         address = re.match(r"(http://127\.0\.0\.1:\d+)/\?(token=[0-9a-f]{32})  ", process.stdout.readline())
         assert address
-        with urllib.request.urlopen(f"{address[1]}/api/summary?{address[2]}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address[1]}/api/summary?{address[2]}", timeout=PATIENCE) as answer:
             assert json.load(answer)["complete"] is True
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"{address[1]}/api/summary", timeout=60)
+            urllib.request.urlopen(f"{address[1]}/api/summary", timeout=PATIENCE)
         # A browser: the cookie comes with the address that was printed, and the token leaves the address bar.
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with browser.open(f"{address[1]}/?{address[2]}", timeout=60) as answer:
+        with browser.open(f"{address[1]}/?{address[2]}", timeout=PATIENCE) as answer:
             assert answer.url == f"{address[1]}/"
             assert answer.status == 200
-        with browser.open(f"{address[1]}/api/summary", timeout=60) as answer:
+        with browser.open(f"{address[1]}/api/summary", timeout=PATIENCE) as answer:
             assert json.load(answer)["complete"] is True
     finally:
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in err
     assert process.returncode in (0, 130)
 

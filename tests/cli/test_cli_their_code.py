@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando
 
@@ -39,7 +40,7 @@ def command(folder: Path, *words: str, **parts: str) -> subprocess.CompletedProc
     (folder / "mine.py").write_text(WORKLOAD.format(**parts))
     found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])}
     script = Path(sys.executable).with_name("calando")
-    return subprocess.run([script, *words], cwd=folder, env=found, capture_output=True, text=True, timeout=120)
+    return subprocess.run([script, *words], cwd=folder, env=found, capture_output=True, text=True, timeout=PATIENCE)
 
 
 LOUD = {
@@ -107,7 +108,9 @@ def test_without_docstrings_there_are_numbers_and_no_pictures(tmp_path):
     found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1]), "PYTHONOPTIMIZE": "2"}
     script = Path(sys.executable).with_name("calando")
     for words in (["compare", "digits", "fixed", "--study", "made", "--executor", "inline", *SMALL], ["schedules"]):
-        ended = subprocess.run([script, *words], cwd=tmp_path, env=found, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(
+            [script, *words], cwd=tmp_path, env=found, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert "PYTHONOPTIMIZE" in ended.stderr
         assert "Traceback" not in ended.stderr
         assert ended.returncode == (0 if words[0] == "compare" else 2)
@@ -154,7 +157,7 @@ def test_a_study_asked_for_in_a_process_that_may_start_none_is_refused_in_a_line
     (tmp_path / "script.py").write_text(AFTERWARDS)
     found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])}
     words = [sys.executable, "-W", "ignore", "script.py", str(tmp_path), how]
-    ended = subprocess.run(words, cwd=tmp_path, env=found, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(words, cwd=tmp_path, env=found, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     assert f"refused: this process {reason}" in ended.stdout
     assert 'executor="inline"' in ended.stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from tests.waiting import PATIENCE
 
 from calando.records.store import sole_coordinator
 
@@ -18,14 +19,21 @@ DIGITS = ("train", "digits", "sgd(lr=0.05, momentum=0.9) | cosine(1, 0)", "--bat
 RUN = (*DIGITS, "--threads", "1", "--steps", "240")
 QUICK = (*DIGITS, "--threads", "1", "--steps", "4")
 
-# A progress line at every report, and no figure: what is drawn takes longer than what is trained.
+# A progress line at every update, and no figure: what is drawn takes longer than what is trained. After each line there
+# is time to stop it, however late whoever reads the line comes to it.
 COMMAND = """
-import sys
+import sys, time
 import calando.report
+from calando.cli import train
 from calando.verbs import progress
 from calando.cli.main import main
 progress.PLAIN_SECONDS = 0.0
 calando.report.save = lambda chart, path: None
+class Slowly(train._Drawing):
+    def __call__(self, status):
+        super().__call__(status)
+        time.sleep(0.5)
+train._Drawing = Slowly
 main()
 """
 
@@ -155,7 +163,7 @@ def test_stopped_in_the_middle_it_ends_with_the_same_bits(calando, tmp_path, mon
         # The first line says device and precision.
         at = next(filter(None, (re.match(r"step (\d+)/240", line) for line in iter(process.stderr.readline, ""))), None)
         process.send_signal(sign)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         assert at, err
         assert "Traceback" not in err
         (state,) = tmp_path.glob("stopped/checkpoints/*/state.json")

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando as package
 from calando.schedules import SCHEDULES
@@ -216,7 +217,7 @@ def test_reading_and_drawing_need_no_torch(finished_study):
         ["data", "get", "nothing"], ["compare", "digit"],
     ]  # fmt: skip
     ended = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(commands=commands)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SCRIPT.format(commands=commands)], capture_output=True, text=True, timeout=PATIENCE
     )
     assert ended.returncode == 0, ended.stderr
 
@@ -226,7 +227,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     command = [sys.executable, "-c", "from calando.cli.main import main; main()", "schedules", "--json"]
     read, write = os.pipe()
     os.close(read)
-    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     os.close(write)
     assert ended.stderr == ""
 
@@ -234,7 +235,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 def test_standard_output_that_is_full_is_one_line():
     command = [sys.executable, "-c", "from calando.cli.main import main; main()", "schedules", "--json"]
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert ended.stderr.startswith("calando: no space left")
     assert ended.stderr.count("\n") == 1

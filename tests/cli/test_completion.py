@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.waiting import PATIENCE
 
 from calando.cli import completion
 from calando.strategy import PRESETS
@@ -19,7 +20,7 @@ def offered(line, cwd):
         "COMP_CWORD": str(len(line.split(" ")) - 1),
     }
     ended = subprocess.run(
-        [sys.executable, "-c", COMMAND], env=environment, cwd=cwd, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", COMMAND], env=environment, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE
     )
     assert ended.stderr == ""
     return ended.stdout.split()

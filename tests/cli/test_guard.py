@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE, is_alive, until
 
 import calando
 
@@ -36,7 +36,7 @@ def start(body: str) -> subprocess.Popen:
 
 def ended(body: str) -> tuple[int, str, str]:
     process = start(body)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
@@ -78,22 +78,19 @@ def test_an_answer_stands_where_the_end_of_the_process_does_not():
 
 
 def test_signals_reach_the_command_and_its_death_is_the_guards():
-    process = start("print('there', flush=True); time.sleep(60)")
+    process = start("print('there', flush=True); time.sleep(3600)")
     assert process.stdout.readline() == "there\n"
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (-signal.SIGTERM, "")
 
 
 def test_a_killed_guard_takes_its_command_along():
-    process = start("print(os.getpid(), flush=True); time.sleep(60)")
+    process = start("print(os.getpid(), flush=True); time.sleep(3600)")
     child = int(process.stdout.readline())
     process.kill()
     process.wait()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{child}/stat").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: not is_alive(child))
     process.communicate()
 
 
@@ -114,7 +111,7 @@ def test_too_few_open_files_are_a_line(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert (one.returncode, one.stdout) == (1, "")
     last = one.stderr.splitlines()[-1]

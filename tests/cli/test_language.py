@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.waiting import PATIENCE
 
 from calando import language as languages
 from calando.language import Message, _, in_language, joined, language, message, translated
@@ -245,7 +246,7 @@ def _calando(*words: str, **variables: str) -> subprocess.CompletedProcess:
         capture_output=True,
         encoding="utf-8",
         env={**environment, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80", **variables},
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

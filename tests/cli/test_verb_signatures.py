@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from tests.waiting import PATIENCE
 
 import calando
 from calando.cli.app import app
@@ -147,5 +148,5 @@ try:
 finally:
     print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (0, "[]"), ended

@@ -4,8 +4,8 @@ import contextlib
 import threading
 
 import pytest
-from tests.end_to_end.test_report_in_browser import until
 from tests.report.fabricate import fabricate
+from tests.waiting import PATIENCE, until
 
 from calando.records.store import Store
 
@@ -38,7 +38,7 @@ def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light")
     context.add_cookies(cookies)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * PATIENCE)
     page.complaints, page.asked = [], []
     page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
     page.on("pageerror", lambda error: page.complaints.append(error.stack))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando
 
@@ -29,7 +30,12 @@ def test_an_example_runs_and_is_short(example, tmp_path):
     assert len(example.read_text().splitlines()) < LONGEST
     found = os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1])}
     ended = subprocess.run(
-        [sys.executable, "-W", "error", example], cwd=tmp_path, env=found, capture_output=True, text=True, timeout=200
+        [sys.executable, "-W", "error", example],
+        cwd=tmp_path,
+        env=found,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout

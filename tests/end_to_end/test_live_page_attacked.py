@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from tests.end_to_end.live_page_kit import EVIL, serving, store, visiting
-from tests.end_to_end.test_report_in_browser import CHROMIUM, HOSTILE, until
+from tests.end_to_end.test_report_in_browser import CHROMIUM, HOSTILE
 from tests.report.fabricate import make_study
+from tests.waiting import PATIENCE, until
 
 from calando.records.command_log import CommandLog
 from calando.records.record import Event
@@ -76,6 +77,7 @@ def test_nobody_else_gets_in(browser, tmp_path):
     with serving(tmp_path, tokens) as address:
         context = browser.new_context()
         page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
         assert page.goto(address).status == 403
         assert page.goto(f"{address}?token={'0' * 32}").status == 403
         assert page.goto(address.replace("127.0.0.1", EVIL) + f"?token={tokens.steer}").status == 400
@@ -97,7 +99,7 @@ def test_nobody_else_gets_in(browser, tmp_path):
             thread = threading.Thread(target=other.serve_forever)
             thread.start()
             page.goto(f"http://127.0.0.1:{other.server_port}/")
-            until(lambda: page.title() == "read 0", seconds=20)
+            until(lambda: page.title() == "read 0")
             with page.expect_navigation():
                 page.evaluate("document.forms[0].submit()")
             assert "commands are taken from this page only" in page.inner_text("body")

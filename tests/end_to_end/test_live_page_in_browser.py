@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.live_page_kit import chart, column, serving, store, visiting
-from tests.end_to_end.test_report_in_browser import CHROMIUM, until
+from tests.end_to_end.test_report_in_browser import CHROMIUM
 from tests.report.fabricate import fabricate, make_study
+from tests.waiting import PATIENCE, until
 
 import calando
 from calando.records.store import Store
@@ -65,7 +66,7 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
         "fixed",
         "cosine",
         "--steps",
-        "8000",
+        "1000000",
         "--seeds",
         "1",
         "--lr",
@@ -79,17 +80,17 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        until(lambda: (folder / "live.sqlite").exists(), seconds=60)
+        until(lambda: (folder / "live.sqlite").exists())
         tokens = Tokens.random()
         with serving(folder, tokens) as address, visiting(browser, f"{address}?token={tokens.steer}") as page:
             assert page.url == address  # the token has left the address bar
-            page.wait_for_selector("table.running tbody tr", timeout=60_000)
+            page.wait_for_selector("table.running tbody tr")
             page.wait_for_selector(".hears.live")
-            until(lambda: "0 of 2 runs done, 1 running" in page.inner_text("#verdict"), seconds=30)
+            until(lambda: "0 of 2 runs done, 1 running" in page.inner_text("#verdict"))
             assert "fixed, rate 0.05, seed 0" in page.inner_text("table.running tbody")
-            until(lambda: chart(page, "loss")[0] == 1, seconds=20)
+            until(lambda: chart(page, "loss")[0] == 1)
             before = chart(page, "loss")[2]
-            until(lambda: chart(page, "loss")[2] > before + 20, seconds=20)  # without a reload
+            until(lambda: chart(page, "loss")[2] > before + 20)  # without a reload
             assert page.inner_text(".legend tbody td.n:nth-child(3)") == "0.05"
             page.click("table.running tbody a")
             page.wait_for_selector("main .facts")
@@ -106,17 +107,17 @@ def test_a_running_study_is_watched_and_stopped(browser, tmp_path):
             page.wait_for_selector("#apply:not([disabled])")
             page.click("#apply")
             commands = page.locator("[aria-label=Commands] tbody")
-            until(lambda: commands.count() == 1 and "done" in commands.inner_text(), seconds=20)
+            until(lambda: commands.count() == 1 and "done" in commands.inner_text())
             assert "rate *0.25" in commands.inner_text()
             commands.locator("a").click()
-            until(lambda: all(one in page.inner_text(".words") for one in ("running", "rate 0.0125")), seconds=20)
+            until(lambda: all(one in page.inner_text(".words") for one in ("running", "rate 0.0125")))
             assert "branch of" in page.inner_text("main .facts")
             page.click(".question a")
             page.wait_for_selector("table.running tbody tr")
             page.click("#stop")
             until(lambda: page.inner_text("#stop-status").startswith("Stopping"))
-            process.wait(60)
-            until(lambda: "stopped" in page.inner_text("#verdict") + page.inner_text(".words"), seconds=20)
+            process.wait(PATIENCE)
+            until(lambda: "stopped" in page.inner_text("#verdict") + page.inner_text(".words"))
             assert page.locator("table.running tbody tr").count() == 0
     finally:
         process.kill()
@@ -252,7 +253,7 @@ def test_without_events_from_the_server_the_page_asks_again_and_again(browser, t
         with Store.open(tmp_path) as file:
             for record in list(runs.values())[2:4]:
                 file.put_run(record)
-        until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"), seconds=20)
+        until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"))
 
 
 ANY_VALUES = """async () => {

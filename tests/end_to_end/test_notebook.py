@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando
 
@@ -73,7 +74,7 @@ def test_a_notebook_defines_finds_compares_and_looks(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS])
     client = nbclient.NotebookClient(
-        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
     define, find, compare, look, again, compared = notebook.cells

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from tests.end_to_end.hiding import calling, environment
+from tests.waiting import PATIENCE
 
 from calando.errors import UsageError
 from calando.host import count_processors, free_bytes, lock, sync_folder
@@ -58,7 +59,12 @@ def elsewhere(tmp_path):
 
 def test_every_module_is_imported_without_what_posix_has(tmp_path, elsewhere):
     ended = subprocess.run(
-        [sys.executable, "-c", EVERY_MODULE], cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", EVERY_MODULE],
+        cwd=tmp_path,
+        env=elsewhere,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 0, ended.stderr
     assert "calando.study.executors.process" in ended.stdout
@@ -74,7 +80,7 @@ def test_every_verb_does_its_work_without_what_posix_has(tmp_path, elsewhere):
         ["find", "digits", "--steps", "40", "--repeats", "1", "--json"],
     ]
     ended = subprocess.run(
-        calling(*lines), cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=280, check=False
+        calling(*lines), cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stderr
     answers = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -94,12 +100,12 @@ def test_a_lock_keeps_a_second_process_out_and_goes_with_its_holder(tmp_path, el
     first = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
     try:
         assert first.stdout.readline() == "held\n"
-        second = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
+        second = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, **options)
         assert f"is being run by process {first.pid};" in second.stderr
     finally:
         first.kill()
         first.communicate()
-    third = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
+    third = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, **options)
     assert third.stdout == "held\n"
 
 

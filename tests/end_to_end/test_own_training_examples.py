@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando
 from calando.loops import run_handle
@@ -114,7 +115,7 @@ def test_the_script_is_compared_as_its_first_lines_say(tmp_path):
         env=found,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 0, ended.stderr
     answer = json.loads(ended.stdout)

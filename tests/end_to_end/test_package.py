@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = (
@@ -81,7 +82,7 @@ def test_wheel_and_sdist_are_built_and_installed(tmp_path):
             capture_output=True,
             text=True,
             check=True,
-            timeout=200,
+            timeout=PATIENCE,
         ).stdout
 
     built = "from hatchling.build import build_sdist; import os, sys; os.chdir(sys.argv[1]); build_sdist(sys.argv[2])"

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.waiting import PATIENCE
 from typer.main import get_command
 
 from calando.cli.app import app
@@ -256,7 +257,7 @@ def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         assert capsys.readouterr().out
         return
     if command[0] == "python":
-        ended = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=240)
+        ended = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=PATIENCE)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout
         return

@@ -7,11 +7,11 @@ import dataclasses
 import os
 import shutil
 import threading
-import time
 
 import pytest
 from tests.report.fabricate import NAMES, fabricate, make_study
 from tests.report.make_lessons import as_usual, make_lesson
+from tests.waiting import PATIENCE, until
 
 from calando.analysis.summary import summarize
 from calando.records.store import Store
@@ -48,13 +48,14 @@ class Visit:
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
         self.page = self.context.new_page()
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.complaints, self.asked = [], []
         self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(address)
-        self.page.wait_for_selector("html[data-drawn=all]", timeout=60_000)
+        self.page.wait_for_selector("html[data-drawn=all]")
 
     def __enter__(self):
         return self
@@ -166,14 +167,6 @@ def strong(visit, name):
     )
 
 
-def until(condition, *, seconds=10):
-    """Wait for what the browser draws a frame later."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert condition()
-
-
 def test_a_strategy_picked_anywhere_stands_out_everywhere(browser, report):
     lines = ("rates", "loss", "score", "sensitivity")
     with Visit(browser, report) as visit:
@@ -234,8 +227,8 @@ def test_the_report_that_is_served_follows_the_study(browser, tmp_path):
                     store.put_run(record)
                 for digest, test in tests.items():
                     store.put_test(digest, test)
-            visit.page.wait_for_selector("body[data-live=done]", timeout=20_000)
-            visit.page.wait_for_selector("html[data-drawn=all]", timeout=60_000)
+            visit.page.wait_for_selector("body[data-live=done]")
+            visit.page.wait_for_selector("html[data-drawn=all]")
             assert visit.count("figure svg.marks") == len(FIGURES)
             assert visit.complaints == []
             assert all(address.startswith(f"http://127.0.0.1:{port}/") for address in visit.asked)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from tests.end_to_end.hiding import calling, environment
+from tests.waiting import PATIENCE
 
 from calando.errors import UsageError
 
@@ -18,7 +19,7 @@ def run(tmp_path, *lines):
     """Status, output and errors of each command line, where none of the extras is installed."""
     found = environment(tmp_path / "site", modules=EXTRAS + SERVING)
     ended = subprocess.run(
-        calling(*lines), cwd=tmp_path, env=found, capture_output=True, text=True, timeout=200, check=False
+        calling(*lines), cwd=tmp_path, env=found, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stderr
     return [json.loads(line) for line in ended.stdout.splitlines()]

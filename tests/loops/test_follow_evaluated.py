@@ -85,7 +85,6 @@ class Forever(torch.utils.data.Dataset):
         return torch.full((1, 4, 4), float(index)), index % 2
 
 
-@pytest.mark.timeout(60)
 def test_a_loader_whose_workers_stay_is_not_disturbed_between_and_within_epochs():
     orders = []
     for looking in (False, True):

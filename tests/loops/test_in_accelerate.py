@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.waiting import PATIENCE
 
 import calando
 
@@ -175,7 +176,7 @@ def test_two_real_processes():
         for rank in range(2)
     ]
     for rank in ranks:
-        out, problem = rank.communicate(timeout=200)
+        out, problem = rank.communicate(timeout=PATIENCE)
         assert rank.returncode == 0, problem
         processes, *attached, scheduled, said = json.loads(out.splitlines()[-1])
         assert processes == 2

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 from tests.loops.test_trackers import record, spec
+from tests.waiting import PATIENCE
 
 import calando
 from calando.loops.trackers import find_tracker
@@ -314,7 +315,7 @@ def test_trackio_has_every_number(study, tmp_path, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))  # read when it is imported
     for name in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):
         monkeypatch.delenv(name, raising=False)
-    ended = subprocess.run([sys.executable, "-c", TRACKIO, folder], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-c", TRACKIO, folder], capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert (found["project"], found["runs"], len(found["rows"])) == ("digits", 4, 4)
@@ -353,7 +354,10 @@ def test_nothing_is_sent(study, tmp_path, monkeypatch, name):
     for variable in ("WANDB_ERROR_REPORTING", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI", "PYTEST_CURRENT_TEST"):
         monkeypatch.delenv(variable, raising=False)
     ended = subprocess.run(
-        [sys.executable, "-c", SOCKETS, name, study[0], tmp_path / "run"], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SOCKETS, name, study[0], tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert (ended.returncode, ended.stdout.strip()) == (0, "[]"), ended.stderr
     assert "follows no longer" not in ended.stderr

@@ -1,5 +1,6 @@
 """The picture of runs in progress: nothing read twice or missed, and nothing lost with it but the picture."""
 
+import itertools
 import math
 import os
 import signal
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import calando
+from calando import host
 from calando.records import Store
 from calando.records import live_file as module
 from calando.records.follower import Followers, Progress
@@ -195,7 +197,7 @@ with sole_coordinator(folder):
     for step in range(1, 31):
         file.point("a", step, 0.1, 1 / step)
     print("written", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -241,6 +243,22 @@ def test_who_looks_whether_a_coordinator_lives_keeps_none_out(tmp_path):
         looking.kill()
         looking.wait()
         looking.stdout.close()
+
+
+def test_who_looks_and_is_held_up_meanwhile_keeps_none_out(tmp_path, monkeypatch):
+    """A process that has the lock for a moment may lose its processor in that moment."""
+    fcntl = pytest.importorskip("fcntl")
+    path, rounds = tmp_path / "study.lock", itertools.count(1)
+    path.touch()
+    with path.open() as looking, path.open() as file:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+
+        def sleep(seconds: float) -> None:
+            if next(rounds) * seconds > 0.3:
+                fcntl.flock(looking, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(host.time, "sleep", sleep)
+        assert host.lock(file)
 
 
 def test_one_process_at_a_time_may_write_where_no_coordinator_is(tmp_path):

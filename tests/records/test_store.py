@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.waiting import PATIENCE
 
 from calando.errors import CorruptFile, UsageError
 from calando.records import (
@@ -319,15 +320,15 @@ def test_damaged_traces_are_named_where_they_are_read_and_only_there(tmp_path):
 def _hold(folder, entered, leave):
     with sole_coordinator(folder):
         entered.set()
-        leave.wait(30)
+        leave.wait()
 
 
 def test_a_second_coordinator_is_refused_naming_the_first(tmp_path):
     context = multiprocessing.get_context("spawn")
     entered, leave = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, entered, leave))
+    process = context.Process(target=_hold, args=(tmp_path, entered, leave), daemon=True)
     process.start()
-    assert entered.wait(30)
+    assert entered.wait(PATIENCE)
     with pytest.raises(UsageError, match=str(process.pid)), sole_coordinator(tmp_path):
         pass
     os.kill(process.pid, 9)

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 import calando
 from calando.errors import NotDrawn
@@ -26,7 +27,7 @@ GIGABYTE = 2**30
 
 @pytest.fixture
 def own():
-    made = DrawingProcess(longest_seconds=60)
+    made = DrawingProcess(longest_seconds=PATIENCE)
     yield made
     made.close()
 
@@ -99,7 +100,13 @@ def test_under_a_limit_on_memory_every_verb_gives_its_answer_first(tmp_path):
 
     def command(*words: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [script, *words], cwd=tmp_path, env=found, preexec_fn=limited, capture_output=True, text=True, timeout=120
+            [script, *words],
+            cwd=tmp_path,
+            env=found,
+            preexec_fn=limited,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
 
     small = ["--steps", "4", "--json"]
@@ -145,7 +152,7 @@ def test_too_little_memory_to_begin_is_a_line(tmp_path, mebibytes):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes * 2**20, mebibytes * 2**20)),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 1
     assert ended.stdout == ""

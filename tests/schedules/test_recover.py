@@ -304,10 +304,12 @@ def test_transformers_schedules_are_recognised(name, every):
 
 
 def test_a_thousand_rates_take_less_than_half_a_second_and_many_more_not_much_longer():
-    """Processor time, as other processes share the machine."""
+    """Processor time, as other processes share the machine, and the least of three, as they share its caches too."""
     for count, most in ((1_000, 0.5), (100_000, 2.0)):
-        steps = np.arange(count)
+        steps, took = np.arange(count), []
         rates = 0.1 * parse("wsd()").bind(count)(steps)
-        started = time.process_time()
-        assert recover(steps, rates, total_steps=count).exact
-        assert time.process_time() - started < most
+        for _ in range(3):
+            started = time.process_time()
+            assert recover(steps, rates, total_steps=count).exact
+            took.append(time.process_time() - started)
+        assert min(took) < most

@@ -7,7 +7,7 @@ import numpy as np
 import calando
 from calando.records import Store
 from calando.records.command_log import CommandLog
-from calando.study import perform_job, steering
+from calando.study import perform_job, scheduler, steering
 
 STEPS = 200
 
@@ -18,6 +18,7 @@ TEXT = "mine = sgd(lr=0.05, momentum=0.9) | linear(0, 1, over='10%') >> cosine(1
 def quickly(put=setattr):
     put(perform_job, "PROGRESS_SECONDS", 0.0)
     put(steering, "LOOK_SECONDS", 0.0)
+    put(scheduler, "POLL_SECONDS", 0.0)  # a listener hears of every update, however many a second makes
 
 
 def compare(folder, *, executor="inline", steps=STEPS, strategies=(TEXT,), seeds=1, listen=lambda status: None):

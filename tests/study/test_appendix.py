@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from tests.report.fabricate import make_record, make_study
+from tests.waiting import PATIENCE
 
 import calando
 from calando.errors import CorruptFile, UsageError
@@ -48,7 +49,7 @@ def test_the_commands_make_the_same_run_to_the_bit(study, tmp_path):
     for words in commands((tmp_path / "README.md").read_text()):
         if words[0] == "calando":
             words = [sys.executable, "-m", *words]
-        ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         assert (ended.returncode, words[0] == "cmp" and ended.stdout) in ((0, ""), (0, False)), ended
     spec = RunSpec.model_validate(json.loads(before["spec.json"])["spec"])
     with Store.open(study, read_only=True) as store:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.waiting import PATIENCE
 
 # All that a person may give as a network, each with what it stands for; a schedule function of the script's own.
 DEFINITIONS = """
@@ -70,7 +71,7 @@ IN_MAIN = "def main():\n" + "".join(f"    {line}\n" for line in ENTRY.splitlines
 
 def run(words, folder, *, text=None):
     return subprocess.run(
-        [sys.executable, *words, str(folder)], input=text, capture_output=True, text=True, timeout=120, cwd=folder
+        [sys.executable, *words, str(folder)], input=text, capture_output=True, text=True, timeout=PATIENCE, cwd=folder
     )
 
 

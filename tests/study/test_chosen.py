@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from tests.waiting import PATIENCE
 
 import calando as package
 from calando.records import Lane
@@ -50,7 +51,7 @@ def test_a_process_that_set_them_trains_with_them(tmp_path):
         "trained = calando.train('digits', 'fixed', steps=2, batch_size=32, device='cpu')\n"
         "assert trained.record.spec.lane.threads == 3, trained.record.spec.lane"
     )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     assert "cpu, fp32, 3 threads a run; chosen: precision (auto), threads (torch.set_num_threads)" in ended.stderr
 

@@ -4,11 +4,11 @@ import os
 import re
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.waiting import is_alive, until
 
 import calando
 from calando.study import executors
@@ -21,7 +21,7 @@ from calando.study.workers.messages import Setup
 from calando.testing.executor_trial import CONSTANT, ExecutorTrial, Make, alone, same
 from calando.testing.executors import EXECUTOR_CHECKS, FALLING
 
-LONG, SLOW = 60, "dawdle 0.5"  # half a minute
+LONG, SLOW = 240, "dawdle 0.5"  # two minutes
 
 
 def inline(setup: Setup, on_progress: OnProgress) -> InlineExecutor:
@@ -114,14 +114,14 @@ def test_workers_killed_and_silent_are_lost_and_their_slots_live_again(crew, tmp
     assert isinstance(killed, Lost)
     assert "killed by SIGKILL" in killed.reason
     again = crew.submit(Train(specs[0]))
-    # The new worker, which starts meanwhile, is still to be heard of often enough.
+    # The new worker, which starts meanwhile, is still to be heard of often enough: it gives a sign every two seconds.
     crew.process_of(again)
-    monkeypatch.setattr(executors, "SILENT_SECONDS", 2.5)
+    monkeypatch.setattr(executors, "SILENT_SECONDS", 20.0)
     os.kill(victims[1], signal.SIGSTOP)
     (silent,) = crew.hear(leases[1])
     monkeypatch.undo()
     assert isinstance(silent, Lost)
-    assert "no sign of life for 2.5 s" in silent.reason
+    assert "no sign of life for 20 s" in silent.reason
     assert gone(victims[1])
     crew.mood.write_text("calm")
     words = crew.hear(again, crew.submit(Train(specs[1])))
@@ -186,10 +186,4 @@ def test_the_guides_executor_does_what_every_executor_must(tmp_path):
 
 
 def gone(process: int) -> bool:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        status = Path(f"/proc/{process}/stat")
-        if not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+    return until(lambda: not is_alive(process))

@@ -4,6 +4,7 @@ import socket
 import sys
 
 import pytest
+from tests.study.test_own_process import Hearing
 
 from calando.loops.run_channel import Assignment
 from calando.study.own_process import supervise
@@ -12,7 +13,13 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="its rank
 
 RANKS = """
 import json, os, socket, sys, time
+from pathlib import Path
 address = json.load(open(os.environ["CALANDO_RUN"]))["address"].partition(":")[2]
+
+def heard():
+    Path("said").touch()
+    while Path("said").exists():
+        time.sleep(0.01)
 
 class Rank:
     def __init__(self):
@@ -26,29 +33,31 @@ class Rank:
 
     def goes(self):
         self.socket.close()
-        time.sleep(PAUSE)
+        if EACH_HEARD:
+            heard()
 
 a, b = Rank(), Rank()
-time.sleep(0.2)
+heard()
 """
 TORCHRUN = "print('rank : 1 (local_rank: 1)  exitcode  : -9 (pid: 7)'); sys.exit(1)"
 
 
-@pytest.mark.parametrize("pause", ["0", "0.2"])
+@pytest.mark.parametrize("each_heard", ["False", "True"])
 @pytest.mark.parametrize(
     ("what", "how", "reason"),
     [
         ("a.ends('finished'); b.ends('finished')", "finished", ""),
         ("a.ends('finished'); b.goes()", "lost", "a rank of it was killed"),
         ("a.goes(); b.ends('failed'); sys.exit(1)", "lost", "a rank of it was killed"),  # its gloo saw the other go
-        ("a.ends('failed'); time.sleep(0.2); b.goes(); sys.exit(1)", "failed", "its code raised an error"),
+        ("a.ends('failed'); heard(); b.goes(); sys.exit(1)", "failed", "its code raised an error"),
         ("a.ends('failed'); b.ends('failed'); sys.exit(1)", "failed", "its code raised an error"),
         ("a.ends('stopped'); b.goes()", "stopped", ""),
         ("os.kill(os.getpid(), 9)", "lost", "killed by SIGKILL (out of memory?)"),
     ],
 )
-def test_what_befell_the_first_rank_is_how_a_run_ended(tmp_path, what, how, reason, pause):
-    assert ended_of(tmp_path, RANKS.replace("PAUSE", pause) + what) == (how, reason)
+def test_what_befell_the_first_rank_is_how_a_run_ended(tmp_path, monkeypatch, what, how, reason, each_heard):
+    monkeypatch.chdir(tmp_path)
+    assert ended_of(tmp_path, RANKS.replace("EACH_HEARD", each_heard) + what) == (how, reason)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,6 @@ def ended_of(folder, code: str) -> tuple[str, str]:
         Assignment(strategy="", seed=0),
         environment={},
         log=folder / "log",
-        hear=lambda report: False,
+        hear=Hearing(folder / "said"),
     )
     return ended.how, ended.reason

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.torture, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -102,7 +103,7 @@ def test_twenty_random_kills_change_nothing(tmp_path, launcher, every):
     script.write_text(SCRIPT.replace("EVERY", repr(every)))
     begin = [sys.executable, "-c", "from calando.cli.main import main; main()", "compare", f"{launcher}{script}"]
     options = ["fixed", "cosine", "--seeds", "2", "--lr", "0.02", "--workers", "1", "--json", "--study"]
-    plain = subprocess.run([*begin, *options, "plain"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    plain = subprocess.run([*begin, *options, "plain"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert plain.returncode == 0, plain.stderr
     rng, kills, ended, until = random.Random(0), Counter(), 0, time.monotonic() + SECONDS
     while kills.total() < KILLS or not ended:
@@ -122,7 +123,7 @@ def test_twenty_random_kills_change_nothing(tmp_path, launcher, every):
                 except ProcessLookupError:
                     continue
                 kills[kind] += 1
-        out, error = study.communicate(timeout=300)
+        out, error = study.communicate(timeout=PATIENCE)
         # Killed itself, or one run or the looks were killed too often: the study goes on at the next command.
         often = "lost its worker" in error or "does not survive its first updates" in error
         assert study.returncode in (0, -signal.SIGKILL) or often, error

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE, until
 
 from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
 from calando.study.checkpoint_cache import run_folder
@@ -26,7 +27,7 @@ ray = pytest.importorskip("ray")
 
 CONSTANT = "sgd(lr=0.01, momentum=0.9)"
 FALLING = "sgd(lr=0.01, momentum=0.9) | constant(1, over='50%') >> linear(1, 0)"
-LONG, SLOW = 60, "dawdle 0.5"
+LONG, SLOW = 240, "dawdle 0.5"
 
 
 class TwoNodes:
@@ -186,11 +187,8 @@ def test_a_ray_of_our_own_is_quiet_and_ends_with_its_coordinator(tmp_path, sign)
         os.killpg(process.pid, sign)
     else:
         process.kill()
-    out, err = process.communicate(timeout=60)
-    until = time.monotonic() + 30
-    while (left := living(mark, sign)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not left
+    out, err = process.communicate(timeout=PATIENCE)
+    until(lambda: not living(mark, sign))
     assert err == ""
     assert out == ("['Stopped']\n" if sign == signal.SIGINT else "")
     study = tmp_path / "study"
@@ -259,10 +257,7 @@ def test_an_actor_that_dies_is_lost_and_its_worker_ends_by_itself(without_a_shar
     (word,) = crew.hear(lease)
     assert isinstance(word, Lost)
     assert "worker process has died" in word.reason
-    until = time.monotonic() + 20
-    while Path(f"/proc/{worker}").exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{worker}").exists()
+    until(lambda: not Path(f"/proc/{worker}").exists())
     crew.mood.write_text("calm")
     (word,) = crew.do(Train(spec))
     assert same(word.result, alone(spec, crew.workload, tmp_path)[0])

@@ -4,13 +4,13 @@ import os
 import pickle
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.training.small_runs import a_run
+from tests.waiting import PATIENCE, until
 
 from calando.errors import DiskFull
 from calando.study.jobs import Failed, Lease, Train
@@ -80,10 +80,12 @@ def orders(folder: Path, *, token: tuple[Path, str] | None = None, beat_seconds:
 def told(station: RemoteWorker, *, silent_seconds: float = 60.0) -> list[object]:
     """What a remote worker reports until its process ends."""
     words: list[object] = []
-    until = time.monotonic() + 60
-    while not any(isinstance(word, Ended) for word in words):
-        assert time.monotonic() < until, words
-        words += station.news(seconds=0.2, silent_seconds=silent_seconds)
+
+    def has_ended() -> bool:
+        words.extend(station.news(seconds=0.2, silent_seconds=silent_seconds))
+        return any(isinstance(word, Ended) for word in words)
+
+    until(has_ended)
     return words
 
 
@@ -98,7 +100,7 @@ def test_a_folder_is_shared_where_the_same_token_lies_in_it(tmp_path, content, s
     token = tmp_path / ".seen"
     token.write_text(content)
     station = RemoteWorker(b"", orders(tmp_path, token=(token, "secret")), slot=0)
-    (ready, *_) = station.news(seconds=5, silent_seconds=60)
+    (ready, *_) = station.news(seconds=PATIENCE, silent_seconds=60)
     assert isinstance(ready, Ready)
     assert ready.shared is shared
     os.kill(ready.process_id, signal.SIGKILL)
@@ -120,7 +122,7 @@ def test_what_the_worker_cannot_import_is_said_in_a_line(tmp_path):
 
 def test_a_worker_that_is_not_heard_of_is_killed(tmp_path):
     station = RemoteWorker(b"", orders(tmp_path), slot=0)
-    (ready,) = station.news(seconds=5, silent_seconds=60)
+    (ready,) = station.news(seconds=PATIENCE, silent_seconds=60)
     os.kill(ready.process_id, signal.SIGSTOP)
     assert told(station, silent_seconds=1.0)[-1] == Ended(
         "no sign of life for 1 s: stopped, or its machine is overloaded"

@@ -4,10 +4,10 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from tests.waiting import PATIENCE, until
 
 import calando
 from calando.errors import UsageError
@@ -21,7 +21,7 @@ TRAIN = [
     "digits",
     "sgd(lr=0.05) | cosine(1, 0)",
     "--steps",
-    "100000",
+    "1000000",
     "--threads",
     "1",
     "--train-limit",
@@ -33,24 +33,24 @@ def started(folder):
     """A training in a process of its own, which has begun."""
     command = [sys.executable, "-m", "calando", *TRAIN, "--out", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while not any(one.state == "running" and one.step for one in known_runs(folder).values()):
+
+    def has_begun():
         assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.05)
+        return any(one.state == "running" and one.step for one in known_runs(folder).values())
+
+    until(has_begun)
     return process
 
 
 def stood(folder, words):
     """Whether the folder's picture comes to say so."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+
+    def says_so():
         with contextlib.closing(LivePicture(folder)) as picture:
             standing = picture.since(0).standing
-        if standing is not None and standing.words.startswith(words):
-            return True
-        time.sleep(0.1)
-    return False
+        return standing is not None and standing.words.startswith(words)
+
+    return until(says_so)
 
 
 def typed(*words, status=0):
@@ -73,15 +73,15 @@ def test_a_training_in_another_process_is_steered(tmp_path):
         assert done["asked"]["state"] == "done"
         assert json.loads(typed(str(folder), "rate *0.5", "--json", "--key", "once"))["asked"] == done["asked"]
         assert "changes nothing" in typed(str(folder), "rate *1", status=2)
-        refused = calando.steer(folder, "resume")
+        refused = calando.steer(folder, "resume", wait=PATIENCE)
         assert (refused.asked.state, refused.asked.why) == ("refused", "it is in progress")
-        paused = calando.steer(folder, "pause")
+        paused = calando.steer(folder, "pause", wait=PATIENCE)
         assert paused.rests == f"calando steer {folder} resume --run {done['asked']['branch']}"
         assert stood(folder, "paused at step")  # who only looks sees it, though nothing is trained that would say so
-        assert calando.steer(folder, "resume").asked.state == "done"
+        assert calando.steer(folder, "resume", wait=PATIENCE).asked.state == "done"
         assert stood(folder, "step")
-        assert calando.steer(folder, "stop").asked.state == "done"
-        _, error = process.communicate(timeout=60)
+        assert calando.steer(folder, "stop", wait=PATIENCE).asked.state == "done"
+        _, error = process.communicate(timeout=PATIENCE)
         assert "rests by command" in error
     finally:
         process.kill()

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.study.steering_kit import TEXT, ask, at_step, compare, quickly, records, replayed, rows, same_bits
+from tests.study.steering_kit import STEPS, TEXT, ask, at_step, compare, quickly, records, replayed, rows, same_bits
+from tests.waiting import PATIENCE
 
 import calando
 from calando.errors import CorruptFile, StudyStopped
@@ -16,6 +17,7 @@ from calando.report.columns import footnotes
 from calando.schedules import named_function
 from calando.study import executors
 from calando.study.executors.inline import InlineExecutor
+from calando.testing.executor_trial import moody_task
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +149,7 @@ compare(Path(sys.argv[2]), listen=at_step(Path(sys.argv[2]), 30, "rate *0.5", ke
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_around_the_acceptance_it_is_done_once(tmp_path, when):
     command = [sys.executable, "-c", KILLED, when, str(tmp_path / "study"), str(Path(__file__).parent)]
-    killed = subprocess.run(command, check=False, timeout=100, capture_output=True, text=True)
+    killed = subprocess.run(command, check=False, timeout=PATIENCE, capture_output=True, text=True)
     assert killed.returncode == 9, killed.stderr
     (row,), branches, _ = rows(tmp_path / "study")
     assert row.state == ("accepted" if when == "after" else "asked")
@@ -162,25 +164,27 @@ def test_killed_around_the_acceptance_it_is_done_once(tmp_path, when):
 
 
 def test_in_worker_processes(tmp_path):
-    """One of two runs is steered while both are trained; verdicts are of the runs that were asked for."""
+    """One of two runs is steered while both are trained; verdicts are of the runs that were asked for.
+
+    They take a minute, unless they have been steered.
+    """
+    folder, mood = tmp_path / "study", tmp_path / "mood"
     strategies = (TEXT, "other = sgd(lr=0.05, momentum=0.9)")
-    asked = at_step(tmp_path, 30, "fork: rate *0.25")
+    workload, asked = moody_task(mood), at_step(folder, 5, "fork: rate *0.25")
+    mood.write_text("dawdle 0.3")
+
+    def listen(status):
+        asked(status)
+        if CommandLog.there(folder) and rows(folder)[1]:
+            mood.write_text("calm")
+
     summary = calando.compare(
-        "digits",
-        *strategies,
-        seeds=1,
-        steps=1000,
-        folder=tmp_path,
-        workers=2,
-        threads=1,
-        train_limit=200,
-        page=False,
-        listen=asked,
+        workload, *strategies, seeds=1, steps=STEPS, folder=folder, workers=2, threads=1, page=False, listen=listen
     )
-    (row,), branches, _ = rows(tmp_path)
+    (row,), branches, _ = rows(folder)
     assert (row.state, summary.complete) == ("done", True)
     (branch,) = branches.values()
-    assert branch.digest in records(tmp_path)
+    assert branch.digest in records(folder)
     assert {result.name for result in summary.results} == {"mine", "other"}
     assert summary.runs_done == 2
 

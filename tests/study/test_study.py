@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.study.study_kit import decided, processes_under, workers_under
+from tests.waiting import PATIENCE, is_alive, until
 
 import calando
 from calando.errors import DiskFull, UsageError, WorkerLost
@@ -137,10 +137,21 @@ def test_killed_workers_are_replaced_and_the_study_ends_with_the_same_bits(undis
 
 
 COMMAND = """
-import sys
+import sys, time
 from calando.cli.main import main
+from calando.records import Store
+folder, holds = sys.argv[1], sys.argv[2:]
 sys.argv = ["calando", "compare", "digits", "fixed", "step", "adam", "--seeds", "2", "--rates", "2", "--steps", "24",
-            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--study", sys.argv[1]]
+            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--study", folder]
+if holds:
+    put = Store.put_run
+    def held(self, *given, **named):
+        # Here the study stands after so many runs, its workers at the next ones, until it is killed.
+        put(self, *given, **named)
+        if holds and len(self.runs(traces=False)) >= int(holds[0]):
+            holds.clear()
+            time.sleep(3600)
+    Store.put_run = held
 if __name__ == "__main__":
     main()
 """
@@ -154,14 +165,14 @@ def command(tmp_path):
 
 
 def wait_until_training(folder: Path, process: subprocess.Popen, *, runs: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (folder / "study.sqlite").exists():
-            with Store.open(folder, read_only=True) as store:
-                if len(store.runs()) >= runs:
-                    return
-        time.sleep(0.02)
-    assert process.poll() is None, process.communicate()
+    def has_made_them() -> bool:
+        assert process.poll() is None, process.communicate()
+        if not (folder / "study.sqlite").exists():
+            return False
+        with Store.open(folder, read_only=True) as store:
+            return len(store.runs()) >= runs
+
+    until(has_made_them)
 
 
 def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command):
@@ -171,23 +182,29 @@ def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command)
     """
     folder = tmp_path / "study"
     for runs, sign in ((1, signal.SIGKILL), (4, signal.SIGINT)):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*command, str(runs)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         wait_until_training(folder, process, runs=runs)
         workers, all_under = workers_under(process.pid), processes_under(process.pid)
         process.send_signal(sign)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         if runs == 1:
             assert set(workers) < set(all_under)
             assert len(workers) == 2
         if sign == signal.SIGKILL:
             assert_ended(all_under)
-        if sign == signal.SIGINT and process.returncode != 0:
+        if sign == signal.SIGINT:
             assert process.returncode == 130
             assert "nothing is lost" in err
             assert "Traceback" not in err
         before = decided(folder)["runs"]
         assert len(before) >= runs
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "report.html" in ended.stdout
     assert decided(folder) == decided(undisturbed[0])
@@ -195,17 +212,7 @@ def test_a_killed_command_goes_on_where_it_stood(undisturbed, tmp_path, command)
 
 
 def assert_ended(pids: list[int]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and any(map(alive, pids)):
-        time.sleep(0.05)
-    assert not any(map(alive, pids))
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    until(lambda: not any(map(is_alive, pids)))
 
 
 def test_damaged_checkpoints_are_trained_again(undisturbed, tmp_path):
@@ -374,7 +381,7 @@ def test_fifty_random_kills_change_nothing(undisturbed, tmp_path, command):
             except subprocess.TimeoutExpired:
                 os.kill(rng.choice([process.pid, *processes_under(process.pid)]), signal.SIGKILL)
                 kills += 1
-        _, error = process.communicate(timeout=600)
+        _, error = process.communicate(timeout=2 * PATIENCE)
         # Killed itself, or with one run's workers killed four times: the study goes on at the next command.
         assert process.returncode in (0, -signal.SIGKILL) or "lost its worker" in error, error
         if process.returncode == 0:

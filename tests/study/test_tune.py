@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.waiting import PATIENCE
 
 import calando
 from calando.analysis.tuned import concluded
@@ -100,21 +99,37 @@ def test_it_is_shown_without_torch(alone: Tuned) -> None:
     assert json.loads(shown) == json.loads(json.dumps(alone.to_json()))
 
 
+KILLED = """
+import os, signal, sys
+from calando.cli.main import main
+from calando.records.tuning import TuneStore
+put, left = TuneStore.put, int(sys.argv.pop(1))
+def last(self, piece):
+    global left
+    put(self, piece)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+TuneStore.put = last
+main()
+"""
+
+
 def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path) -> None:
     chosen = random.Random(4)
+    made = 0
     for _ in range(2):
-        process = subprocess.Popen(
-            [*COMMAND, "--study", "t"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        more = chosen.randrange(1, 5)
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(more), *COMMAND[3:], "--study", "t"],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=PATIENCE,
         )
-        store, end = tmp_path / "t" / "tune.sqlite", time.monotonic() + 60
-        many = len(TuneStore.open(tmp_path / "t").pieces()) if store.exists() else 0
-        wanted = many + chosen.randrange(1, 5)
-        while process.poll() is None and time.monotonic() < end:
-            if store.exists() and len(TuneStore.open(tmp_path / "t", read_only=True).pieces()) >= wanted:
-                break
-            time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        made += more
+        with TuneStore.open(tmp_path / "t", read_only=True) as store:
+            assert len(store.pieces()) == made
     # The command's question, asked from Python.
     done = tune(tmp_path / "t")
     facts, expected = done.to_json(), alone.to_json()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import builtins
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from tests.waiting import PATIENCE
 
 import calando
 from calando.analysis.also import Tried
@@ -157,17 +156,27 @@ def test_it_is_shown_without_optuna_and_torch(done: Tuned) -> None:
     assert shown.stdout.strip() == str(done)
 
 
+KILLED = """
+import os, signal
+from calando.cli.main import main
+from calando.study.tune import _Tuning
+heard = _Tuning.on_progress
+def last(self, progress):
+    heard(self, progress)
+    if self.store.proposals:
+        os.kill(os.getpid(), signal.SIGKILL)
+_Tuning.on_progress = last
+main()
+"""
+
+
 def test_killed_while_a_proposal_is_trained_it_goes_on_to_the_same(done: Tuned, tmp_path: Path) -> None:
     words = ["tune", "digits", "--steps", "100", "--threads", "1", "--json", "--budget", "3", "--study", "t"]
-    command = [sys.executable, "-m", "calando", *words, "--also", "warmup,momentum,weight_decay"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        if TuneStore.there(tmp_path / "t") and TuneStore.open(tmp_path / "t", read_only=True).proposals:
-            break
-        time.sleep(0.003)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    command = [sys.executable, "-c", KILLED, *words, "--also", "warmup,momentum,weight_decay"]
+    killed = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with TuneStore.open(tmp_path / "t", read_only=True) as store:
+        assert store.proposals
     with pytest.raises(UsageError, match="has not come to its end"):
         calando.show(tmp_path / "t")
     # The command's question, asked from Python.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.waiting import PATIENCE
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -166,8 +167,8 @@ import sys, datetime, torch, torch.distributed as dist, torch.nn.functional as F
 from torch import nn
 import calando
 rank = int(sys.argv[1])
-minute = datetime.timedelta(seconds=60)
-dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2, timeout=minute)
+long = datetime.timedelta(minutes=5)
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2, timeout=long)
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
 ranks = nn.parallel.DistributedDataParallel(model)
@@ -198,7 +199,7 @@ def test_two_ranks_agree_on_the_rate_the_stop_and_the_answer(tmp_path):
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=PATIENCE) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert said[0][0] == said[1][0]
     plain, with_nan = (json.loads(line)["groups"]["all"] for line in said[0][0].splitlines())

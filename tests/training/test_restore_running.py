@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from tests.waiting import PATIENCE
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -21,7 +22,6 @@ class Slow(torch.utils.data.Dataset):
         return torch.tensor(float(index))
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_workers_and_queues_that_run_by_themselves_are_left_alone(place):
     """What they wait on is not put back: they would wait for ever."""
@@ -51,7 +51,7 @@ def test_workers_and_queues_that_run_by_themselves_are_left_alone(place):
                 self.queue.put(index)
 
         def __iter__(self):
-            return iter([self.queue.get(timeout=10) for _ in range(5)])
+            return iter([self.queue.get(timeout=PATIENCE) for _ in range(5)])
 
     feeding, seen = Feeding(), []
     for _ in range(2):

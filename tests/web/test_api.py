@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.fabricate import fabricate
+from tests.waiting import until
 from tests.web.test_web_app import STUDY, Client, fill
 
 import calando
@@ -209,14 +210,16 @@ def test_whoever_applies_every_change_sees_what_one_who_reads_all_sees(tmp_path_
             assert [row["state"] for row in began.values()].count("running") == 1
             last = chosen[-1].spec.digest()
             assert list(points[last]) == [5, 11, 17]
-            news = {"cursor": cursor, "rows": []}
-            for _ in range(100):  # a summary may be under way
-                news = ask(client, "changes", cursor=news["cursor"])
-                if len(news) == 1:
-                    break
-                assert {row["state"] for row in news["rows"]} <= {"queued"}
-                assert not news["points"]
-            assert len(news) == 1
+
+            def nothing_is_new():  # a summary may be under way
+                nonlocal cursor
+                news = ask(client, "changes", cursor=cursor)
+                cursor = news["cursor"]
+                assert {row["state"] for row in news.get("rows", [])} <= {"queued"}
+                assert not news.get("points")
+                return len(news) == 1
+
+            until(nothing_is_new)
             live.close()
     finally:
         live_file.COMMIT_SECONDS = before
@@ -330,9 +333,7 @@ def test_a_list_that_takes_long_comes_at_once_and_is_filled_in(tmp_path, monkeyp
         fill(tmp_path / name)
     client = Client(create_app(tmp_path))
     assert {row["state"] for row in ask(client, "places")["places"]} == {"reading"}
-    end = time.monotonic() + 30
-    while {row["state"] for row in ask(client, "places")["places"]} != {"complete"}:
-        assert time.monotonic() < end
+    until(lambda: {row["state"] for row in ask(client, "places")["places"]} == {"complete"})
 
 
 def test_a_study_that_is_asked_for_more_has_more_to_make(tmp_path):
@@ -342,8 +343,6 @@ def test_a_study_that_is_asked_for_more_has_more_to_make(tmp_path):
     larger = STUDY.model_copy(update={"seeds": STUDY.seeds + 2})
     with Store.open(tmp_path) as store:
         store.enlarge(asked=larger, study=larger, command="")
-    end = time.monotonic() + 30
-    while ask(client, "status")["expected"] == before["expected"]:
-        assert time.monotonic() < end
+    until(lambda: ask(client, "status")["expected"] != before["expected"])
     assert ask(client, "status")["state"] == "stopped"
     assert ask(client, "runs", state="queued")["matching"] > 0

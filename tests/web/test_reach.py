@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from starlette.responses import PlainTextResponse
+from tests.waiting import PATIENCE
 
 from calando.errors import UsageError
 from calando.web.http_server import run_server
@@ -129,13 +130,13 @@ def test_with_a_certificate_the_page_answers_by_https_and_nothing_else(certifica
         try:
             trusting = ssl.create_default_context(cafile=cert)
             request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+            plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
             with trusting.wrap_socket(plain, server_hostname="localhost") as secure:
                 secure.sendall(request)
                 assert b"200 OK" in secure.recv(4096)
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain:
                 plain.sendall(request)
                 assert b"here" not in plain.recv(4096)
         finally:
             servers[0].should_exit = True
-            thread.join(20)
+            thread.join()

@@ -5,6 +5,7 @@ import threading
 from contextlib import closing
 
 import pytest
+from tests.waiting import PATIENCE
 
 from calando.records import live_file
 from calando.records.live_file import LiveFile, RunRow, hold
@@ -32,7 +33,7 @@ def writing(tmp_path, monkeypatch):
     with hold(tmp_path):
         thread = threading.Thread(target=write)
         thread.start()
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         yield tmp_path
         over.set()
         thread.join()

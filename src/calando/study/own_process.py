@@ -171,7 +171,8 @@ class _Conversation:
                     if self._hear({"kind": "waiting"}):
                         self._stop()
                 _end(self._process)
-                while self._ranks and self._take(selector, POLL_SECONDS):
+                # Also of ranks that have connected and ended while this process was held up.
+                while self._take(selector, POLL_SECONDS if self._ranks else 0.0):
                     pass
             finally:
                 for connection in self._ranks:

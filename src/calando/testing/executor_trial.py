@@ -35,7 +35,7 @@ from calando.training.loop import execute
 __all__ = ["CONSTANT", "PATIENCE_SECONDS", "STEPS", "ExecutorTrial", "Make", "alone", "moody_task", "result_of", "same"]
 
 STEPS = 24
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 300
 CONSTANT = "sgd(lr=0.01, momentum=0.9)"
 
 Make = Callable[[Setup, OnProgress], Executor]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.study.faults.harmed import WORDS, Moments, ask, timeless
 from tests.study.study_kit import decided
+from tests.waiting import PATIENCE
 
 from calando.errors import DiskFull
 from calando.study.conduct import conduct
@@ -123,7 +124,7 @@ def test_a_quota_reached_in_a_worker_stops_the_command(command, moments, tmp_pat
         [*words, "--json", "--workers", "1", "--study", folder],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.stdout == ""
@@ -142,7 +143,7 @@ def test_a_quota_reached_anywhere_stops_the_command(moments, tmp_path):
 
     def run(environment: Mapping[str, str]) -> subprocess.CompletedProcess:
         return subprocess.run(
-            words, env=os.environ | environment, capture_output=True, text=True, timeout=250, check=False
+            words, env=os.environ | environment, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
 
     made = []
