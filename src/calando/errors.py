@@ -176,7 +176,7 @@ def _remade(kind: type[CalandoError], args: tuple[object, ...], attributes: dict
 
 
 class UsageError(CalandoError, ValueError):
-    """The user asked for something that cannot be; the message says what to do."""
+    """The user made a mistake; the message says what is wrong and what to do."""
 
 
 class CodeFailed(UsageError):

@@ -50,8 +50,8 @@ def log_grid(centre: float, span: float, count: int) -> tuple[float, ...]:
 
     Args:
         centre: the geometric middle; on the grid where `count` is odd.
-        span: highest / lowest rate, above 1 (without effect where `count` is 1).
-        count: how many.
+        span: highest / lowest rate, above 1; no effect where `count` is 1.
+        count: number of rates.
 
     Raises:
         UsageError: a number out of its range, rates beyond what a float holds, or rates that three digits

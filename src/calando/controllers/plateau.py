@@ -59,7 +59,7 @@ class Plateau:
         threshold_mode: "rel" or "abs".
         cooldown: steps after a cut in which nothing is counted, 0 or more.
         floor: smallest multiplier, in [0, 1].
-        metric: "validation_loss"; "validation_score", which is to rise; or "training_loss", of every batch, smoothed
+        metric: "validation_loss"; "validation_score", which should rise; or "training_loss", of every batch, smoothed
             as an exponential mean over a quarter of the patience, without bias at the start.
 
     Raises:
@@ -127,7 +127,7 @@ class Plateau:
         return Wants(seen="loss" if self.metric == "training_loss" else self.metric)
 
     def respond(self, state: PlateauState, observation: Observation) -> tuple[PlateauState, Action]:
-        """Answer where there is a new value of the metric: after evaluations, or after every update."""
+        """Act where there is a new value of the metric: after evaluations, or after every update."""
         state, value = self._measure(state, observation)
         best, since, multiplier = state.best, state.since, state.multiplier
         if value is None:

@@ -138,7 +138,7 @@ class Rollback:
         return RollbackState(since=self.warmup)
 
     def read_state(self, stored: Mapping[str, Any]) -> RollbackState:
-        """A stored state; older versions kept all of it in one dict, an entry a loss: "loss 0" to "loss 31"."""
+        """Read a stored state, also of older versions: a dict with an entry for each loss, "loss 0" to "loss 31"."""
         if not isinstance(stored.get("losses"), Mapping):
             stored = _of_one_dict(stored)
         state: RollbackState = state_like(self.initial(), stored)

@@ -49,6 +49,8 @@ __all__ = [
 
 MethodFamily = Literal["classic", "adaptive", "rate-free"]
 Closure = Literal["none", "loss", "again"]
+"""What an optimizer's `step` is called with; see `Method`."""
+
 Scheduling = Literal["any", "warmup", "none"]
 
 _Value = bool | int | float | str | tuple[float, ...] | None
@@ -103,12 +105,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Flag:
-    """Yes or no."""
+    """An option that is True or False."""
 
     default: bool
 
     def check(self, name: str, value: _Value) -> bool:
-        """The flag, if it is one."""
+        """The value, if it is True or False."""
         if not isinstance(value, bool):
             raise UsageError(message("{name} must be true or false, got {value}", name=name, value=repr(value)))
         return value
@@ -189,10 +191,10 @@ class ImportedClass:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One entry of the registry.
+    """An optimizer with what must be known of it: an entry of the registry.
 
     Args:
-        name: as written in a strategy text.
+        name: its name in the text of a strategy.
         summary: one line.
         family: "classic" (SGD and its like), "adaptive", or "rate-free" (finds its step size by itself).
         usual_rate: centre of the trial grid for convolutional networks; of a rate-free method, its one rate.
@@ -201,15 +203,15 @@ class Method:
         options: the hyper-parameters that it takes besides `lr`, with defaults and ranges.
         build: (parameter groups, lr, options) -> torch optimizer.
         source: paper or project.
-        memory: tensors of the parameters' size that it keeps.
+        memory: how many tensors of the parameters' size it keeps.
         schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
-        eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
+        eval_mode: whether other weights are evaluated than trained; `optimizer.eval()` and `.train()` switch.
         closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
             the loss of this batch, a number; "again": one that computes loss and gradient again, at the weights as they
             are.
-        keeps_base: what it does depends on its base rate, not on the scheduled one alone, so runs of other base rates
+        keeps_base: whether it depends on its base rate, not on the scheduled one alone; runs of other base rates then
             have no past in common even where their rates are equal.
-        sums: its momentum sums gradients up, so that a step is lr / (1 - momentum) long.
+        sums: whether its momentum sums gradients up, so that a step is lr / (1 - momentum) long.
         package: what must be installed besides torch, or "".
         groups: how parameters are divided.
     """
@@ -234,7 +236,7 @@ class Method:
 
     @property
     def installed(self) -> bool:
-        """Whether the package that it needs is there, which is not imported for that."""
+        """Whether the package that it needs is installed; it is not imported."""
         return not self.package or find_spec(self.package.replace("-", "_")) is not None
 
     @property
@@ -253,7 +255,7 @@ class Method:
 
     @property
     def passes(self) -> int:
-        """Forward and backward passes an update."""
+        """Number of forward and backward passes for each update."""
         return 2 if self.closure == "again" else 1
 
     def settle(self, given: Mapping[str, _Value]) -> dict[str, Any]:
@@ -358,7 +360,7 @@ def find_method(name: str) -> Method:
     """The method of that name.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is no such method.
 
     >>> find_method("adamw").usual_rate
     0.001

@@ -42,7 +42,7 @@ __all__ = ["SweepProgress", "find_for_run", "find_lr"]
 LEAST_RACED = 100
 """Updates of a training below which there is nothing to race."""
 SweepProgress = Callable[[int, int], object]
-"""(updates made, updates expected) after each update; the expected number may grow."""
+"""Called with (updates made, updates expected) after each update; the expected number may grow."""
 
 
 def find_lr(
@@ -68,8 +68,41 @@ def find_lr(
 ) -> Found | Raced:
     """Measure the training loss over a rising learning rate, a few times, and recommend a rate.
 
-    Everything is restored bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`. It may be called
-    in the middle of training. Under DistributedDataParallel call it on every rank: all get the same answer.
+    It may be called in the middle of training: everything is restored bit by bit, also after an error and after Ctrl-C;
+    see `calando.training.restore`. Under DistributedDataParallel call it on every rank: all get the same answer.
+
+    Args:
+        model: the network, in the mode it is trained in; in eval mode, it is put in train mode for the test.
+        optimizer: its groups keep the ratios of their base rates ("initial_lr" where a scheduler left one). The rates
+            reported are those of the first group. Schedules attached by `calando.attach` do not act during the test.
+        loss_fn: (output, target) -> loss, for batches (*inputs, target). None: the network returns its loss. A loss is
+            a scalar, a dict or an object with "loss", or a tuple that begins with it.
+        loader: what `for batch in loader` can read more than once: a DataLoader, a list, or an object of your own.
+        device: device that batches are moved to. None: that of the network.
+        forward: (model, batch) -> loss, for any other kind of batches and networks; with a loss_fn it may return
+            (output, target) for it.
+        repeats: number of sweeps, from the same state over different batches.
+        steps: updates from `low` to `high`.
+        low: lowest rate. None: 1e-6, lowered if the region of interest lies outside.
+        high: highest rate. None: 10, raised if the region of interest lies outside.
+        groups: "all"; "each": one group after the other, while the others keep their own rates; or the name of one
+            group.
+        accumulate: batches per update.
+        clip_norm: largest global norm of the gradient.
+        scaler: the gradient scaler.
+        autocast: torch.bfloat16 or torch.float16.
+        hold: updates to train at the recommended peak rate; if the network does not train there, the rate is not
+            reliable. None: as many as `steps`, if the curves are reliable. 0: none.
+        race: number of updates of the training that the rate is for. Instead of sweeps, arms at a few rates race from
+            the network's current weights, on the same batches, for at most 0.6 times as many updates. For networks on
+            which sweeps are not reliable, such as those without normalisation. The answer's `suggestion` reads as a
+            sweep's.
+        progress: called with (updates made, updates expected).
+
+    Raises:
+        UsageError: there is no batch, the loss has no gradient or is not one number, every parameter is frozen, a rate
+            is zero, something is not finite before the first update, or an argument is out of range.
+        UnknownName: the optimizer has no group of this name.
 
     >>> torch.manual_seed(0); model = nn.Linear(4, 2)
     <torch._C.Generator object at ...>
@@ -79,36 +112,6 @@ def find_lr(
     >>> found = find_lr(model, optimizer, nn.functional.cross_entropy, loader, steps=40)
     >>> found.curves.losses.shape[0], 1e-6 < found.suggestion.decayed.rate < 100, optimizer.param_groups[0]["lr"]
     (3, True, 0.1)
-
-    Args:
-        model: in the mode it is trained in; if it is in eval mode, it is put in train mode for the test.
-        optimizer: its groups keep the ratios of their base rates ("initial_lr" where a scheduler left one). Rates are
-            counted in the first group's. Schedules attached by `calando.attach` do not act during the test.
-        loss_fn: (output, target) -> loss, for batches (*inputs, target); None: the network returns its loss.
-            A loss is a scalar, a dict or an object with "loss", or a tuple that begins with it.
-        loader: what `for batch in loader` can read more than once: a DataLoader, a list, an object of yours.
-        device: where batches are moved to; None: where the network is.
-        forward: (model, batch) -> loss, for batches and networks of any other kind; with a loss_fn it may return
-            (output, target) for it.
-        repeats: sweeps from the same state over different batches.
-        steps: updates from low to high.
-        low, high: rates; None: 1e-6 and 10, and the range extends itself where what is of interest lies outside.
-        groups: "all"; "each" group in turn, the others at their own rates; or the name of one group.
-        accumulate: batches an update.
-        clip_norm: largest global norm of the gradient.
-        scaler: the gradient scaler.
-        autocast: torch.bfloat16 or torch.float16.
-        hold: train that many updates at the recommended peak rate too: if the network does not live there, the rate
-            is not reliable. None: as many as `steps`, if the curves are reliable; 0: none.
-        race: updates of the training that the rate is for: instead of sweeps, arms at a few rates race from where the
-            network stands, on the same batches, for at most 0.6 times as many updates. For where sweeps are not
-            reliable, as on networks without normalisation. The answer's `suggestion` reads as a sweep's.
-        progress: called with (updates made, updates expected).
-
-    Raises:
-        UsageError: no batch, a loss without gradient or not of one number, everything frozen, a rate of zero, something
-            not finite before the first update, an argument out of its range.
-        UnknownName: a group that the optimizer does not have.
     """
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
     check_lent(
@@ -166,7 +169,7 @@ def find_lr(
 def find_for_run(
     spec: RunSpec, workload: Workload, *, options: SweepOptions | None = None, progress: SweepProgress | None = None
 ) -> Found:
-    """Find a rate for a run of ours, on network, optimizer and batches exactly as `calando.training.loop` has them.
+    """Find a rate for a run of calando, on network, optimizer and batches exactly as `calando.training.loop` has them.
 
     The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
     goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,

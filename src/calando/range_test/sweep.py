@@ -124,7 +124,7 @@ class SweepOptions:
 
     @property
     def sweep(self) -> Sweep:
-        """The first one; it does not go beyond an end that was given."""
+        """The first sweep; it does not go beyond an end that was given."""
         return Sweep(
             low=LOW if self.low is None else self.low,
             high=HIGH if self.high is None else self.high,

@@ -49,7 +49,7 @@ def per_group(groups: Mapping[str, Schedule | float], *, others: Schedule | floa
 
     Args:
         groups: group name -> schedule, or a number for a constant one.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
         UsageError: no group, a name that is not a short text without quotes, or something that is no schedule.
@@ -155,11 +155,11 @@ def layer_decay(groups: Iterable[str], *, factor: float = 0.75, others: Schedule
 
     Args:
         groups: names of the parameter groups, from the input to the output.
-        factor: above 0.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        factor: ratio between neighbouring groups, above 0.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
-        UsageError: an argument out of range; no group, or one twice.
+        UsageError: an argument out of range; no group, or a group twice.
 
     Source: Clark et al. 2020, arXiv:2003.10555; BEiT, Bao et al. 2021, arXiv:2106.08254; timm's layer_decay.
 
@@ -177,11 +177,11 @@ def discriminative(groups: Iterable[str], *, factor: float = 2.6, others: Schedu
 
     Args:
         groups: names of the parameter groups, from the input to the output.
-        factor: above 0.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        factor: ratio between neighbouring groups, above 0.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
-        UsageError: an argument out of range; no group, or one twice.
+        UsageError: an argument out of range; no group, or a group twice.
 
     Source: ULMFiT, Howard & Ruder 2018, arXiv:1801.06146; fastai's slice(low, high) over n groups has
     factor = (high / low) ** (1 / (n - 1)) and high as the base rate.

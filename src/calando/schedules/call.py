@@ -19,6 +19,7 @@ from calando.schedules.schedule import Schedule
 __all__ = ["Call", "Value"]
 
 Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
+"""What an argument in a text may be."""
 Made = TypeVar("Made")
 
 
@@ -28,9 +29,9 @@ class Call:
     """A call as it was written: `sgd(lr=0.1, momentum=0.9)`, or a bare name.
 
     Args:
-        name: what is called.
-        args: values by position.
-        kwargs: values by name.
+        name: the name that is called.
+        args: positional arguments.
+        kwargs: arguments by name.
         positions: argument (its index or name) -> where its value begins in `text`.
         names: argument given by name -> where that name begins in `text`.
         items: argument -> where each item of its list (by index) or dict (by key) begins in `text`.

@@ -44,7 +44,7 @@ def constant(value: float = 1, *, over: SpanLike | None = None) -> Schedule:
 
     Args:
         value: the multiplier, any finite number.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.

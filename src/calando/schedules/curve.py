@@ -104,7 +104,7 @@ class Curve(Shown):
         return values
 
     def seams(self) -> tuple[float, ...]:
-        """Where one part of the schedule hands over to the next, in (maybe fractional) steps, sorted.
+        """Where one part of the schedule hands over to the next, in (possibly fractional) steps, sorted.
 
         >>> from calando.schedules import cosine, linear
         >>> (linear(0, 1, over="5%") >> cosine(1, 0)).bind(1000).seams()
@@ -113,7 +113,7 @@ class Curve(Shown):
         return tuple(sorted(set(self._bound.seams())))
 
     def table(self) -> list[dict[str, float]]:
-        """A row for the first update, for each at which a part begins, and for the last one: its multiplier."""
+        """Step and multiplier of the first update, of each at which a part begins, and of the last, a row each."""
         steps = {0, self.total_steps - 1, *(min(math.ceil(seam - SEAM), self.total_steps - 1) for seam in self.seams())}
         return [{"step": step, "multiplier": self(step)} for step in sorted(steps)]
 
@@ -124,7 +124,7 @@ class Curve(Shown):
         return f"{schedule} over {self.total_steps} steps{epochs}"
 
     def unreached(self) -> tuple[float, ...]:
-        """Milestones that come too late to be reached, in steps, sorted.
+        """Milestones that the run ends before, in steps, sorted.
 
         >>> from calando.schedules import multistep
         >>> multistep(at=["50%", "2000 steps"], factor=0.1).bind(1000).unreached()

@@ -34,10 +34,10 @@ def cosine_restarts(
     the floor decay instead: `cosine_restarts(first=..., decay=...) * (1 - f) + f`.
 
     Args:
-        first: length of the first cycle; without it `limit` cycles share the room.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each peak is this times the one before, above 0.
-        limit: how many cycles; then the floor holds. Without it, as many as there are steps for.
+        first: length of the first cycle; without it, `limit` cycles share the steps that are left.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: height of each peak as a multiple of the one before, above 0.
+        limit: number of cycles, after which the floor holds; without it, they go on to the end.
         floor: value at the end of each cycle, as a multiple of the first peak.
 
     Raises:
@@ -78,11 +78,11 @@ def warmup_cosine_restarts(
     Formula: floor + (decay ** k - floor) * w, in cycle k w is t / warmup and then falls as (1 + cos(pi * p)) / 2
 
     Args:
-        warmup: how long the rise of each cycle is; it stays so long however long the cycles become.
-        first: length of the first cycle, its warmup included; without it `limit` cycles share the room.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each peak is this times the one before, above 0.
-        limit: how many cycles; then the floor holds. Without it, as many as there are steps for.
+        warmup: how long the rise of each cycle is; it is the same for all cycles, however long they become.
+        first: length of the first cycle, its warmup included; without it, `limit` cycles share the steps that are left.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: height of each peak as a multiple of the one before, above 0.
+        limit: number of cycles, after which the floor holds; without it, they go on to the end.
         floor: value at the start and end of each cycle, as a multiple of the first peak.
 
     Raises:
@@ -108,12 +108,12 @@ def triangular(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 0
 
     Formula: start + (1 - start) * w, in each cycle w rises from 0 to 1 over rise and falls to 0 over fall
 
-    For the momentum, which falls while the rate rises, let the base value be the least momentum and start the greatest
+    For the momentum, which falls while the rate rises, let the base value be the least momentum, and start the greatest
     as a multiple of it: torch's CyclicLR(base_momentum=0.8, max_momentum=0.9) has start = 0.9 / 0.8.
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
 
     Raises:
@@ -137,7 +137,7 @@ def triangular2(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
 
     Raises:
@@ -161,10 +161,10 @@ def exp_range(
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
-        factor: what the height is multiplied by over each `every`, above 0.
-        every: over how many steps; one, as torch's gamma, unless given.
+        factor: what each interval multiplies the height by, above 0.
+        every: the interval of `factor`; one step unless given, as for torch's gamma.
 
     Raises:
         UsageError: an argument out of range.
@@ -184,7 +184,7 @@ def polynomial_cycles(*, every: SpanLike, power: float = 1, end: float = 0) -> S
 
     Formula: end + (1 - end) * ((1 - p) / (k + 1)) ** power, p progress in cycle k
 
-    Each cycle is the last stretch of a polynomial as long as all cycles so far.
+    Each cycle is the last part of a polynomial that is as long as all cycles so far.
 
     Args:
         every: length of a cycle.

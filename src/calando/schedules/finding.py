@@ -14,13 +14,13 @@ __all__ = ["Finding"]
 @final
 @dataclass(frozen=True)
 class Finding:
-    """Something suspicious.
+    """Something suspicious about a schedule.
 
     Args:
-        name: what kind; see `calando.schedules.linting`.
+        name: the rule, such as "negative"; `calando.schedules.linting` lists all.
         level: "error" (training would break), "warning" (likely a mistake), "info".
-        step: the update it is about.
-        message: what is the matter, one line.
+        step: the update concerned.
+        message: what is wrong, one line.
         remedy: what to do, one line.
         group: the parameter group it is about, where it is not about all.
 

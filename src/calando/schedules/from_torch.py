@@ -29,15 +29,15 @@ _COMPOUND = ("ChainedScheduler", "SequentialLR")
 def from_torch(scheduler: Any, total_steps: int, *, hyper_parameter: str = "lr") -> Schedule:
     """The schedule whose first `total_steps` values are those of a torch scheduler, exactly.
 
-    They are what the scheduler gives from its own start, wherever it stands now, as multipliers of each group's
+    They are what the scheduler gives from its own start, whichever step it is at now, as multipliers of each group's
     "initial_lr", which is torch's base rate and that of `calando.LRScheduler`. For OneCycleLR that is its lowest
     rate at the start, for CyclicLR its base_lr.
 
     Args:
         scheduler: one of torch's own, or calando's, whose schedule is returned as it is.
         total_steps: the updates that the run has.
-        hyper_parameter: "momentum", or "beta1" where the optimizer has betas: the values that OneCycleLR and
-            CyclicLR give to it, as multipliers of their max_momentum.
+        hyper_parameter: "lr"; or "momentum" ("beta1" where the optimizer has betas), for the values that OneCycleLR
+            and CyclicLR give to it, as multipliers of their max_momentum.
 
     Raises:
         UsageError: a scheduler that follows a metric (ReduceLROnPlateau) or is not torch's own; a combination

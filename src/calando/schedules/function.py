@@ -44,7 +44,8 @@ def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None
     Args:
         f: a pure function of one number, or the name it was registered under with `named_function`.
         of: "progress", a number in [0, 1], or "steps", the step (an int where it is whole).
-        over: how long; without it all that is left ("progress") or as long as there are steps ("steps").
+        over: length; without it, the function stretches over all steps that are left ("progress"), or goes on for
+            them ("steps").
 
     Raises:
         UsageError: an argument out of range; a name that is not registered.

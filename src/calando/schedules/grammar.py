@@ -279,7 +279,7 @@ def parse_call(text: str, *, offset: int = 0, whole: str | None = None) -> Call:
     Args:
         text: the call.
         offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        whole: the text that `text` is a part of.
 
     Raises:
         ScheduleTextError: it does not parse.

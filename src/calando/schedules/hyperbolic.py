@@ -39,7 +39,7 @@ def hyperbolic(start: float, infimum: float, *, bound: SpanLike, over: SpanLike 
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, below start; a shorter run ends above it.
         bound: the longest run that is planned; at least N.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound to a horizon, a `bound` shorter than the schedule.
@@ -64,7 +64,7 @@ def exponential_hyperbolic(start: float, infimum: float, *, bound: SpanLike, ove
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, above 0 and below start; a shorter run ends above it.
         bound: the longest run that is planned; at least N.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound to a horizon, a `bound` shorter than the schedule.

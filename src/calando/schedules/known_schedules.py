@@ -93,9 +93,9 @@ def register(
 
     Args:
         make: the constructor. A list shows its docstring's first sentence and its paragraph "Formula: ...".
-        name: what a text calls it; without it the function's own name.
-        family: title of one of `FAMILIES`.
-        example: a text that calls it, for pictures and `calando.testing`; without it a call without arguments.
+        name: its name in a text; without it, the function's own name.
+        family: title of one of the families of `calando schedules`.
+        example: a text that calls it, for pictures and `calando.testing`; without it, a call without arguments.
 
     Raises:
         UsageError: a name that is taken or that no text can call; no such family; a constructor that takes *args or
@@ -150,14 +150,14 @@ def example_of(name: str) -> str:
 @final
 @dataclass(frozen=True)
 class Description:
-    """A schedule as a list shows it.
+    """What a list of schedules shows of one.
 
     Args:
-        name: what a text calls it.
+        name: its name in a text.
         family: title of the family it belongs to.
         signature: the call with its arguments and defaults.
-        summary: one line.
-        formula: the value at update t, or the algebra it stands for; "" where its docstring has none.
+        summary: the first sentence of its docstring.
+        formula: the value at update t, or the schedules it is made of; "" where its docstring has none.
     """
 
     name: str
@@ -171,7 +171,7 @@ def describe() -> list[Description]:
     """Every schedule that has a name, family by family; those of installed packages too.
 
     Raises:
-        UsageError: this Python was started without docstrings, which hold all of it.
+        UsageError: Python runs without docstrings (-OO), from which the descriptions are read.
 
     >>> entry = next(entry for entry in describe() if entry.name == "linear")
     >>> entry.signature, entry.formula

@@ -41,13 +41,13 @@ MOST_PLACES = 1000
 class Primitive(Schedule):
     """A schedule that is not made of others.
 
-    Attributes:
-        over: how long it is, or None.
-        extent_without_over: how it takes up steps where `over` is None.
+    Args:
+        over: length, or None.
     """
 
     over: Span | None = field(default=None, kw_only=True)
     extent_without_over: ClassVar[Extent]
+    """How it takes up steps where `over` is None."""
 
     @property
     def extent(self) -> Extent:
@@ -74,11 +74,11 @@ class Primitive(Schedule):
         return BoundPrimitive(self.formula(horizon, length), length, self.missed(horizon, length))
 
     def formula(self, horizon: Horizon, length: float) -> Formula:
-        """The values at steps from 0 to `length`, shape (n,) each; a primitive has this, or its own `place`."""
+        """The values at steps from 0 to `length`, shape (n,) each; a primitive implements this, or `place`."""
         raise NotImplementedError(f"{type(self).__name__} needs formula(), or place()")
 
     def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
-        """Its places, in steps, that `length` steps do not reach."""
+        """Its places beyond `length`, in steps."""
         return ()
 
     def room_taken(self, horizon: Horizon, room: float) -> float:

@@ -63,10 +63,10 @@ def repeat(
     Args:
         part: what is repeated.
         every: length of the first cycle; without it, the part's own length, or, where it has none, an equal share
-            of the room for each of `limit` cycles.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each cycle's values are multiplied by this once more than the one before, above 0.
-        limit: how many cycles; then the last value holds. Without it, as many as there are steps for.
+            of the steps that are left for each of `limit` cycles.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: values of each cycle as a multiple of those of the one before, above 0.
+        limit: number of cycles, after which the last value holds; without it, they go on to the end.
 
     Raises:
         UsageError: an argument out of range; neither a length nor a limit; cycles of different lengths within such

@@ -51,7 +51,7 @@ def noise(
         seed: a whole number from 0; the same seed gives the same values everywhere.
         every: how long each value is held.
         kind: "uniform" or "normal".
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -127,13 +127,13 @@ def chebyshev(*, nodes: int = 8, every: SpanLike = 1, low: float = 0.05, over: S
 
     Formula: 2 / (1 + low - (1 - low) * cos(pi * (order[i] + 0.5) / nodes)), i = floor(t / every) mod nodes
 
-    Multiplies the greatest rate that would be stable by itself: values go from 1 up to almost 1 / low.
+    The base rate is the greatest constant rate that is stable: values go from 1 to almost 1 / low.
 
     Args:
-        nodes: how many values there are, a power of two.
+        nodes: number of values, a power of two.
         every: how long each value is held.
         low: the least curvature as a share of the greatest, above 0 and below 1.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.

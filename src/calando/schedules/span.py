@@ -133,14 +133,14 @@ def span_or_none(name: str, value: SpanLike | None) -> Span | None:
 @final
 @dataclass(frozen=True)
 class Horizon:
-    """How long a run is planned for: what a span is measured against.
+    """The planned length of a run, against which spans are measured.
 
     Args:
         total_steps: optimizer updates, 1 to a billion.
         steps_per_epoch: updates in one pass over the training set; needed by spans in epochs only.
 
     Raises:
-        UsageError: a count that is not a whole number in its range.
+        UsageError: a count is not a whole number in its range.
 
     >>> Horizon(1000, steps_per_epoch=391).steps(Span.parse("2 epochs"))
     782.0

@@ -39,8 +39,8 @@ def step(*, every: SpanLike, factor: float, over: SpanLike | None = None) -> Sch
 
     Args:
         every: the interval, counted from where this schedule begins.
-        factor: above 0.
-        over: how long; without it, as long as there are steps left.
+        factor: what the value is multiplied by each time, above 0.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -100,8 +100,8 @@ def multistep(*, at: Iterable[SpanLike], factor: float, over: SpanLike | None = 
 
     Args:
         at: the milestones, increasing, counted from where this schedule begins.
-        factor: above 0.
-        over: how long; without it, as long as there are steps left.
+        factor: what the value is multiplied by each time, above 0.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound, milestones that do not increase.
@@ -159,7 +159,7 @@ def piecewise(*, values: Iterable[float], at: Iterable[SpanLike], over: SpanLike
     Args:
         values: one more than places; the first holds from step 0.
         at: the places, increasing, counted from where this schedule begins.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range, or not one value more than places; when bound, places that do not
@@ -189,7 +189,7 @@ def knots(
         values: one more than places; the first stands at step 0.
         at: the places of the others, increasing, counted from where this schedule begins.
         shape: "linear" or "cosine".
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range, or not one value more than places; when bound, places that do not

@@ -48,14 +48,14 @@ def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
     """Read a schedule from the text that builds it, or from its name.
 
     Args:
-        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)"; or a name alone, such as "cosine", "one-cycle" or
-            "warmup_cosine": that of a schedule, or of a preset that is SGD with a schedule and nothing more.
-        offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)". Or a name alone, such as "cosine", "one-cycle" or
+            "warmup_cosine": that of a schedule, or of a preset that is just SGD with a schedule.
+        offset: position of `text` in `whole`, so that errors point into the longer text.
+        whole: the text that `text` is a part of.
 
     Raises:
-        ScheduleTextError: it does not parse, names no schedule, has wrong arguments, or is too large
-            (100,000 characters, 1000 parts, nested 50 deep); it is a whole strategy: the error shows its schedule.
+        ScheduleTextError: the text does not parse, names no schedule, has wrong arguments, or is too large (100,000
+            characters, 1000 parts, nested 50 deep). Or it is a whole strategy; the error then shows its schedule.
 
     >>> parse("linear(0, 1, over='5%') >> cosine(1, 0)")
     linear(0, 1, over='5%') >> cosine(1, 0)

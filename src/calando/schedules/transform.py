@@ -43,7 +43,7 @@ def warp(part: Schedule | float, *, power: float) -> Schedule:
 
     Args:
         part: what is warped.
-        power: of the progress, above 0.
+        power: exponent of the progress, above 0.
 
     Raises:
         UsageError: an argument out of range.
@@ -109,12 +109,12 @@ def cut(part: Schedule | float, *, over: SpanLike | None = None, skip: SpanLike 
     Formula: part at step skip + t, for t < over
 
     Args:
-        part: what is cut; it must say how long it is, or go on for ever.
-        over: how much of it is kept; without it, all that is left of it.
-        skip: how much is left off at its beginning.
+        part: what is cut; it must have a length, or be endless.
+        over: how much of it is kept; without it, all that follows `skip`.
+        skip: how much of its beginning is left out.
 
     Raises:
-        UsageError: an argument out of range; neither `over` nor `skip`; a part that stretches to what it is given;
+        UsageError: an argument out of range; neither `over` nor `skip`; a part that stretches over what is left;
             when bound, more skipped than there is.
 
     Source: a scheduler that torch's SequentialLR leaves at a milestone before its end; the cosine of timm and

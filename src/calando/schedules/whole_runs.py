@@ -42,7 +42,7 @@ def one_cycle(*, warmup: SpanLike = "30%", start: float = 0.04, end: float = 4e-
 
     Formula: shape(start, 1, over=warmup) >> shape(1, end)
 
-    Multiplies the greatest rate. torch's OneCycleLR(max_lr, total_steps=N, pct_start=p) counts N - 1
+    The base rate is the greatest rate. torch's OneCycleLR(max_lr, total_steps=N, pct_start=p) counts N - 1
     intervals and peaks one step early: it is this with warmup = p * N - 1 steps, bound to N - 1 steps.
     It divides by zero where p * N is 1, and climbs again past its end; this does neither.
 
@@ -82,8 +82,8 @@ def one_cycle_three_phase(
     Raises:
         UsageError: an argument out of range; an unknown shape.
 
-    Source: Smith & Topin 2017, arXiv:1708.07120, as there; torch's OneCycleLR(three_phase=True), with its steps
-    counted as for `one_cycle`.
+    Source: Smith & Topin 2017, arXiv:1708.07120, in its three phases; torch's OneCycleLR(three_phase=True), with
+    its steps counted as for `one_cycle`.
 
     >>> one_cycle_three_phase(shape="linear")
     linear(0.04, 1, over='30%') >> linear(1, 0.04, over='30%') >> linear(0.04, 4e-06)
@@ -98,7 +98,7 @@ def one_cycle_momentum(*, warmup: SpanLike = "30%", low: float = 0.85 / 0.95, sh
 
     Formula: shape(1, low, over=warmup) >> shape(low, 1)
 
-    Multiplies the greatest momentum, 0.95 in torch and fastai.
+    The base value is the greatest momentum, 0.95 in torch and fastai.
 
     Args:
         warmup: how long the rate's rise is.
@@ -126,7 +126,7 @@ def one_cycle_three_phase_momentum(
 
     Formula: shape(1, low, over=warmup) >> shape(low, 1, over=warmup) >> constant(1)
 
-    Multiplies the greatest momentum, 0.95 in torch.
+    The base value is the greatest momentum, 0.95 in torch.
 
     Args:
         warmup: how long the rate's rise is, and its first fall.
@@ -199,7 +199,7 @@ def wsd(
     Args:
         warmup: how long the rise is.
         decay: how long the cool-down is; between the two the rate is held.
-        shape: of the cool-down: "linear", "cosine", "exponential" (end above 0), "one_minus_sqrt",
+        shape: shape of the cool-down: "linear", "cosine", "exponential" (end above 0), "one_minus_sqrt",
             "one_minus_square" or "polynomial" (of power 2).
         start: value of the first update.
         end: value at the end.
@@ -351,7 +351,7 @@ def k_decay(start: float, end: float, *, k: float, shape: str = "cosine", over: 
         end: value reached after `over`, and held.
         k: above 0; 1 leaves the shape as it is.
         shape: "cosine", "linear" or "polynomial" (of power 2; for others `warp(polynomial(...), power=k)`).
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; an unknown shape.

@@ -76,12 +76,12 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
 
 
 def read_strategy(text: str) -> StrategySpec:
-    """A strategy from a path to a TOML file, or from what `parse_strategy` reads.
+    """Read a strategy from a TOML file, or from any text that `parse_strategy` reads.
 
     Raises:
-        UnknownName: a bare word that names nothing.
-        UsageError: a file that is missing or wrong; an option or schedule that is.
-        ScheduleTextError: text that does not parse.
+        UnknownName: a name is not known.
+        UsageError: the file is missing or invalid, or an option or a schedule is.
+        ScheduleTextError: the text does not parse.
 
     >>> read_strategy("cosine").schedules
     {'lr': 'cosine(1, 0)'}
@@ -90,14 +90,14 @@ def read_strategy(text: str) -> StrategySpec:
 
 
 def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
-    """A strategy from pipe text, a preset's name, or a schedule alone.
+    """Read a strategy from pipe text, a preset's name, or a schedule alone.
 
     Names are spelled with - or with _. A schedule alone, its name or its text, is trained with the SGD of the presets.
 
     Raises:
-        UnknownName: a bare word that names nothing.
-        ScheduleTextError: the text does not parse; it points at the place.
-        UsageError: an unknown method or option, a value outside its range.
+        UnknownName: a name is not known.
+        ScheduleTextError: the text does not parse; the error points at the place.
+        UsageError: a method or an option is unknown, or a value is out of range.
 
     >>> strategy = parse_strategy("mine = sgd(lr=0.1, momentum=0.9) | cosine(1,0)")
     >>> strategy.name, strategy.text
@@ -204,7 +204,7 @@ def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategyS
     """The strategy at this base rate.
 
     Raises:
-        UsageError: single precision cannot hold the rate, or its product with the schedule.
+        UsageError: single precision cannot represent the rate, or its product with the schedule.
 
     >>> at_rate(parse_strategy("sgd | cosine(1, 0)"), 0.1).text
     'sgd(lr=0.1) | cosine(1, 0)'

@@ -79,58 +79,64 @@ def workload(
 ) -> Workload:
     """Put a workload together from your own data and network.
 
+    Args:
+        train: (inputs, targets), (input, input, …, targets) or a dict of the network's arguments, of tensors or arrays
+            [N, …], nested in any way. Or a map-style Dataset whose samples have this structure, or are {"image": …,
+            "label": …}. Images are uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], or PIL images in a
+            Dataset; labels are integers 0 … classes-1.
+        model: a network's name, or a class or function that builds a network; it is given those of the arguments
+            classes, in_channels, image_size and inputs that it names. It is called for each run, so an instance is not
+            accepted.
+        test: the test part, in the form of `train`. None: one fifth of `train` is cut off.
+        validation: the validation part, in the form of `train`. None: `validation_fraction` of `train` is cut off,
+            class by class.
+        clean: the samples of `train` in the same order without random transforms; the parts cut off are taken from
+            these.
+        loss: "cross_entropy", "bce", "mse", "mae", "huber", or a function (outputs, targets) -> scalar, the mean over
+            the batch. None: chosen by the type of the targets, see `calando.tasks.assemble_nested`; or the network's
+            own.
+        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets); the batch has
+            the structure of the data.
+        metric: "accuracy", "balanced accuracy", "f1", "mean iou", "rmse", "r2", "perplexity", "loss", a function of
+            (outputs, targets) of a whole part that returns a number, or a torchmetrics metric. None: chosen by the
+            loss.
+        goal: "max" or "min": whether a higher or a lower score of your own metric is better. None: "max", or what
+            torchmetrics says.
+        unit: unit of the score, for tables and figures.
+        collate: list of samples of a Dataset -> batch. None: torch's own.
+        images: whether the inputs are images, which are normalised and may be augmented. None: decided by their shape.
+        channels: "first" or "last": position of the channels in tensors and arrays. None: decided by the shape; a shape
+            that fits both is refused (see `calando.tasks.data.arrays`). The answer's `notes` say how it was read.
+        rate: sampling rate of recordings in Hz. Inputs are [N, T], int16 (full scale 2^15) or floating point (full
+            scale 1); the network gets their log-mel spectrograms (`calando.tasks.front_end`) with one channel.
+        validation_fraction: share of the training samples, in (0, 1).
+        train_limit: number of training samples to use. None: all.
+        batch_size: samples per update.
+        augment: augmentation of images, e.g. "crop(4)+flip", or of recordings, e.g. "shift(100)+noise(5, 20)".
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
+        classes: number of classes. None: taken from the training labels.
+        class_names: names of the classes, for display.
+        name: name in tables, figures and pages.
+
+    Raises:
+        DataError: the data cannot be trained on: they are empty, have one class, labels out of range or values that are
+            not finite, or are less than a batch.
+        UsageError: another argument is wrong.
+
+    Warns:
+        DataWarning: two reads of one sample of the validation or test part differ, so its transforms are random. Or PIL
+            images of a Dataset carry an EXIF rotation, which its transform must apply.
+
     >>> x, y = torch.rand(40, 1, 8, 8), torch.arange(40) % 2
     >>> mine = workload(train=(x, y), model="cnn", batch_size=8)
     >>> len(mine.train), len(mine.validation), len(mine.test), mine.steps_per_epoch
     (28, 4, 8, 3)
 
-    Images with a class each need no more than data and a network; so do numbers, whose loss is then the squared error:
+    Images with one class each need only data and a network. So do numbers, whose loss is the squared error:
 
     >>> numbers = workload(train=(x.flatten(1), x.sum((1, 2, 3))), model=lambda: torch.nn.Linear(64, 1), batch_size=8)
     >>> numbers.metric.name, numbers.metric.measure.goal
     ('rmse', 'min')
-
-    Args:
-        train: (inputs, targets), (input, input, …, targets) or a dict of the network's arguments, of tensors or arrays
-            [N, …], nested as you like; or a map-style Dataset that yields one sample of such a make, or
-            {"image": …, "label": …}. Images are uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], or PIL
-            images in a Dataset; labels are whole numbers 0 … classes-1.
-        model: a network's name, or a class or function that builds a network (given classes=, in_channels=,
-            image_size= and inputs=, those of them that it names). Built again for each run, so an instance will not do.
-        test: as `train`; None cuts one fifth from it.
-        validation: as `train`; None cuts `validation_fraction` from it, class by class.
-        clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
-        loss: "cross_entropy", "bce", "mse", "mae", "huber", or a function (outputs, targets) -> scalar, the mean over
-            the batch. None: by the targets' type, see `calando.tasks.assemble_nested`; or the network's own.
-        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets); the batch has
-            the make of the data.
-        metric: "accuracy", "balanced accuracy", "f1", "mean iou", "rmse", "r2", "perplexity", "loss", a function of
-            (outputs, targets) of a whole part that gives a number, or a torchmetrics metric. None: as the loss has it.
-        goal: "max" or "min": whether a higher or lower score of your own metric is better; None: "max", or as
-            torchmetrics says.
-        unit: of the score, for tables and figures.
-        collate: a list of samples of a Dataset -> the batch; None: as torch does it.
-        images: whether the inputs are images, which are normalised and may be augmented; None: their shape decides.
-        channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
-            either may be (see `calando.tasks.data.arrays`). What was read is in the answer's `notes`.
-        rate: Hz, of recordings: inputs are [N, T], int16 (full scale 2^15) or floating point (full scale 1), and the
-            network sees their log-mel pictures (`calando.tasks.front_end`), of one channel.
-        validation_fraction: in (0, 1).
-        train_limit: train on this many samples only.
-        batch_size: samples per update.
-        augment: of images, e.g. "crop(4)+flip", or of recordings, e.g. "shift(100)+noise(5, 20)"; see `augment`.
-        label_smoothing: of the cross-entropy, in [0, 1).
-        classes: number of classes; None takes it from the training labels.
-        class_names: for display.
-        name: what tables, figures and pages call it.
-
-    Raises:
-        DataError: data that cannot be trained on: empty, one class, labels out of range, not finite, less than a batch.
-        UsageError: any other argument that cannot be.
-
-    Warns:
-        DataWarning: two reads of one sample of a part that is evaluated differ: its transforms are random. Or PIL
-            images of a Dataset are to be rotated by their EXIF, which is its transform's to do.
     """
     check(
         WorkloadSpec,

@@ -102,17 +102,17 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
 def get_data(
     name: str, *, data_dir: Path | str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Fetch a data set and return its folder.
+    """Download a data set and return its folder.
 
     Args:
         name: "fashion-mnist", "cifar10" or "fsdd".
-        data_dir: the folder to make DIR/NAME in; None takes the user's cache, where data are looked for anyway.
-        progress: called with (bytes so far, bytes in all) of the file under way; the latter is 0 where the host does
-            not say it.
+        data_dir: folder to make DIR/NAME in. None: the user's cache, where data sets are looked for in any case.
+        progress: called with (bytes so far, total bytes) of the current file; the total is 0 if the host does not
+            state it.
 
     Raises:
-        UnknownName: nothing to fetch under that name.
-        DataError: no network, another content than expected, or nowhere to write.
+        UnknownName: no data set of this name can be downloaded.
+        DataError: there is no network, a file has unexpected content, or the folder cannot be written.
     """
     if name not in SOURCES:
         hint = message("{name} come with calando", name=name) if name in DATA and DATA[name].embedded else ""

@@ -20,7 +20,7 @@ __all__ = ["replay_of"]
 
 
 def replay_of(record: RunRecord) -> RunSpec:
-    """The spec that gives the same weights, losses and scores as `record`, without its controllers.
+    """The spec of a run without controllers that gives the same weights, losses and scores as `record`.
 
     Raises:
         UsageError: the run ended early, or its parameter groups had schedules of their own.

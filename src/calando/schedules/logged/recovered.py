@@ -48,11 +48,11 @@ class Recovered(Shown):
         text: the text that builds it.
         base: the base rate that it multiplies.
         misfit: the greatest difference between a logged rate and the schedule's, as a share of the greatest rate.
-        rounding: what rounding when logged explains of it.
+        rounding: how much of it rounding in the log explains.
         exact: whether every logged rate is met within its rounding.
         total_steps: the horizon that the text is for.
         steps_per_epoch: updates in one epoch, where it was given.
-        notes: what was assumed, and what was left out.
+        notes: what was assumed, and what was ignored.
     """
 
     schedule: Schedule
