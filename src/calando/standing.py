@@ -33,11 +33,14 @@ class Standing:
 
 @final
 class ETA:
-    """Estimates the time left from the updates made since the first one was reported: workers take a while to start."""
+    """Estimates the time left from the updates made since the first one was reported: workers take a while to start.
+
+    Where more are asked for on the way, as the seeds of a next look, those that were made still count.
+    """
 
     def __init__(self) -> None:
         self.began: float | None = None
-        self.left = 0
+        self.asked, self.left = 0, 0  # since it began, and of them at the last report
         self.seconds: float | None = None  # the last estimate
 
     def estimate(self, left: int, *, begun: bool = True) -> float | None:
@@ -46,9 +49,11 @@ class ETA:
         self.seconds = None
         if self.began is None:
             if begun:
-                self.began, self.left = now, left
+                self.began, self.asked, self.left = now, left, left
             return None
-        made = self.left - left
+        self.asked += max(0, left - self.left)
+        self.left = left
+        made = self.asked - left
         if made > 0 and now - self.began >= 1:
             self.seconds = left * (now - self.began) / made
         return self.seconds

@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from calando.analysis import summarize
-from calando.records.measure import SHARE
 from calando.report import study_tables
 from calando.report.columns import advice_sentence, strategy_rows
 
@@ -81,10 +80,3 @@ def test_the_strategy_to_use_is_named_and_where_another_scores_highest_that_is_s
     assert summary.best == "dear"
     assert "dear scores highest; we would take cheap, 0.35 points below it" in advice_sentence(summary.advice)
     assert f"To use cheap: {summary.advice.text}" in printed(summary)
-
-
-def test_no_difference_is_minus_zero_and_no_interval_without_zero_ends_in_it():
-    assert {SHARE.difference(value) for value in (0.0, -0.0, -1e-6, 1e-6)} == {"+0.00"}
-    assert SHARE.interval(-0.01, -1e-6) == "[-1.0000, -0.0001]"
-    assert SHARE.interval(1e-6, 0.01) == "[+0.0001, +1.0000]"
-    assert SHARE.interval(-1e-6, 0.01) == "[+0.00, +1.00]"

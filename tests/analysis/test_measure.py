@@ -117,3 +117,57 @@ def test_the_best_trial_and_its_band_follow_the_goal():
     assert band.low < 0.1 < band.high
     mirrored = rate_band([replace(one, score=-one.score) for one in trials], measure=Measure("max"))
     assert band == mirrored
+
+
+# Of all sizes, down to the smallest that there are: where scores are close, and where a sum is rounded.
+ENDS = st.one_of(
+    st.floats(-1, 1),
+    st.sampled_from([0.0, -0.0]),
+    st.builds(lambda m, e: m * 10.0**e, st.floats(-9, 9), st.integers(-20, 0)),
+)
+MEASURES = st.sampled_from([SHARE, Measure("min", "RMSE"), Measure("max", "%"), Measure()])
+
+
+@settings(max_examples=400, deadline=None)
+@given(ends=st.tuples(ENDS, ENDS).map(sorted), measure=MEASURES, decimals=st.sampled_from([1, 2]))
+def test_the_printed_ends_of_an_interval_lie_on_their_side_of_zero(ends, measure, decimals):
+    sides = [np.sign(end) for end in ends]
+    in_table = measure.interval(*ends).strip("[]").split(", ")
+    in_sentence = str(measure.ends(*ends, decimals=decimals)).split(" to ")
+    for printed in (in_table, in_sentence):
+        assert [np.sign(float(end)) for end in printed] == sides
+        assert not any(end.startswith(("-0", "+0")) and float(end) == 0 for end in printed)
+        assert [float(end) for end in printed] == pytest.approx(
+            [measure.scale * end for end in ends], rel=0.5, abs=0.05
+        )
+    # A plus is what keeps "from 0.3 to 1.2 better" apart from a size.
+    assert [end.startswith("+") for end in in_table] == [end > 0 for end in ends]
+
+
+@settings(max_examples=400, deadline=None)
+@given(value=ENDS, measure=MEASURES)
+def test_a_difference_or_a_spread_is_printed_as_zero_where_it_is_zero_alone(value, measure):
+    value = 0.0 if abs(value) < 1e-11 else value  # smaller ones are rounding errors of equal scores
+    size = float(measure.gap(value).split()[0]), float(measure.spread(abs(value))), float(measure.difference(value))
+    assert [np.sign(one) for one in size] == [np.sign(value), np.sign(abs(value)), np.sign(value)]
+
+
+def test_equal_scores_differ_by_zero_however_their_sums_are_rounded():
+    assert {SHARE.difference(value) for value in (0.0, -0.0, 1e-17, -1e-17)} == {"0.00"}
+    assert SHARE.spread(1.4e-17) == "0.00"
+
+
+NEAR = st.lists(st.tuples(st.floats(0.9, 0.91), st.floats(-3e-3, 3e-3), st.floats(-1e-5, 1e-5)), min_size=2, max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=NEAR, test_samples=st.sampled_from([360, 10_000]))
+def test_sentence_and_table_show_whether_the_interval_holds_zero(rows, test_samples):
+    table = {"a": [score for score, *_ in rows], "b": [score + far for score, far, _ in rows]}
+    table["c"] = [score + near for score, _, near in rows]
+    for one in against_best("a", table, resolution=1 / test_samples):
+        said = str(one.text).partition("interval ")[2].partition(", n")[0].rstrip(")").split(" to ")
+        for printed in (SHARE.interval(one.low, one.high).strip("[]").split(", "), said):
+            low, high = map(float, printed)
+            assert np.sign(low * high) == np.sign(one.low * one.high)
+            assert (low <= 0 <= high) == (one.verdict == "cannot distinguish")

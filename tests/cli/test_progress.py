@@ -7,6 +7,8 @@ import types
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import calando
@@ -121,6 +123,24 @@ def test_the_time_left_is_the_pace_so_far(monkeypatch):
     now = 160.0
     assert eta.remaining(900) == "1 min 30 s"
     now = 161.0
-    assert eta.remaining(100_000) == "unknown yet"  # a grid went on
-    now = 3_750.0
-    assert eta.remaining(500) == "1 h 0 min"
+    assert eta.remaining(1800) == "3 min 18 s"  # a grid went on: what was made stays made
+    now = 260.0
+    assert eta.remaining(900) == "1 min 39 s"
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 3000)), min_size=1, max_size=30))
+def test_the_pace_stays_whatever_is_asked_for_on_the_way(rounds):
+    """At ten updates a second, whether a look asks for more seeds, a grid goes on, or nothing does."""
+    now, left, made = 100.0, 3000, 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress.time, "monotonic", lambda: now)
+        eta = ETA()
+        eta.estimate(left)
+        for seconds, more in rounds:
+            done = min(10 * seconds, left)
+            now, left, made = now + done / 10, left - done, made + done
+            found = eta.estimate(left)
+            assert found == (pytest.approx(left / 10) if made >= 10 else None)
+            left += more
+            found = eta.estimate(left)
+            assert found == (pytest.approx(left / 10) if made >= 10 else None)

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from tests.report.fabricate import make_record, make_study
 from tests.waiting import PATIENCE
 
 import calando
-from calando.errors import CorruptFile, UsageError
+from calando.errors import CorruptFile, DataError, UsageError
 from calando.language import in_language
 from calando.records import RunSpec, Store, StrategySpec, WorkloadSpec
 from calando.records.task_spec import OwnTrainingSpec
+from calando.tasks.catalog import path_of
 
 DIGITS = {"threads": 1, "device": "cpu", "listen": lambda _: None}
 HOSTILE = "sgd `rm` <b>|[x](y) #"
@@ -141,19 +143,125 @@ def test_what_no_file_holds_says_how_to_make_it_again(tmp_path, task, again):
     assert "calando train spec.json" not in readme
 
 
-def test_files_that_lie_elsewhere_are_named_in_the_spec(tmp_path):
+def write_npz(path):
     generator = np.random.default_rng(0)
+    np.savez(path, images=generator.random((300, 8, 8), np.float32), labels=np.arange(300) % 3)
+
+
+def write_folder(path):
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for place in range(90):
+        picture = path / f"class {place % 3}" / f"{place}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (8, 8), np.uint8)).save(picture)
+
+
+def write_csv(path):
+    generator = np.random.default_rng(0)
+    path.write_text("a,b,price\n" + "".join(f"{a},{b},{a - b}\n" for a, b in generator.random((200, 2))))
+
+
+FILES = {
+    "npz:data/x.npz": write_npz,
+    "folder:data/my photos": write_folder,
+    "csv:data/houses.csv,target=price": write_csv,
+}
+
+
+def made_again(appendix, **options):
+    return calando.train(appendix / "spec.json", listen=lambda _: None, **options).record
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [*((data, "training") for data in FILES), ("npz:data/x.npz", "study"), ("npz:data/x.npz", "tuning")],
+)
+def test_data_at_a_relative_path_are_found_from_the_appendix(data, kind, tmp_path, monkeypatch):
+    """In the appendix, in the folder of the command, and where both were moved; with the same name and bits."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "data").mkdir(parents=True)
+    elsewhere.mkdir()
+    monkeypatch.chdir(project)
+    path = path_of(data)[0]
+    FILES[data](path)
+    strategy, name = "sgd(lr=0.01) | linear(1, 0)", None
+    if kind == "training":
+        calando.train(data, strategy, folder="kept", steps=4, **DIGITS)
+    elif kind == "study":
+        name = "linear"
+        calando.compare(data, f"linear = {strategy}", folder="kept", steps=4, seeds=1, executor="inline", **DIGITS)
+    else:
+        calando.tune(data, folder="kept", steps=100, **DIGITS)
+    done = calando.export("kept", to="appendix", run=name, out=project / "appendix")
+    readme, stored = (done.path / "README.md").read_text(), json.loads((done.path / "spec.json").read_text())
+    assert stored["spec"]["workload"]["data"] == data
+    assert str(tmp_path) not in readme + json.dumps(stored)  # nobody reads where the author's home is
+    first = made_again(done.path, folder="again")
+
+    monkeypatch.chdir(done.path)
+    assert made_again(Path(), folder="again").losses.tobytes() == first.losses.tobytes()
+    once_more = calando.export("again", to="appendix", out=done.path / "again" / "appendix")
+    assert (once_more.path / "curve.csv").read_text() == (done.path / "curve.csv").read_text()
+    monkeypatch.chdir(once_more.path)
+    assert made_again(Path(), folder="again").spec.digest() == first.spec.digest()
+
+    moved = tmp_path / "moved"
+    project.rename(moved)
+    monkeypatch.chdir(elsewhere)
+    assert made_again(moved / "appendix", folder="again").losses.tobytes() == first.losses.tobytes()
+
+    (moved / path).rename(elsewhere / path.name)
+    with pytest.raises(DataError, match="--data PATH") as error:
+        made_again(moved / "appendix", folder="other")
+    assert "\n" not in str(error.value)
+    for place in (elsewhere, elsewhere / path.name):
+        found = made_again(moved / "appendix", folder=tmp_path / f"from {place.name}", data_dir=place)
+        assert (found.spec.digest(), found.losses.tobytes()) == (first.spec.digest(), first.losses.tobytes())
+
+
+@pytest.mark.slow
+def test_the_commands_of_an_appendix_of_relative_data_make_the_same_run(tmp_path):
+    write_npz(tmp_path / "x.npz")
+    module = [sys.executable, "-m"]
+
+    def run(words, folder):
+        words = [*module, *words] if words[0] == "calando" else words
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+
+    run(["calando", "train", "npz:x.npz", "sgd(lr=0.1)", "--steps", "4", "--threads", "1", "--out", "run"], tmp_path)
+    run(["calando", "export", "run", "--to", "appendix", "--out", "appendix"], tmp_path)
+    for words in commands((tmp_path / "appendix" / "README.md").read_text()):
+        assert words[0] != "cmp" or run(words, tmp_path / "appendix").stdout == ""
+        if words[0] == "calando":
+            run(words, tmp_path / "appendix")
+
+
+def test_files_that_lie_elsewhere_are_named_by_an_option(tmp_path):
     first, moved = tmp_path / "first.npz", tmp_path / "moved.npz"
-    np.savez(first, images=generator.random((300, 8, 8), np.float32), labels=np.arange(300) % 3)
+    write_npz(first)
     kept = {"listen": lambda _: None, "folder": tmp_path / "run"}
     trained = calando.train(f"npz:{first}", "sgd(lr=0.1) | linear(1, 0)", steps=4, **kept)
     done = calando.export(tmp_path / "run", to="appendix")
-    assert "write that path into `spec.json`" in (done.path / "README.md").read_text()
+    assert "`calando train spec.json --data PATH --out again` names" in (done.path / "README.md").read_text()
     first.rename(moved)
+    again = made_again(done.path, folder=tmp_path / "again", data_dir=moved)
+    assert list(again.losses) == list(trained.record.losses)
+    # A spec that an earlier version wrote, with another path written into it.
     spec = done.path / "spec.json"
     spec.write_text(spec.read_text().replace(str(first), str(moved)))
-    again = calando.train(spec, folder=tmp_path / "again", listen=lambda _: None)
-    assert list(again.record.losses) == list(trained.record.losses)
+    assert list(made_again(done.path, folder=tmp_path / "written").losses) == list(trained.record.losses)
+
+
+def test_other_data_at_that_place_are_refused(tmp_path):
+    write_npz(tmp_path / "x.npz")
+    calando.train(f"npz:{tmp_path / 'x.npz'}", "sgd(lr=0.1)", steps=4, folder=tmp_path / "run", listen=lambda _: None)
+    others = np.random.default_rng(1).random((300, 8, 8), np.float32)
+    np.savez(tmp_path / "y.npz", images=others, labels=np.arange(300) % 3)
+    with pytest.raises(UsageError, match="the data here are not those of the run"):
+        made_again(tmp_path / "run", folder=tmp_path / "again", data_dir=tmp_path / "y.npz")
 
 
 def test_without_pictures_there_is_a_page(study, tmp_path, monkeypatch):

@@ -20,11 +20,13 @@ import calando
 from calando.errors import UsageError
 from calando.records import Store
 from calando.report import study_tables
+from calando.standing import ETA
 from calando.study.build_spec import build_study
 from calando.study.conduct import conduct
 from calando.study.extend import extended
 from calando.study.limits import Budget, Machine, settle_seeds
 from calando.study.plan import Plan
+from calando.study.standing import study_standing
 from calando.tasks.catalog import resolve
 
 # The first two share a past and are level; the third learns next to nothing.
@@ -57,6 +59,25 @@ def test_each_look_that_goes_on_is_reported(tmp_path):
     conduct(tmp_path, asked.study, asked.task, executor="inline", listen=lambda status: notes.append([*status.notes]))
     looks = [note for note in notes[-1] if note.startswith("look at")]
     assert looks == ["look at 3 seeds: weak settled; fixed and step go on to 5"]
+
+
+def test_the_time_left_says_that_it_is_to_the_next_look_until_there_is_none(tmp_path, monkeypatch):
+    # Updates instead of seconds.
+    monkeypatch.setattr(ETA, "remaining", lambda self, left, *, begun=True: f"{left}")
+    lines, asked = [], ask()
+
+    def listen(status):
+        if "ETA" in (line := study_standing(status, ETA()).words):
+            lines.append((status.done, line.rpartition("ETA ")[2]))
+
+    conduct(tmp_path, asked.study, asked.task, executor="inline", listen=listen)
+    first = [left for done, left in lines if done < 9]
+    assert all(left.endswith(" to the next look") for left in first)
+    # The first report comes before the second run at the latest, however busy the machine is.
+    assert 8 * STEPS <= max(int(left.split()[0]) for left in first) <= 9 * STEPS
+    later = [int(left) for done, left in lines if done > 9]
+    assert 2 * STEPS <= later[0] <= 3 * STEPS
+    assert later == sorted(later, reverse=True)
 
 
 class StopAtEveryRecord:

@@ -234,7 +234,7 @@ def _with_spread(result: StrategyResult, measure: Measure) -> str:
     mean = measure.amount(result.test.mean)
     if result.test.n == 1:
         return message("{mean}, n = 1", mean=mean)
-    sd = f"{100 * result.test.sd:.1f}" if measure.share else measure.spread(result.test.sd)
+    sd = measure.spread(result.test.sd, decimals=1)
     return message("{mean} ± {sd} (sd, n = {n})", mean=mean, sd=sd, n=result.test.n)
 
 

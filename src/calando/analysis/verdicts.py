@@ -225,11 +225,7 @@ def _one_seed(name: str, best: str, difference: float) -> Comparison:
 
 
 def _worse(difference: float, low: float, high: float, *, level: float, n: int, decimals: int, measure: Measure) -> str:
-    least, most = sorted((abs(low), abs(high)))
-    # An end that excludes zero must not be printed as zero.
-    while decimals < 6 and float(measure.digits(least, decimals)) == 0:
-        decimals += 1
-    ends = message("{low} to {high}", low=measure.digits(least, decimals), high=measure.digits(most, decimals))
+    ends = measure.ends(*sorted((abs(low), abs(high))), decimals=decimals)
     return message(
         "worse by {gap} ({level} interval {ends}, n = {n})",
         gap=measure.gap(abs(difference), decimals=decimals),
@@ -242,12 +238,11 @@ def _worse(difference: float, low: float, high: float, *, level: float, n: int, 
 def _undecided(
     difference: float, low: float, high: float, *, level: float, n: int, decimals: int, measure: Measure
 ) -> str:
-    ends = message("{low} to {high}", low=measure.digits(low, decimals), high=measure.digits(high, decimals))
     inner = message(
         "difference {gap}, {level} interval {ends}",
         gap=measure.gap(difference, decimals=decimals),
         level=_percent(level),
-        ends=ends,
+        ends=measure.ends(low, high, decimals=decimals),
     )
     return message("cannot distinguish at n = {n} ({inner})", n=n, inner=inner)
 

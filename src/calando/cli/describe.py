@@ -13,6 +13,7 @@ import typer
 import calando
 from calando.cli.options import OPTIONS, verb
 from calando.language import _, joined, message, translated
+from calando.verbs.progress import CountProgress
 
 if TYPE_CHECKING:
     from calando.methods import Method
@@ -133,7 +134,9 @@ def _get(
 
     What is there already is not fetched again.
     """
-    typer.echo(calando.get_data(name, data_dir=data_dir))
+    with CountProgress(_("fetching {name}", name=name), unit=" MB", size=10**6) as progress:
+        folder = calando.get_data(name, data_dir=data_dir, progress=progress)
+    typer.echo(folder)
 
 
 def _print_strategies(found: Mapping[str, Any]) -> None:

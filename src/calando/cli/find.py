@@ -16,7 +16,8 @@ from calando.cli.options import Given, verb
 from calando.cli.output import others_on_stderr, print_notes
 from calando.cli.wide_lines import filled
 from calando.language import _, message, translated
-from calando.verbs.progress import Pace
+from calando.standing import ETA, time_left
+from calando.verbs.progress import Pace, is_off
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,15 +100,18 @@ def find(call: Callable[..., Found | Raced], output: Path | None = None, as_json
 
 
 class RangeBar:
-    """A bar of a range test's updates on standard error, from the first update on; lines where that is no terminal."""
+    """A bar of a range test's updates on standard error, from the first update on; lines where that is no terminal.
+
+    None of it where it is quiet, or where the environment turns progress off.
+    """
 
     def __init__(self, *, quiet: bool, what: str = "") -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
-        self.quiet, self.what, self.pace = quiet, what or _("range test"), Pace(begun=True)
-        shown = console.is_terminal and not quiet
+        self.quiet, self.what, self.pace, self.eta = quiet or is_off(), what or _("range test"), Pace(begun=True), ETA()
+        shown = console.is_terminal and not self.quiet
         self.bar = Progress(console=console, transient=True) if shown else None
         self.task = None if self.bar is None else self.bar.add_task(self.what, total=None)
 
@@ -116,9 +120,17 @@ class RangeBar:
         if self.bar is not None and self.task is not None and status.step > 0:
             self.bar.start()
             self.bar.update(self.task, completed=status.step, total=status.steps)
-        elif not self.quiet and self.pace.is_due():
-            said = _("{what}: update {step}/{steps}", what=self.what, step=status.step, steps=status.steps)
-            print(said, file=sys.stderr, flush=True)
+        elif not self.quiet:
+            left = self.eta.estimate(status.steps - status.step)
+            if self.pace.is_due():
+                said = _(
+                    "{what}: update {step}/{steps}  ETA {left}",
+                    what=self.what,
+                    step=status.step,
+                    steps=status.steps,
+                    left=time_left(left),
+                )
+                print(said, file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Remove it."""

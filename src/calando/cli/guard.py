@@ -103,7 +103,8 @@ def _be_the_command(command: Callable[[], Ending], held: int, word: int) -> NoRe
             ending = command()
         except SystemExit as asked:
             ending = Ending(asked.code if isinstance(asked.code, int) else 1 if asked.code else 0)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         os.write(word, json.dumps([ending.status, ending.line, translated(ending.line)]).encode())
     except BaseException:
         held_back = traceback.format_exc().encode(errors="backslashreplace")

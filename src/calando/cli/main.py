@@ -116,6 +116,8 @@ def _most_had() -> int:
 
 def _answered() -> None:
     """What people's own code prints at its end does not follow the answer."""
+    if sys.stdout is None:  # who called has closed it
+        return
     sys.stdout.flush()
     os.dup2(2, 1)
     sys.stdout = sys.stderr

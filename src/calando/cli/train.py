@@ -20,7 +20,7 @@ from calando.errors import NotDrawn, said_by
 from calando.language import _, message, translated
 from calando.standing import time_left
 from calando.stored_words import recognized
-from calando.verbs.progress import Pace
+from calando.verbs.progress import Pace, is_off
 from calando.verbs.stored_spec import is_stored
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ class _Drawing:
         from rich.live import Live
 
         self.quiet, self.console, self.bar = quiet, Console(stderr=True), RangeBar(quiet=quiet)
-        live = self.console.is_terminal and not quiet
+        self.still = quiet or is_off()  # heading and notes alone are shown where it is not quiet
+        live = self.console.is_terminal and not self.still
         self.live = Live(console=self.console, refresh_per_second=4, transient=True) if live else None
         self.begun: RunStatus | None = None
         self.noted = 0  # notes that were printed
@@ -182,7 +183,7 @@ class _Drawing:
         self.losses.append(loss)
         if self.live is not None:
             self.live.update(self._picture(status))
-        elif not self.quiet and self.pace.is_due():
+        elif not self.still and self.pace.is_due():
             print(self._line(status), file=sys.stderr, flush=True)
 
     def _line(self, status: RunStatus) -> str:

@@ -94,7 +94,8 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
         print(f"calando: {translated(said_by(error))}", file=sys.stderr)
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
     # The answer first: whatever becomes of the page, it stands.
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
     if lacking and picture is not None:
         print(f"calando: {translated(lacking)}", file=sys.stderr)

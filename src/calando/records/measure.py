@@ -2,6 +2,9 @@
 
 share     in [0, 1], higher is better, written in percent: "98.61"; differences in points
 own       whatever a person's code reports, in its unit: "3.215 RMSE"; differences in that unit
+
+A difference, an end of an interval or a spread that is not zero is never written as zero: it has as many digits as show
+one that is not, and its sign. So whether an interval holds zero is read off its ends. Zero itself has no sign.
 """
 
 from __future__ import annotations
@@ -99,13 +102,13 @@ class Measure:
         """
         return f"{100 * score:.2f}" if self.share else _plain(score, "#.4g")
 
-    def spread(self, sd: float) -> str:
+    def spread(self, sd: float, *, decimals: int = 2) -> str:
         """A standard deviation without its unit.
 
-        >>> SHARE.spread(0.0021), Measure().spread(0.01234), Measure().spread(1034.2)
-        ('0.21', '0.012', '1034')
+        >>> SHARE.spread(0.0021), SHARE.spread(0.00003), Measure().spread(0.01234), Measure().spread(1034.2)
+        ('0.21', '0.003', '0.012', '1034')
         """
-        return f"{100 * sd:.2f}" if self.share else _plain(sd, ".2g")
+        return _in_points(_exact(sd), decimals) if self.share else _plain(sd, ".2g")
 
     def amount(self, score: float, *, decimals: int = 1) -> str:
         """A score with its unit, for a sentence.
@@ -119,56 +122,77 @@ class Measure:
         return f"{100 * score:.{decimals}f} %" if self.share else f"{self.number(score)} {self.unit}".rstrip()
 
     def gap(self, size: float, *, decimals: int = 2) -> str:
-        """The size of a difference, without sign, with its unit.
+        """A difference with its unit, and with a sign where it is below zero.
 
-        >>> SHARE.gap(0.004), Measure("min", "RMSE").gap(0.01234)
-        ('0.40 points', '0.0123 RMSE')
+        >>> SHARE.gap(0.004), SHARE.gap(-0.0004, decimals=1), Measure("min", "RMSE").gap(0.01234)
+        ('0.40 points', '-0.04 points', '0.0123 RMSE')
         """
-        digits = self.digits(size, decimals)
+        digits = _in_points(_exact(size), decimals) if self.share else _plain(size, ".3g")
         if self.share or self.unit == "%":
             return message("{size} points", size=digits)
         return f"{digits}{self.step}"
 
-    def digits(self, value: float, decimals: int) -> str:
-        """A difference without unit; one that rounds to zero has no minus sign.
-
-        >>> SHARE.digits(-0.00001, 2), Measure().digits(-0.01234, 2)
-        ('0.00', '-0.0123')
-        """
-        return f"{100 * value:z.{decimals}f}" if self.share else _plain(value + 0.0, ".3g")
-
     def difference(self, value: float) -> str:
         """A difference with its sign, without unit.
 
-        >>> SHARE.difference(-0.0042), SHARE.difference(-0.00001), Measure("min").difference(0.0123)
-        ('-0.42', '+0.00', '+0.0123')
-        >>> Measure("min", "RMSE").difference(-7943.2)
-        '-7943'
+        >>> SHARE.difference(-0.0042), SHARE.difference(-0.00001), SHARE.difference(0.0)
+        ('-0.42', '-0.001', '0.00')
+        >>> Measure("min").difference(0.0123), Measure("min", "RMSE").difference(-7943.2)
+        ('+0.0123', '-7943')
         """
-        return f"{100 * value:+z.2f}" if self.share else _plain(value + 0.0, "+.3g")
+        return self._signed(_exact(value) if self.share else value)
 
     def interval(self, low: float, high: float) -> str:
-        """The interval of a difference, with enough digits to show that it excludes zero if it does.
+        """The interval of a difference: an end that is not zero shows its sign.
 
         >>> SHARE.interval(-0.0091, 0.0007), SHARE.interval(-0.0091, -0.00001), Measure().interval(-0.5, 0.25)
-        ('[-0.91, +0.07]', '[-0.910, -0.001]', '[-0.5, +0.25]')
+        ('[-0.91, +0.07]', '[-0.91, -0.001]', '[-0.5, +0.25]')
         """
-        if not self.share:
-            return f"[{self.difference(low)}, {self.difference(high)}]"
-        decimals = 2
-        while low * high > 0 and decimals < 6 and float(f"{100 * min(low, high, key=abs):.{decimals}f}") == 0:
-            decimals += 1
-        return f"[{100 * low:+z.{decimals}f}, {100 * high:+z.{decimals}f}]"
+        return f"[{self._signed(low)}, {self._signed(high)}]"
+
+    def ends(self, low: float, high: float, *, decimals: int = 2) -> str:
+        """The same for a sentence.
+
+        >>> str(SHARE.ends(-0.0091, 0.0004, decimals=1)), str(Measure().ends(0.0, 0.25))
+        ('-0.9 to 0.04', '0 to 0.25')
+        """
+        first, last = (_in_points(end, decimals) if self.share else _plain(end, ".3g") for end in (low, high))
+        return message("{low} to {high}", low=first, high=last)
+
+    def _signed(self, value: float) -> str:
+        text = _in_points(value, 2) if self.share else _plain(value, ".3g")
+        return f"+{text}" if value > 0 else text
 
 
 SHARE = Measure(share=True)
 
 
+def _exact(share: float) -> float:
+    """A difference or spread of shares without the rounding errors of its sum, so that equal scores differ by zero."""
+    return 0.0 if abs(share) < _ROUNDING else share
+
+
+_ROUNDING = 1e-12
+
+
+def _in_points(share: float, decimals: int) -> str:
+    """In so many decimals, or in as many more as show a digit that is not zero; below a millionth in its exponent."""
+    points = 100 * share
+    while points and decimals < _MOST_DECIMALS and float(f"{points:.{decimals}f}") == 0:
+        decimals += 1
+    text = f"{points:z.{decimals}f}"
+    return f"{points:.1g}" if points and float(text) == 0 else text
+
+
+_MOST_DECIMALS = 6
+
+
 def _plain(value: float, form: str) -> str:
     """In so many digits, or to whole numbers where those are more: who predicts euros reads 16357 and no 1.636e+04."""
+    value += 0.0  # zero has no minus
     text = format(value, form)
     if "e+" in text and abs(value) < _WHOLE:
-        text = format(value, "+.0f" if form.startswith("+") else ".0f")
+        text = format(value, ".0f")
     return text.rstrip(".")
 
 

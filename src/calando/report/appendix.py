@@ -43,11 +43,15 @@ class Origin:
         command: the line that made it all; "": unknown.
         data: fingerprint of the data.
         spec: the document that makes it again.
+        place: where the files of the data lie, as seen from the appendix; None: they have none, or nobody knows.
+        module: of the function that makes the task; "": none does.
     """
 
     command: str
     data: str
     spec: bytes
+    place: str | None = None
+    module: str = ""
 
 
 def write_appendix(run: KeptRun, folder: Path, origin: Origin) -> None:
@@ -219,19 +223,33 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
             "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same "
             "versions."
         ),
-        _data_at(spec.in_our_loop.data),
+        _data_at(spec.in_our_loop.data, origin),
         "",
     ]
 
 
-def _data_at(data: str) -> str:
-    """Where they are looked for; files are named by their path, which no folder of data sets replaces."""
+def _data_at(data: str, origin: Origin) -> str:
+    """Where they are looked for, and what to do where they lie elsewhere."""
     if ":" not in data:
         return _("The data are {data}; where they lie elsewhere, `--data` says where.", data=_code(data))
+    if origin.module:
+        return _(
+            "The task is made by {data}: run the commands where Python can import {module}, as with its folder in "
+            "`PYTHONPATH`.",
+            data=_code(data),
+            module=_code(origin.module),
+        )
+    if origin.place is None:
+        return _(
+            "The data are {data}, and were not found at that path by the export: `calando train spec.json --data PATH "
+            "--out again` names the place, and their content is checked.",
+            data=_code(data),
+        )
     return _(
-        "The data are {data}. Where they lie elsewhere, write that path into `spec.json`: their content is checked, "
-        "and every number stays the same; the run's name, the first column, does not.",
+        "The data are {data}, at {place} from this folder. Where they lie elsewhere, `calando train spec.json --data "
+        "PATH --out again` names the place, and their content is checked.",
         data=_code(data),
+        place=_code(origin.place),
     )
 
 

@@ -171,7 +171,7 @@ class Scheduler:
         status.done, status.expected = self.plan.done, self.plan.expected
         status.finds = len(self.find_queue) + sum(isinstance(job, Find) for job in out)
         status.queued = self.queue.queued
-        status.looks = len(self.look_queue)
+        status.looks, status.may_come = len(self.look_queue), self.plan.may_come
         self.count_steps()
 
     def settle(self) -> None:

@@ -33,6 +33,7 @@ class Status:
         looks: test looks still to make, once training is over.
         steps_left: updates still to make, running ones' shares included.
         steps: updates of all runs asked for so far, each as if trained alone.
+        may_come: final runs that later looks may still ask for, where seeds are added until verdicts are settled.
         notes: sentences for the user: how the data were read, a worker lost, a grid extended.
         machine: device, precision, threads and workers, with what decided those that nobody asked for; "": unknown.
     """
@@ -47,6 +48,7 @@ class Status:
     looks: int = 0
     steps_left: int = 0
     steps: int = 0
+    may_come: int = 0
     notes: list[str] = field(default_factory=list)
     machine: str = ""
 
@@ -75,6 +77,8 @@ def study_standing(status: Status, eta: ETA) -> Standing:
         later = status.expected - status.done - running - status.queued
         left = eta.remaining(status.steps_left, begun=bool(status.running))
         known = eta.seconds
+        if status.may_come and left != UNKNOWN:
+            left = message("{left} to the next look", left=left)
         words = message(
             "{done} of {expected} runs done, {running} running, {queued} queued, {later} to follow, ETA {left}"
             if later > 0

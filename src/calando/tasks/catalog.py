@@ -53,6 +53,7 @@ __all__ = [
     "no_reader",
     "path_of",
     "resolve",
+    "with_path",
 ]
 
 UNNAMED = "custom"
@@ -131,6 +132,16 @@ def path_of(data: str) -> tuple[Path, dict[str, Value]]:
     with suppress(RuntimeError):  # no such user's home: the path is reported as it is written
         return Path(path).expanduser(), options
     return Path(path), options
+
+
+def with_path(data: str, path: Path) -> str:
+    """The same text FORM:PATH,OPTION=VALUE with another path.
+
+    >>> with_path("csv:houses.csv,target=price, USD", Path("/data/houses.csv"))
+    'csv:/data/houses.csv,target=price, USD'
+    """
+    form, _, rest = data.partition(":")
+    return f"{form}:{path}{rest.removeprefix(_reading_of(data)[1])}"
 
 
 def _reading_of(data: str) -> tuple[DataEntry, str, dict[str, Value]]:

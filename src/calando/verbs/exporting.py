@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, final
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.language import _, message
+from calando.verbs.data_place import is_found, path_within, relative_to
+from calando.verbs.progress import counted
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
@@ -139,9 +141,33 @@ def _write_appendix(kept: KeptFolder, where: Path, run: str | None, seed: int | 
 
     digest = _only(kept, run, seed)
     (one,) = kept.runs(only={digest})
-    spec = spec_document(one.spec, data=kept.fingerprint, identity=kept.identity)
-    write_appendix(one, where, Origin(command=kept.command, data=kept.fingerprint, spec=spec))
+    place = _place(kept, one.spec)
+    spec = spec_document(one.spec, where, data=kept.fingerprint, identity=kept.identity, place=place)
+    at = None if place is None else relative_to(place, where)
+    origin = Origin(command=kept.command, data=kept.fingerprint, spec=spec, place=at, module=_module(one.spec))
+    write_appendix(one, where, origin)
     return one.spec
+
+
+def _module(run: RunSpec) -> str:
+    """Of the function that makes its task; "": none does."""
+    from calando.records import WorkloadSpec
+    from calando.tasks.catalog import is_callable_text
+
+    task = run.workload
+    return task.data.partition(":")[0] if isinstance(task, WorkloadSpec) and is_callable_text(task.data) else ""
+
+
+def _place(kept: KeptFolder, run: RunSpec) -> Path | None:
+    """Where the files of its data lie: by what the folder says, else as its path says from here; None: neither."""
+    from calando.records import WorkloadSpec
+    from calando.verbs.stored_spec import kept_place
+
+    path = path_within(run.workload.data) if isinstance(run.workload, WorkloadSpec) else None
+    if path is None:
+        return None
+    known = kept_place(kept.folder) if kept.kind == "training" else None
+    return next((place for place in (known, path) if place is not None and is_found(place)), None)
 
 
 def _only(kept: KeptFolder, run: str | None, seed: int | None) -> str:
@@ -229,8 +255,9 @@ class _Chosen:
             )
 
     def runs(self) -> Iterator[KeptRun]:
-        """They, one at a time."""
-        return self.kept.runs(only=self.digests)
+        """They, one at a time; meanwhile is shown how many are written."""
+        total = sum(1 for _run in self.kept.runs(traces=False, only=self.digests))
+        return counted(self.kept.runs(only=self.digests), total, doing=_("writing runs"))
 
 
 def _named(kept: KeptFolder, run: str, seed: int | None) -> frozenset[str]:

@@ -11,6 +11,7 @@ from calando.errors import UsageError
 from calando.language import _, message
 from calando.rows import Rows
 from calando.shown import Shown
+from calando.verbs.progress import counted
 
 if TYPE_CHECKING:
     from calando.loops.logged_runs import LoggedRun
@@ -148,7 +149,8 @@ def import_runs(
             ),
             file=sys.stderr,
         )
-    made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in runs], "runs read")
+    shown = counted(runs, len(runs), doing=_("recovering schedules"))
+    made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in shown], "runs read")
     made.study = None if study is None else Path(study)
     return made
 
@@ -167,7 +169,7 @@ def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) ->
         found = recover(moved, rates, total_steps=total, steps_per_epoch=steps_per_epoch)
         digits = sum(letter in "123456789" for letter in found.text)
         tried.append(((not found.exact, found.misfit if not found.exact else len(found.text) + digits), late, found))
-    _, late, recovered = min(tried, key=lambda one: one[:2])
+    _key, late, recovered = min(tried, key=lambda one: one[:2])
     if late:
         note = "the rate logged at step n is taken for that of update n - 1, counted from 0"
         recovered = replace(recovered, notes=(*recovered.notes, note))

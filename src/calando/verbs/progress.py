@@ -16,13 +16,13 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from calando.errors import plain
 from calando.language import _, joined, translated
-from calando.standing import ETA
+from calando.standing import ETA, time_left
 from calando.study.standing import has_begun, run_standing, study_standing, what_is_counted
 
 if TYPE_CHECKING:
@@ -33,13 +33,20 @@ if TYPE_CHECKING:
     from calando.study.listening import RunStatus
     from calando.study.standing import Status
 
-__all__ = ["Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress"]
+__all__ = ["CountProgress", "Pace", "RunProgress", "Screen", "ShownProgress", "StudyProgress", "counted", "is_off"]
 
 QUIET = "CALANDO_PROGRESS"
 """Set to "off", nothing of it is shown."""
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where standard error is no terminal."""
 NOTEBOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
+"""What mostly takes less shows nothing for so long, in a terminal and in a notebook."""
+
+
+def is_off() -> bool:
+    """Whether the environment asks for no progress."""
+    return os.environ.get(QUIET, "") == "off"
 
 
 class Pace:
@@ -57,15 +64,20 @@ class Pace:
 
 
 class Screen:
-    """Where progress is shown: printed lines stay, a picture is replaced by the next."""
+    """Where progress is shown: printed lines stay, a picture is replaced by the next.
 
-    def __init__(self) -> None:
+    Args:
+        late: nothing is shown at once, since what goes on is mostly over soon.
+    """
+
+    def __init__(self, *, late: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._console = Console(stderr=True)
         self._in_notebook = self._console.is_jupyter
-        self._pace = Pace(seconds=NOTEBOOK_SECONDS if self._in_notebook else None)
+        self._pace = Pace(begun=late, seconds=NOTEBOOK_SECONDS if self._in_notebook else None)
+        self._shown_from = time.monotonic() + late * PATIENCE_SECONDS
         self._output: Any = None  # a notebook's
         self._said: list[str] = []
         self._live: Live | None = None
@@ -86,6 +98,8 @@ class Screen:
         """Show how things stand: as a line, or on a terminal as a picture."""
         from rich.text import Text
 
+        if self._live is not None and time.monotonic() < self._shown_from:
+            return
         if self._live is not None:
             self._live.start()
             self._live.update(Text(line()) if picture is None else picture())
@@ -128,7 +142,7 @@ class ShownProgress(ABC, Generic[Stand]):
     """
 
     def __init__(self, listen: Callable[[Stand], None] | None = None) -> None:
-        quiet = listen is not None or os.environ.get(QUIET, "") == "off"
+        quiet = listen is not None or is_off()
         self._listen, self._screen = listen, None if quiet else Screen()
         self.folder: Path | None = None  # once it stands
 
@@ -211,6 +225,59 @@ class RunProgress(ShownProgress["RunStatus"]):
         if kind != self._kind:
             self._kind, self._eta = kind, ETA()
         screen.show(lambda: translated(run_standing(status, self._eta).words))
+
+
+T = TypeVar("T")
+
+
+def counted(items: Iterable[T], total: int, *, doing: str) -> Iterator[T]:
+    """The items, one after the other; meanwhile is shown how many are done of `total`, where they take long.
+
+    Args:
+        doing: what is done with them, as "exporting runs".
+    """
+    with CountProgress(doing) as progress:
+        for done, item in enumerate(items):
+            progress(done, total)
+            yield item
+
+
+@final
+class CountProgress:
+    """Of what is counted: called with how much is done, and of how much.
+
+    Args:
+        doing: what is done, as "fetching cifar10".
+        unit: what is counted, as " MB"; "": the very things that are counted.
+        size: of a unit.
+    """
+
+    def __init__(self, doing: str, *, unit: str = "", size: int = 1) -> None:
+        self._doing, self._unit, self._size = doing, unit, size
+        self._screen, self._eta = None if is_off() else Screen(late=True), ETA()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._screen is not None:
+            self._screen.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how it stands."""
+        if self._screen is None:
+            return
+        left = self._eta.estimate(total - done)
+        self._screen.show(
+            lambda: _(
+                "{doing}: {done} of {total}{unit}, ETA {left}",
+                doing=self._doing,
+                done=done // self._size,
+                total=total // self._size,
+                unit=self._unit,
+                left=time_left(left),
+            )
+        )
 
 
 def _say_notes(screen: Screen, notes: Iterable[str]) -> None:

@@ -1,9 +1,9 @@
 """A run to make again from the file that says what it was: `calando train spec.json`.
 
-    spec.json    {"spec", "data", "identity"}: as `calando train` and `calando export --to appendix` write it
+    spec.json    {"spec", "data", "identity", "place"}: as `calando train` and `calando export --to appendix` write it
 
 The spec has everything that decides the run's bits, so nothing else is asked; data, network and loss are checked
-against what they were.
+against what they were. Of data that a relative path names, `place` says where they lie, seen from the file's folder.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import CorruptFile, UsageError, quote
 from calando.language import message
+from calando.verbs.data_place import path_within, place_of, relative_to
 
 if TYPE_CHECKING:
     from calando.records import RunSpec
     from calando.tasks.workload import Workload
 
-__all__ = ["SPEC_FILE", "StoredSpec", "is_stored", "spec_document"]
+__all__ = ["SPEC_FILE", "StoredSpec", "is_stored", "kept_place", "spec_document"]
 
 SPEC_FILE = "spec.json"
 LARGEST = 2**20
@@ -38,12 +39,14 @@ class StoredSpec:
         run: its spec.
         data: fingerprint of the data; "": unknown.
         identity: of network and loss, as `calando.training.identity` writes it; "": unknown.
+        place: where the files of the data lay; None: unknown, or it is as the spec says.
     """
 
     path: Path
     run: RunSpec
     data: str
     identity: str
+    place: Path | None = None
 
     @classmethod
     def read(cls, given: object, options: Mapping[str, object]) -> StoredSpec:
@@ -82,21 +85,27 @@ class StoredSpec:
         try:
             kept: dict[str, Any] = json.loads(read_plain(path, most=LARGEST))
             run = RunSpec.model_validate(kept["spec"])
-            return cls(path, run, str(kept.get("data", "")), str(kept.get("identity", "")))
+            data, identity = str(kept.get("data", "")), str(kept.get("identity", ""))
+            return cls(path, run, data, identity, _place(kept, path))
         except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) else type(error).__name__
             raise CorruptFile(
                 message("{path!r} is no spec of a run, or damaged ({why}); export it again", path=str(path), why=why)
             ) from error
 
-    def load(self, data_dir: Path | None) -> tuple[RunSpec, Workload]:
-        """The run and its task, which is what it was.
+    def load(self, data_dir: Path | None) -> tuple[RunSpec, Workload, Path | None]:
+        """The run, its task, which is what it was, and where the files of its data lie.
+
+        Args:
+            data_dir: where data sets lie, or of data that a path names, these themselves.
 
         Raises:
+            DataError: the data are not there.
             UsageError: a task that no file holds, other data, another network, or no such device.
         """
         from calando.records.task_spec import OwnTrainingSpec
         from calando.study.limits import GIVEN
+        from calando.tasks.catalog import with_path
         from calando.tasks.load_task import load
         from calando.training.identity import recognised
         from calando.training.lane import choose_lane
@@ -126,7 +135,11 @@ class StoredSpec:
             )
         if spec.lane.device != "cpu":
             choose_lane(device=spec.lane.device, image_size=0)
-        task = load(spec.in_our_loop, data_dir=data_dir)
+        asked = spec.in_our_loop
+        place = place_of(asked.data, given=data_dir, kept=self.place)
+        if place is not None and place != path_within(asked.data):
+            asked = asked.model_copy(update={"data": with_path(asked.data, place)})
+        task = load(asked, data_dir=data_dir)
         if self.data and task.fingerprint != self.data:
             raise UsageError(
                 message(
@@ -141,12 +154,36 @@ class StoredSpec:
             what=message("the run in {path!r}", path=str(self.path)),
             remedy=message("give task and strategy in words"),
         )
-        return spec, task
+        return spec, task, place
 
 
-def spec_document(run: RunSpec, *, data: str, identity: str) -> bytes:
-    """What `StoredSpec.read` reads."""
-    return json.dumps({"spec": run.model_dump(mode="json"), "data": data, "identity": identity}, indent=2).encode()
+def spec_document(run: RunSpec, folder: Path, *, data: str, identity: str, place: Path | None) -> bytes:
+    """What `StoredSpec.read` reads.
+
+    Args:
+        folder: that it is written to.
+        place: where the files of its data lie; None: it has none, or nobody knows.
+    """
+    document = {"spec": run.model_dump(mode="json"), "data": data, "identity": identity}
+    if place is not None and not (place.is_absolute() and place == path_within(run.in_our_loop.data)):
+        document["place"] = relative_to(place, folder)
+    return json.dumps(document, indent=2).encode()
+
+
+def kept_place(folder: Path) -> Path | None:
+    """Where the data lie by the spec.json of a folder; None: it does not say so."""
+    from calando.records.files import read_plain
+
+    path = folder / SPEC_FILE
+    try:
+        return _place(json.loads(read_plain(path, most=LARGEST)), path)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _place(kept: Mapping[str, Any], path: Path) -> Path | None:
+    place = kept.get("place")
+    return path.parent / place if isinstance(place, str) else None
 
 
 def is_stored(given: object) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from calando.language import _, message
 from calando.shown import Drawn
+from calando.verbs.data_place import path_within
 from calando.verbs.progress import RunProgress
 from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
 
@@ -206,14 +207,14 @@ def train(
 
     where = None if data_dir is None else Path(data_dir)
     if stored is not None:
-        run, loaded = stored.load(where)
+        run, loaded, place = stored.load(where)
         said: str = message("{lane}, as in {path}", lane=run.lane.text, path=stored.path)
     else:
         assert strategy is not None
         machine = Machine.whole(device=device, precision=precision, threads=threads)
         length = Budget(epochs=epochs, steps=steps)
         run, loaded = build_run(task, strategy, budget=length, machine=machine, seed=seed, lr=lr, data_dir=where)
-        said = machine.said(run.lane)
+        said, place = machine.said(run.lane), path_within(run.in_our_loop.data)
     if folder is None:
         found = "-find" * (lr == "find")
         folder = Path("calando-runs") / f"{file_name(run.strategy.name)}{found}-{run.digest()[:8]}"
@@ -231,7 +232,7 @@ def train(
                 method=run.strategy.method,
             )
             listening.notes += (note,)
-        listening.notes += _refuse_another(folder, run, loaded)
+        listening.notes += _refuse_another(folder, run, loaded, place)
         with following(folder, followers_to(trackers, folder, run.workload.title)) as listening.followers:
             listening.begin()
             record, test = SteeredRun(run, loaded, folder, listening).train()
@@ -291,7 +292,7 @@ def _kept_range_test(path: Path, digest: str) -> RangeRecord | None:
         ) from error
 
 
-def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str, ...]:
+def _refuse_another(folder: Path, run: RunSpec, workload: Workload, place: Path | None) -> tuple[str, ...]:
     """Write into the folder what is run in it: spec, data, network and loss; or see that they are the same.
 
     Returns:
@@ -303,7 +304,8 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload) -> tuple[str
 
     path, data = folder / SPEC_FILE, workload.fingerprint
     if not path.exists():
-        write_atomically(path, spec_document(run, data=data, identity=str(identify(workload))))
+        identity = str(identify(workload))
+        write_atomically(path, spec_document(run, folder, data=data, identity=identity, place=place))
         return ()
     try:
         kept = json.loads(read_plain(path, most=2**20))
